@@ -1,0 +1,139 @@
+/**
+ * The port every engine fills: what the rest of celeriac may ask of a broker.
+ * One file per engine beside this one (`redis`, `postgres`, `embedded`); `open` picks by URL.
+ * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
+ */
+import type { BackendFactory, IQueueBackend } from 'bullmq';
+
+/** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
+export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
+
+/** What BullMQ's constructors need to work on this engine. */
+export interface BullmqParts {
+  /** BullMQ's `connection` option: an ioredis client, or a Pool-like. Shared: BullMQ never closes it. */
+  readonly connection: unknown;
+  /** BullMQ's `prefix` option; engines that separate by schema leave it out. */
+  readonly prefix?: string;
+  /** The last constructor argument of Queue, Worker and friends. */
+  readonly factory: BackendFactory<IQueueBackend, never>;
+}
+
+/** A job as it lies in the broker, before anyone interprets it. Texts are as stored. */
+export interface StoredJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly name: string;
+  /** The message, as JSON text. */
+  readonly data: string;
+  /** BullMQ's progress, parsed; celeriac writes `{ state, meta }`. */
+  readonly progress: unknown;
+  /** JSON text; absent until completed. */
+  readonly returnvalue: string | undefined;
+  readonly failedReason: string | undefined;
+  /** The last entry of BullMQ's stack list; celeriac's carries the encoded error. */
+  readonly stack: string | undefined;
+  readonly priority: number;
+  /** Epoch ms. */
+  readonly sentAt: number;
+  readonly delayMs: number;
+  readonly startedAt: number | undefined;
+  readonly doneAt: number | undefined;
+  /** How many attempts failed (BullMQ: attemptsMade). */
+  readonly retries: number;
+  /** How often a worker began it (BullMQ: attemptsStarted). */
+  readonly deliveries: number;
+  /** Whether a worker holds its lock now. */
+  readonly running: boolean;
+  /** The node that ran it last. */
+  readonly worker: string | undefined;
+}
+
+/** A small record of our own; `version` goes up with each change and guards `replace`. */
+export interface StoredRecord {
+  readonly value: string;
+  readonly version: number;
+}
+
+/**
+ * Small records with create-if-absent, compare-and-set and a time to live: our one primitive for everything
+ * BullMQ has no place for (ids, marks, plans, semaphores, elections). Keys are any string; values are text.
+ */
+export interface Records {
+  /** Writes the record unless the key is taken. `false` when it was. */
+  create(key: string, value: string, ttlMs?: number): Promise<boolean>;
+  /** Reads many in one round trip, in order. */
+  read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]>;
+  /** Replaces the record when its version is still `version`. Without `ttlMs` the record no longer expires. */
+  replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean>;
+  /** Removes the record, when its version is still `version` where one is given. */
+  remove(key: string, version?: number): Promise<boolean>;
+}
+
+/** Wakes whoever listens for a topic: a task's id, mostly. Carries no data; lost notices are found by sweeps. */
+export interface Signals {
+  /** Tells the listeners of these topics, in all processes. Best effort; batches what is told in one tick. */
+  notify(topic: string): void;
+  /** Resolves once a later `notify` from any process is certain to reach `listener`. */
+  subscribe(topic: string, listener: () => void): Promise<void>;
+  /** Idempotent; the listener is not called again. */
+  unsubscribe(topic: string, listener: () => void): void;
+  /** Called when notices may have been missed (a connection was lost and is back): check everything. */
+  onGap(listener: () => void): void;
+}
+
+/** An open broker. Nothing connects before the first call that needs it. */
+export interface Engine {
+  readonly kind: EngineKind;
+  /** For people: scheme, host and port, or folder; never a password. */
+  readonly address: string;
+  /** Only this process can use it (embedded engines). */
+  readonly oneProcess: boolean;
+  /**
+   * Connects if need be.
+   * @throws {BrokerUnavailableError} within about a second when nobody answers
+   */
+  ready(): Promise<void>;
+  /**
+   * The queue's BullMQ backend for calls (add, read, remove). Its commands fail fast: when the connection is gone
+   * they reject at once and are never sent later.
+   */
+  backend(queue: string): Promise<IQueueBackend>;
+  /** For long-lived BullMQ objects (workers, the control bus): their commands wait for the connection to return. */
+  bullmq(): BullmqParts;
+  /** Jobs by id, in order, in one round trip; `undefined` where there is none. Fails fast. */
+  readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
+  readonly records: Records;
+  readonly signals: Signals;
+  /** The broker's clock, epoch ms. */
+  serverTime(): Promise<number>;
+  /**
+   * Keeps the process alive until the returned function is called (twice is fine). Without holds an idle engine
+   * lets a script exit.
+   */
+  hold(): () => void;
+  /** Whether `error` says "the connection is gone" rather than "the broker refuses". */
+  isUnavailable(error: unknown): boolean;
+  /** Creates or upgrades what the engine stores its data in; a no-op where nothing is needed. */
+  migrate(): Promise<void>;
+  /** Releases everything this engine opened; never what the caller passed in. Idempotent, bounded. */
+  close(): Promise<void>;
+}
+
+/** Where a job lies. */
+export interface JobRef {
+  readonly queue: string;
+  readonly id: string;
+}
+
+/** What every engine is made from. */
+export interface EngineConfig {
+  /** Separates apps on one broker: BullMQ's key prefix, or the PostgreSQL schema. */
+  readonly prefix: string;
+  /** How long a call may wait for an unreachable broker in total (option `publishRetry`), ms. */
+  readonly connectTimeoutMs: number;
+  /** Create or upgrade the PostgreSQL schema on first use. */
+  readonly migrate: boolean;
+  /** Where connection troubles are told, once per outage. */
+  readonly onTrouble: (message: string, error: unknown) => void;
+  readonly onRecovered: (message: string, awayMs: number) => void;
+}

@@ -1,0 +1,371 @@
+/**
+ * Every error celeriac throws, on one page.
+ *
+ *   CeleriacError (code)
+ *   ├─ OptionError                 OPTION            an option, flag or URL that cannot be right
+ *   ├─ AlreadyRegisteredError      ALREADY_REGISTERED one task name, two pieces of code
+ *   ├─ NotRegisteredError          NOT_REGISTERED    nobody here knows that task
+ *   ├─ InvalidArgumentsError       INVALID_ARGUMENTS arguments do not fit the task's declaration
+ *   ├─ NotSerializableError        NOT_SERIALIZABLE  a value the serializer would change or drop
+ *   ├─ PayloadTooLargeError        PAYLOAD_TOO_LARGE over `maxPayloadBytes`
+ *   ├─ DuplicateTaskError          DUPLICATE_TASK    the task id (or unique key) is taken
+ *   ├─ BrokerError                 BROKER            the broker refused something
+ *   │  ├─ BrokerUnavailableError   BROKER_UNAVAILABLE nobody answers at the broker's address
+ *   │  └─ BrokerInUseError         BROKER_IN_USE     an embedded folder is open in another process
+ *   ├─ AppClosedError              APP_CLOSED        used after `app.close()`
+ *   ├─ UnknownTaskError            UNKNOWN_TASK      no such id, or no longer kept
+ *   ├─ ResultTimeoutError          RESULT_TIMEOUT    `get({ timeout })` ran out; the task goes on
+ *   ├─ TaskError                   (what became of a task; carries taskId and taskName)
+ *   │  ├─ TaskFailedError          TASK_FAILED       it ended in FAILURE; `cause` is the original
+ *   │  └─ TaskRevokedError         TASK_REVOKED      it was revoked, expired or purged
+ *   ├─ ChordError                  CHORD             a member of a chord's header failed
+ *   ├─ MaxRetriesExceededError     MAX_RETRIES       `retry()` without a cause, once too often
+ *   ├─ SoftTimeLimitExceeded       SOFT_TIME_LIMIT
+ *   ├─ TimeLimitExceeded           TIME_LIMIT
+ *   ├─ WorkerLostError             WORKER_LOST       the worker that ran it died
+ *   ├─ Ignore                      IGNORE            thrown by a task: end without a stored state
+ *   └─ Reject                      REJECT            thrown by a task: fail without a retry
+ *
+ * Recognise them by `isCeleriacError(error, code)`: two copies of a package do meet in one process.
+ */
+
+/** The closed list of codes; each is documented in `docs/reference/errors.md`. */
+export type CeleriacErrorCode =
+  | 'OPTION'
+  | 'ALREADY_REGISTERED'
+  | 'NOT_REGISTERED'
+  | 'INVALID_ARGUMENTS'
+  | 'NOT_SERIALIZABLE'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'DUPLICATE_TASK'
+  | 'BROKER'
+  | 'BROKER_UNAVAILABLE'
+  | 'BROKER_IN_USE'
+  | 'APP_CLOSED'
+  | 'UNKNOWN_TASK'
+  | 'RESULT_TIMEOUT'
+  | 'TASK_FAILED'
+  | 'TASK_REVOKED'
+  | 'CHORD'
+  | 'MAX_RETRIES'
+  | 'SOFT_TIME_LIMIT'
+  | 'TIME_LIMIT'
+  | 'WORKER_LOST'
+  | 'IGNORE'
+  | 'REJECT'
+  | 'USAGE';
+
+/** The root of everything celeriac throws on purpose. */
+export class CeleriacError extends Error {
+  /** Which of the documented failures this is. */
+  readonly code: CeleriacErrorCode;
+
+  constructor(message: string, options: { code?: CeleriacErrorCode; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = options.code ?? 'USAGE';
+  }
+}
+
+named(CeleriacError, 'CeleriacError');
+
+/** `true` when `error` came from celeriac (this copy of it or another), and has that code when one is given. */
+export function isCeleriacError(error: unknown, code?: CeleriacErrorCode): error is CeleriacError {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  const known = error instanceof CeleriacError || CODES.has(String(error.code));
+  return known && (code === undefined || error.code === code);
+}
+
+type Details = { cause?: unknown };
+
+/** An option, flag, URL or duration that cannot be right. Thrown where it is written, before anything happens. */
+export class OptionError extends CeleriacError {
+  constructor(message: string, details: Details = {}) {
+    super(message, { code: 'OPTION', ...details });
+  }
+}
+named(OptionError, 'OptionError');
+
+/** One task name was given to two different pieces of code. */
+export class AlreadyRegisteredError extends CeleriacError {
+  constructor(message: string) {
+    super(message, { code: 'ALREADY_REGISTERED' });
+  }
+}
+named(AlreadyRegisteredError, 'AlreadyRegisteredError');
+
+/** A task name that nothing here is registered for. */
+export class NotRegisteredError extends CeleriacError {
+  constructor(message: string) {
+    super(message, { code: 'NOT_REGISTERED' });
+  }
+}
+named(NotRegisteredError, 'NotRegisteredError');
+
+/** One thing that is wrong with the arguments: where (`0.email`) and what. */
+export interface Violation {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The arguments of a call do not fit what the task declares. Nothing was enqueued. */
+export class InvalidArgumentsError extends CeleriacError {
+  readonly violations: readonly Violation[];
+
+  constructor(message: string, violations: readonly Violation[] = [], details: Details = {}) {
+    super(message, { code: 'INVALID_ARGUMENTS', ...details });
+    this.violations = violations;
+  }
+}
+named(InvalidArgumentsError, 'InvalidArgumentsError');
+
+/** A value the serializer would change or drop; `path` says where it is. */
+export class NotSerializableError extends CeleriacError {
+  readonly path: string;
+
+  constructor(message: string, path = '', details: Details = {}) {
+    super(message, { code: 'NOT_SERIALIZABLE', ...details });
+    this.path = path;
+  }
+}
+named(NotSerializableError, 'NotSerializableError');
+
+/** The encoded arguments or result are larger than `maxPayloadBytes`. */
+export class PayloadTooLargeError extends CeleriacError {
+  constructor(message: string) {
+    super(message, { code: 'PAYLOAD_TOO_LARGE' });
+  }
+}
+named(PayloadTooLargeError, 'PayloadTooLargeError');
+
+/** The task id, or the `unique` key, is already taken. */
+export class DuplicateTaskError extends CeleriacError {
+  readonly taskId: string;
+
+  constructor(message: string, taskId: string) {
+    super(message, { code: 'DUPLICATE_TASK' });
+    this.taskId = taskId;
+  }
+}
+named(DuplicateTaskError, 'DuplicateTaskError');
+
+/** The broker answered, and refused. */
+export class BrokerError extends CeleriacError {
+  constructor(message: string, details: Details & { code?: CeleriacErrorCode } = {}) {
+    super(message, { code: 'BROKER', ...details });
+  }
+}
+named(BrokerError, 'BrokerError');
+
+/**
+ * Nobody answers at the broker's address. Where a call was refused, `taskId` is the id it would have had:
+ * calling again with it is safe.
+ */
+export class BrokerUnavailableError extends BrokerError {
+  readonly address: string;
+  readonly taskId: string | undefined;
+
+  constructor(message: string, details: Details & { address: string; taskId?: string | undefined }) {
+    super(message, { code: 'BROKER_UNAVAILABLE', ...('cause' in details ? { cause: details.cause } : {}) });
+    this.address = details.address;
+    this.taskId = details.taskId;
+  }
+}
+named(BrokerUnavailableError, 'BrokerUnavailableError');
+
+/** An embedded broker's folder is open in another process. */
+export class BrokerInUseError extends BrokerError {
+  constructor(message: string, details: Details = {}) {
+    super(message, { code: 'BROKER_IN_USE', ...details });
+  }
+}
+named(BrokerInUseError, 'BrokerInUseError');
+
+/** The app was closed. */
+export class AppClosedError extends CeleriacError {
+  constructor(message = 'The app was closed with app.close(); make a new Celeriac to go on.') {
+    super(message, { code: 'APP_CLOSED' });
+  }
+}
+named(AppClosedError, 'AppClosedError');
+
+/** The id was never sent, or its record is no longer kept. */
+export class UnknownTaskError extends CeleriacError {
+  readonly taskId: string;
+
+  constructor(taskId: string) {
+    super(
+      `No task "${taskId}" is known: it was never sent to this broker and prefix, or its record has expired ` +
+        '(see resultExpires and failureExpires) or was forgotten.',
+      { code: 'UNKNOWN_TASK' },
+    );
+    this.taskId = taskId;
+  }
+}
+named(UnknownTaskError, 'UnknownTaskError');
+
+/** `get({ timeout })` ran out. The task goes on. */
+export class ResultTimeoutError extends CeleriacError {
+  readonly taskId: string;
+  readonly timeoutMs: number;
+
+  constructor(taskId: string, timeoutMs: number) {
+    super(
+      `Task "${taskId}" did not end within ${timeoutMs} ms. It goes on; call get() again to wait longer.`,
+      { code: 'RESULT_TIMEOUT' },
+    );
+    this.taskId = taskId;
+    this.timeoutMs = timeoutMs;
+  }
+}
+named(ResultTimeoutError, 'ResultTimeoutError');
+
+/** What `get()` throws for a task that did not succeed. */
+export class TaskError extends CeleriacError {
+  readonly taskId: string;
+  readonly taskName: string | undefined;
+
+  constructor(
+    message: string,
+    details: Details & { code: CeleriacErrorCode; taskId: string; taskName?: string | undefined },
+  ) {
+    super(message, { code: details.code, ...('cause' in details ? { cause: details.cause } : {}) });
+    this.taskId = details.taskId;
+    this.taskName = details.taskName;
+  }
+}
+named(TaskError, 'TaskError');
+
+/** The task ended in FAILURE. `cause` is the original error, of its own class where that is known here. */
+export class TaskFailedError extends TaskError {
+  /** The original error's own `name`, or its class name where that says only "Error". */
+  readonly errorName: string;
+  /** The stack as the worker saw it. */
+  readonly remoteStack: string | undefined;
+
+  constructor(details: {
+    taskId: string;
+    taskName?: string | undefined;
+    errorName: string;
+    message: string;
+    remoteStack?: string | undefined;
+    cause: unknown;
+  }) {
+    const label = details.taskName === undefined ? 'Task' : `Task ${details.taskName}`;
+    super(`${label} (${details.taskId}) failed: ${details.errorName}: ${details.message}`, {
+      code: 'TASK_FAILED',
+      taskId: details.taskId,
+      taskName: details.taskName,
+      cause: details.cause,
+    });
+    this.errorName = details.errorName;
+    this.remoteStack = details.remoteStack;
+  }
+}
+named(TaskFailedError, 'TaskFailedError');
+
+/** The task was revoked, expired before it started, or was purged. */
+export class TaskRevokedError extends TaskError {
+  readonly reason: string | undefined;
+
+  constructor(details: { taskId: string; taskName?: string | undefined; reason?: string | undefined }) {
+    const label = details.taskName === undefined ? 'Task' : `Task ${details.taskName}`;
+    super(`${label} (${details.taskId}) was revoked${details.reason ? `: ${details.reason}` : ''}.`, {
+      code: 'TASK_REVOKED',
+      taskId: details.taskId,
+      taskName: details.taskName,
+    });
+    this.reason = details.reason;
+  }
+}
+named(TaskRevokedError, 'TaskRevokedError');
+
+/** A member of a chord's header failed; `cause` is its error. */
+export class ChordError extends CeleriacError {
+  constructor(message: string, details: Details = {}) {
+    super(message, { code: 'CHORD', ...details });
+  }
+}
+named(ChordError, 'ChordError');
+
+/** `this.retry()` without an `error`, more often than `maxRetries` allows. */
+export class MaxRetriesExceededError extends CeleriacError {
+  constructor(message: string, details: Details = {}) {
+    super(message, { code: 'MAX_RETRIES', ...details });
+  }
+}
+named(MaxRetriesExceededError, 'MaxRetriesExceededError');
+
+/** The reason `this.signal` aborts with when the soft time limit passes. The task may catch it and return. */
+export class SoftTimeLimitExceeded extends CeleriacError {
+  constructor(message: string) {
+    super(message, { code: 'SOFT_TIME_LIMIT' });
+  }
+}
+named(SoftTimeLimitExceeded, 'SoftTimeLimitExceeded');
+
+/** The hard time limit passed; the task is in FAILURE. */
+export class TimeLimitExceeded extends CeleriacError {
+  constructor(message: string) {
+    super(message, { code: 'TIME_LIMIT' });
+  }
+}
+named(TimeLimitExceeded, 'TimeLimitExceeded');
+
+/** The worker that ran the task died (or lost its lock) as often as the task's delivery options allow. */
+export class WorkerLostError extends CeleriacError {
+  constructor(message: string) {
+    super(message, { code: 'WORKER_LOST' });
+  }
+}
+named(WorkerLostError, 'WorkerLostError');
+
+/** Thrown by a task: end here and store no state (Celery: `Ignore`). */
+export class Ignore extends CeleriacError {
+  constructor(message = 'The task asked for its result to be ignored.') {
+    super(message, { code: 'IGNORE' });
+  }
+}
+named(Ignore, 'Ignore');
+
+/** Thrown by a task: fail at once, whatever its retry options say (Celery: `Reject`). */
+export class Reject extends CeleriacError {
+  constructor(reason: unknown = 'The task rejected its message.') {
+    super(reason instanceof Error ? reason.message : String(reason), {
+      code: 'REJECT',
+      ...(reason instanceof Error ? { cause: reason } : {}),
+    });
+  }
+}
+named(Reject, 'Reject');
+
+const CODES: ReadonlySet<string> = new Set<CeleriacErrorCode>([
+  'OPTION',
+  'ALREADY_REGISTERED',
+  'NOT_REGISTERED',
+  'INVALID_ARGUMENTS',
+  'NOT_SERIALIZABLE',
+  'PAYLOAD_TOO_LARGE',
+  'DUPLICATE_TASK',
+  'BROKER',
+  'BROKER_UNAVAILABLE',
+  'BROKER_IN_USE',
+  'APP_CLOSED',
+  'UNKNOWN_TASK',
+  'RESULT_TIMEOUT',
+  'TASK_FAILED',
+  'TASK_REVOKED',
+  'CHORD',
+  'MAX_RETRIES',
+  'SOFT_TIME_LIMIT',
+  'TIME_LIMIT',
+  'WORKER_LOST',
+  'IGNORE',
+  'REJECT',
+  'USAGE',
+]);
+
+/** Fixes the class name, also when the class is minified around us or comes from another copy of this package. */
+function named<C extends { prototype: Error }>(cls: C, name: string): C {
+  Object.defineProperty(cls.prototype, 'name', { value: name, configurable: true, writable: true });
+  return cls;
+}

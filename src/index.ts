@@ -1,0 +1,1 @@
+export { CeleriacError } from './errors.js';

@@ -1,0 +1,57 @@
+/**
+ * The states a task can be in, and the sets Celery names (`celery.states`).
+ * A task's own states (`PROGRESS`, …) are any other upper-case name.
+ */
+
+/** Sent and not started: queued, or delayed. `snapshot().known` tells it from never heard of. */
+export const PENDING = 'PENDING';
+/** An event only (a worker fetched it); never a stored state. */
+export const RECEIVED = 'RECEIVED';
+export const STARTED = 'STARTED';
+/** Failed, and waiting for its next attempt. */
+export const RETRY = 'RETRY';
+export const SUCCESS = 'SUCCESS';
+export const FAILURE = 'FAILURE';
+/** Revoked, expired before its start, or purged. */
+export const REVOKED = 'REVOKED';
+
+/** A built-in state, or an upper-case name of your own. */
+export type State =
+  | 'PENDING'
+  | 'STARTED'
+  | 'RETRY'
+  | 'SUCCESS'
+  | 'FAILURE'
+  | 'REVOKED'
+  | (string & Record<never, never>);
+
+const BUILT_IN: ReadonlySet<string> = new Set([PENDING, RECEIVED, STARTED, RETRY, SUCCESS, FAILURE, REVOKED]);
+
+/** Ended: nothing changes any more. */
+export const READY: ReadonlySet<string> = new Set([SUCCESS, FAILURE, REVOKED]);
+/** Not ended. */
+export const UNREADY: ReadonlySet<string> = new Set([PENDING, RECEIVED, STARTED, RETRY]);
+/** States whose result is an error. */
+export const EXCEPTION: ReadonlySet<string> = new Set([RETRY, FAILURE, REVOKED]);
+/** States whose error `get()` throws. */
+export const PROPAGATE: ReadonlySet<string> = new Set([FAILURE, REVOKED]);
+
+/** Whether `state` is one of celeriac's own. */
+export function isBuiltIn(state: string): boolean {
+  return BUILT_IN.has(state);
+}
+
+/** The public `states` object. */
+export const states = {
+  PENDING,
+  RECEIVED,
+  STARTED,
+  RETRY,
+  SUCCESS,
+  FAILURE,
+  REVOKED,
+  READY,
+  UNREADY,
+  EXCEPTION,
+  PROPAGATE,
+} as const;

@@ -102,6 +102,8 @@ export interface Engine {
   bullmq(): BullmqParts;
   /** Jobs by id, in order, in one round trip; `undefined` where there is none. Fails fast. */
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
+  /** Whether each job is finished or gone, in order: the cheap check that sweeps make. Fails fast. */
+  readEnded(refs: readonly JobRef[]): Promise<boolean[]>;
   readonly records: Records;
   readonly signals: Signals;
   /** The broker's clock, epoch ms. */

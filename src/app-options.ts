@@ -1,0 +1,196 @@
+/**
+ * The options of `new Celeriac(name, options)`, each once: type, default, unit, check, environment twin.
+ * Resolving does no I/O.
+ */
+import { type Duration, toPositiveMs } from './duration.js';
+import { OptionError } from './errors.js';
+import { checkNames, checkQueueName, checkTaskOptions, type Logger, type TaskOptions } from './options.js';
+import type { Serializer } from './tasks/serializer.js';
+
+/** Makes (or finds) the instance of a service class that was registered as a class. */
+export interface Container {
+  get<T>(cls: abstract new (...args: never[]) => T): T | Promise<T>;
+}
+
+/** What `new Celeriac(name, options)` takes. */
+export interface CeleriacOptions {
+  /**
+   * Where tasks wait: a URL (`redis:// rediss:// unix:// sentinel:// cluster:// clusters:// postgres:// memory://
+   * file://`), an ioredis client, or a `pg.Pool`. Default: `CELERIAC_BROKER_URL`, else `redis://127.0.0.1:6379/0`.
+   */
+  broker?: string | object;
+  /** Separates apps on one broker. Default: `CELERIAC_PREFIX`, else the app's name. */
+  prefix?: string;
+  /** Where calls go that no route or option sends elsewhere. Default: `celeriac`. */
+  defaultQueue?: string;
+  /** The time zone of schedules. Default: `UTC`. */
+  timezone?: string;
+  /** How long the records of succeeded tasks are kept. Default: 1 day. */
+  resultExpires?: Duration;
+  /** How long the records of failed and revoked tasks are kept. Default: 7 days. */
+  failureExpires?: Duration;
+  /** How arguments and results are written. Default: `'json'`. */
+  serializer?: 'json' | 'rich' | Serializer;
+  /** Where log lines go. Default: warnings and errors to the console. */
+  logger?: Logger;
+  /** Makes the instances of services registered as classes. Default: `new Class()`. */
+  container?: Container;
+  /** How long a call keeps trying to reach the broker, in total. Default: 1 s. */
+  publishRetry?: Duration;
+  /** Largest encoded arguments or result, in bytes. Default: no limit. */
+  maxPayloadBytes?: number;
+  /** How long a silent worker keeps a task before others may take it over. Default: 5 s. */
+  lockDuration?: Duration;
+  /** How long an unknown task name is handed back before it fails with NotRegisteredError. Default: 1 minute. */
+  unknownTaskGrace?: Duration;
+  /** Create or upgrade the PostgreSQL schema on first use. Default: false. */
+  migrate?: boolean;
+  /** Defaults for every task option. */
+  taskDefaults?: TaskOptions;
+}
+
+/** {@link CeleriacOptions}, resolved. */
+export interface AppConfig {
+  readonly name: string;
+  readonly broker: string | object;
+  readonly prefix: string;
+  readonly defaultQueue: string;
+  readonly timezone: string;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+  readonly serializer: 'json' | 'rich' | Serializer;
+  readonly logger: Logger;
+  readonly container: Container;
+  readonly publishRetryMs: number;
+  readonly maxPayloadBytes: number | undefined;
+  readonly lockDurationMs: number;
+  readonly unknownTaskGraceMs: number;
+  readonly migrate: boolean;
+  readonly taskDefaults: TaskOptions;
+}
+
+const NAMES: readonly string[] = [
+  'broker',
+  'prefix',
+  'defaultQueue',
+  'timezone',
+  'resultExpires',
+  'failureExpires',
+  'serializer',
+  'logger',
+  'container',
+  'publishRetry',
+  'maxPayloadBytes',
+  'lockDuration',
+  'unknownTaskGrace',
+  'migrate',
+  'taskDefaults',
+];
+
+/**
+ * Reads an app's options and their environment twins.
+ * @throws {OptionError} for anything that cannot be right
+ */
+export function resolveAppOptions(
+  name: string,
+  options: CeleriacOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): AppConfig {
+  const where = `new Celeriac('${name}')`;
+  if (typeof name !== 'string' || name === '')
+    throw new OptionError('new Celeriac(name): the name is missing.');
+  checkNames(options, NAMES, where);
+  const defaultQueue = options.defaultQueue ?? 'celeriac';
+  checkQueueName(defaultQueue, `${where}: defaultQueue`);
+  checkTaskOptions(options.taskDefaults ?? {}, `${where}: taskDefaults`);
+  const ms = (value: Duration | undefined, fallback: Duration, option: string) =>
+    toPositiveMs(value ?? fallback, `${where}: ${option}`);
+  return {
+    name,
+    broker: options.broker ?? env['CELERIAC_BROKER_URL'] ?? 'redis://127.0.0.1:6379/0',
+    prefix: checkPrefix(options.prefix ?? env['CELERIAC_PREFIX'] ?? name, where),
+    defaultQueue,
+    timezone: checkTimezone(options.timezone ?? 'UTC', where),
+    resultExpiresMs: ms(options.resultExpires, '1d', 'resultExpires'),
+    failureExpiresMs: ms(options.failureExpires, '7d', 'failureExpires'),
+    serializer: checkSerializer(options.serializer ?? 'json', where),
+    logger: checkLogger(options.logger ?? consoleLogger, where),
+    container: options.container ?? { get: (cls) => new (cls as unknown as new () => never)() },
+    publishRetryMs: ms(options.publishRetry, '1s', 'publishRetry'),
+    maxPayloadBytes: checkBytes(options.maxPayloadBytes, where),
+    lockDurationMs: checkLock(ms(options.lockDuration, '5s', 'lockDuration'), where),
+    unknownTaskGraceMs: ms(options.unknownTaskGrace, '1m', 'unknownTaskGrace'),
+    migrate: options.migrate ?? false,
+    taskDefaults: options.taskDefaults ?? {},
+  };
+}
+
+function checkPrefix(prefix: unknown, where: string): string {
+  if (typeof prefix === 'string' && /^[^\s:{}]+$/.test(prefix)) return prefix;
+  throw new OptionError(
+    `${where}: prefix ${JSON.stringify(prefix)} must be a word without white space, ":", "{" and "}". ` +
+      'It is the app name unless the option prefix or CELERIAC_PREFIX says otherwise.',
+  );
+}
+
+function checkTimezone(timezone: string, where: string): string {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: timezone });
+    return timezone;
+  } catch {
+    throw new OptionError(
+      `${where}: timezone "${timezone}" is unknown. Use an IANA name such as Europe/Rome.`,
+    );
+  }
+}
+
+function checkSerializer(serializer: unknown, where: string): AppConfig['serializer'] {
+  if (serializer === 'json' || serializer === 'rich') return serializer;
+  const own = serializer as Partial<Serializer> | null;
+  if (
+    typeof own === 'object' &&
+    own !== null &&
+    typeof own.encode === 'function' &&
+    typeof own.decode === 'function'
+  ) {
+    return own as Serializer;
+  }
+  throw new OptionError(
+    `${where}: serializer must be 'json', 'rich', or an object { name, encode, decode }.`,
+  );
+}
+
+function checkLogger(logger: unknown, where: string): Logger {
+  const levels = ['debug', 'info', 'warn', 'error'] as const;
+  const given = logger as Record<string, unknown> | null;
+  if (
+    typeof given === 'object' &&
+    given !== null &&
+    levels.every((level) => typeof given[level] === 'function')
+  ) {
+    return logger as Logger;
+  }
+  throw new OptionError(
+    `${where}: logger must have the methods debug, info, warn and error, each (fields, message).`,
+  );
+}
+
+function checkBytes(bytes: number | undefined, where: string): number | undefined {
+  if (bytes === undefined || (Number.isInteger(bytes) && bytes > 0)) return bytes;
+  throw new OptionError(`${where}: maxPayloadBytes must be a whole number of bytes; got ${String(bytes)}.`);
+}
+
+function checkLock(lockMs: number, where: string): number {
+  if (lockMs >= 500) return lockMs;
+  throw new OptionError(
+    `${where}: lockDuration ${lockMs} ms is too short to be renewed in time; use 500ms or more.`,
+  );
+}
+
+/** The default logger: what needs attention goes to the console, the rest nowhere. */
+const consoleLogger: Logger = {
+  debug() {},
+  info() {},
+  warn: (fields, message) => console.warn(`[celeriac] ${message}`, fields),
+  error: (fields, message) => console.error(`[celeriac] ${message}`, fields),
+};

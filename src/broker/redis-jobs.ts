@@ -1,0 +1,139 @@
+/**
+ * Reading BullMQ jobs from Redis, many in one command. The layout (a hash per job, `<key>:lock` while a worker holds
+ * it) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
+ */
+import type { JobRef, StoredJob } from './engine.js';
+import { RedisScript } from './redis-script.js';
+import type { RedisClient } from './redis-target.js';
+
+const FIELDS = [
+  'name',
+  'data',
+  'opts',
+  'progress',
+  'returnvalue',
+  'failedReason',
+  'stacktrace',
+  'timestamp',
+  'delay',
+  'processedOn',
+  'finishedOn',
+  'atm',
+  'ats',
+  'pb',
+  'priority',
+] as const;
+
+// KEYS job hashes · returns per job: its fields and whether it is locked, or nil
+const READ = new RedisScript(
+  -1,
+  `
+local out = {}
+for i, key in ipairs(KEYS) do
+  local job = redis.call('HMGET', key, ${FIELDS.map((f) => `'${f}'`).join(', ')})
+  if job[1] then
+    job[#job + 1] = redis.call('EXISTS', key .. ':lock')
+    out[i] = job
+  else
+    out[i] = false
+  end
+end
+return out`,
+);
+
+// KEYS job hashes · returns per job: 1 when it is finished or gone
+const ENDED = new RedisScript(
+  -1,
+  `
+local out = {}
+for i, key in ipairs(KEYS) do
+  local job = redis.call('HMGET', key, 'name', 'finishedOn')
+  out[i] = (job[1] and not job[2]) and 0 or 1
+end
+return out`,
+);
+
+const CHUNK = 500;
+
+/** The jobs, in order; `undefined` where there is none. */
+export async function readJobs(
+  client: RedisClient,
+  prefix: string,
+  refs: readonly JobRef[],
+): Promise<(StoredJob | undefined)[]> {
+  const replies = await inChunks(client, READ, prefix, refs);
+  return refs.map((ref, i) => decode(ref, replies[i]));
+}
+
+/** Whether each job is finished or gone, in order. */
+export async function readEnded(
+  client: RedisClient,
+  prefix: string,
+  refs: readonly JobRef[],
+): Promise<boolean[]> {
+  const replies = await inChunks(client, ENDED, prefix, refs);
+  return replies.map((reply) => reply === 1);
+}
+
+async function inChunks(
+  client: RedisClient,
+  script: RedisScript,
+  prefix: string,
+  refs: readonly JobRef[],
+): Promise<unknown[]> {
+  const runs: Promise<unknown>[] = [];
+  for (let i = 0; i < refs.length; i += CHUNK) {
+    const keys = refs.slice(i, i + CHUNK).map((ref) => `${prefix}:${ref.queue}:${ref.id}`);
+    runs.push(script.run(client, keys, []));
+  }
+  return (await Promise.all(runs)).flat(1);
+}
+
+function decode(ref: JobRef, reply: unknown): StoredJob | undefined {
+  if (!Array.isArray(reply)) return undefined;
+  const values = reply as (string | null)[];
+  const text = (field: (typeof FIELDS)[number]) => values[FIELDS.indexOf(field)] ?? undefined;
+  const number = (field: (typeof FIELDS)[number]) => {
+    const value = text(field);
+    return value === undefined ? undefined : Number(value);
+  };
+  const opts = parse(text('opts'));
+  return {
+    id: ref.id,
+    queue: ref.queue,
+    name: text('name') ?? '',
+    data: text('data') ?? '{}',
+    progress: parse(text('progress')),
+    returnvalue: text('returnvalue'),
+    failedReason: text('failedReason'),
+    stack: lastOf(parse(text('stacktrace'))),
+    priority: number('priority') ?? 0,
+    sentAt: number('timestamp') ?? 0,
+    delayMs: number('delay') ?? (isRecord(opts) ? Number(opts['delay'] ?? 0) : 0),
+    startedAt: number('processedOn'),
+    doneAt: number('finishedOn'),
+    retries: number('atm') ?? 0,
+    deliveries: number('ats') ?? 0,
+    running: Number(values[FIELDS.length]) === 1,
+    worker: text('pb'),
+  };
+}
+
+function parse(text: string | undefined): unknown {
+  if (text === undefined || text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Another program may write what it likes into a job; unreadable is the same as absent.
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function lastOf(list: unknown): string | undefined {
+  const last: unknown = Array.isArray(list) ? list.at(-1) : undefined;
+  return typeof last === 'string' ? last : undefined;
+}

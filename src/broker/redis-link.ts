@@ -1,0 +1,155 @@
+/**
+ * One ioredis client of ours: connects when first needed, fails fast or waits as told, lets the process exit while
+ * nobody holds it, and reports an outage once, with its length when it is over.
+ */
+import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import type { EngineConfig } from './engine.js';
+import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
+
+/** How commands behave while the connection is away. */
+export type LinkMode = 'fail-fast' | 'patient';
+
+const MODES: Record<LinkMode, LinkOptions> = {
+  // A refused call must never be sent later: nothing is queued, nothing is sent again.
+  'fail-fast': { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
+  // BullMQ's workers demand null: their commands wait for the connection to return.
+  patient: { enableOfflineQueue: true, maxRetriesPerRequest: null },
+};
+
+/** A client with a life of its own. */
+export class RedisLink {
+  readonly client: RedisClient;
+  #held = false;
+  #closed = false;
+  #everReady = false;
+  #lostAt: number | undefined;
+  #lastError: Error | undefined;
+
+  constructor(
+    private readonly target: RedisTarget,
+    private readonly config: EngineConfig,
+    private readonly mode: LinkMode,
+  ) {
+    this.client = target.connect({
+      ...MODES[mode],
+      autoResubscribe: false,
+      retryStrategy: (times) => this.#retryDelay(times),
+      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    });
+    this.client.on('error', (error: Error) => {
+      this.#lastError = error;
+    });
+    this.client.on('ready', () => this.#onReady());
+    this.client.on('close', () => this.#onLost());
+  }
+
+  /** The event loop stays alive for this client while `held`. Workers' clients are held from start to stop. */
+  setHeld(held: boolean): void {
+    this.#held = held;
+    for (const stream of streamsOf(this.client)) held ? stream.ref() : stream.unref();
+  }
+
+  /**
+   * Resolves when the client is connected.
+   * @throws {BrokerUnavailableError} after the configured second
+   * @throws {BrokerError} at once when the server refuses us (a wrong password)
+   */
+  async ready(): Promise<void> {
+    if (isReady(this.client)) return;
+    const { status } = this.client;
+    if (status === 'wait' || status === 'end' || status === 'close') {
+      // The outcome is read from events below; a refused first attempt is retried by ioredis itself.
+      this.client.connect().catch((error: Error) => {
+        this.#lastError ??= error;
+      });
+    }
+    await this.#untilReady();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.client.disconnect();
+  }
+
+  #untilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (error?: Error) => {
+        clearTimeout(timer);
+        this.client.off('ready', onReady);
+        this.client.off('error', onError);
+        error === undefined ? resolve() : reject(error);
+      };
+      const onReady = () => settle();
+      const onError = (error: Error) => {
+        const refused = refusal(error, this.target.address);
+        if (refused !== undefined) settle(refused);
+      };
+      const timer = setTimeout(() => settle(this.unavailable()), this.config.connectTimeoutMs);
+      this.client.on('ready', onReady);
+      this.client.on('error', onError);
+      if (isReady(this.client)) settle();
+    });
+  }
+
+  /** The error for "nobody answers here". */
+  unavailable(cause: unknown = this.#lastError): BrokerUnavailableError {
+    const why = cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : '';
+    return new BrokerUnavailableError(
+      `The broker at ${this.target.address} cannot be reached${why}. ` +
+        'Check that it runs and that the broker URL (option broker or CELERIAC_BROKER_URL) is right.',
+      { address: this.target.address, cause },
+    );
+  }
+
+  #retryDelay(times: number): number | null {
+    // An idle client stops trying, so that a script can end; ready() starts it again.
+    if (this.#closed || (this.mode === 'fail-fast' && !this.#held)) return null;
+    return Math.min(50 * 2 ** Math.min(times, 6), this.mode === 'patient' ? 2000 : 200);
+  }
+
+  #onReady(): void {
+    this.#everReady = true;
+    this.#lastError = undefined;
+    this.setHeld(this.#held);
+    if (this.#lostAt === undefined) return;
+    const awayMs = Date.now() - this.#lostAt;
+    this.#lostAt = undefined;
+    if (this.mode === 'patient') this.config.onRecovered(`broker ${this.target.address} is back`, awayMs);
+  }
+
+  #onLost(): void {
+    if (this.#closed || this.#lostAt !== undefined) return;
+    this.#lostAt = Date.now();
+    if (this.mode !== 'patient') return;
+    const what = this.#everReady ? 'lost the connection to' : 'cannot reach';
+    this.config.onTrouble(
+      `${what} the broker at ${this.target.address}; trying again until it answers`,
+      this.#lastError,
+    );
+  }
+}
+
+/** ioredis says `ready`; a Cluster that has its slots says so too. */
+export function isReady(client: RedisClient): boolean {
+  return client.status === 'ready';
+}
+
+function* streamsOf(client: RedisClient): Generator<{ ref(): void; unref(): void }> {
+  const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
+  for (const node of nodes) {
+    const stream: unknown = (node as { stream?: unknown }).stream;
+    // A TLS or TCP socket once connected; nothing before.
+    if (typeof stream === 'object' && stream !== null && 'unref' in stream)
+      yield stream as { ref(): void; unref(): void };
+  }
+}
+
+function refusal(error: Error, address: string): BrokerError | undefined {
+  if (!/WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username|Client sent AUTH/i.test(error.message)) {
+    return undefined;
+  }
+  return new BrokerError(
+    `The broker at ${address} refuses to let us in: ${error.message}. Check user and password in the broker URL.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,73 @@
+/**
+ * The Records port on Redis: one hash a record, `v` the value and `n` its version, changed by small scripts.
+ */
+import type { Records, StoredRecord } from './engine.js';
+import { RedisScript } from './redis-script.js';
+import type { RedisClient } from './redis-target.js';
+
+// KEYS[1] record · ARGV value, ttl in ms or '' · returns 1, or 0 when the key is taken
+const CREATE = new RedisScript(
+  1,
+  `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'v', ARGV[1], 'n', 1)
+if ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1`,
+);
+
+// KEYS[1] record · ARGV expected version, value, ttl in ms or '' · returns 1, or 0 when the version is another
+const REPLACE = new RedisScript(
+  1,
+  `
+if redis.call('HGET', KEYS[1], 'n') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'v', ARGV[2], 'n', ARGV[1] + 1)
+if ARGV[3] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) else redis.call('PERSIST', KEYS[1]) end
+return 1`,
+);
+
+// KEYS[1] record · ARGV expected version or '' · returns 1, or 0 when nothing was removed
+const REMOVE = new RedisScript(
+  1,
+  `
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'n') ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`,
+);
+
+export class RedisRecords implements Records {
+  constructor(
+    private readonly client: () => Promise<RedisClient>,
+    private readonly keyPrefix: string,
+  ) {}
+
+  async create(key: string, value: string, ttlMs?: number): Promise<boolean> {
+    return (await CREATE.run(await this.client(), [this.#key(key)], [value, ttl(ttlMs)])) === 1;
+  }
+
+  async read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
+    if (keys.length === 0) return [];
+    const pipeline = (await this.client()).pipeline();
+    for (const key of keys) pipeline.hmget(this.#key(key), 'v', 'n');
+    const replies = (await pipeline.exec()) ?? [];
+    return replies.map(([error, reply]) => {
+      if (error !== null) throw error;
+      const [value, version] = reply as (string | null)[];
+      return value == null ? undefined : { value, version: Number(version) };
+    });
+  }
+
+  async replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean> {
+    return (await REPLACE.run(await this.client(), [this.#key(key)], [version, value, ttl(ttlMs)])) === 1;
+  }
+
+  async remove(key: string, version?: number): Promise<boolean> {
+    return (await REMOVE.run(await this.client(), [this.#key(key)], [version ?? ''])) === 1;
+  }
+
+  #key(key: string): string {
+    return `${this.keyPrefix}${key}`;
+  }
+}
+
+function ttl(ttlMs: number | undefined): number | '' {
+  return ttlMs === undefined ? '' : Math.max(1, Math.ceil(ttlMs));
+}

@@ -1,0 +1,31 @@
+/**
+ * A Lua script of ours: sent by its digest, and in full once when the server does not know it yet.
+ */
+import { createHash } from 'node:crypto';
+import type { RedisClient } from './redis-target.js';
+
+export class RedisScript {
+  readonly #sha: string;
+
+  constructor(
+    /** How many keys every call has; -1 when it varies. */
+    private readonly keyCount: number,
+    private readonly lua: string,
+  ) {
+    this.#sha = createHash('sha1').update(lua).digest('hex');
+  }
+
+  async run(
+    client: RedisClient,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    const count = this.keyCount < 0 ? keys.length : this.keyCount;
+    try {
+      return await client.evalsha(this.#sha, count, ...keys, ...args);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return await client.eval(this.lua, count, ...keys, ...args);
+    }
+  }
+}

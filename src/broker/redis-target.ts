@@ -1,0 +1,168 @@
+/**
+ * Redis addresses: broker URL → how to make a client. One place knows the difference between one server, Sentinel
+ * and Cluster; everybody else asks `duplicate(options)`.
+ */
+import { readFileSync } from 'node:fs';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { OptionError } from '../errors.js';
+import type { EngineKind } from './engine.js';
+
+/** Client options; the reply mapping stays ioredis's default, which BullMQ reads. */
+export type LinkOptions = Omit<RedisOptions, 'replyMapping'>;
+
+/** An ioredis client of either kind. */
+export type RedisClient = Redis | Cluster;
+
+/** A Redis to connect to. */
+export interface RedisTarget {
+  readonly kind: EngineKind;
+  /** For people; never a password. */
+  readonly address: string;
+  readonly db: number;
+  /** A new, lazily connecting client with these options on top. */
+  connect(options: LinkOptions): RedisClient;
+}
+
+/**
+ * Reads a `redis: rediss: unix: sentinel: cluster: clusters:` URL.
+ * @throws {OptionError} naming the part that cannot be read, without the password
+ */
+export function parseRedisUrl(text: string): RedisTarget {
+  const scheme = text.slice(0, text.indexOf(':'));
+  if (scheme === 'sentinel' || scheme === 'cluster' || scheme === 'clusters') return parseHosts(scheme, text);
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new OptionError(
+      `broker: "${withoutPassword(text)}" is not a URL. Example: redis://localhost:6379/0`,
+    );
+  }
+  const auth = credentials(url);
+  if (scheme === 'unix') {
+    const path = decodeURIComponent(url.pathname);
+    const db = dbNumber(url.searchParams.get('db') ?? '', text);
+    return single({ ...auth, path, db }, `unix://${path}`, db);
+  }
+  const db = dbNumber(url.pathname.slice(1), text);
+  const port = url.port === '' ? 6379 : Number(url.port);
+  const host = url.hostname.replace(/^\[|\]$/g, '') || '127.0.0.1';
+  const tls = scheme === 'rediss' ? { tls: tlsOptions(url) } : {};
+  return single(
+    { ...auth, host, port, db, ...tls },
+    `${scheme}://${url.hostname || '127.0.0.1'}:${port}/${db}`,
+    db,
+  );
+}
+
+/** A target that duplicates a client the caller made; the client itself is never touched. */
+export function duplicateOf(client: RedisClient): RedisTarget {
+  if (client.isCluster) {
+    const cluster = client as Cluster;
+    const nodes = cluster.nodes().map((node) => `${node.options.host}:${node.options.port}`);
+    return {
+      kind: 'cluster',
+      address: `cluster://${nodes.join(',')}`,
+      db: 0,
+      connect: (options) =>
+        cluster.duplicate([], {
+          ...clusterOptions(options),
+          redisOptions: { ...cluster.options.redisOptions, ...options },
+        }),
+    };
+  }
+  const redis = client as Redis;
+  const { host = '127.0.0.1', port = 6379, db = 0, path, sentinels, name } = redis.options;
+  const address = path ? `unix://${path}` : `redis://${host}:${port}/${db}`;
+  return {
+    kind: sentinels ? 'sentinel' : 'redis',
+    address: sentinels
+      ? `sentinel://${sentinels.map((s) => `${s.host}:${s.port}`).join(',')}/${name}/${db}`
+      : address,
+    db,
+    connect: (options) => redis.duplicate({ lazyConnect: true, ...options }),
+  };
+}
+
+function single(own: LinkOptions, address: string, db: number): RedisTarget {
+  return {
+    kind: 'redis',
+    address,
+    db,
+    connect: (options) => new Redis({ lazyConnect: true, ...own, ...options }),
+  };
+}
+
+/** `sentinel://h1:1,h2:2/<master>/<db>` and `cluster://h1:1,h2:2`: several hosts, which URL cannot read. */
+function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): RedisTarget {
+  const match = /^\w+:\/\/(?:([^@/]*)@)?([^/?]+)(\/[^?]*)?(?:\?(.*))?$/.exec(text);
+  if (match === null) throw new OptionError(`broker: "${withoutPassword(text)}" names no hosts.`);
+  const [, userinfo = '', hostList = '', path = ''] = match;
+  const url = new URL(`redis://${userinfo ? `${userinfo}@` : ''}h?${match[4] ?? ''}`);
+  const auth = credentials(url);
+  const hosts = hostList.split(',').map((host) => parseHost(host, scheme === 'sentinel' ? 26379 : 6379));
+  const shown = hosts.map((h) => `${h.host}:${h.port}`).join(',');
+  if (scheme === 'sentinel') {
+    const [, master = '', dbText = ''] = path.split('/');
+    if (master === '')
+      throw new OptionError(
+        `broker: "${withoutPassword(text)}": sentinel://host:port/<master>/<db> needs the master's name.`,
+      );
+    const db = dbNumber(dbText, text);
+    const own: LinkOptions = { ...auth, sentinels: hosts, name: master, db };
+    return {
+      kind: 'sentinel',
+      address: `sentinel://${shown}/${master}/${db}`,
+      db,
+      connect: (options) => new Redis({ lazyConnect: true, ...own, ...options }),
+    };
+  }
+  const tls = scheme === 'clusters' ? { tls: tlsOptions(url) } : {};
+  return {
+    kind: 'cluster',
+    address: `${scheme}://${shown}`,
+    db: 0,
+    connect: (options) =>
+      new Cluster(hosts, { ...clusterOptions(options), redisOptions: { ...auth, ...tls, ...options } }),
+  };
+}
+
+/** What a Cluster client takes at its own level of the options a node would take. */
+function clusterOptions(options: LinkOptions): ClusterOptions {
+  return {
+    lazyConnect: true,
+    enableOfflineQueue: options.enableOfflineQueue ?? true,
+    clusterRetryStrategy: (times) => options.retryStrategy?.(times) ?? null,
+  };
+}
+
+function parseHost(text: string, defaultPort: number): { host: string; port: number } {
+  const match = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(text.trim());
+  if (match?.[1] === undefined) throw new OptionError(`broker: "${text}" is not host:port.`);
+  return {
+    host: match[1].replace(/^\[|\]$/g, ''),
+    port: match[2] === undefined ? defaultPort : Number(match[2]),
+  };
+}
+
+function credentials(url: URL): { username?: string; password?: string } {
+  return {
+    ...(url.username && { username: decodeURIComponent(url.username) }),
+    ...(url.password && { password: decodeURIComponent(url.password) }),
+  };
+}
+
+function tlsOptions(url: URL): { ca?: Buffer } {
+  const ca = url.searchParams.get('ca');
+  return ca === null ? {} : { ca: readFileSync(ca) };
+}
+
+function dbNumber(text: string, url: string): number {
+  if (/^\d*$/.test(text)) return Number(text);
+  throw new OptionError(`broker: "${withoutPassword(url)}": the database must be a number, not "${text}".`);
+}
+
+/** The URL as it may be shown. */
+export function withoutPassword(url: string): string {
+  return url.replace(/\/\/([^@/]*)@/, (_, userinfo: string) => `//${userinfo.split(':')[0]}:***@`);
+}

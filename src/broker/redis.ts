@@ -1,0 +1,161 @@
+/**
+ * The Redis engine: one server, Sentinel or Cluster. Three connections at most for everything but workers: one for
+ * calls (fails fast), one for workers and the control bus (waits), one that listens.
+ */
+import { createRedisBackend, type IQueueBackend } from 'bullmq';
+import type { BullmqParts, Engine, EngineConfig, EngineKind, JobRef, StoredJob } from './engine.js';
+import { readEnded, readJobs } from './redis-jobs.js';
+import { RedisLink } from './redis-link.js';
+import { RedisRecords } from './redis-records.js';
+import { RedisSignals } from './redis-signals.js';
+import type { RedisClient, RedisTarget } from './redis-target.js';
+
+/** Opens a Redis engine; connects at the first call. */
+export function openRedis(config: EngineConfig, target: RedisTarget): Engine {
+  return new RedisEngine(config, target);
+}
+
+class RedisEngine implements Engine {
+  readonly kind: EngineKind;
+  readonly address: string;
+  readonly oneProcess = false;
+  readonly records: RedisRecords;
+  readonly signals: RedisSignals;
+  readonly #prefix: string;
+  readonly #calls: RedisLink;
+  #workers: RedisLink | undefined;
+  #listener: RedisLink | undefined;
+  #root: Promise<IQueueBackend> | undefined;
+  readonly #backends = new Map<string, IQueueBackend>();
+  #holds = 0;
+
+  constructor(
+    private readonly config: EngineConfig,
+    private readonly target: RedisTarget,
+  ) {
+    this.kind = target.kind;
+    this.address = target.address;
+    // On Cluster everything of a prefix lives in one slot, so that scripts and flows may span queues.
+    this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
+    this.#calls = new RedisLink(target, config, 'fail-fast');
+    // '~' never begins a queue name, so these keys cannot meet BullMQ's.
+    this.records = new RedisRecords(() => this.#client(), `${this.#prefix}:~r:`);
+    this.signals = new RedisSignals(
+      () => (this.#workers ?? this.#calls).client,
+      () => this.#listenerLink(),
+      `${this.#prefix}:~s${target.db}:`,
+      target.kind === 'cluster',
+    );
+  }
+
+  ready(): Promise<void> {
+    return this.#held(() => this.#calls.ready());
+  }
+
+  async backend(queue: string): Promise<IQueueBackend> {
+    const known = this.#backends.get(queue);
+    if (known !== undefined && this.#calls.client.status === 'ready') return known;
+    await this.ready();
+    const root = await this.#rootBackend();
+    const backend = this.#backends.get(queue) ?? root.forQueue(queue, this.#prefix);
+    this.#backends.set(queue, backend);
+    return backend;
+  }
+
+  bullmq(): BullmqParts {
+    this.#workers ??= new RedisLink(this.target, this.config, 'patient');
+    this.#workers.setHeld(true);
+    return {
+      connection: this.#workers.client,
+      prefix: this.#prefix,
+      factory: createRedisBackend as BullmqParts['factory'],
+    };
+  }
+
+  readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    return this.#held(async () => readJobs(await this.#client(), this.#prefix, refs));
+  }
+
+  readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
+    return this.#held(async () => readEnded(await this.#client(), this.#prefix, refs));
+  }
+
+  serverTime(): Promise<number> {
+    return this.#held(async () => {
+      const [seconds, micros] = (await (await this.#client()).time()) as [number | string, number | string];
+      return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    });
+  }
+
+  hold(): () => void {
+    if (this.#holds++ === 0) this.#setHeld(true);
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      if (--this.#holds === 0) this.#setHeld(false);
+    };
+  }
+
+  isUnavailable(error: unknown): boolean {
+    if (!(error instanceof Error)) return false;
+    const code = 'code' in error ? String(error.code) : '';
+    return (
+      /^(ECONN|EPIPE|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH)/.test(code) ||
+      /Connection is closed|enableOfflineQueue|Stream isn't writeable|max retries per request|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|None of startup nodes/.test(
+        error.message,
+      )
+    );
+  }
+
+  async migrate(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#setHeld(false);
+    await Promise.all([this.#calls.close(), this.#workers?.close(), this.#listener?.close()]);
+  }
+
+  #listenerLink(): RedisLink {
+    if (this.#listener === undefined) {
+      this.#listener = new RedisLink(this.target, this.config, 'fail-fast');
+      this.#listener.setHeld(this.#holds > 0);
+    }
+    return this.#listener;
+  }
+
+  async #client(): Promise<RedisClient> {
+    await this.#calls.ready();
+    return this.#calls.client;
+  }
+
+  async #rootBackend(): Promise<IQueueBackend> {
+    this.#root ??= this.#makeRoot().catch((error: unknown) => {
+      // The connection broke while BullMQ looked at the server: the next call starts afresh.
+      this.#root = undefined;
+      throw error;
+    });
+    return this.#root;
+  }
+
+  async #makeRoot(): Promise<IQueueBackend> {
+    const backend = createRedisBackend('celeriac', { connection: this.#calls.client as never });
+    // Connection errors are the link's business; BullMQ would throw them at whoever listens least.
+    backend.on('error', () => undefined);
+    await backend.waitUntilReady();
+    return backend;
+  }
+
+  async #held<R>(body: () => Promise<R>): Promise<R> {
+    const release = this.hold();
+    try {
+      return await body();
+    } finally {
+      release();
+    }
+  }
+
+  #setHeld(held: boolean): void {
+    this.#calls.setHeld(held);
+    this.#listener?.setHeld(held);
+  }
+}

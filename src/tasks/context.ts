@@ -1,0 +1,183 @@
+/**
+ * The running call: what `this` (through TaskService) and `currentTask()` see. Found by AsyncLocalStorage, so
+ * `this` stays the user's real instance and calls running at once never see each other's context.
+ * It must never keep a context alive after its call ended: the executor closes it, and a closed one does nothing.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Duration, Moment } from '../duration.js';
+import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
+import type { Logger } from '../options.js';
+
+/**
+ * The app a task runs in: `this.app` is the `Celeriac` that ran it. `app.ts` merges the class into this interface,
+ * so this room needs nothing from the floors above.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging in app.ts
+export interface TaskApp {}
+
+/** What is known about the call being run (Celery: `task.request`). */
+export interface TaskRequest {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly unknown[];
+  /** The first task of the tree this one belongs to; its own id when it stands alone. */
+  readonly rootId: string;
+  readonly parentId: string | undefined;
+  readonly groupId: string | undefined;
+  readonly groupIndex: number | undefined;
+  /** Retries so far: 0 on the first attempt. */
+  readonly retries: number;
+  /** How often a worker began this task, this time included. */
+  readonly deliveries: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+  readonly queue: string;
+  readonly eta: Date | undefined;
+  readonly expires: Date | undefined;
+  /** Milliseconds, or undefined without a limit. */
+  readonly timeLimit: number | undefined;
+  readonly softTimeLimit: number | undefined;
+  readonly sentAt: Date | undefined;
+  /** `name@host` of the worker. */
+  readonly node: string | undefined;
+  /** The method was called as a plain method, not by a worker. */
+  readonly calledDirectly: boolean;
+  /** Run in the caller's process by `apply()` or `taskAlwaysEager`. */
+  readonly isEager: boolean;
+  /** The worker was asked to stop; finish soon. */
+  readonly shuttingDown: boolean;
+}
+
+/** What `this.retry()` takes. */
+export interface RetryOptions {
+  /** Wait this long. Default: the task's own rule (backoff, or `defaultRetryDelay`). */
+  countdown?: Duration;
+  eta?: Moment;
+  /** What went wrong: the cause the task fails with when retries run out. */
+  error?: unknown;
+  /** Overrides the task's `maxRetries` for this decision; `null` for ever. */
+  maxRetries?: number | null;
+}
+
+/** What a running task can do. */
+export interface TaskContext {
+  /**
+   * Sets a state of your own (`'PROGRESS'`) with JSON data, seen by `status`, `info` and `updates()` at once.
+   * Does nothing when the method was called directly, after the task ended, or when this worker lost the task.
+   */
+  updateState(state: string, meta?: unknown): Promise<void>;
+  readonly request: TaskRequest;
+  /** Ends this attempt and runs the task again later. Throws; nothing after it runs. */
+  retry(options?: RetryOptions): never;
+  /** Aborts on soft time limit, revoke with `terminate`, shutdown deadline and lost lock. */
+  readonly signal: AbortSignal;
+  /** The app's logger with the task's id and name in every line. */
+  readonly log: Logger;
+  readonly app: TaskApp;
+}
+
+/** What the executor puts around a call; `direct` stands for "called as a plain method". */
+export interface CallScope {
+  readonly context: TaskContext;
+  /** The decorated method this scope was opened for; `undefined` in a direct call or once it has been entered. */
+  awaiting: EntryPoint | undefined;
+  /** Where the scope was entered: what makes `super.method()` part of the same call. */
+  entered: (EntryPoint & { readonly wrapper: unknown }) | undefined;
+}
+
+/** Which method of which object a scope is for. */
+export interface EntryPoint {
+  readonly instance: unknown;
+  readonly method: PropertyKey;
+}
+
+const storage = new AsyncLocalStorage<CallScope>();
+
+/** The running task's context; `undefined` outside a task and inside a task method that was called directly. */
+export function currentTask(): TaskContext | undefined {
+  const context = storage.getStore()?.context;
+  return context?.request.calledDirectly ? undefined : context;
+}
+
+/** The scope as it is, direct calls included: for TaskService, which answers there as well. */
+export function currentScope(): CallScope | undefined {
+  return storage.getStore();
+}
+
+/** Runs `body` inside `scope`. */
+export function runInScope<R>(scope: CallScope, body: () => R): R {
+  return storage.run(scope, body);
+}
+
+/** Runs a task method that somebody called directly: as a plain method, whatever runs around it. */
+export function runDirectly<R>(name: string, args: readonly unknown[], body: () => R): R {
+  return storage.run(
+    { context: new DirectContext(name, args), awaiting: undefined, entered: undefined },
+    body,
+  );
+}
+
+const NEVER = new AbortController().signal;
+
+/** The context of a direct call: no task, so nothing to update and nobody to retry. */
+class DirectContext implements TaskContext {
+  readonly signal = NEVER;
+
+  constructor(
+    private readonly name: string,
+    private readonly args: readonly unknown[],
+  ) {}
+
+  get request(): TaskRequest {
+    return directRequest(this.name, this.args);
+  }
+
+  async updateState(): Promise<void> {}
+
+  retry(options: RetryOptions = {}): never {
+    throw (
+      options.error ??
+      new MaxRetriesExceededError(
+        `${this.name}: retry() in a direct call; there is no worker to run it again. Pass { error } to see the cause.`,
+      )
+    );
+  }
+
+  get log(): Logger {
+    return silent;
+  }
+
+  get app(): TaskApp {
+    throw new CeleriacError(
+      `${this.name}: this.app in a direct call; the method does not run inside an app's worker.`,
+    );
+  }
+}
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+function directRequest(name: string, args: readonly unknown[]): TaskRequest {
+  return {
+    id: '',
+    name,
+    args,
+    rootId: '',
+    parentId: undefined,
+    groupId: undefined,
+    groupIndex: undefined,
+    retries: 0,
+    deliveries: 0,
+    headers: {},
+    priority: 0,
+    queue: '',
+    eta: undefined,
+    expires: undefined,
+    timeLimit: undefined,
+    softTimeLimit: undefined,
+    sentAt: undefined,
+    node: undefined,
+    calledDirectly: true,
+    isEager: false,
+    shuttingDown: false,
+  };
+}

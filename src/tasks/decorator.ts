@@ -1,0 +1,111 @@
+/**
+ * `@Task`: declares a method to be a task. It only records (see `declaration`) and wraps the method so that a
+ * direct call is a plain call, also from inside another running task. Registering is the app's business.
+ */
+import { OptionError } from '../errors.js';
+import { checkTaskOptions, type TaskOptions } from '../options.js';
+import { type CallScope, currentScope, runDirectly } from './context.js';
+import { declare } from './declaration.js';
+
+type Method<A extends unknown[] = never[], R = unknown> = (...args: A) => R;
+
+/** Fits a method under legacy decorators (with or without metadata) and under standard ones. */
+export interface TaskDecorator {
+  <F extends Method>(method: F, context: StandardContext): F | undefined;
+  <F extends Method>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<F>,
+  ): TypedPropertyDescriptor<F> | undefined;
+}
+
+/**
+ * Declares a method of a service to be a task.
+ *
+ * @param name what the task is called on the wire; default `ClassName.method`
+ * @param options see {@link TaskOptions}
+ * @throws {OptionError} for anything but a method, and for options that cannot be right
+ * @example
+ * class ReportService extends TaskService {
+ *   \@Task('generate_report_task', { maxRetries: 5 })
+ *   async generateReport(reportId: string): Promise<string> { … }
+ * }
+ */
+export function Task(name?: string, options?: TaskOptions): TaskDecorator;
+export function Task(options: TaskOptions): TaskDecorator;
+export function Task(nameOrOptions?: string | TaskOptions, maybeOptions?: TaskOptions): TaskDecorator {
+  const [name, options] = readArguments(nameOrOptions, maybeOptions);
+  checkTaskOptions(options, name === undefined ? '@Task' : `@Task('${name}')`);
+
+  function decorate(target: unknown, second: unknown, descriptor?: PropertyDescriptor): unknown {
+    // Standard decorators pass a context object with a `kind`; legacy ones pass a key and a descriptor.
+    if (isStandardContext(second)) {
+      const method = methodOf(target, second.name, second.kind === 'method' && !second.static);
+      return wrap(method, { name, options, method: second.name });
+    }
+    const key = second as PropertyKey;
+    const isPrototype = typeof target === 'object' && target !== null;
+    const method = methodOf(descriptor?.value, key, isPrototype);
+    return { ...descriptor, value: wrap(method, { name, options, method: key }) };
+  }
+  return decorate as TaskDecorator;
+}
+
+function readArguments(first: unknown, second: unknown): [string | undefined, TaskOptions] {
+  const [name, options] = typeof first === 'object' ? [undefined, first] : [first, second];
+  if (name !== undefined && (typeof name !== 'string' || name === '')) {
+    throw new OptionError(`@Task: a name must be a non-empty string; got ${String(name)}.`);
+  }
+  return [name, (options ?? {}) as TaskOptions];
+}
+
+/** What a standard decorator is told about a method: the part of `ClassMethodDecoratorContext` used here. */
+export interface StandardContext {
+  readonly kind: string;
+  readonly name: string | symbol;
+  readonly static: boolean;
+}
+
+function isStandardContext(value: unknown): value is StandardContext {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}
+
+function methodOf(value: unknown, key: PropertyKey, isInstanceMethod: boolean): Method<unknown[]> {
+  if (isInstanceMethod && typeof value === 'function' && typeof key === 'string')
+    return value as Method<unknown[]>;
+  throw new OptionError(`@Task on "${String(key)}": only ordinary methods with a string name can be tasks.`);
+}
+
+function wrap(
+  original: Method<unknown[]>,
+  declaration: { name: string | undefined; options: TaskOptions; method: PropertyKey },
+): Method<unknown[]> {
+  function task(this: unknown, ...args: unknown[]): unknown {
+    const scope = currentScope();
+    if (scope !== undefined && enters(scope, this, declaration.method, task))
+      return original.apply(this, args);
+    return runDirectly(declaration.name ?? String(declaration.method), args, () =>
+      original.apply(this, args),
+    );
+  }
+  Object.defineProperty(task, 'name', { value: original.name, configurable: true });
+  Object.defineProperty(task, 'length', { value: original.length, configurable: true });
+  declare(task, declaration);
+  return task;
+}
+
+/** Whether this call is the one the worker opened the scope for, or its `super` call. */
+function enters(scope: CallScope, instance: unknown, method: PropertyKey, wrapper: unknown): boolean {
+  const { awaiting, entered } = scope;
+  if (awaiting !== undefined && awaiting.instance === instance && awaiting.method === method) {
+    scope.awaiting = undefined;
+    scope.entered = { instance, method, wrapper };
+    return true;
+  }
+  return (
+    entered !== undefined &&
+    entered.instance === instance &&
+    entered.method === method &&
+    entered.wrapper !== wrapper
+  );
+}

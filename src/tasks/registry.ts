@@ -1,0 +1,154 @@
+/**
+ * The tasks this process can run, by name: what `app.register` and `app.task` collected. Services registered as
+ * classes are made when a worker starts, never here.
+ */
+import { AlreadyRegisteredError, OptionError } from '../errors.js';
+import type { TaskOptions } from '../options.js';
+import {
+  nearest,
+  type PublishPolicy,
+  type RunPolicy,
+  resolvePublishPolicy,
+  resolveRunPolicy,
+} from '../options.js';
+import { type ArgumentChecker, compileArguments } from './arguments.js';
+import type { EntryPoint, TaskContext } from './context.js';
+import { declaredTasks, emittedParameterTypes } from './declaration.js';
+import { checkNoShadowing, type TaskHooks } from './service.js';
+
+/** A service class. */
+export type ServiceClass<S extends object = object> = abstract new (...args: never[]) => S;
+
+/** A task this process can run. */
+export interface RegisteredTask {
+  readonly name: string;
+  readonly publish: PublishPolicy;
+  readonly run: RunPolicy;
+  readonly checker: ArgumentChecker | undefined;
+  /** The code behind it: what decides whether a second registration is the same task. */
+  readonly code: unknown;
+  readonly target: MethodTarget | FunctionTarget;
+}
+
+/** A method of a service. */
+export interface MethodTarget {
+  readonly kind: 'method';
+  readonly method: string;
+  readonly service: ServiceSlot;
+}
+
+/** A function given to `app.task`. */
+export interface FunctionTarget {
+  readonly kind: 'function';
+  readonly fn: (this: TaskContext, ...args: unknown[]) => unknown;
+}
+
+/** A service: its class, and its instance once there is one. */
+export interface ServiceSlot {
+  readonly cls: ServiceClass;
+  instance: (object & TaskHooks & Record<string, unknown>) | undefined;
+}
+
+/** The entry point of a method target, for its scope. */
+export function entryPoint(target: MethodTarget): EntryPoint {
+  return { instance: target.service.instance, method: target.method };
+}
+
+/** Collects tasks; one per app. */
+export class Registry {
+  readonly #tasks = new Map<string, RegisteredTask>();
+  readonly #services = new Map<ServiceClass, ServiceSlot>();
+
+  constructor(private readonly defaults: TaskOptions) {}
+
+  /**
+   * Adds every task of a service, and says which method is which task.
+   * @throws {AlreadyRegisteredError} when a name is taken by other code
+   * @throws {OptionError} for a service without tasks, or one that hides TaskService's members
+   */
+  addService(service: object): Map<string, RegisteredTask> {
+    const isClass = typeof service === 'function';
+    const cls = (isClass ? service : service.constructor) as ServiceClass;
+    const prototype = (isClass ? cls.prototype : service) as object;
+    checkNoShadowing(prototype, cls.name);
+    const declared = declaredTasks(prototype);
+    if (declared.size === 0) {
+      throw new OptionError(
+        `${cls.name || 'This service'} has no method with @Task, so there is nothing to register.`,
+      );
+    }
+    const slot = this.#services.get(cls) ?? { cls, instance: undefined };
+    const tasks = new Map<string, RegisteredTask>();
+    for (const { method, declaration, owner } of declared.values()) {
+      const name = declaration.name ?? `${owner.name}.${method}`;
+      const { args, ...rest } = declaration.options;
+      const parameterTypes = args === undefined ? emittedParameterTypes(prototype, method) : undefined;
+      const task = this.#build(name, { ...rest, ...(args && { args }) }, parameterTypes, {
+        code: (prototype as Record<string, unknown>)[method],
+        target: { kind: 'method', method, service: slot },
+      });
+      this.#refuseOther(task);
+      tasks.set(method, task);
+    }
+    if (!isClass) slot.instance = service as NonNullable<ServiceSlot['instance']>;
+    this.#services.set(cls, slot);
+    for (const task of tasks.values()) this.#tasks.set(task.name, task);
+    return tasks;
+  }
+
+  /** Adds one function as a task. */
+  addFunction(name: string, options: TaskOptions, fn: FunctionTarget['fn']): RegisteredTask {
+    const task = this.#build(name, options, undefined, { code: fn, target: { kind: 'function', fn } });
+    this.#refuseOther(task);
+    this.#tasks.set(name, task);
+    return task;
+  }
+
+  get(name: string): RegisteredTask | undefined {
+    return this.#tasks.get(name);
+  }
+
+  names(): string[] {
+    return [...this.#tasks.keys()].sort();
+  }
+
+  /** The registered name closest to `name`. */
+  nearest(name: string): string | undefined {
+    return nearest(name, this.#tasks.keys());
+  }
+
+  /** Makes the services that were registered as classes. Called when a worker starts. */
+  async instantiate(make: (cls: ServiceClass) => object | Promise<object>): Promise<void> {
+    for (const slot of this.#services.values()) {
+      if (slot.instance !== undefined) continue;
+      const instance = await make(slot.cls);
+      checkNoShadowing(instance, slot.cls.name);
+      slot.instance = instance as NonNullable<ServiceSlot['instance']>;
+    }
+  }
+
+  #build(
+    name: string,
+    options: TaskOptions,
+    parameterTypes: readonly unknown[] | undefined,
+    rest: Pick<RegisteredTask, 'code' | 'target'>,
+  ): RegisteredTask {
+    const where = `task "${name}"`;
+    const origin = { taskName: name, explicit: options.args !== undefined };
+    return {
+      name,
+      publish: resolvePublishPolicy(options, this.defaults, where),
+      run: resolveRunPolicy(options, this.defaults, where),
+      checker: compileArguments(options.args ?? parameterTypes ?? [], origin),
+      ...rest,
+    };
+  }
+
+  #refuseOther(task: RegisteredTask): void {
+    const known = this.#tasks.get(task.name);
+    if (known === undefined || known.code === task.code) return;
+    throw new AlreadyRegisteredError(
+      `The task name "${task.name}" is already taken by other code. Give one of the two another name in @Task.`,
+    );
+  }
+}

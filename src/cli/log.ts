@@ -1,0 +1,141 @@
+/**
+ * The worker's log on the command line: one line per event, as text for people (Celery's shape) or as JSON, one
+ * object a line, for collectors. It fills celeriac's `logger` option; what to log is decided elsewhere.
+ */
+import pc from 'picocolors';
+import { OptionError } from '../errors.js';
+import { type Logger, nearest } from '../options.js';
+
+/** How much is logged, from most to least. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** One of {@link LOG_LEVELS}. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** How a line looks. */
+export type LogFormat = 'text' | 'json';
+
+/** Celery's level names, for those who type them from habit. */
+const ALIASES: Readonly<Record<string, LogLevel>> = {
+  warning: 'warn',
+  critical: 'error',
+  fatal: 'error',
+};
+
+/**
+ * A level by any of its names, upper or lower case.
+ * @throws {OptionError}
+ */
+export function parseLogLevel(text: string, where: string): LogLevel {
+  const name = text.toLowerCase();
+  const level = LOG_LEVELS.find((known) => known === name) ?? ALIASES[name];
+  if (level !== undefined) return level;
+  const near = nearest(name, [...LOG_LEVELS, ...Object.keys(ALIASES)]);
+  throw new OptionError(
+    `${where}: "${text}" is not a log level. ${near === undefined ? '' : `Did you mean "${near}"? `}` +
+      `Use ${LOG_LEVELS.join(', ')}.`,
+  );
+}
+
+/** What {@link createLogger} needs to know. */
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  readonly color: boolean;
+  /** Where whole lines go. */
+  readonly write: (line: string) => void;
+  /** The node's name for lines that carry none; it is known only once the worker is there. */
+  readonly node?: () => string | undefined;
+  /** Epoch ms. */
+  readonly now?: () => number;
+}
+
+/** A logger, and a way to say what must be said at every level (`ready`). */
+export interface CliLogger extends Logger {
+  always(fields: object, message: string): void;
+}
+
+/** The logger behind `--loglevel` and `--log-format`. */
+export function createLogger(options: LogOptions): CliLogger {
+  const threshold = LOG_LEVELS.indexOf(options.level);
+  const format = options.format === 'json' ? jsonLine : textLine;
+  const log = (level: LogLevel, fields: object, message: string): void => {
+    const { node = options.node?.(), ...rest } = { ...fields } as Record<string, unknown>;
+    const at = new Date(options.now?.() ?? Date.now());
+    options.write(format({ at, level, node, message, fields: rest }, options));
+  };
+  const from = (level: LogLevel) => (fields: object, message: string) => {
+    if (LOG_LEVELS.indexOf(level) >= threshold) log(level, fields, message);
+  };
+  return {
+    debug: from('debug'),
+    info: from('info'),
+    warn: from('warn'),
+    error: from('error'),
+    always: (fields, message) => log('info', fields, message),
+  };
+}
+
+interface Entry {
+  readonly at: Date;
+  readonly level: LogLevel;
+  readonly node: unknown;
+  readonly message: string;
+  readonly fields: Record<string, unknown>;
+}
+
+function jsonLine({ at, level, node, message, fields }: Entry): string {
+  const flat = { time: at.toISOString(), level, node, message, ...fields };
+  return `${stringify(flat)}\n`;
+}
+
+const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARNING', error: 'ERROR' };
+
+function textLine({ at, level, node, message, fields }: Entry, { color, level: shown }: LogOptions): string {
+  const colors = pc.createColors(color);
+  const paint = { debug: colors.gray, info: (text: string) => text, warn: colors.yellow, error: colors.red };
+  const label = node === undefined ? LABELS[level] : `${LABELS[level]}/${node}`;
+  const pairs: string[] = [];
+  const stacks: string[] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    pairs.push(`${key}=${fieldText(value)}`);
+    if (value instanceof Error && (level === 'error' || shown === 'debug')) stacks.push(stackOf(value));
+  }
+  const details = pairs.length === 0 ? '' : ` ${colors.dim(pairs.join(' '))}`;
+  const head = `${colors.dim('[')}${colors.dim(localTime(at))}: ${paint[level](label)}${colors.dim(']')}`;
+  return `${head} ${paint[level](message)}${details}\n${stacks.join('')}`;
+}
+
+function stackOf(error: Error): string {
+  const frames = (error.stack ?? '').split('\n').slice(String(error).split('\n').length);
+  return frames.map((line) => `    ${line.trim()}\n`).join('');
+}
+
+function fieldText(value: unknown): string {
+  if (value instanceof Error) return JSON.stringify(`${value.name}: ${value.message}`);
+  if (typeof value === 'string') return /^[\w@.:/~+,-]+$/.test(value) ? value : JSON.stringify(value);
+  return stringify(value);
+}
+
+/** JSON that never throws and keeps errors readable: a log line must not be lost to what it is about. */
+function stringify(value: unknown): string {
+  const replacer = (_key: string, inner: unknown): unknown => {
+    if (inner instanceof Error) return { name: inner.name, message: inner.message, stack: inner.stack };
+    return typeof inner === 'bigint' ? String(inner) : inner;
+  };
+  try {
+    return JSON.stringify(value, replacer) ?? String(value);
+  } catch {
+    // A cycle or a throwing getter: the text form has to do.
+    return JSON.stringify(String(value));
+  }
+}
+
+/** `2026-11-22 18:52:34,123`, local time, as Celery and Python's logging write it. */
+function localTime(at: Date): string {
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return `${date} ${time},${String(at.getMilliseconds()).padStart(3, '0')}`;
+}

@@ -1,0 +1,162 @@
+/**
+ * What the arguments of a task must be, checked where it is called (`check`: the input is validated and sent as it
+ * is) and where it runs (`materialise`: DTO instances, and what schemas make of their input). Both look at every
+ * argument and report every violation. Without a promise where no schema needs one.
+ */
+import { InvalidArgumentsError, OptionError, type Violation } from '../errors.js';
+import type { ArgumentReader, Reading } from './argument-reader.js';
+import { type DtoClass, dtoReader, isDtoClass } from './dto.js';
+import { isStandardSchema, type StandardSchema, schemaReader } from './standard-schema.js';
+
+/**
+ * One declared argument: a class with class-validator decorators, or any Standard Schema (zod, valibot, arktype).
+ * `Object`, `Array`, `String`, `Number` and `Boolean` count as a position and check nothing.
+ */
+export type ArgSpec = DtoClass | StandardSchema | typeof Object | typeof Array | typeof String;
+
+/** Where argument declarations come from. */
+export interface ArgumentOrigin {
+  readonly taskName: string;
+  /** Written as `args:`, so their number is checked too; else found in emitted metadata. */
+  readonly explicit: boolean;
+}
+
+/** Checks the arguments of one task. */
+export interface ArgumentChecker {
+  /**
+   * On the calling side: validates, changes nothing.
+   * @throws {InvalidArgumentsError} with every violation
+   */
+  check(args: readonly unknown[]): void | Promise<void>;
+  /**
+   * In the worker: the arguments as the method gets them.
+   * @throws {InvalidArgumentsError} with every violation
+   */
+  materialise(args: readonly unknown[]): unknown[] | Promise<unknown[]>;
+  /** Whether the schema at this position may rebuild a Date (or URL, BigInt, Map, Set) from its JSON form. */
+  rebuilds(index: number): boolean;
+}
+
+/**
+ * Prepares a task's argument declarations; undefined when there is nothing to check.
+ * @throws {OptionError} for something under `args:` that declares nothing
+ */
+export function compileArguments(
+  specs: readonly unknown[],
+  origin: ArgumentOrigin,
+): ArgumentChecker | undefined {
+  const readers = origin.explicit
+    ? specs.map((spec, index) => explicitReader(spec, index, origin.taskName))
+    : specs.map(emittedReader);
+  if (!origin.explicit && readers.every((reader) => reader === undefined)) return undefined;
+  return new Checker(readers, origin);
+}
+
+const UNCHECKED: ReadonlySet<unknown> = new Set([Object, Array, String, Number, Boolean]);
+
+function explicitReader(spec: unknown, index: number, taskName: string): ArgumentReader | undefined {
+  if (isStandardSchema(spec)) return schemaReader(spec);
+  if (UNCHECKED.has(spec)) return undefined;
+  if (isDtoClass(spec)) return dtoReader(spec);
+  const shown = typeof spec === 'function' ? `the class ${spec.name || '(anonymous)'}` : `${spec}`;
+  throw new OptionError(
+    `task "${taskName}": args[${index}] is ${shown}, which declares no argument. Give a class with class-validator ` +
+      'decorators or a Standard Schema (zod, valibot, arktype)' +
+      `${spec === undefined ? '; undefined often means that two modules import each other' : ''}.`,
+  );
+}
+
+/** Emitted types check DTOs only, and cannot tell an optional one from one that must be there. */
+function emittedReader(type: unknown): ArgumentReader | undefined {
+  if (UNCHECKED.has(type) || !isDtoClass(type)) return undefined;
+  const reader = dtoReader(type);
+  return (value, path) => (value === undefined ? { value, violations: [] } : reader(value, path));
+}
+
+class Checker implements ArgumentChecker {
+  constructor(
+    private readonly readers: readonly (ArgumentReader | undefined)[],
+    private readonly origin: ArgumentOrigin,
+  ) {}
+
+  check(args: readonly unknown[]): void | Promise<void> {
+    const readings = this.#readAll(args);
+    if (readings instanceof Promise)
+      return readings.then((late) => this.#refuse(late, args, 'Nothing was sent.'));
+    return this.#refuse(readings, args, 'Nothing was sent.');
+  }
+
+  materialise(args: readonly unknown[]): unknown[] | Promise<unknown[]> {
+    const finish = (readings: readonly Reading[]): unknown[] => {
+      this.#refuse(readings, args, 'The task did not run.');
+      return collect(readings, args);
+    };
+    const readings = this.#readAll(args);
+    return readings instanceof Promise ? readings.then(finish) : finish(readings);
+  }
+
+  rebuilds(index: number): boolean {
+    return this.readers[index] !== undefined;
+  }
+
+  #readAll(args: readonly unknown[]): readonly Reading[] | Promise<readonly Reading[]> {
+    const readings = this.readers.map((reader, index) => read(reader, args[index], String(index)));
+    return readings.some((reading) => reading instanceof Promise)
+      ? Promise.all(readings)
+      : (readings as readonly Reading[]);
+  }
+
+  #refuse(readings: readonly Reading[], args: readonly unknown[], consequence: string): void {
+    const violations = readings.flatMap((reading) => reading.violations);
+    if (this.origin.explicit) violations.push(...surplus(args, this.readers.length));
+    if (violations.length === 0) return;
+    const shown = violations.slice(0, MAX_SHOWN).map(({ path, message }) => `${path}: ${message}`);
+    const more = violations.length > MAX_SHOWN ? `; and ${violations.length - MAX_SHOWN} more` : '';
+    throw new InvalidArgumentsError(
+      `The arguments of task "${this.origin.taskName}" do not fit its declaration: ${shown.join('; ')}${more}. ` +
+        `${consequence} Paths start with the argument's position, from 0.`,
+      violations,
+    );
+  }
+}
+
+/** How many violations the message spells out; `violations` has all of them. */
+const MAX_SHOWN = 10;
+
+function read(reader: ArgumentReader | undefined, value: unknown, path: string): Reading | Promise<Reading> {
+  if (reader === undefined) return { value, violations: [] };
+  try {
+    const reading = reader(value, path);
+    return reading instanceof Promise ? reading.catch((error: unknown) => unreadable(error, path)) : reading;
+  } catch (error) {
+    return unreadable(error, path);
+  }
+}
+
+/** A validator or DTO constructor of the user's that throws: this argument was not accepted. */
+function unreadable(error: unknown, path: string): Reading {
+  const reason = error instanceof Error ? error.message : `a ${typeof error} was thrown`;
+  return { value: undefined, violations: [{ path, message: `could not be checked: ${reason}` }] };
+}
+
+function surplus(args: readonly unknown[], declared: number): Violation[] {
+  const message = `is one too many: the task declares ${declared} argument${declared === 1 ? '' : 's'}`;
+  const extra: Violation[] = [];
+  for (let index = declared; index < args.length; index++) {
+    if (args[index] !== undefined) extra.push({ path: String(index), message });
+  }
+  return extra;
+}
+
+/** The arguments with what the schemas made of them, defaults of missing ones included. */
+function collect(readings: readonly Reading[], args: readonly unknown[]): unknown[] {
+  const values = args.slice();
+  for (const [index, reading] of readings.entries()) {
+    if (index < args.length) values[index] = reading.value;
+    else if (reading.value !== undefined) {
+      while (values.length < index) values.push(undefined);
+      values[index] = reading.value;
+    }
+  }
+  return values;
+}

@@ -1,0 +1,101 @@
+/**
+ * class-validator DTOs: how an argument is declared by a class. A DTO is checked as an instance, since that is how
+ * the method gets it. class-validator takes about 100 ms to load, so it is loaded at the first check; class-transformer
+ * builds nested instances where it is installed, and without it only the outermost object becomes one.
+ */
+import { createRequire } from 'node:module';
+import type { ValidationError } from 'class-validator';
+import type { Violation } from '../errors.js';
+import type { ArgumentReader, Reading } from './argument-reader.js';
+import { setOwn } from './text-escape.js';
+
+/** A class whose properties carry class-validator decorators. */
+export type DtoClass = new (...args: never[]) => object;
+
+/** `true` for a class with class-validator decorators, its parents' included. Loads nothing. */
+export function isDtoClass(spec: unknown): spec is DtoClass {
+  if (typeof spec !== 'function') return false;
+  // class-validator keeps every decorator it ever saw in one global store: without the store there is no DTO.
+  const storage: unknown = Reflect.get(globalThis, 'classValidatorMetadataStorage');
+  return isStorage(storage) && storage.getTargetValidationMetadatas(spec, '', false, false).length > 0;
+}
+
+/** Reads an argument as an instance of a DTO class. */
+export function dtoReader(cls: DtoClass): ArgumentReader {
+  let library: Library | undefined;
+  return async (value, path): Promise<Reading> => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      const message = `must be an object (${cls.name}), got ${describe(value)}`;
+      return { value: undefined, violations: [{ path, message }] };
+    }
+    library ??= loadLibrary();
+    const instance = library.toInstance(cls, value);
+    const errors = await library.validate(instance, VALIDATE);
+    return { value: instance, violations: errors.flatMap((error) => flatten(error, path)) };
+  };
+}
+
+const VALIDATE = {
+  // Off, an object whose class has no decorators would pass unchecked.
+  forbidUnknownValues: true,
+  validationError: { target: false, value: false },
+};
+
+interface Storage {
+  getTargetValidationMetadatas(
+    cls: unknown,
+    schema: string,
+    always: boolean,
+    strict: boolean,
+  ): readonly unknown[];
+}
+
+function isStorage(value: unknown): value is Storage {
+  return typeof value === 'object' && value !== null && 'getTargetValidationMetadatas' in value;
+}
+
+interface Library {
+  validate(instance: object, options: typeof VALIDATE): Promise<readonly ValidationError[]>;
+  toInstance(cls: DtoClass, value: object): object;
+}
+
+function loadLibrary(): Library {
+  const require = createRequire(import.meta.url);
+  const { validate } = require('class-validator') as typeof import('class-validator');
+  return { validate: (instance, options) => validate(instance, options), toInstance: transformer(require) };
+}
+
+function transformer(require: NodeJS.Require): Library['toInstance'] {
+  try {
+    const { plainToInstance } = require('class-transformer') as typeof import('class-transformer');
+    return (cls, value) => plainToInstance(cls as new () => object, value);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    // An optional peer: without it the DTO itself is built here, and nested objects stay plain.
+    return assignToInstance;
+  }
+}
+
+function assignToInstance(cls: DtoClass, value: object): object {
+  const instance = new (cls as new () => object)();
+  for (const [key, item] of Object.entries(value)) {
+    // As class-transformer does: these would change what the instance is.
+    if (key !== '__proto__' && key !== 'constructor') setOwn(instance, key, item);
+  }
+  return instance;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
+}
+
+function flatten(error: ValidationError, parent: string): Violation[] {
+  const path = error.property === undefined ? parent : `${parent}.${error.property}`;
+  const own = Object.values(error.constraints ?? {}).map((message) => ({ path, message }));
+  return [...own, ...(error.children ?? []).flatMap((child) => flatten(child, path))];
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'a list' : value === undefined ? 'nothing' : `a ${typeof value}`;
+}

@@ -1,0 +1,100 @@
+/**
+ * Which class a stored error is rebuilt with, and the rebuilding. A user's constructor is never run: an error
+ * that arrives must not open files or fail on arguments it no longer has.
+ */
+import * as errors from '../errors.js';
+
+/** A class of errors. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** The error classes known to this app: built-in ones, celeriac's, and those registered. */
+export class ErrorClasses {
+  readonly #registered = new Map<string, ErrorClass>();
+
+  /**
+   * Makes errors of this class come back as instances of it.
+   * @param name the name stored errors carry; default the class's own. The last one registered under a name wins.
+   * @throws {OptionError} for anything that is no class of errors
+   */
+  register(cls: ErrorClass, name: string = cls?.name): void {
+    if (typeof cls !== 'function' || !(cls.prototype instanceof Error)) {
+      throw new errors.OptionError(`errors.register: ${String(name)} is not a class that extends Error.`);
+    }
+    if (typeof name !== 'string' || name === '') {
+      throw new errors.OptionError(
+        'errors.register: the class has no name. Give one as the second argument.',
+      );
+    }
+    this.#registered.set(name, cls);
+  }
+
+  /** The class errors of that name are rebuilt with, if any is known. */
+  lookup(name: string): ErrorClass | undefined {
+    return this.#registered.get(name) ?? BUILT_IN.get(name);
+  }
+}
+
+/** What an error is rebuilt from. */
+export interface ErrorParts {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly errorClass: ErrorClass | undefined;
+  /** Present when there is one, even if it is undefined. */
+  readonly cause?: unknown;
+  readonly errors?: readonly unknown[] | undefined;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** An error of its class, with the stack it had. */
+export function rebuildError(parts: ErrorParts): Error {
+  const error = blankError(parts);
+  define(error, 'stack', parts.stack ?? `${parts.name}: ${parts.message}`, false);
+  if (error.name !== parts.name) define(error, 'name', parts.name, false);
+  if ('cause' in parts) define(error, 'cause', parts.cause, false);
+  if (parts.errors !== undefined) define(error, 'errors', [...parts.errors], false);
+  for (const [key, value] of Object.entries(parts.fields)) {
+    if (!RESERVED.has(key)) define(error, key, value, true);
+  }
+  return error;
+}
+
+const RESERVED: ReadonlySet<string> = new Set([
+  'name',
+  'message',
+  'stack',
+  'cause',
+  'errors',
+  '__proto__',
+  'constructor',
+]);
+
+function blankError({ name, message, errorClass }: ErrorParts): Error {
+  const exception: unknown = Reflect.get(globalThis, 'DOMException');
+  if (errorClass !== undefined && errorClass === exception) {
+    // Its name and message live in internal slots that only its own constructor fills.
+    return new (errorClass as unknown as new (message: string, name: string) => Error)(message, name);
+  }
+  // A real error with another prototype, so that inspect and structuredClone know it for one.
+  const error = new Error(message);
+  if (errorClass !== undefined) Object.setPrototypeOf(error, errorClass.prototype as object);
+  return error;
+}
+
+function define(error: Error, key: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
+}
+
+const BUILT_IN: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
+  ...[Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError].map(
+    (cls): [string, ErrorClass] => [cls.name, cls],
+  ),
+  ['DOMException', Reflect.get(globalThis, 'DOMException') as ErrorClass],
+  ...Object.values(errors)
+    .filter(isErrorClass)
+    .map((cls): [string, ErrorClass] => [cls.name, cls]),
+]);
+
+function isErrorClass<T>(value: T): value is T & ErrorClass {
+  return typeof value === 'function' && value.prototype instanceof Error;
+}

@@ -1,0 +1,297 @@
+/**
+ * Errors across the wire: what a task threw becomes bounded plain JSON, and an error of its own class again in the
+ * process that asks. `encodeFailure` must never throw: an error that cannot be written would leave its job active
+ * for ever. `decodeFailure` must never throw either, nor run a user's constructor, nor touch a prototype.
+ */
+import { types } from 'node:util';
+import { addBounded, Budget, boundedJson, boundedText } from './bounded-json.js';
+import { type ErrorClass, ErrorClasses, rebuildError } from './error-classes.js';
+import { unescapeText, unescapeTree } from './text-escape.js';
+
+export { type ErrorClass, ErrorClasses };
+
+/** An error as it is stored: plain JSON of at most 64 kB, text escaped as in `text-escape`. */
+export interface WireError {
+  /** The error's own name, or its class name where that says only "Error". */
+  readonly name: string;
+  readonly message: string;
+  /** Its class, where that is not the name. */
+  readonly class?: string;
+  readonly stack?: string;
+  readonly code?: string | number;
+  /** Own enumerable properties that have a JSON form. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+  readonly cause?: WireError;
+  /** A cause that is no error. */
+  readonly causeValue?: unknown;
+  /** Of an AggregateError. */
+  readonly errors?: readonly WireError[];
+  /** What was thrown was no error: its type. */
+  readonly thrown?: string;
+  /** Something was cut or left out for its size. */
+  readonly truncated?: true;
+}
+
+/** What {@link encodeFailure} can be told. */
+export interface FailureOptions {
+  /** Most bytes of JSON an error may take, causes included. Default: 65,536. */
+  readonly maxBytes?: number;
+}
+
+const MAX_BYTES = 65_536;
+const MAX_MESSAGE_BYTES = 16_384;
+const MAX_STACK_BYTES = 16_384;
+const MAX_NAME_BYTES = 256;
+const MAX_CAUSES = 10;
+const MAX_ERRORS = 20;
+/** Braces, keys and the flag of one error. */
+const FRAME_BYTES = 160;
+
+/** The error's own `name`, or its class name where that says only "Error". Never throws. */
+export function errorNameOf(thrown: unknown): string {
+  const name = textOf(thrown, 'name');
+  if (name !== undefined && name !== '' && name !== 'Error') return name;
+  const cls = className(thrown);
+  return cls === undefined || cls === 'Object' ? 'Error' : cls;
+}
+
+/** What was thrown, as JSON to store. Never throws, whatever it is given. */
+export function encodeFailure(thrown: unknown, { maxBytes = MAX_BYTES }: FailureOptions = {}): WireError {
+  const budget = new Budget(maxBytes);
+  try {
+    const wire = encodeThrown(thrown, budget, []);
+    return budget.truncated ? { ...wire, truncated: true } : wire;
+  } catch {
+    // Nothing of it could be read (a revoked proxy, a stack already full): the failure itself must still be stored.
+    return { name: 'Error', message: `Something was thrown that cannot be read (${typeof thrown}).` };
+  }
+}
+
+/** The error that was stored. Never throws, whatever was stored. */
+export function decodeFailure(wire: unknown, classes: ErrorClasses = new ErrorClasses()): Error {
+  try {
+    return decodeAt(wire, classes, 0);
+  } catch {
+    // Not written by encodeFailure. That the task failed is still known.
+    return new Error('The task failed; what is stored about its error cannot be read.');
+  }
+}
+
+function encodeThrown(thrown: unknown, budget: Budget, chain: readonly unknown[]): WireError {
+  budget.take(FRAME_BYTES);
+  return isError(thrown) ? encodeError(thrown, budget, [...chain, thrown]) : encodeOther(thrown, budget);
+}
+
+function encodeError(error: object, budget: Budget, chain: readonly unknown[]): WireError {
+  const name = errorNameOf(error);
+  const cls = className(error);
+  const message = messageOf(error);
+  const shownMessage = boundedText(message, budget, MAX_MESSAGE_BYTES);
+  return {
+    name: boundedText(name, budget, MAX_NAME_BYTES),
+    message: shownMessage,
+    ...(cls !== undefined && cls !== name && { class: boundedText(cls, budget, MAX_NAME_BYTES) }),
+    ...encodeStack(error, message, budget),
+    ...encodeCode(error, budget),
+    ...encodeFields(error, budget),
+    ...encodeCause(error, budget, chain),
+    ...encodeErrors(error, budget, chain),
+  };
+}
+
+function encodeStack(error: object, message: string, budget: Budget): { stack?: string } {
+  const stack = textOf(error, 'stack');
+  if (stack === undefined) return {};
+  // A huge message opens the stack too: cut there, so that the frames survive.
+  const long = message.length > 1024 ? stack.indexOf(message) : -1;
+  const shown = long === -1 ? stack : `${stack.slice(0, long + 1024)} …${stack.slice(long + message.length)}`;
+  return { stack: boundedText(shown, budget, MAX_STACK_BYTES) };
+}
+
+function encodeCode(error: object, budget: Budget): { code?: string | number } {
+  const code = isDomException(error) ? undefined : read(error, 'code');
+  if (typeof code === 'number' && Number.isFinite(code) && budget.take(24)) return { code };
+  return typeof code === 'string' ? { code: boundedText(code, budget, MAX_NAME_BYTES) } : {};
+}
+
+function encodeFields(error: object, budget: Budget): { fields?: Record<string, unknown> } {
+  const fields: Record<string, unknown> = {};
+  for (const key of ownKeys(error).slice(0, MAX_FIELDS)) {
+    if (!SLOTS.has(key) && budget.left > 16) addBounded(fields, error, key, budget, [error]);
+  }
+  return Object.keys(fields).length > 0 ? { fields } : {};
+}
+
+const MAX_FIELDS = 200;
+/** Properties with a place of their own; `code` is one when it is a string or number. */
+const SLOTS: ReadonlySet<string> = new Set([
+  'name',
+  'message',
+  'stack',
+  'cause',
+  'errors',
+  'code',
+  'constructor',
+]);
+
+function encodeCause(error: object, budget: Budget, chain: readonly unknown[]): Partial<WireError> {
+  const cause = read(error, 'cause');
+  if (cause === undefined || chain.includes(cause)) return {};
+  if (chain.length > MAX_CAUSES || budget.left < FRAME_BYTES * 2) {
+    budget.truncated = true;
+    return {};
+  }
+  if (isError(cause)) return { cause: encodeThrown(cause, budget, chain) };
+  const causeValue = boundedJson(cause, budget);
+  return causeValue === undefined ? {} : { causeValue };
+}
+
+function encodeErrors(error: object, budget: Budget, chain: readonly unknown[]): { errors?: WireError[] } {
+  const errors = read(error, 'errors');
+  if (!isArray(errors)) return {};
+  const encoded: WireError[] = [];
+  for (const inner of errors.slice(0, MAX_ERRORS)) {
+    if (chain.includes(inner)) continue;
+    if (chain.length > MAX_CAUSES || budget.left < FRAME_BYTES * 2) break;
+    encoded.push(encodeThrown(inner, budget, chain));
+  }
+  if (encoded.length < errors.length) budget.truncated = true;
+  return { errors: encoded };
+}
+
+function encodeOther(thrown: unknown, budget: Budget): WireError {
+  const isObject = typeof thrown === 'object' && thrown !== null;
+  const fields = isObject ? encodeFields(thrown, budget) : {};
+  return {
+    name: boundedText(isObject ? errorNameOf(thrown) : 'Error', budget, MAX_NAME_BYTES),
+    message: boundedText(describe(thrown), budget, MAX_MESSAGE_BYTES),
+    thrown: thrown === null ? 'null' : typeof thrown,
+    ...(isObject && encodeCode(thrown, budget)),
+    ...fields,
+  };
+}
+
+/** What a person reads who finds that no error was thrown. */
+function describe(thrown: unknown): string {
+  const advice = 'Throw an Error to say what went wrong.';
+  switch (typeof thrown) {
+    case 'string':
+      return thrown === '' ? `An empty string was thrown. ${advice}` : thrown;
+    case 'function':
+      return `A function (${textOf(thrown, 'name') || 'without a name'}) was thrown. ${advice}`;
+    case 'object': {
+      if (thrown === null) return `null was thrown. ${advice}`;
+      const message = textOf(thrown, 'message');
+      if (message !== undefined && message !== '') return message;
+      const picture = JSON.stringify(boundedJson(thrown, new Budget(1024)));
+      return `An object that is no Error was thrown: ${picture}. ${advice}`;
+    }
+    default:
+      return `${String(thrown)} was thrown. ${advice}`;
+  }
+}
+
+const MAX_DECODE_DEPTH = 20;
+const MAX_DECODE_ERRORS = 100;
+
+function decodeAt(wire: unknown, classes: ErrorClasses, depth: number): Error {
+  if (typeof wire === 'string') return rebuildError({ ...EMPTY, message: unescapeText(wire) });
+  const parts = (isObject(wire) ? wire : {}) as { readonly [K in keyof WireError]?: unknown };
+  const name = storedText(parts.name) || 'Error';
+  const cls = storedText(parts.class);
+  const deeper = depth < MAX_DECODE_DEPTH;
+  return rebuildError({
+    name,
+    message: storedText(parts.message) ?? 'The task failed; what is stored about its error has no message.',
+    stack: storedText(parts.stack),
+    errorClass: (cls !== undefined ? classes.lookup(cls) : undefined) ?? classes.lookup(name),
+    ...(isObject(parts.cause) && deeper && { cause: decodeAt(parts.cause, classes, depth + 1) }),
+    ...('causeValue' in parts && { cause: unescapeTree(parts.causeValue) }),
+    ...(isArray(parts.errors) &&
+      deeper && {
+        errors: parts.errors.slice(0, MAX_DECODE_ERRORS).map((inner) => decodeAt(inner, classes, depth + 1)),
+      }),
+    fields: decodeFields(parts),
+  });
+}
+
+const EMPTY = { name: 'Error', stack: undefined, errorClass: undefined, fields: {} };
+
+function decodeFields(parts: {
+  readonly code?: unknown;
+  readonly fields?: unknown;
+}): Record<string, unknown> {
+  const fields = isObject(parts.fields) ? (unescapeTree(parts.fields) as Record<string, unknown>) : {};
+  const { code } = parts;
+  if (typeof code === 'string') return { code: unescapeText(code), ...fields };
+  return typeof code === 'number' ? { code, ...fields } : fields;
+}
+
+function storedText(value: unknown): string | undefined {
+  return typeof value === 'string' ? unescapeText(value) : undefined;
+}
+
+function messageOf(error: object): string {
+  const message = read(error, 'message');
+  if (typeof message === 'string') return message;
+  return message === undefined ? '' : String(JSON.stringify(boundedJson(message, new Budget(1024))) ?? '');
+}
+
+function className(value: unknown): string | undefined {
+  const cls = read(value, 'constructor');
+  const name = typeof cls === 'function' ? textOf(cls, 'name') : undefined;
+  return name === '' ? undefined : name;
+}
+
+function textOf(value: unknown, key: string): string | undefined {
+  const text = read(value, key);
+  return typeof text === 'string' ? text : undefined;
+}
+
+/** A property of anything; undefined where reading it throws. */
+function read(value: unknown, key: string): unknown {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined;
+  try {
+    return Reflect.get(value, key);
+  } catch {
+    // A throwing getter or proxy trap: as good as absent.
+    return undefined;
+  }
+}
+
+function ownKeys(value: object): string[] {
+  try {
+    return Object.keys(value);
+  } catch {
+    // A proxy trap: no keys to see.
+    return [];
+  }
+}
+
+function isError(value: unknown): value is object {
+  try {
+    return (
+      typeof value === 'object' && value !== null && (types.isNativeError(value) || value instanceof Error)
+    );
+  } catch {
+    // A proxy that refuses to show its prototype.
+    return false;
+  }
+}
+
+function isDomException(error: object): boolean {
+  return className(error) === 'DOMException';
+}
+
+function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,58 @@
+/**
+ * Text that every engine takes. PostgreSQL refuses NUL and lone surrogates in `text` and `jsonb`, so they are
+ * written as U+2400 (␀, "symbol for null") and the four hex digits of the code unit: NUL is `␀0000`, a lone high
+ * surrogate `␀d83d`, and a ␀ of the user's own `␀2400`. Reversible for every string, and done on every engine, so
+ * that what works on Redis works on PostgreSQL.
+ */
+
+const ESCAPE = '\u2400';
+const TO_ESCAPE = /[\0\u2400\p{Cs}]/gu;
+const ESCAPED = /\u2400(0000|2400|d[89a-f][0-9a-f]{2})/g;
+
+/** `true` when every engine takes the text as it is. */
+export function isPlainText(text: string): boolean {
+  return !text.includes('\0') && (text as WellFormedString).isWellFormed();
+}
+
+/** The text with NUL and lone surrogates written out. Other text comes back as it is, unless it holds a ␀. */
+export function escapeText(text: string): string {
+  if (isPlainText(text) && !text.includes(ESCAPE)) return text;
+  return text.replace(TO_ESCAPE, (unit) => ESCAPE + unit.charCodeAt(0).toString(16).padStart(4, '0'));
+}
+
+/** Undoes {@link escapeText}. */
+export function unescapeText(text: string): string {
+  if (!text.includes(ESCAPE)) return text;
+  return text.replace(ESCAPED, (_, unit: string) => String.fromCharCode(Number.parseInt(unit, 16)));
+}
+
+/** {@link escapeText} for every string and key of a JSON value. Copies. */
+export function escapeTree(value: unknown): unknown {
+  return mapText(value, escapeText);
+}
+
+/** Undoes {@link escapeTree}. Copies. */
+export function unescapeTree(value: unknown): unknown {
+  return mapText(value, unescapeText);
+}
+
+/** Sets an own property whatever its name: a plain assignment to `__proto__` would change the prototype. */
+export function setOwn(target: object, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    (target as Record<string, unknown>)[key] = value;
+  }
+}
+
+// Node 20 has it; TypeScript's es2023 library does not say so.
+type WellFormedString = string & { isWellFormed(): boolean };
+
+function mapText(value: unknown, map: (text: string) => string): unknown {
+  if (typeof value === 'string') return map(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => mapText(item, map));
+  const mapped = {};
+  for (const [key, item] of Object.entries(value)) setOwn(mapped, map(key), mapText(item, map));
+  return mapped;
+}

@@ -54,7 +54,8 @@ export function findModule(name: string, folder: string): string {
   const found = tried.find((path) => statSync(resolve(folder, path), { throwIfNoEntry: false })?.isFile());
   if (found !== undefined) return resolve(folder, found);
   throw new OptionError(
-    `No module for "-A ${name}" in ${folder}. Tried ${tried.join(', ')}. ` +
+    `No module for "-A ${name}" in ${folder}. Tried ${name}, ${name}${ENDINGS.join(' ')}` +
+      `${folders.length > 1 ? ', and the same in src/ and dist/' : ''}. ` +
       'Run the command in the folder of your code, or give the path of the module that exports your app.',
   );
 }
@@ -71,7 +72,7 @@ async function importModule(file: string, shown: string): Promise<Record<string,
 
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return `it threw ${String(error)}.`;
-  const hint = /top level bodies of modules|Cannot use 'import\.meta'/.test(error.message)
+  const hint = /top.level (bodies of modules|await)|Cannot use 'import\.meta'/.test(error.message)
     ? ' This file counts as CommonJS: put "type": "module" into package.json, or call it .mts.'
     : '';
   const name = isCeleriacError(error) || error.name !== 'Error' ? `${error.name}: ` : '';

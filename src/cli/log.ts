@@ -86,7 +86,11 @@ interface Entry {
 
 function jsonLine({ at, level, node, message, fields }: Entry): string {
   const flat = { time: at.toISOString(), level, node, message, ...fields };
-  return `${stringify(flat)}\n`;
+  // Field by field: one that cannot be written must not take the line with it.
+  const pairs = Object.entries(flat)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${JSON.stringify(key)}:${stringify(value)}`);
+  return `{${pairs.join(',')}}\n`;
 }
 
 const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARNING', error: 'ERROR' };

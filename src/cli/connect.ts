@@ -1,0 +1,44 @@
+/**
+ * From the global flags to an app: the one `-A` (or `CELERIAC_APP`) names, else, for commands that need no code
+ * of yours, an app made of `CELERIAC_BROKER_URL` and `CELERIAC_PREFIX`.
+ */
+import type { Celeriac } from '../app.js';
+import { OptionError } from '../errors.js';
+
+/** Flags that every command takes, before or after its name. */
+export interface GlobalFlags {
+  readonly app?: string;
+  readonly loglevel?: string;
+}
+
+/** Runs `use` with the app and closes it afterwards, whatever happens. */
+export async function withApp<R>(flags: GlobalFlags, use: (app: Celeriac) => Promise<R>): Promise<R> {
+  const app = await openApp(flags);
+  try {
+    return await use(app);
+  } finally {
+    await app.close();
+  }
+}
+
+/** The app a worker runs: it needs code, so there is no way around `-A`. */
+export function appSpec(flags: GlobalFlags): string | undefined {
+  return flags.app ?? (process.env.CELERIAC_APP || undefined);
+}
+
+async function openApp(flags: GlobalFlags): Promise<Celeriac> {
+  const spec = appSpec(flags);
+  if (spec !== undefined) {
+    const { loadApp } = await import('./load-app.js');
+    return (await loadApp(spec)).app;
+  }
+  const prefix = process.env.CELERIAC_PREFIX;
+  if (!prefix) {
+    throw new OptionError(
+      'Which app? Name its module with -A, as in "celeriac -A tasks …", or set CELERIAC_PREFIX to the app\'s name ' +
+        '(and CELERIAC_BROKER_URL to its broker).',
+    );
+  }
+  const { Celeriac } = await import('../app.js');
+  return new Celeriac(prefix);
+}

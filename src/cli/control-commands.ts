@@ -1,0 +1,114 @@
+/**
+ * `celeriac control …`: tells running workers what to do; nothing is restarted. Each command is one method of
+ * `app.control`.
+ */
+import type { Command } from 'commander';
+import type { Celeriac } from '../app.js';
+import { OptionError } from '../errors.js';
+import {
+  addBroadcastFlags,
+  type BroadcastFlags,
+  type BroadcastOptions,
+  broadcast,
+  errorOf,
+  type Replies,
+} from './broadcast.js';
+import { countFlag, queuesFlag } from './flags.js';
+import type { Output } from './output.js';
+
+interface ControlFlags extends BroadcastFlags {
+  readonly queues?: string[];
+  readonly concurrency?: number;
+}
+
+type Ask = (control: Celeriac['control'], options: BroadcastOptions) => Promise<Replies>;
+
+/** Adds the steering commands to the program. */
+export function addControlCommands(program: Command): void {
+  const control = program.command('control').description('steer running workers');
+  const add = (name: string, about: string): Command =>
+    addBroadcastFlags(control.command(name).description(about));
+
+  add('ping', 'which workers answer').action((_flags, command: Command) =>
+    tell(command, (api, options) => api.ping(options)),
+  );
+  add('add-consumer', 'take from another queue, with slots of its own where -c is given')
+    .requiredOption('-Q, --queues <queue>', 'the queue (comma, repeatable)', queuesFlag('-Q'))
+    .option('-c, --concurrency <n>', 'slots for this queue alone', countFlag('-c'))
+    .action((_flags, command: Command) => {
+      const { queues = [], concurrency } = command.optsWithGlobals<ControlFlags>();
+      return tell(command, (api, options) =>
+        forEachQueue(queues, (queue) =>
+          api.addConsumer(queue, { ...options, ...(concurrency === undefined ? {} : { concurrency }) }),
+        ),
+      );
+    });
+  add('cancel-consumer', 'stop taking from a queue')
+    .requiredOption('-Q, --queues <queue>', 'the queue (comma, repeatable)', queuesFlag('-Q'))
+    .action((_flags, command: Command) => {
+      const { queues = [] } = command.optsWithGlobals<ControlFlags>();
+      return tell(command, (api, options) =>
+        forEachQueue(queues, (queue) => api.cancelConsumer(queue, options)),
+      );
+    });
+  add('pool-grow', 'add slots to the shared budget')
+    .argument('[n]', 'how many', countFlag('pool-grow'), 1)
+    .action((n: number, _flags, command: Command) =>
+      tell(command, (api, options) => api.poolGrow(n, options)),
+    );
+  add('pool-shrink', 'take slots from the shared budget')
+    .argument('[n]', 'how many', countFlag('pool-shrink'), 1)
+    .action((n: number, _flags, command: Command) =>
+      tell(command, (api, options) => api.poolShrink(n, options)),
+    );
+  add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
+    tell(command, (api, options) => api.shutdown(options)),
+  );
+  for (const name of LATER) {
+    control
+      .command(name, { hidden: true })
+      .argument('[args...]')
+      .allowUnknownOption()
+      .action(() => {
+        throw new OptionError(`control ${name}: not yet in this version.`);
+      });
+  }
+}
+
+/** Of Celery's and our own commands, those that no worker understands yet. */
+const LATER = ['revoke', 'autoscale', 'rate-limit', 'time-limit', 'pause', 'resume', 'loglevel'];
+
+function tell(command: Command, ask: Ask): Promise<void> {
+  return broadcast(
+    command.optsWithGlobals<ControlFlags>(),
+    (app, options) => ask(app.control, options),
+    showReplies,
+  );
+}
+
+/** Several queues are told one after the other; a node's first error stays. */
+async function forEachQueue(
+  queues: readonly string[],
+  ask: (queue: string) => Promise<Replies>,
+): Promise<Replies> {
+  const all: Replies = {};
+  for (const queue of queues) {
+    for (const [node, reply] of Object.entries(await ask(queue))) {
+      if (errorOf(all[node]) === undefined) all[node] = reply;
+    }
+  }
+  return all;
+}
+
+function showReplies(replies: Replies, out: Output): void {
+  for (const [node, reply] of Object.entries(replies).sort(([a], [b]) => a.localeCompare(b))) {
+    const error = errorOf(reply);
+    out.line(`${out.colors.bold(node)}: ${error === undefined ? replyText(reply) : out.colors.red(error)}`);
+  }
+}
+
+function replyText(reply: unknown): string {
+  if (typeof reply === 'string') return reply;
+  const ok: unknown = typeof reply === 'object' && reply !== null ? Reflect.get(reply, 'ok') : undefined;
+  return typeof ok === 'string' ? ok : (JSON.stringify(reply) ?? 'ok');
+}

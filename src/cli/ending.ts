@@ -1,0 +1,105 @@
+/**
+ * How a worker's process ends: SIGTERM or SIGINT stops it warmly, a second SIGINT at once, an exception outside any
+ * task warmly but with exit code 1. Also SIGUSR1, which ends nothing. Installed before the first connection, so that
+ * Ctrl-C works while the broker is away.
+ */
+import { EXIT } from './exit.js';
+import type { CliLogger } from './log.js';
+
+/** What is ended: a worker. */
+export interface Endable {
+  /** Whether somebody told it to stop, from here or from elsewhere. */
+  readonly stopping: boolean;
+  stop(options: { timeout: number }): Promise<void>;
+  stopNow(): Promise<void>;
+}
+
+/** Settings of {@link Ending}. */
+export interface EndingOptions {
+  readonly log: CliLogger;
+  readonly shutdownTimeoutMs: number;
+  /** Called on SIGUSR1. */
+  readonly report: () => void;
+}
+
+/** Listens for what ends the process; `reached` tells the exit code once everything has stopped. */
+export class Ending {
+  /** The exit code, when the worker has stopped. */
+  readonly reached: Promise<number>;
+  readonly #worker: Endable;
+  readonly #options: EndingOptions;
+  readonly #begun = new AbortController();
+  readonly #watch: NodeJS.Timeout;
+  #resolve: (code: number) => void = () => undefined;
+  #code: number = EXIT.ok;
+  readonly #listeners: readonly (readonly [event: string, listener: (error: unknown) => void])[];
+  readonly #process: NodeJS.EventEmitter = process;
+
+  constructor(worker: Endable, options: EndingOptions) {
+    this.#worker = worker;
+    this.#options = options;
+    this.reached = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#listeners = [
+      ['SIGTERM', () => this.#warm('SIGTERM')],
+      ['SIGINT', () => (this.#begun.signal.aborted ? this.#now() : this.#warm('SIGINT'))],
+      ['SIGUSR1', () => options.report()],
+      ['uncaughtException', (error) => this.#stray(error, 'an exception')],
+      ['unhandledRejection', (error) => this.#stray(error, 'a rejected promise')],
+    ];
+    for (const [event, listener] of this.#listeners) this.#process.on(event, listener);
+    this.#watch = setInterval(() => this.#noticeRemoteShutdown(), WATCH_MS);
+  }
+
+  /** Aborts as soon as the end has begun. */
+  get signal(): AbortSignal {
+    return this.#begun.signal;
+  }
+
+  /** Stops listening; signals have their usual meaning again. */
+  release(): void {
+    clearInterval(this.#watch);
+    for (const [event, listener] of this.#listeners) this.#process.off(event, listener);
+  }
+
+  #warm(why: string): void {
+    if (this.#begun.signal.aborted) return;
+    this.#begun.abort();
+    const { log, shutdownTimeoutMs } = this.#options;
+    const seconds = shutdownTimeoutMs / 1000;
+    log.always({}, `${why}: warm shutdown, running tasks have ${seconds} s to finish`);
+    this.#settle(this.#worker.stop({ timeout: shutdownTimeoutMs }));
+  }
+
+  /** `control shutdown` reaches the worker, not this process: its stop is joined here. */
+  #noticeRemoteShutdown(): void {
+    if (this.#worker.stopping) this.#warm('shutdown by remote control');
+  }
+
+  #now(): void {
+    this.#options.log.always({}, 'second SIGINT: handing back what runs, stopping now');
+    this.#settle(this.#worker.stopNow());
+    // A broker that does not answer must not keep somebody at the keyboard waiting.
+    setTimeout(() => this.#resolve(this.#code), FORCED_AFTER_MS).unref();
+  }
+
+  #stray(error: unknown, what: string): void {
+    this.#options.log.error({ error }, `${what} outside any task: warm shutdown`);
+    this.#code = EXIT.failed;
+    this.#warm('stray error');
+  }
+
+  #settle(stopped: Promise<void>): void {
+    stopped.then(
+      () => this.#resolve(this.#code),
+      (error: unknown) => {
+        this.#options.log.error({ error }, 'the worker did not stop cleanly');
+        this.#resolve(EXIT.failed);
+      },
+    );
+  }
+}
+
+const FORCED_AFTER_MS = 3_000;
+const WATCH_MS = 100;

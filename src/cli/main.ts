@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+/**
+ * The `celeriac` command: parses, runs one command, and turns its end into an exit code. Commands live in one file
+ * per group beside this one and load what they need when they run, so that `celeriac --help` is quick.
+ */
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../version.js';
+import { addCallCommands } from './call-commands.js';
+import { addControlCommands } from './control-commands.js';
+import { describeError, EXIT, exitCodeOf } from './exit.js';
+import { addInspectCommands } from './inspect-commands.js';
+import { parseLogLevel } from './log.js';
+import { addWorkerCommand } from './worker-command.js';
+
+async function main(argv: readonly string[]): Promise<void> {
+  quietRequireOfEsm();
+  const program = buildProgram();
+  let code: number;
+  try {
+    await program.parseAsync(argv);
+    code = Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    code = report(error, argv);
+  }
+  // The app's module may hold sockets and timers open; the command is over all the same.
+  process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
+}
+
+function buildProgram(): Command {
+  const program = new Command('celeriac')
+    .description('Distributed tasks for TypeScript: run workers, steer them, call tasks.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .option('-A, --app <module>', 'your app: a module path, optionally ":exportName" [env CELERIAC_APP]')
+    .option('-l, --loglevel <level>', 'debug, info, warn or error; debug adds stacks to errors', (text) =>
+      parseLogLevel(text, '--loglevel'),
+    )
+    .option('--no-color', 'plain text')
+    .helpCommand('help [command]', 'show help for a command')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride()
+    .addHelpText('after', EXAMPLES);
+  addWorkerCommand(program);
+  addCallCommands(program);
+  addInspectCommands(program);
+  addControlCommands(program);
+  return program;
+}
+
+const EXAMPLES = `
+Examples:
+  celeriac -A tasks worker --loglevel=info -c 4
+  celeriac -A tasks call add --args '[1, 2]' --wait
+  celeriac -A tasks inspect active
+  celeriac -A tasks control add-consumer -Q celeriac -c 8
+
+Exit codes: 0 fine, 1 failed, 2 usage, 69 no worker answered or no broker.`;
+
+function report(error: unknown, argv: readonly string[]): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    if (error.code !== 'commander.help') process.stderr.write(`celeriac: ${usageLine(error.message)}\n`);
+    return EXIT.usage;
+  }
+  const debug = argv.some((arg, at) => /^(--loglevel=|-l)debug$/i.test(arg) || isLevelPair(argv, at));
+  process.stderr.write(`celeriac: ${describeError(error, debug)}\n`);
+  return exitCodeOf(error);
+}
+
+function isLevelPair(argv: readonly string[], at: number): boolean {
+  return ['-l', '--loglevel'].includes(argv[at] ?? '') && argv[at + 1]?.toLowerCase() === 'debug';
+}
+
+/** Commander's message on one line: `unknown option '--concurency'. Did you mean --concurrency?` */
+function usageLine(message: string): string {
+  const [what = '', hint] = message.replace(/^error: /, '').split('\n');
+  const suggestion = hint === undefined ? '' : ` ${hint.replace(/^\(|\)$/g, '')}`;
+  return `${what.replace(/\.$/, '')}.${suggestion} See "celeriac --help".`;
+}
+
+/** CommonJS projects require this package, which is ESM; Node 20 and 22 would remark on that each time. */
+function quietRequireOfEsm(): void {
+  const emitWarning = process.emitWarning;
+  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+    if (rest[0] === 'ExperimentalWarning' && /require\(\)|ES Module/.test(String(warning))) return;
+    (emitWarning as (...args: unknown[]) => void).call(process, warning, ...rest);
+  }) as typeof process.emitWarning;
+}
+
+void main(process.argv);

@@ -1,0 +1,114 @@
+/**
+ * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pc from 'picocolors';
+import type { Celeriac } from '../app.js';
+import { isCeleriacError } from '../errors.js';
+import { VERSION } from '../version.js';
+import { renderBanner } from './banner.js';
+import { Ending } from './ending.js';
+import { loadApp } from './load-app.js';
+import { type CliLogger, createLogger } from './log.js';
+import type { WorkerFlags } from './worker-command.js';
+
+type Worker = ReturnType<Celeriac['worker']>;
+type WorkerOptions = Parameters<Celeriac['worker']>[0];
+
+/** Runs until a signal, a remote shutdown or a stray exception ends it. @returns the exit code */
+export async function runWorker(spec: string, flags: WorkerFlags): Promise<number> {
+  let node: string | undefined;
+  const log = createLogger({
+    level: flags.loglevel ?? 'info',
+    format: flags.logFormat,
+    color: useColor(flags),
+    write: (line) => void process.stdout.write(line),
+    node: () => node,
+  });
+  const { app, compiler } = await loadApp(spec);
+  const worker = app.worker(workerOptions(flags));
+  node = worker.node;
+  if (flags.logFormat === 'text') printBanner(worker, flags);
+  if (compiler === 'tsx') log.warn({}, TSX_REMARK);
+  const end = new Ending(worker, {
+    log,
+    shutdownTimeoutMs: flags.shutdownTimeout ?? SHUTDOWN_TIMEOUT_MS,
+    report: () => worker.logRunning(),
+  });
+  try {
+    if (!(await connect(worker, log, end.signal))) return await end.reached;
+    node = worker.node;
+    log.always({}, `ready: ${readyText(worker)}`);
+    return await end.reached;
+  } finally {
+    end.release();
+    await app.close();
+  }
+}
+
+const SHUTDOWN_TIMEOUT_MS = 30_000;
+const TSX_REMARK =
+  'TypeScript is compiled by tsx, which emits no decorator metadata: name DTO classes by "args:" in @Task, ' +
+  'or install @swc/core.';
+
+function workerOptions(flags: WorkerFlags): WorkerOptions {
+  const excluded = new Set(flags.excludeQueues);
+  const queues = flags.queues?.map(({ name }) => name).filter((name) => !excluded.has(name));
+  return {
+    ...(queues === undefined ? {} : { queues }),
+    ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
+    ...(flags.hostname === undefined ? {} : { name: flags.hostname }),
+    ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
+  };
+}
+
+function useColor(flags: WorkerFlags): boolean {
+  return flags.color && pc.isColorSupported && process.stdout.isTTY === true;
+}
+
+function printBanner(worker: Worker, flags: WorkerFlags): void {
+  const facts = worker.describe();
+  const banner = renderBanner(
+    {
+      ...facts,
+      version: VERSION,
+      queues: facts.queues.map(({ name }) => name),
+      pid: process.pid,
+      runtime: `Node ${process.version.slice(1)}`,
+    },
+    useColor(flags),
+  );
+  process.stdout.write(banner);
+}
+
+function readyText(worker: Worker): string {
+  const { queues, tasks, concurrency } = worker.describe();
+  const from = queues.map(({ name }) => name).join(', ');
+  return `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${concurrency} at a time, from ${from}`;
+}
+
+/**
+ * Starts the worker, however long the broker stays away (Celery: `broker_connection_retry_on_startup`).
+ * @returns false when it was told to stop first
+ */
+async function connect(worker: Worker, log: CliLogger, stop: AbortSignal): Promise<boolean> {
+  const since = Date.now();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await worker.start();
+      if (attempt > 1) log.info({ awayMs: Date.now() - since }, 'the broker is there');
+      return true;
+    } catch (error) {
+      if (stop.aborted) return false;
+      if (!isCeleriacError(error, 'BROKER_UNAVAILABLE')) throw error;
+      const waitMs = Math.min(attempt * 1000, LONGEST_WAIT_MS);
+      log.error({}, `${error.message} Trying again in ${waitMs / 1000} s.`);
+      await sleep(waitMs, undefined, { signal: stop }).catch(() => {
+        // Told to stop while waiting: looked at right below.
+      });
+      if (stop.aborted) return false;
+    }
+  }
+}
+
+const LONGEST_WAIT_MS = 10_000;

@@ -1,0 +1,116 @@
+/**
+ * `celeriac worker`: its flags, checked before anything is loaded. What runs is in `run-worker.ts`.
+ */
+import { type Command, Option } from 'commander';
+import { OptionError } from '../errors.js';
+import { appSpec, type GlobalFlags } from './connect.js';
+import {
+  autoscaleFlag,
+  choiceFlag,
+  countFlag,
+  durationFlag,
+  nodeNameFlag,
+  queuesFlag,
+  sizeFlag,
+  type WeightedQueue,
+  weightedQueuesFlag,
+} from './flags.js';
+import type { LogFormat, LogLevel } from './log.js';
+
+/** The flags of `celeriac worker`, read and checked. */
+export interface WorkerFlags extends GlobalFlags {
+  readonly loglevel?: LogLevel;
+  readonly color: boolean;
+  readonly concurrency?: number;
+  readonly queues?: WeightedQueue[];
+  readonly excludeQueues?: string[];
+  readonly hostname?: string;
+  readonly pool: 'async' | 'threads';
+  readonly shutdownTimeout?: number;
+  readonly logFormat: LogFormat;
+}
+
+/** Adds `worker` to the program. */
+export function addWorkerCommand(program: Command): void {
+  program
+    .command('worker')
+    .description('run the tasks of your app')
+    .option(
+      '-c, --concurrency <n>',
+      'tasks at a time, over all queues (default: number of CPUs)',
+      countFlag('-c'),
+    )
+    .option('-Q, --queues <queues>', 'queues to take from, as in mail,reports', weightedQueuesFlag)
+    .option('-X, --exclude-queues <queues>', 'queues not to take from', queuesFlag('-X'))
+    .option('-n, --hostname <name>', 'node name; %h is the host (default celeriac@%h)', nodeNameFlag)
+    .option('-P, --pool <pool>', 'async: in this process', choiceFlag('-P', ['async', 'threads']), 'async')
+    .option(
+      '--shutdown-timeout <duration>',
+      'how long running tasks may take to finish at the end (default 30s)',
+      durationFlag('--shutdown-timeout'),
+    )
+    .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
+    .addOption(toCome('--soft-time-limit <duration>', durationFlag('--soft-time-limit')))
+    .addOption(toCome('--time-limit <duration>', durationFlag('--time-limit')))
+    .addOption(toCome('--processes <n>', countFlag('--processes')))
+    .addOption(toCome('--autoscale <max,min>', autoscaleFlag))
+    .addOption(toCome('--max-tasks-per-child <n>', countFlag('--max-tasks-per-child')))
+    .addOption(toCome('--max-memory-per-child <size>', sizeFlag('--max-memory-per-child')))
+    .addOption(toCome('--health-port <port>', countFlag('--health-port', 0)))
+    .addOption(toCome('--health-host <host>'))
+    .addOption(toCome('--purge'))
+    .addHelpText('after', SIGNALS)
+    .action(async (_flags, command: Command) => {
+      const flags = command.optsWithGlobals<WorkerFlags>();
+      refuseWhatIsToCome(flags);
+      const { runWorker } = await import('./run-worker.js');
+      process.exitCode = await runWorker(requireApp(flags), flags);
+    });
+}
+
+/** A flag that is known, and read, but hidden until it does something. */
+function toCome(flags: string, parse: (text: string) => unknown = (text) => text): Option {
+  return new Option(flags).argParser(parse).hideHelp();
+}
+
+const SIGNALS = `
+Signals:
+  SIGTERM, SIGINT   take nothing new, finish what runs, exit 0
+  second SIGINT     hand back what runs, exit 0
+  SIGUSR1           log what is running`;
+
+/** Flags that are spelt right but have no effect yet: silence would be worse than a refusal. */
+const TO_COME = {
+  softTimeLimit: '--soft-time-limit (set softTimeLimit in taskDefaults)',
+  timeLimit: '--time-limit (set timeLimit in taskDefaults)',
+  processes: '--processes (start several workers)',
+  autoscale: '--autoscale (use "celeriac control pool-grow" and "pool-shrink")',
+  maxTasksPerChild: '--max-tasks-per-child',
+  maxMemoryPerChild: '--max-memory-per-child',
+  healthPort: '--health-port',
+  healthHost: '--health-host',
+  purge: '--purge',
+};
+
+function refuseWhatIsToCome(flags: WorkerFlags): void {
+  for (const [name, shown] of Object.entries(TO_COME)) {
+    if (Reflect.get(flags, name) !== undefined) throw notYet(shown);
+  }
+  if (flags.pool === 'threads') throw notYet('-P threads (use -P async)');
+  const weighted = flags.queues?.find(({ weight }) => weight !== undefined);
+  if (weighted !== undefined) {
+    throw notYet(`-Q ${weighted.name}=${weighted.weight} (weights; name the queue alone)`);
+  }
+}
+
+function notYet(what: string): OptionError {
+  return new OptionError(`worker: not yet in this version: ${what}.`);
+}
+
+function requireApp(flags: WorkerFlags): string {
+  const spec = appSpec(flags);
+  if (spec !== undefined) return spec;
+  throw new OptionError(
+    'worker: which app? Name the module that exports it, as in "celeriac -A tasks worker", or set CELERIAC_APP.',
+  );
+}

@@ -5,6 +5,7 @@
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
 import { checkNames, checkQueueName, checkTaskOptions, type Logger, type TaskOptions } from './options.js';
+import type { Routes } from './routes.js';
 import type { Serializer } from './tasks/serializer.js';
 
 /** Makes (or finds) the instance of a service class that was registered as a class. */
@@ -45,6 +46,8 @@ export interface CeleriacOptions {
   unknownTaskGrace?: Duration;
   /** Create or upgrade the PostgreSQL schema on first use. Default: false. */
   migrate?: boolean;
+  /** Which queue (and options) a task goes to by its name. The call's own options win. */
+  routes?: Routes;
   /** Defaults for every task option. */
   taskDefaults?: TaskOptions;
 }
@@ -85,6 +88,7 @@ const NAMES: readonly string[] = [
   'unknownTaskGrace',
   'migrate',
   'taskDefaults',
+  'routes',
 ];
 
 /**
@@ -107,8 +111,8 @@ export function resolveAppOptions(
     toPositiveMs(value ?? fallback, `${where}: ${option}`);
   return {
     name,
-    broker: options.broker ?? env['CELERIAC_BROKER_URL'] ?? 'redis://127.0.0.1:6379/0',
-    prefix: checkPrefix(options.prefix ?? env['CELERIAC_PREFIX'] ?? name, where),
+    broker: options.broker ?? env.CELERIAC_BROKER_URL ?? 'redis://127.0.0.1:6379/0',
+    prefix: checkPrefix(options.prefix ?? env.CELERIAC_PREFIX ?? name, where),
     defaultQueue,
     timezone: checkTimezone(options.timezone ?? 'UTC', where),
     resultExpiresMs: ms(options.resultExpires, '1d', 'resultExpires'),

@@ -1,1 +1,65 @@
-export { CeleriacError } from './errors.js';
+// The public surface of celeriac: everything users import, and nothing else. A test pins this list.
+
+// The app
+export { Celeriac, type TaskReference } from './app.js';
+export type { CeleriacOptions, Container } from './app-options.js';
+// Calling
+export type { Handles, TaskHandle } from './canvas/handle.js';
+export { Signature, type SignatureJson } from './canvas/signature.js';
+// Workers and remote control
+export type { AskOptions } from './control/caller.js';
+export type { ErrorReply, NodeStats, QueueReport, Replies, TaskReport } from './control/commands.js';
+export { Control } from './control/control.js';
+export { Inspect } from './control/inspect.js';
+// Options
+export type { Duration, Moment } from './duration.js';
+// Errors
+export {
+  AlreadyRegisteredError,
+  AppClosedError,
+  BrokerError,
+  BrokerInUseError,
+  BrokerUnavailableError,
+  CeleriacError,
+  type CeleriacErrorCode,
+  ChordError,
+  DuplicateTaskError,
+  Ignore,
+  InvalidArgumentsError,
+  isCeleriacError,
+  MaxRetriesExceededError,
+  NotRegisteredError,
+  NotSerializableError,
+  OptionError,
+  PayloadTooLargeError,
+  Reject,
+  ResultTimeoutError,
+  SoftTimeLimitExceeded,
+  TaskError,
+  TaskFailedError,
+  TaskRevokedError,
+  TimeLimitExceeded,
+  UnknownTaskError,
+  type Violation,
+  WorkerLostError,
+} from './errors.js';
+export type { CallOptions, Logger, PublishOptions, RunOptions, TaskOptions } from './options.js';
+// Results
+export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
+export { EagerResult } from './results/eager-result.js';
+export type { Snapshot } from './results/snapshot.js';
+export type { RouteFunction, Routes, RouteTarget } from './routes.js';
+export { type State, states } from './states.js';
+// Declaring tasks
+export { currentTask, type RetryOptions, type TaskContext, type TaskRequest } from './tasks/context.js';
+export { Task, type TaskDecorator } from './tasks/decorator.js';
+export type {
+  Middleware,
+  PublishContext,
+  PublishMiddleware,
+  RunContext,
+  RunMiddleware,
+} from './tasks/middleware.js';
+export type { Serializer } from './tasks/serializer.js';
+export { type TaskHooks, TaskService } from './tasks/service.js';
+export { Worker, type WorkerDescription, type WorkerOptions } from './worker/worker.js';

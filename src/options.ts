@@ -99,6 +99,8 @@ export interface RunPolicy {
   readonly acksLate: boolean;
   readonly maxDeliveries: number;
   readonly throws: readonly ErrorClass[];
+  /** Every error class named here: rebuilt as itself by `get()`. */
+  readonly namedErrors: readonly ErrorClass[];
 }
 
 /** {@link PublishOptions} of a task, resolved as far as they can be before the call. */
@@ -213,6 +215,10 @@ export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, wh
     acksLate: boolean(o.acksLate, true, `${where}: acksLate`),
     maxDeliveries: positiveInteger(o.maxDeliveries ?? 3, `${where}: maxDeliveries`),
     throws: errorClasses(o.throws ?? [], `${where}: throws`),
+    namedErrors: [
+      ...(o.throws ?? []),
+      ...(Array.isArray(o.autoretryFor) ? (o.autoretryFor as ErrorClass[]) : []),
+    ],
   };
 }
 

@@ -16,6 +16,8 @@ export interface BullmqParts {
   readonly prefix?: string;
   /** The last constructor argument of Queue, Worker and friends. */
   readonly factory: BackendFactory<IQueueBackend, never>;
+  /** BullMQ's `backend` option for Relay, where it is not the Redis one. */
+  readonly relay?: unknown;
 }
 
 /** A job as it lies in the broker, before anyone interprets it. Texts are as stored. */

@@ -109,7 +109,7 @@ function decode(ref: JobRef, reply: unknown): StoredJob | undefined {
     stack: lastOf(parse(text('stacktrace'))),
     priority: number('priority') ?? 0,
     sentAt: number('timestamp') ?? 0,
-    delayMs: number('delay') ?? (isRecord(opts) ? Number(opts['delay'] ?? 0) : 0),
+    delayMs: number('delay') ?? (isRecord(opts) ? Number(opts.delay ?? 0) : 0),
     startedAt: number('processedOn'),
     doneAt: number('finishedOn'),
     retries: number('atm') ?? 0,

@@ -60,6 +60,7 @@ export function duplicateOf(client: RedisClient): RedisTarget {
   if (client.isCluster) {
     const cluster = client as Cluster;
     const nodes = cluster.nodes().map((node) => `${node.options.host}:${node.options.port}`);
+    const { replyMapping: _, ...own } = cluster.options.redisOptions ?? {};
     return {
       kind: 'cluster',
       address: `cluster://${nodes.join(',')}`,
@@ -67,7 +68,7 @@ export function duplicateOf(client: RedisClient): RedisTarget {
       connect: (options) =>
         cluster.duplicate([], {
           ...clusterOptions(options),
-          redisOptions: { ...cluster.options.redisOptions, ...options },
+          redisOptions: { ...own, ...options },
         }),
     };
   }

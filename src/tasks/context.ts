@@ -83,6 +83,8 @@ export interface CallScope {
   awaiting: EntryPoint | undefined;
   /** Where the scope was entered: what makes `super.method()` part of the same call. */
   entered: (EntryPoint & { readonly wrapper: unknown }) | undefined;
+  /** Names of headers that calls made inside take over. */
+  readonly propagate?: readonly string[] | undefined;
 }
 
 /** Which method of which object a scope is for. */
@@ -97,6 +99,11 @@ const storage = new AsyncLocalStorage<CallScope>();
 export function currentTask(): TaskContext | undefined {
   const context = storage.getStore()?.context;
   return context?.request.calledDirectly ? undefined : context;
+}
+
+/** The headers that calls made inside the running task take over. */
+export function propagatedHeaders(): readonly string[] {
+  return storage.getStore()?.propagate ?? [];
 }
 
 /** The scope as it is, direct calls included: for TaskService, which answers there as well. */

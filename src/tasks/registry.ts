@@ -14,17 +14,22 @@ import {
 import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
 import { declaredTasks, emittedParameterTypes } from './declaration.js';
+import type { ErrorClasses } from './failure.js';
 import { checkNoShadowing, type TaskHooks } from './service.js';
 
 /** A service class. */
 export type ServiceClass<S extends object = object> = abstract new (...args: never[]) => S;
 
-/** A task this process can run. */
-export interface RegisteredTask {
+/** What the calling side knows of a task. */
+export interface CallTarget {
   readonly name: string;
   readonly publish: PublishPolicy;
-  readonly run: RunPolicy;
   readonly checker: ArgumentChecker | undefined;
+}
+
+/** A task this process can run. */
+export interface RegisteredTask extends CallTarget {
+  readonly run: RunPolicy;
   /** The code behind it: what decides whether a second registration is the same task. */
   readonly code: unknown;
   readonly target: MethodTarget | FunctionTarget;
@@ -59,7 +64,11 @@ export class Registry {
   readonly #tasks = new Map<string, RegisteredTask>();
   readonly #services = new Map<ServiceClass, ServiceSlot>();
 
-  constructor(private readonly defaults: TaskOptions) {}
+  constructor(
+    private readonly defaults: TaskOptions,
+    /** Learns the error classes that task options name. */
+    private readonly errors: ErrorClasses,
+  ) {}
 
   /**
    * Adds every task of a service, and says which method is which task.
@@ -78,29 +87,24 @@ export class Registry {
       );
     }
     const slot = this.#services.get(cls) ?? { cls, instance: undefined };
-    const tasks = new Map<string, RegisteredTask>();
-    for (const { method, declaration, owner } of declared.values()) {
-      const name = declaration.name ?? `${owner.name}.${method}`;
-      const { args, ...rest } = declaration.options;
-      const parameterTypes = args === undefined ? emittedParameterTypes(prototype, method) : undefined;
-      const task = this.#build(name, { ...rest, ...(args && { args }) }, parameterTypes, {
-        code: (prototype as Record<string, unknown>)[method],
-        target: { kind: 'method', method, service: slot },
-      });
-      this.#refuseOther(task);
-      tasks.set(method, task);
-    }
+    const tasks = this.#tasksOf(prototype, slot);
+    for (const task of tasks.values()) this.#refuseOther(task);
     if (!isClass) slot.instance = service as NonNullable<ServiceSlot['instance']>;
     this.#services.set(cls, slot);
-    for (const task of tasks.values()) this.#tasks.set(task.name, task);
+    for (const task of tasks.values()) this.#add(task);
     return tasks;
+  }
+
+  /** The tasks of a service class as its callers see them; registers and constructs nothing. */
+  targetsOf(cls: ServiceClass): Map<string, CallTarget> {
+    return this.#tasksOf(cls.prototype as object, this.#services.get(cls) ?? { cls, instance: undefined });
   }
 
   /** Adds one function as a task. */
   addFunction(name: string, options: TaskOptions, fn: FunctionTarget['fn']): RegisteredTask {
     const task = this.#build(name, options, undefined, { code: fn, target: { kind: 'function', fn } });
     this.#refuseOther(task);
-    this.#tasks.set(name, task);
+    this.#add(task);
     return task;
   }
 
@@ -125,6 +129,29 @@ export class Registry {
       checkNoShadowing(instance, slot.cls.name);
       slot.instance = instance as NonNullable<ServiceSlot['instance']>;
     }
+  }
+
+  #tasksOf(prototype: object, slot: ServiceSlot): Map<string, RegisteredTask> {
+    const tasks = new Map<string, RegisteredTask>();
+    for (const { method, declaration, owner } of declaredTasks(prototype).values()) {
+      const name = declaration.name ?? `${owner.name}.${method}`;
+      const { options } = declaration;
+      const emitted = options.args === undefined ? emittedParameterTypes(prototype, method) : undefined;
+      const code = (prototype as Record<string, unknown>)[method];
+      tasks.set(
+        method,
+        this.#build(name, options, emitted, { code, target: { kind: 'method', method, service: slot } }),
+      );
+    }
+    if (tasks.size > 0) return tasks;
+    throw new OptionError(
+      `${slot.cls.name || 'This service'} has no method with @Task, so there is nothing to call or run.`,
+    );
+  }
+
+  #add(task: RegisteredTask): void {
+    this.#tasks.set(task.name, task);
+    for (const cls of task.run.namedErrors) if (cls.name !== '') this.errors.register(cls);
   }
 
   #build(

@@ -1,0 +1,338 @@
+/**
+ * `Celeriac`: the app. The only composition root: it reads the options, makes the parts and hands them to each other.
+ * Owns nothing global; two apps in one process know nothing of each other.
+ */
+import { type AppConfig, type CeleriacOptions, resolveAppOptions } from './app-options.js';
+import { BrokerClock } from './broker/clock.js';
+import type { Engine } from './broker/engine.js';
+import { IdIndex } from './broker/id-index.js';
+import { IdSource } from './broker/ids.js';
+import { openEngine } from './broker/open.js';
+import { Producer } from './broker/producer.js';
+import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
+import { Sender } from './canvas/sender.js';
+import type { Signature } from './canvas/signature.js';
+import { type AskOptions, Caller } from './control/caller.js';
+import { Control } from './control/control.js';
+import { Inspect } from './control/inspect.js';
+import { AppClosedError, CeleriacError, NotRegisteredError, OptionError } from './errors.js';
+import {
+  type CallOptions,
+  checkTaskOptions,
+  resolveCall,
+  resolvePublishPolicy,
+  type TaskOptions,
+} from './options.js';
+import { AsyncResult, type ResultJson, type ResultSource } from './results/async-result.js';
+import type { EagerResult } from './results/eager-result.js';
+import { Feed } from './results/feed.js';
+import { compileRoutes } from './routes.js';
+import { compileArguments } from './tasks/arguments.js';
+import type { TaskContext } from './tasks/context.js';
+import { ErrorClasses } from './tasks/failure.js';
+import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middleware.js';
+import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
+import { WireCodec } from './tasks/wire-codec.js';
+import { runEagerly } from './worker/eager.js';
+import { Executor } from './worker/execute.js';
+import { Worker, type WorkerOptions } from './worker/worker.js';
+
+/** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
+export type TaskReference = string | ({ name: string } & TaskOptions);
+
+/** `app.close()` takes no longer than about this, broker or not. */
+const CLOSE_MS = 5000;
+
+/**
+ * An app: declares tasks, sends them, runs them, and tells what became of them.
+ *
+ * @example
+ * export const app = new Celeriac('reports', { broker: 'redis://localhost:6379/0' });
+ * export const reports = app.register(new ReportService());
+ * const result = await reports.generateReport.delay('42');
+ */
+export class Celeriac implements AsyncDisposable {
+  /** The app's name. */
+  readonly name: string;
+  /** Error classes that `get()` rebuilds as themselves, beside built-in ones and those named in task options. */
+  readonly errors = new ErrorClasses();
+  /** Changes running workers. */
+  readonly control: Control;
+  readonly #config: AppConfig;
+  readonly #registry: Registry;
+  readonly #engine: Engine;
+  readonly #clock: BrokerClock;
+  readonly #ids = new IdSource();
+  readonly #codec: WireCodec;
+  readonly #feed: Feed;
+  readonly #results: ResultSource;
+  readonly #sender: Sender;
+  readonly #caller: Caller;
+  readonly #workers = new Set<Worker>();
+  readonly #publishMiddleware: PublishMiddleware[] = [];
+  readonly #runMiddleware: RunMiddleware[] = [];
+  readonly #handles: HandleHost;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Reads options; does no I/O. The first call connects.
+   * @throws {OptionError} for an option that cannot be right
+   */
+  constructor(name: string, options: CeleriacOptions = {}) {
+    const config = resolveAppOptions(name, options, process.env);
+    this.name = name;
+    this.#config = config;
+    this.#registry = new Registry(config.taskDefaults, this.errors);
+    this.#engine = openEngine(config.broker, {
+      prefix: config.prefix,
+      connectTimeoutMs: config.publishRetryMs,
+      migrate: config.migrate,
+      onTrouble: (message, error) => config.logger.error({ error }, message),
+      onRecovered: (message, awayMs) => config.logger.warn({ awayMs }, message),
+    });
+    this.#clock = new BrokerClock(this.#engine);
+    this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
+    this.#feed = new Feed(this.#engine);
+    const index = new IdIndex(this.#engine, this.#clock);
+    this.#results = {
+      engine: this.#engine,
+      feed: this.#feed,
+      clock: this.#clock,
+      decoding: {
+        classes: this.errors,
+        decodeArgs: (encoded) => this.#codec.decodeArgs(encoded),
+        decodeResult: (encoded) => this.#codec.decodeResult(encoded),
+      },
+      locate: (taskId) => index.locate(taskId),
+    };
+    this.#sender = new Sender({
+      engine: this.#engine,
+      clock: this.#clock,
+      ids: this.#ids,
+      index,
+      producer: new Producer(this.#engine, config.publishRetryMs),
+      results: this.#results,
+      middleware: this.#publishMiddleware,
+      router: compileRoutes(options.routes, `new Celeriac('${name}'): routes`),
+      defaultQueue: config.defaultQueue,
+      codec: this.#codec,
+    });
+    this.#caller = new Caller(this.#engine, config.prefix, (error) => this.#onBusError(error));
+    this.control = new Control(this.#caller);
+    this.#handles = {
+      sender: this.#sender,
+      result: (taskId) => this.result(taskId),
+      apply: (target, args, callOptions) => this.#apply(target, args, callOptions),
+    };
+  }
+
+  /**
+   * Adds a service's tasks and gives their handles. A class is made by `container.get(Class)` when a worker starts.
+   * @throws {AlreadyRegisteredError} when a task name belongs to other code
+   */
+  register<S extends object>(service: ServiceClass<S>): Handles<S>;
+  register<S extends object>(service: S): Handles<S>;
+  register<S extends object>(service: S | ServiceClass<S>): Handles<S> {
+    if ((typeof service !== 'object' && typeof service !== 'function') || service === null) {
+      throw new OptionError(
+        `app.register: give an instance or a class of a service, not ${String(service)}.`,
+      );
+    }
+    const tasks = this.#registry.addService(service);
+    return makeHandles<S>(this.#handles, nameOf(service), tasks);
+  }
+
+  /**
+   * Handles without the service: from its class, which is not constructed; or, with a type only, from task names, so
+   * that a calling process loads nothing of the worker.
+   * @example app.tasks(ReportService).generateReport.delay('42')
+   * @example app.tasks<ReportService>()({ generateReport: 'generate_report_task' }).generateReport.delay('42')
+   */
+  tasks<S extends object>(service: ServiceClass<S>): Handles<S>;
+  tasks<S extends object>(): <const N extends { readonly [K in keyof Handles<S>]?: TaskReference }>(
+    names: N,
+  ) => Pick<Handles<S>, Extract<keyof N, keyof Handles<S>>>;
+  tasks<S extends object>(service?: ServiceClass<S>): unknown {
+    if (service !== undefined) {
+      return makeHandles<S>(this.#handles, service.name, this.#registry.targetsOf(service));
+    }
+    return (names: Readonly<Record<string, TaskReference>>) => {
+      const targets = Object.entries(names).map(
+        ([method, reference]) => [method, this.#reference(reference)] as const,
+      );
+      return makeHandles<S>(this.#handles, 'This client', new Map(targets));
+    };
+  }
+
+  /** A task from a function; `this` is the task's context. Arrow functions use `currentTask()`. */
+  task<A extends unknown[], R>(
+    name: string,
+    fn: (this: TaskContext, ...args: A) => R,
+  ): TaskHandle<A, Awaited<R>>;
+  task<A extends unknown[], R>(
+    name: string,
+    options: TaskOptions,
+    fn: (this: TaskContext, ...args: A) => R,
+  ): TaskHandle<A, Awaited<R>>;
+  task<A extends unknown[], R>(name: string, second: unknown, third?: unknown): TaskHandle<A, Awaited<R>> {
+    const [options, fn] = typeof second === 'function' ? [{}, second] : [second, third];
+    if (typeof name !== 'string' || name === '' || typeof fn !== 'function') {
+      throw new OptionError('app.task(name, options?, function): the name or the function is missing.');
+    }
+    checkTaskOptions(options as TaskOptions, `app.task('${name}')`);
+    const task = this.#registry.addFunction(name, options as TaskOptions, fn as never);
+    return makeHandle(this.#handles, task);
+  }
+
+  /** Sends a task by name, for tasks that live elsewhere. */
+  sendTask<R = unknown>(
+    name: string,
+    args: readonly unknown[] = [],
+    options: CallOptions = {},
+  ): Promise<AsyncResult<R>> {
+    return this.#sender.send<R>(this.#registry.get(name) ?? this.#reference(name), args, options);
+  }
+
+  /** Sends many signatures, in any queues; results in order. What travels together arrives together. */
+  publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
+    return Promise.all([...signatures].map((signature) => signature.applyAsync()));
+  }
+
+  /** The result of a task, from its id or from a result's JSON, in any process. */
+  result<R = unknown>(idOrJson: string | ResultJson): AsyncResult<R> {
+    const json: ResultJson = typeof idOrJson === 'string' ? { id: idOrJson } : idOrJson;
+    if (typeof json?.id !== 'string' || json.id === '') {
+      throw new OptionError('app.result: give a task id, or the JSON of an AsyncResult.');
+    }
+    return new AsyncResult<R>(this.#results, json.id, {
+      ...(json.name !== undefined && { name: json.name }),
+      ...(json.ignoreResult && { ignoreResult: true }),
+    });
+  }
+
+  /** Adds middleware around sending and running; the first added is outermost. */
+  use(middleware: Middleware): this {
+    if (middleware.publish !== undefined) this.#publishMiddleware.push(middleware.publish);
+    if (middleware.run !== undefined) this.#runMiddleware.push(middleware.run);
+    return this;
+  }
+
+  /** A worker in this process; `start()` it. */
+  worker(options: WorkerOptions = {}): Worker {
+    this.#refuseClosed();
+    const { prefix, defaultQueue, logger, lockDurationMs, resultExpiresMs, failureExpiresMs } = this.#config;
+    const worker = new Worker(options, {
+      ...this.#executorParams(),
+      engine: this.#engine,
+      app: this,
+      appName: this.name,
+      prefix,
+      defaultQueue,
+      logger,
+      lockDurationMs,
+      resultExpiresMs,
+      failureExpiresMs,
+      prepare: () =>
+        this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>),
+      onStopped: (stopped) => this.#workers.delete(stopped),
+    });
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  /** Asks running workers. */
+  inspect(options: AskOptions = {}): Inspect {
+    return new Inspect(this.#caller, options);
+  }
+
+  /** Creates or upgrades what the broker needs (PostgreSQL's schema); nothing on Redis. */
+  migrate(): Promise<void> {
+    return this.#engine.migrate();
+  }
+
+  /** Stops the app's workers, rejects pending `get()` with AppClosedError, and releases what the app opened. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#feed.close();
+    const work = (async () => {
+      await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: CLOSE_MS / 2 })));
+      await this.#caller.close();
+    })();
+    await Promise.race([work, new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]);
+    await this.#engine.close();
+  }
+
+  async #apply<R>(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<EagerResult<R>> {
+    const now = Date.now();
+    if (this.#registry.get(target.name) === undefined) {
+      throw new NotRegisteredError(
+        `${target.name}.apply: the task's code is not registered in this process.`,
+      );
+    }
+    await target.checker?.check(args);
+    const call = resolveCall(options, now, `${target.name}.apply`);
+    const queue = call.queue ?? target.publish.queue ?? this.#config.defaultQueue;
+    await this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
+    const host = { node: this.name, logger: this.#config.logger, app: this, stopping: false };
+    return runEagerly<R>(new Executor({ ...this.#executorParams(), host, eager: true }), {
+      taskId: call.taskId ?? this.#ids.next(queue),
+      name: target.name,
+      queue,
+      encodedArgs: this.#codec.encodeArgs(args, target),
+      call,
+      now,
+    });
+  }
+
+  #executorParams() {
+    return {
+      registry: this.#registry,
+      clock: this.#clock,
+      codec: this.#codec,
+      middleware: this.#runMiddleware,
+      unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
+    };
+  }
+
+  #reference(reference: TaskReference): CallTarget {
+    const { name, ...options } = typeof reference === 'string' ? { name: reference } : reference;
+    if (typeof name !== 'string' || name === '') throw new OptionError('A task name is missing.');
+    const where = `task "${name}"`;
+    checkTaskOptions(options, where);
+    return {
+      name,
+      publish: resolvePublishPolicy(options, this.#config.taskDefaults, where),
+      checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
+    };
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) throw new AppClosedError();
+  }
+
+  #onBusError(error: Error): void {
+    if (!this.#engine.isUnavailable(error))
+      this.#config.logger.warn({ error }, `control bus: ${error.message}`);
+  }
+}
+
+// `this.app` inside a task is the app itself; see TaskApp for why it is declared this way round.
+declare module './tasks/context.js' {
+  interface TaskApp extends Celeriac {}
+}
+
+function nameOf(service: object): string {
+  return typeof service === 'function' ? service.name : service.constructor.name;
+}

@@ -1,0 +1,133 @@
+/**
+ * A BullMQ backend that takes a slot before it fetches and gives it back when a job leaves, so that several queues
+ * share one budget and its size can change at any moment. Waiting for a slot happens before a job is locked: nothing
+ * reads STARTED that does not run. It also tells waiters when a job has moved on.
+ */
+import type { BackendFactory, IQueueBackend } from 'bullmq';
+import type { SlotLedger, Slots } from './slots.js';
+
+/** What a consumer wants to know of its backend. */
+export interface BackendHooks {
+  readonly ledger: SlotLedger;
+  /** A job was written: ended, delayed, or put back. */
+  moved(jobId: string): void;
+}
+
+/** Decorates `factory`; the result is a Worker's last constructor argument. */
+export function budgeted(factory: BackendFactory<IQueueBackend, never>, hooks: BackendHooks): typeof factory {
+  return (name, opts, options) => {
+    const backend = factory(name, opts, options);
+    return options?.withBlockingConnection ? decorate(backend, hooks) : backend;
+  };
+}
+
+type NextJob = unknown[];
+const NO_JOB: NextJob = [undefined, undefined, 0, 0];
+
+function decorate(backend: IQueueBackend, { ledger, moved }: BackendHooks): IQueueBackend {
+  /** A fetch was refused for want of a slot: the next wait is for a slot, not for a job. */
+  let owed = false;
+  /** A slot taken while waiting, for the fetch that follows. */
+  let reserved: Slots | undefined;
+
+  const take = (): Slots | undefined => (ledger.slots.tryTake() ? ledger.slots : undefined);
+
+  const original = {
+    moveToActive: backend.moveToActive.bind(backend),
+    waitForJob: backend.waitForJob.bind(backend),
+    moveToCompleted: backend.moveToCompleted.bind(backend),
+    moveToFailed: backend.moveToFailed.bind(backend),
+    moveToDelayed: backend.moveToDelayed.bind(backend),
+    retryJob: backend.retryJob.bind(backend),
+    moveJobFromActiveToWait: backend.moveJobFromActiveToWait.bind(backend),
+  };
+
+  /** Runs a write that ends a job's stay; its slot goes to the job fetched with it, or back. */
+  async function leaving<R>(jobId: string, write: Promise<R>, nextOf: (result: R) => unknown): Promise<R> {
+    moved(jobId);
+    let next: string | undefined;
+    try {
+      const result = await write;
+      next = fetchedId(nextOf(result));
+      return result;
+    } finally {
+      ledger.leave(jobId, next);
+    }
+  }
+
+  backend.moveToActive = async (token, name) => {
+    const slots = reserved ?? take();
+    reserved = undefined;
+    if (slots === undefined) {
+      owed = true;
+      return NO_JOB;
+    }
+    let fetched: string | undefined;
+    try {
+      const next: NextJob = await original.moveToActive(token, name);
+      fetched = fetchedId(next);
+      return next;
+    } finally {
+      if (fetched === undefined) slots.give();
+      else ledger.assign(fetched, slots);
+    }
+  };
+
+  backend.waitForJob = async (timeoutSeconds) => {
+    const deadline = Date.now() + timeoutSeconds * 1000;
+    if (!owed) {
+      const marker = await original.waitForJob(timeoutSeconds);
+      if (marker === null || marker.score > Date.now()) return marker;
+      reserved = take();
+      if (reserved !== undefined) return marker;
+      // The marker was the only wake-up and is gone now: look at the queue once a slot is free.
+      owed = true;
+    }
+    for (;;) {
+      reserved = take();
+      if (reserved !== undefined) {
+        owed = false;
+        return { member: '0', score: 0 };
+      }
+      const free = await ledger.slots.whenFree(Math.max(1, deadline - Date.now()));
+      if (!free || backend.closing !== undefined) return null;
+    }
+  };
+
+  backend.moveToCompleted = (job, value, remove, token, fetchNext) =>
+    leaving(
+      job.id ?? '',
+      original.moveToCompleted(job, value, remove, token, fetchNext && ledger.slots.mayContinue),
+      (done) => done.result,
+    );
+
+  backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) =>
+    leaving(
+      job.id ?? '',
+      original.moveToFailed(job, reason, remove, token, fetchNext && ledger.slots.mayContinue, fields),
+      (done) => done.result,
+    );
+
+  backend.moveToDelayed = (jobId, timestamp, delay, token, opts) =>
+    leaving(
+      jobId,
+      original.moveToDelayed(jobId, timestamp, delay, token, {
+        ...opts,
+        fetchNext: Boolean(opts?.fetchNext) && ledger.slots.mayContinue,
+      }),
+      (next) => next,
+    );
+
+  backend.retryJob = (jobId, lifo, token, opts) =>
+    leaving(jobId, original.retryJob(jobId, lifo, token, opts), () => undefined);
+
+  backend.moveJobFromActiveToWait = (jobId, token) =>
+    leaving(jobId, original.moveJobFromActiveToWait(jobId, token), () => undefined);
+
+  return backend;
+}
+
+/** The id of the job a fetch brought: backends answer `[job, id, limitDelay, delayUntil]`. */
+function fetchedId(next: unknown): string | undefined {
+  return Array.isArray(next) && next[0] ? String(next[1]) : undefined;
+}

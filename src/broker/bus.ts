@@ -1,0 +1,56 @@
+/**
+ * Messages between the processes of an app: who is there, and small requests to them. BullMQ's Relay behind a small
+ * interface of our own, since Relay is marked experimental. At most once; never used for anything that must not be lost.
+ */
+import { createHash } from 'node:crypto';
+import { Relay } from 'bullmq';
+import type { Engine } from './engine.js';
+
+/** A process on the bus. */
+export interface BusNode {
+  readonly id: string;
+  /** The name it was opened with. */
+  readonly name: string;
+}
+
+export interface Bus {
+  readonly nodeId: string;
+  /** Resolves when this process is on the bus. */
+  ready(): Promise<void>;
+  /** Calls `listener` for each message on `topic` (words with dots). Resolves when it is listening. */
+  subscribe(topic: string, listener: (data: unknown) => void): Promise<void>;
+  publish(topic: string, data: unknown): Promise<void>;
+  /** The processes whose lease stands. One that was killed stays listed until its lease ends. */
+  nodes(): Promise<BusNode[]>;
+  close(): Promise<void>;
+}
+
+const LEASE_MS = 10_000;
+
+/** Joins the bus of an app. */
+export function openBus(engine: Engine, prefix: string, name: string, onError: (error: Error) => void): Bus {
+  const { connection, prefix: keyPrefix, relay } = engine.bullmq();
+  const instance = new Relay({
+    connection: connection as never,
+    // Namespaces allow few characters; prefixes allow nearly all.
+    namespace: createHash('sha1').update(prefix).digest('hex'),
+    name,
+    leaseDuration: LEASE_MS,
+    ...(keyPrefix !== undefined && { prefix: keyPrefix }),
+    ...(relay !== undefined && { backend: relay as never }),
+  });
+  instance.on('error', onError);
+  return {
+    nodeId: instance.nodeId,
+    ready: () => instance.waitUntilReady(),
+    subscribe: async (topic, listener) => {
+      await instance.subscribe(topic, (message) => listener(message.data));
+    },
+    publish: async (topic, data) => {
+      await instance.publish(topic, data);
+    },
+    nodes: async () =>
+      (await instance.getNodes()).map((node) => ({ id: node.id, name: node.info?.name ?? '' })),
+    close: () => instance.close(),
+  };
+}

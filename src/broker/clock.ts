@@ -1,0 +1,45 @@
+/**
+ * The broker's clock, as far as this process knows it: its own clock plus an offset measured on the broker. Delays,
+ * expiries and leases are reckoned on it, so that producers whose clocks disagree still agree on "when".
+ */
+import type { Engine } from './engine.js';
+
+const REMEASURE_AFTER_MS = 5 * 60_000;
+
+export class BrokerClock {
+  #offsetMs = 0;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+  #measuring: Promise<void> | undefined;
+
+  constructor(private readonly engine: Engine) {}
+
+  /** Epoch ms by the broker's clock; this process's own until the first measurement. */
+  now(): number {
+    return Date.now() + this.#offsetMs;
+  }
+
+  /** How far this process's clock is ahead (negative) or behind (positive), ms. */
+  get offsetMs(): number {
+    return this.#offsetMs;
+  }
+
+  /** Measures the offset unless that was done lately. Resolves at once when it was. */
+  sync(): Promise<void> | undefined {
+    if (performance.now() - this.#measuredAt < REMEASURE_AFTER_MS) return undefined;
+    this.#measuring ??= this.#measure().finally(() => {
+      this.#measuring = undefined;
+    });
+    return this.#measuring;
+  }
+
+  async #measure(): Promise<void> {
+    const before = Date.now();
+    const server = await this.engine.serverTime();
+    const after = Date.now();
+    // Half the round trip is how wrong this can be: differences within it are noise, not skew.
+    const offset = server - (before + after) / 2;
+    const uncertainty = (after - before) / 2 + 1;
+    this.#offsetMs = Math.abs(offset) <= uncertainty ? 0 : Math.round(offset);
+    this.#measuredAt = performance.now();
+  }
+}

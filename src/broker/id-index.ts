@@ -1,0 +1,94 @@
+/**
+ * The index of callers' own task ids: which queue holds the job of a `taskId` that does not say so itself. An entry is
+ * claimed before the job is added, so a task id is unique in the app; tasks with generated ids never touch it.
+ */
+import { randomUUID } from 'node:crypto';
+import { DuplicateTaskError } from '../errors.js';
+import type { BrokerClock } from './clock.js';
+import type { Engine, JobRef } from './engine.js';
+import { encodeCustomId, queueOfGenerated } from './ids.js';
+
+interface Entry {
+  readonly queue: string;
+  /** Who claimed it: a caller whose add failed may go on where it stopped. */
+  readonly owner: string;
+  /** Epoch ms, broker's clock. */
+  readonly at: number;
+}
+
+/** A claim without a job this old was left by a caller that died between the two. */
+const ABANDONED_AFTER_MS = 10_000;
+
+export class IdIndex {
+  readonly #owner = randomUUID();
+  readonly #inFlight = new Set<string>();
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: BrokerClock,
+  ) {}
+
+  /** Where the job of a task id lies, if the id is known. Generated ids need no look-up. */
+  async locate(taskId: string): Promise<JobRef | undefined> {
+    const queue = queueOfGenerated(taskId);
+    if (queue !== undefined) return { queue, id: taskId };
+    const [record] = await this.engine.records.read([keyOf(taskId)]);
+    if (record === undefined) return undefined;
+    return { queue: (JSON.parse(record.value) as Entry).queue, id: encodeCustomId(taskId) };
+  }
+
+  /**
+   * Takes `taskId` for a task in `queue`, for as long as `send` takes; after that its job holds it.
+   * @throws {DuplicateTaskError} when the id is taken
+   */
+  async claim(taskId: string, queue: string, send: () => Promise<void>): Promise<void> {
+    if (this.#inFlight.has(taskId)) throw duplicate(taskId);
+    this.#inFlight.add(taskId);
+    try {
+      if (queueOfGenerated(taskId) === queue) await this.#refuseExisting({ queue, id: taskId }, taskId);
+      else await this.#enter(taskId, queue);
+      await send();
+    } finally {
+      this.#inFlight.delete(taskId);
+    }
+  }
+
+  /** Lets the entry go with the task's record. */
+  async expire(taskId: string, ttlMs: number): Promise<void> {
+    const { records } = this.engine;
+    const [record] = await records.read([keyOf(taskId)]);
+    if (record !== undefined) await records.replace(keyOf(taskId), record.version, record.value, ttlMs);
+  }
+
+  async #enter(taskId: string, queue: string): Promise<void> {
+    const { records } = this.engine;
+    const entry: Entry = { queue, owner: this.#owner, at: this.clock.now() };
+    const value = JSON.stringify(entry);
+    if (await records.create(keyOf(taskId), value)) return;
+    const [record] = await records.read([keyOf(taskId)]);
+    if (record === undefined) return this.#enter(taskId, queue); // expired in between
+    const holder = JSON.parse(record.value) as Entry;
+    await this.#refuseExisting({ queue: holder.queue, id: encodeCustomId(taskId) }, taskId);
+    const mine = holder.owner === this.#owner;
+    const abandoned = this.clock.now() - holder.at > ABANDONED_AFTER_MS;
+    const takenOver = (mine || abandoned) && (await records.replace(keyOf(taskId), record.version, value));
+    if (!takenOver) throw duplicate(taskId);
+  }
+
+  async #refuseExisting(ref: JobRef, taskId: string): Promise<void> {
+    const [job] = await this.engine.readJobs([ref]);
+    if (job !== undefined) throw duplicate(taskId);
+  }
+}
+
+function keyOf(taskId: string): string {
+  return `id:${taskId}`;
+}
+
+function duplicate(taskId: string): DuplicateTaskError {
+  return new DuplicateTaskError(
+    `The task id "${taskId}" is taken: a task with it was sent and its record is still kept. ` +
+      'Use another taskId, or none, or read the existing task with app.result(id).',
+    taskId,
+  );
+}

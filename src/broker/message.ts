@@ -1,0 +1,84 @@
+/**
+ * The task message: what a BullMQ job's `data` holds, as plain JSON any BullMQ worker can read. Pure; documented in
+ * `docs/internals/protocol.md`. Fields a task does not use are absent. Unknown fields of newer producers are kept out.
+ */
+
+/** Version of the message format. */
+export const MESSAGE_VERSION = 1;
+
+export interface Message {
+  readonly v: number;
+  /** The encoded arguments: a plain list under the json serializer. */
+  readonly args: unknown;
+  /** The root and parent task, when they are not the task itself and nobody. */
+  readonly root?: string;
+  readonly parent?: string;
+  readonly headers?: Readonly<Record<string, unknown>>;
+  /** Headers that calls made within the task take over. */
+  readonly propagate?: readonly string[];
+  /** Store no result. */
+  readonly ignore?: true;
+  /** Epoch ms. */
+  readonly expires?: number;
+  readonly eta?: number;
+  /** ms */
+  readonly soft?: number;
+  readonly hard?: number;
+  /** `null` for ever. */
+  readonly retries?: number | null;
+  readonly shadow?: string;
+  /** The id as the caller knows it, when the job's own id is an encoding of it. */
+  readonly id?: string;
+}
+
+/**
+ * Reads a job's data, which any program may have written: fields of a wrong type count as absent.
+ * @param text JSON text
+ */
+export function readMessage(text: string): Message {
+  return messageFrom(JSON.parse(text));
+}
+
+/** {@link readMessage} for data that BullMQ has parsed. */
+export function messageFrom(data: unknown): Message {
+  if (typeof data !== 'object' || data === null) return { v: 0, args: [] };
+  const d = data as Record<string, unknown>;
+  const text = (key: string) => (typeof d[key] === 'string' ? { [key]: d[key] } : undefined);
+  const number = (key: string) => (typeof d[key] === 'number' ? { [key]: d[key] } : undefined);
+  return {
+    v: typeof d.v === 'number' ? d.v : 0,
+    args: d.args ?? [],
+    ...text('root'),
+    ...text('parent'),
+    ...text('shadow'),
+    ...text('id'),
+    ...number('expires'),
+    ...number('eta'),
+    ...number('soft'),
+    ...number('hard'),
+    ...(Array.isArray(d.propagate) && { propagate: d.propagate.filter((h) => typeof h === 'string') }),
+    ...(d.ignore === true && { ignore: true as const }),
+    ...(d.retries === null || typeof d.retries === 'number' ? { retries: d.retries } : undefined),
+    ...(typeof d.headers === 'object' &&
+      d.headers !== null && { headers: d.headers as Record<string, unknown> }),
+  };
+}
+
+const ERROR_MARK = '\n    celeriac: ';
+
+/** A stack for people with the encoded error behind it: BullMQ keeps one text per failed attempt. */
+export function packStack(stack: string, wireError: unknown): string {
+  return stack + ERROR_MARK + JSON.stringify(wireError);
+}
+
+/** The two halves of {@link packStack}; a stack another program wrote has no second half. */
+export function unpackStack(packed: string): { stack: string; wireError: unknown } {
+  const at = packed.lastIndexOf(ERROR_MARK);
+  if (at < 0) return { stack: packed, wireError: undefined };
+  try {
+    return { stack: packed.slice(0, at), wireError: JSON.parse(packed.slice(at + ERROR_MARK.length)) };
+  } catch {
+    // Cut short by somebody's limit: the readable half is what there is.
+    return { stack: packed.slice(0, at), wireError: undefined };
+  }
+}

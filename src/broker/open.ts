@@ -1,0 +1,62 @@
+/**
+ * Broker option → engine. The only place that knows which scheme belongs to which file.
+ */
+import { OptionError } from '../errors.js';
+import { nearest } from '../options.js';
+import { openEmbedded } from './embedded.js';
+import type { Engine, EngineConfig } from './engine.js';
+import { openPostgres } from './postgres.js';
+import { openRedis } from './redis.js';
+import { duplicateOf, parseRedisUrl, type RedisClient, withoutPassword } from './redis-target.js';
+
+const REDIS = ['redis', 'rediss', 'unix', 'sentinel', 'cluster', 'clusters'];
+const SCHEMES = [...REDIS, 'postgres', 'postgresql', 'memory', 'file'];
+
+/**
+ * Opens the engine a broker option names. Nothing connects yet.
+ * @throws {OptionError} for a URL or object that names none
+ */
+export function openEngine(broker: string | object, config: EngineConfig): Engine {
+  if (typeof broker === 'object') return openObject(broker, config);
+  const scheme = /^([a-z]+):/i.exec(broker)?.[1]?.toLowerCase() ?? '';
+  if (REDIS.includes(scheme)) return openRedis(config, parseRedisUrl(broker));
+  switch (scheme) {
+    case 'postgres':
+    case 'postgresql':
+      return openPostgres(config, { url: broker });
+    case 'memory':
+      return openEmbedded(config, memoryTarget(broker));
+    case 'file':
+      return openEmbedded(config, { kind: 'file', dir: fileDirectory(broker) });
+    default: {
+      const near = nearest(scheme, SCHEMES);
+      const hint = near === undefined ? '' : ` Did you mean ${near}:// ?`;
+      throw new OptionError(
+        `broker: "${withoutPassword(broker)}" is no broker URL celeriac knows.${hint} Known: ${SCHEMES.join(':// ')}://`,
+      );
+    }
+  }
+}
+
+function openObject(broker: object, config: EngineConfig): Engine {
+  if ('defineCommand' in broker && 'duplicate' in broker)
+    return openRedis(config, duplicateOf(broker as RedisClient));
+  if ('connect' in broker && 'query' in broker && 'end' in broker) {
+    return openPostgres(config, { pool: broker as never });
+  }
+  throw new OptionError(
+    'broker: this object is neither an ioredis client nor a pg.Pool. Pass one of those, or a URL.',
+  );
+}
+
+function memoryTarget(url: string): { kind: 'memory'; name?: string } {
+  const name = url.slice('memory://'.length).replace(/\/+$/, '');
+  return name === '' ? { kind: 'memory' } : { kind: 'memory', name };
+}
+
+function fileDirectory(url: string): string {
+  const path = decodeURIComponent(url.slice('file://'.length));
+  if (path === '' || path === '/')
+    throw new OptionError(`broker: "${url}" names no folder. Example: file:///var/lib/myapp/tasks`);
+  return path;
+}

@@ -1,0 +1,172 @@
+/**
+ * Puts task messages into queues. Calls made together travel together; a call made alone waits for nobody. When the
+ * broker cannot be reached it keeps trying for `publishRetry` in all, with the same ids, so nothing is sent twice.
+ */
+import type { IQueueBackend, JobJson } from 'bullmq';
+import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import type { Engine } from './engine.js';
+
+/** A task on its way to the broker. */
+export interface Envelope {
+  /** The id the caller will know it by. */
+  readonly taskId: string;
+  /** The id BullMQ will know it by. */
+  readonly jobId: string;
+  readonly queue: string;
+  readonly name: string;
+  /** The message, as JSON text. */
+  readonly data: string;
+  /** Epoch ms, broker's clock. */
+  readonly sentAt: number;
+  readonly delayMs: number;
+  readonly priority: number;
+}
+
+interface Pending {
+  readonly envelope: Envelope;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** So many jobs a pipeline: more would hog the event loop and the broker. */
+const CHUNK = 500;
+
+export class Producer {
+  #queued: Pending[] = [];
+
+  constructor(
+    private readonly engine: Engine,
+    /** How long one call may keep trying, ms. */
+    private readonly budgetMs: number,
+  ) {}
+
+  /**
+   * Resolves when the broker has the task.
+   * @throws {BrokerUnavailableError} carrying the task's id when nobody answered in time
+   */
+  send(envelope: Envelope): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queued.push({ envelope, resolve, reject });
+      // Everything sent in this tick joins; a lone call leaves after the current microtask.
+      if (this.#queued.length === 1) queueMicrotask(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const [queue, batch] of groupByQueue(queued)) {
+      for (let i = 0; i < batch.length; i += CHUNK) void this.#deliver(queue, batch.slice(i, i + CHUNK));
+    }
+  }
+
+  async #deliver(queue: string, batch: readonly Pending[]): Promise<void> {
+    const release = this.engine.hold();
+    try {
+      await this.#tryUntilDeadline(
+        queue,
+        batch.map((p) => p.envelope),
+      );
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { envelope, reject } of batch) reject(withTaskId(error, envelope.taskId));
+    } finally {
+      release();
+    }
+  }
+
+  async #tryUntilDeadline(queue: string, envelopes: readonly Envelope[]): Promise<void> {
+    const deadline = performance.now() + this.budgetMs;
+    for (;;) {
+      try {
+        return await withDeadline(this.#add(queue, envelopes), deadline, this.engine.address);
+      } catch (error) {
+        if (!this.engine.isUnavailable(error)) throw error;
+        if (performance.now() >= deadline) throw unavailable(this.engine.address, error);
+        await sleep(RETRY_PAUSE_MS);
+      }
+    }
+  }
+
+  async #add(queue: string, envelopes: readonly Envelope[]): Promise<void> {
+    const backend: IQueueBackend = await this.engine.backend(queue);
+    const [first] = envelopes;
+    if (envelopes.length === 1 && first !== undefined) {
+      await backend.addJob(toJobJson(first), first.jobId, {});
+      return;
+    }
+    await backend.addJobs(envelopes.map((e) => ({ job: toJobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
+  }
+}
+
+const RETRY_PAUSE_MS = 50;
+
+/** The job as BullMQ's backends take it. Retries and retention are the worker's business, so no options for them. */
+function toJobJson(e: Envelope): JobJson {
+  const opts = {
+    ...(e.delayMs > 0 && { delay: e.delayMs }),
+    ...(e.priority > 0 && { priority: e.priority }),
+  };
+  return {
+    id: e.jobId,
+    name: e.name,
+    data: e.data,
+    opts,
+    timestamp: e.sentAt,
+    delay: e.delayMs,
+    priority: e.priority,
+    progress: 0,
+    attemptsMade: 0,
+    attemptsStarted: 0,
+    stalledCounter: 0,
+    failedReason: '',
+    returnvalue: '',
+  };
+}
+
+function groupByQueue(pending: readonly Pending[]): Map<string, Pending[]> {
+  const groups = new Map<string, Pending[]>();
+  for (const p of pending) {
+    const group = groups.get(p.envelope.queue);
+    if (group === undefined) groups.set(p.envelope.queue, [p]);
+    else group.push(p);
+  }
+  return groups;
+}
+
+/** A broker that is there but silent (stopped, swapped out) must not hang a call. */
+async function withDeadline<R>(work: Promise<R>, deadline: number, address: string): Promise<R> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    const left = Math.max(1, deadline - performance.now());
+    timer = setTimeout(() => reject(unavailable(address, new Error('no answer'))), left);
+  });
+  try {
+    return await Promise.race([work, silence]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined); // late news of a call that was already refused
+  }
+}
+
+function unavailable(address: string, cause: unknown): BrokerUnavailableError {
+  if (cause instanceof BrokerUnavailableError) return cause;
+  const why = cause instanceof Error ? ` (${cause.message})` : '';
+  return new BrokerUnavailableError(`The broker at ${address} cannot be reached${why}.`, { address, cause });
+}
+
+function withTaskId(error: unknown, taskId: string): unknown {
+  if (error instanceof BrokerUnavailableError) {
+    return new BrokerUnavailableError(
+      `${error.message} The call was not accepted; calling again with { taskId: error.taskId } is safe.`,
+      { address: error.address, taskId, cause: error.cause },
+    );
+  }
+  if (error instanceof BrokerError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new BrokerError(`The broker refused task "${taskId}": ${message}`, { cause: error });
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

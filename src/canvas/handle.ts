@@ -1,0 +1,92 @@
+/**
+ * Handles: a task as its callers see it, typed from the method behind it. `Handles<S>` is a whole service.
+ */
+import { CeleriacError } from '../errors.js';
+import type { CallOptions } from '../options.js';
+import type { AsyncResult } from '../results/async-result.js';
+import type { EagerResult } from '../results/eager-result.js';
+import type { CallTarget } from '../tasks/registry.js';
+import type { TaskHooks, TaskService } from '../tasks/service.js';
+import type { Sender } from './sender.js';
+import { Signature, type Tails } from './signature.js';
+
+/** A task, to be called. Its methods are bound: `ids.map(handle.delay)` works. */
+export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R = unknown> {
+  /** The task's name on the wire. */
+  readonly name: string;
+  /** Sends a call. Resolves when the broker has it. */
+  delay(...args: A): Promise<AsyncResult<R>>;
+  /** Sends a call with options. */
+  applyAsync(args: A, options?: CallOptions): Promise<AsyncResult<R>>;
+  /** Runs the task here and now, without a broker (Celery: `apply`). Retries follow each other without delay. */
+  apply(args: A, options?: CallOptions): Promise<EagerResult<R>>;
+  /** A signature: all arguments, or all but the first ones, which come from elsewhere. */
+  s<G extends A | Tails<A>>(...given: G): Signature<A, G, R>;
+  /** A signature that takes nothing from a previous step. */
+  si(...args: A): Signature<A, A, R>;
+  signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R>;
+  /** The result of a task sent earlier, from its id. */
+  result(taskId: string): AsyncResult<R>;
+}
+
+type Method = (this: never, ...args: never[]) => unknown;
+
+/** The members of a service that are never tasks. */
+type NotTasks<S> = (S extends TaskService ? keyof TaskService : never) | keyof TaskHooks;
+
+/** A handle for each public method of a service. */
+export type Handles<S> = {
+  readonly [K in keyof S as K extends NotTasks<S> ? never : S[K] extends Method ? K : never]: S[K] extends (
+    this: never,
+    ...args: infer A
+  ) => infer R
+    ? TaskHandle<A, Awaited<R>>
+    : never;
+};
+
+/** What making a handle needs of the app. */
+export interface HandleHost {
+  readonly sender: Sender;
+  result<R>(taskId: string): AsyncResult<R>;
+  apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<EagerResult<R>>;
+}
+
+/** The handle of one task. */
+export function makeHandle<A extends readonly unknown[], R>(
+  host: HandleHost,
+  target: CallTarget,
+): TaskHandle<A, R> {
+  const { sender } = host;
+  return Object.freeze({
+    name: target.name,
+    delay: (...args: A) => sender.send<R>(target, args),
+    applyAsync: (args: A, options: CallOptions = {}) => sender.send<R>(target, args, options),
+    apply: (args: A, options: CallOptions = {}) => host.apply<R>(target, args, options),
+    s: <G extends A | Tails<A>>(...given: G) => new Signature<A, G, R>(sender, target, given),
+    si: (...args: A) => new Signature<A, A, R>(sender, target, args, {}, true),
+    signature: <G extends A | Tails<A>>(args: G, options: CallOptions = {}) =>
+      new Signature<A, G, R>(sender, target, args, options),
+    result: (taskId: string) => host.result<R>(taskId),
+  });
+}
+
+/** The handles of a service; touching a method that is no task throws, with its name. */
+export function makeHandles<S>(
+  host: HandleHost,
+  serviceName: string,
+  tasks: ReadonlyMap<string, CallTarget>,
+): Handles<S> {
+  const handles: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const [method, target] of tasks) handles[method] = makeHandle(host, target);
+  return new Proxy(handles, {
+    get(known, property) {
+      if (typeof property === 'symbol' || property in known) return Reflect.get(known, property);
+      // What promises, loggers and assertions ask of any object.
+      if (property === 'then' || property === 'toJSON' || property in Object.prototype) return undefined;
+      throw new CeleriacError(
+        `${serviceName}.${property} is not a task. Put @Task on the method, or make it protected if it is a helper. ` +
+          `Tasks: ${Object.keys(known).join(', ')}.`,
+      );
+    },
+  }) as Handles<S>;
+}

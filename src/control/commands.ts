@@ -1,0 +1,85 @@
+/**
+ * The words workers understand: every command once, with its arguments and its reply. Plain JSON both ways.
+ */
+
+/** What `inspect().active()` and its kin report of a task. Moments are ISO strings. */
+export interface TaskReport {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly queue: string;
+  readonly retries: number;
+  readonly deliveries: number;
+  readonly startedAt?: string;
+  readonly eta?: string;
+  readonly pid: number;
+}
+
+/** What `inspect().stats()` reports of a node. */
+export interface NodeStats {
+  readonly pid: number;
+  readonly uptimeMs: number;
+  readonly pool: string;
+  /** The shared budget. */
+  readonly concurrency: number;
+  readonly running: number;
+  /** How many tasks of each name ended here. */
+  readonly processed: Readonly<Record<string, number>>;
+  readonly queues: readonly QueueReport[];
+  readonly version: string;
+}
+
+/** A queue a node consumes, and how many of its tasks may run there at once. */
+export interface QueueReport {
+  readonly name: string;
+  readonly concurrency: number;
+}
+
+/** Commands and their arguments. */
+export interface Commands {
+  ping: { args: Record<never, never>; reply: 'pong' };
+  active: { args: Record<never, never>; reply: TaskReport[] };
+  registered: { args: Record<never, never>; reply: string[] };
+  stats: { args: Record<never, never>; reply: NodeStats };
+  activeQueues: { args: Record<never, never>; reply: QueueReport[] };
+  poolGrow: { args: { n: number }; reply: { ok: string } };
+  poolShrink: { args: { n: number }; reply: { ok: string } };
+  addConsumer: { args: { queue: string; concurrency?: number }; reply: { ok: string } };
+  cancelConsumer: { args: { queue: string }; reply: { ok: string } };
+  shutdown: { args: Record<never, never>; reply: { ok: string } };
+}
+
+export type CommandName = keyof Commands;
+
+/** A worker's answer to each command. A thrown error becomes `{ error }`. */
+export type CommandHandlers = {
+  [C in CommandName]: (args: Commands[C]['args']) => Commands[C]['reply'] | Promise<Commands[C]['reply']>;
+};
+
+/** What a node answers when it could not do it, or when it did not answer. */
+export interface ErrorReply {
+  readonly error: string;
+}
+
+/** One reply per node. */
+export type Replies<R> = Record<string, R | ErrorReply>;
+
+/** A request on the bus. */
+export interface CommandRequest {
+  readonly id: string;
+  readonly command: string;
+  readonly args: Record<string, unknown>;
+  readonly replyTo: string;
+}
+
+/** A reply on the bus. */
+export interface CommandReply {
+  readonly id: string;
+  readonly node: string;
+  readonly reply: unknown;
+}
+
+/** Workers go by this on the bus, callers do not. */
+export const WORKER_MARK = 'worker ';
+/** The topic one node listens to. */
+export const topicOf = (nodeId: string): string => `node.${nodeId}`;

@@ -1,0 +1,68 @@
+/**
+ * `app.control`: changes running workers. Values are checked here, before anything is sent; what a node cannot do comes
+ * back as its `{ error }`.
+ */
+import { OptionError } from '../errors.js';
+import { checkNames, checkQueueName } from '../options.js';
+import type { AskOptions, Caller } from './caller.js';
+import type { Replies } from './commands.js';
+
+type Done = Promise<Replies<{ ok: string }>>;
+
+export class Control {
+  constructor(private readonly caller: Caller) {}
+
+  /** `'pong'` from each worker. */
+  ping(options: AskOptions = {}): Promise<Replies<'pong'>> {
+    return this.#ask('ping', {}, options);
+  }
+
+  /** Adds `n` slots to the shared budget of each worker (Celery: `pool_grow`). Lasts until the worker restarts. */
+  poolGrow(n = 1, options: AskOptions = {}): Done {
+    return this.#ask('poolGrow', { n: count(n, 'poolGrow') }, options);
+  }
+
+  /** Takes `n` slots from the shared budget; what runs finishes. */
+  poolShrink(n = 1, options: AskOptions = {}): Done {
+    return this.#ask('poolShrink', { n: count(n, 'poolShrink') }, options);
+  }
+
+  /**
+   * Makes workers consume a queue. With `concurrency` the queue gets that many slots of its own, at once, also when it
+   * was consumed from the shared budget before.
+   */
+  addConsumer(queue: string, options: AskOptions & { concurrency?: number } = {}): Done {
+    const { concurrency, ...rest } = options;
+    checkQueueName(queue, 'control.addConsumer');
+    const args =
+      concurrency === undefined
+        ? { queue }
+        : { queue, concurrency: count(concurrency, 'addConsumer: concurrency') };
+    return this.#ask('addConsumer', args, rest);
+  }
+
+  /** Makes workers stop consuming a queue; what runs finishes. */
+  cancelConsumer(queue: string, options: AskOptions = {}): Done {
+    checkQueueName(queue, 'control.cancelConsumer');
+    return this.#ask('cancelConsumer', { queue }, options);
+  }
+
+  /** Warm shutdown. */
+  shutdown(options: AskOptions = {}): Done {
+    return this.#ask('shutdown', {}, options);
+  }
+
+  #ask<C extends Parameters<Caller['ask']>[0]>(
+    command: C,
+    args: Parameters<Caller['ask']>[1],
+    options: AskOptions,
+  ) {
+    checkNames(options, ['destination', 'timeout'], `control.${command}`);
+    return this.caller.ask(command, args as never, options);
+  }
+}
+
+function count(n: unknown, where: string): number {
+  if (typeof n === 'number' && Number.isInteger(n) && n >= 1) return n;
+  throw new OptionError(`control.${where}: ${String(n)} must be a whole number of 1 or more.`);
+}

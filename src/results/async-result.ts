@@ -1,0 +1,301 @@
+/**
+ * `AsyncResult`: what became of one task, for whoever has its id. Every property that looks is a fresh read; nothing is
+ * cached, so an old object never lies.
+ */
+
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
+import { readMessage } from '../broker/message.js';
+import { type Duration, toPositiveMs } from '../duration.js';
+import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
+import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
+import { currentTask } from '../tasks/context.js';
+import type { Feed } from './feed.js';
+import {
+  changesAt,
+  type DeriveContext,
+  derive,
+  lastCustomState,
+  type Snapshot,
+  stateOf,
+} from './snapshot.js';
+
+/** What results need of their app. */
+export interface ResultSource {
+  readonly engine: Engine;
+  readonly feed: Feed;
+  readonly clock: BrokerClock;
+  readonly decoding: Omit<DeriveContext, 'now'>;
+  /** Where the task's job lies; undefined when no such id is known. */
+  locate(taskId: string): Promise<JobRef | undefined>;
+}
+
+/** What the sender knows of a task without asking. */
+export interface ResultHints {
+  readonly ref?: JobRef;
+  readonly name?: string;
+  readonly ignoreResult?: boolean;
+}
+
+/** One state of a task. */
+export interface Update {
+  readonly state: State;
+  readonly meta: unknown;
+}
+
+/** What `get()` takes. */
+export interface GetOptions {
+  /** Give up after this long; the task goes on. Default: wait for ever. */
+  timeout?: Duration;
+  /** Stop waiting; the task goes on. */
+  signal?: AbortSignal;
+  /** `false`: return the error instead of throwing it. Default: true. */
+  propagate?: boolean;
+  /** Called for each state on the way. */
+  onUpdate?: (update: Update) => void;
+  /** Allow waiting inside a task, which can deadlock a worker whose slots all wait. Default: false. */
+  allowJoin?: boolean;
+}
+
+/** A result as JSON: what `app.result()` rebuilds it from in any process. */
+export interface ResultJson {
+  readonly id: string;
+  readonly name?: string;
+  readonly ignoreResult?: true;
+}
+
+export class AsyncResult<R = unknown> {
+  readonly id: string;
+  readonly #source: ResultSource;
+  readonly #hints: ResultHints;
+  #ref: JobRef | undefined;
+
+  constructor(source: ResultSource, id: string, hints: ResultHints = {}) {
+    this.id = id;
+    this.#source = source;
+    this.#hints = hints;
+    this.#ref = hints.ref;
+  }
+
+  /** Everything known of the task, in one read. */
+  async snapshot(): Promise<Snapshot<R>> {
+    return this.#derive(await this.#read()) as Snapshot<R>;
+  }
+
+  /** The task's state now. */
+  get status(): Promise<State> {
+    return this.snapshot().then((s) => s.state);
+  }
+
+  /** The same as {@link status} (Celery has both). */
+  get state(): Promise<State> {
+    return this.status;
+  }
+
+  /** The value, or the error, or the meta of a state of the task's own. */
+  get result(): Promise<unknown> {
+    return this.snapshot().then((s) => (s.state === SUCCESS ? s.value : (s.error ?? s.meta)));
+  }
+
+  /** The same as {@link result} (Celery has both). */
+  get info(): Promise<unknown> {
+    return this.result;
+  }
+
+  /** The stack of the error as the worker saw it. */
+  get traceback(): Promise<string | undefined> {
+    return this.snapshot().then(({ error }) => {
+      if (error === undefined) return undefined;
+      return 'remoteStack' in error ? (error.remoteStack as string | undefined) : error.stack;
+    });
+  }
+
+  get dateDone(): Promise<Date | undefined> {
+    return this.snapshot().then((s) => s.doneAt);
+  }
+
+  /** Whether the task has ended. */
+  async ready(): Promise<boolean> {
+    return READY.has((await this.snapshot()).state);
+  }
+
+  async successful(): Promise<boolean> {
+    return (await this.snapshot()).state === SUCCESS;
+  }
+
+  async failed(): Promise<boolean> {
+    return (await this.snapshot()).state === FAILURE;
+  }
+
+  /** Whether the broker has a record of the task. */
+  async exists(): Promise<boolean> {
+    return (await this.snapshot()).known;
+  }
+
+  /**
+   * Waits for the task to end, and gives its value.
+   * @throws {TaskFailedError} it failed; `cause` is the original error
+   * @throws {TaskRevokedError} it was revoked or expired
+   * @throws {ResultTimeoutError} `timeout` ran out
+   * @throws {UnknownTaskError} the id was never sent, or is no longer kept
+   */
+  get(options?: GetOptions & { propagate?: true }): Promise<R>;
+  get(options: GetOptions): Promise<R | Error>;
+  async get(options: GetOptions = {}): Promise<R | Error> {
+    if (currentTask() !== undefined && options.allowJoin !== true) {
+      throw new CeleriacError(
+        `get() on task "${this.id}" inside a running task: the worker could wait for itself. Compose tasks with ` +
+          'chain and chord, or pass { allowJoin: true } if another worker is sure to run it.',
+      );
+    }
+    const snapshot = await this.#untilEnded(options);
+    if (snapshot === undefined) return undefined as R;
+    if (snapshot.error === undefined) return snapshot.value as R;
+    if (options.propagate === false) return snapshot.error;
+    throw snapshot.error;
+  }
+
+  /**
+   * The task's states, from now until it has ended. A burst may coalesce; the last state before the end is never lost.
+   */
+  async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
+    const ref = await this.#locate();
+    if (ref === undefined) throw new UnknownTaskError(this.id);
+    const { feed, engine } = this.#source;
+    const release = engine.hold();
+    const bell = new Bell();
+    const watch = feed.watch(ref, () => bell.ring());
+    let last = '';
+    try {
+      await watch.listening;
+      for (;;) {
+        const job = await this.#read();
+        if (job === undefined) {
+          if (last === '' && !this.#hints.ignoreResult) throw new UnknownTaskError(this.id);
+          return;
+        }
+        const snapshot = this.#derive(job);
+        for (const update of steps(job, snapshot)) {
+          const key = JSON.stringify(update);
+          if (key === last) continue;
+          last = key;
+          yield update;
+        }
+        if (READY.has(snapshot.state)) return;
+        await bell.wait(POLL_MS, options.signal);
+      }
+    } finally {
+      watch.close();
+      release();
+    }
+  }
+
+  toJSON(): ResultJson {
+    const { name, ignoreResult } = this.#hints;
+    return {
+      id: this.id,
+      ...(name !== undefined && { name }),
+      ...(ignoreResult && { ignoreResult: true as const }),
+    };
+  }
+
+  async #untilEnded(options: GetOptions): Promise<Snapshot | undefined> {
+    const controller = new AbortController();
+    const { timeout, signal, onUpdate } = options;
+    const timeoutMs = timeout === undefined ? undefined : toPositiveMs(timeout, 'get(): timeout');
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => controller.abort(new ResultTimeoutError(this.id, timeoutMs)), timeoutMs);
+    const onAbort = () => controller.abort(signal?.reason);
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (onUpdate !== undefined) {
+        for await (const update of this.updates({ signal: controller.signal })) onUpdate(update);
+      }
+      return await this.#waitForEnd(controller.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #waitForEnd(signal: AbortSignal): Promise<Snapshot | undefined> {
+    const ref = await this.#locate();
+    if (ref === undefined) return this.#missing(false);
+    const { feed, clock } = this.#source;
+    let ignored = this.#hints.ignoreResult ?? false;
+    const job = await feed.until(
+      ref,
+      (candidate) => {
+        if (candidate === undefined) return true;
+        const message = readMessage(candidate.data);
+        ignored ||= message.ignore === true;
+        return READY.has(stateOf(candidate, message, clock.now()));
+      },
+      (candidate) => {
+        const at = changesAt(candidate);
+        return at === undefined ? undefined : at - clock.offsetMs;
+      },
+      signal,
+    );
+    return job === undefined ? this.#missing(ignored) : this.#derive(job);
+  }
+
+  /** A record that is not there: fine for a task whose result is not stored. */
+  #missing(ignored: boolean): undefined {
+    if (ignored || this.#hints.ignoreResult) return undefined;
+    throw new UnknownTaskError(this.id);
+  }
+
+  async #read(): Promise<StoredJob | undefined> {
+    const ref = await this.#locate();
+    return ref === undefined ? undefined : this.#source.feed.read(ref);
+  }
+
+  #derive(job: StoredJob | undefined): Snapshot {
+    return derive(this.id, job, { ...this.#source.decoding, now: this.#source.clock.now() });
+  }
+
+  async #locate(): Promise<JobRef | undefined> {
+    this.#ref ??= await this.#source.locate(this.id);
+    return this.#ref;
+  }
+}
+
+/** How often a watched task is looked at when nothing is heard of it: STARTED has no notice of its own. */
+const POLL_MS = 500;
+
+/** The states a look at the job tells of, in order: what the task last said of itself, then how it stands. */
+function steps(job: StoredJob, snapshot: Snapshot): Update[] {
+  const now: Update = { state: snapshot.state, meta: snapshot.meta };
+  const said = READY.has(snapshot.state) ? lastCustomState(job) : undefined;
+  return said === undefined ? [now] : [said, now];
+}
+
+/** Lets one loop sleep until somebody rings, or for a while. */
+class Bell {
+  #rung = false;
+  #wake: () => void = () => undefined;
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake();
+  }
+
+  async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#rung) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        timer = setTimeout(resolve, ms);
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      });
+      clearTimeout(timer);
+      signal?.throwIfAborted();
+    }
+    this.#rung = false;
+  }
+}

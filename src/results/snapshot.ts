@@ -1,0 +1,172 @@
+/**
+ * What a stored job means: `derive` turns the broker's record into a Snapshot. Pure; the one place that decides a
+ * task's state.
+ */
+import type { StoredJob } from '../broker/engine.js';
+import { type Message, readMessage, unpackStack } from '../broker/message.js';
+import { TaskFailedError, TaskRevokedError } from '../errors.js';
+import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
+import { decodeFailure, type ErrorClasses, errorNameOf } from '../tasks/failure.js';
+
+/** Everything known of a task at one moment, in one read. */
+export interface Snapshot<R = unknown> {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly state: State;
+  /** `false`: the broker has never heard of it, or no longer keeps it. */
+  readonly known: boolean;
+  /** What the task last gave to `updateState`. */
+  readonly meta: unknown;
+  /** The result, in SUCCESS. */
+  readonly value: R | undefined;
+  /** What `get()` would throw, in FAILURE and REVOKED; the cause of the retry, in RETRY. */
+  readonly error: Error | undefined;
+  readonly args: readonly unknown[];
+  readonly queue: string | undefined;
+  /** The node that runs it, or ran it last. */
+  readonly worker: string | undefined;
+  readonly retries: number;
+  readonly deliveries: number;
+  readonly rootId: string;
+  readonly parentId: string | undefined;
+  readonly sentAt: Date | undefined;
+  readonly startedAt: Date | undefined;
+  readonly doneAt: Date | undefined;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+/** What deriving needs beside the job. */
+export interface DeriveContext {
+  /** Epoch ms, broker's clock. */
+  readonly now: number;
+  readonly classes: ErrorClasses;
+  decodeArgs(encoded: unknown): readonly unknown[];
+  decodeResult(encoded: unknown): unknown;
+}
+
+/** The snapshot of a job, or of nothing. */
+export function derive(taskId: string, job: StoredJob | undefined, context: DeriveContext): Snapshot {
+  if (job === undefined) return unknownTask(taskId);
+  const message = readMessage(job.data);
+  const state = stateOf(job, message, context.now);
+  const done = state === SUCCESS || state === FAILURE || (state === REVOKED && job.doneAt !== undefined);
+  return {
+    id: taskId,
+    name: job.name,
+    state,
+    known: true,
+    meta: progressOf(job)?.meta,
+    value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
+    error: errorOf(taskId, job, state, context.classes),
+    args: context.decodeArgs(message.args),
+    queue: job.queue,
+    worker: job.worker,
+    // BullMQ counts the last attempt too.
+    retries: done ? Math.max(0, job.retries - 1) : job.retries,
+    deliveries: job.deliveries,
+    rootId: message.root ?? taskId,
+    parentId: message.parent,
+    sentAt: new Date(job.sentAt),
+    startedAt: (job.running || done) && job.startedAt !== undefined ? new Date(job.startedAt) : undefined,
+    doneAt: job.doneAt === undefined ? undefined : new Date(job.doneAt),
+    headers: message.headers ?? {},
+  };
+}
+
+/** The state alone. */
+export function stateOf(job: StoredJob, message: Message, now: number): State {
+  // A retried task keeps its old failedReason, so a return value decides first.
+  if (job.doneAt !== undefined) {
+    if (job.returnvalue !== undefined) return SUCCESS;
+    return isRevocation(job) ? REVOKED : FAILURE;
+  }
+  if (job.running) return customStateOf(job) ?? STARTED;
+  if (message.expires !== undefined && now >= message.expires && job.deliveries === 0) return REVOKED;
+  return job.retries > 0 ? RETRY : PENDING;
+}
+
+/** When an unfinished job's state changes by the clock alone, epoch ms. */
+export function changesAt(job: StoredJob): number | undefined {
+  return job.deliveries === 0 ? readMessage(job.data).expires : undefined;
+}
+
+/** What the task last said of itself, whether or not it has ended since. */
+export function lastCustomState(job: StoredJob): { state: State; meta: unknown } | undefined {
+  const progress = progressOf(job);
+  if (progress === undefined || isBuiltIn(progress.state)) return undefined;
+  return { state: progress.state, meta: progress.meta };
+}
+
+/** The error behind RETRY and the ended states, as `get()` throws it. */
+function errorOf(taskId: string, job: StoredJob, state: State, classes: ErrorClasses): Error | undefined {
+  if (state === REVOKED) return new TaskRevokedError({ taskId, taskName: job.name, reason: reasonOf(job) });
+  if (state !== FAILURE && state !== RETRY) return undefined;
+  const { stack, wireError } = unpackStack(job.stack ?? '');
+  const cause = decodeFailure(
+    wireError ?? { name: 'Error', message: job.failedReason ?? '', stack },
+    classes,
+  );
+  if (state === RETRY) return cause;
+  return new TaskFailedError({
+    taskId,
+    taskName: job.name,
+    errorName: errorNameOf(cause),
+    message: cause.message,
+    remoteStack: stack === '' ? undefined : stack,
+    cause,
+  });
+}
+
+function isRevocation(job: StoredJob): boolean {
+  const { wireError } = unpackStack(job.stack ?? '');
+  return isRecord(wireError) && wireError.name === 'TaskRevokedError';
+}
+
+function reasonOf(job: StoredJob): string | undefined {
+  if (job.doneAt === undefined) return 'it was not started before it expired';
+  const { wireError } = unpackStack(job.stack ?? '');
+  const fields = isRecord(wireError) && isRecord(wireError.fields) ? wireError.fields : {};
+  return typeof fields.reason === 'string' ? fields.reason : undefined;
+}
+
+/** BullMQ progress in our shape; anything else another program wrote is no state. */
+function progressOf(job: StoredJob): { state: string; meta: unknown; attempt: number } | undefined {
+  const { progress } = job;
+  if (!isRecord(progress) || typeof progress.state !== 'string') return undefined;
+  return { state: progress.state, meta: progress.meta, attempt: Number(progress.attempt ?? 0) };
+}
+
+/** The state set by the attempt that runs now; one of an earlier attempt is history. */
+function customStateOf(job: StoredJob): State | undefined {
+  const progress = progressOf(job);
+  if (progress === undefined || progress.attempt !== job.retries) return undefined;
+  // Tutorials set SUCCESS by hand: the meta shows, but only its end ends a task.
+  return isBuiltIn(progress.state) ? undefined : progress.state;
+}
+
+function unknownTask(taskId: string): Snapshot {
+  return {
+    id: taskId,
+    name: undefined,
+    state: PENDING,
+    known: false,
+    meta: undefined,
+    value: undefined,
+    error: undefined,
+    args: [],
+    queue: undefined,
+    worker: undefined,
+    retries: 0,
+    deliveries: 0,
+    rootId: taskId,
+    parentId: undefined,
+    sentAt: undefined,
+    startedAt: undefined,
+    doneAt: undefined,
+    headers: {},
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,255 @@
+/**
+ * Runs one delivery and says how it ended: a list of named steps from message to Outcome. Writes nothing to the broker
+ * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
+ */
+import type { BrokerClock } from '../broker/clock.js';
+import type { Delivery } from '../broker/consumer.js';
+import { isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
+import { runInScope } from '../tasks/context.js';
+import type { RunMiddleware } from '../tasks/middleware.js';
+import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
+import type { TaskHooks } from '../tasks/service.js';
+import type { WireCodec } from '../tasks/wire-codec.js';
+import type { Outcome } from './outcome.js';
+import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
+import { type CallHost, RunningCall } from './running-call.js';
+
+/** What executing needs. */
+export interface ExecutorParams {
+  readonly registry: Registry;
+  readonly clock: BrokerClock;
+  readonly codec: WireCodec;
+  readonly middleware: readonly RunMiddleware[];
+  readonly host: CallHost;
+  readonly unknownTaskGraceMs: number;
+  /** Runs in the caller's process: `request.isEager`. */
+  readonly eager?: boolean;
+}
+
+/** An ended attempt. */
+export interface Execution {
+  readonly outcome: Outcome;
+  /** Undefined when nobody here knows the task. */
+  readonly task: RegisteredTask | undefined;
+  readonly runtimeMs: number;
+}
+
+export class Executor {
+  /** What runs now, by job id. */
+  readonly running = new Map<string, RunningCall>();
+
+  constructor(private readonly params: ExecutorParams) {}
+
+  async execute(delivery: Delivery): Promise<Execution> {
+    const task = this.params.registry.get(delivery.name);
+    if (task === undefined) return { outcome: this.#unknownTask(delivery), task, runtimeMs: 0 };
+    const refused = this.#mayRun(delivery, task);
+    if (refused !== undefined) return { outcome: refused, task, runtimeMs: 0 };
+    const decoded = this.#decode(delivery);
+    if (!Array.isArray(decoded)) return { outcome: decoded, task, runtimeMs: 0 };
+    const call = new RunningCall(
+      delivery,
+      this.params.host,
+      decoded,
+      limitsOf(delivery, task),
+      this.params.eager,
+    );
+    this.running.set(delivery.jobId, call);
+    try {
+      const outcome = await call.run(() => this.#attempt(call, task, decoded));
+      return { outcome, task, runtimeMs: Date.now() - call.startedAt };
+    } finally {
+      this.running.delete(delivery.jobId);
+    }
+  }
+
+  /** A deploy may be under way: others get a chance before the task fails. */
+  #unknownTask(delivery: Delivery): Outcome {
+    const graceMs = this.params.unknownTaskGraceMs;
+    const pauseMs = Math.min(2000, Math.max(100, graceMs / 5));
+    if (delivery.deliveries * pauseMs <= graceMs) return { kind: 'later', delayMs: pauseMs };
+    const near = this.params.registry.nearest(delivery.name);
+    return {
+      kind: 'failure',
+      error: new NotRegisteredError(
+        `No worker of queue "${delivery.queue}" knows the task "${delivery.name}" after ${graceMs} ms of asking around. ` +
+          (near === undefined ? 'Is its module loaded by the worker?' : `Did you mean "${near}"?`),
+      ),
+    };
+  }
+
+  /** Reasons not to run it: dead workers, expiry, a clock that runs ahead. */
+  #mayRun(delivery: Delivery, task: RegisteredTask): Outcome | undefined {
+    const { stalls, message, taskId, name } = delivery;
+    if (!task.run.acksLate && stalls > 0) {
+      const error = new WorkerLostError(
+        `The worker that ran ${name} (${taskId}) died, and acksLate: false forbids a second run.`,
+      );
+      return { kind: 'failure', error };
+    }
+    if (stalls >= task.run.maxDeliveries) {
+      const error = new WorkerLostError(
+        `${stalls} workers died while they ran ${name} (${taskId}); maxDeliveries allows no more.`,
+      );
+      return { kind: 'failure', error };
+    }
+    const now = this.params.clock.now();
+    if (message.expires !== undefined && now >= message.expires) {
+      return { kind: 'revoked', reason: 'it was not started before it expired' };
+    }
+    // BullMQ promotes by the worker's clock; the task is due by the broker's.
+    if (message.eta !== undefined && now < message.eta && delivery.retries === 0) {
+      return { kind: 'later', delayMs: message.eta - now };
+    }
+    return undefined;
+  }
+
+  #decode(delivery: Delivery): unknown[] | Outcome {
+    try {
+      return this.params.codec.decodeArgs(delivery.message.args);
+    } catch (error) {
+      return { kind: 'failure', error };
+    }
+  }
+
+  async #attempt(call: RunningCall, task: RegisteredTask, sent: unknown[]): Promise<Outcome> {
+    const hooks = hooksOf(task);
+    let args = sent;
+    let outcome: Outcome;
+    try {
+      if (task.checker !== undefined) args = await task.checker.materialise(sent);
+    } catch (error) {
+      // Wrong arguments stay wrong: never retried.
+      return this.#finish(call, hooks, sent, { kind: 'failure', error });
+    }
+    try {
+      const scope = {
+        context: call,
+        awaiting: task.target.kind === 'method' ? entryPoint(task.target) : undefined,
+        entered: undefined,
+        propagate: call.delivery.message.propagate,
+      };
+      const value = await runInScope(scope, () => this.#invoke(call, task, hooks, args));
+      outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
+    } catch (error) {
+      outcome = this.#judge(error, call, task);
+    }
+    return this.#finish(call, hooks, args, outcome);
+  }
+
+  /** beforeStart, then the middleware from the outside in, then the task itself. */
+  async #invoke(
+    call: RunningCall,
+    task: RegisteredTask,
+    hooks: TaskHooks | undefined,
+    args: unknown[],
+  ): Promise<unknown> {
+    if (hooks?.beforeStart !== undefined) await hooks.beforeStart(call.delivery.taskId, args);
+    const { middleware } = this.params;
+    if (middleware.length === 0) return callTarget(task, call, args);
+    const context = { request: call.request, headers: call.request.headers };
+    const step = (index: number): Promise<unknown> => {
+      const next = middleware[index];
+      return next === undefined
+        ? Promise.resolve(callTarget(task, call, args))
+        : Promise.resolve(next(context, () => step(index + 1)));
+    };
+    return step(0);
+  }
+
+  /** What a thrown value means. */
+  #judge(error: unknown, call: RunningCall, task: RegisteredTask): Outcome {
+    if (isCeleriacError(error, 'IGNORE')) return { kind: 'ignore' };
+    if (isCeleriacError(error, 'REJECT')) return { kind: 'failure', error: error.cause ?? error };
+    if (isCeleriacError(error, 'NOT_SERIALIZABLE')) return { kind: 'failure', error };
+    const { message, retries } = call.delivery;
+    const retryCase: RetryCase = {
+      taskName: task.name,
+      policy: task.run,
+      retries,
+      maxRetries: message.retries === null ? Number.POSITIVE_INFINITY : message.retries,
+      now: this.params.clock.now(),
+      random: Math.random,
+    };
+    try {
+      return error instanceof RetryRequest
+        ? afterRetryRequest(error, retryCase)
+        : afterError(error, retryCase);
+    } catch (ruleError) {
+      // The user's own retry rule threw or gave no duration: that is what went wrong now.
+      return { kind: 'failure', error: ruleError };
+    }
+  }
+
+  /** Tells the service's hooks; a hook that throws is its own bug and changes nothing. */
+  async #finish(
+    call: RunningCall,
+    hooks: TaskHooks | undefined,
+    args: unknown[],
+    outcome: Outcome,
+  ): Promise<Outcome> {
+    if (hooks === undefined || call.closed) return outcome;
+    const { taskId } = call.delivery;
+    const [state, value] = stateAndValue(outcome);
+    const scope = { context: call, awaiting: undefined, entered: undefined };
+    await runInScope(scope, async () => {
+      try {
+        if (outcome.kind === 'success') await hooks.onSuccess?.(value, taskId, args);
+        if (outcome.kind === 'failure') await hooks.onFailure?.(value, taskId, args);
+        if (outcome.kind === 'retry') await hooks.onRetry?.(value, taskId, args);
+        await hooks.afterReturn?.(state, value, taskId, args);
+      } catch (error) {
+        call.log.error({ error }, `a hook of ${call.delivery.name} threw; the task's outcome stands`);
+      }
+    });
+    return outcome;
+  }
+}
+
+function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {
+  const { target } = task;
+  if (target.kind === 'function') return target.fn.apply(call, args);
+  const instance = instanceOf(target);
+  return (instance[target.method] as (...args: unknown[]) => unknown)(...args);
+}
+
+function instanceOf(target: MethodTarget): Record<string, unknown> {
+  const { instance, cls } = target.service;
+  if (instance !== undefined) return instance;
+  throw new NotRegisteredError(
+    `The service ${cls.name} has no instance in this worker: it was registered after the worker's start.`,
+  );
+}
+
+function hooksOf(task: RegisteredTask): TaskHooks | undefined {
+  return task.target.kind === 'method' ? task.target.service.instance : undefined;
+}
+
+function limitsOf(
+  delivery: Delivery,
+  task: RegisteredTask,
+): { softMs: number | undefined; hardMs: number | undefined } {
+  return {
+    softMs: delivery.message.soft ?? task.run.softTimeLimitMs,
+    hardMs: delivery.message.hard ?? task.run.timeLimitMs,
+  };
+}
+
+function stateAndValue(outcome: Outcome): [string, unknown] {
+  switch (outcome.kind) {
+    case 'success':
+      return ['SUCCESS', outcome.value];
+    case 'failure':
+      return ['FAILURE', outcome.error];
+    case 'retry':
+      return ['RETRY', outcome.error];
+    case 'revoked':
+      return ['REVOKED', outcome.reason];
+    case 'ignore':
+      return ['IGNORED', undefined];
+    case 'later':
+    case 'handBack':
+    case 'lost':
+      return ['PENDING', undefined];
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * How one attempt ended: a closed union, decided once by `execute` and applied once by `settle`.
+ */
+
+export type Outcome =
+  | { readonly kind: 'success'; readonly value: unknown; readonly encoded: unknown }
+  | { readonly kind: 'failure'; readonly error: unknown }
+  | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number }
+  /** The task asked to end without a stored state. */
+  | { readonly kind: 'ignore' }
+  /** It will not run: revoked, or expired. */
+  | { readonly kind: 'revoked'; readonly reason: string }
+  /** Not now (not due, or nobody here knows it): again later, at no cost to the task. */
+  | { readonly kind: 'later'; readonly delayMs: number }
+  /** The worker stops: another one takes it from the start. */
+  | { readonly kind: 'handBack' }
+  /** Another worker may have it by now: nothing may be written. */
+  | { readonly kind: 'lost' };

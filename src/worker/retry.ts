@@ -1,0 +1,85 @@
+/**
+ * Whether and when a failed attempt is tried again: one rule for `this.retry()` and `autoretryFor`. Pure.
+ */
+import { toEpochMs, toPositiveMs } from '../duration.js';
+import { MaxRetriesExceededError } from '../errors.js';
+import type { RunPolicy } from '../options.js';
+import type { RetryOptions } from '../tasks/context.js';
+import type { Outcome } from './outcome.js';
+
+/** What `this.retry()` throws to leave the task; only the executor catches it. */
+export class RetryRequest extends Error {
+  constructor(readonly options: RetryOptions) {
+    super('this.retry() was called; let this error pass, the worker handles it');
+    this.name = 'RetryRequest';
+  }
+}
+
+/** What a retry decision is made from. */
+export interface RetryCase {
+  readonly taskName: string;
+  readonly policy: RunPolicy;
+  /** Retries so far. */
+  readonly retries: number;
+  /** The call's own limit, when it has one. */
+  readonly maxRetries: number | undefined;
+  /** Epoch ms. */
+  readonly now: number;
+  /** 0 (inclusive) to 1 (exclusive); jitter. */
+  readonly random: () => number;
+}
+
+/** The outcome of an attempt that called `this.retry()`. */
+export function afterRetryRequest(request: RetryRequest, c: RetryCase): Outcome {
+  const { options } = request;
+  const limit =
+    options.maxRetries === undefined ? limitOf(c) : (options.maxRetries ?? Number.POSITIVE_INFINITY);
+  const hasCause = options.error !== undefined;
+  if (c.retries >= limit) {
+    const exhausted = new MaxRetriesExceededError(
+      `${c.taskName} asked for a retry without giving a cause, after ${c.retries} of at most ${limit} retries.`,
+    );
+    return { kind: 'failure', error: hasCause ? options.error : exhausted };
+  }
+  const cause = hasCause ? options.error : new Error(`${c.taskName} asked to be run again`);
+  return { kind: 'retry', error: cause, delayMs: requestedDelayMs(options, c) ?? delayMs(cause, c) };
+}
+
+/** The outcome of an attempt that threw: a retry where `autoretryFor` says so and retries are left. */
+export function afterError(error: unknown, c: RetryCase): Outcome {
+  if (c.retries >= limitOf(c) || !c.policy.autoretryFor(error)) return { kind: 'failure', error };
+  return { kind: 'retry', error, delayMs: delayMs(error, c) };
+}
+
+/** How long to wait before retry number `retries + 1`: own rule, else backoff, else the fixed delay. */
+export function delayMs(error: unknown, c: RetryCase): number {
+  const { policy, retries } = c;
+  if (policy.retryDelay !== undefined) {
+    return toPositiveMs(policy.retryDelay(error, retries), `task "${c.taskName}": retryDelay()`);
+  }
+  if (policy.retryBackoffMs === undefined) return policy.defaultRetryDelayMs;
+  return backoffMs(
+    policy.retryBackoffMs,
+    retries,
+    policy.retryBackoffMaxMs,
+    policy.retryJitter ? c.random() : 1,
+  );
+}
+
+/**
+ * Exponential backoff with a cap, then full jitter (Celery: `get_exponential_backoff_interval`).
+ * @param share which part of the delay to take, 0 to 1
+ */
+export function backoffMs(startMs: number, retries: number, maxMs: number, share: number): number {
+  return Math.round(Math.min(startMs * 2 ** Math.min(retries, 1000), maxMs) * share);
+}
+
+function limitOf(c: RetryCase): number {
+  return c.maxRetries ?? c.policy.maxRetries;
+}
+
+function requestedDelayMs(options: RetryOptions, c: RetryCase): number | undefined {
+  if (options.eta !== undefined) return Math.max(0, toEpochMs(options.eta, 'this.retry(): eta') - c.now);
+  if (options.countdown !== undefined) return toPositiveMs(options.countdown, 'this.retry(): countdown');
+  return undefined;
+}

@@ -1,0 +1,192 @@
+/**
+ * A call while it runs: the context its task sees, its limits, and the ways others may end it. Once closed it answers
+ * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
+ */
+import type { Delivery } from '../broker/consumer.js';
+import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
+import type { Logger } from '../options.js';
+import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
+import type { Outcome } from './outcome.js';
+import { RetryRequest } from './retry.js';
+
+/** What a call needs of its worker. */
+export interface CallHost {
+  readonly node: string;
+  readonly logger: Logger;
+  readonly app: TaskApp;
+  readonly stopping: boolean;
+}
+
+/** The limits of one call, ms. */
+export interface CallLimits {
+  readonly softMs: number | undefined;
+  readonly hardMs: number | undefined;
+}
+
+/** A state's name as Celery's users write it. */
+const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
+
+export class RunningCall implements TaskContext {
+  readonly startedAt = Date.now();
+  #request: TaskRequest | undefined;
+  #abort: AbortController | undefined;
+  #abortReason: { readonly reason: unknown } | undefined;
+  #end: ((outcome: Outcome) => void) | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #closed = false;
+
+  constructor(
+    readonly delivery: Delivery,
+    private readonly host: CallHost,
+    private readonly args: readonly unknown[],
+    private readonly limits: CallLimits,
+    readonly eager = false,
+  ) {}
+
+  get request(): TaskRequest {
+    this.#request ??= this.#makeRequest();
+    return this.#request;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason.reason);
+    }
+    return this.#abort.signal;
+  }
+
+  get log(): Logger {
+    const fields = { taskId: this.delivery.taskId, task: this.delivery.name };
+    const { logger } = this.host;
+    return {
+      debug: (own, message) => logger.debug({ ...fields, ...own }, message),
+      info: (own, message) => logger.info({ ...fields, ...own }, message),
+      warn: (own, message) => logger.warn({ ...fields, ...own }, message),
+      error: (own, message) => logger.error({ ...fields, ...own }, message),
+    };
+  }
+
+  get app(): TaskApp {
+    return this.host.app;
+  }
+
+  async updateState(state: string, meta?: unknown): Promise<void> {
+    if (typeof state !== 'string' || !STATE_NAME.test(state)) {
+      throw new OptionError(
+        `updateState: "${String(state)}" is not a state. Use upper case, such as PROGRESS.`,
+      );
+    }
+    this.#throwIfSoftLimitPassed();
+    if (this.#closed) return;
+    const { retries } = this.delivery;
+    await this.delivery.saveProgress({ state, meta: meta ?? null, ...(retries > 0 && { attempt: retries }) });
+    this.#throwIfSoftLimitPassed();
+  }
+
+  retry(options: RetryOptions = {}): never {
+    throw new RetryRequest(options);
+  }
+
+  /** Resolves with the body's outcome, or with the first one that somebody else decides. */
+  run(body: () => Promise<Outcome>): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.#end = (outcome) => {
+        this.close();
+        resolve(outcome);
+      };
+      this.#startLimits();
+      body().then((outcome) => {
+        this.close();
+        resolve(outcome);
+      }, reject);
+    });
+  }
+
+  /** Ends the call from outside: its signal aborts, its record ends thus, what its code still does is ignored. */
+  end(outcome: Outcome, reason: unknown): void {
+    if (this.#closed) return;
+    this.abort(reason);
+    this.#end?.(outcome);
+  }
+
+  /** Aborts `this.signal`; the task goes on if it does not listen. */
+  abort(reason: unknown): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = { reason };
+    this.#abort?.abort(reason);
+  }
+
+  /** From here on nothing of this call changes anything. */
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  #startLimits(): void {
+    const { softMs, hardMs } = this.limits;
+    const { name, taskId } = this.delivery;
+    if (softMs !== undefined) {
+      const passed = () =>
+        this.abort(new SoftTimeLimitExceeded(`${name} (${taskId}) ran over its soft limit of ${softMs} ms.`));
+      this.#timers.push(setTimeout(passed, softMs));
+    }
+    if (hardMs !== undefined) {
+      const passed = () => {
+        const error = new TimeLimitExceeded(`${name} (${taskId}) ran over its time limit of ${hardMs} ms.`);
+        this.end({ kind: 'failure', error }, error);
+      };
+      this.#timers.push(setTimeout(passed, hardMs));
+    }
+  }
+
+  #throwIfSoftLimitPassed(): void {
+    const reason = this.#abortReason?.reason;
+    if (reason instanceof SoftTimeLimitExceeded && !this.#closed) throw reason;
+  }
+
+  #makeRequest(): TaskRequest {
+    const { delivery, host, limits } = this;
+    const { message } = delivery;
+    return {
+      id: delivery.taskId,
+      name: delivery.name,
+      args: this.args,
+      rootId: message.root ?? delivery.taskId,
+      parentId: message.parent,
+      groupId: undefined,
+      groupIndex: undefined,
+      retries: delivery.retries,
+      deliveries: delivery.deliveries,
+      headers: message.headers ?? {},
+      priority: delivery.priority,
+      queue: delivery.queue,
+      eta: dateOf(message.eta),
+      expires: dateOf(message.expires),
+      timeLimit: limits.hardMs,
+      softTimeLimit: limits.softMs,
+      sentAt: dateOf(delivery.sentAt),
+      node: host.node,
+      calledDirectly: false,
+      isEager: this.eager,
+      get shuttingDown() {
+        return host.stopping;
+      },
+    };
+  }
+}
+
+function dateOf(at: number | undefined): Date | undefined {
+  return at === undefined ? undefined : new Date(at);
+}
+
+/** The reason a task's signal aborts with when its worker must go. */
+export class WorkerStopping extends CeleriacError {
+  constructor() {
+    super('The worker stops; the task was handed back and will run elsewhere from its beginning.');
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Outcome → what is written. The only writer after a run: the consumer carries the Settlement out in one atomic step of
+ * BullMQ's, so a crash before it repeats the attempt, and a crash after it changes nothing.
+ *
+ *   outcome    written                                   then reads as
+ *   success    return value, kept unless ignored         SUCCESS
+ *   failure    error, kept unless ignored                FAILURE
+ *   retry      error and due time; the attempt counts    RETRY
+ *   ignore     the record is dropped                     (unknown)
+ *   revoked    a TaskRevokedError                        REVOKED
+ *   later      due time; no attempt counted              PENDING
+ *   handBack   front of the queue; no attempt counted    PENDING
+ *   lost       nothing: another worker owns it           (whatever that one writes)
+ */
+import type { Delivery, Settlement } from '../broker/consumer.js';
+import { packStack } from '../broker/message.js';
+import { TaskRevokedError } from '../errors.js';
+import { encodeFailure } from '../tasks/failure.js';
+import type { Execution } from './execute.js';
+
+export function settle(delivery: Delivery, { outcome, task }: Execution): Settlement {
+  const ignored = delivery.message.ignore === true;
+  switch (outcome.kind) {
+    case 'success':
+      return { kind: 'complete', value: outcome.encoded, keep: !ignored, quiet: ignored };
+    case 'failure':
+      return {
+        kind: 'fail',
+        keep: !ignored || task?.run.storeErrorsEvenIfIgnored === true,
+        ...describe(outcome.error),
+      };
+    case 'retry':
+      return { kind: 'retry', delayMs: outcome.delayMs, ...describe(outcome.error) };
+    case 'ignore':
+      return { kind: 'complete', value: null, keep: false, quiet: false };
+    case 'revoked': {
+      const { taskId, name } = delivery;
+      const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
+      return { kind: 'fail', keep: !ignored, ...describe(error) };
+    }
+    case 'later':
+      return { kind: 'postpone', delayMs: outcome.delayMs };
+    case 'handBack':
+      return { kind: 'release' };
+    case 'lost':
+      return { kind: 'abandon' };
+  }
+}
+
+/** The texts a failed attempt leaves: one line and a stack for people and dashboards, with the encoded error in it. */
+function describe(error: unknown): { message: string; stack: string } {
+  const wire = encodeFailure(error);
+  return {
+    message: `${wire.name}: ${wire.message}`,
+    stack: packStack(wire.stack ?? '', { ...wire, stack: undefined }),
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * What a worker says about its tasks: one structured line per end, never a payload; and how many it ran of each name.
+ */
+import type { Delivery } from '../broker/consumer.js';
+import type { Logger } from '../options.js';
+import type { Execution } from './execute.js';
+import type { RunningCall } from './running-call.js';
+
+export class TaskLog {
+  readonly #processed = new Map<string, number>();
+
+  constructor(private readonly logger: Logger) {}
+
+  /** Counts and logs an ended attempt. */
+  ended(delivery: Delivery, { outcome, task, runtimeMs }: Execution): void {
+    const { taskId, name } = delivery;
+    const shown = delivery.message.shadow ?? name;
+    const fields = { task: shown, taskId, runtimeMs };
+    switch (outcome.kind) {
+      case 'success':
+        this.#count(name);
+        this.logger.info(fields, 'task succeeded');
+        return;
+      case 'failure': {
+        this.#count(name);
+        const expected = task?.run.throws.some((cls) => outcome.error instanceof cls) ?? false;
+        if (expected)
+          this.logger.info({ ...fields, error: textOf(outcome.error) }, 'task failed as expected');
+        else this.logger.error({ ...fields, error: outcome.error }, 'task failed');
+        return;
+      }
+      case 'retry':
+        this.logger.warn(
+          { ...fields, delayMs: outcome.delayMs, error: textOf(outcome.error) },
+          'task will be retried',
+        );
+        return;
+      case 'revoked':
+        this.logger.info({ ...fields, reason: outcome.reason }, 'task revoked');
+        return;
+      case 'ignore':
+        this.#count(name);
+        this.logger.info(fields, 'task ignored');
+        return;
+      case 'handBack':
+        this.logger.info(fields, 'task handed back');
+        return;
+      case 'later':
+      case 'lost':
+        this.logger.debug({ ...fields, outcome: outcome.kind }, 'task not run now');
+    }
+  }
+
+  /** Ended tasks by name. */
+  processed(): Record<string, number> {
+    return Object.fromEntries(this.#processed);
+  }
+
+  running(calls: readonly RunningCall[]): void {
+    this.logger.info({ running: calls.length }, 'running tasks');
+    for (const { delivery, startedAt } of calls) {
+      const fields = {
+        task: delivery.name,
+        taskId: delivery.taskId,
+        queue: delivery.queue,
+        runtimeMs: Date.now() - startedAt,
+      };
+      this.logger.info(fields, 'running');
+    }
+  }
+
+  #count(name: string): void {
+    this.#processed.set(name, (this.#processed.get(name) ?? 0) + 1);
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : 'a thrown value that is no Error';
+}

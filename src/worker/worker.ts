@@ -1,0 +1,326 @@
+/**
+ * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
+ * side of remote control) and owns their order of life; what each does is in its own file.
+ */
+import { availableParallelism, hostname } from 'node:os';
+import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
+import type { Engine } from '../broker/engine.js';
+import { Slots } from '../broker/slots.js';
+import { type Responder, startResponder } from '../control/responder.js';
+import { type Duration, toPositiveMs } from '../duration.js';
+import { AppClosedError, CeleriacError, OptionError } from '../errors.js';
+import { checkNames, checkQueueName, type Logger } from '../options.js';
+import type { TaskApp } from '../tasks/context.js';
+import type { Registry } from '../tasks/registry.js';
+import { answers } from './answers.js';
+import { Executor, type ExecutorParams } from './execute.js';
+import { type CallHost, WorkerStopping } from './running-call.js';
+import { settle } from './settle.js';
+import { TaskLog } from './task-log.js';
+
+/** What `app.worker()` takes. */
+export interface WorkerOptions {
+  /** Queues to consume. Default: the app's default queue. */
+  queues?: readonly string[];
+  /** How many tasks run at once, over all queues. Default: the number of CPUs. */
+  concurrency?: number;
+  /** The node's name; `%h` is the host name. Default: `celeriac@%h`. */
+  name?: string;
+  /** How long `stop()` lets running tasks finish. Default: 30 s. */
+  shutdownTimeout?: Duration;
+}
+
+/** What a worker needs of its app. */
+export interface WorkerParams extends Omit<ExecutorParams, 'host'> {
+  readonly engine: Engine;
+  readonly registry: Registry;
+  readonly app: TaskApp;
+  readonly appName: string;
+  readonly prefix: string;
+  readonly defaultQueue: string;
+  readonly logger: Logger;
+  readonly lockDurationMs: number;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+  /** Makes the services that were registered as classes. */
+  prepare(): Promise<void>;
+  onStopped(worker: Worker): void;
+}
+
+/** What a banner shows. */
+export interface WorkerDescription {
+  readonly app: string;
+  readonly broker: string;
+  readonly node: string;
+  readonly pool: string;
+  readonly concurrency: number;
+  readonly queues: readonly { readonly name: string; readonly concurrency: number }[];
+  readonly tasks: readonly string[];
+}
+
+type Phase = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
+
+/** After the deadline a handed-back task has this long to settle before the worker goes regardless. */
+const LAST_WORDS_MS = 2000;
+
+export class Worker implements CallHost, AsyncDisposable {
+  readonly #params: WorkerParams;
+  readonly #executor: Executor;
+  readonly #budget: Slots;
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #queues: readonly string[];
+  readonly #shutdownTimeoutMs: number;
+  readonly #log: TaskLog;
+  readonly #wantedName: string;
+  readonly #startedAt = Date.now();
+  #responder: Responder | undefined;
+  #phase: Phase = 'new';
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions, params: WorkerParams) {
+    checkNames(options, ['queues', 'concurrency', 'name', 'shutdownTimeout'], 'app.worker()');
+    this.#params = params;
+    this.#queues = checkQueues(options.queues ?? [params.defaultQueue]);
+    this.#budget = new Slots(checkConcurrency(options.concurrency ?? availableParallelism()));
+    this.#shutdownTimeoutMs = toPositiveMs(options.shutdownTimeout ?? '30s', 'app.worker(): shutdownTimeout');
+    this.#wantedName = (options.name ?? 'celeriac@%h').replaceAll('%h', hostname());
+    this.#log = new TaskLog(params.logger);
+    this.#executor = new Executor({ ...params, host: this });
+  }
+
+  /** The node's name on the bus; final once started. */
+  get node(): string {
+    return this.#responder?.node ?? this.#wantedName;
+  }
+
+  get logger(): Logger {
+    return this.#params.logger;
+  }
+
+  get app(): TaskApp {
+    return this.#params.app;
+  }
+
+  /** Whether the worker has been asked to stop. */
+  get stopping(): boolean {
+    return this.#phase === 'stopping' || this.#phase === 'stopped';
+  }
+
+  /**
+   * Connects, makes the services, and begins to consume. Resolves when tasks are being taken.
+   * @throws {BrokerUnavailableError} when nobody answers at the broker's address
+   */
+  async start(): Promise<void> {
+    if (this.#phase !== 'new')
+      throw new CeleriacError(
+        `This worker is ${this.#phase}; a worker starts once. Make another with app.worker().`,
+      );
+    this.#phase = 'starting';
+    const { engine, clock, prefix, logger } = this.#params;
+    try {
+      await engine.ready();
+      await clock.sync();
+      this.#refuseWrongClock();
+      await this.#params.prepare();
+      this.#responder = await startResponder({
+        engine,
+        prefix,
+        name: this.#wantedName,
+        handlers: answers(this.#steering()),
+        onError: (error) => this.#onError(error),
+      });
+      await Promise.all(this.#queues.map((queue) => this.#consume(queue, this.#budget)));
+    } catch (error) {
+      this.#phase = 'new';
+      await this.#release();
+      throw error;
+    }
+    if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
+    this.#phase = 'running';
+    logger.info({ node: this.node, queues: this.#queues }, 'worker ready');
+  }
+
+  /**
+   * Takes no more tasks, lets running ones finish until the deadline, and hands the rest back to other workers at no
+   * cost to them. Never hangs; may be called twice.
+   */
+  stop(options: { timeout?: Duration } = {}): Promise<void> {
+    const timeoutMs =
+      options.timeout === undefined
+        ? this.#shutdownTimeoutMs
+        : toPositiveMs(options.timeout, 'worker.stop(): timeout');
+    this.#stopped ??= this.#stop(timeoutMs);
+    return this.#stopped;
+  }
+
+  /** Hands back at once whatever still runs: for a second interrupt. */
+  stopNow(): Promise<void> {
+    const stopped = this.stop({ timeout: 0 });
+    this.#handBackAll();
+    return stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** How this worker is set up now. */
+  describe(): WorkerDescription {
+    return {
+      app: this.#params.appName,
+      broker: this.#params.engine.address,
+      node: this.node,
+      pool: 'async',
+      concurrency: this.#budget.limit,
+      queues: this.#queueReports(),
+      tasks: this.#params.registry.names(),
+    };
+  }
+
+  /** One line per running task, for SIGUSR1 and the curious. */
+  logRunning(): void {
+    this.#log.running([...this.#executor.running.values()]);
+  }
+
+  async #consume(queue: string, slots: Slots): Promise<void> {
+    const { engine, lockDurationMs, resultExpiresMs, failureExpiresMs } = this.#params;
+    const consumer = new Consumer({
+      engine,
+      queue,
+      slots,
+      node: this.node,
+      lockDurationMs,
+      resultExpiresMs,
+      failureExpiresMs,
+      run: (delivery) => this.#run(delivery),
+      onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
+      onError: (error) => this.#onError(error),
+    });
+    this.#consumers.set(queue, consumer);
+    await consumer.ready();
+  }
+
+  async #run(delivery: Delivery): Promise<Settlement> {
+    const execution = await this.#executor.execute(delivery);
+    this.#log.ended(delivery, execution);
+    return settle(delivery, execution);
+  }
+
+  /** What remote control may do with this worker. */
+  #steering() {
+    return {
+      executor: this.#executor,
+      budget: this.#budget,
+      log: this.#log,
+      startedAt: this.#startedAt,
+      registered: () => this.#params.registry.names(),
+      queues: () => this.#queueReports(),
+      addConsumer: async (queue: string, concurrency: number | undefined) => {
+        const consumer = this.#consumers.get(queue);
+        const slots = concurrency === undefined ? this.#budget : new Slots(concurrency);
+        if (consumer === undefined) await this.#consume(queue, slots);
+        else if (concurrency !== undefined) consumer.useSlots(slots);
+      },
+      cancelConsumer: (queue: string) => {
+        const consumer = this.#consumers.get(queue);
+        if (consumer === undefined) return false;
+        this.#consumers.delete(queue);
+        consumer.close().catch((error: Error) => this.#onError(error));
+        return true;
+      },
+      shutdown: () => {
+        // After the reply has left.
+        setTimeout(() => void this.stop(), 50);
+      },
+    };
+  }
+
+  #queueReports(): { name: string; concurrency: number }[] {
+    if (this.#consumers.size === 0)
+      return this.#queues.map((name) => ({ name, concurrency: this.#budget.limit }));
+    return [...this.#consumers.values()].map((c) => ({ name: c.queue, concurrency: c.slots.limit }));
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    const wasStarted = this.#phase !== 'new';
+    this.#phase = 'stopping';
+    if (wasStarted) {
+      const closing = this.#closeConsumers();
+      const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
+      await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
+      clearTimeout(deadline);
+      await this.#release();
+    }
+    this.#phase = 'stopped';
+    this.#params.onStopped(this);
+    this.#params.logger.info({ node: this.node }, 'worker stopped');
+  }
+
+  async #closeConsumers(): Promise<void> {
+    const consumers = [...this.#consumers.values()];
+    await Promise.all(consumers.map((c) => c.close().catch((error: Error) => this.#onError(error))));
+  }
+
+  #handBackAll(): void {
+    for (const call of this.#executor.running.values()) {
+      const task = this.#params.registry.get(call.delivery.name);
+      // At most once means at most once: such a task is left to end with the process.
+      if (task?.run.acksLate === false) continue;
+      call.end({ kind: 'handBack' }, new WorkerStopping());
+    }
+  }
+
+  async #release(): Promise<void> {
+    const responder = this.#responder;
+    const leaving = responder?.close().catch((error: Error) => this.#onError(error));
+    await Promise.race([leaving, expiry(LAST_WORDS_MS)]);
+  }
+
+  #onLocksLost(jobIds: readonly string[]): void {
+    for (const jobId of jobIds) {
+      const call = this.#executor.running.get(jobId);
+      if (call === undefined) continue;
+      const { name, taskId } = call.delivery;
+      this.#params.logger.warn(
+        { task: name, taskId },
+        'lost the lock of a running task; another worker may run it',
+      );
+      call.end(
+        { kind: 'lost' },
+        new CeleriacError(`This worker lost ${name} (${taskId}): its lock could not be renewed in time.`),
+      );
+    }
+  }
+
+  #onError(error: Error): void {
+    // The engine reports outages itself, once; what is left here is worth a line.
+    if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
+    this.#params.logger.error({ error }, `worker error: ${error.message}`);
+  }
+
+  #refuseWrongClock(): void {
+    const offMs = Math.abs(this.#params.clock.offsetMs);
+    if (offMs <= this.#params.lockDurationMs / 2) return;
+    throw new CeleriacError(
+      `This machine's clock is ${offMs} ms off the broker's, more than half of lockDuration: delays and locks would be ` +
+        'wrong. Set the clock (NTP) and start again.',
+    );
+  }
+}
+
+function checkQueues(queues: readonly string[]): readonly string[] {
+  for (const queue of queues) checkQueueName(queue, 'app.worker(): queues');
+  if (queues.length === 0) throw new OptionError('app.worker(): queues is empty; name at least one.');
+  return [...new Set(queues)];
+}
+
+function checkConcurrency(n: unknown): number {
+  if (typeof n === 'number' && Number.isInteger(n) && n >= 1) return n;
+  throw new OptionError(`app.worker(): concurrency ${String(n)} must be a whole number of 1 or more.`);
+}
+
+function expiry(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

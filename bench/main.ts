@@ -1,0 +1,89 @@
+/**
+ * `npm run bench`: celeriac beside raw BullMQ and Celery, on a Redis of its own.
+ * The way through: options, subjects that can run here, rounds, tables. What to make of them is in README.md.
+ */
+import { runRounds, type Sample } from './measure/rounds.js';
+import { type BenchOptions, parseOptions, USAGE } from './options.js';
+import { Children } from './processes/children.js';
+import { RedisServer } from './processes/redis.js';
+import { writeJson } from './report/json.js';
+import { renderTables } from './report/table.js';
+import { selectSubjects } from './subjects/registry.js';
+import type { Subject } from './subjects/subject.js';
+import { selectWorkloads } from './workloads/registry.js';
+
+const options = parseOptions(process.argv.slice(2));
+if (options === 'help') {
+  console.log(USAGE);
+} else {
+  process.exitCode = await bench(options);
+}
+
+/** @returns the exit code: 1 when a measurement failed */
+async function bench(options: BenchOptions): Promise<number> {
+  const workloads = selectWorkloads(options.only);
+  const versions = await findSubjects(selectSubjects(options.subjects));
+  const subjects = [...versions.keys()];
+  const children = new Children();
+  endChildrenWithUs(children);
+
+  const redis = await RedisServer.start(children);
+  try {
+    console.error(`Redis ${redis.version}, Node ${process.version}, ${options.rounds} round(s)\n`);
+    const stage = { redis, place: { broker: redis.address, children }, quick: options.quick };
+    const samples = await runRounds({
+      stage,
+      rounds: options.rounds,
+      subjects,
+      workloads,
+      onSample: logSample,
+    });
+    console.log(`\n${renderTables({ subjects, workloads, samples })}\n`);
+    if (options.quick) console.log('A quick run shows that everything works; its figures are noise.');
+    if (options.jsonFile !== undefined) {
+      const named = Object.fromEntries([...versions].map(([subject, version]) => [subject.name, version]));
+      await writeJson(options.jsonFile, { redis: redis.version, subjects: named, options, samples });
+    }
+    return samples.some((sample) => sample.outcome.kind === 'failed') ? 1 : 0;
+  } finally {
+    await redis.stop();
+    children.killAll();
+  }
+}
+
+/** The subjects that can run here, with their versions; says why for those that cannot. */
+async function findSubjects(selected: readonly Subject[]): Promise<Map<Subject, string>> {
+  const found = new Map<Subject, string>();
+  for (const subject of selected) {
+    const availability = await subject.available();
+    if ('missing' in availability) {
+      console.error(`${subject.title}: left out, ${availability.missing}`);
+    } else {
+      console.error(`${subject.title} ${availability.version}`);
+      found.set(subject, availability.version);
+    }
+  }
+  return found;
+}
+
+function logSample({ round, workload, subject, outcome }: Sample): void {
+  const what = `round ${round + 1}  ${workload.padEnd(13)} ${subject.padEnd(9)}`;
+  switch (outcome.kind) {
+    case 'measured':
+      console.error(`${what} ${Math.round(outcome.measurement.figures.jobsPerSecond ?? 0)} jobs/s`);
+      break;
+    case 'not comparable':
+      console.error(`${what} –`);
+      break;
+    case 'failed':
+      console.error(`${what} FAILED: ${outcome.message}`);
+      break;
+  }
+}
+
+/** Nothing we started outlives us, however we end. */
+function endChildrenWithUs(children: Children): void {
+  process.once('exit', () => children.killAll());
+  process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
+}

@@ -1,0 +1,208 @@
+/**
+ * One measurement: one workload on one subject, in fresh processes on an emptied Redis.
+ * Warm-up first, readings of every process before and after, differences per job.
+ */
+import { callsBetween, type RedisReading, type RedisServer } from '../processes/redis.js';
+import type { CallerProcess, Place, Reading, Subject, WorkerProcess } from '../subjects/subject.js';
+import {
+  type CallWorkload,
+  type DrainWorkload,
+  jobsFor,
+  type Workload,
+  warmUpFor,
+} from '../workloads/workload.js';
+import type { Figures } from './metrics.js';
+import { percentile } from './statistics.js';
+
+export interface Measurement {
+  readonly jobs: number;
+  readonly figures: Figures;
+  /** Redis commands per job by name, those inside scripts included. */
+  readonly redisCommands: Readonly<Record<string, number>>;
+}
+
+export interface Stage {
+  readonly redis: RedisServer;
+  readonly place: Place;
+  readonly quick: boolean;
+}
+
+/** `undefined` when the subject has nothing comparable. @throws when something of it failed */
+export async function measure(
+  stage: Stage,
+  subject: Subject,
+  workload: Workload,
+): Promise<Measurement | undefined> {
+  await stage.redis.flush();
+  const jobs = jobsFor(workload, { quick: stage.quick, scale: subject.scale });
+  const load: Load = { jobs, warmUp: warmUpFor(workload, jobs) };
+  const crew = new Crew(subject, stage.place);
+  try {
+    switch (workload.kind) {
+      case 'call':
+        return await measureCalls(stage.redis, crew, workload, load);
+      case 'drain':
+        return await measureDrain(stage.redis, crew, workload, load);
+    }
+  } finally {
+    await crew.stop();
+  }
+}
+
+interface Load {
+  readonly jobs: number;
+  readonly warmUp: number;
+}
+
+async function measureCalls(
+  redis: RedisServer,
+  crew: Crew,
+  workload: CallWorkload,
+  { jobs, warmUp }: Load,
+): Promise<Measurement | undefined> {
+  const caller = await crew.caller();
+  let worker: WorkerProcess | undefined;
+  if (workload.workerConcurrency !== undefined) {
+    worker = await crew.worker(workload.workerConcurrency);
+    if (worker === undefined) return undefined;
+    await worker.begin();
+  }
+  const warmed = await caller.perform({ workload: workload.name, first: 0, count: warmUp });
+  if (warmed === undefined) return undefined;
+
+  const workerBefore = await worker?.usage();
+  const redisBefore = await redis.read();
+  const performed = await caller.perform({ workload: workload.name, first: warmUp, count: jobs });
+  const redisAfter = await redis.read();
+  const workerAfter = await worker?.usage();
+  if (performed === undefined) return undefined;
+  return summarise(jobs, {
+    wallMs: performed.after.atMs - performed.before.atMs,
+    caller: performed,
+    worker: span(workerBefore, workerAfter),
+    redis: { before: redisBefore, after: redisAfter },
+    latenciesMs: performed.latenciesMs,
+  });
+}
+
+async function measureDrain(
+  redis: RedisServer,
+  crew: Crew,
+  workload: DrainWorkload,
+  { jobs, warmUp }: Load,
+): Promise<Measurement | undefined> {
+  const worker = await crew.worker(workload.workerConcurrency);
+  if (worker === undefined) return undefined;
+  const caller = await crew.caller();
+  await caller.fill(0, warmUp + jobs);
+  await caller.stop();
+
+  const readAt = async (count: number) => ({
+    worker: await worker.reached(count),
+    redis: await redis.read(),
+  });
+  // Both marks are set before it begins: a fast worker would otherwise run past the second.
+  const marks = Promise.all([readAt(warmUp), readAt(warmUp + jobs)]);
+  const [[before, after]] = await Promise.all([marks, worker.begin()]);
+  return summarise(jobs, {
+    wallMs: after.worker.atMs - before.worker.atMs,
+    caller: undefined,
+    worker: span(before.worker, after.worker),
+    redis: { before: before.redis, after: after.redis },
+    latenciesMs: undefined,
+  });
+}
+
+/** The processes of one measurement, all stopped at its end, whatever happened. */
+class Crew {
+  readonly #subject: Subject;
+  readonly #place: Place;
+  readonly #started: { stop(): Promise<void> }[] = [];
+
+  constructor(subject: Subject, place: Place) {
+    this.#subject = subject;
+    this.#place = place;
+  }
+
+  async caller(): Promise<CallerProcess> {
+    const caller = await this.#subject.startCaller(this.#place);
+    this.#started.push(caller);
+    return caller;
+  }
+
+  async worker(concurrency: number): Promise<WorkerProcess | undefined> {
+    const worker = await this.#subject.startWorker(this.#place, concurrency);
+    if (worker !== undefined) this.#started.push(worker);
+    return worker;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#started.map((process) => process.stop()));
+  }
+}
+
+interface Span<R> {
+  readonly before: R;
+  readonly after: R;
+}
+
+interface Observed {
+  readonly wallMs: number;
+  readonly caller: Span<Reading> | undefined;
+  readonly worker: Span<Reading> | undefined;
+  readonly redis: Span<RedisReading>;
+  readonly latenciesMs: readonly number[] | undefined;
+}
+
+function summarise(jobs: number, observed: Observed): Measurement {
+  const perJobUs = (ms: number | undefined): number | undefined =>
+    ms === undefined ? undefined : (ms * 1_000) / jobs;
+  const callerCpuUs = perJobUs(cpuOf(observed.caller));
+  const workerCpuUs = perJobUs(cpuOf(observed.worker));
+  const redisCpuUs = perJobUs(observed.redis.after.cpuMs - observed.redis.before.cpuMs) ?? 0;
+  const calls = callsBetween(observed.redis.before, observed.redis.after);
+  const totalCalls = [...calls.values()].reduce((total, count) => total + count, 0);
+  return {
+    jobs,
+    figures: present({
+      jobsPerSecond: (jobs * 1_000) / observed.wallMs,
+      callerCpuUs,
+      workerCpuUs,
+      redisCpuUs,
+      cpuUs: totalCpu(observed, { callerCpuUs, workerCpuUs, redisCpuUs }),
+      redisCalls: totalCalls / jobs,
+      p50Ms: observed.latenciesMs && percentile(observed.latenciesMs, 50),
+      p99Ms: observed.latenciesMs && percentile(observed.latenciesMs, 99),
+      callerPeakMb: megabytes(observed.caller?.after.peakRssBytes),
+      workerPeakMb: megabytes(observed.worker?.after.peakRssBytes),
+    }),
+    redisCommands: Object.fromEntries([...calls].map(([command, count]) => [command, count / jobs])),
+  };
+}
+
+/** Nothing, rather than too little, when a process that took part could not be read. */
+function totalCpu(
+  observed: Observed,
+  parts: { callerCpuUs: number | undefined; workerCpuUs: number | undefined; redisCpuUs: number },
+): number | undefined {
+  if (observed.caller !== undefined && parts.callerCpuUs === undefined) return undefined;
+  if (observed.worker !== undefined && parts.workerCpuUs === undefined) return undefined;
+  return (parts.callerCpuUs ?? 0) + (parts.workerCpuUs ?? 0) + parts.redisCpuUs;
+}
+
+function cpuOf(span: Span<Reading> | undefined): number | undefined {
+  if (span?.before.cpuMs === undefined || span.after.cpuMs === undefined) return undefined;
+  return span.after.cpuMs - span.before.cpuMs;
+}
+
+function span(before: Reading | undefined, after: Reading | undefined): Span<Reading> | undefined {
+  return before === undefined || after === undefined ? undefined : { before, after };
+}
+
+function megabytes(bytes: number | undefined): number | undefined {
+  return bytes === undefined ? undefined : bytes / 1_048_576;
+}
+
+function present(figures: { [Name in keyof Figures]: Figures[Name] | undefined }): Figures {
+  return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
+}

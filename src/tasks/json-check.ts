@@ -188,6 +188,7 @@ class Walk {
       );
     }
     this.#ancestors.push(value);
+    this.#keys.length = depth;
     const visited = Array.isArray(value)
       ? this.#visitArray(value, depth, copyAnyway)
       : this.#visitProperties(value, depth, copyAnyway);
@@ -214,9 +215,9 @@ class Walk {
     if (!copyAnyway) this.#refuseSymbolKeys(object, depth);
     for (let at = 0; at < keys.length; at++) {
       const key = keys[at] as string;
+      this.#keys[depth] = key;
       const item = properties[key];
       if (item === undefined || (copyAnyway && key === 'toJSON' && typeof item === 'function')) continue;
-      this.#keys[depth] = key;
       if (!isPlainText(key)) this.needsEscape = true;
       const visited = this.visit(item);
       if (visited !== item) copy ??= ownCopy(properties, keys, at);

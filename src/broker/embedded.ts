@@ -1,0 +1,168 @@
+/**
+ * The embedded engine: PostgreSQL in this process (PGlite), forgotten with it (`memory://`) or kept in a folder
+ * (`file://`). What has one name or one folder is one database for all apps of the process; each app has its schema.
+ *
+ * A folder survives the end of the process, SIGKILL included: what was committed is in the write-ahead log when the
+ * call returns. PGlite does not fsync, so a crash of the machine may lose the last seconds.
+ */
+import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { BrokerError, CeleriacError } from '../errors.js';
+import type { Engine, EngineConfig } from './engine.js';
+import { lockFolder } from './folder-lock.js';
+import { PgEngine } from './pg-engine.js';
+import { isMigrated, schemaOf } from './pg-schema.js';
+import type { NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
+import { PglitePool } from './pglite-pool.js';
+import { adoptTemplate, TEMPLATE_SCHEMA } from './pglite-template.js';
+
+export type EmbeddedTarget =
+  | { readonly kind: 'memory'; readonly name?: string }
+  | { readonly kind: 'file'; readonly dir: string };
+
+/** Opens an embedded engine; the database starts at the first call. */
+export function openEmbedded(config: EngineConfig, target: EmbeddedTarget): Engine {
+  const schema = schemaOf(config.prefix);
+  return new PgEngine(new EmbeddedWire(target, schema), schema, config);
+}
+
+interface Database {
+  readonly pool: PglitePool;
+  close(): Promise<void>;
+}
+
+/** A database in use, by how many engines. */
+interface Shared {
+  readonly database: Promise<Database>;
+  users: number;
+  /** Resolves when the last user has gone and the folder is free again. */
+  closing?: Promise<void>;
+}
+
+// The one thing here that outlives an app: "shared by name within the process" is a promise about the process.
+const databases = new Map<string, Shared>();
+
+class EmbeddedWire implements PgWire {
+  readonly kind = 'embedded';
+  readonly oneProcess = true;
+  readonly ownsSchema = true;
+  readonly address: string;
+  readonly notices: PgNotices;
+  readonly #key: string;
+  #shared: Promise<Shared> | undefined;
+  #pool: PglitePool | undefined;
+
+  constructor(
+    private readonly target: EmbeddedTarget,
+    private readonly schema: string,
+  ) {
+    this.address = target.kind === 'file' ? `file://${resolve(target.dir)}` : `memory://${target.name ?? ''}`;
+    // Without a name nobody else can mean this one.
+    this.#key = this.address === 'memory://' ? `memory://#${crypto.randomUUID()}` : this.address;
+    this.notices = {
+      listen: async (channel: string, handler: NoticeHandler) =>
+        (await this.#opened()).listen(channel, handler),
+      unlisten: (channel, handler) => this.#pool?.unlisten(channel, handler),
+      onGap: () => () => undefined,
+      send: async (batch) => (await this.#opened()).send(batch),
+    };
+  }
+
+  async open(): Promise<void> {
+    const pool = await this.#opened();
+    await pool.session(this.schema, (query) => adopt(query, this.schema));
+  }
+
+  readonly calls: PgQuery = async (text, params) => (await this.#opened()).query(this.schema)(text, params);
+
+  readonly patient: PgQuery = this.calls;
+
+  async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
+    return (await this.#opened()).session(this.schema, body);
+  }
+
+  /** A database in this process is never away. */
+  isUnavailable(): boolean {
+    return false;
+  }
+
+  async close(): Promise<void> {
+    const shared = await this.#shared?.catch(() => undefined);
+    this.#shared = undefined;
+    if (shared !== undefined) await leave(this.#key, shared);
+  }
+
+  async #opened(): Promise<PglitePool> {
+    this.#shared ??= enter(this.#key, () => start(this.target)).catch((error: unknown) => {
+      this.#shared = undefined;
+      throw startFailure(error, this.address);
+    });
+    const { pool } = await (await this.#shared).database;
+    this.#pool = pool;
+    return pool;
+  }
+}
+
+async function enter(key: string, begin: () => Promise<Database>): Promise<Shared> {
+  for (let old = databases.get(key); old?.closing !== undefined; old = databases.get(key)) await old.closing;
+  const shared = databases.get(key) ?? { database: begin(), users: 0 };
+  databases.set(key, shared);
+  shared.users++;
+  try {
+    await shared.database;
+    return shared;
+  } catch (error) {
+    if (databases.get(key) === shared) databases.delete(key);
+    throw error;
+  }
+}
+
+async function leave(key: string, shared: Shared): Promise<void> {
+  if (--shared.users > 0) return;
+  shared.closing = shared.database.then((database) => database.close()).finally(() => databases.delete(key));
+  await shared.closing;
+}
+
+async function start(target: EmbeddedTarget): Promise<Database> {
+  if (target.kind === 'memory') {
+    const pool = await PglitePool.open(undefined, true);
+    return { pool, close: () => pool.close() };
+  }
+  mkdirSync(target.dir, { recursive: true, mode: 0o700 });
+  const folder = realpathSync(target.dir);
+  const unlock = lockFolder(folder);
+  try {
+    const pool = await openFolder(folder);
+    return { pool, close: () => pool.close().finally(unlock) };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function openFolder(folder: string): Promise<PglitePool> {
+  const data = join(folder, 'data');
+  const complete = join(folder, 'complete');
+  const fresh = !existsSync(complete);
+  // Begun and never finished: nothing was ever promised about what is in there.
+  if (fresh) rmSync(data, { recursive: true, force: true });
+  const pool = await PglitePool.open(data, fresh);
+  if (fresh) writeFileSync(complete, 'celeriac: the database in data/ is whole\n');
+  return pool;
+}
+
+/** The first app of a new database takes over the schema that came with the template. */
+async function adopt(query: PgQuery, schema: string): Promise<void> {
+  const { rows } = await query('SELECT to_regnamespace($1) AS template, to_regnamespace($2) AS own', [
+    TEMPLATE_SCHEMA,
+    `"${schema}"`,
+  ]);
+  if (rows[0]?.['template'] == null || rows[0]['own'] != null) return;
+  if (await isMigrated(query, TEMPLATE_SCHEMA)) await query(adoptTemplate(schema));
+}
+
+function startFailure(error: unknown, address: string): CeleriacError {
+  if (error instanceof CeleriacError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new BrokerError(`The embedded broker ${address} cannot be opened: ${text}`, { cause: error });
+}

@@ -1,0 +1,97 @@
+/**
+ * The "pool" BullMQ's Postgres backend is given: it looks like a pg.Pool, but its clients are make-believe. Statements
+ * go where we say (failing fast or waiting), and all LISTENs share the process's one listening connection, where
+ * BullMQ would open one for every worker.
+ */
+import { EventEmitter } from 'node:events';
+import { type BackendFactory, createPostgresBackend, type IQueueBackend } from 'bullmq';
+import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
+
+/** BullMQ's readiness check names its default schema; our sessions' search_path says which one is meant. */
+const DEFAULT_SCHEMA_LEDGER = '"bullmq".migration';
+/** BullMQ writes comment lines before its LISTENs. */
+const LISTEN = /^(?:\s*--[^\n]*\n)*\s*LISTEN\s+"?(\w+)"?/i;
+
+export class BullmqPool extends EventEmitter {
+  /** Tells BullMQ that a silent loss of the connection is noticed, so that it need not poll. */
+  readonly options = { keepAlive: true, max: 10 };
+
+  constructor(
+    private readonly run: PgQuery,
+    readonly notices: PgNotices,
+    /** Whose notices a client must be woken with after a gap: the queue's name. */
+    private readonly queue: string,
+  ) {
+    super();
+    this.setMaxListeners(0);
+  }
+
+  query(text: string, params?: readonly unknown[]): Promise<PgResult> {
+    return this.run(text.replace(DEFAULT_SCHEMA_LEDGER, 'migration'), params);
+  }
+
+  async connect(): Promise<VirtualClient> {
+    return new VirtualClient(this, this.queue);
+  }
+
+  /** The same statements and notices for another queue. */
+  forQueue(queue: string): BullmqPool {
+    return new BullmqPool(this.run, this.notices, queue);
+  }
+
+  /** BullMQ never ends a pool it was given; the engine ends the real one. */
+  async end(): Promise<void> {}
+}
+
+class VirtualClient extends EventEmitter {
+  readonly #handlers = new Map<string, NoticeHandler>();
+  readonly #leaveGaps: () => void;
+
+  constructor(
+    private readonly pool: BullmqPool,
+    queue: string,
+  ) {
+    super();
+    this.setMaxListeners(0);
+    this.#leaveGaps = pool.notices.onGap(() => {
+      // Something may have come meanwhile: wake whoever waits, as if it had.
+      for (const channel of this.#handlers.keys()) this.emit('notification', { channel, payload: queue });
+    });
+  }
+
+  async query(text: string, params?: readonly unknown[]): Promise<PgResult> {
+    const channel = LISTEN.exec(text)?.[1];
+    if (channel !== undefined) return this.#listen(channel);
+    // A name for pg_stat_activity: there is no connection of our own to carry it.
+    if (text.includes("set_config('application_name'")) return NOTHING;
+    return this.pool.query(text, params);
+  }
+
+  release(): void {
+    this.#leaveGaps();
+    for (const [channel, handler] of this.#handlers) this.pool.notices.unlisten(channel, handler);
+    this.#handlers.clear();
+  }
+
+  async #listen(channel: string): Promise<PgResult> {
+    if (this.#handlers.has(channel)) return NOTHING;
+    const handler: NoticeHandler = (payload) => this.emit('notification', { channel, payload });
+    this.#handlers.set(channel, handler);
+    try {
+      await this.pool.notices.listen(channel, handler);
+    } catch (error) {
+      this.#handlers.delete(channel);
+      throw error;
+    }
+    return NOTHING;
+  }
+}
+
+const NOTHING: PgResult = { rows: [], rowCount: 0 };
+
+/** BullMQ's Postgres backend on a {@link BullmqPool}: the factory for Queue, Worker and friends. */
+export const bullmqPoolBackend: BackendFactory<IQueueBackend, never> = (name, opts, parts) => {
+  const pool: unknown = opts.connection;
+  const connection = pool instanceof BullmqPool ? pool.forQueue(name) : pool;
+  return createPostgresBackend(name, { ...opts, connection: connection as never }, parts);
+};

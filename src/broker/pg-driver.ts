@@ -1,0 +1,76 @@
+/**
+ * The `pg` package as far as we use it, loaded on first use (an optional peer). Structural types, so that nobody
+ * needs `@types/pg` to compile against celeriac.
+ */
+import { OptionError } from '../errors.js';
+
+export interface PgClient {
+  connect(): Promise<unknown>;
+  query(text: string, params?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  end(): Promise<void>;
+  ref?(): void;
+  unref?(): void;
+  on(event: 'error' | 'end', listener: (error: Error) => void): unknown;
+  on(
+    event: 'notification',
+    listener: (notice: { channel: string; payload?: string | undefined }) => void,
+  ): unknown;
+}
+
+export interface PgPooledClient extends PgClient {
+  release(destroy?: boolean): void;
+}
+
+/** A `pg.Pool`. */
+export interface PgPool {
+  connect(): Promise<PgPooledClient>;
+  query(text: string, params?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  end(): Promise<void>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+export interface PgDriver {
+  readonly Pool: new (config: Record<string, unknown>) => PgPool;
+  readonly Client: new (config: Record<string, unknown>) => PgClient;
+}
+
+/** @throws {OptionError} when `pg` is not installed */
+export async function loadPg(): Promise<PgDriver> {
+  try {
+    const { default: pg } = await import('pg');
+    return pg as unknown as PgDriver;
+  } catch (error) {
+    throw new OptionError('A postgres:// broker needs the "pg" package. Run: npm install pg', {
+      cause: error,
+    });
+  }
+}
+
+const GONE =
+  /^(ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ETIMEDOUT|ENOENT$|08|57P0|53300$)/;
+const GONE_TEXT =
+  /Connection terminated|timeout expired|timeout exceeded|not queryable|Connection is closed|socket hang up/i;
+
+/** Whether a driver's error says "the connection is gone (or cannot be had now)". */
+export function isGone(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return GONE.test('code' in error ? String(error.code) : '') || GONE_TEXT.test(error.message);
+}
+
+/** The reason a server turns a login away, in words; `undefined` for anything else. */
+export function loginRefusal(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  switch (code) {
+    case '28P01':
+    case '28000':
+      return 'refused the login: check user and password';
+    case '3D000':
+      return 'has no such database: check the name at the end of the URL';
+    default:
+      // pg itself, before the server could say so.
+      return error instanceof Error && /SASL|client password must be/.test(error.message)
+        ? 'asks for a password: put one into the URL'
+        : undefined;
+  }
+}

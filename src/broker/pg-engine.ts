@@ -1,0 +1,170 @@
+/**
+ * The Engine port on a PgWire: what PostgreSQL and the embedded engine share. The first call connects and looks at
+ * the schema once; after that every call is one statement.
+ */
+import { createPostgresBackend, createPostgresRelayBackend, type IQueueBackend } from 'bullmq';
+import { AppClosedError, BrokerError, CeleriacError } from '../errors.js';
+import type { BullmqParts, Engine, EngineConfig, EngineKind, JobRef, StoredJob } from './engine.js';
+import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
+import { readEnded, readJobs } from './pg-jobs.js';
+import { PgRecords } from './pg-records.js';
+import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
+import { PgSignals } from './pg-signals.js';
+import type { PgQuery, PgWire } from './pg-wire.js';
+
+/** The longest interval Node takes; it only has to exist. */
+const LONG_MS = 2 ** 31 - 1;
+
+export class PgEngine implements Engine {
+  readonly kind: EngineKind;
+  readonly address: string;
+  readonly oneProcess: boolean;
+  readonly records: PgRecords;
+  readonly signals: PgSignals;
+  readonly #query: PgQuery;
+  readonly #backends = new Map<string, IQueueBackend>();
+  readonly #holds = new Set<NodeJS.Timeout>();
+  #prepared: Promise<void> | undefined;
+  #root: Promise<IQueueBackend> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    private readonly wire: PgWire,
+    private readonly schema: string,
+    private readonly config: EngineConfig,
+  ) {
+    this.kind = wire.kind;
+    this.address = wire.address;
+    this.oneProcess = wire.oneProcess;
+    this.#query = async (text, params) => {
+      await this.#prepare();
+      return wire.calls(text, params).catch((error: unknown) => {
+        throw refused(error, wire.address);
+      });
+    };
+    this.records = new PgRecords(this.#query);
+    const notices = () => this.#prepare().then(() => wire.notices);
+    this.signals = new PgSignals(notices, wire.notices, schema);
+  }
+
+  async ready(): Promise<void> {
+    const known = this.#prepared;
+    await this.#prepare();
+    if (known !== undefined) await this.wire.calls('SELECT 1');
+  }
+
+  async backend(queue: string): Promise<IQueueBackend> {
+    await this.#prepare();
+    const known = this.#backends.get(queue);
+    if (known !== undefined) return known;
+    const backend = (await this.#rootBackend()).forQueue(queue);
+    this.#backends.set(queue, backend);
+    return backend;
+  }
+
+  bullmq(): BullmqParts {
+    const patient: PgQuery = async (text, params) => {
+      // An unmigrated schema is BullMQ's to report too: its own check reads the same ledger.
+      await this.#patientPrepare();
+      return this.wire.patient(text, params);
+    };
+    return {
+      connection: new BullmqPool(patient, this.wire.notices, ''),
+      factory: bullmqPoolBackend,
+      relay: createPostgresRelayBackend,
+    };
+  }
+
+  readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    return readJobs(this.#query, refs);
+  }
+
+  readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
+    return readEnded(this.#query, refs);
+  }
+
+  async serverTime(): Promise<number> {
+    const { rows } = await this.#query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms');
+    return Math.floor(Number(rows[0]?.ms));
+  }
+
+  hold(): () => void {
+    const timer = setInterval(() => undefined, LONG_MS);
+    this.#holds.add(timer);
+    return () => {
+      clearInterval(timer);
+      this.#holds.delete(timer);
+    };
+  }
+
+  isUnavailable(error: unknown): boolean {
+    return this.wire.isUnavailable(error);
+  }
+
+  async migrate(): Promise<void> {
+    await this.wire.open();
+    await this.wire.session((query) => migrateSchema(query, this.schema));
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #prepare(): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(new AppClosedError());
+    this.#prepared ??= this.#open().catch((error: unknown) => {
+      // Nothing is remembered of a failure: the next call tries again.
+      this.#prepared = undefined;
+      throw refused(error, this.address);
+    });
+    return this.#prepared;
+  }
+
+  async #open(): Promise<void> {
+    await this.wire.open();
+    if (this.config.migrate || this.wire.ownsSchema) return this.migrate();
+    if (!(await isMigrated(this.wire.calls, this.schema))) throw notMigrated(this.schema, this.address);
+  }
+
+  async #patientPrepare(): Promise<void> {
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      try {
+        return await this.#prepare();
+      } catch (error) {
+        if (!this.wire.isUnavailable(error)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+    }
+  }
+
+  #rootBackend(): Promise<IQueueBackend> {
+    this.#root ??= this.#makeRoot().catch((error: unknown) => {
+      this.#root = undefined;
+      throw error;
+    });
+    return this.#root;
+  }
+
+  async #makeRoot(): Promise<IQueueBackend> {
+    const pool: unknown = new BullmqPool(this.wire.calls, this.wire.notices, '');
+    const backend = createPostgresBackend('celeriac', { connection: pool as never });
+    // Connection errors are the wire's business; BullMQ would throw them at whoever listens least.
+    backend.on('error', () => undefined);
+    await backend.waitUntilReady();
+    return backend;
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of this.#holds) clearInterval(timer);
+    this.#holds.clear();
+    await this.wire.close();
+  }
+}
+
+/** What the server said no to, as our error; SQLSTATE and text are in the cause. */
+function refused(error: unknown, address: string): CeleriacError {
+  if (error instanceof CeleriacError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new BrokerError(`The broker at ${address} refused a command: ${text}`, { cause: error });
+}

@@ -1,0 +1,71 @@
+/**
+ * Reading BullMQ jobs from PostgreSQL, many in one statement. The layout (one `job` table keyed by queue and id) is
+ * BullMQ 6's; the engine conformance test fails when an upgrade changes it.
+ */
+import type { JobRef, StoredJob } from './engine.js';
+import type { PgQuery, PgRow } from './pg-wire.js';
+
+// jsonb is read as text: the driver would parse it, and a number beyond 2^53 with it.
+const READ = `
+SELECT r.n, j.name, j.data::text AS data, j.progress::text AS progress,
+       CASE WHEN j.state = 'completed' THEN coalesce(j.return_value::text, 'null') END AS returnvalue,
+       j.failed_reason, j.stacktrace ->> -1 AS stack, j.priority, j.added_at_ms, j.delay_ms, j.processed_at_ms,
+       j.finished_at_ms, j.attempts_made, j.attempts_started, j.state = 'active' AS running, j.processed_by
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n)
+  JOIN job j ON j.queue = r.queue AND j.id = r.id`;
+
+const UNENDED = `
+SELECT r.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n)
+  JOIN job j ON j.queue = r.queue AND j.id = r.id
+ WHERE j.finished_at_ms IS NULL`;
+
+/** The jobs, in order; `undefined` where there is none. */
+export async function readJobs(query: PgQuery, refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+  const jobs: (StoredJob | undefined)[] = refs.map(() => undefined);
+  if (refs.length === 0) return jobs;
+  const { rows } = await query(READ, columns(refs));
+  for (const row of rows) {
+    const index = Number(row.n) - 1;
+    const ref = refs[index];
+    if (ref !== undefined) jobs[index] = decode(ref, row);
+  }
+  return jobs;
+}
+
+/** Whether each job is finished or gone, in order. */
+export async function readEnded(query: PgQuery, refs: readonly JobRef[]): Promise<boolean[]> {
+  const ended = refs.map(() => true);
+  if (refs.length === 0) return ended;
+  const { rows } = await query(UNENDED, columns(refs));
+  for (const row of rows) ended[Number(row.n) - 1] = false;
+  return ended;
+}
+
+function columns(refs: readonly JobRef[]): [string[], string[]] {
+  return [refs.map((ref) => ref.queue), refs.map((ref) => ref.id)];
+}
+
+function decode(ref: JobRef, row: PgRow): StoredJob {
+  const text = (column: string) => (row[column] == null ? undefined : String(row[column]));
+  const number = (column: string) => (row[column] == null ? undefined : Number(row[column]));
+  const progress = text('progress');
+  return {
+    id: ref.id,
+    queue: ref.queue,
+    name: text('name') ?? '',
+    data: text('data') ?? '{}',
+    progress: progress === undefined ? undefined : JSON.parse(progress),
+    returnvalue: text('returnvalue'),
+    failedReason: text('failed_reason'),
+    stack: text('stack'),
+    priority: number('priority') ?? 0,
+    sentAt: number('added_at_ms') ?? 0,
+    delayMs: number('delay_ms') ?? 0,
+    startedAt: number('processed_at_ms'),
+    doneAt: number('finished_at_ms'),
+    retries: number('attempts_made') ?? 0,
+    deliveries: number('attempts_started') ?? 0,
+    running: row.running === true,
+    worker: text('processed_by'),
+  };
+}

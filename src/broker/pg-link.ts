@@ -1,0 +1,217 @@
+/**
+ * Statements over one pg.Pool, failing fast or waiting. A server that stops answering (a cut cable, a frozen host) is
+ * told from one that is merely slow by a second connection: when that one gets no answer either, every statement in
+ * flight is given up at once.
+ */
+import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import type { EngineConfig } from './engine.js';
+import { isGone, loginRefusal, type PgClient, type PgPool, type PgPooledClient } from './pg-driver.js';
+import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
+
+interface Flight {
+  giveUp(error: Error): void;
+}
+
+export interface PgLinkParts {
+  readonly pool: PgPool;
+  readonly address: string;
+  readonly config: EngineConfig;
+  /** A client outside the pool, not yet connected, that gives up after `timeoutMs`. */
+  readonly makeClient: (timeoutMs: number) => PgClient;
+}
+
+export class PgLink {
+  readonly #flights = new Set<Flight>();
+  #probing: Promise<void> | undefined;
+  #lostAt: number | undefined;
+  #closed = false;
+
+  constructor(private readonly parts: PgLinkParts) {}
+
+  /** @throws {BrokerUnavailableError} at once when the connection is gone, within the configured second when it is silent */
+  readonly calls: PgQuery = async (text, params) => {
+    const client = await this.#checkout();
+    return this.#run(client, text, params);
+  };
+
+  /** Waits for a connection; what was sent on one that broke is not sent again. */
+  readonly patient: PgQuery = async (text, params) => {
+    const client = await this.#patientCheckout();
+    try {
+      return await this.#run(client, text, params);
+    } catch (error) {
+      // BullMQ repeats a finish after this code only, and what it repeats is guarded by the job's lock.
+      if (this.isUnavailable(error))
+        throw Object.assign(new Error(messageOf(error), { cause: error }), { code: 'ECONNREFUSED' });
+      throw error;
+    }
+  };
+
+  async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
+    const client = await this.#checkout();
+    let failed = true;
+    try {
+      const result = await body(async (text, params) => shape(await send(client, text, params)));
+      failed = false;
+      return result;
+    } catch (error) {
+      throw this.#told(error);
+    } finally {
+      // A session that failed may be in the middle of a transaction.
+      client.release(failed);
+    }
+  }
+
+  isUnavailable(error: unknown): boolean {
+    return error instanceof BrokerUnavailableError || isGone(error);
+  }
+
+  /** An outage was noticed elsewhere (the listening connection). */
+  lost(error: unknown): void {
+    if (this.#lostAt !== undefined || this.#closed) return;
+    this.#lostAt = performance.now();
+    this.parts.config.onTrouble(`PostgreSQL at ${this.parts.address} does not answer`, error);
+  }
+
+  recovered(): void {
+    if (this.#lostAt === undefined) return;
+    const awayMs = Math.round(performance.now() - this.#lostAt);
+    this.#lostAt = undefined;
+    this.parts.config.onRecovered(`PostgreSQL at ${this.parts.address} answers again`, awayMs);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#abandon(
+      new BrokerUnavailableError('The broker connection was closed.', { address: this.parts.address }),
+    );
+  }
+
+  #checkout(): Promise<PgPooledClient> {
+    return this.#flight<PgPooledClient>(
+      () => this.parts.pool.connect(),
+      (late) => late.release(),
+    );
+  }
+
+  async #patientCheckout(): Promise<PgPooledClient> {
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      try {
+        return await this.#checkout();
+      } catch (error) {
+        if (this.#closed || !this.isUnavailable(error)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+    }
+  }
+
+  async #run(client: PgPooledClient, text: string, params?: readonly unknown[]): Promise<PgResult> {
+    let broken = false;
+    const onError = () => undefined; // the statement rejects with it; without a listener it would be thrown
+    client.on('error', onError);
+    try {
+      const result = await this.#flight(() => send(client, text, params));
+      this.recovered();
+      return shape(result);
+    } catch (error) {
+      broken = this.isUnavailable(error);
+      throw error;
+    } finally {
+      if ('off' in client && typeof client.off === 'function') client.off('error', onError);
+      client.release(broken);
+    }
+  }
+
+  /** Something that waits for the server, and can be given up while it does. */
+  #flight<R>(start: () => Promise<R>, discard?: (late: R) => void): Promise<R> {
+    if (this.#closed) return Promise.reject(this.#unavailable(undefined));
+    return new Promise<R>((resolve, reject) => {
+      let over = false;
+      const end = () => {
+        over = true;
+        clearInterval(watchdog);
+        this.#flights.delete(flight);
+      };
+      const flight: Flight = {
+        giveUp: (error) => {
+          end();
+          reject(error);
+        },
+      };
+      this.#flights.add(flight);
+      const watchdog = setInterval(() => this.#probe(), this.parts.config.connectTimeoutMs / 2);
+      start().then(
+        (value) => {
+          if (over) return discard?.(value);
+          end();
+          resolve(value);
+        },
+        (error: unknown) => {
+          if (over) return;
+          end();
+          reject(this.#told(error));
+        },
+      );
+    });
+  }
+
+  /** Asks on a connection of its own whether anybody is there; no answer ends what is in flight. */
+  #probe(): void {
+    this.#probing ??= this.#ask().finally(() => {
+      this.#probing = undefined;
+    });
+  }
+
+  async #ask(): Promise<void> {
+    const client = this.parts.makeClient(Math.max(50, this.parts.config.connectTimeoutMs / 2 - 50));
+    client.on('error', () => undefined); // connect() rejects with it
+    try {
+      await client.connect();
+    } catch (error) {
+      if (!isGone(error)) return; // it answered, if only to say no
+      this.#told(error);
+    } finally {
+      client.end().catch(() => undefined); // it may never have been there
+    }
+  }
+
+  #told(error: unknown): unknown {
+    const refusal = loginRefusal(error);
+    if (refusal !== undefined)
+      return new BrokerError(`PostgreSQL at ${this.parts.address} ${refusal}.`, { cause: error });
+    if (error instanceof BrokerUnavailableError || !isGone(error)) return error;
+    this.lost(error);
+    const unavailable = this.#unavailable(error);
+    this.#abandon(unavailable);
+    return unavailable;
+  }
+
+  #abandon(error: Error): void {
+    for (const flight of [...this.#flights]) flight.giveUp(error);
+  }
+
+  #unavailable(cause: unknown): BrokerUnavailableError {
+    const { address } = this.parts;
+    return new BrokerUnavailableError(
+      `No PostgreSQL answers at ${address}${cause === undefined ? '' : ` (${messageOf(cause)})`}. Is it running, and reachable from here?`,
+      { address, cause },
+    );
+  }
+}
+
+function send(client: PgClient, text: string, params: readonly unknown[] | undefined) {
+  // Without parameters pg takes many statements in one text.
+  return params === undefined ? client.query(text) : client.query(text, [...params]);
+}
+
+function shape(result: unknown): PgResult {
+  const last: unknown = Array.isArray(result) ? result.at(-1) : result;
+  const { rows, rowCount } = last as { rows?: PgRow[]; rowCount?: number | null };
+  return { rows: rows ?? [], rowCount: rowCount ?? 0 };
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node's AggregateError of several addresses has no text of its own.
+  return error.message || ('code' in error ? String(error.code) : error.name);
+}

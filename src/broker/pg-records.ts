@@ -1,0 +1,86 @@
+/**
+ * The Records port on PostgreSQL and PGlite: one row a record, one statement a call, the server's clock.
+ * An expired row counts as absent everywhere and is reclaimed in bounded batches while records are created.
+ */
+import { createHash } from 'node:crypto';
+import type { Records, StoredRecord } from './engine.js';
+import type { PgQuery } from './pg-wire.js';
+
+const ALIVE = '(r.expire_at IS NULL OR r.expire_at > now())';
+const EXPIRY = "now() + $3::double precision * interval '1 millisecond'";
+
+// An expired row is taken over in place; its version goes on, so that who knew the old record cannot replace this one.
+const CREATE = `
+INSERT INTO celeriac_record AS r (key, value, version, expire_at) VALUES ($1, $2, 1, ${EXPIRY})
+ON CONFLICT (key) DO UPDATE
+  SET value = excluded.value, version = r.version + 1, expire_at = excluded.expire_at
+  WHERE r.expire_at <= now()`;
+
+const READ = `SELECT r.key, r.value, r.version FROM celeriac_record r WHERE r.key = ANY($1::text[]) AND ${ALIVE}`;
+
+const REPLACE = `
+UPDATE celeriac_record r SET value = $2, version = r.version + 1, expire_at = ${EXPIRY}
+ WHERE r.key = $1 AND r.version = $4::bigint AND ${ALIVE}`;
+
+const REMOVE = `
+DELETE FROM celeriac_record r WHERE r.key = $1 AND ($2::bigint IS NULL OR r.version = $2::bigint) AND ${ALIVE}`;
+
+const RECLAIM_BATCH = 500;
+const RECLAIM_EVERY_MS = 10_000;
+const RECLAIM = `
+DELETE FROM celeriac_record WHERE key IN (
+  SELECT key FROM celeriac_record WHERE expire_at <= now() ORDER BY expire_at LIMIT ${RECLAIM_BATCH}
+  FOR UPDATE SKIP LOCKED)`;
+
+export class PgRecords implements Records {
+  #reclaimAt = 0;
+
+  constructor(private readonly query: PgQuery) {}
+
+  async create(key: string, value: string, ttlMs?: number): Promise<boolean> {
+    const { rowCount } = await this.query(CREATE, [storedKey(key), value, ttlMs ?? null]);
+    this.#reclaim();
+    return rowCount === 1;
+  }
+
+  async read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
+    if (keys.length === 0) return [];
+    const stored = keys.map(storedKey);
+    const { rows } = await this.query(READ, [stored]);
+    const found = new Map(
+      rows.map((row) => [String(row.key), { value: String(row.value), version: Number(row.version) }]),
+    );
+    return stored.map((key) => found.get(key));
+  }
+
+  async replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean> {
+    return (await this.query(REPLACE, [storedKey(key), value, ttlMs ?? null, version])).rowCount === 1;
+  }
+
+  async remove(key: string, version?: number): Promise<boolean> {
+    return (await this.query(REMOVE, [storedKey(key), version ?? null])).rowCount === 1;
+  }
+
+  /** Nobody waits for this; a failure leaves rows that already count as absent to the next round. */
+  #reclaim(): void {
+    const now = performance.now();
+    if (now < this.#reclaimAt) return;
+    this.#reclaimAt = now + RECLAIM_EVERY_MS;
+    this.query(RECLAIM).then(
+      ({ rowCount }) => {
+        if (rowCount >= RECLAIM_BATCH) this.#reclaimAt = 0;
+      },
+      () => undefined,
+    );
+  }
+}
+
+const LONGEST_PLAIN = 512;
+
+/** Any string as a key PostgreSQL takes: no NUL, no lone surrogate, short enough for an index. Distinct stays distinct. */
+function storedKey(key: string): string {
+  const plain = key.isWellFormed() && !key.includes('\0') && !key.startsWith('"') && !key.startsWith('#');
+  const text = plain ? key : JSON.stringify(key);
+  if (text.length <= LONGEST_PLAIN) return text;
+  return `#${text.slice(0, 64).toWellFormed()}#${createHash('sha256').update(text).digest('hex')}`;
+}

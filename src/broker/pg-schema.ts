@@ -1,0 +1,76 @@
+/**
+ * The PostgreSQL schema an app lives in: its name, what is in it, and whether it is there and new enough.
+ * BullMQ brings its own tables; ours is one table of small records beside them.
+ */
+import { createHash } from 'node:crypto';
+import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
+import { BrokerError } from '../errors.js';
+import type { PgQuery } from './pg-wire.js';
+
+/** Goes up with every change of {@link ownTables}; part of the template's name. */
+export const OWN_SCHEMA_VERSION = 1;
+
+/** What both schemas together are called in caches. */
+export const SCHEMA_VERSIONS = `bullmq${LATEST_SCHEMA_VERSION}-celeriac${OWN_SCHEMA_VERSION}`;
+
+// BullMQ accepts simple identifiers only; PostgreSQL keeps 'pg_' for itself.
+const SIMPLE = /^(?!pg_)[A-Za-z_][A-Za-z0-9_$]{0,62}$/;
+
+/** The schema of a prefix: the prefix itself where PostgreSQL takes it, else a readable name that is still its own. */
+export function schemaOf(prefix: string): string {
+  if (SIMPLE.test(prefix)) return prefix;
+  const readable = prefix.replace(/[^A-Za-z0-9_$]+/g, '_').slice(0, 40);
+  return `c_${readable}_${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`;
+}
+
+/** Whether BullMQ's schema and ours are there, in the version this build needs. One read, no locks. */
+export async function isMigrated(query: PgQuery, schema: string): Promise<boolean> {
+  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS records', [
+    `"${schema}".migration`,
+    `"${schema}".celeriac_record`,
+  ]);
+  if (rows[0]?.ledger == null || rows[0].records == null) return false;
+  // Throws for a server that is too old, or a schema of a newer BullMQ.
+  return (await assertSchemaCompatibility(asBullmq(query), schema)) >= LATEST_SCHEMA_VERSION;
+}
+
+/** Creates or upgrades the schema; a no-op (and no DDL right needed) where nothing is missing. Needs one session. */
+export async function migrateSchema(query: PgQuery, schema: string): Promise<void> {
+  if (await isMigrated(query, schema)) return;
+  await runMigrations(asBullmq(query), schema);
+  await query('BEGIN');
+  try {
+    // CREATE ... IF NOT EXISTS of two processes at once fails in one of them without the lock.
+    await query('SELECT pg_advisory_xact_lock(hashtext($1))', [`celeriac:${schema}`]);
+    await query(ownTables(schema));
+    await query('COMMIT');
+  } catch (error) {
+    await query('ROLLBACK');
+    throw error;
+  }
+}
+
+/** The error for a schema that is not there, or old. */
+export function notMigrated(schema: string, address: string): BrokerError {
+  return new BrokerError(
+    `The schema "${schema}" at ${address} is not migrated for this version of celeriac. ` +
+      'Run `celeriac migrate` once (each time you upgrade), or set `migrate: true`.',
+  );
+}
+
+function ownTables(schema: string): string {
+  return `
+CREATE TABLE IF NOT EXISTS "${schema}".celeriac_record (
+  key text PRIMARY KEY,
+  value text NOT NULL,
+  version bigint NOT NULL,
+  expire_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS celeriac_record_expire_idx ON "${schema}".celeriac_record (expire_at)
+  WHERE expire_at IS NOT NULL;`;
+}
+
+/** BullMQ types its rows loosely; the shape is the driver's. */
+function asBullmq(query: PgQuery): Parameters<typeof runMigrations>[0] {
+  return { query: query as never };
+}

@@ -1,0 +1,122 @@
+/**
+ * The Signals port on NOTIFY. A topic's hash picks one of 256 channels; a process listens on a channel only while
+ * it waits for a topic there, so it does not read what the rest of the fleet is told. What is notified in one tick
+ * leaves in one statement, with the hashes of a channel packed into one payload.
+ */
+import { createHash } from 'node:crypto';
+import type { Signals } from './engine.js';
+import type { Notice, PgNotices } from './pg-wire.js';
+
+const HASH_LENGTH = 16;
+/** PostgreSQL's limit for a payload is 8,000 bytes. */
+const HASHES_A_PAYLOAD = 480;
+
+interface Bucket {
+  readonly topics: Map<string, Set<() => void>>;
+  readonly handler: (payload: string) => void;
+  readonly listening: Promise<void>;
+}
+
+export class PgSignals implements Signals {
+  readonly #buckets = new Map<string, Bucket>();
+  #outbox = new Set<string>();
+  readonly #channelPrefix: string;
+
+  constructor(
+    private readonly notices: () => Promise<PgNotices>,
+    private readonly gaps: PgNotices,
+    schema: string,
+  ) {
+    // Channels are database-wide: the schema keeps apps apart.
+    this.#channelPrefix = `celeriac_${hashOf(schema).slice(0, 12)}_`.toLowerCase().replaceAll('-', '_');
+  }
+
+  notify(topic: string): void {
+    this.#outbox.add(hashOf(topic));
+    if (this.#outbox.size === 1) setImmediate(() => this.#flush());
+  }
+
+  subscribe(topic: string, listener: () => void): Promise<void> {
+    const hash = hashOf(topic);
+    const channel = this.#channelOf(hash);
+    const bucket = this.#buckets.get(channel) ?? this.#open(channel);
+    const listeners = bucket.topics.get(hash);
+    if (listeners === undefined) bucket.topics.set(hash, new Set([listener]));
+    else listeners.add(listener);
+    return bucket.listening;
+  }
+
+  unsubscribe(topic: string, listener: () => void): void {
+    const hash = hashOf(topic);
+    const channel = this.#channelOf(hash);
+    const bucket = this.#buckets.get(channel);
+    const listeners = bucket?.topics.get(hash);
+    if (bucket === undefined || listeners === undefined) return;
+    listeners.delete(listener);
+    if (listeners.size === 0) bucket.topics.delete(hash);
+    if (bucket.topics.size > 0) return;
+    this.#buckets.delete(channel);
+    this.gaps.unlisten(channel, bucket.handler);
+  }
+
+  onGap(listener: () => void): void {
+    this.gaps.onGap(listener);
+  }
+
+  #open(channel: string): Bucket {
+    const topics = new Map<string, Set<() => void>>();
+    const handler = (payload: string) => deliver(topics, payload);
+    const listening = this.#listen(channel, handler);
+    const bucket = { topics, handler, listening };
+    this.#buckets.set(channel, bucket);
+    listening.catch(() => {
+      // Told through the promise; the next subscriber tries again.
+      if (this.#buckets.get(channel) === bucket) this.#buckets.delete(channel);
+    });
+    return bucket;
+  }
+
+  async #listen(channel: string, handler: (payload: string) => void): Promise<void> {
+    const notices = await this.notices();
+    await notices.listen(channel, handler);
+    // Everybody left while the connection was being made.
+    if (this.#buckets.get(channel)?.handler !== handler) notices.unlisten(channel, handler);
+  }
+
+  #flush(): void {
+    const byChannel = new Map<string, string[]>();
+    for (const hash of this.#outbox) {
+      const channel = this.#channelOf(hash);
+      const hashes = byChannel.get(channel);
+      if (hashes === undefined) byChannel.set(channel, [hash]);
+      else hashes.push(hash);
+    }
+    this.#outbox = new Set();
+    const batch: Notice[] = [];
+    for (const [channel, hashes] of byChannel) {
+      for (let i = 0; i < hashes.length; i += HASHES_A_PAYLOAD)
+        batch.push({ channel, payload: hashes.slice(i, i + HASHES_A_PAYLOAD).join('') });
+    }
+    // Best effort: a notice that cannot be sent is found by the waiters' sweep.
+    this.notices()
+      .then((notices) => notices.send(batch))
+      .catch(() => undefined);
+  }
+
+  #channelOf(hash: string): string {
+    const bucket = Buffer.from(hash.slice(0, 4), 'base64url').readUInt8(0);
+    return `${this.#channelPrefix}${bucket.toString(16).padStart(2, '0')}`;
+  }
+}
+
+function deliver(topics: ReadonlyMap<string, ReadonlySet<() => void>>, payload: string): void {
+  for (let i = 0; i < payload.length; i += HASH_LENGTH) {
+    const listeners = topics.get(payload.slice(i, i + HASH_LENGTH));
+    if (listeners !== undefined) for (const listener of [...listeners]) listener();
+  }
+}
+
+/** 96 bits: topics may be any string of any length; a collision costs one needless look. */
+function hashOf(topic: string): string {
+  return createHash('sha1').update(topic).digest('base64url').slice(0, HASH_LENGTH);
+}

@@ -15,7 +15,7 @@ import type { Signature } from './canvas/signature.js';
 import { type AskOptions, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
-import { AppClosedError, CeleriacError, NotRegisteredError, OptionError } from './errors.js';
+import { AppClosedError, NotRegisteredError, OptionError } from './errors.js';
 import {
   type CallOptions,
   checkTaskOptions,

@@ -102,10 +102,8 @@ function errorOf(taskId: string, job: StoredJob, state: State, classes: ErrorCla
   if (state === REVOKED) return new TaskRevokedError({ taskId, taskName: job.name, reason: reasonOf(job) });
   if (state !== FAILURE && state !== RETRY) return undefined;
   const { stack, wireError } = unpackStack(job.stack ?? '');
-  const cause = decodeFailure(
-    wireError ?? { name: 'Error', message: job.failedReason ?? '', stack },
-    classes,
-  );
+  const wire = isRecord(wireError) ? wireError : { name: 'Error', message: job.failedReason ?? '' };
+  const cause = decodeFailure({ ...wire, stack }, classes);
   if (state === RETRY) return cause;
   return new TaskFailedError({
     taskId,

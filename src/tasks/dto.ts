@@ -31,7 +31,7 @@ export function dtoReader(cls: DtoClass): ArgumentReader {
     library ??= loadLibrary();
     const instance = library.toInstance(cls, value);
     const errors = await library.validate(instance, VALIDATE);
-    return { value: instance, violations: errors.flatMap((error) => flatten(error, path)) };
+    return { value: instance, violations: errors.flatMap((error) => flatten(error, path, library?.nests)) };
   };
 }
 
@@ -57,22 +57,24 @@ function isStorage(value: unknown): value is Storage {
 interface Library {
   validate(instance: object, options: typeof VALIDATE): Promise<readonly ValidationError[]>;
   toInstance(cls: DtoClass, value: object): object;
+  /** Nested objects become instances too. */
+  readonly nests: boolean;
 }
 
 function loadLibrary(): Library {
   const require = createRequire(import.meta.url);
   const { validate } = require('class-validator') as typeof import('class-validator');
-  return { validate: (instance, options) => validate(instance, options), toInstance: transformer(require) };
+  return { validate: (instance, options) => validate(instance, options), ...transformer(require) };
 }
 
-function transformer(require: NodeJS.Require): Library['toInstance'] {
+function transformer(require: NodeJS.Require): Pick<Library, 'toInstance' | 'nests'> {
   try {
     const { plainToInstance } = require('class-transformer') as typeof import('class-transformer');
-    return (cls, value) => plainToInstance(cls as new () => object, value);
+    return { toInstance: (cls, value) => plainToInstance(cls as new () => object, value), nests: true };
   } catch (error) {
     if (!isMissing(error)) throw error;
     // An optional peer: without it the DTO itself is built here, and nested objects stay plain.
-    return assignToInstance;
+    return { toInstance: assignToInstance, nests: false };
   }
 }
 
@@ -89,11 +91,17 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
 }
 
-function flatten(error: ValidationError, parent: string): Violation[] {
+function flatten(error: ValidationError, parent: string, nests = true): Violation[] {
   const path = error.property === undefined ? parent : `${parent}.${error.property}`;
-  const own = Object.values(error.constraints ?? {}).map((message) => ({ path, message }));
-  return [...own, ...(error.children ?? []).flatMap((child) => flatten(child, path))];
+  const own = Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
+    path,
+    message: rule === 'unknownValue' && !nests ? NEEDS_TRANSFORMER : message,
+  }));
+  return [...own, ...(error.children ?? []).flatMap((child) => flatten(child, path, nests))];
 }
+
+const NEEDS_TRANSFORMER =
+  'is a nested object, which only the package class-transformer makes an instance of its class: install it';
 
 function describe(value: unknown): string {
   if (value === null) return 'null';

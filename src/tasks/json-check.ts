@@ -60,6 +60,8 @@ export function showPath(root: string, keys: Keys): string {
   return path;
 }
 
+const NO_KEY = -1;
+
 const RICH = "use serializer: 'rich'";
 
 const ADVICE: Readonly<Record<string, string>> = {
@@ -188,7 +190,8 @@ class Walk {
       );
     }
     this.#ancestors.push(value);
-    this.#keys.length = depth;
+    // Until a key is taken, the path of a failure is the container's own.
+    this.#keys[depth] = NO_KEY;
     const visited = Array.isArray(value)
       ? this.#visitArray(value, depth, copyAnyway)
       : this.#visitProperties(value, depth, copyAnyway);
@@ -236,7 +239,9 @@ class Walk {
   }
 
   #refuseSymbolKeys(object: object, depth: number): void {
-    for (const symbol of Object.getOwnPropertySymbols(object)) {
+    const symbols = Object.getOwnPropertySymbols(object);
+    if (symbols.length === 0) return;
+    for (const symbol of symbols) {
       if (!Object.prototype.propertyIsEnumerable.call(object, symbol)) continue;
       this.#keys[depth] = String(symbol);
       this.#refuse('has a symbol as its key, which JSON drops', 'use a string key');
@@ -249,7 +254,9 @@ class Walk {
   }
 
   #path(depth = this.#ancestors.length): string {
-    return showPath(this.root, this.#keys.slice(0, depth));
+    const keys = this.#keys.slice(0, depth);
+    if (keys.at(-1) === NO_KEY) keys.pop();
+    return showPath(this.root, keys);
   }
 
   #refuse(what: string, advice: string, depth?: number): never {

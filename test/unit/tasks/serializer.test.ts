@@ -138,7 +138,7 @@ describe('the default serializer', () => {
         },
       },
     );
-    assert.throws(() => encodeArgs([proxy]), NotSerializableError);
+    refuses([{ a: 1 }, [proxy]], 'args[1][0]', /could not be read/);
     const { proxy: revoked, revoke } = Proxy.revocable({}, {});
     revoke();
     assert.throws(() => encodeArgs([revoked]), NotSerializableError);

@@ -11,18 +11,38 @@ import { renderTables } from './report/table.js';
 import { selectSubjects } from './subjects/registry.js';
 import type { Subject } from './subjects/subject.js';
 import { selectWorkloads } from './workloads/registry.js';
+import type { Workload } from './workloads/workload.js';
 
-const options = parseOptions(process.argv.slice(2));
-if (options === 'help') {
+process.exitCode = await main(process.argv.slice(2));
+
+/** @returns the exit code: 1 when a measurement failed, 2 for a command line that makes no sense */
+async function main(argv: readonly string[]): Promise<number> {
+  let plan: Plan | 'help';
+  try {
+    plan = readPlan(argv);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return 2;
+  }
+  if (plan !== 'help') return bench(plan);
   console.log(USAGE);
-} else {
-  process.exitCode = await bench(options);
+  return 0;
 }
 
-/** @returns the exit code: 1 when a measurement failed */
-async function bench(options: BenchOptions): Promise<number> {
-  const workloads = selectWorkloads(options.only);
-  const versions = await findSubjects(selectSubjects(options.subjects));
+interface Plan {
+  readonly options: BenchOptions;
+  readonly workloads: readonly Workload[];
+  readonly subjects: readonly Subject[];
+}
+
+function readPlan(argv: readonly string[]): Plan | 'help' {
+  const options = parseOptions(argv);
+  if (options === 'help') return 'help';
+  return { options, workloads: selectWorkloads(options.only), subjects: selectSubjects(options.subjects) };
+}
+
+async function bench({ options, workloads, subjects: selected }: Plan): Promise<number> {
+  const versions = await findSubjects(selected);
   const subjects = [...versions.keys()];
   const children = new Children();
   endChildrenWithUs(children);
@@ -38,13 +58,15 @@ async function bench(options: BenchOptions): Promise<number> {
       workloads,
       onSample: logSample,
     });
+    const failed = samples.filter((sample) => sample.outcome.kind === 'failed').length;
     console.log(`\n${renderTables({ subjects, workloads, samples })}\n`);
     if (options.quick) console.log('A quick run shows that everything works; its figures are noise.');
+    if (failed > 0) console.log(`${failed} of ${samples.length} measurements failed and are left out.`);
     if (options.jsonFile !== undefined) {
       const named = Object.fromEntries([...versions].map(([subject, version]) => [subject.name, version]));
       await writeJson(options.jsonFile, { redis: redis.version, subjects: named, options, samples });
     }
-    return samples.some((sample) => sample.outcome.kind === 'failed') ? 1 : 0;
+    return failed > 0 ? 1 : 0;
   } finally {
     await redis.stop();
     children.killAll();

@@ -26,6 +26,7 @@ import {
 import { AsyncResult, type ResultJson, type ResultSource } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
 import { Feed } from './results/feed.js';
+import { revokeTask } from './results/revoke.js';
 import { compileRoutes } from './routes.js';
 import { compileArguments } from './tasks/arguments.js';
 import type { TaskContext } from './tasks/context.js';
@@ -63,6 +64,7 @@ export class Celeriac implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #clock: BrokerClock;
   readonly #ids = new IdSource();
+  readonly #index: IdIndex;
   readonly #codec: WireCodec;
   readonly #feed: Feed;
   readonly #results: ResultSource;
@@ -93,7 +95,7 @@ export class Celeriac implements AsyncDisposable {
     this.#clock = new BrokerClock(this.#engine);
     this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
     this.#feed = new Feed(this.#engine);
-    const index = new IdIndex(this.#engine, this.#clock);
+    this.#index = new IdIndex(this.#engine, this.#clock);
     this.#results = {
       engine: this.#engine,
       feed: this.#feed,
@@ -103,13 +105,16 @@ export class Celeriac implements AsyncDisposable {
         decodeArgs: (encoded) => this.#codec.decodeArgs(encoded),
         decodeResult: (encoded) => this.#codec.decodeResult(encoded),
       },
-      locate: (taskId) => index.locate(taskId),
+      endRunning: async (jobIds, reason) => {
+        await this.#caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
+      },
+      locate: (taskId) => this.#index.locate(taskId),
     };
     this.#sender = new Sender({
       engine: this.#engine,
       clock: this.#clock,
       ids: this.#ids,
-      index,
+      index: this.#index,
       producer: new Producer(this.#engine, config.publishRetryMs),
       results: this.#results,
       middleware: this.#publishMiddleware,
@@ -118,7 +123,7 @@ export class Celeriac implements AsyncDisposable {
       codec: this.#codec,
     });
     this.#caller = new Caller(this.#engine, config.prefix, (error) => this.#onBusError(error));
-    this.control = new Control(this.#caller);
+    this.control = new Control(this.#caller, (ids, revocation) => this.#revokeAll(ids, revocation));
     this.#handles = {
       sender: this.#sender,
       result: (taskId) => this.result(taskId),
@@ -234,6 +239,7 @@ export class Celeriac implements AsyncDisposable {
       failureExpiresMs,
       prepare: () =>
         this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>),
+      index: this.#index,
       onStopped: (stopped) => this.#workers.delete(stopped),
     });
     this.#workers.add(worker);
@@ -294,6 +300,17 @@ export class Celeriac implements AsyncDisposable {
       call,
       now,
     });
+  }
+
+  /** Marks tasks as revoked; gives the job ids of those that run. */
+  async #revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]> {
+    const running: string[] = [];
+    const note = async (jobIds: readonly string[]) => void running.push(...jobIds);
+    for (const id of ids) {
+      const ref = await this.#results.locate(id);
+      if (ref !== undefined) await revokeTask(this.#engine, ref, { ...options, terminate: true }, note);
+    }
+    return running;
   }
 
   #executorParams() {

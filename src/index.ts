@@ -47,6 +47,7 @@ export type { CallOptions, Logger, PublishOptions, RunOptions, TaskOptions } fro
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
 export { EagerResult } from './results/eager-result.js';
+export type { RevokeOptions, RevokeReply } from './results/revoke.js';
 export type { Snapshot } from './results/snapshot.js';
 export type { RouteFunction, Routes, RouteTarget } from './routes.js';
 export { type State, states } from './states.js';

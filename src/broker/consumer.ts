@@ -49,8 +49,6 @@ export interface ConsumerParams {
   /** The node's name, kept with each job it runs. */
   readonly node: string;
   readonly lockDurationMs: number;
-  readonly resultExpiresMs: number;
-  readonly failureExpiresMs: number;
   run(delivery: Delivery): Promise<Settlement>;
   /** The locks of these jobs could not be renewed: somebody else may run them now. */
   onLocksLost(jobIds: readonly string[]): void;
@@ -71,7 +69,7 @@ export class Consumer {
   readonly #quiet = new Set<string>();
 
   constructor(private readonly params: ConsumerParams) {
-    const { engine, queue, node, lockDurationMs, resultExpiresMs, failureExpiresMs } = params;
+    const { engine, queue, node, lockDurationMs } = params;
     this.queue = queue;
     this.#ledger = new SlotLedger(params.slots);
     const parts = engine.bullmq();
@@ -89,8 +87,6 @@ export class Consumer {
         // Dead at worst just after a renewal: lock + two rounds of the stalled check stay within three locks.
         stalledInterval: Math.max(200, Math.floor(lockDurationMs * 0.8)),
         maxStalledCount: NEVER,
-        removeOnComplete: { age: Math.ceil(resultExpiresMs / 1000), limit: 100 },
-        removeOnFail: { age: Math.ceil(failureExpiresMs / 1000), limit: 100 },
         settings: {
           backoffStrategy: (_attempts, _type, error) => (error instanceof RetryLater ? error.delayMs : -1),
         },

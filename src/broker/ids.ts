@@ -23,6 +23,11 @@ export function queueOfGenerated(taskId: string): string | undefined {
   return GENERATED.exec(taskId)?.[1];
 }
 
+/** Whether a job id is one of ours, which says where its job lies. */
+export function isGenerated(jobId: string): boolean {
+  return GENERATED.test(jobId);
+}
+
 /** The BullMQ job id of a caller's own task id. Never collides with a generated one, which has an '@'. */
 export function encodeCustomId(taskId: string): string {
   // encodeURIComponent throws on lone surrogates, and a digit-only id would be taken for BullMQ's counter.

@@ -27,8 +27,15 @@ export interface Message {
   /** `null` for ever. */
   readonly retries?: number | null;
   readonly shadow?: string;
+  /** Somebody revoked it: no attempt starts any more. */
+  readonly revoked?: Revocation;
   /** The id as the caller knows it, when the job's own id is an encoding of it. */
   readonly id?: string;
+}
+
+/** A revocation, as the job carries it. */
+export interface Revocation {
+  readonly reason?: string;
 }
 
 /**
@@ -57,11 +64,18 @@ export function messageFrom(data: unknown): Message {
     ...number('soft'),
     ...number('hard'),
     ...(Array.isArray(d.propagate) && { propagate: d.propagate.filter((h) => typeof h === 'string') }),
+    ...(isRecord(d.revoked) && {
+      revoked: typeof d.revoked.reason === 'string' ? { reason: d.revoked.reason } : {},
+    }),
     ...(d.ignore === true && { ignore: true as const }),
     ...(d.retries === null || typeof d.retries === 'number' ? { retries: d.retries } : undefined),
     ...(typeof d.headers === 'object' &&
       d.headers !== null && { headers: d.headers as Record<string, unknown> }),
   };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 const ERROR_MARK = '\n    celeriac: ';

@@ -4,13 +4,18 @@
  */
 import { OptionError } from '../errors.js';
 import { checkNames, checkQueueName } from '../options.js';
+import type { RevokeOptions } from '../results/revoke.js';
 import type { AskOptions, Caller } from './caller.js';
 import type { Replies } from './commands.js';
 
 type Done = Promise<Replies<{ ok: string }>>;
 
 export class Control {
-  constructor(private readonly caller: Caller) {}
+  constructor(
+    private readonly caller: Caller,
+    /** Marks tasks as revoked; gives the job ids of those that run. */
+    private readonly revokeAll: (ids: readonly string[], options: { reason?: string }) => Promise<string[]>,
+  ) {}
 
   /** `'pong'` from each worker. */
   ping(options: AskOptions = {}): Promise<Replies<'pong'>> {
@@ -45,6 +50,22 @@ export class Control {
   cancelConsumer(queue: string, options: AskOptions = {}): Done {
     checkQueueName(queue, 'control.cancelConsumer');
     return this.#ask('cancelConsumer', { queue }, options);
+  }
+
+  /**
+   * Revokes tasks by id: what has not started never will, worker or not. With `terminate` running ones end too; the
+   * replies are those of the workers asked.
+   */
+  async revoke(ids: string | readonly string[], options: AskOptions & RevokeOptions = {}): Done {
+    const { terminate = false, reason, ...ask } = options;
+    const list = typeof ids === 'string' ? [ids] : ids;
+    for (const id of list) {
+      if (typeof id !== 'string' || id === '')
+        throw new OptionError(`control.revoke: ${String(id)} is not a task id.`);
+    }
+    const revocation = { ...(reason !== undefined && { reason }) };
+    const refs = await this.revokeAll(list, revocation);
+    return this.#ask('revoke', { jobIds: terminate ? refs : [], ...revocation }, ask);
   }
 
   /** Warm shutdown. */

@@ -22,6 +22,11 @@ export class Inspect {
     return this.caller.ask('active', {}, this.options);
   }
 
+  /** The ids of tasks each worker ended as revoked, newest last (capped). */
+  revoked(): Promise<Replies<string[]>> {
+    return this.caller.ask('revoked', {}, this.options);
+  }
+
   /** The names of the tasks each worker can run. */
   registered(): Promise<Replies<string[]>> {
     return this.caller.ask('registered', {}, this.options);

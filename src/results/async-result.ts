@@ -8,9 +8,11 @@ import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
 import { readMessage } from '../broker/message.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
+import { checkNames } from '../options.js';
 import { FAILURE, READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import type { Feed } from './feed.js';
+import { forgetTask, type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
 import {
   changesAt,
   type DeriveContext,
@@ -26,6 +28,8 @@ export interface ResultSource {
   readonly feed: Feed;
   readonly clock: BrokerClock;
   readonly decoding: Omit<DeriveContext, 'now'>;
+  /** Ends running tasks, wherever they run. */
+  readonly endRunning: Terminate;
   /** Where the task's job lies; undefined when no such id is known. */
   locate(taskId: string): Promise<JobRef | undefined>;
 }
@@ -188,6 +192,23 @@ export class AsyncResult<R = unknown> {
       watch.close();
       release();
     }
+  }
+
+  /**
+   * Revokes the task: what has not started never will, and reads REVOKED at once, worker or not. A running task goes on
+   * unless `terminate`.
+   */
+  async revoke(options: RevokeOptions = {}): Promise<RevokeReply> {
+    checkNames(options, ['terminate', 'reason'], 'revoke()');
+    const ref = await this.#locate();
+    if (ref === undefined) return { found: false, was: undefined };
+    return revokeTask(this.#source.engine, ref, options, this.#source.endRunning);
+  }
+
+  /** Drops the task's record now, or when it ends (Celery: `forget`). */
+  async forget(): Promise<void> {
+    const ref = await this.#locate();
+    if (ref !== undefined) await forgetTask(this.#source.engine, ref);
   }
 
   toJSON(): ResultJson {

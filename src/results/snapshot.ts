@@ -57,7 +57,7 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
     known: true,
     meta: progressOf(job)?.meta,
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
-    error: errorOf(taskId, job, state, context.classes),
+    error: errorOf(taskId, job, message, state, context.classes),
     args: context.decodeArgs(message.args),
     queue: job.queue,
     worker: job.worker,
@@ -81,6 +81,7 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
     return isRevocation(job) ? REVOKED : FAILURE;
   }
   if (job.running) return customStateOf(job) ?? STARTED;
+  if (message.revoked !== undefined) return REVOKED;
   if (message.expires !== undefined && now >= message.expires && job.deliveries === 0) return REVOKED;
   return job.retries > 0 ? RETRY : PENDING;
 }
@@ -98,8 +99,15 @@ export function lastCustomState(job: StoredJob): { state: State; meta: unknown }
 }
 
 /** The error behind RETRY and the ended states, as `get()` throws it. */
-function errorOf(taskId: string, job: StoredJob, state: State, classes: ErrorClasses): Error | undefined {
-  if (state === REVOKED) return new TaskRevokedError({ taskId, taskName: job.name, reason: reasonOf(job) });
+function errorOf(
+  taskId: string,
+  job: StoredJob,
+  message: Message,
+  state: State,
+  classes: ErrorClasses,
+): Error | undefined {
+  if (state === REVOKED)
+    return new TaskRevokedError({ taskId, taskName: job.name, reason: reasonOf(job, message) });
   if (state !== FAILURE && state !== RETRY) return undefined;
   const { stack, wireError } = unpackStack(job.stack ?? '');
   const wire = isRecord(wireError) ? wireError : { name: 'Error', message: job.failedReason ?? '' };
@@ -120,7 +128,8 @@ function isRevocation(job: StoredJob): boolean {
   return isRecord(wireError) && wireError.name === 'TaskRevokedError';
 }
 
-function reasonOf(job: StoredJob): string | undefined {
+function reasonOf(job: StoredJob, message: Message): string | undefined {
+  if (job.doneAt === undefined && message.revoked !== undefined) return message.revoked.reason;
   if (job.doneAt === undefined) return 'it was not started before it expired';
   const { wireError } = unpackStack(job.stack ?? '');
   const fields = isRecord(wireError) && isRecord(wireError.fields) ? wireError.fields : {};

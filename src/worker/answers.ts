@@ -3,7 +3,7 @@
  */
 import type { Slots } from '../broker/slots.js';
 import type { CommandHandlers, QueueReport, TaskReport } from '../control/commands.js';
-import { CeleriacError } from '../errors.js';
+import { CeleriacError, TaskRevokedError } from '../errors.js';
 import { VERSION } from '../version.js';
 import type { Executor } from './execute.js';
 import type { RunningCall } from './running-call.js';
@@ -58,6 +58,17 @@ export function answers(worker: Steering): CommandHandlers {
       if (!worker.cancelConsumer(queue)) throw new CeleriacError(`queue "${queue}" is not consumed here`);
       return { ok: `no longer consuming "${queue}"` };
     },
+    revoke: ({ jobIds, reason }) => {
+      const ended = jobIds.filter((jobId) => {
+        const call = worker.executor.running.get(jobId);
+        if (call === undefined) return false;
+        const { taskId, name: taskName } = call.delivery;
+        call.end({ kind: 'revoked', reason }, new TaskRevokedError({ taskId, taskName, reason }));
+        return true;
+      });
+      return { ok: `ended ${ended.length} running tasks` };
+    },
+    revoked: () => worker.log.revoked(),
     shutdown: () => {
       worker.shutdown();
       return { ok: 'shutting down' };

@@ -93,6 +93,7 @@ export class Executor {
       );
       return { kind: 'failure', error };
     }
+    if (message.revoked !== undefined) return { kind: 'revoked', reason: message.revoked.reason };
     const now = this.params.clock.now();
     if (message.expires !== undefined && now >= message.expires) {
       return { kind: 'revoked', reason: 'it was not started before it expired' };

@@ -9,7 +9,7 @@ export type Outcome =
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }
   /** It will not run: revoked, or expired. */
-  | { readonly kind: 'revoked'; readonly reason: string }
+  | { readonly kind: 'revoked'; readonly reason: string | undefined }
   /** Not now (not due, or nobody here knows it): again later, at no cost to the task. */
   | { readonly kind: 'later'; readonly delayMs: number }
   /** The worker stops: another one takes it from the start. */

@@ -47,6 +47,16 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
   }
 }
 
+/** How long the record this settlement leaves is kept, ms; `undefined` while the task goes on. */
+export function retentionMs(
+  settlement: Settlement,
+  kept: { readonly resultExpiresMs: number; readonly failureExpiresMs: number },
+): number | undefined {
+  if (settlement.kind === 'complete') return settlement.keep ? kept.resultExpiresMs : 0;
+  if (settlement.kind === 'fail') return settlement.keep ? kept.failureExpiresMs : 0;
+  return undefined;
+}
+
 /** The texts a failed attempt leaves: one line and a stack for people and dashboards, with the encoded error in it. */
 function describe(error: unknown): { message: string; stack: string } {
   const wire = encodeFailure(error);

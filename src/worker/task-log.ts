@@ -6,7 +6,11 @@ import type { Logger } from '../options.js';
 import type { Execution } from './execute.js';
 import type { RunningCall } from './running-call.js';
 
+/** How many revoked ids a worker remembers for `inspect().revoked()`. */
+const REVOKED_KEPT = 10_000;
+
 export class TaskLog {
+  readonly #revoked: string[] = [];
   readonly #processed = new Map<string, number>();
 
   constructor(private readonly logger: Logger) {}
@@ -36,6 +40,8 @@ export class TaskLog {
         );
         return;
       case 'revoked':
+        this.#revoked.push(taskId);
+        if (this.#revoked.length > REVOKED_KEPT) this.#revoked.shift();
         this.logger.info({ ...fields, reason: outcome.reason }, 'task revoked');
         return;
       case 'ignore':
@@ -54,6 +60,11 @@ export class TaskLog {
   /** Ended tasks by name. */
   processed(): Record<string, number> {
     return Object.fromEntries(this.#processed);
+  }
+
+  /** Ids of tasks ended as revoked here, newest last. */
+  revoked(): string[] {
+    return [...this.#revoked];
   }
 
   running(calls: readonly RunningCall[]): void {

@@ -5,6 +5,8 @@
 import { availableParallelism, hostname } from 'node:os';
 import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
 import type { Engine } from '../broker/engine.js';
+import type { IdIndex } from '../broker/id-index.js';
+import { isGenerated } from '../broker/ids.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -14,8 +16,9 @@ import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
 import { answers } from './answers.js';
 import { Executor, type ExecutorParams } from './execute.js';
+import { Janitor } from './janitor.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
-import { settle } from './settle.js';
+import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
 
 /** What `app.worker()` takes. */
@@ -42,6 +45,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host'> {
   readonly lockDurationMs: number;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
+  readonly index: IdIndex;
   /** Makes the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(worker: Worker): void;
@@ -74,6 +78,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #wantedName: string;
   readonly #startedAt = Date.now();
   #responder: Responder | undefined;
+  readonly #janitor: Janitor;
   #phase: Phase = 'new';
   #stopped: Promise<void> | undefined;
 
@@ -86,6 +91,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#wantedName = (options.name ?? 'celeriac@%h').replaceAll('%h', hostname());
     this.#log = new TaskLog(params.logger);
     this.#executor = new Executor({ ...params, host: this });
+    this.#janitor = new Janitor({ ...params, queues: () => [...this.#consumers.keys()] });
   }
 
   /** The node's name on the bus; final once started. */
@@ -137,6 +143,7 @@ export class Worker implements CallHost, AsyncDisposable {
     }
     if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
     this.#phase = 'running';
+    this.#janitor.start();
     logger.info({ node: this.node, queues: this.#queues }, 'worker ready');
   }
 
@@ -183,15 +190,13 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   async #consume(queue: string, slots: Slots): Promise<void> {
-    const { engine, lockDurationMs, resultExpiresMs, failureExpiresMs } = this.#params;
+    const { engine, lockDurationMs } = this.#params;
     const consumer = new Consumer({
       engine,
       queue,
       slots,
       node: this.node,
       lockDurationMs,
-      resultExpiresMs,
-      failureExpiresMs,
       run: (delivery) => this.#run(delivery),
       onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
       onError: (error) => this.#onError(error),
@@ -203,7 +208,12 @@ export class Worker implements CallHost, AsyncDisposable {
   async #run(delivery: Delivery): Promise<Settlement> {
     const execution = await this.#executor.execute(delivery);
     this.#log.ended(delivery, execution);
-    return settle(delivery, execution);
+    const settlement = settle(delivery, execution);
+    const keptMs = retentionMs(settlement, this.#params);
+    // A caller's own id is entered in an index, which lives as long as the record.
+    if (keptMs !== undefined && !isGenerated(delivery.jobId))
+      await this.#params.index.expire(delivery.taskId, keptMs);
+    return settlement;
   }
 
   /** What remote control may do with this worker. */
@@ -244,6 +254,7 @@ export class Worker implements CallHost, AsyncDisposable {
   async #stop(timeoutMs: number): Promise<void> {
     const wasStarted = this.#phase !== 'new';
     this.#phase = 'stopping';
+    this.#janitor.stop();
     if (wasStarted) {
       const closing = this.#closeConsumers();
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);

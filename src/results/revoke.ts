@@ -1,0 +1,95 @@
+/**
+ * Revoking and forgetting. A revocation is written into the job's own message, where whoever fetches the job next reads
+ * it at no cost, and where it survives while no worker is up. A task that runs is told over the control bus.
+ */
+import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
+import { type Revocation, readMessage } from '../broker/message.js';
+import { READY, type State } from '../states.js';
+import { stateOf } from './snapshot.js';
+
+/** What `revoke()` takes. */
+export interface RevokeOptions {
+  /** End it even if it runs: its signal aborts, it reads REVOKED at once. Default: false, a running task goes on. */
+  terminate?: boolean;
+  /** Shown in TaskRevokedError. */
+  reason?: string;
+}
+
+/** What `revoke()` found. */
+export interface RevokeReply {
+  /** Whether the broker knows the task. */
+  readonly found: boolean;
+  /** The state before. */
+  readonly was: State | undefined;
+}
+
+/** Tells running workers to end these jobs; resolves when they have answered. */
+export type Terminate = (jobIds: readonly string[], reason: string | undefined) => Promise<void>;
+
+/** Revokes one task. What has not started never will; what runs goes on unless `terminate`. */
+export async function revokeTask(
+  engine: Engine,
+  ref: JobRef,
+  { terminate = false, reason }: RevokeOptions,
+  endRunning: Terminate,
+): Promise<RevokeReply> {
+  const now = Date.now();
+  const before = await readOne(engine, ref);
+  if (before === undefined) return { found: false, was: undefined };
+  const was = stateOf(before, readMessage(before.data), now);
+  if (READY.has(was)) return { found: true, was };
+  if (!(await mark(engine, ref, before, reason === undefined ? {} : { reason })))
+    return { found: false, was: undefined };
+  // Whoever fetched it before the mark runs it; whoever fetches it after does not.
+  const after = await readOne(engine, ref);
+  if (after?.running === true) {
+    if (terminate) await endRunning([ref.id], reason);
+    return {
+      found: true,
+      was: after.startedAt !== before.startedAt ? stateOf(after, readMessage(before.data), now) : was,
+    };
+  }
+  if (after !== undefined && after.doneAt === undefined) await hasten(engine, ref, after);
+  engine.signals.notify(ref.id);
+  return { found: true, was };
+}
+
+/** Drops a task's record; one that has not ended keeps none when it does. */
+export async function forgetTask(engine: Engine, ref: JobRef): Promise<void> {
+  const job = await readOne(engine, ref);
+  if (job === undefined) return;
+  const backend = await engine.backend(ref.queue);
+  if (job.doneAt === undefined)
+    await backend.updateData({ id: ref.id } as never, { ...parse(job.data), ignore: true });
+  else await backend.remove(ref.id, false);
+  engine.signals.notify(ref.id);
+}
+
+/** `false` when the job went away meanwhile. */
+async function mark(engine: Engine, ref: JobRef, job: StoredJob, revoked: Revocation): Promise<boolean> {
+  const backend = await engine.backend(ref.queue);
+  try {
+    await backend.updateData({ id: ref.id } as never, { ...parse(job.data), revoked });
+    return true;
+  } catch (error) {
+    if (engine.isUnavailable(error) || (await readOne(engine, ref)) !== undefined) throw error;
+    return false;
+  }
+}
+
+/** A delayed task would hold its place until it is due: let a worker end it now. */
+async function hasten(engine: Engine, ref: JobRef, job: StoredJob): Promise<void> {
+  if (job.delayMs <= 0) return;
+  const backend = await engine.backend(ref.queue);
+  // Due in the meantime, or moved on: then there is nothing to hasten.
+  await backend.promote(ref.id).catch(() => undefined);
+}
+
+async function readOne(engine: Engine, ref: JobRef): Promise<StoredJob | undefined> {
+  const [job] = await engine.readJobs([ref]);
+  return job;
+}
+
+function parse(data: string): object {
+  return JSON.parse(data) as object;
+}

@@ -124,7 +124,10 @@ export class PglitePool implements PgNotices {
   }
 
   #onReply(reply: ThreadReply): void {
-    if ('channel' in reply) return this.#deliver(reply.channel, reply.payload);
+    if ('channel' in reply) {
+      this.#deliver(reply.channel, reply.payload);
+      return;
+    }
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
     if (this.#pending.size === 0) this.#thread.unref();

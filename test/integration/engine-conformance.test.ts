@@ -1,0 +1,399 @@
+/**
+ * What every engine must do for the rest of celeriac, asked of each of them in the same words.
+ */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { type JobJson, type Processor, Worker } from 'bullmq';
+import type { Engine, EngineConfig } from '#src/broker/engine.js';
+import { openEngine } from '#src/broker/open.js';
+import { isCeleriacError } from '#src/errors.js';
+import { engines, type TestBroker } from '../support/engines.js';
+
+for (const candidate of engines) {
+  describe(`the ${candidate.name} engine`, { skip: candidate.skip, timeout: 120_000 }, () => {
+    let broker: TestBroker;
+    const opened: Engine[] = [];
+    const open = (prefix: string) => {
+      const engine = openEngine(broker.url, configOf(prefix));
+      opened.push(engine);
+      // A test that only waits must not be taken for a finished script.
+      engine.hold();
+      return engine;
+    };
+
+    before(async () => {
+      broker = await candidate.open();
+    });
+    after(async () => {
+      await Promise.all(opened.map((engine) => engine.close()));
+      await broker.close();
+    });
+
+    describe('records', () => {
+      it('creates a key once, also when a hundred try at the same time', async () => {
+        const [one, two] = pair(open);
+        await Promise.all([one.ready(), two.ready()]);
+        const key = randomUUID();
+        const tries = Array.from({ length: 100 }, (_, i) => (i % 2 ? one : two).records.create(key, `${i}`));
+        assert.equal((await Promise.all(tries)).filter(Boolean).length, 1);
+      });
+
+      it('reads many keys in their order, absent ones as undefined', async () => {
+        const { records } = open(unique());
+        await records.create('a', 'A');
+        await records.create('b', '');
+        const [b, none, a, again] = await records.read(['b', 'none', 'a', 'a']);
+        assert.deepEqual([b?.value, none, a?.value, again?.value], ['', undefined, 'A', 'A']);
+        assert.deepEqual(await records.read([]), []);
+      });
+
+      it('keeps apps of different prefixes apart', async () => {
+        const [one, two] = [open(unique()), open(unique())];
+        assert.equal(await one.records.create('same', '1'), true);
+        assert.equal(await two.records.create('same', '2'), true);
+        assert.equal((await one.records.read(['same']))[0]?.value, '1');
+      });
+
+      it('replaces only the version it was told', async () => {
+        const { records } = open(unique());
+        await records.create('k', 'v1');
+        const [first] = await records.read(['k']);
+        assert.ok(first);
+        assert.equal(await records.replace('k', first.version, 'v2'), true);
+        assert.equal(await records.replace('k', first.version, 'v3'), false);
+        const [second] = await records.read(['k']);
+        assert.equal(second?.value, 'v2');
+        assert.ok(second.version > first.version);
+        assert.equal(await records.replace('absent', 1, 'x'), false);
+      });
+
+      it('loses no increment when forty writers compare and set at once', async () => {
+        const [one, two] = pair(open);
+        await one.records.create('n', '0');
+        const add = async (engine: Engine): Promise<void> => {
+          for (;;) {
+            const [record] = await engine.records.read(['n']);
+            assert.ok(record);
+            const next = `${Number(record.value) + 1}`;
+            if (await engine.records.replace('n', record.version, next)) return;
+          }
+        };
+        await Promise.all(Array.from({ length: 40 }, (_, i) => add(i % 2 ? one : two)));
+        assert.equal((await one.records.read(['n']))[0]?.value, '40');
+      });
+
+      it('removes what is there, and a given version only', async () => {
+        const { records } = open(unique());
+        await records.create('k', 'v');
+        const [record] = await records.read(['k']);
+        assert.ok(record);
+        assert.equal(await records.remove('k', record.version + 1), false);
+        assert.equal(await records.remove('k', record.version), true);
+        assert.equal(await records.remove('k'), false);
+      });
+
+      it('lets a record expire, and its key be taken again', async () => {
+        const { records } = open(unique());
+        assert.equal(await records.create('k', 'old', 150), true);
+        assert.equal(await records.create('k', 'new', 150), false);
+        await until(async () => (await records.read(['k']))[0] === undefined);
+        assert.equal(await records.replace('k', 1, 'late'), false);
+        assert.equal(await records.create('k', 'new'), true);
+        assert.equal((await records.read(['k']))[0]?.value, 'new');
+      });
+
+      it('takes the expiry away when a replacement names none', async () => {
+        const { records } = open(unique());
+        await records.create('stays', 'v', 300);
+        await records.create('goes', 'v', 300);
+        assert.equal(await records.replace('stays', 1, 'w'), true);
+        await until(async () => (await records.read(['goes']))[0] === undefined);
+        assert.equal((await records.read(['stays']))[0]?.value, 'w');
+      });
+
+      it('takes any string as a key', async () => {
+        const { records } = open(unique());
+        const keys = [
+          '',
+          'with space',
+          'quote\'"',
+          'nul\0',
+          'lone\ud800',
+          'ünï',
+          '"a"',
+          '#b',
+          'x'.repeat(5000),
+          `${'x'.repeat(5000)}y`,
+        ];
+        for (const key of keys) assert.equal(await records.create(key, `<${keys.indexOf(key)}>`), true);
+        const read = await records.read(keys);
+        assert.deepEqual(
+          read.map((record) => record?.value),
+          keys.map((_, i) => `<${i}>`),
+        );
+      });
+    });
+
+    describe('signals', () => {
+      it('never loses a notice that is sent after subscribe resolved', async () => {
+        const [waiter, teller] = pair(open);
+        await Promise.all([waiter.ready(), teller.ready()]);
+        for (let round = 0; round < 20; round++) {
+          const topics = Array.from({ length: 200 }, (_, i) => `${round}-${i}-${randomUUID()}`);
+          const waits = topics.map(async (topic) => {
+            let heard = () => {};
+            const told = new Promise<void>((resolve) => {
+              heard = resolve;
+            });
+            await waiter.signals.subscribe(topic, heard);
+            teller.signals.notify(topic);
+            await within(5_000, told, `the notice of ${topic}`);
+            waiter.signals.unsubscribe(topic, heard);
+          });
+          await Promise.all(waits);
+        }
+      });
+
+      it('calls every listener of a topic, and none of another', async () => {
+        const engine = open(unique());
+        await engine.ready();
+        const heard: string[] = [];
+        await engine.signals.subscribe('one', () => heard.push('one-a'));
+        await engine.signals.subscribe('one', () => heard.push('one-b'));
+        await engine.signals.subscribe('two', () => heard.push('two'));
+        engine.signals.notify('one');
+        await until(async () => heard.length >= 2);
+        assert.deepEqual(new Set(heard), new Set(['one-a', 'one-b']));
+      });
+
+      it('does not call a listener that left, nor mind leaving twice', async () => {
+        const engine = open(unique());
+        await engine.ready();
+        let calls = 0;
+        const left = () => calls++;
+        await engine.signals.subscribe('t', left);
+        engine.signals.unsubscribe('t', left);
+        engine.signals.unsubscribe('t', left);
+        const stayed = new Promise<void>(
+          (resolve) => void engine.signals.subscribe('t', resolve).then(() => engine.signals.notify('t')),
+        );
+        await within(5_000, stayed, 'the notice');
+        assert.equal(calls, 0);
+      });
+
+      it('keeps prefixes apart', async () => {
+        const [one, two] = [open(unique()), open(unique())];
+        await Promise.all([one.ready(), two.ready()]);
+        let wrong = 0;
+        await one.signals.subscribe('t', () => wrong++);
+        const right = new Promise<void>(
+          (resolve) => void two.signals.subscribe('t', resolve).then(() => two.signals.notify('t')),
+        );
+        await within(5_000, right, 'the notice');
+        assert.equal(wrong, 0);
+      });
+    });
+
+    describe('jobs', () => {
+      it('adds a job under a fixed id, once', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        assert.equal(await backend.addJob(job('t-1', { args: [1, 'é'] }), 't-1', {}), 't-1');
+        await backend.addJob(job('t-1', { args: ['other'] }), 't-1', {});
+        const [found, missing] = await engine.readJobs([
+          { queue: 'q', id: 't-1' },
+          { queue: 'other', id: 't-1' },
+        ]);
+        assert.equal(missing, undefined);
+        assert.deepEqual(JSON.parse(found?.data ?? ''), { args: [1, 'é'] });
+        assert.deepEqual(
+          { ...found, data: '', sentAt: 0, progress: undefined, delayMs: 0 },
+          {
+            id: 't-1',
+            queue: 'q',
+            name: 'test.task',
+            data: '',
+            progress: undefined,
+            returnvalue: undefined,
+            failedReason: undefined,
+            stack: undefined,
+            priority: 0,
+            sentAt: 0,
+            delayMs: 0,
+            startedAt: undefined,
+            doneAt: undefined,
+            retries: 0,
+            deliveries: 0,
+            running: false,
+            worker: undefined,
+          },
+        );
+      });
+
+      it('reads thousands of jobs of several queues in their order', async () => {
+        const engine = open(unique());
+        const refs = Array.from({ length: 2_000 }, (_, i) => ({ queue: `q${i % 2}`, id: `j-${i}` }));
+        for (const queue of ['q0', 'q1']) {
+          const mine = refs.filter((ref) => ref.queue === queue);
+          const backend = await engine.backend(queue);
+          await backend.addJobs(
+            mine.map(({ id }) => ({ job: job(id, { id }), jobId: id, parentKeyOpts: {} })),
+          );
+        }
+        const jobs = await engine.readJobs([...refs, { queue: 'q0', id: 'none' }]);
+        assert.deepEqual(
+          jobs.map((found) => found?.id),
+          [...refs.map((ref) => ref.id), undefined],
+        );
+        const ended = await engine.readEnded([...refs.slice(0, 2), { queue: 'q0', id: 'none' }]);
+        assert.deepEqual(ended, [false, false, true]);
+      });
+
+      it('shows a job as its worker runs, completes and fails it', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        let finish = () => {};
+        const finished = new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+        const worker = startWorker(engine, 'q', async ({ id }) => {
+          if (id === 'bad') throw new Error('no luck');
+          await finished;
+          return { ok: true };
+        });
+        try {
+          await backend.addJob(job('good', {}), 'good', {});
+          const read = async (id: string) => (await engine.readJobs([{ queue: 'q', id }]))[0];
+          await until(async () => (await read('good'))?.running === true);
+          const running = await read('good');
+          assert.equal(running?.deliveries, 1);
+          assert.equal(running.worker, 'node-1');
+          assert.ok(running.startedAt);
+          finish();
+          await until(async () => (await engine.readEnded([{ queue: 'q', id: 'good' }]))[0] === true);
+          const good = await read('good');
+          assert.deepEqual(JSON.parse(good?.returnvalue ?? ''), { ok: true });
+          assert.equal(good?.running, false);
+          assert.ok(good.doneAt);
+          await backend.addJob(job('bad', {}), 'bad', {});
+          await until(async () => (await read('bad'))?.failedReason === 'no luck');
+          const bad = await read('bad');
+          assert.equal(bad?.retries, 1);
+          assert.match(bad.stack ?? '', /no luck/);
+          assert.equal(bad.returnvalue, undefined);
+        } finally {
+          await worker.close();
+        }
+      });
+
+      it('wakes an idle worker for each new job', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        const done = new Map<string, () => void>();
+        const worker = startWorker(engine, 'q', async ({ id }) => done.get(id ?? '')?.());
+        try {
+          for (let i = 0; i < 20; i++) {
+            const ran = new Promise<void>((resolve) => done.set(`j-${i}`, resolve));
+            await backend.addJob(job(`j-${i}`, {}), `j-${i}`, {});
+            await within(4_000, ran, `job ${i}`);
+          }
+        } finally {
+          await worker.close();
+        }
+      });
+    });
+
+    describe('its life', () => {
+      it('tells the time', async () => {
+        const now = await open(unique()).serverTime();
+        assert.ok(Math.abs(now - Date.now()) < 5_000);
+      });
+
+      it('names an address without a password', () => {
+        assert.doesNotMatch(open(unique()).address, /secret/);
+      });
+
+      it('releases a hold twice', () => {
+        const release = open(unique()).hold();
+        release();
+        release();
+      });
+
+      it('migrates as often as one likes', async () => {
+        const engine = open(unique());
+        await engine.migrate();
+        await engine.migrate();
+        await engine.ready();
+      });
+
+      it('closes twice, and before it was ever used', async () => {
+        const used = open(unique());
+        await used.ready();
+        await used.close();
+        await used.close();
+        await open(unique()).close();
+      });
+    });
+  });
+}
+
+function configOf(prefix: string): EngineConfig {
+  return { prefix, connectTimeoutMs: 1_000, migrate: true, onTrouble: () => {}, onRecovered: () => {} };
+}
+
+function unique(): string {
+  return `p-${randomUUID()}`;
+}
+
+/** Two engines on one prefix: two processes, as far as the broker can tell. */
+function pair(open: (prefix: string) => Engine): [Engine, Engine] {
+  const prefix = unique();
+  return [open(prefix), open(prefix)];
+}
+
+function job(id: string, data: object): JobJson {
+  return {
+    id,
+    name: 'test.task',
+    data: JSON.stringify(data),
+    opts: {},
+    progress: {},
+    attemptsMade: 0,
+    attemptsStarted: 0,
+    timestamp: Date.now(),
+    failedReason: '',
+    returnvalue: '',
+    stalledCounter: 0,
+  };
+}
+
+function startWorker(engine: Engine, queue: string, run: Processor): Worker {
+  const { connection, prefix, factory } = engine.bullmq();
+  const options = { connection, ...(prefix === undefined ? {} : { prefix }), name: 'node-1' };
+  const worker = new Worker(queue, run, options as never, factory as never);
+  worker.on('error', (error) => {
+    if (!isCeleriacError(error)) console.error(error);
+  });
+  return worker;
+}
+
+async function until(check: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + 10_000;
+  while (!(await check())) {
+    if (Date.now() > giveUpAt) throw new Error('it did not become true within 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -89,7 +89,7 @@ async function result(id: string, flags: ResultFlags): Promise<void> {
     if (flags.follow) await follow(handle, out);
     const snapshot = await handle.snapshot();
     if (flags.json) out.json(snapshot);
-    else await showSnapshot(snapshot, out);
+    else if (snapshot.known) await showSnapshot(snapshot, out);
     process.exitCode = exitCodeFor(snapshot, flags);
     if (!snapshot.known) out.note(`celeriac: no task "${id}" is known: never sent, or no longer kept.`);
   });
@@ -119,7 +119,10 @@ async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
     ['value', snapshot.value === undefined ? undefined : await valueText(snapshot.value)],
     ['error', snapshot.error === undefined ? undefined : describeError(snapshot.error, false)],
     ['meta', snapshot.meta === undefined ? undefined : await valueText(snapshot.meta)],
-    ['args', snapshot.args.length === 0 ? undefined : await valueText(snapshot.args)],
+    [
+      'args',
+      snapshot.args.length === 0 ? undefined : snapshot.args.map((arg) => JSON.stringify(arg)).join(', '),
+    ],
     ['queue', snapshot.queue],
     ['worker', snapshot.worker],
     ['retries', snapshot.retries === 0 ? undefined : String(snapshot.retries)],
@@ -134,7 +137,7 @@ async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
 }
 
 function updateLine(state: string, meta: unknown, out: Output): string {
-  const details = meta === undefined || meta === null ? '' : ` ${JSON.stringify(meta)}`;
+  const details = meta === undefined || meta === null || READY.has(state) ? '' : ` ${JSON.stringify(meta)}`;
   return `${paintState(state, out)}${out.colors.dim(details)}`;
 }
 

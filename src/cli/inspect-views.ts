@@ -43,7 +43,7 @@ async function showTasksByName(answers: Answers, out: Output): Promise<void> {
 function summary(name: InspectionName, reply: unknown, out: Output): string {
   const error = errorOf(reply);
   if (error !== undefined) return `  ${out.colors.red(error)}`;
-  return Array.isArray(reply) ? out.colors.dim(`  ${reply.length} ${name.replace('-', ' ')}`) : '';
+  return Array.isArray(reply) && name !== 'active-queues' ? out.colors.dim(`  ${reply.length} ${name}`) : '';
 }
 
 async function showReply(name: InspectionName, reply: unknown, out: Output): Promise<void> {
@@ -106,11 +106,13 @@ async function showQueried(found: Record<string, unknown>, out: Output): Promise
 }
 
 function showFields(fields: Entry, out: Output): void {
-  const width = Math.max(0, ...Object.keys(fields).map((name) => name.length));
-  for (const [name, value] of Object.entries(fields)) {
-    const text = name.endsWith('Ms') && typeof value === 'number' ? humanDuration(value) : fieldText(value);
-    out.line(`  ${out.colors.dim(name.padEnd(width))}  ${text}`);
-  }
+  const rows = Object.entries(fields).map(([name, value]) =>
+    name.endsWith('Ms') && typeof value === 'number'
+      ? { label: name.slice(0, -2), text: humanDuration(value) }
+      : { label: name, text: fieldText(value) },
+  );
+  const width = Math.max(0, ...rows.map(({ label }) => label.length));
+  for (const { label, text } of rows) out.line(`  ${out.colors.dim(label.padEnd(width))}  ${text}`);
 }
 
 /** `{ add: 3, report: 1 }` as `add=3, report=1`; lists of named things by their names. */

@@ -119,9 +119,18 @@ function pickApp(
   );
 }
 
-/** By what it can do, not by its class: two copies of this package may meet in one process. */
+/**
+ * By what it can do, not by its class: two copies of this package may meet in one process. Exports may be proxies that
+ * throw at unknown names (the handles of `app.register` do), so names are looked for before they are read.
+ */
 function isApp(value: unknown): value is Celeriac {
   if (typeof value !== 'object' || value === null) return false;
-  const candidate = value as Record<string, unknown>;
-  return ['worker', 'register', 'sendTask', 'close'].every((name) => typeof candidate[name] === 'function');
+  try {
+    return APP_METHODS.every((name) => name in value && typeof Reflect.get(value, name) === 'function');
+  } catch {
+    // Somebody else's proxy, which objects to being looked at: no app.
+    return false;
+  }
 }
+
+const APP_METHODS = ['worker', 'register', 'sendTask', 'close'];

@@ -14,6 +14,8 @@ import { addWorkerCommand } from './worker-command.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   quietRequireOfEsm();
+  // A waiting app holds no process open (a script that only calls exits by itself); a command has to finish.
+  const alive = setInterval(() => undefined, 60_000);
   const program = buildProgram();
   let code: number;
   try {
@@ -22,6 +24,7 @@ async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     code = report(error, argv);
   }
+  clearInterval(alive);
   // The app's module may hold sockets and timers open; the command is over all the same.
   process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
 }

@@ -66,7 +66,7 @@ describe('the app in a module', () => {
   const apps = (...names: string[]) => names.map((name) => `export const ${name} = ${APP};`).join('\n');
   const files = {
     'package.json': '{ "type": "module" }',
-    'named.js': `const seen = 'named'; export const express = {}; ${apps('celery')}`,
+    'named.js': `const seen = 'named'; export const express = {}; export const handles = new Proxy({}, { get() { throw new Error('unknown name'); } }); ${apps('celery')}`,
     'preferred.js': `const seen = 'app'; ${apps('other', 'app')}`,
     'default.js': `const seen = 'default'; ${apps('other')} const mine = ${APP}; export default mine;`,
     'twice.js': `const seen = 'twice'; ${apps('one')} export default one; export { one as again };`,

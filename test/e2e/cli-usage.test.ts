@@ -1,0 +1,71 @@
+/** The command line without a broker: help, mistakes, and what each of them says. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { project, runCli } from '../support/cli.js';
+import { TASKS } from '../support/cli-project.js';
+
+describe('celeriac', () => {
+  it('shows its commands and exit codes with --help', async () => {
+    const { code, stdout } = await runCli(['--help']);
+    assert.equal(code, 0);
+    for (const part of ['worker', 'call', 'result', 'inspect', 'control', 'status', 'Exit codes']) {
+      assert.match(stdout, new RegExp(part));
+    }
+    assert.ok(stdout.split('\n').every((line) => line.length <= 80));
+  });
+
+  it('prints its version', async () => {
+    assert.match((await runCli(['--version'])).stdout, /^\d+\.\d+\.\d+/);
+  });
+
+  for (const [what, args, message] of [
+    ['an unknown command', ['wroker'], /unknown command 'wroker'\. Did you mean worker\?/],
+    [
+      'an unknown flag',
+      ['worker', '--concurency', '4'],
+      /unknown option '--concurency'\. Did you mean --concurrency\?/,
+    ],
+    ['an unknown log level', ['worker', '-l', 'inof'], /"inof" is not a log level\. Did you mean "info"\?/],
+    [
+      'a bare number as a duration',
+      ['-A', 'tasks', 'inspect', 'ping', '--timeout', '10'],
+      /Write 10s or 10ms/,
+    ],
+    ['a missing queue', ['-A', 'tasks', 'control', 'add-consumer', '-c', '8'], /required option '-Q/],
+    ['a worker without an app', ['worker'], /which app\?.*celeriac -A tasks worker/],
+    ['a command without any app', ['status'], /Which app\?.*CELERIAC_PREFIX/],
+    ['a flag of a later version', ['-A', 'tasks', 'worker', '--autoscale', '10,3'], /not yet.*--autoscale/],
+    ['a command of a later version', ['-A', 'tasks', 'control', 'rate-limit', 'add', '10/s'], /not yet/],
+    ['arguments that are no array', ['-A', 'tasks', 'call', 'add', '--args', '7'], /--args '\[7\]'/],
+  ] as const) {
+    it(`refuses ${what} in one line, with exit code 2`, async (t) => {
+      const { code, stdout, stderr } = await runCli(args, { cwd: project(t, {}) });
+      assert.match(stderr, message);
+      assert.equal(stderr.trim().split('\n').length, 1, stderr);
+      assert.equal(stdout, '');
+      assert.equal(code, 2);
+    });
+  }
+
+  it('says what it tried when -A names no module, before or after the command', async (t) => {
+    const cwd = project(t, TASKS);
+    for (const args of [
+      ['-A', 'taks', 'worker'],
+      ['worker', '--app=taks'],
+      ['inspect', 'ping', '-A', 'taks'],
+    ]) {
+      const { code, stderr } = await runCli(args, { cwd });
+      assert.match(stderr, /^celeriac: No module for "-A taks".*src\/ and dist\//);
+      assert.equal(code, 2);
+    }
+  });
+
+  it('shows the stack of a module that throws only with --loglevel=debug', async (t) => {
+    const cwd = project(t, { 'tasks.mjs': 'throw new TypeError("broken module");' });
+    const short = await runCli(['-A', 'tasks', 'worker'], { cwd });
+    assert.match(short.stderr, /tasks\.mjs could not be loaded: TypeError: broken module\.\n$/);
+    const long = await runCli(['-A', 'tasks', 'worker', '--loglevel=debug'], { cwd });
+    assert.match(long.stderr, /broken module[\s\S]*at .*tasks\.mjs:1/);
+    assert.deepEqual([short.code, long.code], [2, 2]);
+  });
+});

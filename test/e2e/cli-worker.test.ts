@@ -1,0 +1,196 @@
+/** `celeriac worker` as it is started and stopped in a terminal, and steered from a second one. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { type CliRun, project, type RunningCli, runCli, startCli } from '../support/cli.js';
+import { TASKS } from '../support/cli-project.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
+import { freePort } from '../support/servers.js';
+
+let redis: RedisServer;
+before(async () => {
+  redis = await startRedis();
+});
+after(() => redis.close());
+
+/** Two terminals in one project folder, on a prefix of their own. */
+function terminals(t: TestContext, broker: string = redis.url) {
+  const cwd = project(t, TASKS);
+  const env = { CELERIAC_BROKER_URL: broker, CELERIAC_PREFIX: `cli-${randomUUID()}`, CELERIAC_APP: 'tasks' };
+  return {
+    worker: (...args: string[]): RunningCli => startCli(t, ['worker', ...args], { cwd, env }),
+    run: (...args: string[]): Promise<CliRun> => runCli(args, { cwd, env }),
+    json: async (...args: string[]) => JSON.parse((await runCli([...args, '--json'], { cwd, env })).stdout),
+  };
+}
+
+describe('celeriac worker', () => {
+  it('shows a banner, says that it is ready, runs tasks, and exits 0 on SIGTERM', async (t) => {
+    const { worker, run } = terminals(t);
+    const running = worker('-c', '4', '-n', 'w@test');
+    await running.printed(/ready/);
+    for (const part of [
+      /w@test/,
+      /app +reports/,
+      /queues +celeriac/,
+      /concurrency +4 \(async\)/,
+      /· report/,
+    ]) {
+      assert.match(running.output, part);
+    }
+    assert.match(
+      (await run('call', 'report', '-a', '["7"]', '--wait')).stdout,
+      /^Report 7 generated, 1 so far\.\n$/,
+    );
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  it('lets a running task finish at SIGINT, and ignores further SIGTERMs', async (t) => {
+    const { worker, run } = terminals(t);
+    const running = worker('-c', '1');
+    await running.printed(/ready/);
+    const id = (await run('call', 'sleep', '-a', '[2500]')).stdout.trim();
+    running.kill('SIGINT');
+    await running.printed(/warm shutdown/);
+    running.kill('SIGTERM');
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+    assert.match((await run('result', id)).stdout, /state +SUCCESS/);
+  });
+
+  it('hands running tasks back at the second SIGINT, still with exit code 0', async (t) => {
+    const { worker, run, json } = terminals(t);
+    const first = worker('-c', '1');
+    await first.printed(/ready/);
+    const id = (await run('call', 'sleep', '-a', '[60000]')).stdout.trim();
+    const started = Date.now();
+    first.kill('SIGINT');
+    await first.printed(/warm shutdown/);
+    first.kill('SIGINT');
+    assert.equal((await first.ended).code, 0);
+    assert.ok(Date.now() - started < 15_000);
+    assert.equal((await json('result', id)).state, 'PENDING');
+  });
+
+  it('takes its concurrency from a second terminal, without a restart', async (t) => {
+    const { worker, run, json } = terminals(t);
+    const running = worker('-c', '4', '-n', 'w@test');
+    await running.printed(/ready/);
+    for (let n = 0; n < 8; n++) assert.equal((await run('call', 'sleep', '-a', '[30000]')).code, 0);
+    const before = await json('inspect', 'active');
+    assert.equal(before['w@test'].length, 4);
+    const told = await run('control', 'add-consumer', '-Q', 'celeriac', '-c', '8');
+    assert.match(told.stdout, /^w@test: .*8 slots/);
+    const active = await json('inspect', 'active');
+    assert.equal(active['w@test'].length, 8);
+    const ids = (tasks: { id: string }[]) => tasks.map(({ id }) => id);
+    assert.ok(ids(before['w@test']).every((id) => ids(active['w@test']).includes(id)));
+    assert.equal((await json('inspect', 'stats'))['w@test'].running, 8);
+  });
+
+  it('stops by remote control, with exit code 0', async (t) => {
+    const { worker, run } = terminals(t);
+    const running = worker();
+    await running.printed(/ready/);
+    assert.equal((await run('control', 'shutdown')).code, 0);
+    assert.equal((await running.ended).code, 0);
+    assert.equal((await run('status')).code, 69);
+  });
+
+  it('says where no broker answers, keeps trying, and begins when there is one', async (t) => {
+    const port = await freePort();
+    const { worker } = terminals(t, `redis://user:secret@127.0.0.1:${port}/0`);
+    const running = worker();
+    await running.printed(new RegExp(`ERROR.*127\\.0\\.0\\.1:${port}.*Trying again`), { times: 2 });
+    assert.ok(!running.output.includes('secret'));
+    running.kill('SIGINT');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  it('begins as soon as the broker is there', async (t) => {
+    const late = await startRedis();
+    t.after(() => late.close());
+    // The server's process holds no event loop open, and here nothing else does while it stops.
+    const alive = setInterval(() => undefined, 1000);
+    await late.stop().finally(() => clearInterval(alive));
+    const running = terminals(t, late.url).worker();
+    await running.printed(/Trying again/);
+    await late.start();
+    await running.printed(/ready/);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  it('logs JSON lines, and no banner, with --log-format json', async (t) => {
+    const running = terminals(t).worker('--log-format', 'json', '-n', 'w@test');
+    await running.printed(/ready/);
+    running.kill('SIGTERM');
+    const { stdout } = await running.ended;
+    const lines = stdout.trim().split('\n').slice(1);
+    assert.ok(lines.length > 0);
+    for (const line of lines) assert.equal(JSON.parse(line).node, 'w@test');
+  });
+
+  it('ends warmly with exit code 1 after an exception outside any task', async (t) => {
+    const cwd = project(t, {
+      ...TASKS,
+      'stray.ts': `export { app } from './src/tasks.js';\nsetTimeout(() => { throw new Error('stray'); }, 3000);`,
+    });
+    const env = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: `cli-${randomUUID()}` };
+    const { code, stdout } = await startCli(t, ['-A', 'stray', 'worker'], { cwd, env }).ended;
+    assert.match(stdout, /ERROR.*an exception outside any task.*stray/);
+    assert.equal(code, 1);
+  });
+});
+
+describe('other commands', () => {
+  it('print exactly one JSON document on stdout, whatever the module prints', async (t) => {
+    const { worker, json, run } = terminals(t);
+    const running = worker('-n', 'w@test');
+    await running.printed(/ready/);
+    assert.deepEqual(await json('status'), { 'w@test': 'pong' });
+    assert.deepEqual(await json('control', 'ping'), { 'w@test': 'pong' });
+    assert.deepEqual(await json('list'), { 'w@test': ['fail', 'report', 'sleep'] });
+    assert.equal(await json('call', 'sleep', '-a', '[5]', '--wait'), 5);
+    const { id } = await json('call', 'sleep', '-a', '[5]', '--task-id', 'mine');
+    assert.equal(id, 'mine');
+    assert.match((await run('result', 'mine', '--follow')).stdout, /state +SUCCESS/);
+    const { state, value, args } = await json('result', 'mine');
+    assert.deepEqual({ state, value, args }, { state: 'SUCCESS', value: 5, args: [5] });
+  });
+
+  it('fail when the task fails, or is unknown', async (t) => {
+    const { worker, run, json } = terminals(t);
+    await worker().printed(/ready/);
+    const failed = await run('call', 'fail', '--wait', '--task-id', 'bad');
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /celeriac: Task fail \(bad\) failed: RangeError: no such report/);
+    assert.equal((await run('result', 'bad', '--follow')).code, 1);
+    assert.equal((await run('result', 'bad')).code, 0);
+    assert.match((await json('result', 'bad')).error.message, /no such report/);
+    const unknown = await run('result', 'never-sent');
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /no task "never-sent" is known/);
+  });
+
+  it('end with 69 when no worker answers, and when there is no broker', async (t) => {
+    const alone = await terminals(t).run('inspect', 'ping');
+    assert.equal(alone.code, 69);
+    assert.match(alone.stderr, /no worker of the app "reports" answered/);
+    const port = await freePort();
+    const cut = await terminals(t, `redis://127.0.0.1:${port}/0`).run('call', 'report');
+    assert.equal(cut.code, 69);
+    assert.match(cut.stderr, new RegExp(`127\\.0\\.0\\.1:${port}`));
+  });
+
+  it('need no -A where they need no code', async (t) => {
+    const { worker } = terminals(t);
+    await worker().printed(/ready/);
+    const env = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: `cli-${randomUUID()}` };
+    const cwd = project(t, TASKS);
+    await startCli(t, ['-A', 'tasks', 'worker', '-n', 'w@test'], { cwd, env }).printed(/ready/);
+    const { stdout } = await runCli(['status', '--json'], { env });
+    assert.deepEqual(JSON.parse(stdout), { 'w@test': 'pong' });
+  });
+});

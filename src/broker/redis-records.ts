@@ -35,19 +35,24 @@ return redis.call('DEL', KEYS[1])`,
 
 export class RedisRecords implements Records {
   constructor(
-    private readonly client: () => Promise<RedisClient>,
+    /** Runs a body with the connected client, and keeps the process alive meanwhile. */
+    private readonly held: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
     private readonly keyPrefix: string,
   ) {}
 
   async create(key: string, value: string, ttlMs?: number): Promise<boolean> {
-    return (await CREATE.run(await this.client(), [this.#key(key)], [value, ttl(ttlMs)])) === 1;
+    return this.held(
+      async (client) => (await CREATE.run(client, [this.#key(key)], [value, ttl(ttlMs)])) === 1,
+    );
   }
 
   async read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
     if (keys.length === 0) return [];
-    const pipeline = (await this.client()).pipeline();
-    for (const key of keys) pipeline.hmget(this.#key(key), 'v', 'n');
-    const replies = (await pipeline.exec()) ?? [];
+    const replies = await this.held(async (client) => {
+      const pipeline = client.pipeline();
+      for (const key of keys) pipeline.hmget(this.#key(key), 'v', 'n');
+      return (await pipeline.exec()) ?? [];
+    });
     return replies.map(([error, reply]) => {
       if (error !== null) throw error;
       const [value, version] = reply as (string | null)[];
@@ -56,11 +61,13 @@ export class RedisRecords implements Records {
   }
 
   async replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean> {
-    return (await REPLACE.run(await this.client(), [this.#key(key)], [version, value, ttl(ttlMs)])) === 1;
+    return this.held(
+      async (client) => (await REPLACE.run(client, [this.#key(key)], [version, value, ttl(ttlMs)])) === 1,
+    );
   }
 
   async remove(key: string, version?: number): Promise<boolean> {
-    return (await REMOVE.run(await this.client(), [this.#key(key)], [version ?? ''])) === 1;
+    return this.held(async (client) => (await REMOVE.run(client, [this.#key(key)], [version ?? ''])) === 1);
   }
 
   #key(key: string): string {

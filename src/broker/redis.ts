@@ -39,7 +39,10 @@ class RedisEngine implements Engine {
     this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
     this.#calls = new RedisLink(target, config, 'fail-fast');
     // '~' never begins a queue name, so these keys cannot meet BullMQ's.
-    this.records = new RedisRecords(() => this.#client(), `${this.#prefix}:~r:`);
+    this.records = new RedisRecords(
+      (body) => this.#held(async () => body(await this.#client())),
+      `${this.#prefix}:~r:`,
+    );
     this.signals = new RedisSignals(
       () => (this.#workers ?? this.#calls).client,
       () => this.#listenerLink(),

@@ -1,0 +1,81 @@
+/**
+ * Builds the package and the tests, and runs them: `node scripts/test.mjs [suite | file]… [option of node --test]…`.
+ * Without a suite it runs all that are quick enough to run always. A `tsconfig*.json` that appears under `test/` is
+ * compiled and its tests are run; one under `test/types/` is compiled only, which is what it tests.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const SUITES = ['unit', 'property', 'architecture', 'types', 'integration', 'e2e'];
+const NODE_OPTIONS = ['--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec'];
+
+process.chdir(ROOT);
+const given = process.argv.slice(2);
+const options = given.filter((word) => word.startsWith('-'));
+const wanted = given.filter((word) => !word.startsWith('-'));
+const suites = wanted.length === 0 ? SUITES : wanted;
+
+build();
+const outputs = compileTests();
+if (suites.includes('types')) for (const project of projectsIn('test/types')) tsc(project, '--noEmit');
+runTests(outputs);
+
+function build() {
+  run('npm', ['run', '--silent', 'build']);
+  if (existsSync('examples/tsconfig.json')) tsc('examples/tsconfig.json');
+}
+
+/** @returns the folder each test project was compiled to */
+function compileTests() {
+  return projectsIn('test').map((project) => {
+    const { compilerOptions } = JSON.parse(readFileSync(project, 'utf8'));
+    const output = relative(ROOT, resolve('test', compilerOptions.outDir));
+    rmSync(output, { recursive: true, force: true });
+    tsc(project);
+    return output;
+  });
+}
+
+function runTests(folders) {
+  const files = folders.flatMap((folder) => suites.flatMap((suite) => testFiles(folder, suite)));
+  if (files.length === 0) {
+    if (suites.every((suite) => suite === 'types')) return;
+    fail(`no tests match ${suites.join(' ')}; suites: ${readdirSync('test').join(' ')}`);
+  }
+  run(process.execPath, ['--test', ...NODE_OPTIONS, ...options, ...files]);
+}
+
+/** The compiled files of a suite (`unit`), or of one source file (`test/unit/cli/log.test.ts`). */
+function testFiles(folder, suiteOrFile) {
+  const path = join(folder, suiteOrFile.replace(/^test\//, '').replace(/\.ts$/, '.js'));
+  if (!existsSync(path)) return [];
+  if (path.endsWith('.js')) return [path];
+  const files = readdirSync(path, { recursive: true, encoding: 'utf8' });
+  return files
+    .filter((file) => file.endsWith('.test.js'))
+    .sort()
+    .map((file) => join(path, file));
+}
+
+function projectsIn(folder) {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => /^tsconfig.*\.json$/.test(name));
+  return names.sort().map((name) => join(folder, name));
+}
+
+function tsc(project, ...flags) {
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project, ...flags]);
+}
+
+function run(command, args) {
+  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(2);
+}

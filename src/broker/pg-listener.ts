@@ -76,7 +76,9 @@ export class PgListener implements PgNotices {
     clearInterval(this.#ping);
     const client = this.#client;
     this.#client = undefined;
-    await client?.end();
+    if (client === undefined) return;
+    client.ref?.(); // somebody waits for the goodbye
+    await client.end();
   }
 
   async #flush(): Promise<void> {

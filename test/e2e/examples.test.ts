@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { CLI_PATH, startCli } from '../support/cli.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
+import { freePort } from '../support/servers.js';
+
+const ROOT = dirname(dirname(dirname(CLI_PATH)));
+const REPORT = join(ROOT, 'build/examples/01-report/main.js');
+const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
+const WORKER_FOLDER = join(ROOT, 'examples/01-report');
+
+describe('examples/01-report', () => {
+  it('runs on the embedded broker in one process', async () => {
+    const { code, lines, stderr } = await runProgram(REPORT, ['7', '8'], {});
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.equal(lines[0], 'celeriac: starting the embedded broker and a worker in this process');
+    for (const id of ['7', '8']) assertReport(lines, id);
+  });
+});
+
+describe('the examples on Redis, with a worker of the command line', () => {
+  let redis: RedisServer;
+  before(async () => {
+    redis = await startRedis();
+  });
+  after(() => redis.close());
+
+  it('runs 01-report unchanged', async (t) => {
+    await startWorker(t, redis.url);
+    const { code, lines, stderr } = await runProgram(REPORT, [], { CELERIAC_BROKER_URL: redis.url });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.equal(lines[0], 'celeriac: calling a worker over the broker (celeriac -A tasks worker)');
+    for (const id of ['41', '42', '43']) assertReport(lines, id);
+  });
+
+  it('serves 02-web-client, which follows a task over HTTP', async (t) => {
+    await startWorker(t, redis.url);
+    const base = await startServer(t, redis.url);
+    const sent = await fetch(`${base}/reports/42`, { method: 'POST' });
+    assert.equal(sent.status, 202);
+    const { taskId } = (await sent.json()) as { taskId: string };
+
+    const stream = await fetch(`${base}/tasks/${taskId}/updates`);
+    const events = (await stream.text()).trim().split('\n\n').map(parseEvent);
+    const states = new Set(events.map(({ state }) => state));
+    assert.ok(states.has('PROGRESS'), `states seen: ${[...states].join(' ')}`);
+    assert.equal(events.at(-1)?.state, 'SUCCESS');
+
+    const task = await fetch(`${base}/tasks/${taskId}`);
+    const { state, value } = (await task.json()) as { state: string; value: string };
+    assert.deepEqual({ state, value }, { state: 'SUCCESS', value: 'Report 42 generated successfully!' });
+    assert.equal((await fetch(`${base}/tasks/nobody`)).status, 404);
+  });
+});
+
+/** The lines of one report: its stages in order (a burst may coalesce), then its result. */
+function assertReport(lines: readonly string[], id: string): void {
+  const own = lines.filter((line) => line.startsWith(`report ${id}:`) || line.startsWith(`Report ${id} `));
+  const expected = [
+    new RegExp(`^report ${id}: collecting orders \\(\\d+/20\\)$`),
+    new RegExp(`^report ${id}: adding up sales \\(\\d+/20\\)$`),
+    new RegExp(`^report ${id}: drawing charts \\(\\d+/20\\)$`),
+    new RegExp(`^report ${id}: laying out pages \\(\\d+/20\\)$`),
+    new RegExp(`^Report ${id} generated successfully!$`),
+  ];
+  const matched = own.map((line) => expected.findIndex((pattern) => pattern.test(line)));
+  assert.deepEqual(matched, [...new Set(matched)].sort(), own.join('\n'));
+  assert.ok(!matched.includes(-1), own.join('\n'));
+  assert.deepEqual(matched.slice(-2), [3, 4], own.join('\n'));
+}
+
+async function startWorker(t: TestContext, url: string): Promise<void> {
+  const args = ['-A', 'tasks', 'worker', '--loglevel=info', '-c', '4'];
+  const worker = startCli(t, args, { cwd: WORKER_FOLDER, env: { CELERIAC_BROKER_URL: url } });
+  await worker.printed(/ready/);
+}
+
+async function startServer(t: TestContext, url: string): Promise<string> {
+  const port = await freePort();
+  const server = spawnProgram(WEB_CLIENT, [], { CELERIAC_BROKER_URL: url, PORT: String(port) });
+  t.after(async () => {
+    if (server.exitCode !== null) return;
+    server.kill('SIGTERM');
+    assert.deepEqual(await once(server, 'exit'), [0, null]);
+  });
+  assert.ok(server.stdout);
+  await once(server.stdout, 'data');
+  return `http://127.0.0.1:${port}`;
+}
+
+async function runProgram(file: string, args: readonly string[], env: Record<string, string>) {
+  const child = spawnProgram(file, args, env);
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (chunk) => {
+    stdout += String(chunk);
+  });
+  child.stderr?.on('data', (chunk) => {
+    stderr += String(chunk);
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stderr, lines: stdout.trim().split('\n') };
+}
+
+function spawnProgram(file: string, args: readonly string[], env: Record<string, string>): ChildProcess {
+  const clean = Object.entries(process.env).filter(
+    ([name]) => !/^(CELERIAC_|NODE_OPTIONS$|FORCE_COLOR$|NODE_TEST_CONTEXT$)/.test(name),
+  );
+  return spawn(process.execPath, [file, ...args], {
+    env: { ...Object.fromEntries(clean), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+function parseEvent(text: string): { state: string } {
+  return JSON.parse(text.replace(/^data: /, '')) as { state: string };
+}

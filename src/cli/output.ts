@@ -29,10 +29,21 @@ export function takeStdout(): Output {
   return {
     colors: pc.createColors(pc.isColorSupported && stdout.isTTY === true),
     columns: stdout.isTTY ? Math.max(stdout.columns ?? 80, 40) : Number.POSITIVE_INFINITY,
-    json: (value) => void write(`${JSON.stringify(value === undefined ? null : value, null, 2)}\n`),
+    json: (value) => void write(`${JSON.stringify(value ?? null, readable, 2)}\n`),
     line: (text = '') => void write(`${text}\n`),
     note: (text) => void stderr.write(`${text}\n`),
   };
+}
+
+/** What JSON would drop: errors as what they say, and values that the rich serializer carries. */
+function readable(_key: string, value: unknown): unknown {
+  if (value instanceof Error) {
+    const { name, message, cause } = value;
+    return Object.assign({ name, message }, value, cause === undefined ? {} : { cause });
+  }
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Map) return Object.fromEntries(value);
+  return value instanceof Set ? [...value] : value;
 }
 
 /** A column: its title, and whether it keeps its width when room is short (ids do, arguments do not). */

@@ -2,22 +2,27 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { Celeriac } from '#src/index.js';
 import { type CliRun, project, type RunningCli, runCli, startCli } from '../support/cli.js';
 import { TASKS } from '../support/cli-project.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { freePort } from '../support/servers.js';
 
 let redis: RedisServer;
+// A redis-server that is waited for holds no event loop open, and between two commands nothing else does.
+const alive = setInterval(() => undefined, 1000);
 before(async () => {
   redis = await startRedis();
 });
-after(() => redis.close());
+after(() => redis.close().finally(() => clearInterval(alive)));
 
 /** Two terminals in one project folder, on a prefix of their own. */
 function terminals(t: TestContext, broker: string = redis.url) {
   const cwd = project(t, TASKS);
-  const env = { CELERIAC_BROKER_URL: broker, CELERIAC_PREFIX: `cli-${randomUUID()}`, CELERIAC_APP: 'tasks' };
+  const prefix = `cli-${randomUUID()}`;
+  const env = { CELERIAC_BROKER_URL: broker, CELERIAC_PREFIX: prefix, CELERIAC_APP: 'tasks' };
   return {
+    prefix,
     worker: (...args: string[]): RunningCli => startCli(t, ['worker', ...args], { cwd, env }),
     run: (...args: string[]): Promise<CliRun> => runCli(args, { cwd, env }),
     json: async (...args: string[]) => JSON.parse((await runCli([...args, '--json'], { cwd, env })).stdout),
@@ -74,10 +79,11 @@ describe('celeriac worker', () => {
   });
 
   it('takes its concurrency from a second terminal, without a restart', async (t) => {
-    const { worker, run, json } = terminals(t);
+    const { worker, run, json, prefix } = terminals(t);
     const running = worker('-c', '4', '-n', 'w@test');
     await running.printed(/ready/);
-    for (let n = 0; n < 8; n++) assert.equal((await run('call', 'sleep', '-a', '[30000]')).code, 0);
+    await using app = new Celeriac('reports', { broker: redis.url, prefix });
+    await Promise.all(Array.from({ length: 8 }, () => app.sendTask('sleep', [30_000])));
     const before = await json('inspect', 'active');
     assert.equal(before['w@test'].length, 4);
     const told = await run('control', 'add-consumer', '-Q', 'celeriac', '-c', '8');
@@ -111,9 +117,7 @@ describe('celeriac worker', () => {
   it('begins as soon as the broker is there', async (t) => {
     const late = await startRedis();
     t.after(() => late.close());
-    // The server's process holds no event loop open, and here nothing else does while it stops.
-    const alive = setInterval(() => undefined, 1000);
-    await late.stop().finally(() => clearInterval(alive));
+    await late.stop();
     const running = terminals(t, late.url).worker();
     await running.printed(/Trying again/);
     await late.start();

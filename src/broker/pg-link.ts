@@ -9,6 +9,8 @@ import { isGone, loginRefusal, type PgClient, type PgPool, type PgPooledClient }
 import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
 
 interface Flight {
+  /** Waits for a connection, or for an answer on one. */
+  readonly waitsFor: 'connection' | 'answer';
   giveUp(error: Error): void;
 }
 
@@ -51,7 +53,9 @@ export class PgLink {
     const client = await this.#checkout();
     let failed = true;
     try {
-      const result = await body(async (text, params) => shape(await send(client, text, params)));
+      const result = await body(async (text, params) =>
+        shape(await this.#flight('answer', () => send(client, text, params))),
+      );
       failed = false;
       return result;
     } catch (error) {
@@ -89,6 +93,7 @@ export class PgLink {
 
   #checkout(): Promise<PgPooledClient> {
     return this.#flight<PgPooledClient>(
+      'connection',
       () => this.parts.pool.connect(),
       (late) => late.release(),
     );
@@ -110,7 +115,7 @@ export class PgLink {
     const onError = () => undefined; // the statement rejects with it; without a listener it would be thrown
     client.on('error', onError);
     try {
-      const result = await this.#flight(() => send(client, text, params));
+      const result = await this.#flight('answer', () => send(client, text, params));
       this.recovered();
       return shape(result);
     } catch (error) {
@@ -123,7 +128,7 @@ export class PgLink {
   }
 
   /** Something that waits for the server, and can be given up while it does. */
-  #flight<R>(start: () => Promise<R>, discard?: (late: R) => void): Promise<R> {
+  #flight<R>(waitsFor: Flight['waitsFor'], start: () => Promise<R>, discard?: (late: R) => void): Promise<R> {
     if (this.#closed) return Promise.reject(this.#unavailable(undefined));
     return new Promise<R>((resolve, reject) => {
       let over = false;
@@ -133,6 +138,7 @@ export class PgLink {
         this.#flights.delete(flight);
       };
       const flight: Flight = {
+        waitsFor,
         giveUp: (error) => {
           end();
           reject(error);
@@ -149,7 +155,11 @@ export class PgLink {
         (error: unknown) => {
           if (over) return;
           end();
-          reject(this.#told(error));
+          const told = this.#told(error);
+          reject(told);
+          // Who waits for a connection would meet the same; one that broke says nothing about the others.
+          if (waitsFor === 'connection' && told instanceof BrokerUnavailableError)
+            this.#abandon(told, 'connection');
         },
       );
     });
@@ -168,8 +178,10 @@ export class PgLink {
     try {
       await client.connect();
     } catch (error) {
-      if (!isGone(error)) return; // it answered, if only to say no
-      this.#told(error);
+      // It answered, if only to say no (53300: it has connections enough).
+      if (!isGone(error) || (error instanceof Error && 'code' in error && error.code === '53300')) return;
+      const silent = this.#told(error);
+      if (silent instanceof BrokerUnavailableError) this.#abandon(silent);
     } finally {
       client.end().catch(() => undefined); // it may never have been there
     }
@@ -181,13 +193,12 @@ export class PgLink {
       return new BrokerError(`PostgreSQL at ${this.parts.address} ${refusal}.`, { cause: error });
     if (error instanceof BrokerUnavailableError || !isGone(error)) return error;
     this.lost(error);
-    const unavailable = this.#unavailable(error);
-    this.#abandon(unavailable);
-    return unavailable;
+    return this.#unavailable(error);
   }
 
-  #abandon(error: Error): void {
-    for (const flight of [...this.#flights]) flight.giveUp(error);
+  #abandon(error: Error, only?: Flight['waitsFor']): void {
+    for (const flight of [...this.#flights])
+      if (only === undefined || flight.waitsFor === only) flight.giveUp(error);
   }
 
   #unavailable(cause: unknown): BrokerUnavailableError {

@@ -116,7 +116,27 @@ describe('PostgreSQL troubles', { skip, timeout: 120_000 }, () => {
     await add(engine, 'after');
     await until(() => ran.has('after'));
     assert.deepEqual([...ran].sort(), ['after', 'before']);
+    assert.equal(
+      troubles.filter((message) => message.includes(`${server.port}`)).length <= opened.length,
+      true,
+    );
     await worker.close();
+  });
+
+  it('loses only the statement whose own connection was ended', async () => {
+    const engine = open(server.url);
+    await engine.ready();
+    const backend = await engine.backend('q');
+    const others = Array.from({ length: 200 }, () => engine.records.read(['k']));
+    const client = new pg.Client({ connectionString: server.url });
+    await client.connect();
+    await client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = '' AND backend_type = 'client backend' LIMIT 1",
+    );
+    await client.end();
+    const failed = (await Promise.allSettled(others)).filter((result) => result.status === 'rejected').length;
+    assert.ok(failed <= 1, `${failed} reads failed`);
+    assert.equal(typeof (await backend.getCounts(['waiting'])), 'object');
   });
 
   it('uses one listening connection for many workers', async () => {

@@ -231,6 +231,17 @@ for (const candidate of engines) {
         );
       });
 
+      it('reads delay and priority', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        const timing = { delay: 60_000, priority: 3 };
+        await backend.addJob({ ...job('later', {}), ...timing, opts: timing }, 'later', {});
+        const [found] = await engine.readJobs([{ queue: 'q', id: 'later' }]);
+        assert.equal(found?.delayMs, 60_000);
+        assert.equal(found.priority, 3);
+        assert.ok(Math.abs(found.sentAt - Date.now()) < 5_000);
+      });
+
       it('reads thousands of jobs of several queues in their order', async () => {
         const engine = open(unique());
         const refs = Array.from({ length: 2_000 }, (_, i) => ({ queue: `q${i % 2}`, id: `j-${i}` }));

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { SlotLedger, Slots } from '#src/broker/slots.js';
+
+const soon = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('Slots', () => {
+  it('are given out up to the limit and no further', () => {
+    const slots = new Slots(2);
+    assert.equal(slots.tryTake(), true);
+    assert.equal(slots.tryTake(), true);
+    assert.equal(slots.tryTake(), false);
+    slots.give();
+    assert.equal(slots.tryTake(), true);
+    assert.equal(slots.used, 2);
+  });
+
+  it('wake as many waiters as there is room for, first come first served', async () => {
+    const slots = new Slots(1);
+    slots.take();
+    const woken: string[] = [];
+    for (const name of ['a', 'b', 'c']) void slots.whenFree(60_000).then(() => woken.push(name));
+    slots.give();
+    await soon();
+    assert.deepEqual(woken, ['a']);
+    slots.resize(3);
+    await soon();
+    assert.deepEqual(woken, ['a', 'b', 'c']);
+  });
+
+  it('tell a waiter in vain when its time is up, and forget it', async () => {
+    const slots = new Slots(0);
+    assert.equal(await slots.whenFree(1), false);
+    const later = slots.whenFree(60_000);
+    slots.resize(1);
+    assert.equal(await later, true);
+  });
+
+  it('let what runs go on after shrinking, and replace nothing until there is room', () => {
+    const slots = new Slots(3);
+    for (let i = 0; i < 3; i++) slots.tryTake();
+    slots.resize(1);
+    assert.equal(slots.mayContinue, false);
+    slots.give();
+    slots.give();
+    assert.equal(slots.mayContinue, true);
+    assert.equal(slots.tryTake(), false);
+    slots.resize(-5);
+    assert.equal(slots.limit, 0);
+  });
+});
+
+describe('A slot ledger', () => {
+  it('hands a finished job’s slot to the next, or gives it back', () => {
+    const slots = new Slots(1);
+    const ledger = new SlotLedger(slots);
+    slots.tryTake();
+    ledger.assign('1', slots);
+    ledger.leave('1', '2');
+    assert.equal(slots.used, 1);
+    ledger.leave('2');
+    ledger.leave('2');
+    ledger.leave('never-there');
+    assert.equal(slots.used, 0);
+  });
+
+  it('moves what runs to the slots it switches to, so that both budgets stay right', () => {
+    const shared = new Slots(4);
+    const own = new Slots(2);
+    const ledger = new SlotLedger(shared);
+    for (const id of ['1', '2', '3']) {
+      shared.tryTake();
+      ledger.assign(id, shared);
+    }
+    ledger.switchTo(own);
+    assert.equal(shared.used, 0);
+    assert.equal(own.used, 3);
+    assert.equal(own.tryTake(), false);
+    for (const id of ['1', '2', '3']) ledger.leave(id);
+    assert.equal(own.used, 0);
+  });
+
+  it('never loses or invents a slot, whatever happens in whatever order', () => {
+    const step = fc.oneof(
+      fc.constant({ kind: 'start' as const }),
+      fc.record({ kind: fc.constant('end' as const), which: fc.nat(20), chained: fc.boolean() }),
+      fc.constant({ kind: 'switch' as const }),
+      fc.record({ kind: fc.constant('resize' as const), size: fc.nat(6) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const all = [new Slots(3), new Slots(2)] as const;
+        const ledger = new SlotLedger(all[0]);
+        const running: string[] = [];
+        let next = 0;
+        let current = 0;
+        for (const s of steps) {
+          if (s.kind === 'start' && ledger.slots.tryTake()) {
+            running.push(`${next}`);
+            ledger.assign(`${next++}`, ledger.slots);
+          } else if (s.kind === 'end' && running.length > 0) {
+            const [id = ''] = running.splice(s.which % running.length, 1);
+            const chained = s.chained && ledger.slots.mayContinue;
+            if (chained) running.push(`${next}`);
+            ledger.leave(id, chained ? `${next++}` : undefined);
+          } else if (s.kind === 'switch') {
+            current = 1 - current;
+            ledger.switchTo(all[current] ?? all[0]);
+          } else if (s.kind === 'resize') {
+            ledger.slots.resize(s.size);
+          }
+          assert.equal(all[0].used + all[1].used, running.length);
+        }
+        for (const id of running) ledger.leave(id);
+        assert.deepEqual([all[0].used, all[1].used], [0, 0]);
+      }),
+    );
+  });
+});

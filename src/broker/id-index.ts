@@ -82,7 +82,8 @@ export class IdIndex {
 }
 
 function keyOf(taskId: string): string {
-  return `id:${taskId}`;
+  // Encoded: PostgreSQL takes no NUL and no lone surrogate in a key.
+  return `id:${encodeCustomId(taskId)}`;
 }
 
 function duplicate(taskId: string): DuplicateTaskError {

@@ -28,19 +28,23 @@ export function isGenerated(jobId: string): boolean {
   return GENERATED.test(jobId);
 }
 
+// No percent-encoding begins so: text never meets it.
+const ILL_FORMED = '%u';
+
 /** The BullMQ job id of a caller's own task id. Never collides with a generated one, which has an '@'. */
 export function encodeCustomId(taskId: string): string {
   // encodeURIComponent throws on lone surrogates, and a digit-only id would be taken for BullMQ's counter.
   if (/^\d+$/.test(taskId)) return [...taskId].map((digit) => `%3${digit}`).join('');
   return taskId.isWellFormed()
     ? encodeURIComponent(taskId)
-    : `%00${Buffer.from(taskId, 'utf16le').toString('hex')}`;
+    : ILL_FORMED + Buffer.from(taskId, 'utf16le').toString('hex');
 }
 
 /** The task id behind a BullMQ job id: the reverse of what was done when it was sent. */
 export function taskIdOfJob(jobId: string): string {
   if (jobId.includes('@') || !jobId.includes('%')) return jobId;
-  if (jobId.startsWith('%00')) return Buffer.from(jobId.slice(3), 'hex').toString('utf16le');
+  if (jobId.startsWith(ILL_FORMED))
+    return Buffer.from(jobId.slice(ILL_FORMED.length), 'hex').toString('utf16le');
   try {
     return decodeURIComponent(jobId);
   } catch {

@@ -15,6 +15,7 @@ import type { Router } from '../routes.js';
 import { currentTask, propagatedHeaders } from '../tasks/context.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
+import { isPlainText } from '../tasks/text-escape.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 
 /** What sending needs of its app. */
@@ -93,8 +94,10 @@ export class Sender {
       custom === undefined || queueOfGenerated(custom) === queue ? taskId : encodeCustomId(custom);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
     const message = this.#message(target, args, call, now, inherit(headers, propagated));
+    // For those who read the message; where the text cannot be written, the job's id still tells it.
+    const spelled = jobId !== taskId && isPlainText(taskId) && { id: taskId };
     const data = params.codec.stringify(
-      { ...message, ...(ignoreResult && { ignore: true }), ...(jobId !== taskId && { id: taskId }) },
+      { ...message, ...(ignoreResult && { ignore: true }), ...spelled },
       target.name,
     );
     const envelope: Envelope = {

@@ -287,7 +287,7 @@ export class Celeriac implements AsyncDisposable {
         `${target.name}.apply: the task's code is not registered in this process.`,
       );
     }
-    await target.checker?.check(args);
+    const packed = await this.#codec.packArgs(args, target);
     const call = resolveCall(options, now, `${target.name}.apply`);
     const queue = call.queue ?? target.publish.queue ?? this.#config.defaultQueue;
     await this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
@@ -296,7 +296,7 @@ export class Celeriac implements AsyncDisposable {
       taskId: call.taskId ?? this.#ids.next(queue),
       name: target.name,
       queue,
-      encodedArgs: this.#codec.encodeArgs(args, target),
+      encodedArgs: JSON.parse(packed) as unknown,
       call,
       now,
     });

@@ -43,16 +43,18 @@ function decorate(backend: IQueueBackend, { ledger, moved }: BackendHooks): IQue
   };
 
   /** Runs a write that ends a job's stay; its slot goes to the job fetched with it, or back. */
-  async function leaving<R>(jobId: string, write: Promise<R>, nextOf: (result: R) => unknown): Promise<R> {
+  function leaving<R>(jobId: string, write: Promise<R>, nextOf: (result: R) => unknown): Promise<R> {
     moved(jobId);
-    let next: string | undefined;
-    try {
-      const result = await write;
-      next = fetchedId(nextOf(result));
-      return result;
-    } finally {
-      ledger.leave(jobId, next);
-    }
+    return write.then(
+      (result) => {
+        ledger.leave(jobId, fetchedId(nextOf(result)));
+        return result;
+      },
+      (error: unknown) => {
+        ledger.leave(jobId);
+        throw error;
+      },
+    );
   }
 
   backend.moveToActive = async (token, name) => {

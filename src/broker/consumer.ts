@@ -119,9 +119,8 @@ export class Consumer {
     await closed;
   }
 
-  async #process(job: Job, token: string): Promise<unknown> {
-    const settlement = await this.params.run(this.#delivery(job));
-    return this.#apply(job, token, settlement);
+  #process(job: Job, token: string): Promise<unknown> {
+    return this.params.run(this.#delivery(job)).then((settlement) => this.#apply(job, token, settlement));
   }
 
   #delivery(job: Job): Delivery {
@@ -146,7 +145,7 @@ export class Consumer {
   }
 
   /** BullMQ writes what its processor returns or throws; per-job options decide how. */
-  async #apply(job: Job, token: string, settlement: Settlement): Promise<unknown> {
+  #apply(job: Job, token: string, settlement: Settlement): unknown {
     switch (settlement.kind) {
       case 'complete':
         if (!settlement.keep) job.opts.removeOnComplete = true;
@@ -162,11 +161,9 @@ export class Consumer {
         job.opts.stackTraceLimit = 1;
         throw withStack(new RetryLater(settlement.message, settlement.delayMs), settlement.stack);
       case 'postpone':
-        await job.moveToDelayed(Date.now() + settlement.delayMs, token);
-        throw new DelayedError();
+        return moved(job.moveToDelayed(Date.now() + settlement.delayMs, token), new DelayedError());
       case 'release':
-        await job.moveToWait(token);
-        throw new WaitingError();
+        return moved(job.moveToWait(token), new WaitingError());
       case 'abandon':
         this.#ledger.leave(job.id ?? '');
         // BullMQ takes this for "already moved elsewhere" and writes nothing.
@@ -177,6 +174,12 @@ export class Consumer {
   #notify(jobId: string): void {
     if (!this.#quiet.delete(jobId)) this.params.engine.signals.notify(jobId);
   }
+}
+
+/** Once a job has been moved by hand, BullMQ wants to hear so by an error. */
+async function moved(move: Promise<unknown>, sign: Error): Promise<never> {
+  await move;
+  throw sign;
 }
 
 /** Makes BullMQ count the attempt and delay the job, in one step. */

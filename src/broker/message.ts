@@ -33,6 +33,15 @@ export interface Message {
   readonly id?: string;
 }
 
+/**
+ * The JSON text of a message.
+ * @param args the encoded arguments, as JSON text
+ */
+export function writeMessage(args: string, fields: Omit<Message, 'v' | 'args'>): string {
+  const rest = JSON.stringify(fields);
+  return `{"v":${MESSAGE_VERSION},"args":${args}${rest === '{}' ? '}' : `,${rest.slice(1)}`}`;
+}
+
 /** A revocation, as the job carries it. */
 export interface Revocation {
   readonly reason?: string;

@@ -2,6 +2,7 @@
  * One ioredis client of ours: connects when first needed, fails fast or waits as told, lets the process exit while
  * nobody holds it, and reports an outage once, with its length when it is over.
  */
+import type { Socket } from 'node:net';
 import { BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
@@ -111,6 +112,7 @@ export class RedisLink {
     this.#everReady = true;
     this.#lastError = undefined;
     this.setHeld(this.#held);
+    for (const stream of streamsOf(this.client)) writeOncePerTick(stream);
     if (this.#lostAt === undefined) return;
     const awayMs = Date.now() - this.#lostAt;
     this.#lostAt = undefined;
@@ -134,13 +136,12 @@ export function isReady(client: RedisClient): boolean {
   return client.status === 'ready';
 }
 
-function* streamsOf(client: RedisClient): Generator<{ ref(): void; unref(): void }> {
+function* streamsOf(client: RedisClient): Generator<Socket> {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
   for (const node of nodes) {
     const stream: unknown = (node as { stream?: unknown }).stream;
     // A TLS or TCP socket once connected; nothing before.
-    if (typeof stream === 'object' && stream !== null && 'unref' in stream)
-      yield stream as { ref(): void; unref(): void };
+    if (typeof stream === 'object' && stream !== null && 'unref' in stream) yield stream as Socket;
   }
 }
 
@@ -152,4 +153,27 @@ function refusal(error: Error, address: string): BrokerError | undefined {
     `The broker at ${address} refuses to let us in: ${error.message}. Check user and password in the broker URL.`,
     { cause: error },
   );
+}
+
+const CORKED = Symbol('celeriac.corked');
+
+/**
+ * Sends what is written in one tick with one system call. ioredis writes every command by itself; jobs that end
+ * together would each pay for a call of their own.
+ */
+function writeOncePerTick(stream: Socket & { [CORKED]?: boolean }): void {
+  if (stream[CORKED] !== undefined) return;
+  stream[CORKED] = false;
+  const write = stream.write;
+  stream.write = function writeCorked(this: Socket, ...args: unknown[]): boolean {
+    if (stream[CORKED] === false) {
+      stream[CORKED] = true;
+      stream.cork();
+      process.nextTick(() => {
+        stream[CORKED] = false;
+        stream.uncork();
+      });
+    }
+    return Reflect.apply(write, stream, args) as boolean;
+  };
 }

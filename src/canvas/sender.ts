@@ -6,16 +6,15 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
-import { MESSAGE_VERSION, type Message } from '../broker/message.js';
+import { type Message, writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
-import { BrokerUnavailableError } from '../errors.js';
+import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import { type CallOptions, type ResolvedCall, resolveCall, toExpiry } from '../options.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import type { Router } from '../routes.js';
 import { currentTask, propagatedHeaders } from '../tasks/context.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
-import { isPlainText } from '../tasks/text-escape.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 
 /** What sending needs of its app. */
@@ -41,71 +40,60 @@ export class Sender {
     args: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<AsyncResult<R>> {
+    const packing = this.params.codec.packArgs(args, target);
+    const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
     const syncing = this.params.clock.sync();
     if (syncing !== undefined) await this.#learnClock(syncing, target, options);
-    const checking = target.checker?.check(args);
-    if (checking !== undefined) await checking;
-    const headers: Record<string, unknown> = { ...options.headers };
-    if (this.params.middleware.length === 0) return this.#publish(target, args, options, headers, []);
-    return this.#throughMiddleware(target, args, options, headers);
+    const outgoing: Outgoing = {
+      target,
+      args,
+      packed,
+      options,
+      headers: { ...options.headers },
+      propagated: [],
+    };
+    return this.params.middleware.length === 0 ? this.#publish(outgoing) : this.#throughMiddleware(outgoing);
   }
 
-  async #throughMiddleware<R>(
-    target: CallTarget,
-    args: readonly unknown[],
-    options: CallOptions,
-    headers: Record<string, unknown>,
-  ): Promise<AsyncResult<R>> {
-    const propagated: string[] = [];
+  async #throughMiddleware<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
+    const { target, args, options, headers, propagated } = outgoing;
     let result: AsyncResult<R> | undefined;
-    const context: PublishContext = {
-      name: target.name,
-      args,
-      headers,
-      options,
-      propagate: (name) => void propagated.push(name),
-    };
+    const propagate = (header: string) => void propagated.push(header);
+    const context: PublishContext = { name: target.name, args, headers, options, propagate };
     const step = async (index: number): Promise<unknown> => {
       const next = this.params.middleware[index];
       if (next !== undefined) return next(context, () => step(index + 1));
-      result = await this.#publish<R>(target, args, options, headers, propagated);
+      result = await this.#publish<R>(outgoing);
       return result;
     };
     await step(0);
     if (result !== undefined) return result;
-    throw new TypeError(`A publish middleware did not call next(), so ${target.name} was not sent.`);
+    throw new CeleriacError(`A publish middleware did not call next(), so ${target.name} was not sent.`);
   }
 
-  async #publish<R>(
-    target: CallTarget,
-    args: readonly unknown[],
-    options: CallOptions,
-    headers: Record<string, unknown>,
-    propagated: readonly string[],
-  ): Promise<AsyncResult<R>> {
+  async #publish<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
     const { params } = this;
+    const { target } = outgoing;
     const now = params.clock.now();
-    const call = this.#resolve(target, args, options, now);
+    const call = this.#resolve(outgoing, now);
     const queue = call.queue ?? target.publish.queue ?? params.defaultQueue;
     const custom = call.taskId;
     const taskId = custom ?? params.ids.next(queue);
     const jobId =
       custom === undefined || queueOfGenerated(custom) === queue ? taskId : encodeCustomId(custom);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
-    const message = this.#message(target, args, call, now, inherit(headers, propagated));
-    // For those who read the message; where the text cannot be written, the job's id still tells it.
-    const spelled = jobId !== taskId && isPlainText(taskId) && { id: taskId };
-    const data = params.codec.stringify(
-      { ...message, ...(ignoreResult && { ignore: true }), ...spelled },
-      target.name,
-    );
+    const fields = {
+      ...messageFields(outgoing, call, now),
+      ...(ignoreResult && { ignore: true as const }),
+      ...(jobId !== taskId && { id: taskId }),
+    };
     const envelope: Envelope = {
       taskId,
       jobId,
       queue,
       name: target.name,
-      data,
+      data: writeMessage(outgoing.packed, fields),
       sentAt: now,
       delayMs: call.delayMs,
       priority: call.priority ?? target.publish.priority,
@@ -119,37 +107,13 @@ export class Sender {
     });
   }
 
-  #message(
-    target: CallTarget,
-    args: readonly unknown[],
-    call: ResolvedCall,
-    now: number,
-    headers: Pick<Message, 'headers' | 'propagate' | 'root' | 'parent'>,
-  ): Message {
-    const expires = call.expiresAt ?? expiryOf(target, now);
-    return {
-      v: MESSAGE_VERSION,
-      args: this.params.codec.encodeArgs(args, target),
-      ...headers,
-      ...(expires !== undefined && { expires }),
-      ...(call.etaAt !== undefined && { eta: call.etaAt }),
-      ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),
-      ...(call.timeLimitMs !== undefined && { hard: call.timeLimitMs }),
-      ...(call.maxRetries !== undefined && {
-        retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
-      }),
-      ...(call.shadow !== undefined && { shadow: call.shadow }),
-    };
-  }
-
   /** The call's own options over those of its route. */
-  #resolve(target: CallTarget, args: readonly unknown[], options: CallOptions, now: number): ResolvedCall {
-    const where = `${target.name}.applyAsync`;
+  #resolve({ target, args, options }: Outgoing, now: number): ResolvedCall {
     const { router } = this.params;
     if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
     const routed = router?.(target.name, args, options);
     const fromRoute = typeof routed === 'string' ? { queue: routed } : routed;
-    return resolveCall({ ...fromRoute, ...options }, now, where);
+    return resolveCall({ ...fromRoute, ...options }, now, `${target.name}.applyAsync`);
   }
 
   async #learnClock(syncing: Promise<void>, target: CallTarget, options: CallOptions): Promise<void> {
@@ -166,6 +130,33 @@ export class Sender {
       );
     }
   }
+}
+
+/** A call on its way out. */
+interface Outgoing {
+  readonly target: CallTarget;
+  readonly args: readonly unknown[];
+  /** The encoded arguments, as JSON text. */
+  readonly packed: string;
+  readonly options: CallOptions;
+  readonly headers: Record<string, unknown>;
+  readonly propagated: string[];
+}
+
+/** What the message says beside the arguments; what a call does not use is absent. */
+function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): Omit<Message, 'v' | 'args'> {
+  const expires = call.expiresAt ?? expiryOf(outgoing.target, now);
+  return {
+    ...inherit(outgoing.headers, outgoing.propagated),
+    ...(expires !== undefined && { expires }),
+    ...(call.etaAt !== undefined && { eta: call.etaAt }),
+    ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),
+    ...(call.timeLimitMs !== undefined && { hard: call.timeLimitMs }),
+    ...(call.maxRetries !== undefined && {
+      retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
+    }),
+    ...(call.shadow !== undefined && { shadow: call.shadow }),
+  };
 }
 
 const NO_OPTIONS: CallOptions = Object.freeze({});

@@ -2,18 +2,10 @@
  * How one app writes arguments and results: its serializer and its size limit, in one object. Stateless beyond that.
  */
 import { NotSerializableError } from '../errors.js';
+import { packArguments } from './outgoing-arguments.js';
 import { checkPayloadSize } from './payload-size.js';
 import type { CallTarget } from './registry.js';
-import {
-  decodeArgs,
-  decodeResult,
-  encodeArgs,
-  encodeArgsLeniently,
-  encodeResult,
-  json,
-  resolveSerializer,
-  type Serializer,
-} from './serializer.js';
+import { decodeArgs, decodeResult, encodeResult, resolveSerializer, type Serializer } from './serializer.js';
 
 export class WireCodec {
   readonly #serializer: Serializer;
@@ -25,13 +17,23 @@ export class WireCodec {
     this.#serializer = resolveSerializer(serializer);
   }
 
-  /** @throws {NotSerializableError} with the path of what JSON would change */
-  encodeArgs(args: readonly unknown[], { name, checker }: CallTarget): unknown {
-    return this.#for(name, () => {
-      if (checker === undefined || this.#serializer !== json) return encodeArgs(args, this.#serializer);
-      // A declared schema may rebuild a Date from its text: what it covers is written leniently.
-      return encodeArgsLeniently(args, (index) => checker.rebuilds(index)).payload;
-    });
+  /**
+   * Checks the arguments of a call and writes them as JSON text, without a promise where no schema needs one, so that
+   * what the caller changes afterwards changes nothing.
+   * @throws {InvalidArgumentsError} with every violation
+   * @throws {NotSerializableError} with the path of what JSON would change
+   * @throws {PayloadTooLargeError}
+   */
+  packArgs(args: readonly unknown[], { name, checker }: CallTarget): string | Promise<string> {
+    const packed = this.#for(name, () => packArguments(args, checker, this.#serializer));
+    if (!(packed instanceof Promise)) return this.#text(packed, 'arguments', name);
+    return packed.then(
+      (payload) => this.#text(payload, 'arguments', name),
+      (error: unknown) =>
+        this.#for(name, () => {
+          throw error;
+        }),
+    );
   }
 
   decodeArgs(encoded: unknown): unknown[] {
@@ -44,7 +46,7 @@ export class WireCodec {
    */
   encodeResult(value: unknown, taskName: string): unknown {
     const encoded = this.#for(taskName, () => encodeResult(value, this.#serializer));
-    if (this.maxBytes !== undefined) this.#checkSize(JSON.stringify(encoded), 'result', taskName);
+    if (this.maxBytes !== undefined) this.#text(encoded, 'result', taskName);
     return encoded;
   }
 
@@ -52,10 +54,9 @@ export class WireCodec {
     return decodeResult(encoded, this.#serializer);
   }
 
-  /** The JSON text of a message. @throws {PayloadTooLargeError} */
-  stringify(message: object, taskName: string): string {
-    const text = JSON.stringify(message);
-    if (this.maxBytes !== undefined) this.#checkSize(text, 'arguments', taskName);
+  #text(payload: unknown, what: string, taskName: string): string {
+    const text = JSON.stringify(payload);
+    if (this.maxBytes !== undefined) this.#checkSize(text, what, taskName);
     return text;
   }
 

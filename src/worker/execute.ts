@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
 import { isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
-import { runInScope } from '../tasks/context.js';
+import { type CallScope, runInScope } from '../tasks/context.js';
 import type { RunMiddleware } from '../tasks/middleware.js';
 import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
@@ -40,27 +40,27 @@ export class Executor {
 
   constructor(private readonly params: ExecutorParams) {}
 
-  async execute(delivery: Delivery): Promise<Execution> {
+  execute(delivery: Delivery): Promise<Execution> {
     const task = this.params.registry.get(delivery.name);
-    if (task === undefined) return { outcome: this.#unknownTask(delivery), task, runtimeMs: 0 };
+    if (task === undefined) return notRun(this.#unknownTask(delivery), task);
     const refused = this.#mayRun(delivery, task);
-    if (refused !== undefined) return { outcome: refused, task, runtimeMs: 0 };
-    const decoded = this.#decode(delivery);
-    if (!Array.isArray(decoded)) return { outcome: decoded, task, runtimeMs: 0 };
+    if (refused !== undefined) return notRun(refused, task);
+    const args = this.#decode(delivery);
+    if (!Array.isArray(args)) return notRun(args, task);
     const call = new RunningCall(
       delivery,
       this.params.host,
-      decoded,
+      args,
       limitsOf(delivery, task),
       this.params.eager,
     );
     this.running.set(delivery.jobId, call);
-    try {
-      const outcome = await call.run(() => this.#attempt(call, task, decoded));
-      return { outcome, task, runtimeMs: Date.now() - call.startedAt };
-    } finally {
-      this.running.delete(delivery.jobId);
-    }
+    return call
+      .run(() => this.#attempt(call, task, args))
+      .then((outcome) => {
+        this.running.delete(delivery.jobId);
+        return { outcome, task, runtimeMs: Date.now() - call.startedAt };
+      });
   }
 
   /** A deploy may be under way: others get a chance before the task fails. */
@@ -124,36 +124,28 @@ export class Executor {
       return this.#finish(call, hooks, sent, { kind: 'failure', error });
     }
     try {
-      const scope = {
-        context: call,
-        awaiting: task.target.kind === 'method' ? entryPoint(task.target) : undefined,
-        entered: undefined,
-        propagate: call.delivery.message.propagate,
-      };
-      const value = await runInScope(scope, () => this.#invoke(call, task, hooks, args));
+      const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
       outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
     } catch (error) {
       outcome = this.#judge(error, call, task);
     }
-    return this.#finish(call, hooks, args, outcome);
+    return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
   }
 
   /** beforeStart, then the middleware from the outside in, then the task itself. */
-  async #invoke(
-    call: RunningCall,
-    task: RegisteredTask,
-    hooks: TaskHooks | undefined,
-    args: unknown[],
-  ): Promise<unknown> {
-    if (hooks?.beforeStart !== undefined) await hooks.beforeStart(call.delivery.taskId, args);
+  #invoke(call: RunningCall, task: RegisteredTask, hooks: TaskHooks | undefined, args: unknown[]): unknown {
+    const body = () => this.#throughMiddleware(call, task, args);
+    if (hooks?.beforeStart === undefined) return body();
+    return Promise.resolve(hooks.beforeStart(call.delivery.taskId, args)).then(body);
+  }
+
+  #throughMiddleware(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
     const { middleware } = this.params;
     if (middleware.length === 0) return callTarget(task, call, args);
     const context = { request: call.request, headers: call.request.headers };
-    const step = (index: number): Promise<unknown> => {
+    const step = async (index: number): Promise<unknown> => {
       const next = middleware[index];
-      return next === undefined
-        ? Promise.resolve(callTarget(task, call, args))
-        : Promise.resolve(next(context, () => step(index + 1)));
+      return next === undefined ? callTarget(task, call, args) : next(context, () => step(index + 1));
     };
     return step(0);
   }
@@ -205,6 +197,19 @@ export class Executor {
     });
     return outcome;
   }
+}
+
+function notRun(outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
+  return Promise.resolve({ outcome, task, runtimeMs: 0 });
+}
+
+function scopeOf(call: RunningCall, task: RegisteredTask): CallScope {
+  return {
+    context: call,
+    awaiting: task.target.kind === 'method' ? entryPoint(task.target) : undefined,
+    entered: undefined,
+    propagate: call.delivery.message.propagate,
+  };
 }
 
 function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {

@@ -205,14 +205,18 @@ export class Worker implements CallHost, AsyncDisposable {
     await consumer.ready();
   }
 
-  async #run(delivery: Delivery): Promise<Settlement> {
-    const execution = await this.#executor.execute(delivery);
-    this.#log.ended(delivery, execution);
-    const settlement = settle(delivery, execution);
+  #run(delivery: Delivery): Promise<Settlement> {
+    return this.#executor.execute(delivery).then((execution) => {
+      this.#log.ended(delivery, execution);
+      const settlement = settle(delivery, execution);
+      // A caller's own id is entered in an index, which lives as long as the record.
+      return isGenerated(delivery.jobId) ? settlement : this.#expireId(delivery, settlement);
+    });
+  }
+
+  async #expireId(delivery: Delivery, settlement: Settlement): Promise<Settlement> {
     const keptMs = retentionMs(settlement, this.#params);
-    // A caller's own id is entered in an index, which lives as long as the record.
-    if (keptMs !== undefined && !isGenerated(delivery.jobId))
-      await this.#params.index.expire(delivery.taskId, keptMs);
+    if (keptMs !== undefined) await this.#params.index.expire(delivery.taskId, keptMs);
     return settlement;
   }
 

@@ -93,7 +93,7 @@ describe('PostgreSQL troubles', { skip, timeout: 120_000 }, () => {
     const worker = new Worker(
       'q',
       async ({ id }) => void ran.add(id ?? ''),
-      { connection } as never,
+      { connection, runRetryDelay: 200 } as never,
       factory as never,
     );
     worker.on('error', () => undefined);

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { Celeriac } from '../app.js';
-import { isCeleriacError } from '../errors.js';
+import { isCeleriacError, OptionError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { renderBanner } from './banner.js';
 import { Ending } from './ending.js';
@@ -25,11 +25,13 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     write: (line) => void process.stdout.write(line),
     node: () => node,
   });
+  const options = workerOptions(flags);
   const { app, compiler } = await loadApp(spec);
-  const worker = app.worker(workerOptions(flags));
+  const worker = app.worker(options);
   node = worker.node;
   if (flags.logFormat === 'text') printBanner(worker, flags);
   if (compiler === 'tsx') log.warn({}, TSX_REMARK);
+  if (/^(memory|file):/.test(worker.describe().broker)) log.warn({}, EMBEDDED_REMARK);
   const end = new Ending(worker, {
     log,
     shutdownTimeoutMs: flags.shutdownTimeout ?? SHUTDOWN_TIMEOUT_MS,
@@ -47,19 +49,33 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
 }
 
 const SHUTDOWN_TIMEOUT_MS = 30_000;
+const EMBEDDED_REMARK =
+  'the broker is embedded in this process: only tasks that this process itself sends arrive here. ' +
+  'Use Redis or PostgreSQL to call from elsewhere.';
 const TSX_REMARK =
   'TypeScript is compiled by tsx, which emits no decorator metadata: name DTO classes by "args:" in @Task, ' +
   'or install @swc/core.';
 
 function workerOptions(flags: WorkerFlags): WorkerOptions {
-  const excluded = new Set(flags.excludeQueues);
-  const queues = flags.queues?.map(({ name }) => name).filter((name) => !excluded.has(name));
+  const queues = queuesOf(flags);
   return {
     ...(queues === undefined ? {} : { queues }),
     ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
     ...(flags.hostname === undefined ? {} : { name: flags.hostname }),
     ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
   };
+}
+
+/** What `-Q` names less what `-X` names. */
+function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): string[] | undefined {
+  if (queues === undefined && excludeQueues.length > 0) {
+    throw new OptionError(
+      '-X: there is nothing to leave out: without -Q a worker takes from the default queue alone. Name queues with -Q.',
+    );
+  }
+  const left = queues?.map(({ name }) => name).filter((name) => !excludeQueues.includes(name));
+  if (left?.length !== 0) return left;
+  throw new OptionError('-X leaves out every queue that -Q names: no queue is left to take from.');
 }
 
 function useColor(flags: WorkerFlags): boolean {

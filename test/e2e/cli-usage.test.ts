@@ -35,6 +35,7 @@ describe('celeriac', () => {
     ['a worker without an app', ['worker'], /which app\?.*celeriac -A tasks worker/],
     ['a command without any app', ['status'], /Which app\?.*CELERIAC_PREFIX/],
     ['a flag of a later version', ['-A', 'tasks', 'worker', '--autoscale', '10,3'], /not yet.*--autoscale/],
+    ['queues that are all left out', ['-A', 'tasks', 'worker', '-Q', 'a,b', '-X', 'b,a'], /no queue is left/],
     ['a command of a later version', ['-A', 'tasks', 'control', 'rate-limit', 'add', '10/s'], /not yet/],
     ['arguments that are no array', ['-A', 'tasks', 'call', 'add', '--args', '7'], /--args '\[7\]'/],
   ] as const) {

@@ -5,7 +5,7 @@ import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import pg from 'pg';
-import { endProcess, freePort, untilAnswering } from './servers.js';
+import { endProcess, endWithUs, freePort, untilAnswering } from './servers.js';
 
 export interface PostgresServer {
   readonly port: number;
@@ -70,6 +70,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     ];
     const child = spawn(join(bin, 'postgres'), args, { ...options, stdio: 'ignore' });
     child.unref();
+    endWithUs(child, 'SIGQUIT');
     await untilAnswering(child, () => canQuery(url));
     return child;
   };

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { canConnect, endProcess, freePort, untilAnswering } from './servers.js';
+import { canConnect, endProcess, endWithUs, freePort, untilAnswering } from './servers.js';
 
 export interface RedisServer {
   readonly port: number;
@@ -58,6 +58,7 @@ async function spawnRedis(port: number, dir: string, args: readonly string[]): P
   ];
   const child = spawn('redis-server', [...basics, ...args], { stdio: 'ignore' });
   child.unref();
+  endWithUs(child, 'SIGKILL');
   await untilAnswering(child, () => canConnect(port));
   return child;
 }

@@ -37,6 +37,13 @@ export async function canConnect(port: number): Promise<void> {
   }
 }
 
+/** A server must not outlive its test, also when the test was cut short. */
+export function endWithUs(child: ChildProcess, signal: NodeJS.Signals): void {
+  const end = () => child.kill(signal);
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
+}
+
 /** Ends one process that was started here, also a stopped (SIGSTOP) one. */
 export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

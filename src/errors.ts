@@ -70,9 +70,14 @@ named(CeleriacError, 'CeleriacError');
 
 /** `true` when `error` came from celeriac (this copy of it or another), and has that code when one is given. */
 export function isCeleriacError(error: unknown, code?: CeleriacErrorCode): error is CeleriacError {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  const known = error instanceof CeleriacError || CODES.has(String(error.code));
-  return known && (code === undefined || error.code === code);
+  try {
+    if (!(error instanceof Error) || !('code' in error)) return false;
+    const known = error instanceof CeleriacError || CODES.has(String(error.code));
+    return known && (code === undefined || error.code === code);
+  } catch {
+    // A revoked proxy, a throwing getter: whatever it is, it is none of ours.
+    return false;
+  }
 }
 
 type Details = { cause?: unknown };

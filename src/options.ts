@@ -252,6 +252,12 @@ export function resolveCall(options: CallOptions, now: number, where: string): R
   if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '')) {
     throw new OptionError(`${where}: taskId must be a non-empty string, not ${show(taskId)}.`);
   }
+  if (headers !== undefined && (typeof headers !== 'object' || headers === null || Array.isArray(headers))) {
+    throw new OptionError(`${where}: headers must be an object of JSON data, not ${show(headers)}.`);
+  }
+  if (shadow !== undefined && typeof shadow !== 'string') {
+    throw new OptionError(`${where}: shadow must be a string, not ${show(shadow)}.`);
+  }
   const due = eta !== undefined ? toEpochMs(eta, `${where}: eta`) : now + countdownMs(countdown, where);
   const soft = optionalMs(options.softTimeLimit, `${where}: softTimeLimit`);
   const hard = optionalMs(options.timeLimit, `${where}: timeLimit`);

@@ -235,24 +235,27 @@ export class AsyncResult<R = unknown> {
       if (onUpdate !== undefined) {
         for await (const update of this.updates({ signal: controller.signal })) onUpdate(update);
       }
-      return await this.#waitForEnd(controller.signal);
+      // Whose states were told is no unknown task, even if its record is gone by now.
+      return await this.#waitForEnd(controller.signal, onUpdate !== undefined);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  async #waitForEnd(signal: AbortSignal): Promise<Snapshot | undefined> {
+  /** @param seen the task was seen before its end, during this very wait */
+  async #waitForEnd(signal: AbortSignal, seen: boolean): Promise<Snapshot | undefined> {
     const ref = await this.#locate();
     if (ref === undefined) return this.#missing(false);
     const { feed, clock } = this.#source;
-    let ignored = this.#hints.ignoreResult ?? false;
+    // A record that goes away under a wait belongs to a task that stores no state: `ignoreResult`, or `Ignore`.
+    let unstored = seen || (this.#hints.ignoreResult ?? false);
     const job = await feed.until(
       ref,
       (candidate) => {
         if (candidate === undefined) return true;
+        unstored = true;
         const message = readMessage(candidate.data);
-        ignored ||= message.ignore === true;
         return READY.has(stateOf(candidate, message, clock.now()));
       },
       (candidate) => {
@@ -261,12 +264,12 @@ export class AsyncResult<R = unknown> {
       },
       signal,
     );
-    return job === undefined ? this.#missing(ignored) : this.#derive(job);
+    return job === undefined ? this.#missing(unstored) : this.#derive(job);
   }
 
   /** A record that is not there: fine for a task whose result is not stored. */
-  #missing(ignored: boolean): undefined {
-    if (ignored || this.#hints.ignoreResult) return undefined;
+  #missing(unstored: boolean): undefined {
+    if (unstored || this.#hints.ignoreResult) return undefined;
     throw new UnknownTaskError(this.id);
   }
 

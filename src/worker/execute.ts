@@ -127,7 +127,7 @@ export class Executor {
       const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
       outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
     } catch (error) {
-      outcome = this.#judge(error, call, task);
+      outcome = this.#judge(examinable(error), call, task);
     }
     return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
   }
@@ -210,6 +210,16 @@ function scopeOf(call: RunningCall, task: RegisteredTask): CallScope {
     entered: undefined,
     propagate: call.delivery.message.propagate,
   };
+}
+
+/** What was thrown, or an error in its place when merely looking at it throws (a revoked proxy). */
+function examinable(thrown: unknown): unknown {
+  try {
+    void (thrown instanceof Error);
+    return thrown;
+  } catch {
+    return new Error('Something was thrown that cannot be examined: looking at it throws. Throw an Error.');
+  }
 }
 
 function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {

@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { currentTask, Ignore, MaxRetriesExceededError, Reject, TaskFailedError, type Update } from 'celeriac';
+import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';
+
+class Flaky extends Error {}
+class Fatal extends Flaky {}
+
+describe('Retries', () => {
+  onEveryEngine((ground) => {
+    it('this.retry() runs the task again under the same id, until it returns', async (t) => {
+      const { app, worker } = ground.app(t);
+      const seen: unknown[] = [];
+      const task = app.task('manual', function (n: number) {
+        seen.push([this.request.id, this.request.retries, this.request.deliveries]);
+        if (this.request.retries < 2) this.retry({ countdown: 5, error: new Flaky('not yet') });
+        return n;
+      });
+      await worker();
+      const sent = await task.delay(3);
+      assert.equal(await sent.get({ timeout: '20s' }), 3);
+      assert.deepEqual(seen, [
+        [sent.id, 0, 1],
+        [sent.id, 1, 2],
+        [sent.id, 2, 3],
+      ]);
+      const { retries, deliveries, state } = await sent.snapshot();
+      assert.deepEqual({ retries, deliveries, state }, { retries: 2, deliveries: 3, state: 'SUCCESS' });
+    });
+
+    it('code after this.retry() does not run', async (t) => {
+      const { app, worker } = ground.app(t);
+      let after = 0;
+      const task = app.task('stops', function () {
+        if (this.request.retries > 0) return 'second';
+        this.retry({ countdown: 1 });
+        after++;
+        return 'first';
+      });
+      await worker();
+      assert.equal(await (await task.delay()).get({ timeout: '20s' }), 'second');
+      assert.equal(after, 0);
+    });
+
+    it('while it waits for its retry the state is RETRY, with the causing error', async (t) => {
+      const { app, worker, twin } = ground.app(t);
+      app.errors.register(Flaky);
+      const task = app.task('waits', function () {
+        this.retry({ countdown: '1h', error: new Flaky('because of this') });
+      });
+      await worker();
+      const sent = await task.delay();
+      await until(async () => (await sent.status) === 'RETRY', 'RETRY');
+      const { state, error, retries, known, value } = await sent.snapshot();
+      assert.deepEqual(
+        { state, retries, known, value },
+        { state: 'RETRY', retries: 1, known: true, value: undefined },
+      );
+      assert(error instanceof Flaky);
+      assert.equal(error.message, 'because of this');
+      const info = await twin().result(sent.id).info;
+      assert(info instanceof Error);
+      assert.equal(info.message, 'because of this');
+      assert.equal(await sent.ready(), false);
+    });
+
+    it('updates() tells RETRY between the attempts', async (t) => {
+      const { app, worker } = ground.app(t);
+      const task = app.task('twice', function () {
+        if (this.request.retries === 0) this.retry({ countdown: 800, error: new Flaky('x') });
+        return 'done';
+      });
+      const sent = await task.delay();
+      const seen: Update['state'][] = [];
+      for await (const { state } of sent.updates()) {
+        seen.push(state);
+        if (state === 'PENDING') await worker();
+      }
+      assert.deepEqual(
+        seen.filter((state) => state !== 'STARTED'),
+        ['PENDING', 'RETRY', 'SUCCESS'],
+      );
+    });
+
+    it('autoretryFor a class retries its errors and no others; dontAutoretryFor wins', async (t) => {
+      const { app, worker } = ground.app(t);
+      const runs: Record<string, number> = {};
+      const options = {
+        autoretryFor: [Flaky],
+        dontAutoretryFor: [Fatal],
+        maxRetries: 2,
+        defaultRetryDelay: 1,
+      };
+      const task = app.task('auto', options, (kind: string) => {
+        runs[kind] = (runs[kind] ?? 0) + 1;
+        throw kind === 'flaky' ? new Flaky(kind) : kind === 'fatal' ? new Fatal(kind) : new TypeError(kind);
+      });
+      await worker();
+      for (const kind of ['flaky', 'fatal', 'other']) {
+        const error = await rejection((await task.delay(kind)).get({ timeout: '20s' }));
+        assert(error instanceof TaskFailedError);
+        assert.equal((error.cause as Error).message, kind);
+      }
+      assert.deepEqual(runs, { flaky: 3, fatal: 1, other: 1 });
+    });
+
+    it('autoretryFor true retries whatever is thrown; a predicate decides by the error', async (t) => {
+      const { app, worker } = ground.app(t);
+      const all = app.task('all', { autoretryFor: true, defaultRetryDelay: 1 }, function () {
+        if (this.request.retries < 2) throw 'a string';
+        return 'finally';
+      });
+      const some = app.task(
+        'some',
+        {
+          autoretryFor: (error) => error instanceof Error && error.message === 'again',
+          defaultRetryDelay: 1,
+        },
+        function () {
+          throw new Error(this.request.retries === 0 ? 'again' : 'never again');
+        },
+      );
+      await worker();
+      assert.equal(await (await all.delay()).get({ timeout: '20s' }), 'finally');
+      const sent = await some.delay();
+      assert.match((await rejection(sent.get({ timeout: '20s' }))).message, /never again/);
+      assert.equal((await sent.snapshot()).retries, 1);
+    });
+
+    it('fails with the cause when retries are used up, however the retry was asked for', async (t) => {
+      const { app, worker } = ground.app(t);
+      const runs = new Counter();
+      const task = app.task(
+        'exhausted',
+        { maxRetries: 2, defaultRetryDelay: 1, throws: [Flaky] },
+        function () {
+          runs.add();
+          this.retry({ error: new Flaky(`attempt ${this.request.retries}`) });
+        },
+      );
+      await worker();
+      const sent = await task.delay();
+      const error = await rejection(sent.get({ timeout: '20s' }));
+      assert(error instanceof TaskFailedError);
+      assert(error.cause instanceof Flaky);
+      assert.equal(error.cause.message, 'attempt 2');
+      assert.equal(runs.count, 3);
+      assert.equal((await sent.snapshot()).retries, 2);
+    });
+
+    it('fails with MaxRetriesExceededError when there is no cause', async (t) => {
+      const { app, worker } = ground.app(t);
+      const task = app.task('causeless', { maxRetries: 1, defaultRetryDelay: 1 }, function () {
+        this.retry();
+      });
+      await worker();
+      const error = await rejection((await task.delay()).get({ timeout: '20s' }));
+      assert(error.cause instanceof MaxRetriesExceededError);
+    });
+
+    it('maxRetries of the call wins over the task’s; null retries for ever', async (t) => {
+      const { app, worker } = ground.app(t);
+      const task = app.task(
+        'limited',
+        { maxRetries: 5, autoretryFor: true, defaultRetryDelay: 1 },
+        function () {
+          if (this.request.retries < 8) throw new Flaky(`${this.request.retries}`);
+          return this.request.retries;
+        },
+      );
+      await worker();
+      const never = await task.applyAsync([], { maxRetries: 0 });
+      assert.equal(((await rejection(never.get({ timeout: '20s' }))).cause as Error).message, '0');
+      const once = await task.applyAsync([], { maxRetries: 1 });
+      assert.equal(((await rejection(once.get({ timeout: '20s' }))).cause as Error).message, '1');
+      const forever = await task.applyAsync([], { maxRetries: null });
+      assert.equal(await forever.get({ timeout: '20s' }), 8);
+    });
+
+    it('waits as long as retryDelay says, which sees the error and the count', async (t) => {
+      const { app, worker } = ground.app(t);
+      const asked: unknown[] = [];
+      const options = {
+        autoretryFor: true as const,
+        retryDelay: (error: unknown, retries: number) => {
+          asked.push([(error as Error).message, retries]);
+          return 5;
+        },
+      };
+      const task = app.task('own-rule', options, function () {
+        if (this.request.retries < 2) throw new Flaky(`n${this.request.retries}`);
+      });
+      await worker();
+      await (await task.delay()).get({ timeout: '20s' });
+      assert.deepEqual(asked, [
+        ['n0', 0],
+        ['n1', 1],
+      ]);
+    });
+
+    it('fails the task with the rule’s own error when retryDelay throws', async (t) => {
+      const { app, worker } = ground.app(t);
+      const options = {
+        autoretryFor: true as const,
+        retryDelay: () => {
+          throw new RangeError('broken rule');
+        },
+      };
+      const task = app.task('broken-rule', options, () => {
+        throw new Flaky('x');
+      });
+      await worker();
+      const error = await rejection((await task.delay()).get({ timeout: '20s' }));
+      assert(error.cause instanceof RangeError);
+    });
+
+    it('a retry waits at least its countdown', async (t) => {
+      const { app, worker } = ground.app(t);
+      const starts: number[] = [];
+      const task = app.task('spaced', function () {
+        starts.push(Date.now());
+        if (this.request.retries === 0) this.retry({ countdown: 300 });
+      });
+      await worker();
+      await (await task.delay()).get({ timeout: '20s' });
+      const [first = 0, second = 0] = starts;
+      assert(second - first >= 300, `${second - first} ms`);
+    });
+
+    it('a progress state of an earlier attempt is history: the next one is STARTED', async (t) => {
+      const { app, worker } = ground.app(t);
+      const states: string[] = [];
+      const task = app.task('fresh', async function (id: string) {
+        states.push(await app.result(id).status);
+        if (this.request.retries > 0) return;
+        await this.updateState('PROGRESS', { n: 1 });
+        states.push(await app.result(id).status);
+        this.retry({ countdown: 1 });
+      });
+      await worker();
+      const sent = await task.applyAsync(['fresh-1'], { taskId: 'fresh-1' });
+      await sent.get({ timeout: '20s' });
+      assert.deepEqual(states, ['STARTED', 'PROGRESS', 'STARTED']);
+    });
+
+    it('Reject fails the task without a retry, with the reason as the error', async (t) => {
+      const { app, worker } = ground.app(t);
+      const runs = new Counter();
+      const reason = new RangeError('no use');
+      const task = app.task('rejects', { autoretryFor: true, defaultRetryDelay: 1 }, (withError: boolean) => {
+        runs.add();
+        throw new Reject(withError ? reason : 'a text');
+      });
+      await worker();
+      const error = await rejection((await task.delay(true)).get({ timeout: '20s' }));
+      assert(error.cause instanceof RangeError);
+      const text = await rejection((await task.delay(false)).get({ timeout: '20s' }));
+      assert(text.cause instanceof Reject);
+      assert.equal(text.cause.message, 'a text');
+      assert.equal(runs.count, 2);
+    });
+
+    it('Ignore ends the task and stores no state; who waits gets undefined', async (t) => {
+      const { app, worker, twin } = ground.app(t);
+      const runs = new Counter();
+      const task = app.task('ignores', { autoretryFor: true }, () => {
+        runs.add();
+        throw new Ignore();
+      });
+      const sent = await task.delay();
+      const [watched, also] = [gate(), gate()];
+      const wait = { timeout: '20s', onUpdate: () => watched.open() };
+      const [own, elsewhere] = [
+        sent.get(wait),
+        twin()
+          .result(sent.id)
+          .get({ timeout: '20s', onUpdate: () => also.open() }),
+      ];
+      await Promise.all([watched.opened, also.opened]);
+      await worker();
+      assert.equal(await own, undefined);
+      assert.equal(await elsewhere, undefined);
+      assert.equal(runs.count, 1);
+      assert.equal(await sent.ready(), false);
+      assert.equal(await sent.exists(), false);
+    });
+
+    it('retry() lets no cleanup turn it into something else: finally runs, catch may rethrow', async (t) => {
+      const { app, worker } = ground.app(t);
+      const cleaned = new Counter();
+      const task = app.task('cleans', async () => {
+        const task = currentTask();
+        if (task === undefined || task.request.retries > 0) return 'ok';
+        try {
+          return task.retry({ countdown: 1 });
+        } catch (error) {
+          assert(error instanceof Error);
+          throw error;
+        } finally {
+          cleaned.add();
+        }
+      });
+      await worker();
+      assert.equal(await (await task.delay()).get({ timeout: '20s' }), 'ok');
+      assert.equal(cleaned.count, 1);
+    });
+  });
+});

@@ -15,6 +15,7 @@ import type { Router } from '../routes.js';
 import { currentTask, propagatedHeaders } from '../tasks/context.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
+import { isPlainText } from '../tasks/text-escape.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 
 /** What sending needs of its app. */
@@ -86,7 +87,8 @@ export class Sender {
     const fields = {
       ...messageFields(outgoing, call, now),
       ...(ignoreResult && { ignore: true as const }),
-      ...(jobId !== taskId && { id: taskId }),
+      // For those who read the message; where its text cannot be written, the job's id still tells it.
+      ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
     };
     const envelope: Envelope = {
       taskId,

@@ -42,6 +42,8 @@ export interface CeleriacOptions {
   maxPayloadBytes?: number;
   /** How long a silent worker keeps a task before others may take it over. Default: 5 s. */
   lockDuration?: Duration;
+  /** How long a task may keep the event loop busy before its worker counts as lost. Default: 60 s. */
+  blockedLoopTimeout?: Duration;
   /** How long an unknown task name is handed back before it fails with NotRegisteredError. Default: 1 minute. */
   unknownTaskGrace?: Duration;
   /** Create or upgrade the PostgreSQL schema on first use. Default: false. */
@@ -63,10 +65,13 @@ export interface AppConfig {
   readonly failureExpiresMs: number;
   readonly serializer: 'json' | 'rich' | Serializer;
   readonly logger: Logger;
+  /** Whether the app was given a logger. */
+  readonly hasOwnLogger: boolean;
   readonly container: Container;
   readonly publishRetryMs: number;
   readonly maxPayloadBytes: number | undefined;
   readonly lockDurationMs: number;
+  readonly blockedLoopTimeoutMs: number;
   readonly unknownTaskGraceMs: number;
   readonly migrate: boolean;
   readonly taskDefaults: TaskOptions;
@@ -85,6 +90,7 @@ const NAMES: readonly string[] = [
   'publishRetry',
   'maxPayloadBytes',
   'lockDuration',
+  'blockedLoopTimeout',
   'unknownTaskGrace',
   'migrate',
   'taskDefaults',
@@ -118,11 +124,13 @@ export function resolveAppOptions(
     resultExpiresMs: ms(options.resultExpires, '1d', 'resultExpires'),
     failureExpiresMs: ms(options.failureExpires, '7d', 'failureExpires'),
     serializer: checkSerializer(options.serializer ?? 'json', where),
+    hasOwnLogger: options.logger !== undefined,
     logger: checkLogger(options.logger ?? consoleLogger, where),
     container: options.container ?? { get: (cls) => new (cls as unknown as new () => never)() },
     publishRetryMs: ms(options.publishRetry, '1s', 'publishRetry'),
     maxPayloadBytes: checkBytes(options.maxPayloadBytes, where),
     lockDurationMs: checkLock(ms(options.lockDuration, '5s', 'lockDuration'), where),
+    blockedLoopTimeoutMs: ms(options.blockedLoopTimeout, '60s', 'blockedLoopTimeout'),
     unknownTaskGraceMs: ms(options.unknownTaskGrace, '1m', 'unknownTaskGrace'),
     migrate: options.migrate ?? false,
     taskDefaults: options.taskDefaults ?? {},

@@ -19,6 +19,7 @@ import { AppClosedError, NotRegisteredError, OptionError } from './errors.js';
 import {
   type CallOptions,
   checkTaskOptions,
+  type Logger,
   resolveCall,
   resolvePublishPolicy,
   type TaskOptions,
@@ -60,6 +61,7 @@ export class Celeriac implements AsyncDisposable {
   /** Changes running workers. */
   readonly control: Control;
   readonly #config: AppConfig;
+  #logger: Logger;
   readonly #registry: Registry;
   readonly #engine: Engine;
   readonly #clock: BrokerClock;
@@ -84,13 +86,14 @@ export class Celeriac implements AsyncDisposable {
     const config = resolveAppOptions(name, options, process.env);
     this.name = name;
     this.#config = config;
+    this.#logger = config.logger;
     this.#registry = new Registry(config.taskDefaults, this.errors);
     this.#engine = openEngine(config.broker, {
       prefix: config.prefix,
       connectTimeoutMs: config.publishRetryMs,
       migrate: config.migrate,
-      onTrouble: (message, error) => config.logger.error({ error }, message),
-      onRecovered: (message, awayMs) => config.logger.warn({ awayMs }, message),
+      onTrouble: (message, error) => this.#logger.error({ error }, message),
+      onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
     });
     this.#clock = new BrokerClock(this.#engine);
     this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
@@ -225,18 +228,16 @@ export class Celeriac implements AsyncDisposable {
   /** A worker in this process; `start()` it. */
   worker(options: WorkerOptions = {}): Worker {
     this.#refuseClosed();
-    const { prefix, defaultQueue, logger, lockDurationMs, resultExpiresMs, failureExpiresMs } = this.#config;
+    const { broker, hasOwnLogger } = this.#config;
+    if (options.logger !== undefined && !hasOwnLogger) this.#logger = options.logger;
     const worker = new Worker(options, {
+      ...this.#config,
+      logger: this.#logger,
       ...this.#executorParams(),
       engine: this.#engine,
       app: this,
       appName: this.name,
-      prefix,
-      defaultQueue,
-      logger,
-      lockDurationMs,
-      resultExpiresMs,
-      failureExpiresMs,
+      brokerUrl: typeof broker === 'string' && !this.#engine.oneProcess ? broker : undefined,
       prepare: () =>
         this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>),
       index: this.#index,
@@ -291,7 +292,7 @@ export class Celeriac implements AsyncDisposable {
     const call = resolveCall(options, now, `${target.name}.apply`);
     const queue = call.queue ?? target.publish.queue ?? this.#config.defaultQueue;
     await this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
-    const host = { node: this.name, logger: this.#config.logger, app: this, stopping: false };
+    const host = { node: this.name, logger: this.#logger, app: this, stopping: false };
     return runEagerly<R>(new Executor({ ...this.#executorParams(), host, eager: true }), {
       taskId: call.taskId ?? this.#ids.next(queue),
       name: target.name,
@@ -340,8 +341,7 @@ export class Celeriac implements AsyncDisposable {
   }
 
   #onBusError(error: Error): void {
-    if (!this.#engine.isUnavailable(error))
-      this.#config.logger.warn({ error }, `control bus: ${error.message}`);
+    if (!this.#engine.isUnavailable(error)) this.#logger.warn({ error }, `control bus: ${error.message}`);
   }
 }
 

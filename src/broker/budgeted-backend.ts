@@ -11,6 +11,8 @@ export interface BackendHooks {
   readonly ledger: SlotLedger;
   /** A job was written: ended, delayed, or put back. */
   moved(jobId: string): void;
+  /** Whether to say so while the write is under way (see Signals.ordered). */
+  readonly noticeFirst: boolean;
 }
 
 /** Decorates `factory`; the result is a Worker's last constructor argument. */
@@ -24,13 +26,13 @@ export function budgeted(factory: BackendFactory<IQueueBackend, never>, hooks: B
 type NextJob = unknown[];
 const NO_JOB: NextJob = [undefined, undefined, 0, 0];
 
-function decorate(backend: IQueueBackend, { ledger, moved }: BackendHooks): IQueueBackend {
+function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: BackendHooks): IQueueBackend {
   /** A fetch was refused for want of a slot: the next wait is for a slot, not for a job. */
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
   let reserved: Slots | undefined;
 
-  const take = (): Slots | undefined => (ledger.slots.tryTake() ? ledger.slots : undefined);
+  const take = (): Slots | undefined => (!ledger.closed && ledger.slots.tryTake() ? ledger.slots : undefined);
 
   const original = {
     moveToActive: backend.moveToActive.bind(backend),
@@ -44,9 +46,10 @@ function decorate(backend: IQueueBackend, { ledger, moved }: BackendHooks): IQue
 
   /** Runs a write that ends a job's stay; its slot goes to the job fetched with it, or back. */
   function leaving<R>(jobId: string, write: Promise<R>, nextOf: (result: R) => unknown): Promise<R> {
-    moved(jobId);
+    if (noticeFirst) moved(jobId);
     return write.then(
       (result) => {
+        if (!noticeFirst) moved(jobId);
         ledger.leave(jobId, fetchedId(nextOf(result)));
         return result;
       },
@@ -92,7 +95,7 @@ function decorate(backend: IQueueBackend, { ledger, moved }: BackendHooks): IQue
         return { member: '0', score: 0 };
       }
       const free = await ledger.slots.whenFree(Math.max(1, deadline - Date.now()));
-      if (!free || backend.closing !== undefined) return null;
+      if (!free || ledger.closed) return null;
     }
   };
 

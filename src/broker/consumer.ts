@@ -2,10 +2,19 @@
  * Takes tasks out of one queue: a BullMQ Worker whose jobs become Deliveries, and whose fate is a Settlement. The only
  * place where a run's outcome is written to the broker, in one atomic step of BullMQ's per settlement.
  */
-import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import {
+  DelayedError,
+  type Job,
+  LockManager,
+  UnrecoverableError,
+  WaitingError,
+  Worker,
+  type WorkerOptions,
+} from 'bullmq';
 import { budgeted } from './budgeted-backend.js';
 import type { Engine } from './engine.js';
 import { taskIdOfJob } from './ids.js';
+import { KeptLocks, type LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
 import { SlotLedger, type Slots } from './slots.js';
 
@@ -49,6 +58,10 @@ export interface ConsumerParams {
   /** The node's name, kept with each job it runs. */
   readonly node: string;
   readonly lockDurationMs: number;
+  /** How often dead workers' jobs are looked for, ms: one is found in the second look after its lock ended. */
+  readonly stalledIntervalMs: number;
+  /** Renews the locks of what runs. */
+  readonly locks: LockKeeper;
   run(delivery: Delivery): Promise<Settlement>;
   /** The locks of these jobs could not be renewed: somebody else may run them now. */
   onLocksLost(jobIds: readonly string[]): void;
@@ -73,8 +86,12 @@ export class Consumer {
     this.queue = queue;
     this.#ledger = new SlotLedger(params.slots);
     const parts = engine.bullmq();
-    const factory = budgeted(parts.factory, { ledger: this.#ledger, moved: (jobId) => this.#notify(jobId) });
-    this.#worker = new Worker(
+    const factory = budgeted(parts.factory, {
+      ledger: this.#ledger,
+      moved: (jobId) => this.#notify(jobId),
+      noticeFirst: engine.signals.ordered,
+    });
+    this.#worker = new QueueWorker(
       queue,
       // Two parameters only: BullMQ makes an AbortController per job for a third.
       (job, token) => this.#process(job, token ?? ''),
@@ -84,9 +101,9 @@ export class Consumer {
         name: node,
         concurrency: UNBOUNDED,
         lockDuration: lockDurationMs,
-        // Dead at worst just after a renewal: lock + two rounds of the stalled check stay within three locks.
-        stalledInterval: Math.max(200, Math.floor(lockDurationMs * 0.8)),
+        stalledInterval: params.stalledIntervalMs,
         maxStalledCount: NEVER,
+        keeper: params.locks,
         settings: {
           backoffStrategy: (_attempts, _type, error) => (error instanceof RetryLater ? error.delayMs : -1),
         },
@@ -115,7 +132,7 @@ export class Consumer {
   /** Fetches no more; resolves when what runs has been settled. Idempotent. */
   async close(): Promise<void> {
     const closed = this.#worker.close();
-    this.#ledger.slots.wakeAll();
+    this.#ledger.close();
     await closed;
   }
 
@@ -180,6 +197,38 @@ export class Consumer {
 async function moved(move: Promise<unknown>, sign: Error): Promise<never> {
   await move;
   throw sign;
+}
+
+type QueueWorkerOptions = WorkerOptions & { readonly keeper: LockKeeper };
+
+/** A BullMQ Worker whose locks are renewed by our keeper. */
+class QueueWorker extends Worker {
+  declare readonly opts: QueueWorkerOptions;
+
+  constructor(
+    name: string,
+    run: (job: Job, token?: string) => Promise<unknown>,
+    opts: QueueWorkerOptions,
+    factory: never,
+  ) {
+    super(name, run, opts, factory);
+  }
+
+  // Called by Worker's constructor, so everything it needs has to be in the options by then.
+  protected override createLockManager(): void {
+    const { keeper, lockRenewTime = 0, lockDuration = 0, name } = this.opts;
+    const opts = {
+      lockRenewTime,
+      lockDuration,
+      workerId: this.id,
+      ...(name !== undefined && { workerName: name }),
+    };
+    this.lockManager = keeper.threaded
+      ? new KeptLocks(this as never, opts, keeper, this.name, (jobIds) =>
+          this.emit('lockRenewalFailed', jobIds),
+        )
+      : new LockManager(this as never, opts);
+  }
 }
 
 /** Makes BullMQ count the attempt and delay the job, in one step. */

@@ -133,6 +133,7 @@ async function start(target: EmbeddedTarget): Promise<Database> {
   const unlock = lockFolder(folder);
   try {
     const pool = await openFolder(folder);
+    await releaseOrphans(pool);
     return { pool, close: () => pool.close().finally(unlock) };
   } catch (error) {
     unlock();
@@ -149,6 +150,18 @@ async function openFolder(folder: string): Promise<PglitePool> {
   const pool = await PglitePool.open(data, fresh);
   if (fresh) writeFileSync(complete, 'celeriac: the database in data/ is whole\n');
   return pool;
+}
+
+/** The process that ran these jobs is gone, or the folder would be locked: nobody has to wait for their locks to end. */
+async function releaseOrphans(pool: PglitePool): Promise<void> {
+  await pool.session('public', async (query) => {
+    const { rows } = await query(
+      "SELECT quote_ident(schemaname) AS name FROM pg_tables WHERE tablename = 'job'",
+    );
+    for (const { name } of rows) {
+      await query(`UPDATE ${String(name)}.job SET locked_until_ms = 0 WHERE state = 'active'`);
+    }
+  });
 }
 
 /** The first app of a new database takes over the schema that came with the template. */

@@ -73,6 +73,11 @@ export interface Records {
 
 /** Wakes whoever listens for a topic: a task's id, mostly. Carries no data; lost notices are found by sweeps. */
 export interface Signals {
+  /**
+   * Whether a notice given while its write is under way is heard after the write. Where not, notify when the write has
+   * resolved: a waiter that looks too early finds nothing and has to be told again.
+   */
+  readonly ordered: boolean;
   /** Tells the listeners of these topics, in all processes. Best effort; batches what is told in one tick. */
   notify(topic: string): void;
   /** Resolves once a later `notify` from any process is certain to reach `listener`. */

@@ -18,6 +18,8 @@ interface Bucket {
 }
 
 export class PgSignals implements Signals {
+  /** Notices and writes take different connections. */
+  readonly ordered = false;
   readonly #buckets = new Map<string, Bucket>();
   #outbox = new Set<string>();
   readonly #channelPrefix: string;

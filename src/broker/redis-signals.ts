@@ -24,6 +24,8 @@ interface Topic {
 }
 
 export class RedisSignals implements Signals {
+  /** Notices leave by the connection that writes. */
+  readonly ordered = true;
   readonly #topics = new Map<string, Topic>();
   readonly #gapListeners = new Set<() => void>();
   #outbox: string[] = [];

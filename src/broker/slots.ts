@@ -78,10 +78,22 @@ export class Slots {
 export class SlotLedger {
   readonly #holders = new Map<string, Slots>();
 
+  #closed = false;
+
   constructor(private budget: Slots) {}
 
   get slots(): Slots {
     return this.budget;
+  }
+
+  /** No more jobs are to be fetched. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.budget.wakeAll();
   }
 
   /** From now on the queue takes from `slots`; what runs already moves over with it. */

@@ -311,15 +311,24 @@ class Bell {
   async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     if (!this.#rung) {
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        timer = setTimeout(resolve, ms);
-        signal?.addEventListener('abort', () => resolve(), { once: true });
-      });
+      const { promise, resolve } = withResolvers();
+      this.#wake = resolve;
+      const timer = setTimeout(resolve, ms);
+      signal?.addEventListener('abort', resolve, { once: true });
+      await promise;
       clearTimeout(timer);
+      signal?.removeEventListener('abort', resolve);
       signal?.throwIfAborted();
     }
     this.#rung = false;
   }
+}
+
+// Promise.withResolvers, which Node 20 lacks.
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }

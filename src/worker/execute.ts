@@ -24,6 +24,8 @@ export interface ExecutorParams {
   readonly unknownTaskGraceMs: number;
   /** Runs in the caller's process: `request.isEager`. */
   readonly eager?: boolean;
+  /** Makes the services that were registered as classes since the worker's start. */
+  prepare?(): Promise<void>;
 }
 
 /** An ended attempt. */
@@ -114,6 +116,10 @@ export class Executor {
   }
 
   async #attempt(call: RunningCall, task: RegisteredTask, sent: unknown[]): Promise<Outcome> {
+    if (task.target.kind === 'method' && task.target.service.instance === undefined) {
+      const unmade = await this.#prepare();
+      if (unmade !== undefined) return unmade;
+    }
     const hooks = hooksOf(task);
     let args = sent;
     let outcome: Outcome;
@@ -130,6 +136,15 @@ export class Executor {
       outcome = this.#judge(examinable(error), call, task);
     }
     return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
+  }
+
+  async #prepare(): Promise<Outcome | undefined> {
+    try {
+      await this.params.prepare?.();
+      return undefined;
+    } catch (error) {
+      return { kind: 'failure', error };
+    }
   }
 
   /** beforeStart, then the middleware from the outside in, then the task itself. */
@@ -183,14 +198,10 @@ export class Executor {
   ): Promise<Outcome> {
     if (hooks === undefined || call.closed) return outcome;
     const { taskId } = call.delivery;
-    const [state, value] = stateAndValue(outcome);
     const scope = { context: call, awaiting: undefined, entered: undefined };
     await runInScope(scope, async () => {
       try {
-        if (outcome.kind === 'success') await hooks.onSuccess?.(value, taskId, args);
-        if (outcome.kind === 'failure') await hooks.onFailure?.(value, taskId, args);
-        if (outcome.kind === 'retry') await hooks.onRetry?.(value, taskId, args);
-        await hooks.afterReturn?.(state, value, taskId, args);
+        await tell(hooks, outcome, taskId, args);
       } catch (error) {
         call.log.error({ error }, `a hook of ${call.delivery.name} threw; the task's outcome stands`);
       }
@@ -233,7 +244,7 @@ function instanceOf(target: MethodTarget): Record<string, unknown> {
   const { instance, cls } = target.service;
   if (instance !== undefined) return instance;
   throw new NotRegisteredError(
-    `The service ${cls.name} has no instance in this worker: it was registered after the worker's start.`,
+    `The service ${cls.name} has no instance in this worker: its container gave none.`,
   );
 }
 
@@ -251,21 +262,15 @@ function limitsOf(
   };
 }
 
-function stateAndValue(outcome: Outcome): [string, unknown] {
-  switch (outcome.kind) {
-    case 'success':
-      return ['SUCCESS', outcome.value];
-    case 'failure':
-      return ['FAILURE', outcome.error];
-    case 'retry':
-      return ['RETRY', outcome.error];
-    case 'revoked':
-      return ['REVOKED', outcome.reason];
-    case 'ignore':
-      return ['IGNORED', undefined];
-    case 'later':
-    case 'handBack':
-    case 'lost':
-      return ['PENDING', undefined];
+/** Celery: `afterReturn` is for what succeeded or failed, not for an attempt that will be retried. */
+async function tell(hooks: TaskHooks, outcome: Outcome, taskId: string, args: unknown[]): Promise<void> {
+  if (outcome.kind === 'success') {
+    await hooks.onSuccess?.(outcome.value, taskId, args);
+    await hooks.afterReturn?.('SUCCESS', outcome.value, taskId, args);
+  } else if (outcome.kind === 'failure') {
+    await hooks.onFailure?.(outcome.error, taskId, args);
+    await hooks.afterReturn?.('FAILURE', outcome.error, taskId, args);
+  } else if (outcome.kind === 'retry') {
+    await hooks.onRetry?.(outcome.error, taskId, args);
   }
 }

@@ -7,6 +7,7 @@ import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js'
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../broker/ids.js';
+import { LockKeeper } from '../broker/lock-keeper.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -29,6 +30,8 @@ export interface WorkerOptions {
   concurrency?: number;
   /** The node's name; `%h` is the host name. Default: `celeriac@%h`. */
   name?: string;
+  /** Where the worker's log lines go, unless the app was given a logger. Default: the app's. */
+  logger?: Logger;
   /** How long `stop()` lets running tasks finish. Default: 30 s. */
   shutdownTimeout?: Duration;
 }
@@ -43,6 +46,9 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host'> {
   readonly defaultQueue: string;
   readonly logger: Logger;
   readonly lockDurationMs: number;
+  readonly blockedLoopTimeoutMs: number;
+  /** What a thread can open the same broker with; undefined where none can. */
+  readonly brokerUrl: string | undefined;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
   readonly index: IdIndex;
@@ -79,11 +85,13 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #startedAt = Date.now();
   #responder: Responder | undefined;
   readonly #janitor: Janitor;
+  readonly #locks: LockKeeper;
   #phase: Phase = 'new';
-  #stopped: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #onStopped: () => void = () => undefined;
 
   constructor(options: WorkerOptions, params: WorkerParams) {
-    checkNames(options, ['queues', 'concurrency', 'name', 'shutdownTimeout'], 'app.worker()');
+    checkNames(options, ['queues', 'concurrency', 'name', 'shutdownTimeout', 'logger'], 'app.worker()');
     this.#params = params;
     this.#queues = checkQueues(options.queues ?? [params.defaultQueue]);
     this.#budget = new Slots(checkConcurrency(options.concurrency ?? availableParallelism()));
@@ -91,6 +99,11 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#wantedName = (options.name ?? 'celeriac@%h').replaceAll('%h', hostname());
     this.#log = new TaskLog(params.logger);
     this.#executor = new Executor({ ...params, host: this });
+    this.#locks = new LockKeeper({
+      ...params,
+      broker: params.brokerUrl,
+      onError: (error) => this.#onError(error),
+    });
     this.#janitor = new Janitor({ ...params, queues: () => [...this.#consumers.keys()] });
   }
 
@@ -112,6 +125,11 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#phase === 'stopping' || this.#phase === 'stopped';
   }
 
+  /** Resolves when the worker has stopped, whoever asked it to. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#onStopped = resolve;
+  });
+
   /**
    * Connects, makes the services, and begins to consume. Resolves when tasks are being taken.
    * @throws {BrokerUnavailableError} when nobody answers at the broker's address
@@ -124,6 +142,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#phase = 'starting';
     const { engine, clock, prefix, logger } = this.#params;
     try {
+      const locksKept = this.#locks.start();
       await engine.ready();
       await clock.sync();
       this.#refuseWrongClock();
@@ -135,6 +154,7 @@ export class Worker implements CallHost, AsyncDisposable {
         handlers: answers(this.#steering()),
         onError: (error) => this.#onError(error),
       });
+      await locksKept;
       await Promise.all(this.#queues.map((queue) => this.#consume(queue, this.#budget)));
     } catch (error) {
       this.#phase = 'new';
@@ -156,8 +176,8 @@ export class Worker implements CallHost, AsyncDisposable {
       options.timeout === undefined
         ? this.#shutdownTimeoutMs
         : toPositiveMs(options.timeout, 'worker.stop(): timeout');
-    this.#stopped ??= this.#stop(timeoutMs);
-    return this.#stopped;
+    this.#stopping ??= this.#stop(timeoutMs);
+    return this.#stopping;
   }
 
   /** Hands back at once whatever still runs: for a second interrupt. */
@@ -190,13 +210,17 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   async #consume(queue: string, slots: Slots): Promise<void> {
-    const { engine, lockDurationMs } = this.#params;
+    const { engine, lockDurationMs, blockedLoopTimeoutMs } = this.#params;
     const consumer = new Consumer({
       engine,
       queue,
       slots,
       node: this.node,
-      lockDurationMs,
+      // Nobody but this process could take a task over: then a blocked loop must not cost it its own locks.
+      lockDurationMs: engine.oneProcess ? Math.max(lockDurationMs, blockedLoopTimeoutMs) : lockDurationMs,
+      // Dead at worst just after a renewal: lock + two looks stay within three locks.
+      stalledIntervalMs: Math.max(200, Math.floor(lockDurationMs * 0.8)),
+      locks: this.#locks,
       run: (delivery) => this.#run(delivery),
       onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
       onError: (error) => this.#onError(error),
@@ -268,6 +292,7 @@ export class Worker implements CallHost, AsyncDisposable {
     }
     this.#phase = 'stopped';
     this.#params.onStopped(this);
+    this.#onStopped();
     this.#params.logger.info({ node: this.node }, 'worker stopped');
   }
 
@@ -286,6 +311,7 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   async #release(): Promise<void> {
+    await this.#locks.stop();
     const responder = this.#responder;
     const leaving = responder?.close().catch((error: Error) => this.#onError(error));
     await Promise.race([leaving, expiry(LAST_WORDS_MS)]);

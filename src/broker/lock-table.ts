@@ -1,0 +1,105 @@
+/**
+ * The locks a worker process holds, in memory shared with the thread that renews them: noting a job costs a copy of a
+ * hundred bytes and no message, and the thread reads what it needs while the main thread is busy or blocked.
+ *
+ * An entry is a counter (odd: in use) and a text. The reader takes the counter before and after; when it moved, the
+ * entry changed hands meanwhile and is left for the next look.
+ */
+
+const ENTRIES = 4096;
+const STRIDE = 256;
+const TEXT_AT = 8;
+const TEXT_BYTES = STRIDE - TEXT_AT;
+
+/** A lock, as the thread sees it. */
+export interface HeldLock {
+  readonly queue: string;
+  readonly jobId: string;
+  readonly token: string;
+}
+
+/** The memory behind a table; can be handed to a thread. */
+export interface LockMemory {
+  readonly entries: SharedArrayBuffer;
+  /** When the main loop last turned, epoch ms. */
+  readonly heartbeat: SharedArrayBuffer;
+}
+
+export function newLockMemory(): LockMemory {
+  return { entries: new SharedArrayBuffer(ENTRIES * STRIDE), heartbeat: new SharedArrayBuffer(8) };
+}
+
+/** The writing side, in the main thread. */
+export class LockTable {
+  readonly #counters: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #beat: BigInt64Array;
+  readonly #free: number[] = Array.from({ length: ENTRIES }, (_, i) => ENTRIES - 1 - i);
+  readonly #encoder = new TextEncoder();
+
+  constructor(memory: LockMemory) {
+    this.#counters = new Int32Array(memory.entries);
+    this.#bytes = new Uint8Array(memory.entries);
+    this.#beat = new BigInt64Array(memory.heartbeat);
+  }
+
+  beat(): void {
+    Atomics.store(this.#beat, 0, BigInt(Date.now()));
+  }
+
+  /** Notes a lock; gives its entry, or undefined when the table is full or the ids are too long for it. */
+  add({ queue, jobId, token }: HeldLock): number | undefined {
+    const entry = this.#free.pop();
+    if (entry === undefined) return undefined;
+    const at = entry * STRIDE + TEXT_AT;
+    const text = `${queue}\n${jobId}\n${token}`;
+    const { read, written } = this.#encoder.encodeInto(text, this.#bytes.subarray(at, at + TEXT_BYTES));
+    if (read < text.length) {
+      this.#free.push(entry);
+      return undefined;
+    }
+    Atomics.store(this.#counters, (entry * STRIDE) / 4 + 1, written);
+    Atomics.add(this.#counters, (entry * STRIDE) / 4, 1);
+    return entry;
+  }
+
+  remove(entry: number): void {
+    Atomics.add(this.#counters, (entry * STRIDE) / 4, 1);
+    this.#free.push(entry);
+  }
+}
+
+/** The reading side, in the thread. */
+export class LockTableReader {
+  readonly #counters: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #beat: BigInt64Array;
+  readonly #decoder = new TextDecoder();
+
+  constructor(memory: LockMemory) {
+    this.#counters = new Int32Array(memory.entries);
+    this.#bytes = new Uint8Array(memory.entries);
+    this.#beat = new BigInt64Array(memory.heartbeat);
+  }
+
+  /** How long the main loop has not turned, ms. */
+  blockedForMs(): number {
+    return Date.now() - Number(Atomics.load(this.#beat, 0));
+  }
+
+  /** Every lock held now, by an identity that changes when the entry changes hands. */
+  *held(): Generator<[identity: string, lock: HeldLock]> {
+    for (let entry = 0; entry < ENTRIES; entry++) {
+      const counterAt = (entry * STRIDE) / 4;
+      const counter = Atomics.load(this.#counters, counterAt);
+      if (counter % 2 === 0) continue;
+      const length = Atomics.load(this.#counters, counterAt + 1);
+      const at = entry * STRIDE + TEXT_AT;
+      // TextDecoder refuses shared memory, so the bytes are copied first.
+      const text = this.#decoder.decode(this.#bytes.slice(at, at + length));
+      if (Atomics.load(this.#counters, counterAt) !== counter) continue;
+      const [queue = '', jobId = '', token = ''] = text.split('\n');
+      yield [`${entry}.${counter}`, { queue, jobId, token }];
+    }
+  }
+}

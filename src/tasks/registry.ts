@@ -63,6 +63,7 @@ export function entryPoint(target: MethodTarget): EntryPoint {
 export class Registry {
   readonly #tasks = new Map<string, RegisteredTask>();
   readonly #services = new Map<ServiceClass, ServiceSlot>();
+  #made: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly defaults: TaskOptions,
@@ -121,8 +122,14 @@ export class Registry {
     return nearest(name, this.#tasks.keys());
   }
 
-  /** Makes the services that were registered as classes. Called when a worker starts. */
-  async instantiate(make: (cls: ServiceClass) => object | Promise<object>): Promise<void> {
+  /** Makes the services that were registered as classes, each once. Called when a worker starts, and by later tasks. */
+  instantiate(make: (cls: ServiceClass) => object | Promise<object>): Promise<void> {
+    const made = this.#made.then(() => this.#instantiateAll(make));
+    this.#made = made.catch(() => undefined); // told to whoever asked; the next one tries again
+    return made;
+  }
+
+  async #instantiateAll(make: (cls: ServiceClass) => object | Promise<object>): Promise<void> {
     for (const slot of this.#services.values()) {
       if (slot.instance !== undefined) continue;
       const instance = await make(slot.cls);

@@ -31,7 +31,7 @@ interface Program {
 
 const programs = documents().flatMap(programsIn);
 
-describe('the code in the documents', { concurrency: 2 }, () => {
+describe('the code in the documents', () => {
   let complaints = '';
   before(async () => {
     rmSync(OUT, { recursive: true, force: true });

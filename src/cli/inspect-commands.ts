@@ -11,6 +11,7 @@ import {
   broadcast,
   type Replies,
 } from './broadcast.js';
+import type { InspectionName } from './inspect-views.js';
 
 /** Names on the command line, the method of `app.inspect()` behind each, and what it tells. */
 const INSPECTIONS = [
@@ -24,10 +25,7 @@ const INSPECTIONS = [
   { name: 'active-queues', method: 'activeQueues', about: 'queues each worker takes from' },
   { name: 'conf', method: 'conf', about: 'settings, secrets masked' },
   { name: 'report', method: 'report', about: 'versions and settings as text' },
-] as const;
-
-/** How a kind of reply is shown; see `inspect-views.ts`. */
-export type InspectionName = (typeof INSPECTIONS)[number]['name'] | 'query-task' | 'status' | 'list';
+] as const satisfies readonly { name: InspectionName; method: string; about: string }[];
 
 /** Adds the reading commands to the program. */
 export function addInspectCommands(program: Command): void {

@@ -2,8 +2,23 @@
  * The replies of `inspect`, `status` and `list` for people: tables that fit into 80 columns.
  */
 import { errorOf, type Replies } from './broadcast.js';
-import type { InspectionName } from './inspect-commands.js';
 import { type Column, humanDuration, type Output, oneLine, renderTable } from './output.js';
+
+/** The kinds of reply; each is shown in its own way. */
+export type InspectionName =
+  | 'ping'
+  | 'active'
+  | 'scheduled'
+  | 'reserved'
+  | 'revoked'
+  | 'registered'
+  | 'stats'
+  | 'active-queues'
+  | 'conf'
+  | 'report'
+  | 'query-task'
+  | 'status'
+  | 'list';
 
 /** Prints what the nodes answered to `name`. */
 export async function showReplies(name: InspectionName, replies: Replies, out: Output): Promise<void> {

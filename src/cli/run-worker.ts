@@ -7,13 +7,27 @@ import type { Celeriac } from '../app.js';
 import { isCeleriacError, OptionError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { renderBanner } from './banner.js';
+import type { GlobalFlags } from './connect.js';
 import { Ending } from './ending.js';
+import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
-import { type CliLogger, createLogger } from './log.js';
-import type { WorkerFlags } from './worker-command.js';
+import { type CliLogger, createLogger, type LogFormat, type LogLevel } from './log.js';
 
 type Worker = ReturnType<Celeriac['worker']>;
 type WorkerOptions = Parameters<Celeriac['worker']>[0];
+
+/** The flags of `celeriac worker`, read and checked. */
+export interface WorkerFlags extends GlobalFlags {
+  readonly loglevel?: LogLevel;
+  readonly color: boolean;
+  readonly concurrency?: number;
+  readonly queues?: WeightedQueue[];
+  readonly excludeQueues?: string[];
+  readonly hostname?: string;
+  readonly pool: 'async' | 'threads';
+  readonly shutdownTimeout?: number;
+  readonly logFormat: LogFormat;
+}
 
 /** Runs until a signal, a remote shutdown or a stray exception ends it. @returns the exit code */
 export async function runWorker(spec: string, flags: WorkerFlags): Promise<number> {

@@ -3,7 +3,7 @@
  */
 import { type Command, Option } from 'commander';
 import { OptionError } from '../errors.js';
-import { appSpec, type GlobalFlags } from './connect.js';
+import { appSpec } from './connect.js';
 import {
   autoscaleFlag,
   choiceFlag,
@@ -12,23 +12,9 @@ import {
   nodeNameFlag,
   queuesFlag,
   sizeFlag,
-  type WeightedQueue,
   weightedQueuesFlag,
 } from './flags.js';
-import type { LogFormat, LogLevel } from './log.js';
-
-/** The flags of `celeriac worker`, read and checked. */
-export interface WorkerFlags extends GlobalFlags {
-  readonly loglevel?: LogLevel;
-  readonly color: boolean;
-  readonly concurrency?: number;
-  readonly queues?: WeightedQueue[];
-  readonly excludeQueues?: string[];
-  readonly hostname?: string;
-  readonly pool: 'async' | 'threads';
-  readonly shutdownTimeout?: number;
-  readonly logFormat: LogFormat;
-}
+import type { WorkerFlags } from './run-worker.js';
 
 /** Adds `worker` to the program. */
 export function addWorkerCommand(program: Command): void {

@@ -71,8 +71,7 @@ export class Thread {
     this.#worker = startWorker(this.#setup(port2), params.maxMemoryBytes);
     this.ready = this.#loading();
     port1.on('message', (message: FromThread) => this.#receive(message));
-    port1.unref();
-    this.#worker.unref();
+    port1.unref(); // the thread itself keeps the process alive, while somebody waits for it
     this.#worker.on('error', (error) => {
       this.#crash = error;
     });
@@ -89,6 +88,7 @@ export class Thread {
   run(call: RunningCall, node: string): Promise<ThreadEnd> {
     const onAbort = () => this.#tell({ kind: 'abort', reason: encodeFailure(call.signal.reason) });
     this.runs++;
+    this.#worker.ref();
     return new Promise<ThreadEnd>((resolve, reject) => {
       this.#attempt = { call, resolve, reject };
       this.#tell({ kind: 'run', delivery: plain(call.delivery), limits: call.limits, node });
@@ -96,6 +96,7 @@ export class Thread {
       else call.signal.addEventListener('abort', onAbort, { once: true });
     }).finally(() => {
       this.#attempt = undefined;
+      this.#worker.unref();
       call.signal.removeEventListener('abort', onAbort);
     });
   }
@@ -136,7 +137,10 @@ export class Thread {
     const timer = setTimeout(slow, LOAD_MS).unref();
     return new Promise<void>((resolve, reject) => {
       this.#settleReady = (error) => (error === undefined ? resolve() : reject(error));
-    }).finally(() => clearTimeout(timer));
+    }).finally(() => {
+      clearTimeout(timer);
+      this.#worker.unref();
+    });
   }
 
   #tell(message: ToThread): void {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { Worker as Thread } from 'node:worker_threads';
 import { type AsyncResult, isCeleriacError, TaskFailedError, TaskRevokedError } from '#src/index.js';
 import type { Worker, WorkerOptions } from '#src/worker/worker.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
@@ -19,6 +20,9 @@ const PATIENCE = { timeout: '30s' } as const;
 
 let redis: RedisServer;
 let fixture: Fixture;
+/** Every thread this process ever started; one that is gone has the id -1. */
+const threads: Thread[] = [];
+const alive = () => threads.filter(({ threadId }) => threadId !== -1).map(({ threadId }) => threadId);
 
 /** A worker on a queue of its own, and the call options that reach it. */
 async function startWorker(
@@ -55,6 +59,7 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
 
 describe("pool: 'threads'", { timeout: 240_000 }, () => {
   before(async () => {
+    process.on('worker', (thread) => threads.push(thread));
     redis = await startRedis();
     process.env.THREADS_BROKER = redis.url;
     process.env.CELERIAC_BROKER_URL = redis.url;
@@ -198,13 +203,15 @@ describe("pool: 'threads'", { timeout: 240_000 }, () => {
     it('kills an endless loop at its time limit while other tasks go on', async (t) => {
       const [, options] = await startWorker(t, { concurrency: 2 });
       const spinning = await fixture.handles.spin.applyAsync([], { ...options, timeLimit: '2s' });
-      await reached(spinning, 'SPINNING');
+      const { threadId } = (await reached(spinning, 'SPINNING')) as { threadId: number };
+      assert.ok(alive().includes(threadId));
       const others = await Promise.all(
         Array.from({ length: 20 }, () => fixture.handles.here.applyAsync([], options)),
       );
       await Promise.all(others.map((other) => other.get(PATIENCE)));
       assert.equal(await spinning.status, 'SPINNING');
       assert.ok(isCeleriacError((await failureOf(spinning)).cause, 'TIME_LIMIT'));
+      assert.ok(!alive().includes(threadId));
       // The slot and a new thread are there.
       const [one, two] = await Promise.all([
         fixture.handles.where.applyAsync([], options),
@@ -224,8 +231,11 @@ describe("pool: 'threads'", { timeout: 240_000 }, () => {
       const [, options] = await startWorker(t, { concurrency: 1 });
       const spinning = await fixture.handles.spin.applyAsync([], options);
       await reached(spinning, 'SPINNING');
+      const [threadId] = alive();
       await spinning.revoke({ terminate: true, reason: 'enough' });
       assert.ok((await rejection(spinning.get(PATIENCE))) instanceof TaskRevokedError);
+      assert.notEqual(threadId, undefined);
+      assert.notEqual(alive()[0], threadId);
       await (await fixture.handles.where.applyAsync([], options)).get(PATIENCE);
     });
 
@@ -234,12 +244,31 @@ describe("pool: 'threads'", { timeout: 240_000 }, () => {
       const spinning = await fixture.handles.spin.applyAsync([], options);
       await reached(spinning, 'SPINNING');
       await worker.stop({ timeout: 50 });
+      assert.deepEqual(alive(), []);
       assert.equal(await spinning.status, 'PENDING');
       await startWorker(t, { queues: [options.queue] });
       await reached(spinning, 'SPINNING');
       assert.equal((await spinning.snapshot()).retries, 0);
       await spinning.revoke({ terminate: true });
       await rejection(spinning.get(PATIENCE));
+    });
+
+    it('ends its threads, idle ones too, when the worker stops', async (t) => {
+      const [worker, options] = await startWorker(t);
+      const both = [1, 2].map(() => fixture.handles.where.applyAsync([], options));
+      for (const result of await Promise.all(both)) await result.get(PATIENCE);
+      assert.notDeepEqual(alive(), []);
+      await Promise.all([worker.stop(), worker.stop()]);
+      assert.deepEqual(alive(), []);
+    });
+
+    it('fails an at-most-once task that the worker could not wait for', async (t) => {
+      const [worker, options] = await startWorker(t);
+      const spinning = await fixture.handles.spinOnce.applyAsync([], options);
+      await reached(spinning, 'SPINNING');
+      await worker.stop({ timeout: 50 });
+      assert.ok(isCeleriacError((await failureOf(spinning)).cause, 'WORKER_LOST'));
+      assert.deepEqual(alive(), []);
     });
 
     it('shows request.shuttingDown to a loop that never yields', async (t) => {

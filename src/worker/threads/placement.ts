@@ -75,7 +75,13 @@ export class Placement implements Elsewhere {
 
   /** Before the worker takes tasks: one thread, if any will be needed, so that it is known that they load. */
   async prepare(): Promise<void> {
-    if (this.#wanted() !== undefined) await (await this.#started()).verify();
+    if (this.#wanted() === undefined) return;
+    const release = this.#params.engine.hold();
+    try {
+      await (await this.#started()).verify();
+    } finally {
+      release();
+    }
   }
 
   async run(call: RunningCall): Promise<Outcome> {

@@ -102,6 +102,15 @@ describe("pool: 'threads'", { timeout: 240_000 }, () => {
     });
   });
 
+  it('never has more threads than slots', async (t) => {
+    const [, options] = await startWorker(t, { concurrency: 2 });
+    const calls = Array.from({ length: 12 }, () => fixture.handles.where.applyAsync([], options));
+    const results = await Promise.all(calls);
+    const ran = await Promise.all(results.map((result) => result.get(PATIENCE)));
+    assert.ok(new Set(ran.map(({ threadId }) => threadId)).size <= 2);
+    assert.ok(alive().length <= 2);
+  });
+
   describe('inside a task', () => {
     it('shows updateState to others while it runs', async (t) => {
       const [, options] = await startWorker(t);
@@ -394,6 +403,15 @@ describe("pool: 'threads'", { timeout: 240_000 }, () => {
       const { stdout } = await run('calls-early');
       assert.match(stdout, /OptionError: .*calls-early.*asks something of the broker while it is loaded/);
     });
+  });
+
+  it('works the same on the embedded broker, whose database lives in the worker alone', async () => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [fileURLToPath(import.meta.resolve('../fixtures/threads/one-file.js'))],
+      { env: { ...process.env, CELERIAC_BROKER_URL: 'memory://' } },
+    );
+    assert.equal(stdout, 'ran in: thread\n');
   });
 
   it('is not loaded by a worker without such tasks', async (t) => {

@@ -90,7 +90,8 @@ export class Placement implements Elsewhere {
 
   /** Tells running tasks that the worker stops. */
   async announceStop(): Promise<void> {
-    (await this.#threads)?.announceStop();
+    // A pool that never came to be has nobody to tell.
+    (await this.#threads?.catch(() => undefined))?.announceStop();
   }
 
   /** Ends all threads, what they run included. */

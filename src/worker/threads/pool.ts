@@ -16,6 +16,12 @@ export interface ThreadPoolParams extends Omit<ThreadParams, 'stopping'> {
   node(): string;
 }
 
+interface Waiting {
+  wanted(): boolean;
+  resolve(thread: Thread): void;
+  reject(error: unknown): void;
+}
+
 export class ThreadPool {
   readonly #params: ThreadPoolParams;
   readonly #stopping = new Int32Array(new SharedArrayBuffer(4));
@@ -23,6 +29,10 @@ export class ThreadPool {
   readonly #threads = new Set<Thread>();
   /** Those waiting for work, the last used last. */
   #idle: { readonly thread: Thread; readonly timer: NodeJS.Timeout }[] = [];
+  /** Who waits for a thread, first come first served. */
+  #waiting: Waiting[] = [];
+  /** Threads on their way. */
+  #loading = 0;
   #closed = false;
 
   constructor(params: ThreadPoolParams) {
@@ -49,7 +59,7 @@ export class ThreadPool {
   async run(call: RunningCall): Promise<Outcome> {
     let busy: Thread | undefined;
     const body = async (): Promise<Outcome> => {
-      const thread = await this.#take();
+      const thread = await this.#take(() => !call.closed);
       if (call.closed) {
         this.#giveBack(thread);
         return { kind: 'lost' }; // nobody listens: the call has its outcome
@@ -64,7 +74,7 @@ export class ThreadPool {
       return end.outcome;
     };
     const outcome = await call.run(body, false);
-    if (busy !== undefined) await this.#retire(busy);
+    if (busy !== undefined) await busy.kill();
     return outcome;
   }
 
@@ -78,24 +88,45 @@ export class ThreadPool {
     this.#closed = true;
     for (const { timer } of this.#idle) clearTimeout(timer);
     this.#idle = [];
+    for (const { reject } of this.#waiting.splice(0)) reject(closedError());
     await Promise.all([...this.#threads].map((thread) => thread.kill()));
   }
 
-  async #take(): Promise<Thread> {
-    if (this.#closed) throw new AppClosedError('The worker has stopped, and its threads with it.');
+  /** A free thread, or the next one that becomes free; loads one more where too few are on their way. */
+  #take(wanted = () => true): Promise<Thread> {
+    if (this.#closed) return Promise.reject(closedError());
     const idle = this.#idle.pop();
     if (idle !== undefined) {
       clearTimeout(idle.timer);
-      return idle.thread;
+      return Promise.resolve(idle.thread);
     }
+    return new Promise((resolve, reject) => {
+      // A call that was ended meanwhile leaves the thread it asked for to others.
+      this.#waiting = this.#waiting.filter((waiter) => waiter.wanted());
+      this.#waiting.push({ wanted, resolve, reject });
+      if (this.#loading < this.#waiting.length) void this.#load();
+    });
+  }
+
+  async #load(): Promise<void> {
     const thread = new Thread({ ...this.#params, stopping: this.#stopping }, (gone) => this.#forget(gone));
     this.#threads.add(thread);
+    this.#loading++;
     try {
       await thread.ready;
-      return thread;
+      this.#loading--;
+      this.#giveBack(thread);
     } catch (error) {
-      await this.#retire(thread);
-      throw error;
+      this.#loading--;
+      await thread.kill();
+      this.#nextWaiting()?.reject(error);
+    }
+  }
+
+  #nextWaiting(): Waiting | undefined {
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next === undefined || next.wanted()) return next;
     }
   }
 
@@ -104,21 +135,22 @@ export class ThreadPool {
     const done = maxTasks !== undefined && thread.runs >= maxTasks;
     const fat = maxMemoryBytes !== undefined && heldBytes > maxMemoryBytes;
     if (done || fat)
-      void this.#retire(thread); // cannot fail; a worker that stops waits for it
+      void thread.kill(); // cannot fail; a worker that stops waits for it
     else this.#giveBack(thread);
   }
 
   #giveBack(thread: Thread): void {
     if (this.#closed || !this.#threads.has(thread)) return;
+    const next = this.#nextWaiting();
+    if (next !== undefined) {
+      next.resolve(thread);
+      return;
+    }
     const timer = setTimeout(() => {
       this.#idle = this.#idle.filter((idle) => idle.thread !== thread);
-      void this.#retire(thread);
+      void thread.kill();
     }, this.#params.idleMs);
     this.#idle.push({ thread, timer: timer.unref() });
-  }
-
-  #retire(thread: Thread): Promise<void> {
-    return thread.kill();
   }
 
   /** It is gone, by our will or by itself. */
@@ -129,4 +161,8 @@ export class ThreadPool {
     clearTimeout(idle.timer);
     this.#idle = this.#idle.filter((candidate) => candidate !== idle);
   }
+}
+
+function closedError(): AppClosedError {
+  return new AppClosedError('The worker has stopped, and its threads with it.');
 }

@@ -57,7 +57,8 @@ export class ThreadRunner {
     this.#host.node = node;
     await clock.sync();
     const saveProgress = async (progress: object) => {
-      await this.link.ask({ to: 'progress', progress });
+      // As JSON has it: what a broker would make of a Date or a `toJSON`, and no function to stop the message.
+      await this.link.ask({ to: 'progress', progress: JSON.parse(JSON.stringify(progress)) as object });
     };
     return (await this.#executor.perform({ ...delivery, saveProgress }, task, limits)).outcome;
   }

@@ -37,6 +37,7 @@ import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.j
 import { WireCodec } from './tasks/wire-codec.js';
 import { runEagerly } from './worker/eager.js';
 import { Executor } from './worker/execute.js';
+import { threadHost } from './worker/threads/thread-host.js';
 import { Worker, type WorkerOptions } from './worker/worker.js';
 
 /** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
@@ -88,13 +89,17 @@ export class Celeriac implements AsyncDisposable {
     this.#config = config;
     this.#logger = config.logger;
     this.#registry = new Registry(config.taskDefaults, this.errors);
-    this.#engine = openEngine(config.broker, {
-      prefix: config.prefix,
-      connectTimeoutMs: config.publishRetryMs,
-      migrate: config.migrate,
-      onTrouble: (message, error) => this.#logger.error({ error }, message),
-      onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
-    });
+    const thread = threadHost();
+    const engine = thread?.engineFor(name);
+    this.#engine =
+      engine ??
+      openEngine(config.broker, {
+        prefix: config.prefix,
+        connectTimeoutMs: config.publishRetryMs,
+        migrate: config.migrate,
+        onTrouble: (message, error) => this.#logger.error({ error }, message),
+        onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
+      });
     this.#clock = new BrokerClock(this.#engine);
     this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
     this.#feed = new Feed(this.#engine);
@@ -132,6 +137,14 @@ export class Celeriac implements AsyncDisposable {
       result: (taskId) => this.result(taskId),
       apply: (target, args, callOptions) => this.#apply(target, args, callOptions),
     };
+    thread?.made({
+      name,
+      prefix: config.prefix,
+      app: this,
+      errors: this.errors,
+      executor: this.#executorParams(),
+      prepare: () => this.#prepare(),
+    });
   }
 
   /**
@@ -236,10 +249,10 @@ export class Celeriac implements AsyncDisposable {
       ...this.#executorParams(),
       engine: this.#engine,
       app: this,
+      errors: this.errors,
       appName: this.name,
       brokerUrl: typeof broker === 'string' && !this.#engine.oneProcess ? broker : undefined,
-      prepare: () =>
-        this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>),
+      prepare: () => this.#prepare(),
       index: this.#index,
       onStopped: (stopped) => this.#workers.delete(stopped),
     });
@@ -291,7 +304,7 @@ export class Celeriac implements AsyncDisposable {
     const packed = await this.#codec.packArgs(args, target);
     const call = resolveCall(options, now, `${target.name}.apply`);
     const queue = call.queue ?? target.publish.queue ?? this.#config.defaultQueue;
-    await this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
+    await this.#prepare();
     const host = { node: this.name, logger: this.#logger, app: this, stopping: false };
     return runEagerly<R>(new Executor({ ...this.#executorParams(), host, eager: true }), {
       taskId: call.taskId ?? this.#ids.next(queue),
@@ -312,6 +325,11 @@ export class Celeriac implements AsyncDisposable {
       if (ref !== undefined) await revokeTask(this.#engine, ref, { ...options, terminate: true }, note);
     }
     return running;
+  }
+
+  /** Makes the services that were registered as classes. */
+  #prepare(): Promise<void> {
+    return this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
   }
 
   #executorParams() {

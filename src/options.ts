@@ -59,6 +59,11 @@ export interface RunOptions {
   maxDeliveries?: number;
   /** Expected errors: logged without a stack, and rebuilt with their own class by `get()`. */
   throws?: readonly ErrorClass[];
+  /**
+   * `'threads'`: code that computes for long runs in a thread of the worker's, which time limits and `terminate` really
+   * end. Default: the worker's own `pool`, which is `'async'` unless it says otherwise.
+   */
+  pool?: 'async' | 'threads';
 }
 
 /** What `@Task` and `app.task` take. */
@@ -99,6 +104,8 @@ export interface RunPolicy {
   readonly acksLate: boolean;
   readonly maxDeliveries: number;
   readonly throws: readonly ErrorClass[];
+  /** Undefined: as the worker likes. */
+  readonly pool: 'async' | 'threads' | undefined;
   /** Every error class named here: rebuilt as itself by `get()`. */
   readonly namedErrors: readonly ErrorClass[];
 }
@@ -127,6 +134,7 @@ const RUN_NAMES = [
   'acksLate',
   'maxDeliveries',
   'throws',
+  'pool',
 ] as const;
 const TASK_NAMES: readonly string[] = [...PUBLISH_NAMES, ...RUN_NAMES, 'args', 'name'];
 const CALL_NAMES: readonly string[] = [
@@ -215,6 +223,7 @@ export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, wh
     acksLate: boolean(o.acksLate, true, `${where}: acksLate`),
     maxDeliveries: positiveInteger(o.maxDeliveries ?? 3, `${where}: maxDeliveries`),
     throws: errorClasses(o.throws ?? [], `${where}: throws`),
+    pool: o.pool === undefined ? undefined : checkPool(o.pool, where),
     namedErrors: [
       ...(o.throws ?? []),
       ...(Array.isArray(o.autoretryFor) ? (o.autoretryFor as ErrorClass[]) : []),
@@ -352,6 +361,12 @@ function matcher(match: ErrorMatch | undefined, where: string): (error: unknown)
 function errorClasses(value: unknown, where: string): readonly ErrorClass[] {
   if (Array.isArray(value) && value.every((cls) => typeof cls === 'function')) return value as ErrorClass[];
   throw new OptionError(`${where} must be a list of error classes; got ${show(value)}.`);
+}
+
+/** @throws {OptionError} for anything but a pool's name */
+export function checkPool(pool: unknown, where: string): 'async' | 'threads' {
+  if (pool === 'async' || pool === 'threads') return pool;
+  throw new OptionError(`${where}: pool ${show(pool)} must be 'async' or 'threads'.`);
 }
 
 function boolean(value: unknown, fallback: boolean, where: string): boolean {

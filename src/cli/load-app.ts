@@ -60,7 +60,12 @@ export function findModule(name: string, folder: string): string {
   );
 }
 
-async function importModule(file: string, shown: string): Promise<Record<string, unknown>> {
+/**
+ * Imports a module of the user's, in whatever way its format needs.
+ * @param shown what messages call it
+ * @throws {OptionError} when it fails to load
+ */
+export async function importModule(file: string, shown: string): Promise<Record<string, unknown>> {
   try {
     // CommonJS sources go through `require`, where Node has had every hook it needs for years.
     if (isTypeScript(file) && formatOf(file) === 'commonjs') return asExports(createRequire(file)(file));

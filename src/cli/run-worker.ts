@@ -25,6 +25,9 @@ export interface WorkerFlags extends GlobalFlags {
   readonly excludeQueues?: string[];
   readonly hostname?: string;
   readonly pool: 'async' | 'threads';
+  readonly maxTasksPerChild?: number;
+  /** Bytes. */
+  readonly maxMemoryPerChild?: number;
   readonly shutdownTimeout?: number;
   readonly logFormat: LogFormat;
 }
@@ -40,8 +43,8 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     node: () => node,
   });
   const options = workerOptions(flags);
-  const { app, compiler } = await loadApp(spec);
-  const worker = app.worker(options);
+  const { app, file, compiler } = await loadApp(spec);
+  const worker = app.worker({ ...options, module: file });
   node = worker.node;
   if (flags.logFormat === 'text') printBanner(worker, flags);
   if (compiler === 'tsx') log.warn({}, TSX_REMARK);
@@ -76,6 +79,9 @@ function workerOptions(flags: WorkerFlags): WorkerOptions {
     ...(queues === undefined ? {} : { queues }),
     ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
     ...(flags.hostname === undefined ? {} : { name: flags.hostname }),
+    pool: flags.pool,
+    ...(flags.maxTasksPerChild === undefined ? {} : { maxTasksPerChild: flags.maxTasksPerChild }),
+    ...(flags.maxMemoryPerChild === undefined ? {} : { maxMemoryPerChild: flags.maxMemoryPerChild }),
     ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
   };
 }

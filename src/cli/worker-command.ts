@@ -29,7 +29,22 @@ export function addWorkerCommand(program: Command): void {
     .option('-Q, --queues <queues>', 'queues to take from, as in mail,reports', weightedQueuesFlag)
     .option('-X, --exclude-queues <queues>', 'queues not to take from', queuesFlag('-X'))
     .option('-n, --hostname <name>', 'node name; %h is the host (default celeriac@%h)', nodeNameFlag)
-    .option('-P, --pool <pool>', 'async: in this process', choiceFlag('-P', ['async', 'threads']), 'async')
+    .option(
+      '-P, --pool <pool>',
+      'async: in this process; threads: for code that computes',
+      choiceFlag('-P', ['async', 'threads']),
+      'async',
+    )
+    .option(
+      '--max-tasks-per-child <n>',
+      'replace a thread after so many tasks',
+      countFlag('--max-tasks-per-child'),
+    )
+    .option(
+      '--max-memory-per-child <size>',
+      'replace a thread that holds more after a task, as in 200mb',
+      sizeFlag('--max-memory-per-child'),
+    )
     .option(
       '--shutdown-timeout <duration>',
       'how long running tasks may take to finish at the end (default 30s)',
@@ -40,8 +55,6 @@ export function addWorkerCommand(program: Command): void {
     .addOption(toCome('--time-limit <duration>', durationFlag('--time-limit')))
     .addOption(toCome('--processes <n>', countFlag('--processes')))
     .addOption(toCome('--autoscale <max,min>', autoscaleFlag))
-    .addOption(toCome('--max-tasks-per-child <n>', countFlag('--max-tasks-per-child')))
-    .addOption(toCome('--max-memory-per-child <size>', sizeFlag('--max-memory-per-child')))
     .addOption(toCome('--health-port <port>', countFlag('--health-port', 0)))
     .addOption(toCome('--health-host <host>'))
     .addOption(toCome('--purge'))
@@ -71,8 +84,6 @@ const TO_COME = {
   timeLimit: '--time-limit (set timeLimit in taskDefaults)',
   processes: '--processes (start several workers)',
   autoscale: '--autoscale (use "celeriac control pool-grow" and "pool-shrink")',
-  maxTasksPerChild: '--max-tasks-per-child',
-  maxMemoryPerChild: '--max-memory-per-child',
   healthPort: '--health-port',
   healthHost: '--health-host',
   purge: '--purge',
@@ -82,7 +93,6 @@ function refuseWhatIsToCome(flags: WorkerFlags): void {
   for (const [name, shown] of Object.entries(TO_COME)) {
     if (Reflect.get(flags, name) !== undefined) throw notYet(shown);
   }
-  if (flags.pool === 'threads') throw notYet('-P threads (use -P async)');
   const weighted = flags.queues?.find(({ weight }) => weight !== undefined);
   if (weighted !== undefined) {
     throw notYet(`-Q ${weighted.name}=${weighted.weight} (weights; name the queue alone)`);

@@ -12,6 +12,7 @@ import type { TaskLog } from './task-log.js';
 /** What a worker lets remote control do. */
 export interface Steering {
   readonly executor: Executor;
+  readonly pool: string;
   readonly budget: Slots;
   readonly log: TaskLog;
   readonly startedAt: number;
@@ -31,7 +32,7 @@ export function answers(worker: Steering): CommandHandlers {
     stats: () => ({
       pid: process.pid,
       uptimeMs: Date.now() - worker.startedAt,
-      pool: 'async',
+      pool: worker.pool,
       concurrency: worker.budget.limit,
       running: worker.executor.running.size,
       processed: worker.log.processed(),

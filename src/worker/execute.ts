@@ -12,7 +12,7 @@ import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
-import { type CallHost, RunningCall } from './running-call.js';
+import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 
 /** What executing needs. */
 export interface ExecutorParams {
@@ -22,10 +22,19 @@ export interface ExecutorParams {
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
   readonly unknownTaskGraceMs: number;
+  /** Runs the attempts of some tasks somewhere else. */
+  readonly elsewhere?: Elsewhere | undefined;
   /** Runs in the caller's process: `request.isEager`. */
   readonly eager?: boolean;
   /** Makes the services that were registered as classes since the worker's start. */
   prepare?(): Promise<void>;
+}
+
+/** Where attempts run that do not run here: threads. */
+export interface Elsewhere {
+  takes(task: RegisteredTask): boolean;
+  /** Rejects when the attempt was lost there. */
+  run(call: RunningCall): Promise<Outcome>;
 }
 
 /** An ended attempt. */
@@ -46,23 +55,26 @@ export class Executor {
     const task = this.params.registry.get(delivery.name);
     if (task === undefined) return notRun(this.#unknownTask(delivery), task);
     const refused = this.#mayRun(delivery, task);
-    if (refused !== undefined) return notRun(refused, task);
+    return refused === undefined ? this.perform(delivery, task) : notRun(refused, task);
+  }
+
+  /**
+   * The attempt itself, for a delivery that may run: a thread begins here, since its worker has looked at the rest.
+   * @param kept limits that somebody else keeps; they only show in the request
+   */
+  perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): Promise<Execution> {
     const args = this.#decode(delivery);
     if (!Array.isArray(args)) return notRun(args, task);
-    const call = new RunningCall(
-      delivery,
-      this.params.host,
-      args,
-      limitsOf(delivery, task),
-      this.params.eager,
-    );
+    const { host, elsewhere, eager } = this.params;
+    const call = new RunningCall(delivery, host, args, kept ?? limitsOf(delivery, task), eager);
     this.running.set(delivery.jobId, call);
-    return call
-      .run(() => this.#attempt(call, task, args))
-      .then((outcome) => {
-        this.running.delete(delivery.jobId);
-        return { outcome, task, runtimeMs: Date.now() - call.startedAt };
-      });
+    const ended = elsewhere?.takes(task)
+      ? this.#attemptElsewhere(call, task, elsewhere)
+      : call.run(() => this.#attempt(call, task, args), kept === undefined);
+    return ended.then((outcome) => {
+      this.running.delete(delivery.jobId);
+      return { outcome, task, runtimeMs: Date.now() - call.startedAt };
+    });
   }
 
   /** A deploy may be under way: others get a chance before the task fails. */
@@ -112,6 +124,17 @@ export class Executor {
       return this.params.codec.decodeArgs(delivery.message.args);
     } catch (error) {
       return { kind: 'failure', error };
+    }
+  }
+
+  /** What is lost there was nobody's decision: the retry rules have their say, as for any error. */
+  async #attemptElsewhere(call: RunningCall, task: RegisteredTask, elsewhere: Elsewhere): Promise<Outcome> {
+    try {
+      return await elsewhere.run(call);
+    } catch (error) {
+      return this.#judge(error, call, task);
+    } finally {
+      call.close();
     }
   }
 
@@ -252,10 +275,7 @@ function hooksOf(task: RegisteredTask): TaskHooks | undefined {
   return task.target.kind === 'method' ? task.target.service.instance : undefined;
 }
 
-function limitsOf(
-  delivery: Delivery,
-  task: RegisteredTask,
-): { softMs: number | undefined; hardMs: number | undefined } {
+function limitsOf(delivery: Delivery, task: RegisteredTask): CallLimits {
   return {
     softMs: delivery.message.soft ?? task.run.softTimeLimitMs,
     hardMs: delivery.message.hard ?? task.run.timeLimitMs,

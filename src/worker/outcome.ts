@@ -1,11 +1,13 @@
 /**
  * How one attempt ended: a closed union, decided once by `execute` and applied once by `settle`.
  */
+import type { WireError } from '../tasks/failure.js';
 
+/** `wire` is what to store of an error that comes from a thread: encoded where it was the real one. */
 export type Outcome =
   | { readonly kind: 'success'; readonly value: unknown; readonly encoded: unknown }
-  | { readonly kind: 'failure'; readonly error: unknown }
-  | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number }
+  | { readonly kind: 'failure'; readonly error: unknown; readonly wire?: WireError }
+  | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number; readonly wire?: WireError }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }
   /** It will not run: revoked, or expired. */

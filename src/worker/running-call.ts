@@ -15,6 +15,8 @@ export interface CallHost {
   readonly logger: Logger;
   readonly app: TaskApp;
   readonly stopping: boolean;
+  /** Makes what aborts `this.signal`, where a plain AbortController would not do. */
+  newAbort?(): AbortController;
 }
 
 /** The limits of one call, ms. */
@@ -39,7 +41,7 @@ export class RunningCall implements TaskContext {
     readonly delivery: Delivery,
     private readonly host: CallHost,
     private readonly args: readonly unknown[],
-    private readonly limits: CallLimits,
+    readonly limits: CallLimits,
     readonly eager = false,
   ) {}
 
@@ -50,7 +52,7 @@ export class RunningCall implements TaskContext {
 
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
-      this.#abort = new AbortController();
+      this.#abort = this.host.newAbort?.() ?? new AbortController();
       if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason.reason);
     }
     return this.#abort.signal;
@@ -88,14 +90,17 @@ export class RunningCall implements TaskContext {
     throw new RetryRequest(options);
   }
 
-  /** Resolves with the body's outcome, or with the first one that somebody else decides. */
-  run(body: () => Promise<Outcome>): Promise<Outcome> {
+  /**
+   * Resolves with the body's outcome, or with the first one that somebody else decides.
+   * @param timed start the limits now; else whoever runs the body calls `startLimits`
+   */
+  run(body: () => Promise<Outcome>, timed = true): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.#end = (outcome) => {
         this.close();
         resolve(outcome);
       };
-      this.#startLimits();
+      if (timed) this.startLimits();
       body().then((outcome) => {
         this.close();
         resolve(outcome);
@@ -127,7 +132,8 @@ export class RunningCall implements TaskContext {
     return this.#closed;
   }
 
-  #startLimits(): void {
+  /** From here on the time limits count. */
+  startLimits(): void {
     const { softMs, hardMs } = this.limits;
     const { name, taskId } = this.delivery;
     if (softMs !== undefined) {

@@ -27,10 +27,10 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
       return {
         kind: 'fail',
         keep: !ignored || task?.run.storeErrorsEvenIfIgnored === true,
-        ...describe(outcome.error),
+        ...describe(outcome.error, outcome.wire),
       };
     case 'retry':
-      return { kind: 'retry', delayMs: outcome.delayMs, ...describe(outcome.error) };
+      return { kind: 'retry', delayMs: outcome.delayMs, ...describe(outcome.error, outcome.wire) };
     case 'ignore':
       return { kind: 'complete', value: null, keep: false, quiet: false };
     case 'revoked': {
@@ -58,8 +58,7 @@ export function retentionMs(
 }
 
 /** The texts a failed attempt leaves: one line and a stack for people and dashboards, with the encoded error in it. */
-function describe(error: unknown): { message: string; stack: string } {
-  const wire = encodeFailure(error);
+function describe(error: unknown, wire = encodeFailure(error)): { message: string; stack: string } {
   return {
     message: `${wire.name}: ${wire.message}`,
     stack: packStack(wire.stack ?? '', { ...wire, stack: undefined }),

@@ -14,6 +14,7 @@ import { type Duration, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../errors.js';
 import { checkNames, checkQueueName, type Logger } from '../options.js';
 import type { TaskApp } from '../tasks/context.js';
+import type { ErrorClasses } from '../tasks/failure.js';
 import type { Registry } from '../tasks/registry.js';
 import { answers } from './answers.js';
 import { Executor, type ExecutorParams } from './execute.js';
@@ -21,9 +22,11 @@ import { Janitor } from './janitor.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
+import { Placement, POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
+import { threadHost } from './threads/thread-host.js';
 
 /** What `app.worker()` takes. */
-export interface WorkerOptions {
+export interface WorkerOptions extends PoolOptions {
   /** Queues to consume. Default: the app's default queue. */
   queues?: readonly string[];
   /** How many tasks run at once, over all queues. Default: the number of CPUs. */
@@ -41,6 +44,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host'> {
   readonly engine: Engine;
   readonly registry: Registry;
   readonly app: TaskApp;
+  /** Error classes the app knows. */
+  readonly errors: ErrorClasses;
   readonly appName: string;
   readonly prefix: string;
   readonly defaultQueue: string;
@@ -81,6 +86,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #queues: readonly string[];
   readonly #shutdownTimeoutMs: number;
   readonly #log: TaskLog;
+  readonly #placement: Placement;
   readonly #wantedName: string;
   readonly #startedAt = Date.now();
   #responder: Responder | undefined;
@@ -91,14 +97,19 @@ export class Worker implements CallHost, AsyncDisposable {
   #onStopped: () => void = () => undefined;
 
   constructor(options: WorkerOptions, params: WorkerParams) {
-    checkNames(options, ['queues', 'concurrency', 'name', 'shutdownTimeout', 'logger'], 'app.worker()');
+    checkNames(
+      options,
+      ['queues', 'concurrency', 'name', 'shutdownTimeout', 'logger', ...POOL_OPTIONS],
+      'app.worker()',
+    );
     this.#params = params;
     this.#queues = checkQueues(options.queues ?? [params.defaultQueue]);
     this.#budget = new Slots(checkConcurrency(options.concurrency ?? availableParallelism()));
     this.#shutdownTimeoutMs = toPositiveMs(options.shutdownTimeout ?? '30s', 'app.worker(): shutdownTimeout');
     this.#wantedName = (options.name ?? 'celeriac@%h').replaceAll('%h', hostname());
     this.#log = new TaskLog(params.logger);
-    this.#executor = new Executor({ ...params, host: this });
+    this.#placement = new Placement(options, { ...params, node: () => this.node });
+    this.#executor = new Executor({ ...params, host: this, elsewhere: this.#placement });
     this.#locks = new LockKeeper({
       ...params,
       broker: params.brokerUrl,
@@ -139,6 +150,10 @@ export class Worker implements CallHost, AsyncDisposable {
       throw new CeleriacError(
         `This worker is ${this.#phase}; a worker starts once. Make another with app.worker().`,
       );
+    // A thread loads the module that starts this worker: there it is no worker.
+    const thread = threadHost();
+    if (thread !== undefined) return thread.workerStarts(this.app);
+    this.#placement.check();
     this.#phase = 'starting';
     const { engine, clock, prefix, logger } = this.#params;
     try {
@@ -147,6 +162,7 @@ export class Worker implements CallHost, AsyncDisposable {
       await clock.sync();
       this.#refuseWrongClock();
       await this.#params.prepare();
+      await this.#placement.prepare();
       this.#responder = await startResponder({
         engine,
         prefix,
@@ -197,7 +213,7 @@ export class Worker implements CallHost, AsyncDisposable {
       app: this.#params.appName,
       broker: this.#params.engine.address,
       node: this.node,
-      pool: 'async',
+      pool: this.#placement.pool,
       concurrency: this.#budget.limit,
       queues: this.#queueReports(),
       tasks: this.#params.registry.names(),
@@ -248,6 +264,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #steering() {
     return {
       executor: this.#executor,
+      pool: this.#placement.pool,
       budget: this.#budget,
       log: this.#log,
       startedAt: this.#startedAt,
@@ -284,6 +301,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#phase = 'stopping';
     this.#janitor.stop();
     if (wasStarted) {
+      void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
       const closing = this.#closeConsumers();
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
@@ -313,7 +331,8 @@ export class Worker implements CallHost, AsyncDisposable {
   async #release(): Promise<void> {
     await this.#locks.stop();
     const responder = this.#responder;
-    const leaving = responder?.close().catch((error: Error) => this.#onError(error));
+    const leaving = Promise.all([responder?.close(), this.#placement.close()]);
+    leaving.catch((error: Error) => this.#onError(error));
     await Promise.race([leaving, expiry(LAST_WORDS_MS)]);
   }
 

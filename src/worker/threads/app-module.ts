@@ -1,0 +1,43 @@
+/**
+ * The option `module`: which file the threads of a worker load. Checked when a worker starts, so that nobody finds out
+ * with the first task.
+ */
+import { statSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { OptionError } from '../../errors.js';
+
+const ADVICE =
+  'Give app.worker() { module: import.meta.url } in the module that makes the app and registers its tasks';
+
+/**
+ * The file behind the option, absolute.
+ * @param wanted what asks for threads, for the message
+ * @throws {OptionError} when there is none
+ */
+export function findAppModule(module: string | undefined, wanted: string): string {
+  if (module === undefined) {
+    throw new OptionError(
+      `${wanted}, but this worker does not know which module its threads should load. ${ADVICE}, or use pool: 'async'.`,
+    );
+  }
+  const file = fileOf(module);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+  throw new OptionError(
+    `app.worker(): module "${module}" is no file, so threads cannot load it (${wanted}). ${ADVICE}.`,
+  );
+}
+
+function fileOf(module: string): string {
+  if (isAbsolute(module)) return module;
+  try {
+    const url = new URL(module);
+    // What a loader put behind the path ("?namespace=…") is its own affair.
+    return fileURLToPath(new URL(url.pathname, 'file://'));
+  } catch (error) {
+    throw new OptionError(
+      `app.worker(): module "${module}" is neither a file URL nor an absolute path. ${ADVICE}.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The worker's side of a thread's engine: makes the calls a thread asks for, and listens for it. One per thread; what
+ * it listens to ends with the thread.
+ */
+import type { Engine, JobRef } from '../../broker/engine.js';
+import { CeleriacError } from '../../errors.js';
+import type { EngineMethod, Request } from './messages.js';
+
+type EngineRequest = Exclude<Request, { to: 'progress' }>;
+
+export class EngineServer {
+  readonly #topics = new Map<string, () => void>();
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly onNotice: (topic: string) => void,
+  ) {}
+
+  async answer(request: EngineRequest): Promise<unknown> {
+    if (request.to === 'engine') return this.#call(request.method, request.args);
+    const backend: unknown = await this.engine.backend(request.queue);
+    const method: unknown = Reflect.get(backend as object, request.method);
+    if (typeof method !== 'function') {
+      throw new CeleriacError(`The broker's queue has no "${request.method}" that a thread could call.`);
+    }
+    return Reflect.apply(method, backend, request.args);
+  }
+
+  /** Ends what the thread listened to. */
+  close(): void {
+    for (const [topic, listener] of this.#topics) this.engine.signals.unsubscribe(topic, listener);
+    this.#topics.clear();
+  }
+
+  #call(method: EngineMethod, args: readonly unknown[]): unknown {
+    const { engine } = this;
+    switch (method) {
+      case 'ready':
+        return engine.ready();
+      case 'serverTime':
+        return engine.serverTime();
+      case 'readJobs':
+        return engine.readJobs(args[0] as readonly JobRef[]);
+      case 'readEnded':
+        return engine.readEnded(args[0] as readonly JobRef[]);
+      case 'create':
+      case 'read':
+      case 'replace':
+      case 'remove':
+        return Reflect.apply(engine.records[method], engine.records, args);
+      case 'notify':
+        return engine.signals.notify(String(args[0]));
+      case 'subscribe':
+        return this.#subscribe(String(args[0]));
+      case 'unsubscribe':
+        return this.#unsubscribe(String(args[0]));
+    }
+  }
+
+  #subscribe(topic: string): Promise<void> {
+    const listener = this.#topics.get(topic) ?? (() => this.onNotice(topic));
+    this.#topics.set(topic, listener);
+    return this.engine.signals.subscribe(topic, listener);
+  }
+
+  #unsubscribe(topic: string): void {
+    const listener = this.#topics.get(topic);
+    if (listener === undefined) return;
+    this.#topics.delete(topic);
+    this.engine.signals.unsubscribe(topic, listener);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The thread's end of the line to its worker: sends, asks and hears. A task that never yields hears nothing by itself,
+ * so whoever looks at its signal lets the line look into the mailbox first.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { decodeFailure, ErrorClasses } from '../../tasks/failure.js';
+import type { Answer, FromThread, Request, ThreadSetup, ToThread } from './messages.js';
+
+type News = Exclude<ToThread, { kind: 'answer' }>;
+
+interface Asked {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export class Link {
+  readonly #port: MessagePort;
+  readonly #asked = new Map<number, Asked>();
+  readonly #unavailable = new WeakSet<Error>();
+  #next = 0;
+  #hear: (news: News) => void = () => undefined;
+
+  constructor(private readonly setup: Pick<ThreadSetup, 'port' | 'mailbox'>) {
+    this.#port = setup.port;
+  }
+
+  /** From now on news goes to `hear`; keeps the thread alive. */
+  open(hear: (news: News) => void): void {
+    this.#hear = hear;
+    this.#port.on('message', (message: ToThread) => this.#receive(message));
+  }
+
+  send(message: FromThread): void {
+    this.#port.postMessage(message);
+  }
+
+  /** Asks the worker. Rejects with the error it met, an error of its class where that is one of ours. */
+  ask(request: Request): Promise<unknown> {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#asked.set(id, { resolve, reject });
+      this.send({ kind: 'ask', id, request });
+    });
+  }
+
+  /** Whether the worker said of this error that the connection is gone. */
+  isUnavailable(error: unknown): boolean {
+    return error instanceof Error && this.#unavailable.has(error);
+  }
+
+  /** Takes what waits, without the event loop's help. Cheap when there is nothing. */
+  look(): void {
+    if (Atomics.load(this.setup.mailbox, 0) === 0) return;
+    Atomics.store(this.setup.mailbox, 0, 0);
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.#receive(received.message as ToThread);
+    }
+  }
+
+  #receive(message: ToThread): void {
+    if (message.kind !== 'answer') {
+      this.#hear(message);
+      return;
+    }
+    const asked = this.#asked.get(message.id);
+    this.#asked.delete(message.id);
+    if (message.answer.ok) asked?.resolve(message.answer.value);
+    else asked?.reject(this.#errorOf(message.answer));
+  }
+
+  #errorOf({ error: wire, unavailable }: Extract<Answer, { ok: false }>): Error {
+    const error = decodeFailure(wire, new ErrorClasses());
+    if (unavailable) this.#unavailable.add(error);
+    return error;
+  }
+}

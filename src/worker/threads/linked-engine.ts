@@ -1,0 +1,154 @@
+/**
+ * The engine of an app in a thread: every call travels to the worker and is made on its connection. So a thread opens
+ * none of its own, and what its tasks send and read is the same on every broker, embedded ones included.
+ */
+import type {
+  BullmqParts,
+  Engine,
+  EngineKind,
+  JobRef,
+  Records,
+  Signals,
+  StoredJob,
+} from '../../broker/engine.js';
+import { CeleriacError } from '../../errors.js';
+import type { Link } from './link.js';
+import type { BrokerFacts, EngineMethod, Request } from './messages.js';
+
+type Backend = Awaited<ReturnType<Engine['backend']>>;
+
+export class LinkedEngine implements Engine {
+  readonly kind: EngineKind;
+  readonly address: string;
+  readonly oneProcess: boolean;
+  readonly records: Records;
+  readonly signals: LinkedSignals;
+  #loading = true;
+
+  constructor(
+    private readonly link: Link,
+    { kind, address, oneProcess, ordered }: BrokerFacts,
+    private readonly file: string,
+  ) {
+    this.kind = kind;
+    this.address = address;
+    this.oneProcess = oneProcess;
+    const call = (method: EngineMethod, args: readonly unknown[]) =>
+      this.#call(method, args) as Promise<never>;
+    this.records = {
+      create: (...args) => call('create', args),
+      read: (...args) => call('read', args),
+      replace: (...args) => call('replace', args),
+      remove: (...args) => call('remove', args),
+    };
+    this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
+  }
+
+  /** The module is loaded: from now on tasks run, and what they ask of the broker is meant. */
+  loaded(): void {
+    this.#loading = false;
+  }
+
+  async ready(): Promise<void> {
+    await this.#call('ready', []);
+  }
+
+  async backend(queue: string): Promise<Backend> {
+    // Whatever method is asked for exists over there, or fails over there. A thenable it is not.
+    const method = (name: string) =>
+      name === 'then'
+        ? undefined
+        : (...args: unknown[]) => this.#ask({ to: 'backend', queue, method: name, args });
+    return new Proxy({}, { get: (_, name) => method(String(name)) }) as Backend;
+  }
+
+  bullmq(): BullmqParts {
+    throw new CeleriacError(
+      "app.control, app.inspect and workers are not available in a task with pool: 'threads'. Use them from a task " +
+        "with pool: 'async', or from outside the task.",
+    );
+  }
+
+  readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    return this.#call('readJobs', [refs]) as Promise<(StoredJob | undefined)[]>;
+  }
+
+  readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
+    return this.#call('readEnded', [refs]) as Promise<boolean[]>;
+  }
+
+  serverTime(): Promise<number> {
+    return this.#call('serverTime', []) as Promise<number>;
+  }
+
+  hold(): () => void {
+    return () => undefined;
+  }
+
+  isUnavailable(error: unknown): boolean {
+    return this.link.isUnavailable(error);
+  }
+
+  async migrate(): Promise<void> {
+    throw new CeleriacError(
+      'app.migrate() in a task with pool: \'threads\': run "celeriac migrate" instead.',
+    );
+  }
+
+  async close(): Promise<void> {}
+
+  #call(method: EngineMethod, args: readonly unknown[]): Promise<unknown> {
+    return this.#ask({ to: 'engine', method, args });
+  }
+
+  async #ask(request: Request): Promise<unknown> {
+    if (!this.#loading) return this.link.ask(request);
+    throw new CeleriacError(
+      `${this.file} asks something of the broker while it is loaded (a call, a result). A worker's threads load it too, ` +
+        "so every thread would do that again. Move it into a function, or behind: if (isMainThread), from 'node:worker_threads'.",
+    );
+  }
+}
+
+/** Topics this thread listens to; the worker listens for it. */
+export class LinkedSignals implements Signals {
+  readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #gapListeners: (() => void)[] = [];
+
+  constructor(
+    readonly ordered: boolean,
+    private readonly tell: (
+      method: 'notify' | 'subscribe' | 'unsubscribe',
+      topic: string,
+    ) => Promise<unknown>,
+  ) {}
+
+  notify(topic: string): void {
+    this.tell('notify', topic).catch(() => undefined); // best effort, as everywhere: sweeps find what is lost
+  }
+
+  async subscribe(topic: string, listener: () => void): Promise<void> {
+    const listeners = this.#listeners.get(topic) ?? new Set();
+    this.#listeners.set(topic, listeners.add(listener));
+    await this.tell('subscribe', topic);
+  }
+
+  unsubscribe(topic: string, listener: () => void): void {
+    const listeners = this.#listeners.get(topic);
+    if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
+    this.#listeners.delete(topic);
+    this.tell('unsubscribe', topic).catch(() => undefined); // nobody listens any more: a notice too many is dropped
+  }
+
+  onGap(listener: () => void): void {
+    this.#gapListeners.push(listener);
+  }
+
+  noticed(topic: string): void {
+    for (const listener of this.#listeners.get(topic) ?? []) listener();
+  }
+
+  gap(): void {
+    for (const listener of this.#gapListeners) listener();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What a worker and one of its threads say to each other: every message once, in both directions. All of it survives
+ * structured cloning. Errors travel in the wire form of `tasks/failure`, so that nothing of them is lost on the way.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { Delivery } from '../../broker/consumer.js';
+import type { EngineKind } from '../../broker/engine.js';
+import type { WireError } from '../../tasks/failure.js';
+import type { Outcome } from '../outcome.js';
+import type { CallLimits } from '../running-call.js';
+
+/** What a thread is born with (`workerData`). */
+export interface ThreadSetup {
+  readonly port: MessagePort;
+  /** The app module, absolute. */
+  readonly file: string;
+  readonly appName: string;
+  readonly prefix: string;
+  /** One number of this thread's own: 1 while a message waits that its code should look at. */
+  readonly mailbox: Int32Array;
+  /** One number for the whole pool: 1 once the worker stops. */
+  readonly stopping: Int32Array;
+  /** Measure and report the memory it holds after each task. */
+  readonly reportMemory: boolean;
+  readonly broker: BrokerFacts;
+}
+
+/** What the thread's app may know of a broker it does not talk to itself. */
+export interface BrokerFacts {
+  readonly kind: EngineKind;
+  readonly address: string;
+  readonly oneProcess: boolean;
+  /** Of its signals. */
+  readonly ordered: boolean;
+}
+
+/** A delivery without its ways back to the broker. */
+export type PlainDelivery = {
+  readonly [K in keyof Delivery as Delivery[K] extends (...args: never[]) => unknown
+    ? never
+    : K]: Delivery[K];
+};
+
+/** Worker to thread. */
+export type ToThread =
+  | {
+      readonly kind: 'run';
+      readonly delivery: PlainDelivery;
+      readonly limits: CallLimits;
+      readonly node: string;
+    }
+  /** The running task's signal is to abort. */
+  | { readonly kind: 'abort'; readonly reason: WireError }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
+  /** A topic of the broker's signals was told. */
+  | { readonly kind: 'notice'; readonly topic: string }
+  /** Notices may have been missed. */
+  | { readonly kind: 'gap' };
+
+/** Thread to worker. */
+export type FromThread =
+  | { readonly kind: 'ready' }
+  /** The module could not be loaded; the thread is of no use. */
+  | { readonly kind: 'failed'; readonly error: WireError }
+  | { readonly kind: 'ended'; readonly outcome: CrossedOutcome; readonly heldBytes: number }
+  | { readonly kind: 'log'; readonly line: LogLine }
+  | { readonly kind: 'ask'; readonly id: number; readonly request: Request };
+
+/** What a thread asks of its worker. */
+export type Request =
+  | { readonly to: 'progress'; readonly progress: object }
+  | { readonly to: 'engine'; readonly method: EngineMethod; readonly args: readonly unknown[] }
+  | {
+      readonly to: 'backend';
+      readonly queue: string;
+      readonly method: string;
+      readonly args: readonly unknown[];
+    };
+
+/** The calls of the engine that threads make; `signals` tells of its topics by notices. */
+export type EngineMethod =
+  | 'ready'
+  | 'serverTime'
+  | 'readJobs'
+  | 'readEnded'
+  | 'create'
+  | 'read'
+  | 'replace'
+  | 'remove'
+  | 'notify'
+  | 'subscribe'
+  | 'unsubscribe';
+
+export type Answer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: WireError; readonly unavailable: boolean };
+
+/** An outcome on its way: what was computed as JSON text, what was thrown in wire form. */
+export type CrossedOutcome =
+  | { readonly kind: 'success'; readonly json: string | undefined }
+  | { readonly kind: 'failure'; readonly error: WireError }
+  | { readonly kind: 'retry'; readonly error: WireError; readonly delayMs: number }
+  | Exclude<Outcome, { kind: 'success' | 'failure' | 'retry' }>;
+
+/** A line of `this.log`. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  /** Fields as JSON has them. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Fields that hold errors. */
+  readonly errors: Readonly<Record<string, WireError>>;
+}

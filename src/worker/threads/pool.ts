@@ -1,0 +1,168 @@
+/**
+ * The threads of one worker: started when a task needs one, reused, replaced when they die or have done enough, let go
+ * when idle for long. Every task that runs holds a slot, so there are never more threads than slots.
+ */
+import { AppClosedError } from '../../errors.js';
+import type { Outcome } from '../outcome.js';
+import type { RunningCall } from '../running-call.js';
+import { Thread, type ThreadEnd, type ThreadParams } from './thread.js';
+
+export interface ThreadPoolParams extends Omit<ThreadParams, 'stopping'> {
+  /** Tasks after which a thread is replaced (Celery: `worker_max_tasks_per_child`). */
+  readonly maxTasks: number | undefined;
+  /** How long a thread may be idle before it goes, ms. */
+  readonly idleMs: number;
+  /** The worker's name. */
+  node(): string;
+}
+
+interface Waiting {
+  wanted(): boolean;
+  resolve(thread: Thread): void;
+  reject(error: unknown): void;
+}
+
+export class ThreadPool {
+  readonly #params: ThreadPoolParams;
+  readonly #stopping = new Int32Array(new SharedArrayBuffer(4));
+  /** All that live, and those that are dying. */
+  readonly #threads = new Set<Thread>();
+  /** Those waiting for work, the last used last. */
+  #idle: { readonly thread: Thread; readonly timer: NodeJS.Timeout }[] = [];
+  /** Who waits for a thread, first come first served. */
+  #waiting: Waiting[] = [];
+  /** Threads on their way. */
+  #loading = 0;
+  #closed = false;
+
+  constructor(params: ThreadPoolParams) {
+    this.#params = params;
+    params.engine.signals.onGap(() => {
+      for (const thread of this.#threads) thread.gap();
+    });
+  }
+
+  /** Threads alive now. */
+  get size(): number {
+    return this.#threads.size;
+  }
+
+  /** Starts one thread, so that a module that does not load is found out now. */
+  async verify(): Promise<void> {
+    this.#giveBack(await this.#take());
+  }
+
+  /**
+   * Runs a call in a thread. A call that somebody else ends (time limit, revoke, lost lock, shutdown) takes its thread
+   * with it, and has its outcome only when that is gone: nothing of it runs on beside its successor.
+   */
+  async run(call: RunningCall): Promise<Outcome> {
+    let busy: Thread | undefined;
+    const body = async (): Promise<Outcome> => {
+      const thread = await this.#take(() => !call.closed);
+      if (call.closed) {
+        this.#giveBack(thread);
+        return { kind: 'lost' }; // nobody listens: the call has its outcome
+      }
+      busy = thread;
+      call.startLimits();
+      const end = await thread.run(call, this.#params.node());
+      if (!call.closed) {
+        busy = undefined;
+        this.#afterTask(thread, end);
+      }
+      return end.outcome;
+    };
+    const outcome = await call.run(body, false);
+    if (busy !== undefined) await busy.kill();
+    return outcome;
+  }
+
+  /** Tells running tasks that the worker stops (`this.request.shuttingDown`). */
+  announceStop(): void {
+    Atomics.store(this.#stopping, 0, 1);
+  }
+
+  /** Ends all threads, what they run included. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { timer } of this.#idle) clearTimeout(timer);
+    this.#idle = [];
+    for (const { reject } of this.#waiting.splice(0)) reject(closedError());
+    await Promise.all([...this.#threads].map((thread) => thread.kill()));
+  }
+
+  /** A free thread, or the next one that becomes free; loads one more where too few are on their way. */
+  #take(wanted = () => true): Promise<Thread> {
+    if (this.#closed) return Promise.reject(closedError());
+    const idle = this.#idle.pop();
+    if (idle !== undefined) {
+      clearTimeout(idle.timer);
+      return Promise.resolve(idle.thread);
+    }
+    return new Promise((resolve, reject) => {
+      // A call that was ended meanwhile leaves the thread it asked for to others.
+      this.#waiting = this.#waiting.filter((waiter) => waiter.wanted());
+      this.#waiting.push({ wanted, resolve, reject });
+      if (this.#loading < this.#waiting.length) void this.#load();
+    });
+  }
+
+  async #load(): Promise<void> {
+    const thread = new Thread({ ...this.#params, stopping: this.#stopping }, (gone) => this.#forget(gone));
+    this.#threads.add(thread);
+    this.#loading++;
+    try {
+      await thread.ready;
+      this.#loading--;
+      this.#giveBack(thread);
+    } catch (error) {
+      this.#loading--;
+      await thread.kill();
+      this.#nextWaiting()?.reject(error);
+    }
+  }
+
+  #nextWaiting(): Waiting | undefined {
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next === undefined || next.wanted()) return next;
+    }
+  }
+
+  #afterTask(thread: Thread, { heldBytes }: ThreadEnd): void {
+    const { maxTasks, maxMemoryBytes } = this.#params;
+    const done = maxTasks !== undefined && thread.runs >= maxTasks;
+    const fat = maxMemoryBytes !== undefined && heldBytes > maxMemoryBytes;
+    if (done || fat)
+      void thread.kill(); // cannot fail; a worker that stops waits for it
+    else this.#giveBack(thread);
+  }
+
+  #giveBack(thread: Thread): void {
+    if (this.#closed || !this.#threads.has(thread)) return;
+    const next = this.#nextWaiting();
+    if (next !== undefined) {
+      next.resolve(thread);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#idle = this.#idle.filter((idle) => idle.thread !== thread);
+      void thread.kill();
+    }, this.#params.idleMs);
+    this.#idle.push({ thread, timer: timer.unref() });
+  }
+
+  /** It is gone, by our will or by itself. */
+  #forget(thread: Thread): void {
+    this.#threads.delete(thread);
+    const idle = this.#idle.find((candidate) => candidate.thread === thread);
+    if (idle === undefined) return;
+    clearTimeout(idle.timer);
+    this.#idle = this.#idle.filter((candidate) => candidate !== idle);
+  }
+}
+
+function closedError(): AppClosedError {
+  return new AppClosedError('The worker has stopped, and its threads with it.');
+}

@@ -1,0 +1,236 @@
+/**
+ * One thread, as its worker sees it: loading, ready, running one task at a time, gone. It is gone for good once it was
+ * killed or ended by itself; whoever needs one then starts another.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { Delivery } from '../../broker/consumer.js';
+import type { Engine } from '../../broker/engine.js';
+import { CeleriacError, WorkerLostError } from '../../errors.js';
+import type { Logger } from '../../options.js';
+import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/failure.js';
+import type { Outcome } from '../outcome.js';
+import type { RunningCall } from '../running-call.js';
+import { unpackFields, unpackOutcome } from './crossing.js';
+import { EngineServer } from './engine-server.js';
+import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
+
+/** What all threads of a worker have in common. */
+export interface ThreadParams {
+  readonly engine: Engine;
+  readonly logger: Logger;
+  readonly errors: ErrorClasses;
+  readonly appName: string;
+  readonly prefix: string;
+  readonly file: string;
+  readonly stopping: Int32Array;
+  /** After which a thread is replaced; its heap may grow to twice that within a task. */
+  readonly maxMemoryBytes: number | undefined;
+}
+
+/** How an attempt in a thread ended. */
+export interface ThreadEnd {
+  readonly outcome: Outcome;
+  /** What the thread holds now; 0 where nobody asks. */
+  readonly heldBytes: number;
+}
+
+interface Attempt {
+  readonly call: RunningCall;
+  resolve(end: ThreadEnd): void;
+  reject(error: Error): void;
+}
+
+/** By its address only: it loads the user's module as the command line does, from the floor above. */
+const ENTRY = new URL('../../cli/thread-main.js', import.meta.url);
+/** A module that takes longer to load waits for something that never comes. */
+const LOAD_MS = 60_000;
+/** A thread inside a system call ends when that returns: nobody waits longer for it. */
+const KILL_MS = 1000;
+
+export class Thread {
+  /** Resolves when it can run tasks; rejects when it never will. */
+  readonly ready: Promise<void>;
+  /** Tasks it has run. */
+  runs = 0;
+  readonly #params: ThreadParams;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #mailbox = new Int32Array(new SharedArrayBuffer(4));
+  readonly #server: EngineServer;
+  readonly #gone: Promise<void>;
+  #attempt: Attempt | undefined;
+  #settleReady: (error?: Error) => void = () => undefined;
+  #crash: Error | undefined;
+  #ended = false;
+
+  constructor(params: ThreadParams, onGone: (thread: Thread) => void) {
+    this.#params = params;
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#server = new EngineServer(params.engine, (topic) => this.#tell({ kind: 'notice', topic }));
+    this.#worker = startWorker(this.#setup(port2), params.maxMemoryBytes);
+    this.ready = this.#loading();
+    port1.on('message', (message: FromThread) => this.#receive(message));
+    port1.unref(); // the thread itself keeps the process alive, while somebody waits for it
+    this.#worker.on('error', (error) => {
+      this.#crash = error;
+    });
+    this.#gone = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        this.#onExit(code);
+        onGone(this);
+        resolve();
+      });
+    });
+  }
+
+  /** Runs a task. Rejects with WorkerLostError when the thread ends in the middle of it. */
+  run(call: RunningCall, node: string): Promise<ThreadEnd> {
+    const onAbort = () => this.#tell({ kind: 'abort', reason: encodeFailure(call.signal.reason) });
+    this.runs++;
+    this.#worker.ref();
+    return new Promise<ThreadEnd>((resolve, reject) => {
+      this.#attempt = { call, resolve, reject };
+      this.#tell({ kind: 'run', delivery: plain(call.delivery), limits: call.limits, node });
+      if (call.signal.aborted) onAbort();
+      else call.signal.addEventListener('abort', onAbort, { once: true });
+    }).finally(() => {
+      this.#attempt = undefined;
+      this.#worker.unref();
+      call.signal.removeEventListener('abort', onAbort);
+    });
+  }
+
+  /** Notices of the broker may have been missed. */
+  gap(): void {
+    this.#tell({ kind: 'gap' });
+  }
+
+  /** Ends it, whatever it does; resolves when it is gone, or soon after. May be called twice. */
+  async kill(): Promise<void> {
+    this.#ended = true;
+    const late = new Promise<void>((resolve) => setTimeout(resolve, KILL_MS).unref());
+    await Promise.race([this.#worker.terminate(), late]);
+  }
+
+  /** Resolves when it is really gone. */
+  get gone(): Promise<void> {
+    return this.#gone;
+  }
+
+  #setup(port: MessagePort): ThreadSetup {
+    const { engine, file, appName, prefix, stopping, maxMemoryBytes } = this.#params;
+    const { kind, address, oneProcess, signals } = engine;
+    const broker = { kind, address, oneProcess, ordered: signals.ordered };
+    const reportMemory = maxMemoryBytes !== undefined;
+    return { port, file, appName, prefix, mailbox: this.#mailbox, stopping, reportMemory, broker };
+  }
+
+  #loading(): Promise<void> {
+    const { file } = this.#params;
+    const slow = () =>
+      this.#settleReady(
+        new CeleriacError(
+          `A thread has been loading ${file} for ${LOAD_MS / 1000} s. Does it wait for something at its top level?`,
+        ),
+      );
+    const timer = setTimeout(slow, LOAD_MS).unref();
+    return new Promise<void>((resolve, reject) => {
+      this.#settleReady = (error) => (error === undefined ? resolve() : reject(error));
+    }).finally(() => {
+      clearTimeout(timer);
+      this.#worker.unref();
+    });
+  }
+
+  #tell(message: ToThread): void {
+    this.#port.postMessage(message);
+    // After the message: who sees the flag finds it.
+    Atomics.store(this.#mailbox, 0, 1);
+  }
+
+  #receive(message: FromThread): void {
+    const { errors, logger } = this.#params;
+    switch (message.kind) {
+      case 'ready':
+        this.#settleReady();
+        return;
+      case 'failed':
+        this.#settleReady(decodeFailure(message.error, errors));
+        return;
+      case 'ended': {
+        const { outcome, heldBytes } = message;
+        this.#attempt?.resolve({ outcome: unpackOutcome(outcome, errors), heldBytes });
+        return;
+      }
+      case 'log':
+        logger[message.line.level](unpackFields(message.line, errors), message.line.message);
+        return;
+      case 'ask':
+        void this.#answer(message.id, message.request);
+    }
+  }
+
+  async #answer(id: number, request: Request): Promise<void> {
+    try {
+      const value = await (request.to === 'progress'
+        ? this.#saveProgress(request.progress)
+        : this.#server.answer(request));
+      this.#tell({ kind: 'answer', id, answer: { ok: true, value } });
+    } catch (error) {
+      const unavailable = this.#params.engine.isUnavailable(error);
+      this.#tell({ kind: 'answer', id, answer: { ok: false, error: encodeFailure(error), unavailable } });
+    }
+  }
+
+  async #saveProgress(progress: object): Promise<void> {
+    const call = this.#attempt?.call;
+    if (call === undefined || call.closed) return;
+    await call.delivery.saveProgress(progress);
+  }
+
+  #onExit(code: number): void {
+    // What it said before it went may not have been read yet.
+    for (;;) {
+      const last = receiveMessageOnPort(this.#port);
+      if (last === undefined) break;
+      this.#receive(last.message as FromThread);
+    }
+    this.#port.close();
+    this.#server.close();
+    const how = this.#describeEnd(code);
+    this.#settleReady(new CeleriacError(`A thread ended while it loaded ${this.#params.file}: ${how}`));
+    const attempt = this.#attempt;
+    if (attempt !== undefined) {
+      const { name, taskId } = attempt.call.delivery;
+      attempt.reject(new WorkerLostError(`The thread that ran ${name} (${taskId}) was lost: ${how}`));
+    } else if (!this.#ended) {
+      this.#params.logger.warn({ file: this.#params.file }, `an idle thread ended by itself: ${how}`);
+    }
+  }
+
+  #describeEnd(code: number): string {
+    const crash = this.#crash;
+    if (this.#ended) return 'its worker ended it.';
+    if (crash === undefined) return `it ended with exit code ${code}, as process.exit() in a task does.`;
+    if (Reflect.get(crash, 'code') === 'ERR_WORKER_OUT_OF_MEMORY')
+      return 'it ran out of memory. Let the task hold less at once, or raise maxMemoryPerChild (its heap may have twice that).';
+    return `it died of an exception that nothing caught: ${crash instanceof Error ? `${crash.name}: ${crash.message}` : String(crash)}`;
+  }
+}
+
+/** What of a delivery can be posted: its functions are this side's. */
+function plain(delivery: Delivery): PlainDelivery {
+  const data = Object.entries(delivery).filter(([, value]) => typeof value !== 'function');
+  return Object.fromEntries(data) as unknown as PlainDelivery;
+}
+
+function startWorker(setup: ThreadSetup, maxMemoryBytes: number | undefined): Worker {
+  const heapMb = maxMemoryBytes === undefined ? undefined : Math.ceil((2 * maxMemoryBytes) / 1024 ** 2);
+  return new Worker(ENTRY, {
+    workerData: setup,
+    transferList: [setup.port],
+    name: `celeriac ${setup.appName}`,
+    ...(heapMb !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+  });
+}

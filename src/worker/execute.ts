@@ -10,6 +10,7 @@ import type { RunMiddleware } from '../tasks/middleware.js';
 import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, RunningCall } from './running-call.js';
@@ -22,6 +23,8 @@ export interface ExecutorParams {
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
   readonly unknownTaskGraceMs: number;
+  /** The fleet's limits; none where a task runs in its caller's process. */
+  readonly limits?: Limits;
   /** Runs in the caller's process: `request.isEager`. */
   readonly eager?: boolean;
 }
@@ -47,6 +50,12 @@ export class Executor {
     if (refused !== undefined) return notRun(refused, task);
     const args = this.#decode(delivery);
     if (!Array.isArray(args)) return notRun(args, task);
+    const asking = this.params.limits?.admit(delivery, task, args);
+    if (asking === undefined) return this.#run(delivery, task, args);
+    return asking.then((held) => (held === undefined ? this.#run(delivery, task, args) : notRun(held, task)));
+  }
+
+  #run(delivery: Delivery, task: RegisteredTask, args: unknown[]): Promise<Execution> {
     const call = new RunningCall(
       delivery,
       this.params.host,
@@ -264,6 +273,7 @@ function stateAndValue(outcome: Outcome): [string, unknown] {
     case 'ignore':
       return ['IGNORED', undefined];
     case 'later':
+    case 'move':
     case 'handBack':
     case 'lost':
       return ['PENDING', undefined];

@@ -7,11 +7,14 @@ import { BrokerClock } from './broker/clock.js';
 import type { Engine } from './broker/engine.js';
 import { IdIndex } from './broker/id-index.js';
 import { IdSource } from './broker/ids.js';
+import { followingMoves } from './broker/moves.js';
 import { openEngine } from './broker/open.js';
 import { Producer } from './broker/producer.js';
+import { RateLimits } from './broker/rate-limits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import { Sender } from './canvas/sender.js';
 import type { Signature } from './canvas/signature.js';
+import { UniqueCalls } from './canvas/unique.js';
 import { type AskOptions, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
@@ -20,8 +23,10 @@ import {
   type CallOptions,
   checkTaskOptions,
   type Logger,
+  needsLane,
   resolveCall,
   resolvePublishPolicy,
+  resolveRunPolicy,
   type TaskOptions,
 } from './options.js';
 import { AsyncResult, type ResultJson, type ResultSource } from './results/async-result.js';
@@ -66,6 +71,7 @@ export class Celeriac implements AsyncDisposable {
   readonly #registry: Registry;
   readonly #engine: Engine;
   readonly #clock: BrokerClock;
+  readonly #rates: RateLimits;
   readonly #ids = new IdSource();
   readonly #index: IdIndex;
   readonly #codec: WireCodec;
@@ -90,9 +96,8 @@ export class Celeriac implements AsyncDisposable {
     this.#logger = config.logger;
     this.#registry = new Registry(config.taskDefaults, this.errors);
     const thread = threadHost();
-    const engine = thread?.engineFor(name);
-    this.#engine =
-      engine ??
+    const engine =
+      thread?.engineFor(name) ??
       openEngine(config.broker, {
         prefix: config.prefix,
         connectTimeoutMs: config.publishRetryMs,
@@ -100,7 +105,9 @@ export class Celeriac implements AsyncDisposable {
         onTrouble: (message, error) => this.#logger.error({ error }, message),
         onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
       });
+    this.#engine = followingMoves(engine);
     this.#clock = new BrokerClock(this.#engine);
+    this.#rates = new RateLimits(this.#engine, this.#clock);
     this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
     this.#feed = new Feed(this.#engine);
     this.#index = new IdIndex(this.#engine, this.#clock);
@@ -124,6 +131,7 @@ export class Celeriac implements AsyncDisposable {
       ids: this.#ids,
       index: this.#index,
       producer: new Producer(this.#engine, config.publishRetryMs),
+      unique: new UniqueCalls(this.#engine, this.#clock),
       results: this.#results,
       middleware: this.#publishMiddleware,
       router: compileRoutes(options.routes, `new Celeriac('${name}'): routes`),
@@ -131,7 +139,10 @@ export class Celeriac implements AsyncDisposable {
       codec: this.#codec,
     });
     this.#caller = new Caller(this.#engine, config.prefix, (error) => this.#onBusError(error));
-    this.control = new Control(this.#caller, (ids, revocation) => this.#revokeAll(ids, revocation));
+    this.control = new Control(this.#caller, {
+      revokeAll: (ids, revocation) => this.#revokeAll(ids, revocation),
+      setRate: (task, rate) => this.#rates.set(task, rate),
+    });
     this.#handles = {
       sender: this.#sender,
       result: (taskId) => this.result(taskId),
@@ -254,6 +265,7 @@ export class Celeriac implements AsyncDisposable {
       brokerUrl: typeof broker === 'string' && !this.#engine.oneProcess ? broker : undefined,
       prepare: () => this.#prepare(),
       index: this.#index,
+      rates: this.#rates,
       onStopped: (stopped) => this.#workers.delete(stopped),
     });
     this.#workers.add(worker);
@@ -350,6 +362,7 @@ export class Celeriac implements AsyncDisposable {
     return {
       name,
       publish: resolvePublishPolicy(options, this.#config.taskDefaults, where),
+      lane: needsLane(resolveRunPolicy(options, this.#config.taskDefaults, where)),
       checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
     };
   }

@@ -43,7 +43,9 @@ export {
   type Violation,
   WorkerLostError,
 } from './errors.js';
+export type { ConcurrencyOptions, UniqueOptions } from './limit-options.js';
 export type { CallOptions, Logger, PublishOptions, RunOptions, TaskOptions } from './options.js';
+export type { RateLimit } from './rates.js';
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
 export { EagerResult } from './results/eager-result.js';

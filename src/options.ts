@@ -2,9 +2,20 @@
  * Every option once: its type, default, unit and check. Options are read at the edge (the constructor, `@Task`,
  * `applyAsync`) and resolved there, so inner code has no `?` and no second opinion about a default.
  */
-import { distance } from 'fastest-levenshtein';
 import { type Duration, type Moment, toEpochMs, toMs, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
+import {
+  type ConcurrencyOptions,
+  type ConcurrencyPolicy,
+  resolveConcurrency,
+  resolveUnique,
+  type UniqueOptions,
+  type UniquePolicy,
+} from './limit-options.js';
+import { checkNames } from './option-names.js';
+import { type Rate, type RateLimit, toRate } from './rates.js';
+
+export { checkNames, nearest } from './option-names.js';
 
 /** Where log lines go: pino's call shape, so a pino logger fits as it is. */
 export interface Logger {
@@ -27,6 +38,8 @@ export interface PublishOptions {
   expires?: Duration | Moment;
   /** Store no result; fire and forget. Default: false (Celery: `ignore_result`). */
   ignoreResult?: boolean;
+  /** At most one such task at a time in the whole fleet, from the call until its end. Default: no limit. */
+  unique?: UniqueOptions | null;
 }
 
 /** Options read by the worker. Those that `applyAsync` takes as well say so. */
@@ -64,6 +77,13 @@ export interface RunOptions {
    * end. Default: the worker's own `pool`, which is `'async'` unless it says otherwise.
    */
   pool?: 'async' | 'threads';
+  /**
+   * No window of the period sees more starts than this, over the whole fleet; other tasks go on meanwhile. Changed at
+   * runtime with `app.control.rateLimit`. Default: none (Celery: `rate_limit`, which is per worker).
+   */
+  rateLimit?: RateLimit | null;
+  /** How many of these run at once, over the whole fleet, in all or for each key. Default: no limit. */
+  concurrency?: ConcurrencyOptions | null;
 }
 
 /** What `@Task` and `app.task` take. */
@@ -106,6 +126,8 @@ export interface RunPolicy {
   readonly throws: readonly ErrorClass[];
   /** Undefined: as the worker likes. */
   readonly pool: 'async' | 'threads' | undefined;
+  readonly rateLimit: Rate | undefined;
+  readonly concurrency: ConcurrencyPolicy | undefined;
   /** Every error class named here: rebuilt as itself by `get()`. */
   readonly namedErrors: readonly ErrorClass[];
 }
@@ -116,9 +138,10 @@ export interface PublishPolicy {
   readonly priority: number;
   readonly expires: Duration | Moment | undefined;
   readonly ignoreResult: boolean;
+  readonly unique: UniquePolicy | undefined;
 }
 
-const PUBLISH_NAMES = ['queue', 'priority', 'expires', 'ignoreResult'] as const;
+const PUBLISH_NAMES = ['queue', 'priority', 'expires', 'ignoreResult', 'unique'] as const;
 const RUN_NAMES = [
   'maxRetries',
   'autoretryFor',
@@ -135,6 +158,8 @@ const RUN_NAMES = [
   'maxDeliveries',
   'throws',
   'pool',
+  'rateLimit',
+  'concurrency',
 ] as const;
 const TASK_NAMES: readonly string[] = [...PUBLISH_NAMES, ...RUN_NAMES, 'args', 'name'];
 const CALL_NAMES: readonly string[] = [
@@ -149,30 +174,6 @@ const CALL_NAMES: readonly string[] = [
   'shadow',
 ];
 
-/**
- * Refuses unknown names in an options object, with the nearest known one.
- * @throws {OptionError}
- */
-export function checkNames(given: object, known: readonly string[], where: string): void {
-  for (const name of Object.keys(given)) {
-    if (known.includes(name)) continue;
-    const near = nearest(name, known);
-    const hint = near === undefined ? `Known: ${known.join(', ')}.` : `Did you mean "${near}"?`;
-    throw new OptionError(`${where}: unknown option "${name}". ${hint}`);
-  }
-}
-
-/** The known name closest to `name`, when one is close enough to be a slip. */
-export function nearest(name: string, known: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3) + 1) + 1;
-  for (const candidate of known) {
-    const d = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (d < bestDistance) [best, bestDistance] = [candidate, d];
-  }
-  return best;
-}
-
 /** Checks the whole of a task's options where they are written; nothing is resolved yet. */
 export function checkTaskOptions(options: TaskOptions, where: string): void {
   checkNames(options, TASK_NAMES, where);
@@ -186,7 +187,7 @@ export function resolvePublishPolicy(
   defaults: TaskOptions,
   where: string,
 ): PublishPolicy {
-  const { queue, priority, expires, ignoreResult } = { ...defaults, ...options };
+  const { queue, priority, expires, ignoreResult, unique } = { ...defaults, ...options };
   if (queue !== undefined) checkQueueName(queue, where);
   if (expires !== undefined) toExpiry(expires, 0, `${where}: expires`);
   return {
@@ -194,6 +195,7 @@ export function resolvePublishPolicy(
     priority: checkPriority(priority ?? 0, where),
     expires,
     ignoreResult: boolean(ignoreResult, false, `${where}: ignoreResult`),
+    unique: resolveUnique(unique, `${where}: unique`),
   };
 }
 
@@ -224,11 +226,19 @@ export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, wh
     maxDeliveries: positiveInteger(o.maxDeliveries ?? 3, `${where}: maxDeliveries`),
     throws: errorClasses(o.throws ?? [], `${where}: throws`),
     pool: o.pool === undefined ? undefined : checkPool(o.pool, where),
+    rateLimit: o.rateLimit == null ? undefined : toRate(o.rateLimit, `${where}: rateLimit`),
+    concurrency: resolveConcurrency(o.concurrency, `${where}: concurrency`),
     namedErrors: [
       ...(o.throws ?? []),
       ...(Array.isArray(o.autoretryFor) ? (o.autoretryFor as ErrorClass[]) : []),
     ],
   };
+}
+
+/** Whether tasks of this policy wait in a lane of their own, where they hold up nobody else. */
+export function needsLane(policy: RunPolicy): boolean {
+  const { rateLimit, concurrency } = policy;
+  return rateLimit !== undefined || (concurrency !== undefined && concurrency.key === undefined);
 }
 
 /** {@link CallOptions} of one call, resolved against the clock. */
@@ -245,6 +255,8 @@ export interface ResolvedCall {
   readonly softTimeLimitMs: number | undefined;
   readonly timeLimitMs: number | undefined;
   readonly shadow: string | undefined;
+  /** `undefined`: as the task says; `null`: not this time. */
+  readonly unique: UniquePolicy | null | undefined;
 }
 
 /**
@@ -286,6 +298,7 @@ export function resolveCall(options: CallOptions, now: number, where: string): R
     softTimeLimitMs: soft,
     timeLimitMs: hard,
     shadow,
+    unique: options.unique === null ? null : resolveUnique(options.unique, `${where}: unique`),
   };
 }
 

@@ -4,15 +4,20 @@
  * reads STARTED that does not run. It also tells waiters when a job has moved on.
  */
 import type { BackendFactory, IQueueBackend } from 'bullmq';
+import type { Gate } from './gate.js';
 import type { SlotLedger, Slots } from './slots.js';
 
 /** What a consumer wants to know of its backend. */
 export interface BackendHooks {
   readonly ledger: SlotLedger;
+  /** Stands before a lane; other queues have none. */
+  readonly gate: Gate | undefined;
   /** A job was written: ended, delayed, or put back. */
   moved(jobId: string): void;
   /** Whether to say so while the write is under way (see Signals.ordered). */
   readonly noticeFirst: boolean;
+  /** That write has been made, or has failed. */
+  left(jobId: string, written: boolean): void;
 }
 
 /** Decorates `factory`; the result is a Worker's last constructor argument. */
@@ -26,11 +31,17 @@ export function budgeted(factory: BackendFactory<IQueueBackend, never>, hooks: B
 type NextJob = unknown[];
 const NO_JOB: NextJob = [undefined, undefined, 0, 0];
 
-function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: BackendHooks): IQueueBackend {
+function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
+  const { ledger, gate, moved, left, noticeFirst } = hooks;
   /** A fetch was refused for want of a slot: the next wait is for a slot, not for a job. */
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
   let reserved: Slots | undefined;
+  /** When the gate may be asked again, on this process's steady clock. */
+  let shutUntil = 0;
+
+  /** Behind a gate each fetch is asked for by itself. */
+  const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinue;
 
   const take = (): Slots | undefined => (!ledger.closed && ledger.slots.tryTake() ? ledger.slots : undefined);
 
@@ -51,13 +62,24 @@ function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: Backen
       (result) => {
         if (!noticeFirst) moved(jobId);
         ledger.leave(jobId, fetchedId(nextOf(result)));
+        left(jobId, true);
         return result;
       },
       (error: unknown) => {
         ledger.leave(jobId);
+        left(jobId, false);
         throw error;
       },
     );
+  }
+
+  async function letIn(gate: Gate): Promise<boolean> {
+    const waitMs = gate.closed ? 0 : await gate.enter();
+    if (waitMs === 0) return !gate.closed;
+    // BullMQ's own way to wait for a rate sleeps until a running job ends; a wait for a job does not.
+    shutUntil = performance.now() + waitMs;
+    owed = true;
+    return false;
   }
 
   backend.moveToActive = async (token, name) => {
@@ -69,8 +91,10 @@ function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: Backen
     }
     let fetched: string | undefined;
     try {
+      if (gate !== undefined && !(await letIn(gate))) return NO_JOB;
       const next: NextJob = await original.moveToActive(token, name);
       fetched = fetchedId(next);
+      if (gate !== undefined) await gate.passed(fetched !== undefined);
       return next;
     } finally {
       if (fetched === undefined) slots.give();
@@ -89,6 +113,12 @@ function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: Backen
       owed = true;
     }
     for (;;) {
+      const shutMs = shutUntil - performance.now();
+      if (gate !== undefined && shutMs > 0) {
+        await gate.pause(Math.min(shutMs, Math.max(1, deadline - Date.now())));
+        shutUntil = 0;
+        if (gate.closed) return null;
+      }
       reserved = take();
       if (reserved !== undefined) {
         owed = false;
@@ -102,14 +132,14 @@ function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: Backen
   backend.moveToCompleted = (job, value, remove, token, fetchNext) =>
     leaving(
       job.id ?? '',
-      original.moveToCompleted(job, value, remove, token, fetchNext && ledger.slots.mayContinue),
+      original.moveToCompleted(job, value, remove, token, fetchNext && mayFetchNext()),
       (done) => done.result,
     );
 
   backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) =>
     leaving(
       job.id ?? '',
-      original.moveToFailed(job, reason, remove, token, fetchNext && ledger.slots.mayContinue, fields),
+      original.moveToFailed(job, reason, remove, token, fetchNext && mayFetchNext(), fields),
       (done) => done.result,
     );
 
@@ -118,7 +148,7 @@ function decorate(backend: IQueueBackend, { ledger, moved, noticeFirst }: Backen
       jobId,
       original.moveToDelayed(jobId, timestamp, delay, token, {
         ...opts,
-        fetchNext: Boolean(opts?.fetchNext) && ledger.slots.mayContinue,
+        fetchNext: Boolean(opts?.fetchNext) && mayFetchNext(),
       }),
       (next) => next,
     );

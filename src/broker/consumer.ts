@@ -12,19 +12,28 @@ import {
   type WorkerOptions,
 } from 'bullmq';
 import { budgeted } from './budgeted-backend.js';
-import type { Engine } from './engine.js';
+import type { Engine, JobRef } from './engine.js';
+import type { Gate } from './gate.js';
 import { taskIdOfJob } from './ids.js';
+import { queueOfLane } from './lanes.js';
 import { KeptLocks, type LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
+import { enterMove } from './moves.js';
+import { jobJson } from './producer.js';
 import { SlotLedger, type Slots } from './slots.js';
 
 /** A task as a worker receives it. */
 export interface Delivery {
   readonly taskId: string;
   readonly jobId: string;
+  /** As people know it: a lane goes by its queue's name. */
   readonly queue: string;
+  /** Where the job really lies. */
+  readonly ref: JobRef;
   readonly name: string;
   readonly message: Message;
+  /** Another job waits for this one in the broker itself. */
+  readonly hasParent: boolean;
   /** Attempts that failed before this one. */
   readonly retries: number;
   /** How often a worker began this task, this time included. */
@@ -36,6 +45,8 @@ export interface Delivery {
   readonly sentAt: number;
   /** Writes `{ state, meta }` and wakes those who watch. */
   saveProgress(progress: object): Promise<void>;
+  /** `body` runs once the job's fate has been written; not when the write failed or was not ours to make. */
+  afterwards(body: () => Promise<void>): void;
 }
 
 /** What becomes of a delivery; each kind is one atomic write, `abandon` is none. */
@@ -47,6 +58,8 @@ export type Settlement =
   | { readonly kind: 'postpone'; readonly delayMs: number }
   /** Back to the front of the queue for another worker, without counting as an attempt. */
   | { readonly kind: 'release' }
+  /** To the lane where it belongs, as if it had been sent there. */
+  | { readonly kind: 'move'; readonly lane: string }
   /** The lock is gone and with it the right to write. */
   | { readonly kind: 'abandon' };
 
@@ -55,6 +68,8 @@ export interface ConsumerParams {
   readonly engine: Engine;
   readonly queue: string;
   readonly slots: Slots;
+  /** Stands before the queue when it is a lane. */
+  readonly gate?: Gate | undefined;
   /** The node's name, kept with each job it runs. */
   readonly node: string;
   readonly lockDurationMs: number;
@@ -80,6 +95,9 @@ export class Consumer {
   readonly #worker: Worker;
   /** Jobs whose end nobody may wait for: no notice is sent. */
   readonly #quiet = new Set<string>();
+  /** What is to be done once a job's fate is written; few tasks have any of it. */
+  readonly #afterwards = new Map<string, (() => Promise<void>)[]>();
+  readonly #finishing = new Set<Promise<void>>();
 
   constructor(private readonly params: ConsumerParams) {
     const { engine, queue, node, lockDurationMs } = params;
@@ -88,7 +106,9 @@ export class Consumer {
     const parts = engine.bullmq();
     const factory = budgeted(parts.factory, {
       ledger: this.#ledger,
+      gate: params.gate,
       moved: (jobId) => this.#notify(jobId),
+      left: (jobId, written) => this.#left(jobId, written),
       noticeFirst: engine.signals.ordered,
     });
     this.#worker = new QueueWorker(
@@ -132,8 +152,10 @@ export class Consumer {
   /** Fetches no more; resolves when what runs has been settled. Idempotent. */
   async close(): Promise<void> {
     const closed = this.#worker.close();
+    this.params.gate?.close();
     this.#ledger.close();
     await closed;
+    await Promise.all(this.#finishing);
   }
 
   #process(job: Job, token: string): Promise<unknown> {
@@ -146,10 +168,12 @@ export class Consumer {
     return {
       taskId: message.id ?? taskIdOfJob(jobId),
       jobId,
-      queue: this.queue,
+      queue: queueOfLane(this.queue),
+      ref: { queue: this.queue, id: jobId },
       name: job.name,
       message,
-      retries: job.attemptsMade,
+      hasParent: job.parentKey !== undefined,
+      retries: job.attemptsMade + (message.tried ?? 0),
       deliveries: job.attemptsStarted,
       stalls: job.stalledCounter,
       priority: job.priority,
@@ -157,6 +181,9 @@ export class Consumer {
       saveProgress: async (progress) => {
         await job.updateProgress(progress);
         this.params.engine.signals.notify(jobId);
+      },
+      afterwards: (body) => {
+        this.#afterwards.set(jobId, [...(this.#afterwards.get(jobId) ?? []), body]);
       },
     };
   }
@@ -181,11 +208,57 @@ export class Consumer {
         return moved(job.moveToDelayed(Date.now() + settlement.delayMs, token), new DelayedError());
       case 'release':
         return moved(job.moveToWait(token), new WaitingError());
+      case 'move':
+        return this.#move(job, token, settlement.lane);
       case 'abandon':
+        this.#afterwards.delete(job.id ?? '');
         this.#ledger.leave(job.id ?? '');
         // BullMQ takes this for "already moved elsewhere" and writes nothing.
         throw new WaitingError();
     }
+  }
+
+  /** Step 3 of a move is the job's completion; a broker out of reach must not fail a task that never ran. */
+  async #move(job: Job, token: string, lane: string): Promise<null> {
+    try {
+      await this.#copyTo(job, lane);
+    } catch (error) {
+      this.params.onError(error instanceof Error ? error : new Error(String(error)));
+      return moved(job.moveToDelayed(Date.now() + MOVE_AGAIN_MS, token), new DelayedError());
+    }
+    job.opts.removeOnComplete = true;
+    return null;
+  }
+
+  /** Steps 1 and 2 of a move: see `moves`. */
+  async #copyTo(job: Job, lane: string): Promise<void> {
+    const { engine } = this.params;
+    const from: JobRef = { queue: this.queue, id: job.id ?? '' };
+    await enterMove(engine, from, lane);
+    const tried = job.attemptsMade + Number(job.data?.tried ?? 0);
+    const backend = await engine.backend(lane);
+    const copy = jobJson({
+      jobId: from.id,
+      name: job.name,
+      data: JSON.stringify({ ...job.data, from: from.queue, ...(tried > 0 && { tried }) }),
+      sentAt: job.timestamp,
+      delayMs: 0,
+      priority: job.priority,
+    });
+    await backend.addJob(copy, from.id, {});
+  }
+
+  #left(jobId: string, written: boolean): void {
+    const bodies = this.#afterwards.get(jobId);
+    if (bodies === undefined) return;
+    this.#afterwards.delete(jobId);
+    if (!written) return;
+    const finishing = Promise.all(bodies.map((body) => body())).then(
+      () => undefined,
+      (error: unknown) => this.params.onError(error instanceof Error ? error : new Error(String(error))),
+    );
+    this.#finishing.add(finishing);
+    void finishing.then(() => this.#finishing.delete(finishing));
   }
 
   #notify(jobId: string): void {
@@ -230,6 +303,7 @@ class QueueWorker extends Worker {
       : new LockManager(this as never, opts);
   }
 }
+const MOVE_AGAIN_MS = 1000;
 
 /** Makes BullMQ count the attempt and delay the job, in one step. */
 class RetryLater extends Error {

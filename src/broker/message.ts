@@ -29,6 +29,11 @@ export interface Message {
   readonly shadow?: string;
   /** Somebody revoked it: no attempt starts any more. */
   readonly revoked?: Revocation;
+  /** The unique key it holds until its end. */
+  readonly unique?: string;
+  /** The queue it was moved from into its lane, and how often it had been tried there. */
+  readonly from?: string;
+  readonly tried?: number;
   /** The id as the caller knows it, when the job's own id is an encoding of it. */
   readonly id?: string;
 }
@@ -68,6 +73,9 @@ export function messageFrom(data: unknown): Message {
     ...text('parent'),
     ...text('shadow'),
     ...text('id'),
+    ...text('unique'),
+    ...text('from'),
+    ...number('tried'),
     ...number('expires'),
     ...number('eta'),
     ...number('soft'),

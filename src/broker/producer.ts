@@ -92,17 +92,17 @@ export class Producer {
     const backend: IQueueBackend = await this.engine.backend(queue);
     const [first] = envelopes;
     if (envelopes.length === 1 && first !== undefined) {
-      await backend.addJob(toJobJson(first), first.jobId, {});
+      await backend.addJob(jobJson(first), first.jobId, {});
       return;
     }
-    await backend.addJobs(envelopes.map((e) => ({ job: toJobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
+    await backend.addJobs(envelopes.map((e) => ({ job: jobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
   }
 }
 
 const RETRY_PAUSE_MS = 50;
 
 /** The job as BullMQ's backends take it. Retries and retention are the worker's business, so no options for them. */
-function toJobJson(e: Envelope): JobJson {
+export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   const opts = {
     ...(e.delayMs > 0 && { delay: e.delayMs }),
     ...(e.priority > 0 && { priority: e.priority }),

@@ -23,9 +23,9 @@ export class Slots {
     this.#wake();
   }
 
-  /** Whether a task that just ended may be replaced right away. */
+  /** Whether a task that just ended may be replaced right away: not while another queue waits for a slot. */
   get mayContinue(): boolean {
-    return this.#used <= this.size;
+    return this.#used <= this.size && this.#waiting.length === 0;
   }
 
   tryTake(): boolean {

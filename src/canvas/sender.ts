@@ -6,6 +6,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
+import { laneOf } from '../broker/lanes.js';
 import { type Message, writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
@@ -17,6 +18,7 @@ import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { isPlainText } from '../tasks/text-escape.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
 
 /** What sending needs of its app. */
 export interface SenderParams {
@@ -25,6 +27,7 @@ export interface SenderParams {
   readonly ids: IdSource;
   readonly index: IdIndex;
   readonly producer: Producer;
+  readonly unique: UniqueCalls;
   readonly results: ResultSource;
   readonly middleware: readonly PublishMiddleware[];
   readonly router: Router | undefined;
@@ -78,17 +81,19 @@ export class Sender {
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const queue = call.queue ?? target.publish.queue ?? params.defaultQueue;
+    const queue = this.#placeOf(target, call.queue);
     const custom = call.taskId;
     const taskId = custom ?? params.ids.next(queue);
     const jobId =
       custom === undefined || queueOfGenerated(custom) === queue ? taskId : encodeCustomId(custom);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
+    const unique = uniqueCall(outgoing, call);
     const fields = {
       ...messageFields(outgoing, call, now),
       ...(ignoreResult && { ignore: true as const }),
       // For those who read the message; where its text cannot be written, the job's id still tells it.
       ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
+      ...(unique !== undefined && { unique: unique.key }),
     };
     const envelope: Envelope = {
       taskId,
@@ -100,13 +105,25 @@ export class Sender {
       delayMs: call.delayMs,
       priority: call.priority ?? target.publish.priority,
     };
-    if (custom === undefined) await params.producer.send(envelope);
-    else await params.index.claim(custom, queue, () => params.producer.send(envelope));
-    return new AsyncResult<R>(params.results, taskId, {
-      ref: { queue, id: jobId },
-      name: target.name,
-      ignoreResult,
-    });
+    const hints = { name: target.name, ignoreResult };
+    if (unique !== undefined) {
+      const holder = await params.unique.send(unique, envelope, () => this.#deliver(envelope, custom));
+      if (holder !== undefined)
+        return new AsyncResult<R>(params.results, holder.taskId, { ref: holder.job, ...hints });
+    } else await this.#deliver(envelope, custom);
+    return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, ...hints });
+  }
+
+  #deliver(envelope: Envelope, custom: string | undefined): Promise<void> {
+    const { producer, index } = this.params;
+    if (custom === undefined) return producer.send(envelope);
+    return index.claim(custom, envelope.queue, () => producer.send(envelope));
+  }
+
+  /** The queue a task goes to, or its lane there. */
+  #placeOf(target: CallTarget, chosen: string | undefined): string {
+    const queue = chosen ?? target.publish.queue ?? this.params.defaultQueue;
+    return target.lane ? laneOf(queue, target.name) : queue;
   }
 
   /** The call's own options over those of its route. */
@@ -123,9 +140,7 @@ export class Sender {
       await syncing;
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
-      const taskId =
-        options.taskId ??
-        this.params.ids.next(options.queue ?? target.publish.queue ?? this.params.defaultQueue);
+      const taskId = options.taskId ?? this.params.ids.next(this.#placeOf(target, options.queue));
       throw new BrokerUnavailableError(
         `${error.message} ${target.name} was not sent; calling again with { taskId: error.taskId } is safe.`,
         { address: error.address, taskId, cause: error.cause },
@@ -161,6 +176,13 @@ function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): Omi
   };
 }
 
+/** The call's key, when it or its task wants one. */
+function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): UniqueCall | undefined {
+  const policy = call.unique === undefined ? target.publish.unique : call.unique;
+  if (policy === undefined || policy === null) return undefined;
+  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
+}
+
 const NO_OPTIONS: CallOptions = Object.freeze({});
 const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   queue: undefined,
@@ -175,6 +197,7 @@ const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   softTimeLimitMs: undefined,
   timeLimitMs: undefined,
   shadow: undefined,
+  unique: undefined,
 });
 
 function expiryOf(target: CallTarget, now: number): number | undefined {

@@ -46,6 +46,8 @@ export interface Commands {
   poolShrink: { args: { n: number }; reply: { ok: string } };
   addConsumer: { args: { queue: string; concurrency?: number }; reply: { ok: string } };
   cancelConsumer: { args: { queue: string }; reply: { ok: string } };
+  /** The rate of a task was changed in the broker. */
+  rateLimit: { args: { task: string }; reply: { ok: string } };
   /** Ends running tasks, by job id. */
   revoke: { args: { jobIds: readonly string[]; reason?: string }; reply: { ok: string } };
   /** The ids of tasks the node ended as revoked, newest last (capped). */

@@ -4,17 +4,25 @@
  */
 import { OptionError } from '../errors.js';
 import { checkNames, checkQueueName } from '../options.js';
+import { type Rate, type RateLimit, toRate } from '../rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
 import type { AskOptions, Caller } from './caller.js';
 import type { Replies } from './commands.js';
 
 type Done = Promise<Replies<{ ok: string }>>;
 
+/** What control writes into the broker, where it lasts, before workers are told. */
+export interface ControlWrites {
+  /** Marks tasks as revoked; gives the job ids of those that run. */
+  revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]>;
+  /** Sets the rate of a task for the whole fleet. */
+  setRate(task: string, rate: Rate | null): Promise<void>;
+}
+
 export class Control {
   constructor(
     private readonly caller: Caller,
-    /** Marks tasks as revoked; gives the job ids of those that run. */
-    private readonly revokeAll: (ids: readonly string[], options: { reason?: string }) => Promise<string[]>,
+    private readonly writes: ControlWrites,
   ) {}
 
   /** `'pong'` from each worker. */
@@ -64,8 +72,22 @@ export class Control {
         throw new OptionError(`control.revoke: ${String(id)} is not a task id.`);
     }
     const revocation = { ...(reason !== undefined && { reason }) };
-    const refs = await this.revokeAll(list, revocation);
+    const refs = await this.writes.revokeAll(list, revocation);
     return this.#ask('revoke', { jobIds: terminate ? refs : [], ...revocation }, ask);
+  }
+
+  /**
+   * Changes the rate of a task over the whole fleet, at once, until its code says another one; `null` lifts it. It holds
+   * for workers that start later as well (Celery: `rate_limit`, which is forgotten).
+   * @example await app.control.rateLimit('send_mail', '100/m')
+   */
+  async rateLimit(task: string, rate: RateLimit | null, options: AskOptions = {}): Done {
+    if (typeof task !== 'string' || task === '')
+      throw new OptionError(`control.rateLimit: ${String(task)} is not a task name.`);
+    const read = rate === null ? null : toRate(rate, 'control.rateLimit');
+    checkNames(options, ['destination', 'timeout'], 'control.rateLimit');
+    await this.writes.setRate(task, read);
+    return this.#ask('rateLimit', { task }, options);
   }
 
   /** Warm shutdown. */

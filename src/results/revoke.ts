@@ -38,10 +38,14 @@ export async function revokeTask(
   if (before === undefined) return { found: false, was: undefined };
   const was = stateOf(before, readMessage(before.data), now);
   if (READY.has(was)) return { found: true, was };
-  if (!(await mark(engine, ref, before, reason === undefined ? {} : { reason })))
-    return { found: false, was: undefined };
+  const place = { queue: before.queue, id: before.id };
+  const marked = await mark(engine, place, before, reason === undefined ? {} : { reason });
   // Whoever fetched it before the mark runs it; whoever fetches it after does not.
   const after = await readOne(engine, ref);
+  if (after !== undefined && after.queue !== before.queue)
+    // It went into its lane meanwhile, without the mark.
+    return revokeTask(engine, ref, { terminate, ...(reason !== undefined && { reason }) }, endRunning);
+  if (!marked) return { found: false, was: undefined };
   if (after?.running === true) {
     if (terminate) await endRunning([ref.id], reason);
     return {
@@ -49,7 +53,7 @@ export async function revokeTask(
       was: after.startedAt !== before.startedAt ? stateOf(after, readMessage(before.data), now) : was,
     };
   }
-  if (after !== undefined && after.doneAt === undefined) await hasten(engine, ref, after);
+  if (after !== undefined && after.doneAt === undefined) await hasten(engine, place, after);
   engine.signals.notify(ref.id);
   return { found: true, was };
 }
@@ -58,7 +62,7 @@ export async function revokeTask(
 export async function forgetTask(engine: Engine, ref: JobRef): Promise<void> {
   const job = await readOne(engine, ref);
   if (job === undefined) return;
-  const backend = await engine.backend(ref.queue);
+  const backend = await engine.backend(job.queue);
   if (job.doneAt === undefined)
     await backend.updateData({ id: ref.id } as never, { ...parse(job.data), ignore: true });
   else await backend.remove(ref.id, false);
@@ -72,7 +76,7 @@ async function mark(engine: Engine, ref: JobRef, job: StoredJob, revoked: Revoca
     await backend.updateData({ id: ref.id } as never, { ...parse(job.data), revoked });
     return true;
   } catch (error) {
-    if (engine.isUnavailable(error) || (await readOne(engine, ref)) !== undefined) throw error;
+    if (engine.isUnavailable(error) || (await readOne(engine, ref))?.queue === ref.queue) throw error;
     return false;
   }
 }

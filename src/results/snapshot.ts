@@ -3,6 +3,7 @@
  * task's state.
  */
 import type { StoredJob } from '../broker/engine.js';
+import { queueOfLane } from '../broker/lanes.js';
 import { type Message, readMessage, unpackStack } from '../broker/message.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
@@ -59,10 +60,10 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
     error: errorOf(taskId, job, message, state, context.classes),
     args: context.decodeArgs(message.args),
-    queue: job.queue,
+    queue: queueOfLane(job.queue),
     worker: job.worker,
     // BullMQ counts the last attempt too.
-    retries: done ? Math.max(0, job.retries - 1) : job.retries,
+    retries: (message.tried ?? 0) + (done ? Math.max(0, job.retries - 1) : job.retries),
     deliveries: job.deliveries,
     rootId: message.root ?? taskId,
     parentId: message.parent,
@@ -80,10 +81,10 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
     if (job.returnvalue !== undefined) return SUCCESS;
     return isRevocation(job) ? REVOKED : FAILURE;
   }
-  if (job.running) return customStateOf(job) ?? STARTED;
+  if (job.running) return customStateOf(job, message) ?? STARTED;
   if (message.revoked !== undefined) return REVOKED;
   if (message.expires !== undefined && now >= message.expires && job.deliveries === 0) return REVOKED;
-  return job.retries > 0 ? RETRY : PENDING;
+  return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
 }
 
 /** When an unfinished job's state changes by the clock alone, epoch ms. */
@@ -144,9 +145,9 @@ function progressOf(job: StoredJob): { state: string; meta: unknown; attempt: nu
 }
 
 /** The state set by the attempt that runs now; one of an earlier attempt is history. */
-function customStateOf(job: StoredJob): State | undefined {
+function customStateOf(job: StoredJob, message: Message): State | undefined {
   const progress = progressOf(job);
-  if (progress === undefined || progress.attempt !== job.retries) return undefined;
+  if (progress === undefined || progress.attempt !== job.retries + (message.tried ?? 0)) return undefined;
   // Tutorials set SUCCESS by hand: the meta shows, but only its end ends a task.
   return isBuiltIn(progress.state) ? undefined : progress.state;
 }

@@ -6,6 +6,7 @@ import { AlreadyRegisteredError, OptionError } from '../errors.js';
 import type { TaskOptions } from '../options.js';
 import {
   nearest,
+  needsLane,
   type PublishPolicy,
   type RunPolicy,
   resolvePublishPolicy,
@@ -25,6 +26,8 @@ export interface CallTarget {
   readonly name: string;
   readonly publish: PublishPolicy;
   readonly checker: ArgumentChecker | undefined;
+  /** It waits in a lane of its own, as far as its options say. */
+  readonly lane: boolean;
 }
 
 /** A task this process can run. */
@@ -64,6 +67,7 @@ export class Registry {
   readonly #tasks = new Map<string, RegisteredTask>();
   readonly #services = new Map<ServiceClass, ServiceSlot>();
   #made: Promise<void> = Promise.resolve();
+  readonly #listeners = new Set<(task: RegisteredTask) => void>();
 
   constructor(
     private readonly defaults: TaskOptions,
@@ -113,6 +117,16 @@ export class Registry {
     return this.#tasks.get(name);
   }
 
+  /** Calls `listener` for each task added from now on, until the returned function is called. */
+  onAdded(listener: (task: RegisteredTask) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  all(): RegisteredTask[] {
+    return [...this.#tasks.values()];
+  }
+
   names(): string[] {
     return [...this.#tasks.keys()].sort();
   }
@@ -159,6 +173,7 @@ export class Registry {
   #add(task: RegisteredTask): void {
     this.#tasks.set(task.name, task);
     for (const cls of task.run.namedErrors) if (cls.name !== '') this.errors.register(cls);
+    for (const listener of this.#listeners) listener(task);
   }
 
   #build(
@@ -169,10 +184,12 @@ export class Registry {
   ): RegisteredTask {
     const where = `task "${name}"`;
     const origin = { taskName: name, explicit: options.args !== undefined };
+    const run = resolveRunPolicy(options, this.defaults, where);
     return {
       name,
       publish: resolvePublishPolicy(options, this.defaults, where),
-      run: resolveRunPolicy(options, this.defaults, where),
+      run,
+      lane: needsLane(run),
       checker: compileArguments(options.args ?? parameterTypes ?? [], origin),
       ...rest,
     };

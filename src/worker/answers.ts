@@ -21,6 +21,8 @@ export interface Steering {
   addConsumer(queue: string, concurrency: number | undefined): Promise<void>;
   /** `false` when the queue was not consumed. */
   cancelConsumer(queue: string): boolean;
+  /** A task's rate was changed. `false` when the task is not known here. */
+  rateLimit(task: string): Promise<boolean>;
   shutdown(): void;
 }
 
@@ -58,6 +60,10 @@ export function answers(worker: Steering): CommandHandlers {
     cancelConsumer: ({ queue }) => {
       if (!worker.cancelConsumer(queue)) throw new CeleriacError(`queue "${queue}" is not consumed here`);
       return { ok: `no longer consuming "${queue}"` };
+    },
+    rateLimit: async ({ task }) => {
+      if (!(await worker.rateLimit(task))) throw new CeleriacError(`task "${task}" is not registered here`);
+      return { ok: `the rate of ${task} is as set` };
     },
     revoke: ({ jobIds, reason }) => {
       const ended = jobIds.filter((jobId) => {

@@ -10,6 +10,7 @@ import type { RunMiddleware } from '../tasks/middleware.js';
 import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
@@ -24,6 +25,8 @@ export interface ExecutorParams {
   readonly unknownTaskGraceMs: number;
   /** Runs the attempts of some tasks somewhere else. */
   readonly elsewhere?: Elsewhere | undefined;
+  /** The fleet's limits; none where a task runs in its caller's process. */
+  readonly limits?: Limits;
   /** Runs in the caller's process: `request.isEager`. */
   readonly eager?: boolean;
   /** Makes the services that were registered as classes since the worker's start. */
@@ -65,6 +68,19 @@ export class Executor {
   perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): Promise<Execution> {
     const args = this.#decode(delivery);
     if (!Array.isArray(args)) return notRun(args, task);
+    const asking = this.params.limits?.admit(delivery, task, args);
+    if (asking === undefined) return this.#run(delivery, task, args, kept);
+    return asking.then((held) =>
+      held === undefined ? this.#run(delivery, task, args, kept) : notRun(held, task),
+    );
+  }
+
+  #run(
+    delivery: Delivery,
+    task: RegisteredTask,
+    args: unknown[],
+    kept: CallLimits | undefined,
+  ): Promise<Execution> {
     const { host, elsewhere, eager } = this.params;
     const call = new RunningCall(delivery, host, args, kept ?? limitsOf(delivery, task), eager);
     this.running.set(delivery.jobId, call);

@@ -14,6 +14,8 @@ export type Outcome =
   | { readonly kind: 'revoked'; readonly reason: string | undefined }
   /** Not now (not due, or nobody here knows it): again later, at no cost to the task. */
   | { readonly kind: 'later'; readonly delayMs: number }
+  /** It has a lane and is not in it. */
+  | { readonly kind: 'move'; readonly lane: string }
   /** The worker stops: another one takes it from the start. */
   | { readonly kind: 'handBack' }
   /** Another worker may have it by now: nothing may be written. */

@@ -9,6 +9,7 @@
  *   ignore     the record is dropped                     (unknown)
  *   revoked    a TaskRevokedError                        REVOKED
  *   later      due time; no attempt counted              PENDING
+ *   move       into its lane; no attempt counted         PENDING
  *   handBack   front of the queue; no attempt counted    PENDING
  *   lost       nothing: another worker owns it           (whatever that one writes)
  */
@@ -40,6 +41,8 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
     }
     case 'later':
       return { kind: 'postpone', delayMs: outcome.delayMs };
+    case 'move':
+      return { kind: 'move', lane: outcome.lane };
     case 'handBack':
       return { kind: 'release' };
     case 'lost':

@@ -52,6 +52,7 @@ export class TaskLog {
         this.logger.info(fields, 'task handed back');
         return;
       case 'later':
+      case 'move':
       case 'lost':
         this.logger.debug({ ...fields, outcome: outcome.kind }, 'task not run now');
     }

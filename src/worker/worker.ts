@@ -5,10 +5,14 @@
 import { availableParallelism, hostname } from 'node:os';
 import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
 import type { Engine } from '../broker/engine.js';
+import type { Gate } from '../broker/gate.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../broker/ids.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
+import { expireMove } from '../broker/moves.js';
+import type { RateLimits } from '../broker/rate-limits.js';
 import { Slots } from '../broker/slots.js';
+import { releaseKey } from '../broker/unique-keys.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../errors.js';
@@ -19,6 +23,8 @@ import type { Registry } from '../tasks/registry.js';
 import { answers } from './answers.js';
 import { Executor, type ExecutorParams } from './execute.js';
 import { Janitor } from './janitor.js';
+import { Limits } from './limits.js';
+import { Line } from './line.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
@@ -40,7 +46,7 @@ export interface WorkerOptions extends PoolOptions {
 }
 
 /** What a worker needs of its app. */
-export interface WorkerParams extends Omit<ExecutorParams, 'host'> {
+export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly engine: Engine;
   readonly registry: Registry;
   readonly app: TaskApp;
@@ -57,6 +63,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host'> {
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
   readonly index: IdIndex;
+  readonly rates: RateLimits;
   /** Makes the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(worker: Worker): void;
@@ -82,7 +89,8 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #params: WorkerParams;
   readonly #executor: Executor;
   readonly #budget: Slots;
-  readonly #consumers = new Map<string, Consumer>();
+  readonly #limits: Limits;
+  readonly #lines = new Map<string, Line>();
   readonly #queues: readonly string[];
   readonly #shutdownTimeoutMs: number;
   readonly #log: TaskLog;
@@ -92,6 +100,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #responder: Responder | undefined;
   readonly #janitor: Janitor;
   readonly #locks: LockKeeper;
+  #unlisten: () => void = () => undefined;
   #phase: Phase = 'new';
   #stopping: Promise<void> | undefined;
   #onStopped: () => void = () => undefined;
@@ -109,13 +118,22 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#wantedName = (options.name ?? 'celeriac@%h').replaceAll('%h', hostname());
     this.#log = new TaskLog(params.logger);
     this.#placement = new Placement(options, { ...params, node: () => this.node });
-    this.#executor = new Executor({ ...params, host: this, elsewhere: this.#placement });
+    this.#limits = new Limits(params);
+    this.#executor = new Executor({
+      ...params,
+      host: this,
+      limits: this.#limits,
+      elsewhere: this.#placement,
+    });
     this.#locks = new LockKeeper({
       ...params,
       broker: params.brokerUrl,
       onError: (error) => this.#onError(error),
     });
-    this.#janitor = new Janitor({ ...params, queues: () => [...this.#consumers.keys()] });
+    this.#janitor = new Janitor({
+      ...params,
+      queues: () => [...this.#lines.values()].flatMap((line) => line.queues),
+    });
   }
 
   /** The node's name on the bus; final once started. */
@@ -171,6 +189,10 @@ export class Worker implements CallHost, AsyncDisposable {
         onError: (error) => this.#onError(error),
       });
       await locksKept;
+      await this.#limits.learn();
+      this.#unlisten = this.#params.registry.onAdded((task) => {
+        if (task.lane) this.#openLanes(task.name).catch((error: Error) => this.#onError(error));
+      });
       await Promise.all(this.#queues.map((queue) => this.#consume(queue, this.#budget)));
     } catch (error) {
       this.#phase = 'new';
@@ -226,11 +248,26 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   async #consume(queue: string, slots: Slots): Promise<void> {
+    const line = new Line(queue, slots, (...lane) => this.#consumer(...lane));
+    this.#lines.set(queue, line);
+    await line.ready();
+    await Promise.all(this.#limits.laned.map((task) => line.addLane(task, this.#limits.gate(task))));
+  }
+
+  /** Gives a task lanes, if it has none here. */
+  async #openLanes(task: string): Promise<void> {
+    if (!this.#limits.add(task)) return;
+    await this.#params.rates.declare(task, this.#params.registry.get(task)?.run.rateLimit);
+    await Promise.all([...this.#lines.values()].map((line) => line.addLane(task, this.#limits.gate(task))));
+  }
+
+  #consumer(queue: string, slots: Slots, gate: Gate | undefined): Consumer {
     const { engine, lockDurationMs, blockedLoopTimeoutMs } = this.#params;
-    const consumer = new Consumer({
+    return new Consumer({
       engine,
       queue,
       slots,
+      gate,
       node: this.node,
       // Nobody but this process could take a task over: then a blocked loop must not cost it its own locks.
       lockDurationMs: engine.oneProcess ? Math.max(lockDurationMs, blockedLoopTimeoutMs) : lockDurationMs,
@@ -241,14 +278,13 @@ export class Worker implements CallHost, AsyncDisposable {
       onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
       onError: (error) => this.#onError(error),
     });
-    this.#consumers.set(queue, consumer);
-    await consumer.ready();
   }
 
   #run(delivery: Delivery): Promise<Settlement> {
     return this.#executor.execute(delivery).then((execution) => {
       this.#log.ended(delivery, execution);
       const settlement = settle(delivery, execution);
+      this.#letGo(delivery, settlement);
       // A caller's own id is entered in an index, which lives as long as the record.
       return isGenerated(delivery.jobId) ? settlement : this.#expireId(delivery, settlement);
     });
@@ -258,6 +294,17 @@ export class Worker implements CallHost, AsyncDisposable {
     const keptMs = retentionMs(settlement, this.#params);
     if (keptMs !== undefined) await this.#params.index.expire(delivery.taskId, keptMs);
     return settlement;
+  }
+
+  /** What an ended task still held in the broker, if anything. */
+  #letGo({ message, afterwards, taskId, jobId }: Delivery, settlement: Settlement): void {
+    const { unique, from } = message;
+    if (unique === undefined && from === undefined) return;
+    const { engine } = this.#params;
+    const keptMs = retentionMs(settlement, this.#params);
+    if (keptMs === undefined) return;
+    if (unique !== undefined) afterwards(() => releaseKey(engine, unique, taskId));
+    if (from !== undefined) afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
   }
 
   /** What remote control may do with this worker. */
@@ -271,16 +318,22 @@ export class Worker implements CallHost, AsyncDisposable {
       registered: () => this.#params.registry.names(),
       queues: () => this.#queueReports(),
       addConsumer: async (queue: string, concurrency: number | undefined) => {
-        const consumer = this.#consumers.get(queue);
+        const line = this.#lines.get(queue);
         const slots = concurrency === undefined ? this.#budget : new Slots(concurrency);
-        if (consumer === undefined) await this.#consume(queue, slots);
-        else if (concurrency !== undefined) consumer.useSlots(slots);
+        if (line === undefined) await this.#consume(queue, slots);
+        else if (concurrency !== undefined) line.useSlots(slots);
       },
       cancelConsumer: (queue: string) => {
-        const consumer = this.#consumers.get(queue);
-        if (consumer === undefined) return false;
-        this.#consumers.delete(queue);
-        consumer.close().catch((error: Error) => this.#onError(error));
+        const line = this.#lines.get(queue);
+        if (line === undefined) return false;
+        this.#lines.delete(queue);
+        line.close().catch((error: Error) => this.#onError(error));
+        return true;
+      },
+      rateLimit: async (task: string) => {
+        if (this.#params.registry.get(task) === undefined) return false;
+        await this.#openLanes(task);
+        this.#limits.wake(task);
         return true;
       },
       shutdown: () => {
@@ -291,9 +344,9 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #queueReports(): { name: string; concurrency: number }[] {
-    if (this.#consumers.size === 0)
+    if (this.#lines.size === 0)
       return this.#queues.map((name) => ({ name, concurrency: this.#budget.limit }));
-    return [...this.#consumers.values()].map((c) => ({ name: c.queue, concurrency: c.slots.limit }));
+    return [...this.#lines.values()].map((line) => ({ name: line.queue, concurrency: line.slots.limit }));
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -302,7 +355,8 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#janitor.stop();
     if (wasStarted) {
       void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
-      const closing = this.#closeConsumers();
+      this.#unlisten();
+      const closing = this.#closeLines();
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
       clearTimeout(deadline);
@@ -314,9 +368,9 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#params.logger.info({ node: this.node }, 'worker stopped');
   }
 
-  async #closeConsumers(): Promise<void> {
-    const consumers = [...this.#consumers.values()];
-    await Promise.all(consumers.map((c) => c.close().catch((error: Error) => this.#onError(error))));
+  async #closeLines(): Promise<void> {
+    const lines = [...this.#lines.values()];
+    await Promise.all(lines.map((line) => line.close().catch((error: Error) => this.#onError(error))));
   }
 
   #handBackAll(): void {
@@ -330,6 +384,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   async #release(): Promise<void> {
     await this.#locks.stop();
+    this.#limits.close();
     const responder = this.#responder;
     const leaving = Promise.all([responder?.close(), this.#placement.close()]);
     leaving.catch((error: Error) => this.#onError(error));

@@ -60,7 +60,9 @@ export class ThreadRunner {
       // As JSON has it: what a broker would make of a Date or a `toJSON`, and no function to stop the message.
       await this.link.ask({ to: 'progress', progress: JSON.parse(JSON.stringify(progress)) as object });
     };
-    return (await this.#executor.perform({ ...delivery, saveProgress }, task, limits)).outcome;
+    // What follows the write is the worker's business: it does the writing.
+    const afterwards = () => undefined;
+    return (await this.#executor.perform({ ...delivery, saveProgress, afterwards }, task, limits)).outcome;
   }
 
   #unknown(name: string): NotRegisteredError {

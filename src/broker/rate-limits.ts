@@ -1,0 +1,111 @@
+/**
+ * Rates that hold over the whole fleet: one record a limited task, with the rate in force and the moment up to which
+ * starts are spoken for (GCRA: one number, a compare-and-set a start, on the broker's clock). The record is read at
+ * each start, so a change acts at once; it also says that the task has lanes, which outlives a deploy that drops the limit.
+ */
+import { paceOf, type Rate } from '../rates.js';
+import type { BrokerClock } from './clock.js';
+import type { Engine, StoredRecord } from './engine.js';
+
+interface State {
+  /** What the code said last, and what is in force: the same until somebody changes it at runtime. */
+  readonly declared: Rate | null;
+  readonly rate: Rate | null;
+  /** Epoch ms, broker's clock: the next start's turn at an even pace. */
+  readonly next: number;
+}
+
+/** The right to start one task now, or how long until it is worth asking again. */
+export type Permit =
+  /** `unused` takes it back, for a start that did not come about. */
+  { readonly granted: true; unused(): Promise<void> } | { readonly granted: false; readonly waitMs: number };
+
+const UNLIMITED: Permit = { granted: true, unused: async () => undefined };
+
+export class RateLimits {
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: BrokerClock,
+  ) {}
+
+  /** Which of these tasks have a record, and so lanes, in order. One round trip. */
+  async recorded(tasks: readonly string[]): Promise<boolean[]> {
+    const found = await this.engine.records.read(tasks.map(keyOf));
+    return found.map((record) => record !== undefined);
+  }
+
+  /** What the code of a task says. A change of it ends what was set at runtime. */
+  async declare(task: string, rate: Rate | undefined): Promise<void> {
+    const declared = rate ?? null;
+    await this.#change(task, (state) =>
+      state !== undefined && sameRate(state.declared, declared) ? undefined : { declared, rate: declared },
+    );
+  }
+
+  /** Changes the rate in force at once; `null` lifts it. */
+  async set(task: string, rate: Rate | null): Promise<void> {
+    await this.#change(task, (state) => ({ declared: state?.declared ?? null, rate }));
+  }
+
+  /** Asks for one start. */
+  async take(task: string): Promise<Permit> {
+    const { records } = this.engine;
+    await this.clock.sync();
+    for (;;) {
+      const record = await this.#read(task);
+      const state = record === undefined ? undefined : (JSON.parse(record.value) as State);
+      if (record === undefined || state === undefined || state.rate === null) return UNLIMITED;
+      const { intervalMs, burst } = paceOf(state.rate);
+      const now = this.clock.now();
+      const waitMs = state.next - (burst - 1) * intervalMs - now;
+      if (waitMs > 0) return { granted: false, waitMs };
+      const next = Math.max(state.next, now) + intervalMs;
+      if (await records.replace(keyOf(task), record.version, JSON.stringify({ ...state, next })))
+        return { granted: true, unused: () => this.#restore(task, record) };
+    }
+  }
+
+  /** Puts back what a permit took, unless somebody has gone on from there: then the turn is lost, never given twice. */
+  async #restore(task: string, before: StoredRecord): Promise<void> {
+    await this.engine.records.replace(keyOf(task), before.version + 1, before.value);
+  }
+
+  async #change(
+    task: string,
+    change: (state: State | undefined) => Pick<State, 'declared' | 'rate'> | undefined,
+  ): Promise<void> {
+    const { records } = this.engine;
+    await this.clock.sync();
+    for (;;) {
+      const record = await this.#read(task);
+      const state = record === undefined ? undefined : (JSON.parse(record.value) as State);
+      const changed = change(state);
+      if (changed === undefined) return;
+      const value = JSON.stringify({ ...changed, next: this.#nextUnder(changed.rate, state) });
+      const done =
+        record === undefined
+          ? await records.create(keyOf(task), value)
+          : await records.replace(keyOf(task), record.version, value);
+      if (done) return;
+    }
+  }
+
+  /** A faster rate does not wait out the pace of the slower one. */
+  #nextUnder(rate: Rate | null, state: State | undefined): number {
+    if (state === undefined) return 0;
+    return rate === null ? state.next : Math.min(state.next, this.clock.now() + paceOf(rate).intervalMs);
+  }
+
+  async #read(task: string): Promise<StoredRecord | undefined> {
+    const [record] = await this.engine.records.read([keyOf(task)]);
+    return record;
+  }
+}
+
+function keyOf(task: string): string {
+  return `lane:${task}`;
+}
+
+function sameRate(a: Rate | null, b: Rate | null): boolean {
+  return a?.count === b?.count && a?.periodMs === b?.periodMs;
+}

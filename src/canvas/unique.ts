@@ -1,0 +1,91 @@
+/**
+ * Calls with a `unique` option: takes the key, then sends; or deals with the task that holds it, as the mode says.
+ */
+import { createHash } from 'node:crypto';
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine } from '../broker/engine.js';
+import { readMessage } from '../broker/message.js';
+import type { Envelope } from '../broker/producer.js';
+import { type KeyHolder, releaseKey, UniqueKeys } from '../broker/unique-keys.js';
+import { DuplicateTaskError, isCeleriacError } from '../errors.js';
+import type { UniquePolicy } from '../limit-options.js';
+import { revokeTask } from '../results/revoke.js';
+import { stateOf } from '../results/snapshot.js';
+import { PENDING, READY } from '../states.js';
+
+/** What makes a call unique. */
+export interface UniqueCall {
+  /** The task's name. */
+  readonly name: string;
+  /** The key's record. */
+  readonly key: string;
+  readonly policy: UniquePolicy;
+}
+
+/** Longer keys are kept as a digest. */
+const LONGEST_PLAIN = 200;
+
+/** The record of a task's key; without a key of its own a call is known by its arguments, as they travel. */
+export function uniqueKey(name: string, own: string | undefined, packedArgs: string): string {
+  const key = own ?? packedArgs;
+  const kept = key.length <= LONGEST_PLAIN ? key : createHash('sha256').update(key).digest('hex');
+  return `unique:${JSON.stringify([name, own === undefined ? 'args' : 'key', kept])}`;
+}
+
+export class UniqueCalls {
+  readonly #keys: UniqueKeys;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: BrokerClock,
+  ) {
+    this.#keys = new UniqueKeys(engine, clock, (job) =>
+      READY.has(stateOf(job, readMessage(job.data), clock.now())),
+    );
+  }
+
+  /**
+   * Sends a task under its key.
+   * @returns the task that holds the key, in mode `return`; nothing was sent then
+   * @throws {DuplicateTaskError} naming the task that holds the key
+   */
+  async send(
+    call: UniqueCall,
+    envelope: Envelope,
+    deliver: () => Promise<void>,
+  ): Promise<KeyHolder | undefined> {
+    const { taskId, queue, jobId } = envelope;
+    for (;;) {
+      const mine = { taskId, job: { queue, id: jobId }, at: this.clock.now() };
+      const holder = await this.#keys.claim(call.key, mine, call.policy.ttlMs);
+      if (holder === undefined) break;
+      if (call.policy.mode === 'return') return holder;
+      if (call.policy.mode === 'reject' || !(await this.#revoke(holder, call))) throw duplicate(call, holder);
+    }
+    try {
+      await deliver();
+    } catch (error) {
+      // Unreachable, the task may have arrived all the same: then its key must stand. If not, it is found abandoned.
+      if (!isCeleriacError(error, 'BROKER_UNAVAILABLE'))
+        await releaseKey(this.engine, call.key, taskId).catch(() => undefined);
+      throw error;
+    }
+    return undefined;
+  }
+
+  /** `false` when it has started. */
+  async #revoke(holder: KeyHolder, { name }: UniqueCall): Promise<boolean> {
+    const reason = `it was replaced by a newer call of ${name}`;
+    const { found, was } = await revokeTask(this.engine, holder.job, { reason }, async () => undefined);
+    return found ? was === PENDING || (was !== undefined && READY.has(was)) : false;
+  }
+}
+
+function duplicate({ name, policy }: UniqueCall, holder: KeyHolder): DuplicateTaskError {
+  const started = policy.mode === 'replace' ? ' has started and' : '';
+  return new DuplicateTaskError(
+    `${name} is unique, and the task "${holder.taskId}"${started} holds the key of this call until it has ended. ` +
+      "Read it with app.result(error.taskId), or use unique: { mode: 'return' }.",
+    holder.taskId,
+  );
+}

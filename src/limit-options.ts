@@ -1,0 +1,91 @@
+/**
+ * The options that hold tasks back: `concurrency` (read by the worker) and `unique` (read by the caller). Part of
+ * `options`, which merges and resolves them with the others.
+ */
+import { type Duration, toPositiveMs } from './duration.js';
+import { OptionError } from './errors.js';
+import { checkNames } from './option-names.js';
+
+/** Makes a key of a call's arguments. */
+export type KeyOf = (...args: never[]) => string;
+
+/** How many of a task run at once, fleet-wide. */
+export interface ConcurrencyOptions {
+  /** So many at most; 1 or more. */
+  limit: number;
+  /** Counts each key by itself, e.g. `(accountId) => accountId`. Default: all calls of the task together. */
+  key?: KeyOf;
+}
+
+/** At most one task of a name and key at a time, fleet-wide. */
+export interface UniqueOptions {
+  /** What makes two calls the same. Default: equal arguments. */
+  key?: KeyOf;
+  /** Hold the key no longer than this. Default: until the task has ended. */
+  ttl?: Duration;
+  /**
+   * What a second call does: `reject` throws DuplicateTaskError, `return` gives the first one's result, `replace`
+   * revokes the first one if it has not started, else throws.
+   */
+  mode: 'reject' | 'return' | 'replace';
+}
+
+/** {@link ConcurrencyOptions}, resolved. */
+export interface ConcurrencyPolicy {
+  readonly limit: number;
+  readonly key: ((args: readonly unknown[]) => string) | undefined;
+}
+
+/** {@link UniqueOptions}, resolved. */
+export interface UniquePolicy {
+  readonly key: ((args: readonly unknown[]) => string) | undefined;
+  readonly ttlMs: number | undefined;
+  readonly mode: UniqueOptions['mode'];
+}
+
+const MODES: readonly unknown[] = ['reject', 'return', 'replace'];
+
+/** @throws {OptionError} */
+export function resolveConcurrency(
+  given: ConcurrencyOptions | null | undefined,
+  where: string,
+): ConcurrencyPolicy | undefined {
+  if (given === undefined || given === null) return undefined;
+  checkObject(given, ['limit', 'key'], where);
+  const { limit, key } = given;
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new OptionError(`${where}: limit ${String(limit)} must be a whole number of 1 or more.`);
+  return { limit, key: keyFunction(key, where) };
+}
+
+/** @throws {OptionError} */
+export function resolveUnique(
+  given: UniqueOptions | null | undefined,
+  where: string,
+): UniquePolicy | undefined {
+  if (given === undefined || given === null) return undefined;
+  checkObject(given, ['key', 'ttl', 'mode'], where);
+  const { key, ttl, mode } = given;
+  if (!MODES.includes(mode))
+    throw new OptionError(`${where}: mode ${String(mode)} must be 'reject', 'return' or 'replace'.`);
+  const ttlMs = ttl === undefined ? undefined : toPositiveMs(ttl, `${where}: ttl`);
+  if (ttlMs === 0) throw new OptionError(`${where}: ttl must be longer than 0.`);
+  return { key: keyFunction(key, where), ttlMs, mode };
+}
+
+function checkObject(given: unknown, known: readonly string[], where: string): void {
+  if (typeof given !== 'object' || given === null)
+    throw new OptionError(`${where} must be an object with ${known.join(', ')}; got ${String(given)}.`);
+  checkNames(given, known, where);
+}
+
+function keyFunction(key: unknown, where: string): ((args: readonly unknown[]) => string) | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key !== 'function')
+    throw new OptionError(`${where}: key must be a function of the task's arguments; got ${String(key)}.`);
+  return (args) => {
+    const made: unknown = Reflect.apply(key, undefined, [...args]);
+    if (typeof made === 'string') return made;
+    throw new OptionError(`${where}: key() must give a string; it gave ${String(made)}.`);
+  };
+}

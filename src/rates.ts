@@ -1,0 +1,61 @@
+/**
+ * Rates: `'10/s'` as people write it, and the pace that keeps it. Pure; `broker/rate-limits` applies it.
+ */
+import { OptionError } from './errors.js';
+
+/** So many starts a second, minute or hour: `'10/s' | '100/m' | '5/h'`. */
+export type RateLimit = `${number}/${'s' | 'm' | 'h'}`;
+
+/** A rate, read. */
+export interface Rate {
+  readonly count: number;
+  readonly periodMs: number;
+}
+
+/** How starts follow each other: one every `intervalMs`, up to `burst` at once after a pause. */
+export interface Pace {
+  readonly intervalMs: number;
+  readonly burst: number;
+}
+
+const PERIODS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+/**
+ * Starts are granted exactly, and begin a little later, some sooner than others: this much is added to the period so
+ * that what is seen from inside the tasks keeps the rate as well.
+ */
+const UNEVENNESS_MS = 25;
+
+/** A worker that is late by this much makes up for it with the burst, where the rate leaves room for one. */
+const LATENESS_MS = 20;
+
+/** No more than this part of the rate is given up for the burst. */
+const BURST_SHARE = 0.05;
+
+/** @throws {OptionError} */
+export function toRate(value: unknown, where: string): Rate {
+  const [, count, unit] = (typeof value === 'string' && /^(\d+)\/([smh])$/.exec(value)) || [];
+  const periodMs = PERIODS[unit ?? ''];
+  if (periodMs === undefined || Number(count) < 1 || !Number.isSafeInteger(Number(count))) {
+    throw new OptionError(
+      `${where}: ${JSON.stringify(value) ?? String(value)} is not a rate. Use '10/s', '100/m' or '5/h', whole and at least 1.`,
+    );
+  }
+  return { count: Number(count), periodMs };
+}
+
+/** The rate as it is written. */
+export function rateText({ count, periodMs }: Rate): string {
+  const unit = Object.keys(PERIODS).find((name) => PERIODS[name] === periodMs) ?? 's';
+  return `${count}/${unit}`;
+}
+
+/**
+ * The pace at which no window of the period holds more than `count` starts. Of any `count + 1` grants in a row the last
+ * comes at least `(count + 1 - burst) * intervalMs` after the first, which is the period.
+ */
+export function paceOf({ count, periodMs }: Rate): Pace {
+  const spanMs = periodMs + UNEVENNESS_MS;
+  const burst = 1 + Math.min(Math.floor(count * BURST_SHARE), Math.ceil((LATENESS_MS * count) / spanMs));
+  return { intervalMs: spanMs / (count + 1 - burst), burst };
+}

@@ -1,0 +1,58 @@
+/**
+ * One queue as a worker consumes it: the queue itself and the lanes of its limited tasks, all on the same slots.
+ */
+import type { Consumer } from '../broker/consumer.js';
+import type { Gate } from '../broker/gate.js';
+import { laneOf } from '../broker/lanes.js';
+import type { Slots } from '../broker/slots.js';
+
+/** Consumes one queue of the broker. */
+export type MakeConsumer = (queue: string, slots: Slots, gate: Gate | undefined) => Consumer;
+
+export class Line {
+  readonly #lanes = new Map<string, Consumer>();
+  readonly #plain: Consumer;
+
+  constructor(
+    readonly queue: string,
+    slots: Slots,
+    private readonly make: MakeConsumer,
+  ) {
+    this.#plain = make(queue, slots, undefined);
+  }
+
+  get slots(): Slots {
+    return this.#plain.slots;
+  }
+
+  /** The queues of the broker behind it. */
+  get queues(): string[] {
+    return this.#all().map((consumer) => consumer.queue);
+  }
+
+  /** Takes from a task's lane as well. */
+  async addLane(task: string, gate: Gate): Promise<void> {
+    if (this.#lanes.has(task)) return;
+    const consumer = this.make(laneOf(this.queue, task), this.slots, gate);
+    this.#lanes.set(task, consumer);
+    await consumer.ready();
+  }
+
+  /** From now on it runs on other slots. */
+  useSlots(slots: Slots): void {
+    for (const consumer of this.#all()) consumer.useSlots(slots);
+  }
+
+  async ready(): Promise<void> {
+    await this.#plain.ready();
+  }
+
+  /** Fetches no more; resolves when what runs has been settled. */
+  async close(): Promise<void> {
+    await Promise.all(this.#all().map((consumer) => consumer.close()));
+  }
+
+  #all(): Consumer[] {
+    return [this.#plain, ...this.#lanes.values()];
+  }
+}

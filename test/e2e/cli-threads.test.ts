@@ -40,6 +40,9 @@ export const cpu = app.register(new Cpu());
 `,
 };
 
+/** Compiling takes its time on a busy machine. */
+const PATIENCE = { timeoutMs: 60_000 };
+
 let redis: RedisServer;
 before(async () => {
   redis = await startRedis();
@@ -56,7 +59,7 @@ function terminals(t: TestContext, dependencies: readonly string[]) {
   };
 }
 
-describe('celeriac worker -P threads', { timeout: 120_000 }, () => {
+describe('celeriac worker -P threads', { timeout: 300_000 }, () => {
   it('runs TypeScript in threads, with decorator metadata, and exits 0 on SIGTERM', async (t) => {
     const { worker, run } = terminals(t, ['@swc/core']);
     const running = worker(
@@ -69,7 +72,7 @@ describe('celeriac worker -P threads', { timeout: 120_000 }, () => {
       '--max-memory-per-child',
       '1gb',
     );
-    await running.printed(/ready/);
+    await running.printed(/ready/, PATIENCE);
     assert.match(running.output, /concurrency +2 \(threads\)/);
     for (let i = 0; i < 2; i++) {
       const bought = await run('call', 'buy', '-a', '[{"amount":1}]', '--wait');
@@ -82,7 +85,7 @@ describe('celeriac worker -P threads', { timeout: 120_000 }, () => {
   it('knows the module by itself for a single task that asks for a thread', async (t) => {
     const { worker, run } = terminals(t, ['@swc/core']);
     const running = worker('-c', '1');
-    await running.printed(/ready/);
+    await running.printed(/ready/, PATIENCE);
     const spun = await run('call', 'spin', '--wait');
     assert.equal(spun.code, 1);
     assert.match(spun.stderr, /TimeLimitExceeded/);
@@ -95,7 +98,7 @@ describe('celeriac worker -P threads', { timeout: 120_000 }, () => {
   it('runs TypeScript in threads through tsx as well', async (t) => {
     const { worker, run } = terminals(t, ['tsx']);
     const running = worker('-P', 'threads', '-c', '1');
-    await running.printed(/ready/);
+    await running.printed(/ready/, PATIENCE);
     const bought = await run('call', 'buy', '-a', '[{"amount":1}]', '--wait');
     assert.equal(bought.stdout, 'plain data in a thread\n', bought.stderr);
   });

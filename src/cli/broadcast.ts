@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
+import { isCeleriacError } from '../errors.js';
 import { type GlobalFlags, withApp } from './connect.js';
 import { EXIT } from './exit.js';
 import { durationFlag, listFlag } from './flags.js';
@@ -36,22 +37,41 @@ export function addBroadcastFlags(command: Command): Command {
     .option('--json', 'print the replies as one JSON document');
 }
 
+/** A question to the workers, and how the answers are shown to people. */
+export interface Broadcast {
+  ask(app: Celeriac, options: BroadcastOptions): Promise<Replies>;
+  show(replies: Replies, out: Output): Promise<void> | void;
+}
+
 /** Asks, prints, and sets the exit code: 69 when nobody answered, 1 when a node answered with an error. */
-export async function broadcast(
-  flags: BroadcastFlags,
-  ask: (app: Celeriac, options: BroadcastOptions) => Promise<Replies>,
-  show: (replies: Replies, out: Output) => Promise<void> | void,
-): Promise<void> {
+export async function broadcast(flags: BroadcastFlags, { ask, show }: Broadcast): Promise<void> {
   const { takeStdout } = await import('./output.js');
   const out = takeStdout();
   await withApp(flags, async (app) => {
-    const replies = await ask(app, optionsOf(flags));
-    process.exitCode = exitCodeFor(replies);
+    const { replies, remark } = await repliesOf(app, flags, ask);
+    process.exitCode = exitCodeOfReplies(replies);
     if (flags.json) out.json(replies);
     else await show(replies, out);
-    if (process.exitCode === EXIT.unavailable) out.note(nobody(app, flags));
+    if (process.exitCode === EXIT.unavailable) out.note(`celeriac: ${remark ?? nobody(app, flags)}`);
   });
 }
+
+/** A name of `-d` that no worker has is an answer too, nobody's: not wrong usage, since workers come and go. */
+export async function repliesOf(
+  app: Celeriac,
+  flags: BroadcastFlags,
+  ask: Broadcast['ask'],
+): Promise<{ replies: Replies; remark?: string }> {
+  try {
+    return { replies: await ask(app, optionsOf(flags)) };
+  } catch (error) {
+    if (!isCeleriacError(error, 'OPTION') || !NO_SUCH_NODE.test(error.message)) throw error;
+    return { replies: {}, remark: error.message.replace(NO_SUCH_NODE, '-d: ') };
+  }
+}
+
+/** How `app.control` and `app.inspect()` begin when they are asked for a node that is not there. */
+const NO_SUCH_NODE = /^destination: (?=no worker is called)/;
 
 /** The text of `{ error }` in a node's reply. */
 export function errorOf(reply: unknown): string | undefined {
@@ -70,7 +90,8 @@ function optionsOf(flags: BroadcastFlags): BroadcastOptions {
 /** What a node that is there but says nothing is reported with (see `app.inspect`). */
 const SILENT = 'no answer';
 
-function exitCodeFor(replies: Replies): number {
+/** 69 when nobody answered, 1 when a node answered with an error. */
+export function exitCodeOfReplies(replies: Replies): number {
   const errors = Object.values(replies).map(errorOf);
   if (errors.every((error) => error === SILENT)) return EXIT.unavailable;
   return errors.some((error) => error !== undefined) ? EXIT.failed : EXIT.ok;
@@ -79,7 +100,7 @@ function exitCodeFor(replies: Replies): number {
 function nobody(app: Celeriac, flags: BroadcastFlags): string {
   const where = flags.destination === undefined ? '' : ` of ${flags.destination.join(', ')}`;
   return (
-    `celeriac: no worker${where} of the app "${app.name}" answered. ` +
+    `no worker${where} of the app "${app.name}" answered. ` +
     'Is one running on the same broker and prefix? Start it with "celeriac -A <module> worker".'
   );
 }

@@ -15,6 +15,7 @@ import {
 } from './broadcast.js';
 import { countFlag, queuesFlag } from './flags.js';
 import type { Output } from './output.js';
+import { addRevokeCommand } from './revoke-command.js';
 
 interface ControlFlags extends BroadcastFlags {
   readonly queues?: string[];
@@ -61,6 +62,7 @@ export function addControlCommands(program: Command): void {
     .action((n: number, _flags, command: Command) =>
       tell(command, (api, options) => api.poolShrink(n, options)),
     );
+  addRevokeCommand(add('revoke', 'end tasks: what has not started never will'));
   add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
     tell(command, (api, options) => api.shutdown(options)),
   );
@@ -76,14 +78,13 @@ export function addControlCommands(program: Command): void {
 }
 
 /** Of Celery's and our own commands, those that no worker understands yet. */
-const LATER = ['revoke', 'autoscale', 'rate-limit', 'time-limit', 'pause', 'resume', 'loglevel'];
+const LATER = ['autoscale', 'rate-limit', 'time-limit', 'pause', 'resume', 'loglevel'];
 
 function tell(command: Command, ask: Ask): Promise<void> {
-  return broadcast(
-    command.optsWithGlobals<ControlFlags>(),
-    (app, options) => ask(app.control, options),
-    showReplies,
-  );
+  return broadcast(command.optsWithGlobals<ControlFlags>(), {
+    ask: (app, options) => ask(app.control, options),
+    show: showReplies,
+  });
 }
 
 /** Several queues are told one after the other; a node's first error stays. */

@@ -8,8 +8,8 @@ import type { CliLogger } from './log.js';
 
 /** What is ended: a worker. */
 export interface Endable {
-  /** Whether somebody told it to stop, from here or from elsewhere. */
-  readonly stopping: boolean;
+  /** Resolves when it has stopped, whoever told it to, from here or from elsewhere. */
+  readonly stopped: Promise<void>;
   stop(options: { timeout: number }): Promise<void>;
   stopNow(): Promise<void>;
 }
@@ -29,7 +29,6 @@ export class Ending {
   readonly #worker: Endable;
   readonly #options: EndingOptions;
   readonly #begun = new AbortController();
-  readonly #watch: NodeJS.Timeout;
   #resolve: (code: number) => void = () => undefined;
   #code: number = EXIT.ok;
   readonly #listeners: readonly (readonly [event: string, listener: (error: unknown) => void])[];
@@ -49,7 +48,7 @@ export class Ending {
       ['unhandledRejection', (error) => this.#stray(error, 'a rejected promise')],
     ];
     for (const [event, listener] of this.#listeners) this.#process.on(event, listener);
-    this.#watch = setInterval(() => this.#noticeRemoteShutdown(), WATCH_MS);
+    void worker.stopped.then(() => this.#stoppedFromAfar());
   }
 
   /** Aborts as soon as the end has begun. */
@@ -59,7 +58,7 @@ export class Ending {
 
   /** Stops listening; signals have their usual meaning again. */
   release(): void {
-    clearInterval(this.#watch);
+    this.#begun.abort();
     for (const [event, listener] of this.#listeners) this.#process.off(event, listener);
   }
 
@@ -72,9 +71,12 @@ export class Ending {
     this.#settle(this.#worker.stop({ timeout: shutdownTimeoutMs }));
   }
 
-  /** `control shutdown` reaches the worker, not this process: its stop is joined here. */
-  #noticeRemoteShutdown(): void {
-    if (this.#worker.stopping) this.#warm('shutdown by remote control');
+  /** `control shutdown` and the app's own code reach the worker, not this process. */
+  #stoppedFromAfar(): void {
+    if (this.#begun.signal.aborted) return;
+    this.#begun.abort();
+    this.#options.log.always({}, 'told to stop by remote control, or by the app itself');
+    this.#resolve(this.#code);
   }
 
   #now(): void {
@@ -102,4 +104,3 @@ export class Ending {
 }
 
 const FORCED_AFTER_MS = 3_000;
-const WATCH_MS = 100;

@@ -53,14 +53,13 @@ async function ask(
   method: string,
   args: readonly string[] = [],
 ): Promise<void> {
-  await broadcast(
-    command.optsWithGlobals<BroadcastFlags>(),
-    (app, options) => callInspect(app, options, name, method, args),
-    async (replies, out) => {
+  await broadcast(command.optsWithGlobals<BroadcastFlags>(), {
+    ask: (app, options) => callInspect(app, options, name, method, args),
+    show: async (replies, out) => {
       const { showReplies } = await import('./inspect-views.js');
       await showReplies(name, replies, out);
     },
-  );
+  });
 }
 
 async function callInspect(

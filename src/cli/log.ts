@@ -3,8 +3,11 @@
  * object a line, for collectors. It fills celeriac's `logger` option; what to log is decided elsewhere.
  */
 import pc from 'picocolors';
-import { OptionError } from '../errors.js';
+import { isCeleriacError, OptionError } from '../errors.js';
 import { type Logger, nearest } from '../options.js';
+import { humanDuration } from './output.js';
+import { stackText } from './stack-text.js';
+import { sentenceOf } from './task-lines.js';
 
 /** How much is logged, from most to least. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -95,25 +98,39 @@ function jsonLine({ at, level, node, message, fields }: Entry): string {
 
 const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARNING', error: 'ERROR' };
 
-function textLine({ at, level, node, message, fields }: Entry, { color, level: shown }: LogOptions): string {
+function textLine(entry: Entry, { color, level: shown }: LogOptions): string {
+  const { at, level, node } = entry;
   const colors = pc.createColors(color);
   const paint = { debug: colors.gray, info: (text: string) => text, warn: colors.yellow, error: colors.red };
-  const label = node === undefined ? LABELS[level] : `${LABELS[level]}/${node}`;
-  const pairs: string[] = [];
-  const stacks: string[] = [];
-  for (const [key, value] of Object.entries(fields)) {
-    if (value === undefined) continue;
-    pairs.push(`${key}=${fieldText(value)}`);
-    if (value instanceof Error && (level === 'error' || shown === 'debug')) stacks.push(stackOf(value));
-  }
+  const label = typeof node === 'string' ? `${LABELS[level]}/${shortName(node)}` : LABELS[level];
+  const { message, fields } = sentenceOf(entry.message, entry.fields);
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => pairText(key, value));
   const details = pairs.length === 0 ? '' : ` ${colors.dim(pairs.join(' '))}`;
   const head = `${colors.dim('[')}${colors.dim(localTime(at))}: ${paint[level](label)}${colors.dim(']')}`;
+  const stacks = Object.values(entry.fields)
+    .filter((value) => value instanceof Error)
+    .filter((error) => shown === 'debug' || (level === 'error' && !isOutage(error, entry.fields)))
+    .map((error) => stackText(error, shown === 'debug'));
   return `${head} ${paint[level](message)}${details}\n${stacks.join('')}`;
 }
 
-function stackOf(error: Error): string {
-  const frames = (error.stack ?? '').split('\n').slice(String(error).split('\n').length);
-  return frames.map((line) => `    ${line.trim()}\n`).join('');
+/** `celeriac` of `celeriac@host`: lines stay short, and two workers in one terminal are still told apart. */
+function shortName(node: string): string {
+  return node.replace(/(.)@.*/, '$1');
+}
+
+/** An outage is nobody's code: of a connection that broke, the stack says nothing. */
+function isOutage(error: Error, fields: Entry['fields']): boolean {
+  const broke = 'syscall' in error || isCeleriacError(error, 'BROKER_UNAVAILABLE');
+  return broke && fields.taskId === undefined;
+}
+
+function pairText(key: string, value: unknown): string {
+  return typeof value === 'number' && /.Ms$/.test(key)
+    ? `${key.slice(0, -2)}=${fieldText(humanDuration(value))}`
+    : `${key}=${fieldText(value)}`;
 }
 
 function fieldText(value: unknown): string {
@@ -125,7 +142,10 @@ function fieldText(value: unknown): string {
 /** JSON that never throws and keeps errors readable: a log line must not be lost to what it is about. */
 function stringify(value: unknown): string {
   const replacer = (_key: string, inner: unknown): unknown => {
-    if (inner instanceof Error) return { name: inner.name, message: inner.message, stack: inner.stack };
+    if (inner instanceof Error) {
+      const { name, message, stack, cause } = inner;
+      return { name, message, stack, ...(cause === undefined ? {} : { cause }) };
+    }
     return typeof inner === 'bigint' ? String(inner) : inner;
   };
   try {

@@ -10,6 +10,7 @@ import { addControlCommands } from './control-commands.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addInspectCommands } from './inspect-commands.js';
 import { parseLogLevel } from './log.js';
+import { addMigrateCommand } from './migrate-command.js';
 import { addWorkerCommand } from './worker-command.js';
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -47,6 +48,7 @@ function buildProgram(): Command {
   addCallCommands(program);
   addInspectCommands(program);
   addControlCommands(program);
+  addMigrateCommand(program);
   return program;
 }
 

@@ -42,7 +42,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     write: (line) => void process.stdout.write(line),
     node: () => node,
   });
-  const options = workerOptions(flags);
+  const options = { ...workerOptions(flags), logger: withoutReady(log) };
   const { app, file, compiler } = await loadApp(spec);
   const worker = app.worker({ ...options, module: file });
   node = worker.node;
@@ -63,6 +63,16 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     end.release();
     await app.close();
   }
+}
+
+/** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */
+function withoutReady(log: CliLogger): CliLogger {
+  return {
+    ...log,
+    info: (fields, message) => {
+      if (message !== 'worker ready') log.info(fields, message);
+    },
+  };
 }
 
 const SHUTDOWN_TIMEOUT_MS = 30_000;

@@ -59,14 +59,18 @@ const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
 /** What may be left off in an import between TypeScript files (bundler and CommonJS style). */
 const LEFT_OFF = ['.ts', '.tsx', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json'];
 
+const IN_PACKAGE = /[\\/]node_modules[\\/]/;
+
 /** @param swcPath the project's `@swc/core`, absolute */
 export function createTypeScriptHooks(swcPath: string): TypeScriptHooks {
-  const swc = createRequire(import.meta.url)(swcPath) as Swc;
+  let swc: Swc | undefined;
   const settingsOf = cached(readRuntimeSettings);
 
   function findSource(specifier: string, parentUrl: string | undefined): string | undefined {
     const parent = parentUrl?.startsWith('file:') ? fileURLToPath(parentUrl) : undefined;
     const fromTypeScript = parent !== undefined && isTypeScript(parent);
+    // Built packages name their files as they are: hundreds of imports that need no second look.
+    if (!fromTypeScript && parent !== undefined && IN_PACKAGE.test(parent)) return undefined;
     for (const path of pathsFor(
       specifier,
       parentUrl,
@@ -80,6 +84,7 @@ export function createTypeScriptHooks(swcPath: string): TypeScriptHooks {
 
   function compile(file: string, format: ModuleFormat): string {
     const source = readFileSync(file, 'utf8');
+    swc ??= createRequire(import.meta.url)(swcPath) as Swc;
     return swc.transformSync(source, swcOptions(file, format, settingsOf(dirname(file)))).code;
   }
 

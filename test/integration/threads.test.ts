@@ -22,7 +22,12 @@ let redis: RedisServer;
 let fixture: Fixture;
 /** Every thread this process ever started, for whatever purpose; one that is gone has the id -1. */
 const threads: Thread[] = [];
-const alive = () => threads.filter(({ threadId }) => threadId !== -1).map(({ threadId }) => threadId);
+/** Those that renew locks: each worker's first. */
+const lockThreads = new Set<Thread>();
+const alive = () =>
+  threads
+    .filter((thread) => thread.threadId !== -1 && !lockThreads.has(thread))
+    .map(({ threadId }) => threadId);
 
 /** Resolves with the thread's id once an endless loop runs in it. */
 async function spinningIn(result: AsyncResult): Promise<number> {
@@ -39,7 +44,10 @@ async function startWorker(
   const queue = randomUUID();
   const worker = fixture.app.worker({ module: MODULE, concurrency: 4, queues: [queue], ...options });
   t.after(() => worker.stop({ timeout: 1 }));
+  const before = threads.length;
   await worker.start();
+  const [first] = threads.slice(before);
+  if (first !== undefined) lockThreads.add(first);
   return [worker, { queue }];
 }
 

@@ -1,6 +1,7 @@
 /** The lines of the worker's log, as text and as JSON. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { createLogger, type LogFormat, type LogLevel, parseLogLevel } from '#src/cli/log.js';
 
 function logger(format: LogFormat, level: LogLevel = 'info', color = false) {
@@ -19,21 +20,51 @@ function logger(format: LogFormat, level: LogLevel = 'info', color = false) {
 describe('the text log', () => {
   it('reads as Celery’s: time, level, node, message, then fields', () => {
     const { log, lines } = logger('text');
-    log.info({ task: 'add', taskId: 'a b', runtimeMs: 12, gone: undefined }, 'task succeeded');
+    log.info({ port: 9100, host: 'a b', awayMs: 5230, gone: undefined }, 'listening');
+    log.info({ task: 'add', taskId: '7', runtimeMs: 520 }, 'task succeeded');
     assert.deepEqual(lines, [
-      '[2026-11-22 18:52:34,007: INFO/celeriac@host] task succeeded task=add taskId="a b" runtimeMs=12\n',
+      '[2026-11-22 18:52:34,007: INFO/celeriac] listening port=9100 host="a b" away=5.2s\n',
+      '[2026-11-22 18:52:34,007: INFO/celeriac] Task add[7] succeeded in 0.52s\n',
     ]);
   });
 
   it('shows the stack of an error below its line, for errors', () => {
     const { log, lines } = logger('text');
-    log.error({ error: new TypeError('no\nway') }, 'task failed');
+    log.error({ error: new TypeError('no\nway') }, 'it failed');
     log.warn({ error: new TypeError('short') }, 'odd');
     assert.match(
       lines[0] ?? '',
-      /ERROR\/celeriac@host\] task failed error="TypeError: no\\nway"\n {4}at .*log\.test/,
+      /ERROR\/celeriac\] it failed error="TypeError: no\\nway"\n {4}at .*log\.test/,
     );
     assert.equal(lines[1]?.trim().split('\n').length, 1);
+  });
+
+  it('shows the causes too, and of a broken connection no stack', () => {
+    const { log, lines } = logger('text');
+    const cause = new RangeError('disk\nfull');
+    log.error({ task: 'add', taskId: '7', runtimeMs: 4, error: new Error('no', { cause }) }, 'task failed');
+    log.error({ error: Object.assign(new Error('refused'), { syscall: 'connect' }) }, 'lost the broker');
+    assert.match(
+      lines[0] ?? '',
+      /\] Task add\[7\] failed in 0\.004s: Error: no\n( {4}at .*\n)+ {2}caused by RangeError: disk\\nfull\n {4}at/,
+    );
+    assert.match(lines[1] ?? '', /lost the broker error="Error: refused"\n$/);
+  });
+
+  it('leaves out the frames between the package and the task, except for debugging', () => {
+    const ours = import.meta.resolve('#src/worker/execute.js');
+    const error = Object.assign(new Error('no'), {
+      stack: `Error: no\n    at Report.make (/my/tasks.ts:3:1)\n    at invoke (${fileURLToPath(ours)}:9:9)`,
+    });
+    for (const [level, shown] of [
+      ['info', false],
+      ['debug', true],
+    ] as const) {
+      const { log, lines } = logger('text', level);
+      log.error({ error }, 'it failed');
+      assert.match(lines[0] ?? '', /at Report\.make \(\/my\/tasks\.ts:3:1\)\n/);
+      assert.equal(/execute\.js/.test(lines[0] ?? ''), shown);
+    }
   });
 
   it('is coloured only when it may be', () => {
@@ -61,9 +92,13 @@ describe('the text log', () => {
 describe('the JSON log', () => {
   it('is one object a line, with errors readable', () => {
     const { log, lines } = logger('json');
-    log.error({ task: 'add', error: new RangeError('far'), big: 1n, node: 'other@host' }, 'task failed');
+    log.error(
+      { task: 'add', error: new RangeError('far', { cause: new Error('why') }), big: 1n, node: 'other@host' },
+      'task failed',
+    );
     assert.equal(lines.length, 1);
     const entry = JSON.parse(lines[0] ?? '');
+    assert.equal(entry.error.cause.message, 'why');
     assert.deepEqual(
       { ...entry, time: typeof entry.time, error: entry.error.message },
       {

@@ -54,7 +54,10 @@ function callOf(name: string, progress: (state: object) => void = () => undefine
     stalls: 0,
     priority: 0,
     sentAt: Date.now(),
+    ref: { queue: 'q', id: 'id' },
+    hasParent: false,
     saveProgress: async (state) => progress(state),
+    afterwards: () => undefined,
   };
   const host = { node: 'n', logger, app: {} as TaskApp, stopping: false };
   return new RunningCall(delivery, host, [], { softMs: undefined, hardMs: undefined });

@@ -4,8 +4,11 @@
  */
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
-import { checkNames, checkQueueName, checkTaskOptions, type Logger, type TaskOptions } from './options.js';
-import type { Routes } from './routes.js';
+import { checkQueueName } from './options/checks.js';
+import type { Logger } from './options/logger.js';
+import { checkNames } from './options/names.js';
+import type { Routes } from './options/routes.js';
+import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
 import type { Serializer } from './tasks/serializer.js';
 
 /** Makes (or finds) the instance of a service class that was registered as a class. */

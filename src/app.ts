@@ -19,21 +19,20 @@ import { type AskOptions, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
 import { AppClosedError, NotRegisteredError, OptionError } from './errors.js';
+import { type CallOptions, resolveCall } from './options/call-options.js';
+import type { Logger } from './options/logger.js';
+import { compileRoutes } from './options/routes.js';
 import {
-  type CallOptions,
   checkTaskOptions,
-  type Logger,
   needsLane,
-  resolveCall,
   resolvePublishPolicy,
   resolveRunPolicy,
   type TaskOptions,
-} from './options.js';
+} from './options/task-options.js';
 import { AsyncResult, type ResultJson, type ResultSource } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
 import { Feed } from './results/feed.js';
 import { revokeTask } from './results/revoke.js';
-import { compileRoutes } from './routes.js';
 import { compileArguments } from './tasks/arguments.js';
 import type { TaskContext } from './tasks/context.js';
 import { ErrorClasses } from './tasks/failure.js';
@@ -43,7 +42,8 @@ import { WireCodec } from './tasks/wire-codec.js';
 import { runEagerly } from './worker/eager.js';
 import { Executor } from './worker/execute.js';
 import { threadHost } from './worker/threads/thread-host.js';
-import { Worker, type WorkerOptions } from './worker/worker.js';
+import { Worker } from './worker/worker.js';
+import type { WorkerOptions } from './worker/worker-options.js';
 
 /** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
 export type TaskReference = string | ({ name: string } & TaskOptions);
@@ -266,7 +266,7 @@ export class Celeriac implements AsyncDisposable {
       prepare: () => this.#prepare(),
       index: this.#index,
       rates: this.#rates,
-      onStopped: (stopped) => this.#workers.delete(stopped),
+      onStopped: () => this.#workers.delete(worker),
     });
     this.#workers.add(worker);
     return worker;

@@ -43,15 +43,17 @@ export {
   type Violation,
   WorkerLostError,
 } from './errors.js';
-export type { ConcurrencyOptions, UniqueOptions } from './limit-options.js';
-export type { CallOptions, Logger, PublishOptions, RunOptions, TaskOptions } from './options.js';
-export type { RateLimit } from './rates.js';
+export type { CallOptions } from './options/call-options.js';
+export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
+export type { Logger } from './options/logger.js';
+export type { RateLimit } from './options/rates.js';
+export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
+export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
 export { EagerResult } from './results/eager-result.js';
 export type { RevokeOptions, RevokeReply } from './results/revoke.js';
 export type { Snapshot } from './results/snapshot.js';
-export type { RouteFunction, Routes, RouteTarget } from './routes.js';
 export { type State, states } from './states.js';
 // Declaring tasks
 export { currentTask, type RetryOptions, type TaskContext, type TaskRequest } from './tasks/context.js';
@@ -65,4 +67,5 @@ export type {
 } from './tasks/middleware.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
-export { Worker, type WorkerDescription, type WorkerOptions } from './worker/worker.js';
+export { Worker } from './worker/worker.js';
+export type { WorkerDescription, WorkerOptions } from './worker/worker-options.js';

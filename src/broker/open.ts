@@ -2,7 +2,7 @@
  * Broker option → engine. The only place that knows which scheme belongs to which file.
  */
 import { OptionError } from '../errors.js';
-import { nearest } from '../options.js';
+import { nearest } from '../options/names.js';
 import { openEmbedded } from './embedded.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { openPostgres } from './postgres.js';

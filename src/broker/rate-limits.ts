@@ -3,7 +3,7 @@
  * starts are spoken for (GCRA: one number, a compare-and-set a start, on the broker's clock). The record is read at
  * each start, so a change acts at once; it also says that the task has lanes, which outlives a deploy that drops the limit.
  */
-import { paceOf, type Rate } from '../rates.js';
+import { paceOf, type Rate } from '../options/rates.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, StoredRecord } from './engine.js';
 

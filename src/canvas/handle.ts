@@ -2,7 +2,7 @@
  * Handles: a task as its callers see it, typed from the method behind it. `Handles<S>` is a whole service.
  */
 import { CeleriacError } from '../errors.js';
-import type { CallOptions } from '../options.js';
+import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
 import type { CallTarget } from '../tasks/registry.js';

@@ -2,7 +2,7 @@
  * `Signature`: a call that has not been made yet, as an immutable value. It knows its task, the arguments given so far
  * and its options, and becomes JSON and back; sending it is the app's business.
  */
-import type { CallOptions } from '../options.js';
+import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { Sender } from './sender.js';

@@ -8,7 +8,7 @@ import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { type KeyHolder, releaseKey, UniqueKeys } from '../broker/unique-keys.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
-import type { UniquePolicy } from '../limit-options.js';
+import type { UniquePolicy } from '../options/limits.js';
 import { revokeTask } from '../results/revoke.js';
 import { stateOf } from '../results/snapshot.js';
 import { PENDING, READY } from '../states.js';

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { toEpochMs, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { checkQueueName } from '../options.js';
+import { checkQueueName } from '../options/checks.js';
 
 /**
  * Milliseconds of a duration that must carry its unit: `-t 10` in a shell is a riddle, `10s` is not.

@@ -4,7 +4,8 @@
  */
 import pc from 'picocolors';
 import { isCeleriacError, OptionError } from '../errors.js';
-import { type Logger, nearest } from '../options.js';
+import type { Logger } from '../options/logger.js';
+import { nearest } from '../options/names.js';
 import { humanDuration } from './output.js';
 import { stackText } from './stack-text.js';
 import { sentenceOf } from './task-lines.js';

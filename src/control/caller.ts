@@ -6,7 +6,7 @@ import { type Bus, openBus } from '../broker/bus.js';
 import type { Engine } from '../broker/engine.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { nearest } from '../options.js';
+import { nearest } from '../options/names.js';
 import {
   type CommandName,
   type CommandReply,

@@ -3,8 +3,9 @@
  * back as its `{ error }`.
  */
 import { OptionError } from '../errors.js';
-import { checkNames, checkQueueName } from '../options.js';
-import { type Rate, type RateLimit, toRate } from '../rates.js';
+import { checkQueueName } from '../options/checks.js';
+import { checkNames } from '../options/names.js';
+import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
 import type { AskOptions, Caller } from './caller.js';
 import type { Replies } from './commands.js';

@@ -1,7 +1,7 @@
 /**
  * `app.inspect()`: asks running workers and changes nothing.
  */
-import { checkNames } from '../options.js';
+import { checkNames } from '../options/names.js';
 import type { AskOptions, Caller } from './caller.js';
 import type { NodeStats, QueueReport, Replies, TaskReport } from './commands.js';
 

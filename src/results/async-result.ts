@@ -8,7 +8,7 @@ import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
 import { readMessage } from '../broker/message.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
-import { checkNames } from '../options.js';
+import { checkNames } from '../options/names.js';
 import { FAILURE, READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import type { Feed } from './feed.js';

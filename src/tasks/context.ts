@@ -6,7 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration, Moment } from '../duration.js';
 import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
-import type { Logger } from '../options.js';
+import type { Logger } from '../options/logger.js';
 
 /**
  * The app a task runs in: `this.app` is the `Celeriac` that ran it. `app.ts` merges the class into this interface,

@@ -4,7 +4,7 @@
  * Copies of this package share the mark through `Symbol.for`.
  */
 import 'reflect-metadata';
-import type { TaskOptions } from '../options.js';
+import type { TaskOptions } from '../options/task-options.js';
 
 const MARK = Symbol.for('celeriac.task');
 

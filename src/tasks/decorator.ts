@@ -3,7 +3,7 @@
  * direct call is a plain call, also from inside another running task. Registering is the app's business.
  */
 import { OptionError } from '../errors.js';
-import { checkTaskOptions, type TaskOptions } from '../options.js';
+import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import { type CallScope, currentScope, runDirectly } from './context.js';
 import { declare } from './declaration.js';
 

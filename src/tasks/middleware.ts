@@ -1,7 +1,7 @@
 /**
  * What `app.use()` takes: functions around sending and around running, outermost first.
  */
-import type { CallOptions } from '../options.js';
+import type { CallOptions } from '../options/call-options.js';
 import type { TaskRequest } from './context.js';
 
 /** What a `publish` middleware sees of a call on its way out. */

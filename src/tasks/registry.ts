@@ -3,15 +3,15 @@
  * classes are made when a worker starts, never here.
  */
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
-import type { TaskOptions } from '../options.js';
+import { nearest } from '../options/names.js';
+import type { TaskOptions } from '../options/task-options.js';
 import {
-  nearest,
   needsLane,
   type PublishPolicy,
   type RunPolicy,
   resolvePublishPolicy,
   resolveRunPolicy,
-} from '../options.js';
+} from '../options/task-options.js';
 import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
 import { declaredTasks, emittedParameterTypes } from './declaration.js';

@@ -3,7 +3,7 @@
  * state: every member looks the running call up, so one instance serves any number of calls at once.
  */
 import { CeleriacError, OptionError } from '../errors.js';
-import type { Logger } from '../options.js';
+import type { Logger } from '../options/logger.js';
 import {
   currentScope,
   type RetryOptions,

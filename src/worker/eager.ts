@@ -5,7 +5,7 @@
 import type { Delivery } from '../broker/consumer.js';
 import { MESSAGE_VERSION, type Message } from '../broker/message.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
-import type { ResolvedCall } from '../options.js';
+import type { ResolvedCall } from '../options/call-options.js';
 import { type EagerOutcome, EagerResult } from '../results/eager-result.js';
 import { FAILURE, REVOKED, SUCCESS } from '../states.js';
 import { errorNameOf } from '../tasks/failure.js';

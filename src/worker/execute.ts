@@ -23,6 +23,8 @@ export interface ExecutorParams {
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
   readonly unknownTaskGraceMs: number;
+  /** Time limits of tasks that have none of their own. */
+  readonly defaultLimits?: CallLimits;
   /** Runs the attempts of some tasks somewhere else. */
   readonly elsewhere?: Elsewhere | undefined;
   /** The fleet's limits; none where a task runs in its caller's process. */
@@ -82,7 +84,7 @@ export class Executor {
     kept: CallLimits | undefined,
   ): Promise<Execution> {
     const { host, elsewhere, eager } = this.params;
-    const call = new RunningCall(delivery, host, args, kept ?? limitsOf(delivery, task), eager);
+    const call = new RunningCall(delivery, host, args, kept ?? this.#limitsOf(delivery, task), eager);
     this.running.set(delivery.jobId, call);
     const ended = elsewhere?.takes(task)
       ? this.#attemptElsewhere(call, task, elsewhere)
@@ -91,6 +93,13 @@ export class Executor {
       this.running.delete(delivery.jobId);
       return { outcome, task, runtimeMs: Date.now() - call.startedAt };
     });
+  }
+
+  /** The call's own limits, else the task's, else the worker's. */
+  #limitsOf({ message }: Delivery, { run }: RegisteredTask): CallLimits {
+    const { softMs, hardMs } = this.params.defaultLimits ?? NO_LIMITS;
+    const hard = message.hard ?? run.timeLimitMs ?? hardMs;
+    return { softMs: message.soft ?? run.softTimeLimitMs ?? softMs, hardMs: hard };
   }
 
   /** A deploy may be under way: others get a chance before the task fails. */
@@ -249,6 +258,8 @@ export class Executor {
   }
 }
 
+const NO_LIMITS: CallLimits = { softMs: undefined, hardMs: undefined };
+
 function notRun(outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
   return Promise.resolve({ outcome, task, runtimeMs: 0 });
 }
@@ -289,13 +300,6 @@ function instanceOf(target: MethodTarget): Record<string, unknown> {
 
 function hooksOf(task: RegisteredTask): TaskHooks | undefined {
   return task.target.kind === 'method' ? task.target.service.instance : undefined;
-}
-
-function limitsOf(delivery: Delivery, task: RegisteredTask): CallLimits {
-  return {
-    softMs: delivery.message.soft ?? task.run.softTimeLimitMs,
-    hardMs: delivery.message.hard ?? task.run.timeLimitMs,
-  };
 }
 
 /** Celery: `afterReturn` is for what succeeded or failed, not for an attempt that will be retried. */

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
-import type { Logger } from '../options.js';
+import type { Logger } from '../options/logger.js';
 
 export interface JanitorParams {
   readonly engine: Engine;

@@ -9,7 +9,7 @@ import { Gate } from '../broker/gate.js';
 import { isLane, laneOf } from '../broker/lanes.js';
 import type { RateLimits } from '../broker/rate-limits.js';
 import { placeName, Semaphores } from '../broker/semaphore.js';
-import type { Logger } from '../options.js';
+import type { Logger } from '../options/logger.js';
 import type { RegisteredTask, Registry } from '../tasks/registry.js';
 import type { Outcome } from './outcome.js';
 

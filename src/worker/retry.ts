@@ -3,7 +3,7 @@
  */
 import { toEpochMs, toPositiveMs } from '../duration.js';
 import { MaxRetriesExceededError } from '../errors.js';
-import type { RunPolicy } from '../options.js';
+import type { RunPolicy } from '../options/task-options.js';
 import type { RetryOptions } from '../tasks/context.js';
 import type { Outcome } from './outcome.js';
 

@@ -4,7 +4,7 @@
  */
 import type { Delivery } from '../broker/consumer.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
-import type { Logger } from '../options.js';
+import type { Logger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
 import type { Outcome } from './outcome.js';
 import { RetryRequest } from './retry.js';

@@ -2,83 +2,35 @@
  * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
-import { availableParallelism, hostname } from 'node:os';
 import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
-import type { Engine } from '../broker/engine.js';
 import type { Gate } from '../broker/gate.js';
-import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../broker/ids.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
 import { expireMove } from '../broker/moves.js';
-import type { RateLimits } from '../broker/rate-limits.js';
 import { Slots } from '../broker/slots.js';
 import { releaseKey } from '../broker/unique-keys.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
-import { AppClosedError, CeleriacError, OptionError } from '../errors.js';
-import { checkNames, checkQueueName, type Logger } from '../options.js';
+import { AppClosedError, CeleriacError } from '../errors.js';
+import type { Logger } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
-import type { ErrorClasses } from '../tasks/failure.js';
-import type { Registry } from '../tasks/registry.js';
 import { answers } from './answers.js';
-import { Executor, type ExecutorParams } from './execute.js';
+import { Executor } from './execute.js';
 import { Janitor } from './janitor.js';
 import { Limits } from './limits.js';
 import { Line } from './line.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
-import { Placement, POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
+import { Placement } from './threads/placement.js';
 import { threadHost } from './threads/thread-host.js';
-
-/** What `app.worker()` takes. */
-export interface WorkerOptions extends PoolOptions {
-  /** Queues to consume. Default: the app's default queue. */
-  queues?: readonly string[];
-  /** How many tasks run at once, over all queues. Default: the number of CPUs. */
-  concurrency?: number;
-  /** The node's name; `%h` is the host name. Default: `celeriac@%h`. */
-  name?: string;
-  /** Where the worker's log lines go, unless the app was given a logger. Default: the app's. */
-  logger?: Logger;
-  /** How long `stop()` lets running tasks finish. Default: 30 s. */
-  shutdownTimeout?: Duration;
-}
-
-/** What a worker needs of its app. */
-export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
-  readonly engine: Engine;
-  readonly registry: Registry;
-  readonly app: TaskApp;
-  /** Error classes the app knows. */
-  readonly errors: ErrorClasses;
-  readonly appName: string;
-  readonly prefix: string;
-  readonly defaultQueue: string;
-  readonly logger: Logger;
-  readonly lockDurationMs: number;
-  readonly blockedLoopTimeoutMs: number;
-  /** What a thread can open the same broker with; undefined where none can. */
-  readonly brokerUrl: string | undefined;
-  readonly resultExpiresMs: number;
-  readonly failureExpiresMs: number;
-  readonly index: IdIndex;
-  readonly rates: RateLimits;
-  /** Makes the services that were registered as classes. */
-  prepare(): Promise<void>;
-  onStopped(worker: Worker): void;
-}
-
-/** What a banner shows. */
-export interface WorkerDescription {
-  readonly app: string;
-  readonly broker: string;
-  readonly node: string;
-  readonly pool: string;
-  readonly concurrency: number;
-  readonly queues: readonly { readonly name: string; readonly concurrency: number }[];
-  readonly tasks: readonly string[];
-}
+import {
+  resolveWorkerOptions,
+  type WorkerDescription,
+  type WorkerOptions,
+  type WorkerParams,
+  type WorkerSettings,
+} from './worker-options.js';
 
 type Phase = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
@@ -91,11 +43,9 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #budget: Slots;
   readonly #limits: Limits;
   readonly #lines = new Map<string, Line>();
-  readonly #queues: readonly string[];
-  readonly #shutdownTimeoutMs: number;
+  readonly #settings: WorkerSettings;
   readonly #log: TaskLog;
   readonly #placement: Placement;
-  readonly #wantedName: string;
   readonly #startedAt = Date.now();
   #responder: Responder | undefined;
   readonly #janitor: Janitor;
@@ -106,16 +56,9 @@ export class Worker implements CallHost, AsyncDisposable {
   #onStopped: () => void = () => undefined;
 
   constructor(options: WorkerOptions, params: WorkerParams) {
-    checkNames(
-      options,
-      ['queues', 'concurrency', 'name', 'shutdownTimeout', 'logger', ...POOL_OPTIONS],
-      'app.worker()',
-    );
+    this.#settings = resolveWorkerOptions(options, params.defaultQueue);
     this.#params = params;
-    this.#queues = checkQueues(options.queues ?? [params.defaultQueue]);
-    this.#budget = new Slots(checkConcurrency(options.concurrency ?? availableParallelism()));
-    this.#shutdownTimeoutMs = toPositiveMs(options.shutdownTimeout ?? '30s', 'app.worker(): shutdownTimeout');
-    this.#wantedName = (options.name ?? 'celeriac@%h').replaceAll('%h', hostname());
+    this.#budget = new Slots(this.#settings.concurrency);
     this.#log = new TaskLog(params.logger);
     this.#placement = new Placement(options, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
@@ -123,6 +66,7 @@ export class Worker implements CallHost, AsyncDisposable {
       ...params,
       host: this,
       limits: this.#limits,
+      defaultLimits: this.#settings.limits,
       elsewhere: this.#placement,
     });
     this.#locks = new LockKeeper({
@@ -138,7 +82,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** The node's name on the bus; final once started. */
   get node(): string {
-    return this.#responder?.node ?? this.#wantedName;
+    return this.#responder?.node ?? this.#settings.name;
   }
 
   get logger(): Logger {
@@ -184,7 +128,7 @@ export class Worker implements CallHost, AsyncDisposable {
       this.#responder = await startResponder({
         engine,
         prefix,
-        name: this.#wantedName,
+        name: this.#settings.name,
         handlers: answers(this.#steering()),
         onError: (error) => this.#onError(error),
       });
@@ -193,7 +137,7 @@ export class Worker implements CallHost, AsyncDisposable {
       this.#unlisten = this.#params.registry.onAdded((task) => {
         if (task.lane) this.#openLanes(task.name).catch((error: Error) => this.#onError(error));
       });
-      await Promise.all(this.#queues.map((queue) => this.#consume(queue, this.#budget)));
+      await Promise.all(this.#settings.queues.map((queue) => this.#consume(queue, this.#budget)));
     } catch (error) {
       this.#phase = 'new';
       await this.#release();
@@ -202,7 +146,7 @@ export class Worker implements CallHost, AsyncDisposable {
     if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
     this.#phase = 'running';
     this.#janitor.start();
-    logger.info({ node: this.node, queues: this.#queues }, 'worker ready');
+    logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
   }
 
   /**
@@ -212,7 +156,7 @@ export class Worker implements CallHost, AsyncDisposable {
   stop(options: { timeout?: Duration } = {}): Promise<void> {
     const timeoutMs =
       options.timeout === undefined
-        ? this.#shutdownTimeoutMs
+        ? this.#settings.shutdownTimeoutMs
         : toPositiveMs(options.timeout, 'worker.stop(): timeout');
     this.#stopping ??= this.#stop(timeoutMs);
     return this.#stopping;
@@ -345,7 +289,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   #queueReports(): { name: string; concurrency: number }[] {
     if (this.#lines.size === 0)
-      return this.#queues.map((name) => ({ name, concurrency: this.#budget.limit }));
+      return this.#settings.queues.map((name) => ({ name, concurrency: this.#budget.limit }));
     return [...this.#lines.values()].map((line) => ({ name: line.queue, concurrency: line.slots.limit }));
   }
 
@@ -363,7 +307,7 @@ export class Worker implements CallHost, AsyncDisposable {
       await this.#release();
     }
     this.#phase = 'stopped';
-    this.#params.onStopped(this);
+    this.#params.onStopped();
     this.#onStopped();
     this.#params.logger.info({ node: this.node }, 'worker stopped');
   }
@@ -421,17 +365,6 @@ export class Worker implements CallHost, AsyncDisposable {
         'wrong. Set the clock (NTP) and start again.',
     );
   }
-}
-
-function checkQueues(queues: readonly string[]): readonly string[] {
-  for (const queue of queues) checkQueueName(queue, 'app.worker(): queues');
-  if (queues.length === 0) throw new OptionError('app.worker(): queues is empty; name at least one.');
-  return [...new Set(queues)];
-}
-
-function checkConcurrency(n: unknown): number {
-  if (typeof n === 'number' && Number.isInteger(n) && n >= 1) return n;
-  throw new OptionError(`app.worker(): concurrency ${String(n)} must be a whole number of 1 or more.`);
 }
 
 function expiry(ms: number): Promise<void> {

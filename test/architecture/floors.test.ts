@@ -10,7 +10,6 @@ const FLOORS: readonly (readonly string[])[] = [
   ['errors', 'states', 'version'],
   ['duration'],
   ['options'],
-  ['routes'],
   ['tasks', 'broker'],
   ['results'],
   ['canvas'],

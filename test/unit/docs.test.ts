@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Celeriac, isCeleriacError, Task } from '#src/index.js';
-import { resolveCall } from '#src/options.js';
+import { resolveCall } from '#src/options/call-options.js';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.resolve('#src/index.js'))));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');

@@ -3,7 +3,7 @@
  * up: a worker without such tasks carries none of it.
  */
 import { OptionError } from '../../errors.js';
-import { checkPool } from '../../options.js';
+import { checkPool } from '../../options/checks.js';
 import type { RegisteredTask, Registry } from '../../tasks/registry.js';
 import type { Elsewhere } from '../execute.js';
 import type { Outcome } from '../outcome.js';

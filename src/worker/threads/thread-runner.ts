@@ -4,7 +4,7 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { NotRegisteredError } from '../../errors.js';
-import type { Logger } from '../../options.js';
+import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../tasks/failure.js';
 import { Executor } from '../execute.js';
 import type { Outcome } from '../outcome.js';

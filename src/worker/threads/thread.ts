@@ -6,7 +6,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Delivery } from '../../broker/consumer.js';
 import type { Engine } from '../../broker/engine.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
-import type { Logger } from '../../options.js';
+import type { Logger } from '../../options/logger.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/failure.js';
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';

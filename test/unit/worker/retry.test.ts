@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { MaxRetriesExceededError, OptionError } from '#src/errors.js';
-import { resolveRunPolicy, type TaskOptions } from '#src/options.js';
+import { resolveRunPolicy, type TaskOptions } from '#src/options/task-options.js';
 import {
   afterError,
   afterRetryRequest,

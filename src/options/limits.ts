@@ -2,9 +2,9 @@
  * The options that hold tasks back: `concurrency` (read by the worker) and `unique` (read by the caller). Part of
  * `options`, which merges and resolves them with the others.
  */
-import { type Duration, toPositiveMs } from './duration.js';
-import { OptionError } from './errors.js';
-import { checkNames } from './option-names.js';
+import { type Duration, toPositiveMs } from '../duration.js';
+import { OptionError } from '../errors.js';
+import { checkNames } from './names.js';
 
 /** Makes a key of a call's arguments. */
 export type KeyOf = (...args: never[]) => string;

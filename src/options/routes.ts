@@ -1,8 +1,10 @@
 /**
  * The `routes` option: which queue (and options) a task goes to by its name. Pure; the first match wins.
  */
-import { OptionError } from './errors.js';
-import { type CallOptions, checkQueueName, type PublishOptions } from './options.js';
+import { OptionError } from '../errors.js';
+import type { CallOptions } from './call-options.js';
+import { checkQueueName } from './checks.js';
+import type { PublishOptions } from './task-options.js';
 
 /** A queue name, or publish options. */
 export type RouteTarget = string | PublishOptions;

@@ -2,7 +2,7 @@
  * Names people write: refuses the ones nobody knows, and says which was probably meant.
  */
 import { distance } from 'fastest-levenshtein';
-import { OptionError } from './errors.js';
+import { OptionError } from '../errors.js';
 
 /**
  * Refuses unknown names in an options object, with the nearest known one.

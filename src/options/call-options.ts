@@ -1,0 +1,112 @@
+/**
+ * The options of one call: what `applyAsync` and `signature` take, read against the broker's clock.
+ */
+import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
+import { OptionError } from '../errors.js';
+import {
+  boolean,
+  checkLimits,
+  checkPriority,
+  checkQueueName,
+  optionalMs,
+  show,
+  toExpiry,
+  toMaxRetries,
+} from './checks.js';
+import { resolveUnique, type UniquePolicy } from './limits.js';
+import { checkNames } from './names.js';
+import { PUBLISH_NAMES, type PublishOptions } from './task-options.js';
+
+/** What `applyAsync` and `signature` take. */
+export interface CallOptions extends PublishOptions {
+  /** Start this long after the call. Negative means now. */
+  countdown?: Duration;
+  /** Start at this moment, never earlier by the broker's clock. */
+  eta?: Moment;
+  /** Your own id: any string, unique in the app while the task's record is kept. */
+  taskId?: string;
+  /** Free JSON data for middleware and `this.request.headers`. */
+  headers?: Readonly<Record<string, unknown>>;
+  maxRetries?: number | null;
+  softTimeLimit?: Duration | null;
+  timeLimit?: Duration | null;
+  /** A name to show in logs and events instead of the task's. */
+  shadow?: string;
+}
+
+const CALL_NAMES: readonly string[] = [
+  ...PUBLISH_NAMES,
+  'countdown',
+  'eta',
+  'taskId',
+  'headers',
+  'maxRetries',
+  'softTimeLimit',
+  'timeLimit',
+  'shadow',
+];
+
+/** {@link CallOptions} of one call, resolved against the clock. */
+export interface ResolvedCall {
+  readonly queue: string | undefined;
+  readonly priority: number | undefined;
+  readonly expiresAt: number | undefined;
+  readonly delayMs: number;
+  readonly etaAt: number | undefined;
+  readonly ignoreResult: boolean | undefined;
+  readonly taskId: string | undefined;
+  readonly headers: Readonly<Record<string, unknown>> | undefined;
+  readonly maxRetries: number | undefined;
+  readonly softTimeLimitMs: number | undefined;
+  readonly timeLimitMs: number | undefined;
+  readonly shadow: string | undefined;
+  /** `undefined`: as the task says; `null`: not this time. */
+  readonly unique: UniquePolicy | null | undefined;
+}
+
+/**
+ * Reads the options of one call.
+ * @param now the broker's clock, epoch ms
+ */
+export function resolveCall(options: CallOptions, now: number, where: string): ResolvedCall {
+  checkNames(options, CALL_NAMES, where);
+  const { queue, priority, expires, ignoreResult, countdown, eta, taskId, headers, shadow } = options;
+  if (queue !== undefined) checkQueueName(queue, where);
+  if (countdown !== undefined && eta !== undefined) {
+    throw new OptionError(`${where}: give countdown or eta, not both.`);
+  }
+  if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '')) {
+    throw new OptionError(`${where}: taskId must be a non-empty string, not ${show(taskId)}.`);
+  }
+  if (headers !== undefined && (typeof headers !== 'object' || headers === null || Array.isArray(headers))) {
+    throw new OptionError(`${where}: headers must be an object of JSON data, not ${show(headers)}.`);
+  }
+  if (shadow !== undefined && typeof shadow !== 'string') {
+    throw new OptionError(`${where}: shadow must be a string, not ${show(shadow)}.`);
+  }
+  const due = eta !== undefined ? toEpochMs(eta, `${where}: eta`) : now + countdownMs(countdown, where);
+  const soft = optionalMs(options.softTimeLimit, `${where}: softTimeLimit`);
+  const hard = optionalMs(options.timeLimit, `${where}: timeLimit`);
+  checkLimits(soft, hard, where);
+  return {
+    queue,
+    priority: priority === undefined ? undefined : checkPriority(priority, where),
+    expiresAt: expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`),
+    delayMs: Math.max(0, Math.ceil(due - now)),
+    etaAt: due > now ? due : undefined,
+    ignoreResult:
+      ignoreResult === undefined ? undefined : boolean(ignoreResult, false, `${where}: ignoreResult`),
+    taskId,
+    headers,
+    maxRetries:
+      options.maxRetries === undefined ? undefined : toMaxRetries(options.maxRetries, `${where}: maxRetries`),
+    softTimeLimitMs: soft,
+    timeLimitMs: hard,
+    shadow,
+    unique: options.unique === null ? null : resolveUnique(options.unique, `${where}: unique`),
+  };
+}
+
+function countdownMs(countdown: Duration | undefined, where: string): number {
+  return countdown === undefined ? 0 : toMs(countdown, `${where}: countdown`);
+}

@@ -1,0 +1,88 @@
+/**
+ * The checks that option tables are made of: each reads one kind of value, or says what is wrong with it, where, and
+ * what to write instead.
+ */
+import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
+import { OptionError } from '../errors.js';
+
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** @throws {OptionError} for names BullMQ or our own ids cannot carry */
+export function checkQueueName(queue: unknown, where: string): asserts queue is string {
+  const bad = typeof queue !== 'string' || queue === '' || /[:~\s]/.test(queue);
+  if (bad) {
+    throw new OptionError(
+      `${where}: ${show(queue)} is not a queue name. Use a non-empty string without ":", "~" and white space.`,
+    );
+  }
+}
+
+export function checkPriority(priority: unknown, where: string): number {
+  if (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0 && priority <= 2_097_151) {
+    return priority;
+  }
+  throw new OptionError(
+    `${where}: priority ${show(priority)} must be a whole number from 0 (most urgent) to 2097151.`,
+  );
+}
+
+export function checkLimits(soft: number | undefined, hard: number | undefined, where: string): void {
+  if (soft !== undefined && hard !== undefined && soft > hard) {
+    throw new OptionError(
+      `${where}: softTimeLimit (${soft} ms) is longer than timeLimit (${hard} ms), so it could never act.`,
+    );
+  }
+}
+
+/** @throws {OptionError} for anything but a pool's name */
+export function checkPool(pool: unknown, where: string): 'async' | 'threads' {
+  if (pool === 'async' || pool === 'threads') return pool;
+  throw new OptionError(`${where}: pool ${show(pool)} must be 'async' or 'threads'.`);
+}
+
+export function toMaxRetries(value: unknown, where: string): number {
+  if (value === null) return Number.POSITIVE_INFINITY;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  throw new OptionError(
+    `${where} must be a whole number of 0 or more, or null for ever; got ${show(value)}.`,
+  );
+}
+
+/** Epoch ms at which something expires: a duration counts from `now`. */
+export function toExpiry(expires: Duration | Moment, now: number, where: string): number {
+  if (expires instanceof Date) return toEpochMs(expires, where);
+  if (typeof expires === 'string' && /^\d{4}-/.test(expires)) return toEpochMs(expires, where);
+  return now + toMs(expires, where);
+}
+
+export function optionalMs(value: Duration | null | undefined, where: string): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const result = toMs(value, where);
+  if (result > 0) return result;
+  throw new OptionError(`${where}: ${show(value)} must be longer than 0.`);
+}
+
+export function errorClasses(value: unknown, where: string): readonly ErrorClass[] {
+  if (Array.isArray(value) && value.every((cls) => typeof cls === 'function')) return value as ErrorClass[];
+  throw new OptionError(`${where} must be a list of error classes; got ${show(value)}.`);
+}
+
+export function boolean(value: unknown, fallback: boolean, where: string): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw new OptionError(`${where} must be true or false; got ${show(value)}.`);
+}
+
+export function func<F>(value: F | undefined, where: string): F | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw new OptionError(`${where} must be a function; got ${show(value)}.`);
+}
+
+export function positiveInteger(value: unknown, where: string): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return value;
+  throw new OptionError(`${where} must be a whole number of 1 or more; got ${show(value)}.`);
+}
+
+export function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list' : String(value);
+}

@@ -1,0 +1,118 @@
+/**
+ * What a worker is made from: the options users give it, what its app hands it, and how it describes itself.
+ */
+import { availableParallelism, hostname } from 'node:os';
+import type { Engine } from '../broker/engine.js';
+import type { IdIndex } from '../broker/id-index.js';
+import type { RateLimits } from '../broker/rate-limits.js';
+import { type Duration, toPositiveMs } from '../duration.js';
+import { OptionError } from '../errors.js';
+import { checkLimits, checkQueueName, optionalMs } from '../options/checks.js';
+import type { Logger } from '../options/logger.js';
+import { checkNames } from '../options/names.js';
+import type { TaskApp } from '../tasks/context.js';
+import type { ErrorClasses } from '../tasks/failure.js';
+import type { Registry } from '../tasks/registry.js';
+import type { ExecutorParams } from './execute.js';
+import type { CallLimits } from './running-call.js';
+import { POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
+
+/** What `app.worker()` takes. */
+export interface WorkerOptions extends PoolOptions {
+  /** Queues to consume. Default: the app's default queue. */
+  queues?: readonly string[];
+  /** How many tasks run at once, over all queues. Default: the number of CPUs. */
+  concurrency?: number;
+  /** The node's name; `%h` is the host name. Default: `celeriac@%h`. */
+  name?: string;
+  /** Where the worker's log lines go, unless the app was given a logger. Default: the app's. */
+  logger?: Logger;
+  /** Soft time limit of tasks that have none of their own. Default: none (Celery: `--soft-time-limit`). */
+  softTimeLimit?: Duration;
+  /** Hard time limit of tasks that have none of their own. Default: none. */
+  timeLimit?: Duration;
+  /** How long `stop()` lets running tasks finish. Default: 30 s. */
+  shutdownTimeout?: Duration;
+}
+
+/** What a worker needs of its app. */
+export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
+  readonly engine: Engine;
+  readonly registry: Registry;
+  readonly app: TaskApp;
+  /** Error classes the app knows. */
+  readonly errors: ErrorClasses;
+  readonly appName: string;
+  readonly prefix: string;
+  readonly defaultQueue: string;
+  readonly logger: Logger;
+  readonly lockDurationMs: number;
+  readonly blockedLoopTimeoutMs: number;
+  /** What a thread can open the same broker with; undefined where none can. */
+  readonly brokerUrl: string | undefined;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+  readonly index: IdIndex;
+  readonly rates: RateLimits;
+  /** Makes the services that were registered as classes. */
+  prepare(): Promise<void>;
+  onStopped(): void;
+}
+
+/** What a banner shows. */
+export interface WorkerDescription {
+  readonly app: string;
+  readonly broker: string;
+  readonly node: string;
+  readonly pool: string;
+  readonly concurrency: number;
+  readonly queues: readonly { readonly name: string; readonly concurrency: number }[];
+  readonly tasks: readonly string[];
+}
+
+/** {@link WorkerOptions} beside those of its pool, resolved. */
+export interface WorkerSettings {
+  readonly queues: readonly string[];
+  readonly concurrency: number;
+  readonly name: string;
+  readonly shutdownTimeoutMs: number;
+  readonly limits: CallLimits;
+}
+
+const NAMES: readonly string[] = [
+  'queues',
+  'concurrency',
+  'name',
+  'logger',
+  'softTimeLimit',
+  'timeLimit',
+  'shutdownTimeout',
+  ...POOL_OPTIONS,
+];
+const WHERE = 'app.worker()';
+
+/** @throws {OptionError} for an option that cannot be right */
+export function resolveWorkerOptions(options: WorkerOptions, defaultQueue: string): WorkerSettings {
+  checkNames(options, NAMES, WHERE);
+  const softMs = optionalMs(options.softTimeLimit, `${WHERE}: softTimeLimit`);
+  const hardMs = optionalMs(options.timeLimit, `${WHERE}: timeLimit`);
+  checkLimits(softMs, hardMs, WHERE);
+  return {
+    queues: checkQueues(options.queues ?? [defaultQueue]),
+    concurrency: checkConcurrency(options.concurrency ?? availableParallelism()),
+    name: (options.name ?? 'celeriac@%h').replaceAll('%h', hostname()),
+    shutdownTimeoutMs: toPositiveMs(options.shutdownTimeout ?? '30s', `${WHERE}: shutdownTimeout`),
+    limits: { softMs, hardMs },
+  };
+}
+
+function checkQueues(queues: readonly string[]): readonly string[] {
+  for (const queue of queues) checkQueueName(queue, 'app.worker(): queues');
+  if (queues.length === 0) throw new OptionError('app.worker(): queues is empty; name at least one.');
+  return [...new Set(queues)];
+}
+
+function checkConcurrency(n: unknown): number {
+  if (typeof n === 'number' && Number.isInteger(n) && n >= 1) return n;
+  throw new OptionError(`app.worker(): concurrency ${String(n)} must be a whole number of 1 or more.`);
+}

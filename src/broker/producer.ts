@@ -3,7 +3,7 @@
  * broker cannot be reached it keeps trying for `publishRetry` in all, with the same ids, so nothing is sent twice.
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
-import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { Engine } from './engine.js';
 
 /** A task on its way to the broker. */
@@ -162,7 +162,7 @@ function withTaskId(error: unknown, taskId: string): unknown {
       { address: error.address, taskId, cause: error.cause },
     );
   }
-  if (error instanceof BrokerError) return error;
+  if (error instanceof CeleriacError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new BrokerError(`The broker refused task "${taskId}": ${message}`, { cause: error });
 }

@@ -3,7 +3,7 @@
  * nobody holds it, and reports an outage once, with its length when it is over.
  */
 import type { Socket } from 'node:net';
-import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
 
@@ -54,8 +54,10 @@ export class RedisLink {
    * Resolves when the client is connected.
    * @throws {BrokerUnavailableError} after the configured second
    * @throws {BrokerError} at once when the server refuses us (a wrong password)
+   * @throws {AppClosedError} after `close()`, which would be undone otherwise
    */
   async ready(): Promise<void> {
+    if (this.#closed) throw new AppClosedError();
     if (isReady(this.client)) return;
     const { status } = this.client;
     if (status === 'wait' || status === 'end' || status === 'close') {

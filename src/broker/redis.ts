@@ -105,7 +105,7 @@ class RedisEngine implements Engine {
     const code = 'code' in error ? String(error.code) : '';
     return (
       /^(ECONN|EPIPE|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH)/.test(code) ||
-      /Connection is closed|enableOfflineQueue|Stream isn't writeable|max retries per request|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|None of startup nodes/.test(
+      /Connection is closed|aborted due to connection close|enableOfflineQueue|Stream isn't writeable|max retries per request|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|None of startup nodes/.test(
         error.message,
       )
     );

@@ -166,7 +166,7 @@ describe('The rules of the house notice', () => {
       const [complaint = '', ...more] = complaints(down, ['broker/x.ts', text]);
       assert.match(
         complaint,
-        /^src\/broker\/x\.ts imports src\/worker\/worker\.ts: broker stands on floor 4, worker on 8\./,
+        /^src\/broker\/x\.ts imports src\/worker\/worker\.ts: broker stands on floor 3, worker on 7\./,
       );
       assert.deepEqual(more, []);
     }

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Worker as Thread } from 'node:worker_threads';
 import { type AsyncResult, isCeleriacError, TaskFailedError, TaskRevokedError } from '#src/index.js';
-import type { Worker, WorkerOptions } from '#src/worker/worker.js';
+import type { Worker } from '#src/worker/worker.js';
+import type { WorkerOptions } from '#src/worker/worker-options.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 type Fixture = typeof import('../fixtures/threads/app.js');

@@ -4,7 +4,8 @@
  * Each round has a seed of its own; the exit code is 1 when one found a fault.
  */
 import { parseArgs } from 'node:util';
-import { runCampaign } from '../support/fault-campaign.js';
+import { killsAtRandom, runCampaign } from '../support/fault-campaign.js';
+import { faultPlan } from '../support/fault-plan.js';
 import { startRedis } from '../support/redis.js';
 
 const { values } = parseArgs({
@@ -38,11 +39,9 @@ async function run(seed: number): Promise<number> {
       { after: (fn) => void cleanups.push(fn as () => unknown) },
       {
         broker: redis.url,
-        seed,
-        tasks: number('tasks'),
-        poison: Math.ceil(number('tasks') / 250),
-        kills: number('kills'),
+        tasks: faultPlan(seed, { count: number('tasks'), poison: Math.ceil(number('tasks') / 250) }),
         workers: number('workers'),
+        trouble: killsAtRandom(seed, number('kills')),
       },
     );
     console.log(JSON.stringify({ seed, ...report }));

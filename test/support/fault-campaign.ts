@@ -1,6 +1,6 @@
 /**
- * A fault campaign on Redis: tasks of every kind are sent, workers are killed at random moments while they run, and
- * the ledger is judged. The short form is a test, the long one a command; both are this.
+ * A fault campaign: tasks are sent to workers in other processes, something goes wrong meanwhile, and the ledger is
+ * judged. The tests are short ones, `fault/campaign.ts` is the long one; all are this.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { Queue } from 'bullmq';
 import { pause, startProgram, uniqueName, until, within } from './app.js';
-import { untilStarts, WorkerFleet } from './fault-fleet.js';
+import { ready, untilStarts, WorkerFleet } from './fault-fleet.js';
 import { faultsIn, type SentTask, tally } from './fault-judge.js';
 import { readLedger } from './fault-ledger.js';
-import { type FaultTask, faultPlan, randomFrom } from './fault-plan.js';
+import { type FaultTask, randomFrom } from './fault-plan.js';
 import { type FaultPlace, faultApp, registerFaultTasks, sendFaultTask } from './fault-tasks.js';
 
 const WAITER = new URL('../fault/programs/waiter.js', import.meta.url);
@@ -20,13 +20,17 @@ type Cleanup = Pick<TestContext, 'after'>;
 
 export interface CampaignOptions {
   readonly broker: string;
-  /** The same seed sends the same tasks and picks the same kills; their moments depend on the machine. */
-  readonly seed: number;
-  readonly tasks: number;
-  /** How many of them kill their workers. */
-  readonly poison: number;
-  readonly kills: number;
+  readonly tasks: readonly FaultTask[];
   readonly workers: number;
+  /** What goes wrong meanwhile. */
+  trouble(campaign: RunningCampaign): Promise<void>;
+}
+
+/** What trouble is made of. */
+export interface RunningCampaign {
+  readonly fleet: WorkerFleet;
+  /** Resolves when a share (0 to 1) of the tasks has begun, or when all have ended. */
+  reached(share: number): Promise<void>;
 }
 
 export interface CampaignReport {
@@ -46,13 +50,18 @@ export async function runCampaign(t: Cleanup, options: CampaignOptions): Promise
   await fleet.start(options.workers);
   const waiter = await Waiter.start(t, place, ledger, 'beside');
   let over = false;
+  const reached = (share: number) =>
+    untilStarts(ledger, Math.floor(options.tasks.length * share), () => over);
   const waited = async () => {
-    const sent = await sendAll(t, place, faultPlan(options.seed, options.tasks, options.poison), waiter);
-    await waiter.done();
-    over = true;
-    return sent;
+    try {
+      const sent = await sendAll(t, place, options.tasks, waiter);
+      await waiter.done();
+      return sent;
+    } finally {
+      over = true;
+    }
   };
-  const [sent] = await Promise.all([waited(), killAtRandom(fleet, ledger, options, () => over)]);
+  const [sent] = await Promise.all([waited(), options.trouble({ fleet, reached })]);
   // Whoever asks afterwards hears the same.
   const late = await Waiter.start(t, place, ledger, 'afterwards');
   late.wait(sent.map(({ id }) => id));
@@ -82,7 +91,7 @@ export class Waiter {
 
   static async start(t: Cleanup, place: FaultPlace, ledger: string, name: string): Promise<Waiter> {
     const program = startProgram(t, WAITER, [place.broker, place.prefix, ledger, name]);
-    await program.message((message) => message === 'ready');
+    await ready(program);
     return new Waiter(program);
   }
 
@@ -136,17 +145,14 @@ async function sendAll(
 
 const BATCH = 100;
 
-/** Kills spread over the whole campaign: each when so many bodies have begun, and a random moment later. */
-async function killAtRandom(
-  fleet: WorkerFleet,
-  ledger: string,
-  { seed, kills, tasks }: CampaignOptions,
-  over: () => boolean,
-): Promise<void> {
-  const random = randomFrom(seed + 1);
-  for (let n = 1; n <= kills && !over(); n++) {
-    await untilStarts(ledger, Math.floor((tasks * n) / (kills + 1)), over);
-    await pause(random() * 150);
-    if (!over()) fleet.kill(random());
-  }
+/** Kills spread over the whole campaign: each when so much has begun, and a random moment later. */
+export function killsAtRandom(seed: number, kills: number): CampaignOptions['trouble'] {
+  const random = randomFrom(seed);
+  return async ({ fleet, reached }) => {
+    for (let n = 1; n <= kills; n++) {
+      await reached(n / (kills + 1));
+      await pause(random() * 150);
+      fleet.kill(random());
+    }
+  };
 }

@@ -31,7 +31,7 @@ export class WorkerFleet {
 
   /** Kills one, picked by `share` (0 to 1); it may be one that is only just starting. */
   kill(share: number): void {
-    const alive = [...this.#alive];
+    const alive = [...this.#alive].filter(({ child }) => !child.killed);
     alive[Math.floor(share * alive.length)]?.child.kill('SIGKILL');
   }
 
@@ -61,8 +61,16 @@ export class WorkerFleet {
   }
 }
 
-function ready(program: Program): Promise<unknown> {
-  return program.message((message) => message === 'ready');
+/** Resolves when a program has said that it is ready; a busy machine may take its time. */
+export async function ready({ messages, child, output }: Program): Promise<void> {
+  await until(
+    () => {
+      if (child.exitCode === null && child.signalCode === null) return messages.includes('ready');
+      throw new Error(`ended before it was ready:\n${output()}`);
+    },
+    'a program that is ready',
+    90_000,
+  );
 }
 
 /** Resolves when bodies have begun `starts` times, or when `over` says that no more will. */

@@ -51,15 +51,26 @@ const SHARES: readonly (readonly [FaultKind, number])[] = [
   ['once', 0.15],
 ];
 
-/** `count` tasks, the last `poison` of which kill their workers. */
-export function faultPlan(seed: number, count: number, poison: number): FaultTask[] {
+export interface PlanOptions {
+  readonly count: number;
+  /** How many, the last ones, kill their workers. Default: 0. */
+  readonly poison?: number;
+  /** Kinds to send; the share of the others is plain. Default: all. */
+  readonly only?: readonly FaultKind[];
+  /** Default: 85 ms. */
+  readonly longestWorkMs?: number;
+}
+
+export function faultPlan(seed: number, options: PlanOptions): FaultTask[] {
+  const { count, poison = 0, only, longestWorkMs = 85 } = options;
   const random = randomFrom(seed);
   return Array.from({ length: count }, (_, n) => {
-    const kind = n >= count - poison ? 'poison' : pickKind(random());
+    const picked = pickKind(random());
+    const kind = n >= count - poison ? 'poison' : (only?.includes(picked) ?? true) ? picked : 'plain';
     return {
       key: `${kind}-${n}`,
       kind,
-      workMs: Math.floor(5 + random() * 80),
+      workMs: Math.floor(random() * longestWorkMs),
       fails: 1 + Math.floor(random() * 3),
       countdownMs: Math.floor(200 + random() * 5000),
     };

@@ -1,5 +1,11 @@
 /** The tasks of a fault campaign, registered by its workers and by whoever sends them. */
-import { Celeriac, type Logger, type TaskContext } from 'celeriac';
+import {
+  BrokerUnavailableError,
+  Celeriac,
+  DuplicateTaskError,
+  type Logger,
+  type TaskContext,
+} from 'celeriac';
 import type { LedgerWriter } from './fault-ledger.js';
 import {
   ENDLESS_LIMIT_MS,
@@ -102,17 +108,22 @@ export function registerFaultTasks(app: Celeriac, ledger?: LedgerWriter) {
   } satisfies Record<FaultKind, unknown>;
 }
 
-/** Sends one; gives its id. */
-export async function sendFaultTask(
-  handles: FaultHandles,
-  task: FaultTask,
-  taskId?: string,
-): Promise<string> {
-  const { id } = await handles[task.kind].applyAsync([task], {
-    ...(task.kind === 'delayed' && { countdown: task.countdownMs }),
-    ...(taskId !== undefined && { taskId }),
-  });
-  return id;
+/** Sends one, however long the broker is away: a call that was refused is made again under the same id. */
+export async function sendFaultTask(handles: FaultHandles, task: FaultTask): Promise<string> {
+  const options = task.kind === 'delayed' ? { countdown: task.countdownMs } : {};
+  let refusedId: string | undefined;
+  for (;;) {
+    try {
+      const again = refusedId === undefined ? {} : { taskId: refusedId };
+      const { id } = await handles[task.kind].applyAsync([task], { ...options, ...again });
+      return id;
+    } catch (error) {
+      // It had arrived after all: only the answer was lost.
+      if (error instanceof DuplicateTaskError && error.taskId === refusedId) return refusedId;
+      if (!(error instanceof BrokerUnavailableError)) throw error;
+      refusedId = error.taskId;
+    }
+  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -429,6 +429,25 @@ describe('Calling a task and reading its result', () => {
       await app.close();
     });
 
+    it('refuses every use of a closed app with AppClosedError, also when it had been connected', async (t) => {
+      const { app } = ground.app(t);
+      const task = app.task('late', () => 1);
+      const sent = await task.delay();
+      await app.control.ping();
+      await app.close();
+      for (const call of [
+        () => task.delay(),
+        () => task.applyAsync([], { taskId: 'own' }),
+        () => sent.get(),
+        () => sent.status,
+        () => app.result('own').get(),
+        () => app.control.ping(),
+      ]) {
+        const error = await rejection(call() as Promise<unknown>);
+        assert(error instanceof AppClosedError, `${call}: ${String(error)}`);
+      }
+    });
+
     it('reads a task that has expired unstarted as REVOKED, with no worker anywhere', async (t) => {
       const { app, twin } = ground.app(t);
       const sent = await app.sendTask('nobody-runs-it', [], { expires: 60 });

@@ -1,5 +1,7 @@
 /** The command line without a broker: help, mistakes, and what each of them says. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { project, runCli } from '../support/cli.js';
 import { TASKS } from '../support/cli-project.js';
@@ -37,6 +39,7 @@ describe('celeriac', () => {
     ['a flag of a later version', ['-A', 'tasks', 'worker', '--autoscale', '10,3'], /not yet.*--autoscale/],
     ['queues that are all left out', ['-A', 'tasks', 'worker', '-Q', 'a,b', '-X', 'b,a'], /no queue is left/],
     ['a command of a later version', ['-A', 'tasks', 'control', 'rate-limit', 'add', '10/s'], /not yet/],
+    ['a revocation of nothing', ['-A', 'tasks', 'control', 'revoke'], /missing required argument 'id'/],
     ['arguments that are no array', ['-A', 'tasks', 'call', 'add', '--args', '7'], /--args '\[7\]'/],
   ] as const) {
     it(`refuses ${what} in one line, with exit code 2`, async (t) => {
@@ -69,4 +72,33 @@ describe('celeriac', () => {
     assert.match(long.stderr, /broken module[\s\S]*at .*tasks\.mjs:1/);
     assert.deepEqual([short.code, long.code], [2, 2]);
   });
+
+  for (const args of [
+    ['--help'],
+    ['--version'],
+    ['worker', '--help'],
+    ['wroker'],
+    ['-A', 'tasks', 'call', 'add', '--args', '7'],
+    ['status'],
+  ]) {
+    it(`loads nothing of the core for "celeriac ${args.join(' ')}"`, async (t) => {
+      const cwd = project(t, TASKS);
+      const folder = join(cwd, 'coverage');
+      await runCli(args, { cwd, env: { NODE_V8_COVERAGE: folder } });
+      const loaded = loadedFiles(folder);
+      assert.ok(loaded.some((url) => url.endsWith('cli/main.js')));
+      const core = loaded.filter((url) => CORE.test(url));
+      assert.deepEqual(core, []);
+    });
+  }
 });
+
+const CORE = /\/(dist\/(app|index)\.js|dist\/(broker|canvas|results|worker)\/|bullmq\/|ioredis\/|tasks\.ts)/;
+
+/** Every script that a process loaded, from the coverage that Node wrote at its end. */
+function loadedFiles(folder: string): string[] {
+  return readdirSync(folder).flatMap((file) => {
+    const { result } = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+    return (result as { url: string }[]).map(({ url }) => url);
+  });
+}

@@ -31,6 +31,12 @@ export class ReportService extends TaskService {
   async fail(): Promise<void> {
     throw new RangeError('no such report');
   }
+
+  @Task('hang')
+  async hang(): Promise<void> {
+    this.log.info({}, 'hanging');
+    await sleep(3_600_000);
+  }
 }
 
 export const reports = app.register(new ReportService());

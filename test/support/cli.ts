@@ -106,7 +106,7 @@ export class RunningCli {
   }
 
   /** Resolves once `pattern` was printed `times` times. */
-  async printed(pattern: RegExp, { times = 1, timeoutMs = 20_000 } = {}): Promise<void> {
+  async printed(pattern: RegExp, { times = 1, timeoutMs = 90_000 } = {}): Promise<void> {
     const every = new RegExp(pattern.source, `${pattern.flags.replace('g', '')}g`);
     await new Promise<void>((resolve, reject) => {
       const done = (act: () => void) => {

@@ -18,13 +18,22 @@ export type Tails<P extends readonly unknown[]> = P extends readonly []
       : T | Tails<T>
     : [];
 
-/** What can be added to the arguments given so far. */
-export type Missing<P extends readonly unknown[], G extends readonly unknown[]> = P extends readonly [
-  ...infer M,
-  ...G,
+/** What can be put in front of the arguments given so far: nothing where they are all, else the ones before them. */
+export type Missing<P extends readonly unknown[], G extends readonly unknown[]> = number extends P['length']
+  ? readonly unknown[]
+  : G extends readonly []
+    ? P
+    : (G extends P ? [] : never) | WithoutLast<Required<P>, G>;
+
+/** `P` without as many of its last elements as `G` has. */
+type WithoutLast<P extends readonly unknown[], G extends readonly unknown[]> = G extends readonly [
+  unknown,
+  ...infer Rest,
 ]
-  ? M
-  : readonly unknown[];
+  ? P extends readonly [...infer Front, unknown]
+    ? WithoutLast<Front, Rest>
+    : []
+  : P;
 
 /** A signature as JSON. */
 export interface SignatureJson {

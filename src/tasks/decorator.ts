@@ -11,7 +11,7 @@ type Method<A extends unknown[] = never[], R = unknown> = (...args: A) => R;
 
 /** Fits a method under legacy decorators (with or without metadata) and under standard ones. */
 export interface TaskDecorator {
-  <F extends Method>(method: F, context: StandardContext): F | undefined;
+  <F extends Method>(method: F, context: StandardContext & { readonly kind: 'method' }): F | undefined;
   <F extends Method>(
     target: object,
     key: string | symbol,

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { OptionError } from '#src/errors.js';
+import { compileRoutes, type Routes } from '#src/routes.js';
+
+const route = (routes: Routes, name: string) => compileRoutes(routes, 'routes')?.(name, [], {});
+
+describe('Routes', () => {
+  it('are tried in order; the first that matches decides', () => {
+    const routes: Routes = [
+      ['mail.urgent', 'fast'],
+      ['mail.*', 'mail'],
+      ['*', 'rest'],
+    ];
+    assert.equal(route(routes, 'mail.urgent'), 'fast');
+    assert.equal(route(routes, 'mail.slow'), 'mail');
+    assert.equal(route(routes, 'mailx'), 'rest');
+  });
+
+  it('match exact names whole, globs with * and ?, and expressions anywhere', () => {
+    assert.equal(route({ report: 'q' }, 'reports'), undefined);
+    assert.equal(route({ 'a?c': 'q' }, 'abc'), 'q');
+    assert.equal(route({ 'a?c': 'q' }, 'ac'), undefined);
+    assert.equal(route({ 'a.*': 'q' }, 'axb'), undefined, 'a dot is a dot');
+    assert.equal(route({ '*mail*': 'q' }, 'send\nmail\nnow'), 'q');
+    assert.equal(route([[/img/, 'q']], 'an-img-task'), 'q');
+    const sticky = /x/g;
+    assert.deepEqual([route([[sticky, 'q']], 'ax'), route([[sticky, 'q']], 'ax')], ['q', 'q']);
+  });
+
+  it('a glob of a name without wildcards matches that name alone, whatever is in it', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), (name, other) => {
+        fc.pre(!/[*?]/.test(name));
+        assert.equal(route([[name, 'q']], name), 'q');
+        assert.equal(route([[name, 'q']], other), name === other ? 'q' : undefined);
+        assert.equal(route([[`${name}*`, 'q']], name + other), 'q');
+      }),
+    );
+  });
+
+  it('functions see name, arguments and options; undefined lets the next one decide', () => {
+    const seen: unknown[] = [];
+    const router = compileRoutes(
+      [
+        (...call) => {
+          seen.push(call);
+          return undefined;
+        },
+        ['x', { queue: 'q', priority: 3 }],
+      ],
+      'routes',
+    );
+    assert.deepEqual(router?.('x', [1], { countdown: 5 }), { queue: 'q', priority: 3 });
+    assert.deepEqual(seen, [['x', [1], { countdown: 5 }]]);
+  });
+
+  it('none are no router at all', () => {
+    assert.equal(compileRoutes(undefined, 'routes'), undefined);
+    assert.equal(compileRoutes([], 'routes'), undefined);
+    assert.equal(compileRoutes({}, 'routes'), undefined);
+  });
+
+  it('that are none are refused, by their place', () => {
+    for (const wrong of [[['x']], [[1, 'q']], ['x'], [['x', 'a:b']], [null], [['x', 5]]]) {
+      assert.throws(
+        () => compileRoutes(wrong as never, 'routes'),
+        (error: Error) => {
+          assert(error instanceof OptionError, String(error));
+          return true;
+        },
+      );
+    }
+    assert.throws(() => compileRoutes([['a', 'q'], ['b']] as never, 'app: routes'), /app: routes\[1\]/);
+  });
+});

@@ -17,7 +17,7 @@ import { type RedisServer, startRedis } from '../support/redis.js';
 type Fixture = typeof import('../fixtures/threads/app.js');
 
 const MODULE = import.meta.resolve('../fixtures/threads/app.js');
-const PATIENCE = { timeout: '30s' } as const;
+const PATIENCE = { timeout: '60s' } as const;
 
 let redis: RedisServer;
 let fixture: Fixture;
@@ -73,7 +73,7 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-describe("pool: 'threads'", { timeout: 240_000 }, () => {
+describe("pool: 'threads'", { timeout: 900_000 }, () => {
   before(async () => {
     process.on('worker', (thread) => threads.push(thread));
     redis = await startRedis();

@@ -94,8 +94,9 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       if (gate !== undefined && !(await letIn(gate))) return NO_JOB;
       const next: NextJob = await original.moveToActive(token, name);
       fetched = fetchedId(next);
-      if (gate !== undefined) await gate.passed(fetched !== undefined);
-      return next;
+      if (gate === undefined) return next;
+      await gate.passed(fetched);
+      return fetched === undefined ? next : startAtOnce(next);
     } finally {
       if (fetched === undefined) slots.give();
       else ledger.assign(fetched, slots);
@@ -160,6 +161,14 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     leaving(jobId, original.moveJobFromActiveToWait(jobId, token), () => undefined);
 
   return backend;
+}
+
+/**
+ * A job that is let out alone must not wait for the next: BullMQ's loop goes on fetching, and begins what it has only
+ * then, unless the fetch names a moment until which there is nothing more to fetch. Any moment will do, a past one too.
+ */
+function startAtOnce([job, id]: NextJob): NextJob {
+  return [job, id, 0, 1];
 }
 
 /** The id of the job a fetch brought: backends answer `[job, id, limitDelay, delayUntil]`. */

@@ -20,6 +20,7 @@ import { KeptLocks, type LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
 import { enterMove } from './moves.js';
 import { jobJson } from './producer.js';
+import type { Turn } from './rate-limits.js';
 import { SlotLedger, type Slots } from './slots.js';
 
 /** A task as a worker receives it. */
@@ -32,6 +33,8 @@ export interface Delivery {
   readonly ref: JobRef;
   readonly name: string;
   readonly message: Message;
+  /** The turn it was let out of its lane by. */
+  readonly turn: Turn | undefined;
   /** Another job waits for this one in the broker itself. */
   readonly hasParent: boolean;
   /** Attempts that failed before this one. */
@@ -172,6 +175,7 @@ export class Consumer {
       ref: { queue: this.queue, id: jobId },
       name: job.name,
       message,
+      turn: this.params.gate?.turnOf(jobId),
       hasParent: job.parentKey !== undefined,
       retries: job.attemptsMade + (message.tried ?? 0),
       deliveries: job.attemptsStarted,

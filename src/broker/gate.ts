@@ -2,7 +2,7 @@
  * What stands before a lane: asked before each fetch, so that what may not start yet stays in the queue, unlocked, and
  * takes no slot. Waiting is done here too, and ends early when the limit changed or the consumer closes.
  */
-import type { RateLimits } from './rate-limits.js';
+import type { RateLimits, Turn } from './rate-limits.js';
 import { placeName, type Semaphores } from './semaphore.js';
 
 /** A gate is asked again at least this often: what it waits for may change without a word. */
@@ -19,7 +19,9 @@ export interface GateParams {
 export class Gate {
   #closed = false;
   #wake: (() => void) | undefined;
-  #unused: (() => Promise<void>) | undefined;
+  /** The turn the next fetch goes by, and those of jobs that have been fetched by one. */
+  #turn: Turn | undefined;
+  readonly #turns = new Map<string, Turn>();
 
   constructor(private readonly params: GateParams) {}
 
@@ -34,15 +36,24 @@ export class Gate {
     if (limit !== undefined && !(await semaphores.mayEnter(placeName(task), limit))) return LONGEST_PAUSE_MS;
     const permit = await rates.take(task);
     if (!permit.granted) return Math.min(permit.waitMs, LONGEST_PAUSE_MS);
-    this.#unused = permit.unused;
+    this.#turn = permit.turn;
     return 0;
   }
 
-  /** What became of the fetch that was let in. */
-  async passed(fetchedJob: boolean): Promise<void> {
-    const unused = this.#unused;
-    this.#unused = undefined;
-    if (!fetchedJob) await unused?.();
+  /** What became of the fetch that was let in: the job it brought, if any. */
+  async passed(jobId: string | undefined): Promise<void> {
+    const turn = this.#turn;
+    this.#turn = undefined;
+    if (turn === undefined) return;
+    if (jobId === undefined) await turn.unused();
+    else this.#turns.set(jobId, turn);
+  }
+
+  /** The turn a job was fetched by; given out once. */
+  turnOf(jobId: string): Turn | undefined {
+    const turn = this.#turns.get(jobId);
+    this.#turns.delete(jobId);
+    return turn;
   }
 
   /** Waits for `ms`, or until woken. */

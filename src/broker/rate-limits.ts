@@ -15,12 +15,23 @@ interface State {
   readonly next: number;
 }
 
-/** The right to start one task now, or how long until it is worth asking again. */
-export type Permit =
-  /** `unused` takes it back, for a start that did not come about. */
-  { readonly granted: true; unused(): Promise<void> } | { readonly granted: false; readonly waitMs: number };
+/** The right to start one task now. */
+export interface Turn {
+  /** The task starts: a start that is late counts once more, for windows that begin after its turn. */
+  used(): Promise<void> | undefined;
+  /** Takes it back, for a start that did not come about. */
+  unused(): Promise<void> | undefined;
+}
 
-const UNLIMITED: Permit = { granted: true, unused: async () => undefined };
+/** A turn, or how long until it is worth asking again. */
+export type Permit =
+  | { readonly granted: true; readonly turn: Turn }
+  | { readonly granted: false; readonly waitMs: number };
+
+const UNLIMITED: Permit = { granted: true, turn: { used: () => undefined, unused: () => undefined } };
+
+/** Starts as late as this are within what {@link paceOf} leaves for them, ms. */
+const NOT_LATE_MS = 20;
 
 export class RateLimits {
   constructor(
@@ -61,7 +72,25 @@ export class RateLimits {
       if (waitMs > 0) return { granted: false, waitMs };
       const next = Math.max(state.next, now) + intervalMs;
       if (await records.replace(keyOf(task), record.version, JSON.stringify({ ...state, next })))
-        return { granted: true, unused: () => this.#restore(task, record) };
+        return { granted: true, turn: this.#turn(task, record, now) };
+    }
+  }
+
+  #turn(task: string, before: StoredRecord, grantedAt: number): Turn {
+    return {
+      used: () => (this.clock.now() - grantedAt > NOT_LATE_MS ? this.#countLate(task) : undefined),
+      unused: () => this.#restore(task, before),
+    };
+  }
+
+  async #countLate(task: string): Promise<void> {
+    for (;;) {
+      const record = await this.#read(task);
+      const state = record === undefined ? undefined : (JSON.parse(record.value) as State);
+      if (record === undefined || state === undefined || state.rate === null) return;
+      const next = Math.max(state.next, this.clock.now()) + paceOf(state.rate).intervalMs;
+      const value = JSON.stringify({ ...state, next });
+      if (await this.engine.records.replace(keyOf(task), record.version, value)) return;
     }
   }
 

@@ -14,6 +14,9 @@ export interface KeyHolder {
   readonly at: number;
 }
 
+/** `unknown` is looked at again shortly. */
+export type Standing = 'yes' | 'no' | 'unknown';
+
 /** A holder without a job this old was left by a caller that died before it sent the task, or lost its record. */
 const ABANDONED_AFTER_MS = 10_000;
 /** A holder whose call is under way has its job by then, ms. */
@@ -24,8 +27,8 @@ export class UniqueKeys {
   constructor(
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
-    /** Whether a job's task has ended, or never will run. */
-    private readonly isOver: (job: StoredJob) => boolean,
+    /** Whether a job's task is going to hold its key: no when it has ended, or never will run. */
+    private readonly stands: (job: StoredJob) => Standing,
   ) {}
 
   /**
@@ -50,10 +53,10 @@ export class UniqueKeys {
     }
   }
 
-  /** `unknown`: its call is still under way, or died there, or its record went before its key did. */
-  async #stands(holder: KeyHolder): Promise<'yes' | 'no' | 'unknown'> {
+  /** A job that is not there: its call is still under way, or died there, or its record went before its key did. */
+  async #stands(holder: KeyHolder): Promise<Standing> {
     const [job] = await this.engine.readJobs([holder.job]);
-    if (job !== undefined) return this.isOver(job) ? 'no' : 'yes';
+    if (job !== undefined) return this.stands(job);
     return this.clock.now() - holder.at > ABANDONED_AFTER_MS ? 'no' : 'unknown';
   }
 }

@@ -3,10 +3,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine, StoredJob } from '../broker/engine.js';
 import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
-import { type KeyHolder, releaseKey, UniqueKeys } from '../broker/unique-keys.js';
+import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
 import type { UniquePolicy } from '../options/limits.js';
 import { revokeTask } from '../results/revoke.js';
@@ -39,9 +39,7 @@ export class UniqueCalls {
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
   ) {
-    this.#keys = new UniqueKeys(engine, clock, (job) =>
-      READY.has(stateOf(job, readMessage(job.data), clock.now())),
-    );
+    this.#keys = new UniqueKeys(engine, clock, (job) => standing(job, clock.now()));
   }
 
   /**
@@ -54,14 +52,26 @@ export class UniqueCalls {
     envelope: Envelope,
     deliver: () => Promise<void>,
   ): Promise<KeyHolder | undefined> {
-    const { taskId, queue, jobId } = envelope;
+    const release = this.engine.hold();
+    try {
+      const holder = await this.#claim(call, envelope);
+      if (holder === undefined) await this.#deliver(call, envelope, deliver);
+      return holder;
+    } finally {
+      release();
+    }
+  }
+
+  async #claim(call: UniqueCall, { taskId, queue, jobId }: Envelope): Promise<KeyHolder | undefined> {
     for (;;) {
       const mine = { taskId, job: { queue, id: jobId }, at: this.clock.now() };
       const holder = await this.#keys.claim(call.key, mine, call.policy.ttlMs);
-      if (holder === undefined) break;
-      if (call.policy.mode === 'return') return holder;
+      if (holder === undefined || call.policy.mode === 'return') return holder;
       if (call.policy.mode === 'reject' || !(await this.#revoke(holder, call))) throw duplicate(call, holder);
     }
+  }
+
+  async #deliver(call: UniqueCall, { taskId }: Envelope, deliver: () => Promise<void>): Promise<void> {
     try {
       await deliver();
     } catch (error) {
@@ -70,7 +80,6 @@ export class UniqueCalls {
         await releaseKey(this.engine, call.key, taskId).catch(() => undefined);
       throw error;
     }
-    return undefined;
   }
 
   /** `false` when it has started. */
@@ -79,6 +88,13 @@ export class UniqueCalls {
     const { found, was } = await revokeTask(this.engine, holder.job, { reason }, async () => undefined);
     return found ? was === PENDING || (was !== undefined && READY.has(was)) : false;
   }
+}
+
+function standing(job: StoredJob, now: number): Standing {
+  const message = readMessage(job.data);
+  if (READY.has(stateOf(job, message, now))) return 'no';
+  // A worker has it in hand: most likely to end it, unless it ran before it was revoked.
+  return job.running && message.revoked !== undefined ? 'unknown' : 'yes';
 }
 
 function duplicate({ name, policy }: UniqueCall, holder: KeyHolder): DuplicateTaskError {

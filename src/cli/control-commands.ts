@@ -5,6 +5,7 @@
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
+import type { RateLimit } from '../options/rates.js';
 import {
   addBroadcastFlags,
   type BroadcastFlags,
@@ -62,6 +63,14 @@ export function addControlCommands(program: Command): void {
     .action((n: number, _flags, command: Command) =>
       tell(command, (api, options) => api.poolShrink(n, options)),
     );
+  add('rate-limit', 'change how often a task starts, over all workers')
+    .argument('<task>', 'its name')
+    .argument('<rate>', "'10/s', '100/m', '5/h', or 'none'")
+    .action((task: string, rate: string, _flags, command: Command) =>
+      tell(command, (api, options) =>
+        api.rateLimit(task, rate === 'none' ? null : (rate as RateLimit), options),
+      ),
+    );
   addRevokeCommand(add('revoke', 'end tasks: what has not started never will'));
   add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
     tell(command, (api, options) => api.shutdown(options)),
@@ -78,7 +87,7 @@ export function addControlCommands(program: Command): void {
 }
 
 /** Of Celery's and our own commands, those that no worker understands yet. */
-const LATER = ['autoscale', 'rate-limit', 'time-limit', 'pause', 'resume', 'loglevel'];
+const LATER = ['autoscale', 'time-limit', 'pause', 'resume', 'loglevel'];
 
 function tell(command: Command, ask: Ask): Promise<void> {
   return broadcast(command.optsWithGlobals<ControlFlags>(), {

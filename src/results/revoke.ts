@@ -27,12 +27,22 @@ export interface RevokeReply {
 export type Terminate = (jobIds: readonly string[], reason: string | undefined) => Promise<void>;
 
 /** Revokes one task. What has not started never will; what runs goes on unless `terminate`. */
-export async function revokeTask(
+export function revokeTask(
   engine: Engine,
   ref: JobRef,
-  { terminate = false, reason }: RevokeOptions,
+  options: RevokeOptions,
   endRunning: Terminate,
 ): Promise<RevokeReply> {
+  return held(engine, () => revoke(engine, ref, options, endRunning));
+}
+
+async function revoke(
+  engine: Engine,
+  ref: JobRef,
+  options: RevokeOptions,
+  endRunning: Terminate,
+): Promise<RevokeReply> {
+  const { terminate = false, reason } = options;
   const now = Date.now();
   const before = await readOne(engine, ref);
   if (before === undefined) return { found: false, was: undefined };
@@ -44,7 +54,7 @@ export async function revokeTask(
   const after = await readOne(engine, ref);
   if (after !== undefined && after.queue !== before.queue)
     // It went into its lane meanwhile, without the mark.
-    return revokeTask(engine, ref, { terminate, ...(reason !== undefined && { reason }) }, endRunning);
+    return revoke(engine, ref, options, endRunning);
   if (!marked) return { found: false, was: undefined };
   if (after?.running === true) {
     if (terminate) await endRunning([ref.id], reason);
@@ -59,7 +69,11 @@ export async function revokeTask(
 }
 
 /** Drops a task's record; one that has not ended keeps none when it does. */
-export async function forgetTask(engine: Engine, ref: JobRef): Promise<void> {
+export function forgetTask(engine: Engine, ref: JobRef): Promise<void> {
+  return held(engine, () => forget(engine, ref));
+}
+
+async function forget(engine: Engine, ref: JobRef): Promise<void> {
   const job = await readOne(engine, ref);
   if (job === undefined) return;
   const backend = await engine.backend(job.queue);
@@ -87,6 +101,16 @@ async function hasten(engine: Engine, ref: JobRef, job: StoredJob): Promise<void
   const backend = await engine.backend(ref.queue);
   // Due in the meantime, or moved on: then there is nothing to hasten.
   await backend.promote(ref.id).catch(() => undefined);
+}
+
+/** A script that does nothing else must not end in the middle. */
+async function held<R>(engine: Engine, body: () => Promise<R>): Promise<R> {
+  const release = engine.hold();
+  try {
+    return await body();
+  } finally {
+    release();
+  }
 }
 
 async function readOne(engine: Engine, ref: JobRef): Promise<StoredJob | undefined> {

@@ -58,9 +58,10 @@ export class Limits {
   }
 
   /** From now on the task has lanes. `false` when it had them. */
-  add(task: string): boolean {
+  async add(task: string): Promise<boolean> {
     if (this.#laned.has(task)) return false;
     this.#laned.add(task);
+    await this.params.rates.declare(task, this.params.registry.get(task)?.run.rateLimit);
     return true;
   }
 
@@ -105,11 +106,19 @@ export class Limits {
     const { concurrency } = task.run;
     const laned = this.#laned.has(task.name);
     if (!laned && concurrency === undefined && delivery.message.from === undefined) return undefined;
-    return this.#admit(delivery, task, args, laned).catch((error: unknown) => {
-      // Out of reach: the task has not begun, so it waits for the broker like everybody else.
-      if (!this.params.engine.isUnavailable(error)) return { kind: 'failure', error };
-      return { kind: 'later', delayMs: AGAIN_MS };
-    });
+    return this.#admit(delivery, task, args, laned).then(
+      (held) => {
+        // Not waited for: what fails here is a start told too late, or a turn lost.
+        const told = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
+        told?.catch(() => undefined);
+        return held;
+      },
+      (error: unknown) => {
+        // Out of reach: the task has not begun, so it waits for the broker like everybody else.
+        if (!this.params.engine.isUnavailable(error)) return { kind: 'failure', error };
+        return { kind: 'later', delayMs: AGAIN_MS };
+      },
+    );
   }
 
   async #admit(

@@ -21,8 +21,9 @@ export class Line {
     this.#plain = make(queue, slots, undefined);
   }
 
-  get slots(): Slots {
-    return this.#plain.slots;
+  /** As people see it: the queue, and how many of its tasks may run at once. */
+  get report(): { readonly name: string; readonly concurrency: number } {
+    return { name: this.queue, concurrency: this.#plain.slots.limit };
   }
 
   /** The queues of the broker behind it. */
@@ -33,7 +34,7 @@ export class Line {
   /** Takes from a task's lane as well. */
   async addLane(task: string, gate: Gate): Promise<void> {
     if (this.#lanes.has(task)) return;
-    const consumer = this.make(laneOf(this.queue, task), this.slots, gate);
+    const consumer = this.make(laneOf(this.queue, task), this.#plain.slots, gate);
     this.#lanes.set(task, consumer);
     await consumer.ready();
   }

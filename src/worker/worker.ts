@@ -4,11 +4,8 @@
  */
 import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
 import type { Gate } from '../broker/gate.js';
-import { isGenerated } from '../broker/ids.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
-import { expireMove } from '../broker/moves.js';
 import { Slots } from '../broker/slots.js';
-import { releaseKey } from '../broker/unique-keys.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError } from '../errors.js';
@@ -17,6 +14,7 @@ import type { TaskApp } from '../tasks/context.js';
 import { answers } from './answers.js';
 import { Executor } from './execute.js';
 import { Janitor } from './janitor.js';
+import { letGo } from './let-go.js';
 import { Limits } from './limits.js';
 import { Line } from './line.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
@@ -200,8 +198,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** Gives a task lanes, if it has none here. */
   async #openLanes(task: string): Promise<void> {
-    if (!this.#limits.add(task)) return;
-    await this.#params.rates.declare(task, this.#params.registry.get(task)?.run.rateLimit);
+    if (!(await this.#limits.add(task))) return;
     await Promise.all([...this.#lines.values()].map((line) => line.addLane(task, this.#limits.gate(task))));
   }
 
@@ -228,27 +225,10 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#executor.execute(delivery).then((execution) => {
       this.#log.ended(delivery, execution);
       const settlement = settle(delivery, execution);
-      this.#letGo(delivery, settlement);
-      // A caller's own id is entered in an index, which lives as long as the record.
-      return isGenerated(delivery.jobId) ? settlement : this.#expireId(delivery, settlement);
+      const keptMs = retentionMs(settlement, this.#params);
+      const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
+      return parting === undefined ? settlement : parting.then(() => settlement);
     });
-  }
-
-  async #expireId(delivery: Delivery, settlement: Settlement): Promise<Settlement> {
-    const keptMs = retentionMs(settlement, this.#params);
-    if (keptMs !== undefined) await this.#params.index.expire(delivery.taskId, keptMs);
-    return settlement;
-  }
-
-  /** What an ended task still held in the broker, if anything. */
-  #letGo({ message, afterwards, taskId, jobId }: Delivery, settlement: Settlement): void {
-    const { unique, from } = message;
-    if (unique === undefined && from === undefined) return;
-    const { engine } = this.#params;
-    const keptMs = retentionMs(settlement, this.#params);
-    if (keptMs === undefined) return;
-    if (unique !== undefined) afterwards(() => releaseKey(engine, unique, taskId));
-    if (from !== undefined) afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
   }
 
   /** What remote control may do with this worker. */
@@ -290,7 +270,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #queueReports(): { name: string; concurrency: number }[] {
     if (this.#lines.size === 0)
       return this.#settings.queues.map((name) => ({ name, concurrency: this.#budget.limit }));
-    return [...this.#lines.values()].map((line) => ({ name: line.queue, concurrency: line.slots.limit }));
+    return [...this.#lines.values()].map((line) => line.report);
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -299,7 +279,6 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#janitor.stop();
     if (wasStarted) {
       void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
-      this.#unlisten();
       const closing = this.#closeLines();
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
@@ -328,6 +307,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   async #release(): Promise<void> {
     await this.#locks.stop();
+    this.#unlisten();
     this.#limits.close();
     const responder = this.#responder;
     const leaving = Promise.all([responder?.close(), this.#placement.close()]);

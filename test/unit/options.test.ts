@@ -3,15 +3,10 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { resolveAppOptions } from '#src/app-options.js';
 import { OptionError } from '#src/errors.js';
-import {
-  checkNames,
-  checkTaskOptions,
-  nearest,
-  resolveCall,
-  resolvePublishPolicy,
-  resolveRunPolicy,
-  toExpiry,
-} from '#src/options.js';
+import { resolveCall } from '#src/options/call-options.js';
+import { toExpiry } from '#src/options/checks.js';
+import { checkNames, nearest } from '#src/options/names.js';
+import { checkTaskOptions, resolvePublishPolicy, resolveRunPolicy } from '#src/options/task-options.js';
 
 /** The message of the OptionError that `body` throws. */
 function refusal(body: () => unknown): string {

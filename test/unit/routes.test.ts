@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { OptionError } from '#src/errors.js';
-import { compileRoutes, type Routes } from '#src/routes.js';
+import { compileRoutes, type Routes } from '#src/options/routes.js';
 
 const route = (routes: Routes, name: string) => compileRoutes(routes, 'routes')?.(name, [], {});
 

@@ -55,6 +55,7 @@ function callOf(name: string, progress: (state: object) => void = () => undefine
     priority: 0,
     sentAt: Date.now(),
     ref: { queue: 'q', id: 'id' },
+    turn: undefined,
     hasParent: false,
     saveProgress: async (state) => progress(state),
     afterwards: () => undefined,

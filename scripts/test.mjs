@@ -1,7 +1,7 @@
 /**
  * Builds the package and the tests, and runs them: `node scripts/test.mjs [suite | file]… [option of node --test]…`.
- * Without a suite it runs all that are quick enough to run always. A `tsconfig*.json` that appears under `test/` is
- * compiled and its tests are run; one under `test/types/` is compiled only, which is what it tests.
+ * A suite is a folder under `test/`; without one all are run. Every `tsconfig*.json` of `test/` is compiled and its
+ * tests are run; those of `test/types/` are compiled only, which is what they test.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -9,14 +9,13 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const SUITES = ['unit', 'property', 'architecture', 'types', 'integration', 'e2e'];
 const NODE_OPTIONS = ['--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec'];
 
 process.chdir(ROOT);
 const given = process.argv.slice(2);
 const options = given.filter((word) => word.startsWith('-'));
 const wanted = given.filter((word) => !word.startsWith('-'));
-const suites = wanted.length === 0 ? SUITES : wanted;
+const suites = wanted.length === 0 ? folders('test') : wanted;
 
 build();
 const outputs = compileTests();
@@ -39,11 +38,11 @@ function compileTests() {
   });
 }
 
-function runTests(folders) {
-  const files = folders.flatMap((folder) => suites.flatMap((suite) => testFiles(folder, suite)));
+function runTests(outputs) {
+  const files = outputs.flatMap((folder) => suites.flatMap((suite) => testFiles(folder, suite)));
   if (files.length === 0) {
     if (suites.every((suite) => suite === 'types')) return;
-    fail(`no tests match ${suites.join(' ')}; suites: ${readdirSync('test').join(' ')}`);
+    fail(`no tests match ${suites.join(' ')}; suites: ${folders('test').join(' ')}`);
   }
   run(process.execPath, ['--test', ...NODE_OPTIONS, ...options, ...files]);
 }
@@ -58,6 +57,11 @@ function testFiles(folder, suiteOrFile) {
     .filter((file) => file.endsWith('.test.js'))
     .sort()
     .map((file) => join(path, file));
+}
+
+function folders(parent) {
+  const entries = readdirSync(parent, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
 function projectsIn(folder) {

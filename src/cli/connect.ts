@@ -2,6 +2,9 @@
  * From the global flags to an app: the one `-A` (or `CELERIAC_APP`) names, else, for commands that need no code
  * of yours, an app made of `CELERIAC_BROKER_URL` and `CELERIAC_PREFIX`.
  */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
 
@@ -30,7 +33,7 @@ async function openApp(flags: GlobalFlags): Promise<Celeriac> {
   const spec = appSpec(flags);
   if (spec !== undefined) {
     const { loadApp } = await import('./load-app.js');
-    return (await loadApp(spec)).app;
+    return (await loadApp(spec, process.cwd(), loadCore)).app;
   }
   const prefix = process.env.CELERIAC_PREFIX;
   if (!prefix) {
@@ -41,4 +44,23 @@ async function openApp(flags: GlobalFlags): Promise<Celeriac> {
   }
   const { Celeriac } = await import('../app.js');
   return new Celeriac(prefix);
+}
+
+/**
+ * Loads what the app's module is about to load anyway: before Node 22.15 TypeScript hooks slow down every import that
+ * comes after them, ours by half. Not for a worker, whose module may begin with instrumentation that has to see
+ * bullmq and ioredis load; and not where the project has another copy of this package.
+ */
+async function loadCore(): Promise<void> {
+  const own = fileURLToPath(new URL('../index.js', import.meta.url));
+  if (projectsCopy() === own) await import('../app.js');
+}
+
+function projectsCopy(): string | undefined {
+  try {
+    return createRequire(join(process.cwd(), 'package.json')).resolve('celeriac');
+  } catch {
+    // The project finds it in some other way, or the load will say what is missing.
+    return undefined;
+  }
 }

@@ -26,11 +26,17 @@ const FOLDERS = ['', 'src', 'dist'];
 /**
  * Loads the app that `spec` names: `tasks`, `src/tasks.ts`, `dist/tasks.js`, each with `:exportName` or without.
  * @param folder the folder of your code
+ * @param beforeHooks what is better loaded before TypeScript is, once the module is found
  * @throws {OptionError} when there is no such module, it fails to load, or holds no app or several
  */
-export async function loadApp(spec: string, folder: string = process.cwd()): Promise<LoadedApp> {
+export async function loadApp(
+  spec: string,
+  folder: string = process.cwd(),
+  beforeHooks: () => Promise<void> = async () => undefined,
+): Promise<LoadedApp> {
   const { name, exportName } = splitSpec(spec);
   const file = findModule(name, folder);
+  if (isTypeScript(file)) await beforeHooks();
   const compiler = isTypeScript(file) ? await registerTypeScript(folder) : undefined;
   const exports = await importModule(file, relative(folder, file));
   return { app: pickApp(exports, exportName, spec, relative(folder, file)), file, compiler };

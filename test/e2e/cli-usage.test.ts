@@ -80,6 +80,7 @@ describe('celeriac', () => {
     ['wroker'],
     ['-A', 'tasks', 'call', 'add', '--args', '7'],
     ['status'],
+    ['-A', 'taks', 'status'],
   ]) {
     it(`loads nothing of the core for "celeriac ${args.join(' ')}"`, async (t) => {
       const cwd = project(t, TASKS);

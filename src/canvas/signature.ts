@@ -55,19 +55,23 @@ export class Signature<
 > {
   readonly #sender: Sender;
   readonly #target: CallTarget;
+  /** The arguments given so far. */
+  readonly args: G;
+  readonly options: Readonly<CallOptions>;
 
   constructor(
     sender: Sender,
     target: CallTarget,
-    readonly args: G,
-    readonly options: Readonly<CallOptions> = {},
+    args: G,
+    options: Readonly<CallOptions> = {},
     /** Takes no argument from a previous step (Celery: `si`). */
     readonly immutable = false,
   ) {
     this.#sender = sender;
     this.#target = target;
-    Object.freeze(this.args);
-    Object.freeze(this.options);
+    // Copies: what a caller handed in stays the caller's, to change as they like.
+    this.args = Object.freeze([...args]) as unknown as G;
+    this.options = Object.freeze({ ...options });
     Object.freeze(this);
   }
 

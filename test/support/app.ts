@@ -71,7 +71,14 @@ export function testApp(t: Cleanup, options: CeleriacOptions): TestApp {
   const lines: LogLine[] = [];
   const prefix = options.prefix ?? uniqueName();
   const make = (own: CeleriacOptions = {}) => {
-    const app = new Celeriac('test', { prefix, logger: recorder(lines), ...options, ...own });
+    const app = new Celeriac('test', {
+      prefix,
+      logger: recorder(lines),
+      // A machine busy with other tests is no outage.
+      publishRetry: '20s',
+      ...options,
+      ...own,
+    });
     t.after(() => app.close());
     return app;
   };

@@ -31,7 +31,7 @@ export type Permit =
 const UNLIMITED: Permit = { granted: true, turn: { used: () => undefined, unused: () => undefined } };
 
 /** Starts as late as this are within what {@link paceOf} leaves for them, ms. */
-const NOT_LATE_MS = 20;
+const NOT_LATE_MS = 28;
 
 export class RateLimits {
   constructor(

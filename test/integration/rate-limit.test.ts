@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { Celeriac, OptionError } from 'celeriac';
+import { type AsyncResult, Celeriac, OptionError } from 'celeriac';
 import { Redis } from 'ioredis';
 import type { Engine } from '#src/broker/engine.js';
 import { laneOf } from '#src/broker/lanes.js';
@@ -11,6 +11,10 @@ import { gate, onEveryEngine, rejection, startProgram, testApp, until } from '..
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 const WORKER = new URL('./programs/limited-worker.js', import.meta.url);
+
+/** `CELERIAC_CAMPAIGN=1`: the size and the figures of a quiet machine; else what must hold on any. */
+const CAMPAIGN = process.env.CELERIAC_CAMPAIGN !== undefined;
+const TASKS = CAMPAIGN ? 5000 : 600;
 
 /** A busy machine is no broker that is away. */
 const PATIENT = { publishRetry: '20s' };
@@ -183,30 +187,35 @@ describe('A rate limit', () => {
       await redis.close();
     });
 
-    it('is never exceeded in any window, is used by nine tenths, changes live, and others go on', async (t) => {
+    it('is never exceeded in any window, is used, changes live, and others go on', async (t) => {
       const { app, prefix, twin } = testApp(t, { broker: redis.url, publishRetry: '20s' });
       const limited = app.task('limited', { rateLimit: '100/s' }, () => undefined);
       const free = app.task('free', () => undefined);
       const workers = range(3).map(() => startProgram(t, WORKER, [redis.url, prefix]));
       await Promise.all(workers.map((worker) => worker.message((message) => message === 'ready')));
+      const alone = await roundTrips(free, 500);
       const byName = twin();
-      const sending = range(600).map((n) => (n % 6 === 0 ? byName.sendTask('limited') : limited.delay()));
+      const sending = range(TASKS).map((n) => (n % 6 === 0 ? byName.sendTask('limited') : limited.delay()));
       const results = await Promise.all(sending);
-      const others = await Promise.all(range(500).map(() => free.delay()));
-      await Promise.all(others.map((result) => result.get({ timeout: '60s' })));
-      const waiting = 600 - (await ledger.llen('limited'));
+      const beside = await roundTrips(free, 500);
+      const waiting = TASKS - (await ledger.llen('limited'));
       assert.ok(waiting > 0, 'the free tasks were done first');
-      await until(async () => (await ledger.llen('limited')) >= 300, 'half of them', 60_000);
+      await until(async () => (await ledger.llen('limited')) >= TASKS / 2, 'half of them', 180_000);
       const changedAt = Number((await ledger.lrange('limited', -1, -1))[0]);
       await app.control.rateLimit('limited', '50/s');
-      await Promise.all(results.map((result) => result.get({ timeout: '60s' })));
+      await Promise.all(results.map((result) => result.get({ timeout: '180s' })));
       const starts = (await ledger.lrange('limited', 0, -1)).map(Number).toSorted(byNumber);
-      assert.equal(starts.length, 600);
+      assert.equal(starts.length, TASKS);
       assert.ok(mostInAnyWindow(starts, 1000) <= 100, `${mostInAnyWindow(starts, 1000)} in a second`);
       const later = starts.filter((at) => at > changedAt + 1500);
       assert.ok(mostInAnyWindow(later, 1000) <= 50, `${mostInAnyWindow(later, 1000)} in a second later`);
       assert.ok(later.length > 100, 'enough to see the rate');
+      t.diagnostic(
+        `${rateOf(later)} of 50 a second; free tasks' p95 ${p95(beside)} ms, alone ${p95(alone)} ms`,
+      );
+      if (!CAMPAIGN) return;
       assert.ok(rateOf(later) >= 45, `only ${rateOf(later)} a second`);
+      assert.ok(p95(beside) <= 2 * p95(alone), `p95 ${p95(beside)} ms beside, ${p95(alone)} ms alone`);
     });
   });
 });
@@ -226,6 +235,24 @@ function engineOf(t: TestContext, url: string, prefix: string): Engine {
     await engine.close();
   });
   return engine;
+}
+
+/** How long each of `n` tasks takes from call to result, ms, a few at a time. */
+async function roundTrips(task: { delay(): Promise<AsyncResult<unknown>> }, n: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < n; i += 10) {
+    const begun = performance.now();
+    const batch = range(10).map(async () => {
+      await (await task.delay()).get({ timeout: '60s' });
+      times.push(performance.now() - begun);
+    });
+    await Promise.all(batch);
+  }
+  return times;
+}
+
+function p95(times: readonly number[]): number {
+  return Math.round(times.toSorted(byNumber)[Math.floor(times.length * 0.95)] ?? 0);
 }
 
 /** The most of these moments that any window of the length holds. */

@@ -109,7 +109,13 @@ function signalAll(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined || child.exitCode !== null) return;
   const children = execFileSync('ps', ['-o', 'pid=', '--ppid', `${child.pid}`], { encoding: 'utf8' }).trim();
   child.kill(signal);
-  for (const pid of children.split(/\s+/).filter((text) => text !== '')) process.kill(Number(pid), signal);
+  for (const pid of children.split(/\s+/).filter((text) => text !== '')) {
+    try {
+      process.kill(Number(pid), signal);
+    } catch {
+      // It ended between the list and the signal.
+    }
+  }
 }
 
 /** PostgreSQL refuses to run as root: then the distribution's own user runs it, or nobody. */

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerError, BrokerUnavailableError, Celeriac, isCeleriacError, OptionError } from 'celeriac';
-import { onEveryEngine, rejection, startProgram, testApp, until, within } from '../support/app.js';
+import {
+  onEveryEngine,
+  rejection,
+  startProgram,
+  testApp,
+  uniqueName,
+  until,
+  within,
+} from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 import { freePort } from '../support/servers.js';
 
@@ -155,6 +163,20 @@ describe('A broker that is away', () => {
     }
     const { app } = testApp(t, { broker: `redis://:right@127.0.0.1:${server.port}/0` });
     await app.sendTask('x');
+  });
+});
+
+describe('An embedded broker', () => {
+  it('is never taken for one that is away, however slow this process is', async (t) => {
+    const { app, worker } = testApp(t, { broker: `memory://${uniqueName()}`, publishRetry: 1 });
+    const task = app.task('double', (n: number) => n * 2);
+    const sent = await Promise.all(Array.from({ length: 50 }, (_, n) => task.delay(n)));
+    await worker();
+    const values = await Promise.all(sent.map((result) => result.get({ timeout: '60s' })));
+    assert.deepEqual(
+      values,
+      sent.map((_, n) => n * 2),
+    );
   });
 });
 

@@ -225,7 +225,7 @@ export class AsyncResult<R = unknown> {
     const { timeout, signal, onUpdate } = options;
     const timeoutMs = timeout === undefined ? undefined : toPositiveMs(timeout, 'get(): timeout');
     const timer =
-      timeoutMs === undefined
+      timeoutMs === undefined || timeoutMs > MAX_TIMER_MS
         ? undefined
         : setTimeout(() => controller.abort(new ResultTimeoutError(this.id, timeoutMs)), timeoutMs);
     const onAbort = () => controller.abort(signal?.reason);
@@ -287,6 +287,9 @@ export class AsyncResult<R = unknown> {
     return this.#ref;
   }
 }
+
+/** Node's timers take no more (24.8 days) and would fire at once: a longer wait is one without an end. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** How often a watched task is looked at when nothing is heard of it: STARTED has no notice of its own. */
 const POLL_MS = 500;

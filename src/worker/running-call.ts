@@ -25,6 +25,9 @@ export interface CallLimits {
   readonly hardMs: number | undefined;
 }
 
+/** Node's timers take no more (24.8 days) and would fire at once; no process is asked to watch a task that long. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** A state's name as Celery's users write it. */
 const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
 
@@ -136,12 +139,12 @@ export class RunningCall implements TaskContext {
   startLimits(): void {
     const { softMs, hardMs } = this.limits;
     const { name, taskId } = this.delivery;
-    if (softMs !== undefined) {
+    if (softMs !== undefined && softMs <= MAX_TIMER_MS) {
       const passed = () =>
         this.abort(new SoftTimeLimitExceeded(`${name} (${taskId}) ran over its soft limit of ${softMs} ms.`));
       this.#timers.push(setTimeout(passed, softMs));
     }
-    if (hardMs !== undefined) {
+    if (hardMs !== undefined && hardMs <= MAX_TIMER_MS) {
       const passed = () => {
         const error = new TimeLimitExceeded(`${name} (${taskId}) ran over its time limit of ${hardMs} ms.`);
         this.end({ kind: 'failure', error }, error);

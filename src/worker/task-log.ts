@@ -15,8 +15,16 @@ export class TaskLog {
 
   constructor(private readonly logger: Logger) {}
 
-  /** Counts and logs an ended attempt. */
-  ended(delivery: Delivery, { outcome, task, runtimeMs }: Execution): void {
+  /** Counts and logs an ended attempt. Never throws: what became of a task must not hang on what is said about it. */
+  ended(delivery: Delivery, execution: Execution): void {
+    try {
+      this.#end(delivery, execution);
+    } catch {
+      // A logger, or an error whose properties throw when they are read: there is nobody left to tell.
+    }
+  }
+
+  #end(delivery: Delivery, { outcome, task, runtimeMs }: Execution): void {
     const { taskId, name } = delivery;
     const shown = delivery.message.shadow ?? name;
     const fields = { task: shown, taskId, runtimeMs };

@@ -41,7 +41,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   let shutUntil = 0;
 
   /** Behind a gate each fetch is asked for by itself. */
-  const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinue;
+  const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinueFor(ledger);
 
   const take = (): Slots | undefined => (!ledger.closed && ledger.slots.tryTake() ? ledger.slots : undefined);
 
@@ -125,7 +125,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
         owed = false;
         return { member: '0', score: 0 };
       }
-      const free = await ledger.slots.whenFree(Math.max(1, deadline - Date.now()));
+      const free = await ledger.slots.whenFree(Math.max(1, deadline - Date.now()), ledger);
       if (!free || ledger.closed) return null;
     }
   };

@@ -3,9 +3,12 @@
  * one (a consumer added with a concurrency of its own). Its size changes while tasks run.
  */
 
+/** A waiter without a name is another to everybody. */
+const ANYBODY = Symbol('anybody');
+
 export class Slots {
   #used = 0;
-  #waiting: (() => void)[] = [];
+  #waiting: { readonly who: unknown; readonly wake: () => void }[] = [];
 
   constructor(private size: number) {}
 
@@ -23,9 +26,17 @@ export class Slots {
     this.#wake();
   }
 
-  /** Whether a task that just ended may be replaced right away: not while another queue waits for a slot. */
+  /** Whether a task that just ended may be replaced right away: not while anybody waits for a slot. */
   get mayContinue(): boolean {
-    return this.#used <= this.size && this.#waiting.length === 0;
+    return this.mayContinueFor(undefined);
+  }
+
+  /**
+   * {@link mayContinue} for one queue: while all slots are taken its own fetching waits too, and only gains when the
+   * next task comes along with the end of one, at no round trip of its own.
+   */
+  mayContinueFor(who: unknown): boolean {
+    return this.#used <= this.size && this.#waiting.every((waiter) => waiter.who === who);
   }
 
   tryTake(): boolean {
@@ -44,8 +55,11 @@ export class Slots {
     this.#wake();
   }
 
-  /** Resolves with `true` when a slot may be free, `false` after `timeoutMs`. */
-  whenFree(timeoutMs: number): Promise<boolean> {
+  /**
+   * Resolves with `true` when a slot may be free, `false` after `timeoutMs`.
+   * @param who whose wait it is, see `mayContinueFor`
+   */
+  whenFree(timeoutMs: number, who: unknown = ANYBODY): Promise<boolean> {
     if (this.#used < this.size) return Promise.resolve(true);
     return new Promise((resolve) => {
       const wake = () => {
@@ -53,10 +67,10 @@ export class Slots {
         resolve(true);
       };
       const timer = setTimeout(() => {
-        this.#waiting = this.#waiting.filter((w) => w !== wake);
+        this.#waiting = this.#waiting.filter((waiter) => waiter.wake !== wake);
         resolve(false);
       }, timeoutMs);
-      this.#waiting.push(wake);
+      this.#waiting.push({ who, wake });
     });
   }
 
@@ -64,13 +78,13 @@ export class Slots {
   wakeAll(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const wake of waiting) wake();
+    for (const { wake } of waiting) wake();
   }
 
   #wake(): void {
     // First come, first served over the queues that share the budget, so none starves.
     for (let free = this.size - this.#used; free > 0 && this.#waiting.length > 0; free--)
-      this.#waiting.shift()?.();
+      this.#waiting.shift()?.wake();
   }
 }
 

@@ -20,6 +20,7 @@ import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
 import { AppClosedError, NotRegisteredError, OptionError } from './errors.js';
 import { type CallOptions, resolveCall } from './options/call-options.js';
+import { checkTaskName } from './options/checks.js';
 import type { Logger } from './options/logger.js';
 import { compileRoutes } from './options/routes.js';
 import {
@@ -356,7 +357,7 @@ export class Celeriac implements AsyncDisposable {
 
   #reference(reference: TaskReference): CallTarget {
     const { name, ...options } = typeof reference === 'string' ? { name: reference } : reference;
-    if (typeof name !== 'string' || name === '') throw new OptionError('A task name is missing.');
+    checkTaskName(name, 'a task to call');
     const where = `task "${name}"`;
     checkTaskOptions(options, where);
     return {

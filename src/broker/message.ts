@@ -2,6 +2,7 @@
  * The task message: what a BullMQ job's `data` holds, as plain JSON any BullMQ worker can read. Pure; documented in
  * `docs/internals/protocol.md`. Fields a task does not use are absent. Unknown fields of newer producers are kept out.
  */
+import { escapeTree, unescapeTree } from '../text-escape.js';
 
 /** Version of the message format. */
 export const MESSAGE_VERSION = 1;
@@ -21,9 +22,9 @@ export interface Message {
   /** Epoch ms. */
   readonly expires?: number;
   readonly eta?: number;
-  /** ms */
-  readonly soft?: number;
-  readonly hard?: number;
+  /** ms; `null` takes the task's own away. */
+  readonly soft?: number | null;
+  readonly hard?: number | null;
   /** `null` for ever. */
   readonly retries?: number | null;
   readonly shadow?: string;
@@ -43,13 +44,29 @@ export interface Message {
  * @param args the encoded arguments, as JSON text
  */
 export function writeMessage(args: string, fields: Omit<Message, 'v' | 'args'>): string {
-  const rest = JSON.stringify(fields);
+  const plain = JSON.stringify(fields);
+  const rest = ODD_TEXT.test(plain) ? JSON.stringify({ ...escapedFields(fields), escaped: 1 }) : plain;
   return `{"v":${MESSAGE_VERSION},"args":${args}${rest === '{}' ? '}' : `,${rest.slice(1)}`}`;
+}
+
+/** The data of a job with some of its message changed. */
+export function amendMessage(text: string, change: Partial<Omit<Message, 'v' | 'args'>>): object {
+  const { v: _, args, ...fields } = readMessage(text);
+  return JSON.parse(writeMessage(JSON.stringify(args), { ...fields, ...change })) as object;
+}
+
+/** How JSON writes what PostgreSQL's text refuses: NUL and lone surrogates. The arguments have their own envelope. */
+const ODD_TEXT = /\\u(?:0000|d[89a-f])/;
+
+function escapedFields(fields: object): object {
+  return escapeTree(fields) as object;
 }
 
 /** A revocation, as the job carries it. */
 export interface Revocation {
   readonly reason?: string;
+  /** It ran by then, and runs on. */
+  readonly started?: true;
 }
 
 /**
@@ -63,9 +80,10 @@ export function readMessage(text: string): Message {
 /** {@link readMessage} for data that BullMQ has parsed. */
 export function messageFrom(data: unknown): Message {
   if (typeof data !== 'object' || data === null) return { v: 0, args: [] };
-  const d = data as Record<string, unknown>;
+  const d = unescaped(data as Record<string, unknown>);
   const text = (key: string) => (typeof d[key] === 'string' ? { [key]: d[key] } : undefined);
   const number = (key: string) => (typeof d[key] === 'number' ? { [key]: d[key] } : undefined);
+  const limit = (key: string) => (d[key] === null ? { [key]: null } : number(key));
   return {
     v: typeof d.v === 'number' ? d.v : 0,
     args: d.args ?? [],
@@ -78,17 +96,26 @@ export function messageFrom(data: unknown): Message {
     ...number('tried'),
     ...number('expires'),
     ...number('eta'),
-    ...number('soft'),
-    ...number('hard'),
+    ...limit('soft'),
+    ...limit('hard'),
     ...(Array.isArray(d.propagate) && { propagate: d.propagate.filter((h) => typeof h === 'string') }),
     ...(isRecord(d.revoked) && {
-      revoked: typeof d.revoked.reason === 'string' ? { reason: d.revoked.reason } : {},
+      revoked: {
+        ...(typeof d.revoked.reason === 'string' && { reason: d.revoked.reason }),
+        ...(d.revoked.started === true && { started: true as const }),
+      },
     }),
     ...(d.ignore === true && { ignore: true as const }),
     ...(d.retries === null || typeof d.retries === 'number' ? { retries: d.retries } : undefined),
     ...(typeof d.headers === 'object' &&
       d.headers !== null && { headers: d.headers as Record<string, unknown> }),
   };
+}
+
+function unescaped(data: Record<string, unknown>): Record<string, unknown> {
+  if (data.escaped !== 1) return data;
+  const { args, ...fields } = data;
+  return { ...(unescapeTree(fields) as Record<string, unknown>), args };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -15,10 +15,11 @@ import { toExpiry } from '../options/checks.js';
 import type { Router } from '../options/routes.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import { currentTask, propagatedHeaders } from '../tasks/context.js';
+import { checkJson } from '../tasks/json-check.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
-import { isPlainText } from '../tasks/text-escape.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import { isPlainText } from '../text-escape.js';
 import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
 
 /** What sending needs of its app. */
@@ -184,6 +185,11 @@ function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): Uni
   return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
 }
 
+/** @throws {NotSerializableError} for what JSON would change */
+function checkedHeaders(headers: Record<string, unknown>): Record<string, unknown> {
+  return checkJson(headers, 'headers').value as Record<string, unknown>;
+}
+
 const NO_OPTIONS: CallOptions = Object.freeze({});
 const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   queue: undefined,
@@ -220,7 +226,7 @@ function inherit(
   }
   return {
     ...(request !== undefined && { root: request.rootId, parent: request.id }),
-    ...(Object.keys(headers).length > 0 && { headers }),
+    ...(Object.keys(headers).length > 0 && { headers: checkedHeaders(headers) }),
     ...(passing.size > 0 && { propagate: [...passing] }),
   };
 }

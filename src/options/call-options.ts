@@ -57,8 +57,9 @@ export interface ResolvedCall {
   readonly taskId: string | undefined;
   readonly headers: Readonly<Record<string, unknown>> | undefined;
   readonly maxRetries: number | undefined;
-  readonly softTimeLimitMs: number | undefined;
-  readonly timeLimitMs: number | undefined;
+  /** `null`: none, whatever the task says. */
+  readonly softTimeLimitMs: number | null | undefined;
+  readonly timeLimitMs: number | null | undefined;
   readonly shadow: string | undefined;
   /** `undefined`: as the task says; `null`: not this time. */
   readonly unique: UniquePolicy | null | undefined;
@@ -100,8 +101,8 @@ export function resolveCall(options: CallOptions, now: number, where: string): R
     headers,
     maxRetries:
       options.maxRetries === undefined ? undefined : toMaxRetries(options.maxRetries, `${where}: maxRetries`),
-    softTimeLimitMs: soft,
-    timeLimitMs: hard,
+    softTimeLimitMs: options.softTimeLimit === null ? null : soft,
+    timeLimitMs: options.timeLimit === null ? null : hard,
     shadow,
     unique: options.unique === null ? null : resolveUnique(options.unique, `${where}: unique`),
   };

@@ -4,15 +4,16 @@
  */
 import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
+import { isPlainText } from '../text-escape.js';
 
 export type ErrorClass = abstract new (...args: never[]) => Error;
 
 /** @throws {OptionError} for names BullMQ or our own ids cannot carry */
 export function checkQueueName(queue: unknown, where: string): asserts queue is string {
-  const bad = typeof queue !== 'string' || queue === '' || /[:~\s]/.test(queue);
+  const bad = typeof queue !== 'string' || queue === '' || /[:~\s]/.test(queue) || !isPlainText(queue);
   if (bad) {
     throw new OptionError(
-      `${where}: ${show(queue)} is not a queue name. Use a non-empty string without ":", "~" and white space.`,
+      `${where}: ${show(queue)} is not a queue name. Use a non-empty string without ":", "~", white space, NUL and lone surrogates.`,
     );
   }
 }
@@ -85,4 +86,12 @@ export function positiveInteger(value: unknown, where: string): number {
 
 export function show(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list' : String(value);
+}
+
+/** @throws {OptionError} for what no broker can carry as a name */
+export function checkTaskName(name: unknown, where: string): asserts name is string {
+  if (typeof name === 'string' && name !== '' && isPlainText(name)) return;
+  throw new OptionError(
+    `${where}: ${show(name)} is not a task name. Use a non-empty string without NUL and lone surrogates.`,
+  );
 }

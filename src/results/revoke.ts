@@ -2,9 +2,10 @@
  * Revoking and forgetting. A revocation is written into the job's own message, where whoever fetches the job next reads
  * it at no cost, and where it survives while no worker is up. A task that runs is told over the control bus.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
-import { type Revocation, readMessage } from '../broker/message.js';
-import { READY, type State } from '../states.js';
+import { amendMessage, type Revocation, readMessage } from '../broker/message.js';
+import { READY, STARTED, type State } from '../states.js';
 import { stateOf } from './snapshot.js';
 
 /** What `revoke()` takes. */
@@ -49,24 +50,42 @@ async function revoke(
   const was = stateOf(before, readMessage(before.data), now);
   if (READY.has(was)) return { found: true, was };
   const place = { queue: before.queue, id: before.id };
-  const marked = await mark(engine, place, before, reason === undefined ? {} : { reason });
-  // Whoever fetched it before the mark runs it; whoever fetches it after does not.
+  const revoked = {
+    ...(reason !== undefined && { reason }),
+    ...(before.running && { started: true as const }),
+  };
+  const marked = await mark(engine, place, before, revoked);
   const after = await readOne(engine, ref);
   if (after !== undefined && after.queue !== before.queue)
     // It went into its lane meanwhile, without the mark.
     return revoke(engine, ref, options, endRunning);
   if (!marked) return { found: false, was: undefined };
-  if (after?.running === true) {
+  if (before.running || (after !== undefined && (await startedUnmarked(engine, ref, after)))) {
+    if (!before.running) await mark(engine, place, before, { ...revoked, started: true });
     if (terminate) await endRunning([ref.id], reason);
-    return {
-      found: true,
-      was: after.startedAt !== before.startedAt ? stateOf(after, readMessage(before.data), now) : was,
-    };
+    return { found: true, was: before.running ? was : STARTED };
   }
   if (after !== undefined && after.doneAt === undefined) await hasten(engine, place, after);
   engine.signals.notify(ref.id);
   return { found: true, was };
 }
+
+/**
+ * Whether somebody fetched the job just before it was marked, and runs it. Who fetched it after the mark lets go of it
+ * at once, so a job that is held and held on to was fetched before.
+ */
+async function startedUnmarked(engine: Engine, ref: JobRef, first: StoredJob): Promise<boolean> {
+  let job: StoredJob | undefined = first;
+  for (let look = 0; look < LOOKS; look++) {
+    if (job === undefined || !job.running) return false;
+    await sleep(LOOK_MS);
+    job = await readOne(engine, ref);
+  }
+  return job?.running === true;
+}
+
+const LOOKS = 10;
+const LOOK_MS = 30;
 
 /** Drops a task's record; one that has not ended keeps none when it does. */
 export function forgetTask(engine: Engine, ref: JobRef): Promise<void> {
@@ -78,7 +97,7 @@ async function forget(engine: Engine, ref: JobRef): Promise<void> {
   if (job === undefined) return;
   const backend = await engine.backend(job.queue);
   if (job.doneAt === undefined)
-    await backend.updateData({ id: ref.id } as never, { ...parse(job.data), ignore: true });
+    await backend.updateData({ id: ref.id } as never, amendMessage(job.data, { ignore: true }));
   else await backend.remove(ref.id, false);
   engine.signals.notify(ref.id);
 }
@@ -87,7 +106,7 @@ async function forget(engine: Engine, ref: JobRef): Promise<void> {
 async function mark(engine: Engine, ref: JobRef, job: StoredJob, revoked: Revocation): Promise<boolean> {
   const backend = await engine.backend(ref.queue);
   try {
-    await backend.updateData({ id: ref.id } as never, { ...parse(job.data), revoked });
+    await backend.updateData({ id: ref.id } as never, amendMessage(job.data, { revoked }));
     return true;
   } catch (error) {
     if (engine.isUnavailable(error) || (await readOne(engine, ref))?.queue === ref.queue) throw error;
@@ -116,8 +135,4 @@ async function held<R>(engine: Engine, body: () => Promise<R>): Promise<R> {
 async function readOne(engine: Engine, ref: JobRef): Promise<StoredJob | undefined> {
   const [job] = await engine.readJobs([ref]);
   return job;
-}
-
-function parse(data: string): object {
-  return JSON.parse(data) as object;
 }

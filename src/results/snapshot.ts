@@ -8,6 +8,7 @@ import { type Message, readMessage, unpackStack } from '../broker/message.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 import { decodeFailure, type ErrorClasses, errorNameOf } from '../tasks/failure.js';
+import { decodeResult } from '../tasks/serializer.js';
 
 /** Everything known of a task at one moment, in one read. */
 export interface Snapshot<R = unknown> {
@@ -81,8 +82,9 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
     if (job.returnvalue !== undefined) return SUCCESS;
     return isRevocation(job) ? REVOKED : FAILURE;
   }
+  // Whoever holds it now lets go of it, or it waits for an attempt that will not be.
+  if (message.revoked !== undefined && !(job.running && message.revoked.started)) return REVOKED;
   if (job.running) return customStateOf(job, message) ?? STARTED;
-  if (message.revoked !== undefined) return REVOKED;
   if (message.expires !== undefined && now >= message.expires && job.deliveries === 0) return REVOKED;
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
 }
@@ -141,7 +143,11 @@ function reasonOf(job: StoredJob, message: Message): string | undefined {
 function progressOf(job: StoredJob): { state: string; meta: unknown; attempt: number } | undefined {
   const { progress } = job;
   if (!isRecord(progress) || typeof progress.state !== 'string') return undefined;
-  return { state: progress.state, meta: progress.meta, attempt: Number(progress.attempt ?? 0) };
+  return {
+    state: progress.state,
+    meta: decodeMeta(progress.meta),
+    attempt: Number(progress.attempt ?? 0),
+  };
 }
 
 /** The state set by the attempt that runs now; one of an earlier attempt is history. */
@@ -173,6 +179,16 @@ function unknownTask(taskId: string): Snapshot {
     doneAt: undefined,
     headers: {},
   };
+}
+
+/** Meta is plain JSON, whatever the app's serializer; what another program wrote may be no payload of ours. */
+function decodeMeta(stored: unknown): unknown {
+  try {
+    return decodeResult(stored);
+  } catch {
+    // Marked as a payload and none that can be read: shown as it is.
+    return stored;
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,7 +3,7 @@
  * what JSON cannot carry is described, text is escaped for every engine. It must never throw, and never cost more
  * than its budget whatever it is given.
  */
-import { escapeText, setOwn } from './text-escape.js';
+import { escapeText, setOwn } from '../text-escape.js';
 
 const MAX_DEPTH = 8;
 const MAX_ITEMS = 1000;

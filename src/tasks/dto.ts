@@ -6,8 +6,8 @@
 import { createRequire } from 'node:module';
 import type { ValidationError } from 'class-validator';
 import type { Violation } from '../errors.js';
+import { setOwn } from '../text-escape.js';
 import type { ArgumentReader, Reading } from './argument-reader.js';
-import { setOwn } from './text-escape.js';
 
 /** A class whose properties carry class-validator decorators. */
 export type DtoClass = new (...args: never[]) => object;

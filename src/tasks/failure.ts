@@ -4,9 +4,9 @@
  * for ever. `decodeFailure` must never throw either, nor run a user's constructor, nor touch a prototype.
  */
 import { types } from 'node:util';
+import { unescapeText, unescapeTree } from '../text-escape.js';
 import { addBounded, Budget, boundedJson, boundedText } from './bounded-json.js';
 import { type ErrorClass, ErrorClasses, rebuildError } from './error-classes.js';
-import { unescapeText, unescapeTree } from './text-escape.js';
 
 export { type ErrorClass, ErrorClasses };
 

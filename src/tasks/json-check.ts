@@ -7,8 +7,8 @@
  */
 import { types } from 'node:util';
 import { NotSerializableError } from '../errors.js';
+import { isPlainText, setOwn } from '../text-escape.js';
 import { builtInName, isPlainObject, toJsonMethod } from './built-in.js';
-import { isPlainText, setOwn } from './text-escape.js';
 
 /** Deeper than this is refused: PostgreSQL and most JSON readers in other languages give up near it. */
 export const MAX_DEPTH = 1000;

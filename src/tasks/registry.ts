@@ -3,6 +3,7 @@
  * classes are made when a worker starts, never here.
  */
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
+import { checkTaskName } from '../options/checks.js';
 import { nearest } from '../options/names.js';
 import type { TaskOptions } from '../options/task-options.js';
 import {
@@ -182,6 +183,7 @@ export class Registry {
     parameterTypes: readonly unknown[] | undefined,
     rest: Pick<RegisteredTask, 'code' | 'target'>,
   ): RegisteredTask {
+    checkTaskName(name, 'a task');
     const where = `task "${name}"`;
     const origin = { taskName: name, explicit: options.args !== undefined };
     const run = resolveRunPolicy(options, this.defaults, where);

@@ -5,9 +5,9 @@
  */
 import { types } from 'node:util';
 import { defaultStringifyOperations, parse, stringify } from 'devalue';
+import { setOwn } from '../text-escape.js';
 import { builtInName, toJsonMethod } from './built-in.js';
 import { ErrorClasses, rebuildError } from './error-classes.js';
-import { setOwn } from './text-escape.js';
 
 /** Fits the interface `Serializer`. */
 export const rich = {

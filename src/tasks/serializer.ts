@@ -5,9 +5,9 @@
  * has a key `$celeriac` is put into one. It must never let a value through that would come back as another.
  */
 import { CeleriacError, NotSerializableError, OptionError } from '../errors.js';
+import { escapeTree, isPlainText, unescapeTree } from '../text-escape.js';
 import { checkJson, checkJsonArgs, type JsonCheck, type Keys } from './json-check.js';
 import { rich } from './rich.js';
-import { escapeTree, isPlainText, unescapeTree } from './text-escape.js';
 
 /** Turns values into JSON-safe ones and back. `encode` may return any plain JSON value, e.g. an encrypted string. */
 export interface Serializer {

@@ -98,8 +98,10 @@ export class Executor {
   /** The call's own limits, else the task's, else the worker's. */
   #limitsOf({ message }: Delivery, { run }: RegisteredTask): CallLimits {
     const { softMs, hardMs } = this.params.defaultLimits ?? NO_LIMITS;
-    const hard = message.hard ?? run.timeLimitMs ?? hardMs;
-    return { softMs: message.soft ?? run.softTimeLimitMs ?? softMs, hardMs: hard };
+    return {
+      softMs: limitOf(message.soft, run.softTimeLimitMs ?? softMs),
+      hardMs: limitOf(message.hard, run.timeLimitMs ?? hardMs),
+    };
   }
 
   /** A deploy may be under way: others get a chance before the task fails. */
@@ -256,6 +258,11 @@ export class Executor {
     });
     return outcome;
   }
+}
+
+/** `null` in a call means none, whatever stands behind it. */
+function limitOf(ofCall: number | null | undefined, otherwise: number | undefined): number | undefined {
+  return ofCall === null ? undefined : (ofCall ?? otherwise);
 }
 
 const NO_LIMITS: CallLimits = { softMs: undefined, hardMs: undefined };

@@ -6,6 +6,7 @@ import type { Delivery } from '../broker/consumer.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
+import { encodeResult } from '../tasks/serializer.js';
 import type { Outcome } from './outcome.js';
 import { RetryRequest } from './retry.js';
 
@@ -85,7 +86,11 @@ export class RunningCall implements TaskContext {
     this.#throwIfSoftLimitPassed();
     if (this.#closed) return;
     const { retries } = this.delivery;
-    await this.delivery.saveProgress({ state, meta: meta ?? null, ...(retries > 0 && { attempt: retries }) });
+    await this.delivery.saveProgress({
+      state,
+      meta: encodeResult(meta ?? null),
+      ...(retries > 0 && { attempt: retries }),
+    });
     this.#throwIfSoftLimitPassed();
   }
 

@@ -10,7 +10,7 @@ import {
   encodeResult,
   resolveSerializer,
 } from '#src/tasks/serializer.js';
-import { escapeText, isPlainText, unescapeText } from '#src/tasks/text-escape.js';
+import { escapeText, isPlainText, unescapeText } from '#src/text-escape.js';
 
 const rich = resolveSerializer('rich');
 /** Any UTF-16 text, with NUL, lone surrogates and the escape itself more often than by chance. */

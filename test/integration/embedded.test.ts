@@ -19,7 +19,7 @@ const config = (prefix = 'app'): EngineConfig => ({
   onRecovered: () => {},
 });
 
-describe('the embedded engine', { timeout: 120_000 }, () => {
+describe('the embedded engine', { timeout: 600_000 }, () => {
   let root: string;
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'celeriac-embedded-'));

@@ -11,7 +11,7 @@ import { isCeleriacError } from '#src/errors.js';
 import { engines, type TestBroker } from '../support/engines.js';
 
 for (const candidate of engines) {
-  describe(`the ${candidate.name} engine`, { skip: candidate.skip, timeout: 120_000 }, () => {
+  describe(`the ${candidate.name} engine`, { skip: candidate.skip, timeout: 600_000 }, () => {
     let broker: TestBroker;
     const opened: Engine[] = [];
     const open = (prefix: string) => {
@@ -350,7 +350,7 @@ for (const candidate of engines) {
 }
 
 function configOf(prefix: string): EngineConfig {
-  return { prefix, connectTimeoutMs: 1_000, migrate: true, onTrouble: () => {}, onRecovered: () => {} };
+  return { prefix, connectTimeoutMs: 20_000, migrate: true, onTrouble: () => {}, onRecovered: () => {} };
 }
 
 function unique(): string {

@@ -41,7 +41,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   let shutUntil = 0;
 
   /** Behind a gate each fetch is asked for by itself. */
-  const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinueFor(ledger);
+  const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinue(ledger);
 
   const take = (): Slots | undefined => (!ledger.closed && ledger.slots.tryTake() ? ledger.slots : undefined);
 

@@ -26,16 +26,11 @@ export class Slots {
     this.#wake();
   }
 
-  /** Whether a task that just ended may be replaced right away: not while anybody waits for a slot. */
-  get mayContinue(): boolean {
-    return this.mayContinueFor(undefined);
-  }
-
   /**
-   * {@link mayContinue} for one queue: while all slots are taken its own fetching waits too, and only gains when the
-   * next task comes along with the end of one, at no round trip of its own.
+   * Whether a task of `who` that just ended may be replaced right away: not while somebody else waits for a slot. Its
+   * own queue's fetching waits too while all are taken, and only gains when the next task comes with the end of one.
    */
-  mayContinueFor(who: unknown): boolean {
+  mayContinue(who: unknown): boolean {
     return this.#used <= this.size && this.#waiting.every((waiter) => waiter.who === who);
   }
 
@@ -57,7 +52,7 @@ export class Slots {
 
   /**
    * Resolves with `true` when a slot may be free, `false` after `timeoutMs`.
-   * @param who whose wait it is, see `mayContinueFor`
+   * @param who whose wait it is, see `mayContinue`
    */
   whenFree(timeoutMs: number, who: unknown = ANYBODY): Promise<boolean> {
     if (this.#used < this.size) return Promise.resolve(true);

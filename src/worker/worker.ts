@@ -117,8 +117,8 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#phase = 'starting';
     const { engine, clock, prefix, logger } = this.#params;
     try {
-      const locksKept = this.#locks.start();
       await engine.ready();
+      const locksKept = this.#locks.start();
       await clock.sync();
       this.#refuseWrongClock();
       await this.#params.prepare();

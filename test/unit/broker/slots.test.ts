@@ -41,10 +41,10 @@ describe('Slots', () => {
     const slots = new Slots(3);
     for (let i = 0; i < 3; i++) slots.tryTake();
     slots.resize(1);
-    assert.equal(slots.mayContinue, false);
+    assert.equal(slots.mayContinue('q'), false);
     slots.give();
     slots.give();
-    assert.equal(slots.mayContinue, true);
+    assert.equal(slots.mayContinue('q'), true);
     assert.equal(slots.tryTake(), false);
     slots.resize(-5);
     assert.equal(slots.limit, 0);
@@ -101,7 +101,7 @@ describe('A slot ledger', () => {
             ledger.assign(`${next++}`, ledger.slots);
           } else if (s.kind === 'end' && running.length > 0) {
             const [id = ''] = running.splice(s.which % running.length, 1);
-            const chained = s.chained && ledger.slots.mayContinue;
+            const chained = s.chained && ledger.slots.mayContinue(ledger);
             if (chained) running.push(`${next}`);
             ledger.leave(id, chained ? `${next++}` : undefined);
           } else if (s.kind === 'switch') {

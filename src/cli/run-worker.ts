@@ -28,6 +28,8 @@ export interface WorkerFlags extends GlobalFlags {
   readonly maxTasksPerChild?: number;
   /** Bytes. */
   readonly maxMemoryPerChild?: number;
+  readonly softTimeLimit?: number;
+  readonly timeLimit?: number;
   readonly shutdownTimeout?: number;
   readonly logFormat: LogFormat;
 }
@@ -92,6 +94,8 @@ function workerOptions(flags: WorkerFlags): WorkerOptions {
     pool: flags.pool,
     ...(flags.maxTasksPerChild === undefined ? {} : { maxTasksPerChild: flags.maxTasksPerChild }),
     ...(flags.maxMemoryPerChild === undefined ? {} : { maxMemoryPerChild: flags.maxMemoryPerChild }),
+    ...(flags.softTimeLimit === undefined ? {} : { softTimeLimit: flags.softTimeLimit }),
+    ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
     ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
   };
 }

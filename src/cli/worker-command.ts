@@ -46,13 +46,21 @@ export function addWorkerCommand(program: Command): void {
       sizeFlag('--max-memory-per-child'),
     )
     .option(
+      '--soft-time-limit <duration>',
+      'abort the signal of tasks without a soft limit of their own after this long',
+      durationFlag('--soft-time-limit'),
+    )
+    .option(
+      '--time-limit <duration>',
+      'end tasks without a limit of their own after this long',
+      durationFlag('--time-limit'),
+    )
+    .option(
       '--shutdown-timeout <duration>',
       'how long running tasks may take to finish at the end (default 30s)',
       durationFlag('--shutdown-timeout'),
     )
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
-    .addOption(toCome('--soft-time-limit <duration>', durationFlag('--soft-time-limit')))
-    .addOption(toCome('--time-limit <duration>', durationFlag('--time-limit')))
     .addOption(toCome('--processes <n>', countFlag('--processes')))
     .addOption(toCome('--autoscale <max,min>', autoscaleFlag))
     .addOption(toCome('--health-port <port>', countFlag('--health-port', 0)))
@@ -80,8 +88,6 @@ Signals:
 
 /** Flags that are spelt right but have no effect yet: silence would be worse than a refusal. */
 const TO_COME = {
-  softTimeLimit: '--soft-time-limit (set softTimeLimit in taskDefaults)',
-  timeLimit: '--time-limit (set timeLimit in taskDefaults)',
   processes: '--processes (start several workers)',
   autoscale: '--autoscale (use "celeriac control pool-grow" and "pool-shrink")',
   healthPort: '--health-port',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SoftTimeLimitExceeded, TimeLimitExceeded } from 'celeriac';
+import { OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from 'celeriac';
 import { gate, onEveryEngine, pause, rejection, until, within } from '../support/app.js';
 
 describe('Time limits', () => {
@@ -123,6 +123,23 @@ describe('Time limits', () => {
       const hard = await task.applyAsync([], { timeLimit: 20, softTimeLimit: 20 });
       const error = await rejection(hard.get({ timeout: '20s' }));
       assert(error.cause instanceof TimeLimitExceeded || error.cause instanceof SoftTimeLimitExceeded);
+    });
+
+    it('of the worker hold for tasks without any, and give way to those of task and call', async (t) => {
+      const { app, worker } = ground.app(t);
+      const bare = app.task('bare', async function () {
+        await new Promise((_, reject) =>
+          this.signal.addEventListener('abort', () => reject(this.signal.reason)),
+        );
+      });
+      const own = app.task('own', { softTimeLimit: '1h', timeLimit: '2h' }, function () {
+        return [this.request.softTimeLimit, this.request.timeLimit];
+      });
+      await worker({ softTimeLimit: 20, timeLimit: '1h' });
+      const error = await rejection((await bare.delay()).get({ timeout: '20s' }));
+      assert(error.cause instanceof SoftTimeLimitExceeded);
+      assert.deepEqual(await (await own.delay()).get({ timeout: '20s' }), [3_600_000, 7_200_000]);
+      assert.throws(() => app.worker({ softTimeLimit: 2, timeLimit: 1 }), OptionError);
     });
 
     it('do not outlive a task that ended in time', async (t) => {

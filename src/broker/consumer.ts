@@ -95,7 +95,7 @@ const NEVER = 1_000_000;
 export class Consumer {
   readonly queue: string;
   readonly #ledger: SlotLedger;
-  readonly #worker: Worker;
+  readonly #worker: QueueWorker;
   /** Jobs whose end nobody may wait for: no notice is sent. */
   readonly #quiet = new Set<string>();
   /** What is to be done once a job's fate is written; few tasks have any of it. */
@@ -159,6 +159,11 @@ export class Consumer {
     this.#ledger.close();
     await closed;
     await Promise.all(this.#finishing);
+  }
+
+  /** Lets go at once of a broker that cannot be told: nothing of this consumer keeps the process alive. */
+  abandon(): void {
+    this.#worker.abandon();
   }
 
   #process(job: Job, token: string): Promise<unknown> {
@@ -289,6 +294,11 @@ class QueueWorker extends Worker {
     factory: never,
   ) {
     super(name, run, opts, factory);
+  }
+
+  /** `close()` stops renewing locks last, after goodbyes that a dead broker never answers. */
+  abandon(): void {
+    void this.lockManager.close();
   }
 
   // Called by Worker's constructor, so everything it needs has to be in the options by then.

@@ -114,10 +114,16 @@ export class KeptLocks extends LockManager {
     });
   }
 
+  /** The thread renews; BullMQ's timer runs only for what the table cannot hold. */
+  override start(): void {}
+
   override trackJob(jobId: string, token: string, ts: number): undefined {
     const entry = this.keeper.add({ queue: this.queue, jobId, token });
-    if (entry === undefined) super.trackJob(jobId, token, ts);
-    else this.#entries.set(jobId, { entry, token });
+    if (entry === undefined) {
+      if (!super.isRunning()) super.start();
+      super.trackJob(jobId, token, ts);
+    }
+    if (entry !== undefined) this.#entries.set(jobId, { entry, token });
     return undefined;
   }
 

@@ -53,6 +53,11 @@ export class Line {
     await Promise.all(this.#all().map((consumer) => consumer.close()));
   }
 
+  /** Leaves nothing behind in this process, whatever the broker still has to hear. */
+  abandon(): void {
+    for (const consumer of this.#all()) consumer.abandon();
+  }
+
   #all(): Consumer[] {
     return [this.#plain, ...this.#lanes.values()];
   }

@@ -283,6 +283,7 @@ export class Worker implements CallHost, AsyncDisposable {
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
       clearTimeout(deadline);
+      for (const line of this.#lines.values()) line.abandon();
       await this.#release();
     }
     this.#phase = 'stopped';

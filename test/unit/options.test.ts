@@ -83,6 +83,9 @@ describe('Task options', () => {
       acksLate: true,
       maxDeliveries: 3,
       throws: [],
+      pool: undefined,
+      rateLimit: undefined,
+      concurrency: undefined,
       namedErrors: [],
     });
     assert.deepEqual(resolvePublishPolicy({}, {}, 'x'), {
@@ -90,6 +93,7 @@ describe('Task options', () => {
       priority: 0,
       expires: undefined,
       ignoreResult: false,
+      unique: undefined,
     });
   });
 

@@ -114,7 +114,9 @@ export class RedisLink {
     this.#everReady = true;
     this.#lastError = undefined;
     this.setHeld(this.#held);
-    for (const stream of streamsOf(this.client)) writeOncePerTick(stream);
+    // Calls made together leave together. A worker's commands leave one by one: sent in bursts, worker and server would
+    // take turns instead of working at the same time (measured: half the throughput at concurrency 10).
+    if (this.mode === 'fail-fast') for (const stream of streamsOf(this.client)) writeOncePerTick(stream);
     if (this.#lostAt === undefined) return;
     const awayMs = Date.now() - this.#lostAt;
     this.#lostAt = undefined;
@@ -160,8 +162,8 @@ function refusal(error: Error, address: string): BrokerError | undefined {
 const CORKED = Symbol('celeriac.corked');
 
 /**
- * Sends what is written in one tick with one system call. ioredis writes every command by itself; jobs that end
- * together would each pay for a call of their own.
+ * Sends what is written in one tick with one system call. ioredis writes every command by itself; calls made together
+ * would each pay for one of their own.
  */
 function writeOncePerTick(stream: Socket & { [CORKED]?: boolean }): void {
   if (stream[CORKED] !== undefined) return;

@@ -4,10 +4,12 @@
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
-import { AppClosedError } from '../errors.js';
+import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
 const SWEEP_MS = 2000;
+/** How long a wait that could not be listened for pauses before it tries again. */
+const LISTEN_AGAIN_MS = 500;
 /** A notice may outrun the write it tells of (another connection, a commit): look again after these. */
 const RECHECK_MS = [10, 50, 250];
 
@@ -26,12 +28,15 @@ interface Wait {
   readonly settle: (outcome: { job: StoredJob | undefined } | { error: unknown }) => void;
   timer: NodeJS.Timeout | undefined;
   rechecks: number;
+  /** Nobody waits any more. */
+  over: boolean;
 }
 
 export class Feed {
   readonly #waits = new Map<string, Set<Wait>>();
   readonly #reads = new Map<string, { ref: JobRef; readers: ((result: ReadResult) => void)[] }>();
   #sweeper: NodeJS.Timeout | undefined;
+  #reached = false;
   #closed = false;
 
   constructor(private readonly engine: Engine) {
@@ -70,19 +75,17 @@ export class Feed {
     const settled = new Promise<StoredJob | undefined>((resolve, reject) => {
       settle = (outcome) => ('error' in outcome ? reject(outcome.error) : resolve(outcome.job));
     });
-    const wait: Wait = { ref, accept, wakeAt, settle, timer: undefined, rechecks: 0 };
+    const wait: Wait = { ref, accept, wakeAt, settle, timer: undefined, rechecks: 0, over: false };
     const onAbort = () => settle({ error: signal?.reason });
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#add(wait);
     const listener = () => this.#look(wait, true);
-    this.engine.signals.subscribe(ref.id, listener).then(
-      () => this.#look(wait, false),
-      (error: unknown) => settle({ error }),
-    );
+    this.#listen(wait, listener);
     try {
       return await settled;
     } finally {
       signal?.removeEventListener('abort', onAbort);
+      wait.over = true;
       clearTimeout(wait.timer);
       this.engine.signals.unsubscribe(ref.id, listener);
       this.#remove(wait);
@@ -104,12 +107,30 @@ export class Feed {
     for (const wait of this.#all()) wait.settle({ error: new AppClosedError() });
   }
 
+  #listen(wait: Wait, listener: () => void): void {
+    this.engine.signals.subscribe(wait.ref.id, listener).then(
+      () => {
+        this.#reached = true;
+        this.#look(wait, false);
+      },
+      (error: unknown) => {
+        if (!this.#isAway(error)) wait.settle({ error });
+        else if (!wait.over) setTimeout(() => this.#listen(wait, listener), LISTEN_AGAIN_MS);
+      },
+    );
+  }
+
+  /** A broker that was there and is away comes back; one that never was is an error of the first wait. */
+  #isAway(error: unknown): boolean {
+    return this.#reached && (this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError);
+  }
+
   #look(wait: Wait, noticed: boolean): void {
     this.read(wait.ref).then(
       (job) => this.#judge(wait, job, noticed),
       // Out of reach just now: the sweep asks again, the caller's timeout decides how long.
       (error: unknown) => {
-        if (!this.engine.isUnavailable(error)) wait.settle({ error });
+        if (!this.#isAway(error)) wait.settle({ error });
       },
     );
   }

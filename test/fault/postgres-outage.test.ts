@@ -12,7 +12,7 @@ import { freePort } from '../support/servers.js';
 
 const skip = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
 
-describe('PostgreSQL troubles', { skip, timeout: 120_000 }, () => {
+describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
   let server: PostgresServer;
   const opened: Engine[] = [];
   const troubles: string[] = [];
@@ -187,7 +187,7 @@ async function add(engine: Engine, id: string): Promise<void> {
 }
 
 async function until(check: () => boolean): Promise<void> {
-  const giveUpAt = Date.now() + 15_000;
+  const giveUpAt = Date.now() + 60_000;
   while (!check()) {
     if (Date.now() > giveUpAt) throw new Error('it did not become true within 15 s');
     await new Promise((resolve) => setTimeout(resolve, 10));

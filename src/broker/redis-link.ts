@@ -20,6 +20,7 @@ const MODES: Record<LinkMode, LinkOptions> = {
 /** A client with a life of its own. */
 export class RedisLink {
   readonly client: RedisClient;
+  #becomingReady: Promise<void> | undefined;
   #held = false;
   #closed = false;
   #everReady = false;
@@ -66,7 +67,11 @@ export class RedisLink {
         this.#lastError ??= error;
       });
     }
-    await this.#untilReady();
+    // Calls that begin together wait together.
+    this.#becomingReady ??= this.#untilReady().finally(() => {
+      this.#becomingReady = undefined;
+    });
+    await this.#becomingReady;
   }
 
   async close(): Promise<void> {

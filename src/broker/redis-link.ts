@@ -48,6 +48,8 @@ export class RedisLink {
   /** The event loop stays alive for this client while `held`. Workers' clients are held from start to stop. */
   setHeld(held: boolean): void {
     this.#held = held;
+    // A socket that is still connecting collects these; 'ready' applies what holds then.
+    if (!isReady(this.client)) return;
     for (const stream of streamsOf(this.client)) held ? stream.ref() : stream.unref();
   }
 

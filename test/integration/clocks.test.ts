@@ -27,7 +27,7 @@ describe('clocks and blocked loops', () => {
     const { refused } = await process.message<{ refused?: string }>(
       (message) => message.refused !== undefined,
     );
-    assert.match(String(refused), /clock is 36\d{5} ms off the broker's/);
+    assert.match(String(refused), /clock is 3[56]\d{5} ms off the broker's/);
     assert.equal(await process.ended, 0);
   });
 

@@ -4,7 +4,7 @@
  */
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
-import { checkQueueName } from './options/checks.js';
+import { boolean, checkQueueName } from './options/checks.js';
 import type { Logger } from './options/logger.js';
 import { checkNames } from './options/names.js';
 import type { Routes } from './options/routes.js';
@@ -51,6 +51,10 @@ export interface CeleriacOptions {
   unknownTaskGrace?: Duration;
   /** Create or upgrade the PostgreSQL schema on first use. Default: false. */
   migrate?: boolean;
+  /** `delay()` and `applyAsync()` run the task here and now; no broker is asked. Default: false. */
+  taskAlwaysEager?: boolean;
+  /** A task that fails here and now throws its error at the call. Default: false (Celery: `task_eager_propagates`). */
+  taskEagerPropagates?: boolean;
   /** Which queue (and options) a task goes to by its name. The call's own options win. */
   routes?: Routes;
   /** Defaults for every task option. */
@@ -77,6 +81,8 @@ export interface AppConfig {
   readonly blockedLoopTimeoutMs: number;
   readonly unknownTaskGraceMs: number;
   readonly migrate: boolean;
+  readonly taskAlwaysEager: boolean;
+  readonly taskEagerPropagates: boolean;
   readonly taskDefaults: TaskOptions;
 }
 
@@ -96,6 +102,8 @@ const NAMES: readonly string[] = [
   'blockedLoopTimeout',
   'unknownTaskGrace',
   'migrate',
+  'taskAlwaysEager',
+  'taskEagerPropagates',
   'taskDefaults',
   'routes',
 ];
@@ -136,6 +144,8 @@ export function resolveAppOptions(
     blockedLoopTimeoutMs: ms(options.blockedLoopTimeout, '60s', 'blockedLoopTimeout'),
     unknownTaskGraceMs: ms(options.unknownTaskGrace, '1m', 'unknownTaskGrace'),
     migrate: options.migrate ?? false,
+    taskAlwaysEager: boolean(options.taskAlwaysEager, false, `${where}: taskAlwaysEager`),
+    taskEagerPropagates: boolean(options.taskEagerPropagates, false, `${where}: taskEagerPropagates`),
     taskDefaults: options.taskDefaults ?? {},
   };
 }

@@ -12,14 +12,14 @@ import { openEngine } from './broker/open.js';
 import { Producer } from './broker/producer.js';
 import { RateLimits } from './broker/rate-limits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
-import { Sender } from './canvas/sender.js';
+import { type Detour, Sender } from './canvas/sender.js';
 import type { Signature } from './canvas/signature.js';
 import { UniqueCalls } from './canvas/unique.js';
 import { type AskOptions, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
-import { AppClosedError, NotRegisteredError, OptionError } from './errors.js';
-import { type CallOptions, resolveCall } from './options/call-options.js';
+import { AppClosedError, OptionError } from './errors.js';
+import type { CallOptions } from './options/call-options.js';
 import { checkTaskName } from './options/checks.js';
 import type { Logger } from './options/logger.js';
 import { compileRoutes } from './options/routes.js';
@@ -40,8 +40,7 @@ import { ErrorClasses } from './tasks/failure.js';
 import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middleware.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
-import { runEagerly } from './worker/eager.js';
-import { Executor } from './worker/execute.js';
+import { EagerRunner } from './worker/eager.js';
 import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions } from './worker/worker-options.js';
@@ -79,6 +78,7 @@ export class Celeriac implements AsyncDisposable {
   readonly #feed: Feed;
   readonly #results: ResultSource;
   readonly #sender: Sender;
+  readonly #eager: EagerRunner;
   readonly #caller: Caller;
   readonly #workers = new Set<Worker>();
   readonly #publishMiddleware: PublishMiddleware[] = [];
@@ -139,6 +139,13 @@ export class Celeriac implements AsyncDisposable {
       defaultQueue: config.defaultQueue,
       codec: this.#codec,
     });
+    this.#eager = new EagerRunner({
+      ...this.#executorParams(),
+      host: { node: name, logger: this.#logger, app: this, stopping: false },
+      results: this.#results,
+      prepare: () => this.#prepare(),
+    });
+    if (config.taskAlwaysEager) this.#sender.detour = this.#hereAndNow(true);
     this.#caller = new Caller(this.#engine, config.prefix, (error) => this.#onBusError(error));
     this.control = new Control(this.#caller, {
       revokeAll: (ids, revocation) => this.#revokeAll(ids, revocation),
@@ -147,7 +154,9 @@ export class Celeriac implements AsyncDisposable {
     this.#handles = {
       sender: this.#sender,
       result: (taskId) => this.result(taskId),
-      apply: (target, args, callOptions) => this.#apply(target, args, callOptions),
+      // The detour of `apply` gives nothing but EagerResults.
+      apply: <R>(target: CallTarget, args: readonly unknown[], callOptions: CallOptions) =>
+        this.#sender.send<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<EagerResult<R>>,
     };
     thread?.made({
       name,
@@ -217,13 +226,15 @@ export class Celeriac implements AsyncDisposable {
     return makeHandle(this.#handles, task);
   }
 
-  /** Sends a task by name, for tasks that live elsewhere. */
+  /** Sends a task by name, for tasks that live elsewhere; to the broker even with `taskAlwaysEager`, as in Celery. */
   sendTask<R = unknown>(
     name: string,
     args: readonly unknown[] = [],
     options: CallOptions = {},
   ): Promise<AsyncResult<R>> {
-    return this.#sender.send<R>(this.#registry.get(name) ?? this.#reference(name), args, options);
+    if (this.#config.taskAlwaysEager)
+      this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
+    return this.#sender.send<R>(this.#registry.get(name) ?? this.#reference(name), args, options, null);
   }
 
   /** Sends many signatures, in any queues; results in order. What travels together arrives together. */
@@ -303,30 +314,10 @@ export class Celeriac implements AsyncDisposable {
     await this.#engine.close();
   }
 
-  async #apply<R>(
-    target: CallTarget,
-    args: readonly unknown[],
-    options: CallOptions,
-  ): Promise<EagerResult<R>> {
-    const now = Date.now();
-    if (this.#registry.get(target.name) === undefined) {
-      throw new NotRegisteredError(
-        `${target.name}.apply: the task's code is not registered in this process.`,
-      );
-    }
-    const packed = await this.#codec.packArgs(args, target);
-    const call = resolveCall(options, now, `${target.name}.apply`);
-    const queue = call.queue ?? target.publish.queue ?? this.#config.defaultQueue;
-    await this.#prepare();
-    const host = { node: this.name, logger: this.#logger, app: this, stopping: false };
-    return runEagerly<R>(new Executor({ ...this.#executorParams(), host, eager: true }), {
-      taskId: call.taskId ?? this.#ids.next(queue),
-      name: target.name,
-      queue,
-      encodedArgs: JSON.parse(packed) as unknown,
-      call,
-      now,
-    });
+  /** Runs calls in this process; `sent` ones are those that would have gone to the broker. */
+  #hereAndNow(sent: boolean): Detour {
+    const mode = { sent, propagates: this.#config.taskEagerPropagates };
+    return { sends: sent, run: (envelope) => this.#eager.run(envelope, mode) };
   }
 
   /** Marks tasks as revoked; gives the job ids of those that run. */

@@ -37,7 +37,17 @@ export interface SenderParams {
   readonly codec: WireCodec;
 }
 
+/** Where calls go instead of the broker: they run in this process. */
+export interface Detour {
+  /** Whether publish middleware sees them. */
+  readonly sends: boolean;
+  run<R>(envelope: Envelope): Promise<AsyncResult<R>>;
+}
+
 export class Sender {
+  /** Where every call goes that does not say otherwise; `null`: to the broker. */
+  detour: Detour | null = null;
+
   constructor(private readonly params: SenderParams) {}
 
   /** Sends one task. Every wrong call rejects; nothing is sent then. */
@@ -45,13 +55,15 @@ export class Sender {
     target: CallTarget,
     args: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
+    detour: Detour | null = this.detour,
   ): Promise<AsyncResult<R>> {
     const packing = this.params.codec.packArgs(args, target);
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
-    const syncing = this.params.clock.sync();
+    const syncing = detour === null ? this.params.clock.sync() : undefined;
     if (syncing !== undefined) await this.#learnClock(syncing, target, options);
     const outgoing: Outgoing = {
+      detour,
       target,
       args,
       packed,
@@ -59,7 +71,8 @@ export class Sender {
       headers: { ...options.headers },
       propagated: [],
     };
-    return this.params.middleware.length === 0 ? this.#publish(outgoing) : this.#throughMiddleware(outgoing);
+    const unseen = this.params.middleware.length === 0 || detour?.sends === false;
+    return unseen ? this.#publish(outgoing) : this.#throughMiddleware(outgoing);
   }
 
   async #throughMiddleware<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
@@ -107,6 +120,7 @@ export class Sender {
       delayMs: call.delayMs,
       priority: call.priority ?? target.publish.priority,
     };
+    if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
     const hints = { name: target.name, ignoreResult };
     if (unique !== undefined) {
       const holder = await params.unique.send(unique, envelope, () => this.#deliver(envelope, custom));
@@ -153,6 +167,7 @@ export class Sender {
 
 /** A call on its way out. */
 interface Outgoing {
+  readonly detour: Detour | null;
   readonly target: CallTarget;
   readonly args: readonly unknown[];
   /** The encoded arguments, as JSON text. */

@@ -1,60 +1,69 @@
 /**
- * `EagerResult`: the result of `apply()`, which ran the task here and now. The same questions as AsyncResult, with the
- * answers already known.
+ * `EagerResult`: the result of a task that ran in its caller's process, by `apply()` or `taskAlwaysEager`. It answers
+ * all that an AsyncResult is asked, from what is already known, and never asks the broker.
  */
-import { FAILURE, type State, SUCCESS } from '../states.js';
+import { CeleriacError } from '../errors.js';
+import type { State } from '../states.js';
+import { currentTask } from '../tasks/context.js';
+import { AsyncResult, type GetOptions, type ResultSource, type Update } from './async-result.js';
+import type { RevokeReply } from './revoke.js';
+import type { Snapshot } from './snapshot.js';
 
-/** How an eager run ended. */
-export interface EagerOutcome<R> {
-  readonly state: State;
-  readonly value?: R;
-  readonly error?: Error;
+/** A task that ran here, from its first attempt to its end. */
+export interface EagerRun<R = unknown> {
+  readonly snapshot: Snapshot<R>;
+  /** The states it went through, the last one included. */
+  readonly updates: readonly Update[];
+  /** `get()` inside a task is refused as it would be for a task that a worker runs. */
+  readonly sent: boolean;
 }
 
-export class EagerResult<R = unknown> {
-  constructor(
-    readonly id: string,
-    private readonly outcome: EagerOutcome<R>,
-  ) {}
+export class EagerResult<R = unknown> extends AsyncResult<R> {
+  readonly #run: EagerRun<R>;
 
-  /** The value. @throws what AsyncResult's `get()` would throw */
-  async get(options: { propagate?: boolean } = {}): Promise<R> {
-    const { error, value } = this.outcome;
-    if (error === undefined) return value as R;
-    if (options.propagate === false) return error as R;
-    throw error;
+  constructor(source: ResultSource, run: EagerRun<R>) {
+    const { id, name } = run.snapshot;
+    super(source, id, name === undefined ? {} : { name });
+    this.#run = run;
   }
 
-  get status(): Promise<State> {
-    return Promise.resolve(this.outcome.state);
+  override async snapshot(): Promise<Snapshot<R>> {
+    return this.#run.snapshot;
   }
 
-  get state(): Promise<State> {
-    return this.status;
+  /**
+   * The value, at once.
+   * @throws what a worker's run would have made `get()` throw
+   */
+  override get(options?: GetOptions & { propagate?: true }): Promise<R>;
+  override get(options: GetOptions): Promise<R | Error>;
+  override async get(options: GetOptions = {}): Promise<R | Error> {
+    const { snapshot, updates, sent } = this.#run;
+    if (sent && currentTask() !== undefined && options.allowJoin !== true) throw joined(this.id);
+    options.signal?.throwIfAborted();
+    if (options.onUpdate !== undefined) for (const update of updates) options.onUpdate(update);
+    if (snapshot.error === undefined) return snapshot.value as R;
+    if (options.propagate === false) return snapshot.error;
+    throw snapshot.error;
   }
 
-  get result(): Promise<unknown> {
-    return Promise.resolve(this.outcome.error ?? this.outcome.value);
+  override async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
+    options.signal?.throwIfAborted();
+    yield* this.#run.updates;
   }
 
-  get info(): Promise<unknown> {
-    return this.result;
+  /** It has ended: nothing is revoked. */
+  override async revoke(): Promise<RevokeReply> {
+    return { found: true, was: this.#run.snapshot.state as State };
   }
 
-  get traceback(): Promise<string | undefined> {
-    const { error } = this.outcome;
-    return Promise.resolve(error?.cause instanceof Error ? error.cause.stack : error?.stack);
-  }
+  /** There is no record to drop. */
+  override async forget(): Promise<void> {}
+}
 
-  async ready(): Promise<boolean> {
-    return true;
-  }
-
-  async successful(): Promise<boolean> {
-    return this.outcome.state === SUCCESS;
-  }
-
-  async failed(): Promise<boolean> {
-    return this.outcome.state === FAILURE;
-  }
+function joined(id: string): CeleriacError {
+  return new CeleriacError(
+    `get() on task "${id}" inside a running task: with a worker it could wait for itself. Compose tasks with chain ` +
+      'and chord, or pass { allowJoin: true } if another worker is sure to run it.',
+  );
 }

@@ -1,82 +1,150 @@
 /**
- * Runs a task in the caller's process, through the same steps as a worker: validation, hooks, middleware, limits and
- * retries, which follow each other without delay. What it writes goes nowhere.
+ * Runs calls in the caller's process, through the same steps as a worker: arguments as they would travel, hooks,
+ * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
  */
 import type { Delivery } from '../broker/consumer.js';
-import { MESSAGE_VERSION, type Message } from '../broker/message.js';
-import { TaskFailedError, TaskRevokedError } from '../errors.js';
-import type { ResolvedCall } from '../options/call-options.js';
-import { type EagerOutcome, EagerResult } from '../results/eager-result.js';
-import { FAILURE, REVOKED, SUCCESS } from '../states.js';
+import { readMessage } from '../broker/message.js';
+import type { Envelope } from '../broker/producer.js';
+import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../errors.js';
+import type { ResultSource, Update } from '../results/async-result.js';
+import { EagerResult } from '../results/eager-result.js';
+import type { Snapshot } from '../results/snapshot.js';
+import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 import { errorNameOf } from '../tasks/failure.js';
-import type { Executor } from './execute.js';
+import { decodeResult } from '../tasks/serializer.js';
+import { Executor, type ExecutorParams } from './execute.js';
 import type { Outcome } from './outcome.js';
+import type { CallHost } from './running-call.js';
 
-/** A call to be run eagerly. */
-export interface EagerCall {
-  readonly taskId: string;
-  readonly name: string;
-  readonly queue: string;
-  /** As they would travel. */
-  readonly encodedArgs: unknown;
-  readonly call: ResolvedCall;
-  readonly now: number;
+export interface EagerParams extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager'> {
+  readonly host: CallHost;
+  readonly results: ResultSource;
+  /** Makes the services that were registered as classes. */
+  prepare(): Promise<void>;
 }
 
-export async function runEagerly<R>(executor: Executor, eager: EagerCall): Promise<EagerResult<R>> {
-  for (let retries = 0; ; retries++) {
-    const { outcome } = await executor.execute(deliveryOf(eager, retries));
-    if (outcome.kind === 'retry') continue;
-    return new EagerResult<R>(eager.taskId, interpret<R>(eager, outcome));
-  }
+/** How an eager call was made. */
+export interface EagerMode {
+  /** By `delay()` or `applyAsync()`, which would have sent it. */
+  readonly sent: boolean;
+  /** A task that fails throws at the call (Celery: `task_eager_propagates`). */
+  readonly propagates: boolean;
 }
 
-function interpret<R>({ taskId, name }: EagerCall, outcome: Outcome): EagerOutcome<R> {
-  switch (outcome.kind) {
-    case 'success':
-      return { state: SUCCESS, value: outcome.value as R };
-    case 'failure': {
-      const { error } = outcome;
-      const cause = error instanceof Error ? error : new Error(String(error));
-      return {
-        state: FAILURE,
-        error: new TaskFailedError({
-          taskId,
-          taskName: name,
-          errorName: errorNameOf(error),
-          message: cause.message,
-          remoteStack: cause.stack,
-          cause,
-        }),
-      };
+export class EagerRunner {
+  constructor(private readonly params: EagerParams) {}
+
+  /**
+   * Runs a call from its first attempt to its end.
+   * @throws {NotRegisteredError} when the task's code is not here
+   */
+  async run<R>(envelope: Envelope, mode: EagerMode): Promise<EagerResult<R>> {
+    const { registry, results } = this.params;
+    const { name } = envelope;
+    if (registry.get(name) === undefined) {
+      throw new NotRegisteredError(
+        `${name} cannot run here and now: the task's code is not registered in this process. ` +
+          'Register its service, or let a worker run it.',
+      );
     }
-    case 'revoked':
-      return {
-        state: REVOKED,
-        error: new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason }),
-      };
-    default:
-      return { state: SUCCESS };
+    await this.params.prepare();
+    const startedAt = new Date();
+    const updates: Update[] = [];
+    const { outcome, retries } = await this.#untilEnded(envelope, updates);
+    if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
+    const end = this.#endOf<R>(envelope, outcome);
+    updates.push({ state: end.state, meta: updates.at(-1)?.meta });
+    const snapshot = this.#snapshot<R>(envelope, { ...end, retries, startedAt, meta: updates.at(-1)?.meta });
+    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent });
+  }
+
+  async #untilEnded(envelope: Envelope, updates: Update[]): Promise<{ outcome: Outcome; retries: number }> {
+    const executor = new Executor({ ...this.params, eager: true });
+    for (let retries = 0; ; retries++) {
+      const { outcome } = await executor.execute(deliveryOf(envelope, retries, updates));
+      if (outcome.kind !== 'retry') return { outcome, retries };
+      // A task that retries for ever must leave the process room to end it.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #endOf<R>({ taskId, name }: Envelope, outcome: Outcome): EagerEnd<R> {
+    switch (outcome.kind) {
+      case 'success': {
+        const travelled: unknown = JSON.parse(JSON.stringify(outcome.encoded) ?? 'null');
+        return { state: SUCCESS, value: this.params.codec.decodeResult(travelled) as R, error: undefined };
+      }
+      case 'failure':
+        return { state: FAILURE, value: undefined, error: failed(taskId, name, outcome.error) };
+      case 'revoked': {
+        const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
+        return { state: REVOKED, value: undefined, error };
+      }
+      default:
+        return { state: SUCCESS, value: undefined, error: undefined };
+    }
+  }
+
+  #snapshot<R>(envelope: Envelope, run: EagerEnd<R> & EagerCourse): Snapshot<R> {
+    const message = readMessage(envelope.data);
+    const { taskId, queue, name } = envelope;
+    return {
+      id: taskId,
+      name,
+      state: run.state,
+      known: true,
+      meta: run.meta,
+      value: run.value,
+      error: run.error,
+      args: this.params.codec.decodeArgs(message.args),
+      queue,
+      worker: this.params.host.node,
+      retries: run.retries,
+      deliveries: run.retries + 1,
+      rootId: message.root ?? taskId,
+      parentId: message.parent,
+      sentAt: new Date(envelope.sentAt),
+      startedAt: run.startedAt,
+      doneAt: new Date(),
+      headers: message.headers ?? {},
+    };
   }
 }
 
-function deliveryOf({ taskId, name, queue, encodedArgs, call, now }: EagerCall, retries: number): Delivery {
-  const message: Message = {
-    v: MESSAGE_VERSION,
-    args: encodedArgs,
-    ...(call.headers && { headers: call.headers }),
-    ...(call.expiresAt !== undefined && { expires: call.expiresAt }),
-    ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),
-    ...(call.timeLimitMs !== undefined && { hard: call.timeLimitMs }),
-    ...(call.maxRetries !== undefined && {
-      retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
-    }),
-  };
+/** How an eager run ended, as its snapshot says it. */
+interface EagerEnd<R> {
+  readonly state: State;
+  readonly value: R | undefined;
+  readonly error: Error | undefined;
+}
+
+interface EagerCourse {
+  readonly retries: number;
+  readonly startedAt: Date;
+  readonly meta: unknown;
+}
+
+function failed(taskId: string, taskName: string, error: unknown): TaskFailedError {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return new TaskFailedError({
+    taskId,
+    taskName,
+    errorName: errorNameOf(error),
+    message: cause.message,
+    remoteStack: cause.stack,
+    cause,
+  });
+}
+
+function deliveryOf(envelope: Envelope, retries: number, updates: Update[]): Delivery {
+  const { taskId, jobId, queue, name } = envelope;
+  // Here and now: whatever the call said of later.
+  const { eta: _, ...message } = readMessage(envelope.data);
   return {
     taskId,
-    jobId: taskId,
+    jobId,
     queue,
-    ref: { queue, id: taskId },
+    ref: { queue, id: jobId },
     name,
     message,
     turn: undefined,
@@ -84,9 +152,13 @@ function deliveryOf({ taskId, name, queue, encodedArgs, call, now }: EagerCall, 
     retries,
     deliveries: retries + 1,
     stalls: 0,
-    priority: call.priority ?? 0,
-    sentAt: now,
-    saveProgress: async () => undefined,
+    priority: envelope.priority,
+    sentAt: envelope.sentAt,
+    saveProgress: async (progress) => {
+      const { state, meta } = JSON.parse(JSON.stringify(progress)) as Update;
+      // A final name set by hand shows its meta; only the end of a task ends it.
+      updates.push({ state: isBuiltIn(state) ? STARTED : state, meta: decodeResult(meta) });
+    },
     afterwards: () => undefined,
   };
 }

@@ -8,6 +8,7 @@ import { boolean, checkQueueName } from './options/checks.js';
 import type { Logger } from './options/logger.js';
 import { checkNames } from './options/names.js';
 import type { Routes } from './options/routes.js';
+import { checkTimezone } from './options/schedules.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
 import type { Serializer } from './tasks/serializer.js';
 
@@ -156,17 +157,6 @@ function checkPrefix(prefix: unknown, where: string): string {
     `${where}: prefix ${JSON.stringify(prefix)} must be a word without white space, ":", "{" and "}". ` +
       'It is the app name unless the option prefix or CELERIAC_PREFIX says otherwise.',
   );
-}
-
-function checkTimezone(timezone: string, where: string): string {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone });
-    return timezone;
-  } catch {
-    throw new OptionError(
-      `${where}: timezone "${timezone}" is unknown. Use an IANA name such as Europe/Rome.`,
-    );
-  }
 }
 
 function checkSerializer(serializer: unknown, where: string): AppConfig['serializer'] {

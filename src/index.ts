@@ -48,12 +48,16 @@ export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger } from './options/logger.js';
 export type { RateLimit } from './options/rates.js';
 export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
+export type { CrontabSchedule, IntervalSchedule, Schedule } from './options/schedules.js';
 export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
 export { EagerResult } from './results/eager-result.js';
 export type { RevokeOptions, RevokeReply } from './results/revoke.js';
 export type { Snapshot } from './results/snapshot.js';
+// Schedules
+export type { CronField, CronFields } from './schedules/cron-fields.js';
+export { type CrontabOptions, crontab, every } from './schedules/schedule.js';
 export { type State, states } from './states.js';
 // Declaring tasks
 export { currentTask, type RetryOptions, type TaskContext, type TaskRequest } from './tasks/context.js';

@@ -27,6 +27,7 @@ const KEPT_TO_ONE_ROOM: Readonly<Record<string, string>> = {
   pg: 'broker',
   '@electric-sql/pglite': 'broker',
   commander: 'cli',
+  'cron-parser': 'schedules',
   'class-validator': 'tasks',
   'class-transformer': 'tasks',
   '@swc/core': 'cli',

@@ -38,7 +38,9 @@ const NAMES = [
   'UnknownTaskError',
   'Worker',
   'WorkerLostError',
+  'crontab',
   'currentTask',
+  'every',
   'isCeleriacError',
   'states',
 ];

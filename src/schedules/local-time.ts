@@ -1,0 +1,71 @@
+/**
+ * Wall clocks: what a moment is called in a time zone, and which moments a wall time is. A wall time is written as the
+ * epoch ms it would be in UTC. Pure but for the time zone data that Node brings.
+ */
+
+/** Clocks are never set by more than this at once (Lord Howe: 30 minutes, most: an hour, Troll: two). */
+export const LARGEST_SHIFT_MS = 3 * 3_600_000;
+
+/** A transition is at most this far from a wall time that could fall into it, time zone offset included. */
+const DAY_MS = 26 * 3_600_000;
+
+/** The clock of one time zone. */
+export class LocalClock {
+  readonly #format: Intl.DateTimeFormat | undefined;
+
+  constructor(timezone: string) {
+    this.#format = /^(etc\/)?(utc|gmt|uct|zulu)$/i.test(timezone)
+      ? undefined
+      : new Intl.DateTimeFormat('en-US', {
+          timeZone: timezone,
+          hourCycle: 'h23',
+          year: 'numeric',
+          month: 'numeric',
+          day: 'numeric',
+          hour: 'numeric',
+          minute: 'numeric',
+          second: 'numeric',
+        });
+  }
+
+  /** How far the wall clock is ahead of UTC at a moment, ms. */
+  offsetAt(at: number): number {
+    if (this.#format === undefined) return 0;
+    const parts = new Map(this.#format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
+    const part = (type: Intl.DateTimeFormatPartTypes) => parts.get(type) ?? 0;
+    const wall = Date.UTC(
+      part('year'),
+      part('month') - 1,
+      part('day'),
+      part('hour'),
+      part('minute'),
+      part('second'),
+    );
+    return wall - Math.floor(at / 1000) * 1000;
+  }
+
+  wallAt(at: number): number {
+    return at + this.offsetAt(at);
+  }
+
+  /** Whether the clock is set within `marginMs` of a moment. */
+  changesAround(at: number, marginMs: number): boolean {
+    const offset = this.offsetAt(at);
+    return this.offsetAt(at - marginMs) !== offset || this.offsetAt(at + marginMs) !== offset;
+  }
+
+  /**
+   * The moments of a wall time, earliest first: two of them where the clock is set back over it. One that is skipped
+   * counts as the moment it would have been, had the clock been set a little later: 02:30 becomes 03:30.
+   */
+  momentsOf(wall: number): { readonly moments: readonly number[]; readonly skipped: boolean } {
+    const before = this.offsetAt(wall - DAY_MS);
+    const after = this.offsetAt(wall + DAY_MS);
+    const offsets = before === after ? [before] : [before, after];
+    const moments = offsets
+      .map((offset) => wall - offset)
+      .filter((at, i) => this.offsetAt(at) === offsets[i])
+      .sort((a, b) => a - b);
+    return moments.length > 0 ? { moments, skipped: false } : { moments: [wall - before], skipped: true };
+  }
+}

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type CronFields, crontab, every, OptionError, type Schedule } from 'celeriac';
+import { lastTick, nextTick } from '#src/schedules/schedule.js';
+
+const course = (schedule: Schedule, timezone = 'UTC', anchorAt = 0) => ({ schedule, timezone, anchorAt });
+
+/** The ticks after a moment, as ISO texts. */
+function ticks(schedule: Schedule, from: string, n: number, timezone = 'UTC'): string[] {
+  const found: string[] = [];
+  let at = Date.parse(from);
+  while (found.length < n) {
+    const next = nextTick(course(schedule, timezone), at);
+    if (next === undefined) break;
+    at = next;
+    found.push(new Date(at).toISOString().replace(':00.000Z', 'Z'));
+  }
+  return found;
+}
+
+describe('crontab', () => {
+  it('is plain data, the same for both ways of writing it', () => {
+    assert.deepEqual(crontab({ minute: '*/5' }), { kind: 'crontab', expression: '*/5 * * * *' });
+    assert.deepEqual(crontab('0 9 * * 1-5', { timezone: 'Europe/Rome' }), {
+      kind: 'crontab',
+      expression: '0 9 * * 1-5',
+      timezone: 'Europe/Rome',
+    });
+    const fields: CronFields = { minute: 0, hour: [9, '17'], dayOfWeek: 'mon-fri', monthOfYear: 'jan,jul' };
+    assert.deepEqual(
+      crontab({ ...fields, timezone: 'Asia/Tokyo' }),
+      crontab('0 9,17 * jan,7 1-5', { timezone: 'Asia/Tokyo' }),
+    );
+    assert.deepEqual(crontab('@daily'), crontab({ minute: 0, hour: 0 }));
+    assert.deepEqual(JSON.parse(JSON.stringify(crontab('@hourly'))), crontab('@hourly'));
+  });
+
+  it('ticks as standard cron does: 7 is Sunday, two day fields mean either, ranges may wrap', () => {
+    assert.deepEqual(ticks(crontab('0 9 * * 7'), '2026-03-28T12:00:00Z', 2), [
+      '2026-03-29T09:00Z',
+      '2026-04-05T09:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab({ dayOfWeek: 'sun', hour: 9, minute: 0 }), '2026-03-28T12:00:00Z', 1), [
+      '2026-03-29T09:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 9 13 * 5'), '2026-03-05T00:00:00Z', 3), [
+      '2026-03-06T09:00Z',
+      '2026-03-13T09:00Z',
+      '2026-03-20T09:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 9 15 * 5'), '2026-03-13T12:00:00Z', 2), [
+      '2026-03-15T09:00Z',
+      '2026-03-20T09:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 0 * * fri-mon'), '2026-03-25T00:00:00Z', 5), [
+      '2026-03-27T00:00Z',
+      '2026-03-28T00:00Z',
+      '2026-03-29T00:00Z',
+      '2026-03-30T00:00Z',
+      '2026-04-03T00:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 22-2/2 * * *'), '2026-03-25T12:00:00Z', 4), [
+      '2026-03-25T22:00Z',
+      '2026-03-26T00:00Z',
+      '2026-03-26T02:00Z',
+      '2026-03-26T22:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 0 L * *'), '2027-02-01T00:00:00Z', 2), [
+      '2027-02-28T00:00Z',
+      '2027-03-31T00:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 0 29 2 *'), '2026-01-01T00:00:00Z', 2), [
+      '2028-02-29T00:00Z',
+      '2032-02-29T00:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 12 * * 5#2'), '2026-03-01T00:00:00Z', 1), ['2026-03-13T12:00Z']);
+  });
+
+  it('goes by the wall clock of its zone, else of the app', () => {
+    const nine = crontab('0 9 * * *');
+    assert.deepEqual(ticks(nine, '2026-01-10T00:00:00Z', 1, 'Europe/Rome'), ['2026-01-10T08:00Z']);
+    assert.deepEqual(ticks(nine, '2026-07-10T00:00:00Z', 1, 'Europe/Rome'), ['2026-07-10T07:00Z']);
+    const tokyo = crontab('0 9 * * *', { timezone: 'Asia/Tokyo' });
+    assert.deepEqual(ticks(tokyo, '2026-01-10T00:00:00Z', 1, 'Europe/Rome'), ['2026-01-11T00:00Z']);
+    assert.deepEqual(ticks(crontab('30 9 * * *'), '2026-01-10T00:00:00Z', 1, 'Asia/Kathmandu'), [
+      '2026-01-10T03:45Z',
+    ]);
+  });
+
+  it('runs what DST skips once, around the gap', () => {
+    // Rome: 02:00 becomes 03:00 at 01:00 UTC.
+    assert.deepEqual(ticks(crontab('30 2 * * *'), '2026-03-28T00:00:00Z', 3, 'Europe/Rome'), [
+      '2026-03-28T01:30Z',
+      '2026-03-29T01:30Z',
+      '2026-03-30T00:30Z',
+    ]);
+    assert.deepEqual(ticks(crontab('0 2,3 * * *'), '2026-03-28T12:00:00Z', 3, 'Europe/Rome'), [
+      '2026-03-29T01:00Z',
+      '2026-03-30T00:00Z',
+      '2026-03-30T01:00Z',
+    ]);
+    // Lord Howe sets its clock by half an hour, at 02:00; Cairo by an hour, at midnight.
+    assert.deepEqual(ticks(crontab('15 2 * * *'), '2026-10-02T12:00:00Z', 3, 'Australia/Lord_Howe'), [
+      '2026-10-02T15:45Z',
+      '2026-10-03T15:45Z',
+      '2026-10-04T15:15Z',
+    ]);
+    assert.deepEqual(ticks(crontab('20,35 2 4 10 *'), '2026-10-03T12:00:00Z', 2, 'Australia/Lord_Howe'), [
+      '2026-10-03T15:35Z',
+      '2026-10-03T15:50Z',
+    ]);
+    assert.deepEqual(ticks(crontab('30 0 * * *'), '2026-04-23T12:00:00Z', 2, 'Africa/Cairo'), [
+      '2026-04-23T22:30Z',
+      '2026-04-24T21:30Z',
+    ]);
+  });
+
+  it('runs what DST doubles once, the first time; every so many minutes goes on through both', () => {
+    // Rome: 03:00 becomes 02:00 at 01:00 UTC.
+    assert.deepEqual(ticks(crontab('30 2 * * *'), '2026-10-24T12:00:00Z', 2, 'Europe/Rome'), [
+      '2026-10-25T00:30Z',
+      '2026-10-26T01:30Z',
+    ]);
+    assert.deepEqual(ticks(crontab('*/30 2 * * *'), '2026-10-24T12:00:00Z', 3, 'Europe/Rome'), [
+      '2026-10-25T00:00Z',
+      '2026-10-25T00:30Z',
+      '2026-10-26T01:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('*/30 * * * *'), '2026-10-24T23:59:00Z', 5, 'Europe/Rome'), [
+      '2026-10-25T00:00Z',
+      '2026-10-25T00:30Z',
+      '2026-10-25T01:00Z',
+      '2026-10-25T01:30Z',
+      '2026-10-25T02:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('45 1 * * *'), '2026-04-04T00:00:00Z', 2, 'Australia/Lord_Howe'), [
+      '2026-04-04T14:45Z',
+      '2026-04-05T15:15Z',
+    ]);
+  });
+
+  it('is refused where it is written, by the name of the field', () => {
+    const refusals: [() => unknown, RegExp][] = [
+      [() => crontab('60 * * * *'), /minute "60".*0 to 59/],
+      [() => crontab({ hour: 24 }), /hour "24"/],
+      [() => crontab({ dayOfMonth: 0 }), /dayOfMonth "0"/],
+      [() => crontab({ monthOfYear: 'march' }), /monthOfYear "march".*jan/],
+      [() => crontab('* * * * 8'), /dayOfWeek "8"/],
+      [() => crontab({ minute: '*/0' }), /minute/],
+      [() => crontab({ minute: [] }), /minute/],
+      [() => crontab({ minute: null as never }), /minute/],
+      [() => crontab({ minute: 1.5 }), /minute/],
+      [() => crontab({ minutes: 5 } as never), /"minutes".*Did you mean "minute"/],
+      [() => crontab(''), /five fields/],
+      [() => crontab('* * * * * *'), /five fields.*every/],
+      [() => crontab('@often'), /five fields/],
+      [() => crontab('H * * * *'), /minute "h"/],
+      [() => crontab(5 as never), /not 5/],
+      [() => crontab('0 0 31 2 *'), /never comes/],
+      [() => crontab('0 0 * * *', { timezone: 'Rome' }), /"Rome".*IANA/],
+      [() => crontab('0 0 * * *', { tz: 'Europe/Rome' } as never), /"tz"/],
+    ];
+    for (const [write, message] of refusals) {
+      assert.throws(
+        write,
+        (error) => error instanceof OptionError && message.test(error.message),
+        String(message),
+      );
+    }
+  });
+});
+
+describe('every', () => {
+  it('ticks one interval after it was set, and steadily from there', () => {
+    assert.deepEqual(every('30s'), { kind: 'every', everyMs: 30_000 });
+    const half = course(every('30s'), 'UTC', 1_000);
+    assert.equal(nextTick(half, 1_000), 31_000);
+    assert.equal(nextTick(half, 30_999), 31_000);
+    assert.equal(nextTick(half, 31_000), 61_000);
+    assert.equal(nextTick(half, 0), 31_000);
+    assert.equal(lastTick(half, 31_000, 100_000), 91_000);
+    assert.equal(lastTick(half, 31_000, 31_000), 31_000);
+  });
+
+  it('is refused when it is too short or no duration', () => {
+    for (const wrong of [0, -1, 9, '1ms', '10', 'often', Number.NaN])
+      assert.throws(() => every(wrong), OptionError);
+  });
+});
+
+describe('the last tick before now', () => {
+  it('is found over days of missed ones', () => {
+    const from = Date.parse('2026-03-01T00:00:00Z');
+    const now = Date.parse('2026-03-28T08:59:30Z');
+    const last = (text: string) => new Date(lastTick(course(crontab(text)), from, now)).toISOString();
+    assert.equal(last('* * * * *'), '2026-03-28T08:59:00.000Z');
+    assert.equal(last('0 9 * * *'), '2026-03-27T09:00:00.000Z');
+    assert.equal(last('0 9 1 * *'), '2026-03-01T09:00:00.000Z');
+  });
+});

@@ -5,6 +5,7 @@
  */
 import type { BackendFactory, IQueueBackend } from 'bullmq';
 import type { Gate } from './gate.js';
+import type { Pulse } from './pulse.js';
 import type { SlotLedger, Slots } from './slots.js';
 
 /** What a consumer wants to know of its backend. */
@@ -18,6 +19,8 @@ export interface BackendHooks {
   readonly noticeFirst: boolean;
   /** That write has been made, or has failed. */
   left(jobId: string, written: boolean): void;
+  /** Told of every step of fetching. */
+  readonly pulse: Pulse;
 }
 
 /** Decorates `factory`; the result is a Worker's last constructor argument. */
@@ -32,7 +35,7 @@ type NextJob = unknown[];
 const NO_JOB: NextJob = [undefined, undefined, 0, 0];
 
 function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
-  const { ledger, gate, moved, left, noticeFirst } = hooks;
+  const { ledger, gate, moved, left, noticeFirst, pulse } = hooks;
   /** A fetch was refused for want of a slot: the next wait is for a slot, not for a job. */
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
@@ -90,6 +93,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       return NO_JOB;
     }
     let fetched: string | undefined;
+    pulse.fetching();
     try {
       if (gate !== undefined && !(await letIn(gate))) return NO_JOB;
       const next: NextJob = await original.moveToActive(token, name);
@@ -98,12 +102,22 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       await gate.passed(fetched);
       return fetched === undefined ? next : startAtOnce(next);
     } finally {
+      pulse.turned();
       if (fetched === undefined) slots.give();
       else ledger.assign(fetched, slots);
     }
   };
 
   backend.waitForJob = async (timeoutSeconds) => {
+    pulse.waiting(timeoutSeconds * 1000);
+    try {
+      return await waitForJob(timeoutSeconds);
+    } finally {
+      pulse.turned();
+    }
+  };
+
+  const waitForJob: IQueueBackend['waitForJob'] = async (timeoutSeconds) => {
     const deadline = Date.now() + timeoutSeconds * 1000;
     if (!owed) {
       const marker = await original.waitForJob(timeoutSeconds);

@@ -20,6 +20,7 @@ import { KeptLocks, type LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
 import { enterMove } from './moves.js';
 import { jobJson } from './producer.js';
+import { Pulse } from './pulse.js';
 import type { Turn } from './rate-limits.js';
 import { SlotLedger, type Slots } from './slots.js';
 
@@ -95,6 +96,7 @@ const NEVER = 1_000_000;
 export class Consumer {
   readonly queue: string;
   readonly #ledger: SlotLedger;
+  readonly #pulse = new Pulse();
   readonly #worker: QueueWorker;
   /** Jobs whose end nobody may wait for: no notice is sent. */
   readonly #quiet = new Set<string>();
@@ -113,6 +115,7 @@ export class Consumer {
       moved: (jobId) => this.#notify(jobId),
       left: (jobId, written) => this.#left(jobId, written),
       noticeFirst: engine.signals.ordered,
+      pulse: this.#pulse,
     });
     this.#worker = new QueueWorker(
       queue,
@@ -142,6 +145,11 @@ export class Consumer {
     return this.#ledger.slots;
   }
 
+  /** How long it has been deaf, ms: connected perhaps, but no longer taking tasks. */
+  get deafMs(): number {
+    return this.#pulse.lateMs;
+  }
+
   /** From now on this queue runs on other slots; what runs already counts there. */
   useSlots(slots: Slots): void {
     this.#ledger.switchTo(slots);
@@ -154,6 +162,7 @@ export class Consumer {
 
   /** Fetches no more; resolves when what runs has been settled. Idempotent. */
   async close(): Promise<void> {
+    this.#pulse.stop();
     const closed = this.#worker.close();
     this.params.gate?.close();
     this.#ledger.close();

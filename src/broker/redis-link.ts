@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
+import { watchForSilence } from './silence.js';
 
 /** How commands behave while the connection is away. */
 export type LinkMode = 'fail-fast' | 'patient';
@@ -22,6 +23,7 @@ export class RedisLink {
   readonly client: RedisClient;
   #becomingReady: Promise<void> | undefined;
   #held = false;
+  #stopWatching: (() => void) | undefined;
   #closed = false;
   #everReady = false;
   #lostAt: number | undefined;
@@ -41,6 +43,7 @@ export class RedisLink {
     this.client.on('error', (error: Error) => {
       this.#lastError = error;
     });
+    this.client.on('connect', () => this.#watch());
     this.client.on('ready', () => this.#onReady());
     this.client.on('close', () => this.#onLost());
   }
@@ -78,6 +81,7 @@ export class RedisLink {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopWatching?.();
     this.client.disconnect();
   }
 
@@ -115,6 +119,16 @@ export class RedisLink {
     // An idle client stops trying, so that a script can end; ready() starts it again.
     if (this.#closed || (this.mode === 'fail-fast' && !this.#held)) return null;
     return Math.min(50 * 2 ** Math.min(times, 6), this.mode === 'patient' ? 2000 : 200);
+  }
+
+  /** From the first connection on: a link that was never used has no timer. */
+  #watch(): void {
+    if (this.#closed) return;
+    this.#stopWatching ??= watchForSilence(
+      () => streamsOf(this.client),
+      // The client takes it for any lost connection: says so, and connects again.
+      (stream) => stream.destroy(new Error(`no answer from ${this.target.address} for too long`)),
+    );
   }
 
   #onReady(): void {

@@ -31,6 +31,8 @@ export interface WorkerFlags extends GlobalFlags {
   readonly softTimeLimit?: number;
   readonly timeLimit?: number;
   readonly shutdownTimeout?: number;
+  readonly healthPort?: number;
+  readonly healthHost?: string;
   readonly logFormat: LogFormat;
 }
 
@@ -97,7 +99,18 @@ function workerOptions(flags: WorkerFlags): WorkerOptions {
     ...(flags.softTimeLimit === undefined ? {} : { softTimeLimit: flags.softTimeLimit }),
     ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
     ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
+    ...healthOf(flags),
   };
+}
+
+function healthOf({
+  healthPort: port,
+  healthHost: host,
+}: WorkerFlags): Pick<WorkerOptions & object, 'health'> {
+  if (port === undefined && host !== undefined)
+    throw new OptionError('--health-host: on which port? Give --health-port as well.');
+  if (port === undefined) return {};
+  return { health: { port, ...(host === undefined ? {} : { host }) } };
 }
 
 /** What `-Q` names less what `-X` names. */

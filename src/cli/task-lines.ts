@@ -23,6 +23,10 @@ export function sentenceOf(message: string, fields: Fields): Sentence {
   if (message === 'running tasks' && typeof running === 'number') {
     return { message: runningText(running), fields: others };
   }
+  if (message === 'health is answered') {
+    const { host, port, ...left } = fields;
+    return { message: `health: http://${host}:${port}/live /ready /metrics`, fields: left };
+  }
   return { message, fields };
 }
 

@@ -60,11 +60,15 @@ export function addWorkerCommand(program: Command): void {
       'how long running tasks may take to finish at the end (default 30s)',
       durationFlag('--shutdown-timeout'),
     )
+    .option(
+      '--health-port <port>',
+      'answer /live, /ready and /metrics there; 0 for any free port',
+      countFlag('--health-port', 0),
+    )
+    .option('--health-host <host>', 'the address to answer on (default 127.0.0.1)')
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
     .addOption(toCome('--processes <n>', countFlag('--processes')))
     .addOption(toCome('--autoscale <max,min>', autoscaleFlag))
-    .addOption(toCome('--health-port <port>', countFlag('--health-port', 0)))
-    .addOption(toCome('--health-host <host>'))
     .addOption(toCome('--purge'))
     .addHelpText('after', SIGNALS)
     .action(async (_flags, command: Command) => {
@@ -90,8 +94,6 @@ Signals:
 const TO_COME = {
   processes: '--processes (start several workers)',
   autoscale: '--autoscale (use "celeriac control pool-grow" and "pool-shrink")',
-  healthPort: '--health-port',
-  healthHost: '--health-host',
   purge: '--purge',
 };
 

@@ -26,6 +26,16 @@ export class Line {
     return { name: this.queue, concurrency: this.#plain.slots.limit };
   }
 
+  /** How long one of its consumers has been deaf, ms. */
+  get deafMs(): number {
+    return Math.max(...this.#all().map((consumer) => consumer.deafMs));
+  }
+
+  /** What its tasks run on. */
+  get slots(): Slots {
+    return this.#plain.slots;
+  }
+
   /** The queues of the broker behind it. */
   get queues(): string[] {
     return this.#all().map((consumer) => consumer.queue);

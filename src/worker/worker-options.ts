@@ -14,6 +14,7 @@ import type { TaskApp } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import type { Registry } from '../tasks/registry.js';
 import type { ExecutorParams } from './execute.js';
+import { checkHealth, type HealthOptions } from './health.js';
 import type { CallLimits } from './running-call.js';
 import { POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
 
@@ -33,6 +34,8 @@ export interface WorkerOptions extends PoolOptions {
   timeLimit?: Duration;
   /** How long `stop()` lets running tasks finish. Default: 30 s. */
   shutdownTimeout?: Duration;
+  /** Answers `/live`, `/ready` and `/metrics` over HTTP. Default: nowhere. */
+  health?: HealthOptions;
 }
 
 /** What a worker needs of its app. */
@@ -77,6 +80,7 @@ export interface WorkerSettings {
   readonly name: string;
   readonly shutdownTimeoutMs: number;
   readonly limits: CallLimits;
+  readonly health: HealthOptions | undefined;
 }
 
 const NAMES: readonly string[] = [
@@ -87,6 +91,7 @@ const NAMES: readonly string[] = [
   'softTimeLimit',
   'timeLimit',
   'shutdownTimeout',
+  'health',
   ...POOL_OPTIONS,
 ];
 const WHERE = 'app.worker()';
@@ -103,6 +108,7 @@ export function resolveWorkerOptions(options: WorkerOptions, defaultQueue: strin
     name: (options.name ?? 'celeriac@%h').replaceAll('%h', hostname()),
     shutdownTimeoutMs: toPositiveMs(options.shutdownTimeout ?? '30s', `${WHERE}: shutdownTimeout`),
     limits: { softMs, hardMs },
+    health: checkHealth(options.health, WHERE),
   };
 }
 

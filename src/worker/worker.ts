@@ -22,6 +22,7 @@ import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
 import { Placement } from './threads/placement.js';
 import { threadHost } from './threads/thread-host.js';
+import { Vitals } from './vitals.js';
 import {
   resolveWorkerOptions,
   type WorkerDescription,
@@ -48,6 +49,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #responder: Responder | undefined;
   readonly #janitor: Janitor;
   readonly #locks: LockKeeper;
+  readonly #vitals: Vitals;
   #unlisten: () => void = () => undefined;
   #phase: Phase = 'new';
   #stopping: Promise<void> | undefined;
@@ -74,13 +76,28 @@ export class Worker implements CallHost, AsyncDisposable {
     });
     this.#janitor = new Janitor({
       ...params,
-      queues: () => [...this.#lines.values()].flatMap((line) => line.queues),
+      queues: () => this.#brokerQueues(),
+    });
+    this.#vitals = new Vitals({
+      ...params,
+      health: this.#settings.health,
+      measured: false,
+      running: () => this.#executor.running.size,
+      concurrency: () => this.#concurrency(),
+      idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
+      deafMs: () => Math.max(0, ...[...this.#lines.values()].map((line) => line.deafMs)),
+      queues: () => this.#brokerQueues(),
     });
   }
 
   /** The node's name on the bus; final once started. */
   get node(): string {
     return this.#responder?.node ?? this.#settings.name;
+  }
+
+  /** Where health is answered, once it is: see the option `health`. */
+  get healthPort(): number | undefined {
+    return this.#vitals.port;
   }
 
   get logger(): Logger {
@@ -117,6 +134,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#phase = 'starting';
     const { engine, clock, prefix, logger } = this.#params;
     try {
+      await this.#vitals.open();
       await engine.ready();
       const locksKept = this.#locks.start();
       await clock.sync();
@@ -224,6 +242,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #run(delivery: Delivery): Promise<Settlement> {
     return this.#executor.execute(delivery).then((execution) => {
       this.#log.ended(delivery, execution);
+      this.#vitals.ended(delivery, execution);
       const settlement = settle(delivery, execution);
       const keptMs = retentionMs(settlement, this.#params);
       const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
@@ -267,6 +286,16 @@ export class Worker implements CallHost, AsyncDisposable {
     };
   }
 
+  #brokerQueues(): string[] {
+    return [...this.#lines.values()].flatMap((line) => line.queues);
+  }
+
+  /** All slots: the shared ones, and those of queues that have their own. */
+  #concurrency(): number {
+    const slots = new Set([this.#budget, ...[...this.#lines.values()].map((line) => line.slots)]);
+    return [...slots].reduce((sum, { limit }) => sum + limit, 0);
+  }
+
   #queueReports(): { name: string; concurrency: number }[] {
     if (this.#lines.size === 0)
       return this.#settings.queues.map((name) => ({ name, concurrency: this.#budget.limit }));
@@ -286,6 +315,7 @@ export class Worker implements CallHost, AsyncDisposable {
       for (const line of this.#lines.values()) line.abandon();
       await this.#release();
     }
+    this.#vitals.close();
     this.#phase = 'stopped';
     this.#params.onStopped();
     this.#onStopped();

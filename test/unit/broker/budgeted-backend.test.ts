@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { IQueueBackend } from 'bullmq';
 import { budgeted } from '#src/broker/budgeted-backend.js';
+import { Pulse } from '#src/broker/pulse.js';
 import { SlotLedger, Slots } from '#src/broker/slots.js';
 
 /** A backend that hands out the jobs it was given, in BullMQ's shapes; what is asked of it is kept. */
@@ -66,6 +67,7 @@ function setUp(size: number, jobs: readonly string[] = [], slots = new Slots(siz
     ledger,
     gate: undefined,
     noticeFirst: false,
+    pulse: new Pulse(),
     moved: (jobId: string) => void moved.push(jobId),
     left: () => undefined,
   };

@@ -1,0 +1,55 @@
+/**
+ * How a queue stands, its lanes included: jobs by state, and since when the next in line could have run.
+ */
+import type { Engine } from './engine.js';
+import { queueOfLane } from './lanes.js';
+import { readMessage } from './message.js';
+
+/** A queue as people know it. */
+export interface QueueState {
+  readonly queue: string;
+  readonly counts: Readonly<Record<'waiting' | 'running' | 'delayed', number>>;
+  /** Epoch ms by the broker's clock; undefined where nothing waits. */
+  readonly oldestDueAt: number | undefined;
+}
+
+/** Where BullMQ keeps what could run now. */
+const READY = ['wait', 'prioritized'] as const;
+
+/** @param queues of the broker, lanes among them */
+export async function readQueueStates(engine: Engine, queues: readonly string[]): Promise<QueueState[]> {
+  const parts = await Promise.all(queues.map((queue) => readOne(engine, queue)));
+  const names = new Set(queues.map(queueOfLane));
+  return [...names].map((name) => {
+    const of = parts.filter(({ queue }) => queueOfLane(queue) === name);
+    const sum = (state: keyof QueueState['counts']) => of.reduce((n, { counts }) => n + counts[state], 0);
+    const dueAts = of.flatMap(({ oldestDueAt }) => oldestDueAt ?? []);
+    return {
+      queue: name,
+      counts: { waiting: sum('waiting'), running: sum('running'), delayed: sum('delayed') },
+      oldestDueAt: dueAts.length === 0 ? undefined : Math.min(...dueAts),
+    };
+  });
+}
+
+async function readOne(engine: Engine, queue: string): Promise<QueueState> {
+  const backend = await engine.backend(queue);
+  const [counts, ...heads] = await Promise.all([
+    backend.getCounts([...READY, 'active', 'delayed']),
+    ...READY.map((state) => backend.getRanges([state], 0, 0, true)),
+  ]);
+  const [wait = 0, prioritized = 0, running = 0, delayed = 0] = counts;
+  const ids = heads.flat(2);
+  const jobs = await engine.readJobs(ids.map((id) => ({ queue, id: String(id) })));
+  const dueAts = jobs.flatMap((job) => {
+    if (job === undefined) return [];
+    const { eta = 0 } = readMessage(job.data);
+    // One that was tried before waits since then.
+    return Math.max(job.sentAt, eta, job.startedAt ?? 0);
+  });
+  return {
+    queue,
+    counts: { waiting: wait + prioritized, running, delayed },
+    oldestDueAt: dueAts.length === 0 ? undefined : Math.min(...dueAts),
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * What a worker tells Prometheus: counters and histograms of its tasks, gauges of itself. Made only where somebody can
+ * ask for it (`health` of a worker), and prom-client is loaded only then: other workers carry nothing of it.
+ */
+import type { Counter, Histogram, Registry } from 'prom-client';
+
+/** How a task ended, as the label `state` says it; RETRY ends an attempt only. */
+export type EndState = 'SUCCESS' | 'FAILURE' | 'RETRY' | 'REVOKED' | 'IGNORED';
+
+/** What a worker is asked whenever somebody reads the metrics. */
+export interface MetricsSource {
+  /** Tasks that run now. */
+  running(): number;
+  /** Tasks that may run at once. */
+  concurrency(): number;
+}
+
+/** How a queue stands. */
+export interface QueueDepth {
+  readonly queue: string;
+  /** Jobs by state. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** How long the task that is next in line has been due, ms; 0 where none waits. */
+  readonly oldestMs: number;
+}
+
+/** Metrics in a form that can travel between processes: prom-client's JSON. */
+export type MetricsJson = readonly object[];
+
+/** From the quick to the long: tasks are anything. */
+const RUNTIME_BUCKETS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
+const WAIT_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200];
+
+export class Metrics {
+  private constructor(
+    private readonly registry: Registry,
+    private readonly tasks: Counter<'task' | 'state'>,
+    private readonly runtime: Histogram<'task'>,
+    private readonly wait: Histogram<'task'>,
+  ) {}
+
+  static async open(source: MetricsSource): Promise<Metrics> {
+    const { Counter, Gauge, Histogram, Registry } = (await import('prom-client')).default;
+    const registry = new Registry();
+    const registers = [registry];
+    const tasks = new Counter({
+      name: 'celeriac_tasks_total',
+      help: 'Ended attempts by task and state.',
+      labelNames: ['task', 'state'] as const,
+      registers,
+    });
+    const runtime = new Histogram({
+      name: 'celeriac_task_runtime_seconds',
+      help: 'How long attempts ran.',
+      labelNames: ['task'] as const,
+      buckets: RUNTIME_BUCKETS,
+      registers,
+    });
+    const wait = new Histogram({
+      name: 'celeriac_task_queue_wait_seconds',
+      help: 'How long tasks waited from when they were due to their first start.',
+      labelNames: ['task'] as const,
+      buckets: WAIT_BUCKETS,
+      registers,
+    });
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    gauge('celeriac_tasks_running', 'Tasks that run now.', () => source.running());
+    gauge('celeriac_worker_concurrency', 'Tasks that may run at once.', () => source.concurrency());
+    gauge('celeriac_workers', 'Processes that run tasks.', () => 1);
+    return new Metrics(registry, tasks, runtime, wait);
+  }
+
+  /**
+   * An attempt ended.
+   * @param waitedMs from due to start, of a first attempt
+   */
+  ended(task: string, state: EndState, runtimeMs: number, waitedMs: number | undefined): void {
+    this.tasks.inc({ task, state });
+    this.runtime.observe({ task }, runtimeMs / 1000);
+    if (waitedMs !== undefined) this.wait.observe({ task }, waitedMs / 1000);
+  }
+
+  async json(): Promise<MetricsJson> {
+    return this.registry.getMetricsAsJSON();
+  }
+}
+
+/** The text Prometheus reads: what all processes of a worker said, summed, and how its queues stand. */
+export async function prometheusText(
+  parts: readonly MetricsJson[],
+  queues: readonly QueueDepth[],
+): Promise<string> {
+  const { AggregatorRegistry, Gauge } = (await import('prom-client')).default;
+  const registry = AggregatorRegistry.aggregate(parts.map((part) => [...part]));
+  const registers = [registry];
+  const depth = new Gauge({
+    name: 'celeriac_queue_depth',
+    help: 'Tasks in a queue by state, over the whole fleet: take the maximum over workers, not the sum.',
+    labelNames: ['queue', 'state'] as const,
+    registers,
+  });
+  const oldest = new Gauge({
+    name: 'celeriac_queue_oldest_waiting_seconds',
+    help: 'How long the task that is next in line has been due.',
+    labelNames: ['queue'] as const,
+    registers,
+  });
+  for (const { queue, counts, oldestMs } of queues) {
+    for (const [state, count] of Object.entries(counts)) depth.set({ queue, state }, count);
+    oldest.set({ queue }, oldestMs / 1000);
+  }
+  return registry.metrics();
+}
+
+/** What must not be forgotten of a process that has ended: counts go up, or Prometheus takes it for a restart. */
+export async function lasting(parts: readonly MetricsJson[]): Promise<MetricsJson> {
+  const { AggregatorRegistry } = (await import('prom-client')).default;
+  const counts = parts.map((part) => part.filter((metric) => Reflect.get(metric, 'type') !== 'gauge'));
+  return AggregatorRegistry.aggregate(counts).getMetricsAsJSON();
+}

@@ -1,0 +1,38 @@
+/**
+ * Whether the broker answers, for those who ask often: one question at a time, and none that waits for long.
+ */
+import type { Engine } from '../broker/engine.js';
+
+/** A broker that needs longer is as good as away. */
+const PATIENCE_MS = 2000;
+
+export class BrokerWatch {
+  #asking: Promise<boolean> | undefined;
+
+  constructor(private readonly engine: Engine) {}
+
+  answers(): Promise<boolean> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    return inTime(this.#asking, false);
+  }
+
+  async #ask(): Promise<boolean> {
+    try {
+      await this.engine.serverTime();
+      return true;
+    } catch {
+      // Whatever the reason is, the engine has logged it.
+      return false;
+    }
+  }
+}
+
+/** What `promise` gives, or `late` when it takes too long. */
+export function inTime<T>(promise: Promise<T>, late: T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(late), PATIENCE_MS);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

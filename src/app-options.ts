@@ -5,8 +5,9 @@
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
 import { boolean, checkQueueName } from './options/checks.js';
-import type { Logger } from './options/logger.js';
+import { LOG_LEVELS, type Logger, type LogLevel } from './options/logger.js';
 import { checkNames } from './options/names.js';
+import { readable } from './options/readable.js';
 import type { Routes } from './options/routes.js';
 import { checkTimezone } from './options/schedules.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
@@ -84,6 +85,7 @@ export interface AppConfig {
   readonly migrate: boolean;
   readonly taskAlwaysEager: boolean;
   readonly taskEagerPropagates: boolean;
+  readonly routes: Routes | undefined;
   readonly taskDefaults: TaskOptions;
 }
 
@@ -137,7 +139,7 @@ export function resolveAppOptions(
     failureExpiresMs: ms(options.failureExpires, '7d', 'failureExpires'),
     serializer: checkSerializer(options.serializer ?? 'json', where),
     hasOwnLogger: options.logger !== undefined,
-    logger: checkLogger(options.logger ?? consoleLogger, where),
+    logger: checkLogger(options.logger ?? consoleLogger(), where),
     container: options.container ?? { get: (cls) => new (cls as unknown as new () => never)() },
     publishRetryMs: ms(options.publishRetry, '1s', 'publishRetry'),
     maxPayloadBytes: checkBytes(options.maxPayloadBytes, where),
@@ -147,6 +149,7 @@ export function resolveAppOptions(
     migrate: options.migrate ?? false,
     taskAlwaysEager: boolean(options.taskAlwaysEager, false, `${where}: taskAlwaysEager`),
     taskEagerPropagates: boolean(options.taskEagerPropagates, false, `${where}: taskEagerPropagates`),
+    routes: options.routes,
     taskDefaults: options.taskDefaults ?? {},
   };
 }
@@ -202,10 +205,40 @@ function checkLock(lockMs: number, where: string): number {
   );
 }
 
-/** The default logger: what needs attention goes to the console, the rest nowhere. */
-const consoleLogger: Logger = {
-  debug() {},
-  info() {},
-  warn: (fields, message) => console.warn(`[celeriac] ${message}`, fields),
-  error: (fields, message) => console.error(`[celeriac] ${message}`, fields),
-};
+/** The default logger: what needs attention goes to the console, the rest nowhere, until its level says otherwise. */
+function consoleLogger(): Logger & { level: LogLevel } {
+  const to = (level: LogLevel) => (fields: object, message: string) => {
+    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(logger.level))
+      console[level](`[celeriac] ${message}`, fields);
+  };
+  const logger: Logger & { level: LogLevel } = {
+    level: 'warn',
+    debug: to('debug'),
+    info: to('info'),
+    warn: to('warn'),
+    error: to('error'),
+  };
+  return logger;
+}
+
+/**
+ * The options in force as `inspect().conf()` shows them: plain data, no secrets. Durations are milliseconds.
+ * @param address the broker's, which never holds a password
+ */
+export function confOf(config: AppConfig, address: string): Record<string, unknown> {
+  const { name, resultExpiresMs, failureExpiresMs, publishRetryMs, lockDurationMs, ...rest } = config;
+  const { blockedLoopTimeoutMs, unknownTaskGraceMs, hasOwnLogger, logger: _, container, ...plain } = rest;
+  return readable({
+    app: name,
+    ...plain,
+    broker: address,
+    resultExpires: resultExpiresMs,
+    failureExpires: failureExpiresMs,
+    publishRetry: publishRetryMs,
+    lockDuration: lockDurationMs,
+    blockedLoopTimeout: blockedLoopTimeoutMs,
+    unknownTaskGrace: unknownTaskGraceMs,
+    logger: hasOwnLogger ? 'own' : 'default',
+    container: container.constructor.name === 'Object' ? undefined : container.constructor.name,
+  }) as Record<string, unknown>;
+}

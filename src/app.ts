@@ -2,7 +2,7 @@
  * `Celeriac`: the app. The only composition root: it reads the options, makes the parts and hands them to each other.
  * Owns nothing global; two apps in one process know nothing of each other.
  */
-import { type AppConfig, type CeleriacOptions, resolveAppOptions } from './app-options.js';
+import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { BrokerClock } from './broker/clock.js';
 import type { Engine } from './broker/engine.js';
 import { IdIndex } from './broker/id-index.js';
@@ -275,6 +275,7 @@ export class Celeriac implements AsyncDisposable {
       errors: this.errors,
       appName: this.name,
       brokerUrl: typeof broker === 'string' && !this.#engine.oneProcess ? broker : undefined,
+      conf: () => confOf(this.#config, this.#engine.address),
       prepare: () => this.#prepare(),
       index: this.#index,
       rates: this.#rates,

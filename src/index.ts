@@ -8,7 +8,14 @@ export type { Handles, TaskHandle } from './canvas/handle.js';
 export { Signature, type SignatureJson } from './canvas/signature.js';
 // Workers and remote control
 export type { AskOptions } from './control/caller.js';
-export type { ErrorReply, NodeStats, QueueReport, Replies, TaskReport } from './control/commands.js';
+export type {
+  ErrorReply,
+  FoundTask,
+  NodeStats,
+  QueueReport,
+  Replies,
+  TaskReport,
+} from './control/commands.js';
 export { Control } from './control/control.js';
 export { Inspect } from './control/inspect.js';
 // Options

@@ -111,6 +111,8 @@ export interface Engine {
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
   /** Whether each job is finished or gone, in order: the cheap check that sweeps make. Fails fast. */
   readEnded(refs: readonly JobRef[]): Promise<boolean[]>;
+  /** The delayed jobs of these queues, soonest first, `limit` at most. Fails fast. */
+  readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]>;
   readonly records: Records;
   readonly signals: Signals;
   /** The broker's clock, epoch ms. */
@@ -132,6 +134,13 @@ export interface Engine {
 export interface JobRef {
   readonly queue: string;
   readonly id: string;
+}
+
+/** A job that waits for its moment. */
+export interface DelayedJob {
+  readonly ref: JobRef;
+  /** Epoch ms. */
+  readonly dueAt: number;
 }
 
 /** What every engine is made from. */

@@ -4,9 +4,17 @@
  */
 import { createPostgresBackend, createPostgresRelayBackend, type IQueueBackend } from 'bullmq';
 import { AppClosedError, BrokerError, CeleriacError } from '../errors.js';
-import type { BullmqParts, Engine, EngineConfig, EngineKind, JobRef, StoredJob } from './engine.js';
+import type {
+  BullmqParts,
+  DelayedJob,
+  Engine,
+  EngineConfig,
+  EngineKind,
+  JobRef,
+  StoredJob,
+} from './engine.js';
 import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
-import { readEnded, readJobs } from './pg-jobs.js';
+import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
 import { PgSignals } from './pg-signals.js';
@@ -81,6 +89,10 @@ export class PgEngine implements Engine {
 
   readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
     return readEnded(this.#query, refs);
+  }
+
+  readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {
+    return readDelayed(this.#query, queues, limit);
   }
 
   async serverTime(): Promise<number> {

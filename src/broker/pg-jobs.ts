@@ -2,7 +2,7 @@
  * Reading BullMQ jobs from PostgreSQL, many in one statement. The layout (one `job` table keyed by queue and id) is
  * BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
-import type { JobRef, StoredJob } from './engine.js';
+import type { DelayedJob, JobRef, StoredJob } from './engine.js';
 import type { PgQuery, PgRow } from './pg-wire.js';
 
 // jsonb is read as text: the driver would parse it, and a number beyond 2^53 with it.
@@ -18,6 +18,10 @@ const UNENDED = `
 SELECT r.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n)
   JOIN job j ON j.queue = r.queue AND j.id = r.id
  WHERE j.finished_at_ms IS NULL`;
+
+const DELAYED = `
+SELECT queue, id, process_at_ms FROM job WHERE queue = ANY($1::text[]) AND state = 'delayed'
+ ORDER BY process_at_ms LIMIT $2`;
 
 /** The jobs, in order; `undefined` where there is none. */
 export async function readJobs(query: PgQuery, refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
@@ -39,6 +43,19 @@ export async function readEnded(query: PgQuery, refs: readonly JobRef[]): Promis
   const { rows } = await query(UNENDED, columns(refs));
   for (const row of rows) ended[Number(row.n) - 1] = false;
   return ended;
+}
+
+/** The delayed jobs of these queues, soonest first. */
+export async function readDelayed(
+  query: PgQuery,
+  queues: readonly string[],
+  limit: number,
+): Promise<DelayedJob[]> {
+  const { rows } = await query(DELAYED, [[...queues], limit]);
+  return rows.map((row) => ({
+    ref: { queue: String(row.queue), id: String(row.id) },
+    dueAt: Number(row.process_at_ms),
+  }));
 }
 
 function columns(refs: readonly JobRef[]): [string[], string[]] {

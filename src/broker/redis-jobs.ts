@@ -2,7 +2,7 @@
  * Reading BullMQ jobs from Redis, many in one command. The layout (a hash per job, `<key>:lock` while a worker holds
  * it) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
-import type { JobRef, StoredJob } from './engine.js';
+import type { DelayedJob, JobRef, StoredJob } from './engine.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisClient } from './redis-target.js';
 
@@ -73,6 +73,35 @@ export async function readEnded(
 ): Promise<boolean[]> {
   const replies = await inChunks(client, ENDED, prefix, refs);
   return replies.map((reply) => reply === 1);
+}
+
+/** Twelve bits of a delayed job's score tell apart those of one millisecond (BullMQ: `getDelayedScore`). */
+const SCORES_A_MS = 0x1000;
+
+/** The delayed jobs of these queues, soonest first. */
+export async function readDelayed(
+  client: RedisClient,
+  prefix: string,
+  queues: readonly string[],
+  limit: number,
+): Promise<DelayedJob[]> {
+  const found = await Promise.all(
+    queues.map(async (queue) => {
+      const reply = await client.zrange(`${prefix}:${queue}:delayed`, 0, `${limit - 1}`, 'WITHSCORES');
+      return pairs(reply).map(([id, score]) => ({
+        ref: { queue, id },
+        dueAt: Math.floor(Number(score) / SCORES_A_MS),
+      }));
+    }),
+  );
+  return found
+    .flat()
+    .sort((a, b) => a.dueAt - b.dueAt)
+    .slice(0, limit);
+}
+
+function pairs(list: readonly string[]): [string, string][] {
+  return list.flatMap((id, i): [string, string][] => (i % 2 === 0 ? [[id, list[i + 1] ?? '']] : []));
 }
 
 async function inChunks(

@@ -3,8 +3,16 @@
  * calls (fails fast), one for workers and the control bus (waits), one that listens.
  */
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
-import type { BullmqParts, Engine, EngineConfig, EngineKind, JobRef, StoredJob } from './engine.js';
-import { readEnded, readJobs } from './redis-jobs.js';
+import type {
+  BullmqParts,
+  DelayedJob,
+  Engine,
+  EngineConfig,
+  EngineKind,
+  JobRef,
+  StoredJob,
+} from './engine.js';
+import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { RedisLink } from './redis-link.js';
 import { RedisRecords } from './redis-records.js';
 import { RedisSignals } from './redis-signals.js';
@@ -81,6 +89,10 @@ class RedisEngine implements Engine {
 
   readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
     return this.#held(async () => readEnded(await this.#client(), this.#prefix, refs));
+  }
+
+  readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {
+    return this.#held(async () => readDelayed(await this.#client(), this.#prefix, queues, limit));
   }
 
   serverTime(): Promise<number> {

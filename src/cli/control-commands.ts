@@ -5,6 +5,7 @@
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
+import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import type { RateLimit } from '../options/rates.js';
 import {
   addBroadcastFlags,
@@ -14,7 +15,7 @@ import {
   errorOf,
   type Replies,
 } from './broadcast.js';
-import { countFlag, queuesFlag } from './flags.js';
+import { countFlag, durationFlag, queuesFlag } from './flags.js';
 import type { Output } from './output.js';
 import { addRevokeCommand } from './revoke-command.js';
 
@@ -71,6 +72,18 @@ export function addControlCommands(program: Command): void {
         api.rateLimit(task, rate === 'none' ? null : (rate as RateLimit), options),
       ),
     );
+  add('time-limit', 'change the time limits of a task, for calls that start from now on')
+    .argument('<task>', 'its name')
+    .argument('<soft>', "aborts its signal: '30s', '5m', or 'none'", limitFlag('time-limit: soft'))
+    .argument('[hard]', "ends it: '1m', or 'none'", limitFlag('time-limit: hard'), null)
+    .action((task: string, soft: number | null, hard: number | null, _flags, command: Command) =>
+      tell(command, (api, options) => api.timeLimit(task, soft, hard, options)),
+    );
+  add('loglevel', 'change how much the workers log')
+    .argument('<level>', 'debug, info, warn or error', (text) => parseLogLevel(text, 'loglevel'))
+    .action((level: LogLevel, _flags, command: Command) =>
+      tell(command, (api, options) => api.loglevel(level, options)),
+    );
   addRevokeCommand(add('revoke', 'end tasks: what has not started never will'));
   add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
     tell(command, (api, options) => api.shutdown(options)),
@@ -87,7 +100,13 @@ export function addControlCommands(program: Command): void {
 }
 
 /** Of Celery's and our own commands, those that no worker understands yet. */
-const LATER = ['autoscale', 'time-limit', 'pause', 'resume', 'loglevel'];
+const LATER = ['autoscale', 'pause', 'resume'];
+
+/** A duration, or `none`. */
+function limitFlag(argument: string): (text: string) => number | null {
+  const duration = durationFlag(argument);
+  return (text) => (text === 'none' ? null : duration(text));
+}
 
 function tell(command: Command, ask: Ask): Promise<void> {
   return broadcast(command.optsWithGlobals<ControlFlags>(), {

@@ -3,7 +3,6 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
-import { OptionError } from '../errors.js';
 import {
   addBroadcastFlags,
   type BroadcastFlags,
@@ -25,7 +24,9 @@ const INSPECTIONS = [
   { name: 'active-queues', method: 'activeQueues', about: 'queues each worker takes from' },
   { name: 'conf', method: 'conf', about: 'settings, secrets masked' },
   { name: 'report', method: 'report', about: 'versions and settings as text' },
-] as const satisfies readonly { name: InspectionName; method: string; about: string }[];
+] as const satisfies readonly { name: InspectionName; method: Method; about: string }[];
+
+type Method = keyof ReturnType<Celeriac['inspect']>;
 
 /** Adds the reading commands to the program. */
 export function addInspectCommands(program: Command): void {
@@ -50,11 +51,11 @@ export function addInspectCommands(program: Command): void {
 async function ask(
   command: Command,
   name: InspectionName,
-  method: string,
-  args: readonly string[] = [],
+  method: Method,
+  ids: readonly string[] = [],
 ): Promise<void> {
   await broadcast(command.optsWithGlobals<BroadcastFlags>(), {
-    ask: (app, options) => callInspect(app, options, name, method, args),
+    ask: (app, options) => callInspect(app, options, method, ids),
     show: async (replies, out) => {
       const { showReplies } = await import('./inspect-views.js');
       await showReplies(name, replies, out);
@@ -62,15 +63,12 @@ async function ask(
   });
 }
 
-async function callInspect(
+function callInspect(
   app: Celeriac,
   options: BroadcastOptions,
-  name: string,
-  method: string,
-  args: readonly string[],
+  method: Method,
+  ids: readonly string[],
 ): Promise<Replies> {
-  const inspect: object = app.inspect(options);
-  const call: unknown = Reflect.get(inspect, method);
-  if (typeof call !== 'function') throw new OptionError(`inspect ${name}: not yet in this version.`);
-  return (await call.apply(inspect, args)) as Replies;
+  const inspect = app.inspect(options);
+  return method === 'queryTask' ? inspect.queryTask(...ids) : inspect[method]();
 }

@@ -3,43 +3,14 @@
  * object a line, for collectors. It fills celeriac's `logger` option; what to log is decided elsewhere.
  */
 import pc from 'picocolors';
-import { isCeleriacError, OptionError } from '../errors.js';
-import type { Logger } from '../options/logger.js';
-import { nearest } from '../options/names.js';
+import { isCeleriacError } from '../errors.js';
+import { LOG_LEVELS, type Logger, type LogLevel } from '../options/logger.js';
 import { humanDuration } from './output.js';
 import { stackText } from './stack-text.js';
 import { sentenceOf } from './task-lines.js';
 
-/** How much is logged, from most to least. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-
-/** One of {@link LOG_LEVELS}. */
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
 /** How a line looks. */
 export type LogFormat = 'text' | 'json';
-
-/** Celery's level names, for those who type them from habit. */
-const ALIASES: Readonly<Record<string, LogLevel>> = {
-  warning: 'warn',
-  critical: 'error',
-  fatal: 'error',
-};
-
-/**
- * A level by any of its names, upper or lower case.
- * @throws {OptionError}
- */
-export function parseLogLevel(text: string, where: string): LogLevel {
-  const name = text.toLowerCase();
-  const level = LOG_LEVELS.find((known) => known === name) ?? ALIASES[name];
-  if (level !== undefined) return level;
-  const near = nearest(name, [...LOG_LEVELS, ...Object.keys(ALIASES)]);
-  throw new OptionError(
-    `${where}: "${text}" is not a log level. ${near === undefined ? '' : `Did you mean "${near}"? `}` +
-      `Use ${LOG_LEVELS.join(', ')}.`,
-  );
-}
 
 /** What {@link createLogger} needs to know. */
 export interface LogOptions {
@@ -54,22 +25,23 @@ export interface LogOptions {
   readonly now?: () => number;
 }
 
-/** A logger, and a way to say what must be said at every level (`ready`). */
+/** A logger, its level, which may change, and a way to say what must be said at every level (`ready`). */
 export interface CliLogger extends Logger {
+  level: LogLevel;
   always(fields: object, message: string): void;
 }
 
 /** The logger behind `--loglevel` and `--log-format`. */
 export function createLogger(options: LogOptions): CliLogger {
-  const threshold = LOG_LEVELS.indexOf(options.level);
+  let { level: shown } = options;
   const format = options.format === 'json' ? jsonLine : textLine;
   const log = (level: LogLevel, fields: object, message: string): void => {
     const { node = options.node?.(), ...rest } = { ...fields } as Record<string, unknown>;
     const at = new Date(options.now?.() ?? Date.now());
-    options.write(format({ at, level, node, message, fields: rest }, options));
+    options.write(format({ at, level, node, message, fields: rest }, { ...options, level: shown }));
   };
   const from = (level: LogLevel) => (fields: object, message: string) => {
-    if (LOG_LEVELS.indexOf(level) >= threshold) log(level, fields, message);
+    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(shown)) log(level, fields, message);
   };
   return {
     debug: from('debug'),
@@ -77,6 +49,12 @@ export function createLogger(options: LogOptions): CliLogger {
     warn: from('warn'),
     error: from('error'),
     always: (fields, message) => log('info', fields, message),
+    get level() {
+      return shown;
+    },
+    set level(level) {
+      shown = level;
+    },
   };
 }
 

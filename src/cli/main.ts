@@ -4,12 +4,12 @@
  * per group beside this one and load what they need when they run, so that `celeriac --help` is quick.
  */
 import { Command, CommanderError } from 'commander';
+import { parseLogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
 import { addCallCommands } from './call-commands.js';
 import { addControlCommands } from './control-commands.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addInspectCommands } from './inspect-commands.js';
-import { parseLogLevel } from './log.js';
 import { addMigrateCommand } from './migrate-command.js';
 import { addWorkerCommand } from './worker-command.js';
 

@@ -5,13 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { Celeriac } from '../app.js';
 import { isCeleriacError, OptionError } from '../errors.js';
+import type { LogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
 import { renderBanner } from './banner.js';
 import type { GlobalFlags } from './connect.js';
 import { Ending } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
-import { type CliLogger, createLogger, type LogFormat, type LogLevel } from './log.js';
+import { type CliLogger, createLogger, type LogFormat } from './log.js';
 
 type Worker = ReturnType<Celeriac['worker']>;
 type WorkerOptions = Parameters<Celeriac['worker']>[0];
@@ -75,6 +76,12 @@ function withoutReady(log: CliLogger): CliLogger {
     ...log,
     info: (fields, message) => {
       if (message !== 'worker ready') log.info(fields, message);
+    },
+    get level() {
+      return log.level;
+    },
+    set level(level) {
+      log.level = level;
     },
   };
 }

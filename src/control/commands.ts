@@ -2,6 +2,8 @@
  * The words workers understand: every command once, with its arguments and its reply. Plain JSON both ways.
  */
 
+import type { LogLevel } from '../options/logger.js';
+
 /** What `inspect().active()` and its kin report of a task. Moments are ISO strings. */
 export interface TaskReport {
   readonly id: string;
@@ -35,19 +37,41 @@ export interface QueueReport {
   readonly concurrency: number;
 }
 
+/** Where a node sees a task: it runs it, holds it, or its queues do. */
+export type TaskPlace = 'active' | 'reserved' | 'scheduled' | 'waiting';
+
+/** What `inspect().queryTask()` reports of one task (Celery: `query_task`). */
+export interface FoundTask {
+  readonly state: TaskPlace;
+  readonly info: TaskReport;
+}
+
 /** Commands and their arguments. */
 export interface Commands {
   ping: { args: Record<never, never>; reply: 'pong' };
   active: { args: Record<never, never>; reply: TaskReport[] };
+  /** The delayed tasks of the node's queues, soonest first (capped). */
+  scheduled: { args: Record<never, never>; reply: TaskReport[] };
+  /** Fetched, and not running yet. */
+  reserved: { args: Record<never, never>; reply: TaskReport[] };
   registered: { args: Record<never, never>; reply: string[] };
   stats: { args: Record<never, never>; reply: NodeStats };
   activeQueues: { args: Record<never, never>; reply: QueueReport[] };
+  /** Settings, secrets masked. */
+  conf: { args: Record<never, never>; reply: Record<string, unknown> };
+  /** Versions and settings as text. */
+  report: { args: Record<never, never>; reply: string };
+  /** Those the node knows of; the others are left out. */
+  queryTask: { args: { ids: readonly string[] }; reply: Record<string, FoundTask> };
   poolGrow: { args: { n: number }; reply: { ok: string } };
   poolShrink: { args: { n: number }; reply: { ok: string } };
   addConsumer: { args: { queue: string; concurrency?: number }; reply: { ok: string } };
   cancelConsumer: { args: { queue: string }; reply: { ok: string } };
   /** The rate of a task was changed in the broker. */
   rateLimit: { args: { task: string }; reply: { ok: string } };
+  /** ms; `null` for none. For what starts from now on. */
+  timeLimit: { args: { task: string; softMs: number | null; hardMs: number | null }; reply: { ok: string } };
+  loglevel: { args: { level: LogLevel }; reply: { ok: string } };
   /** Ends running tasks, by job id. */
   revoke: { args: { jobIds: readonly string[]; reason?: string }; reply: { ok: string } };
   /** The ids of tasks the node ended as revoked, newest last (capped). */

@@ -2,8 +2,10 @@
  * `app.control`: changes running workers. Values are checked here, before anything is sent; what a node cannot do comes
  * back as its `{ error }`.
  */
+import type { Duration } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { checkQueueName } from '../options/checks.js';
+import { checkLimits, checkQueueName, checkTaskName, optionalMs } from '../options/checks.js';
+import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
@@ -89,6 +91,29 @@ export class Control {
     checkNames(options, ['destination', 'timeout'], 'control.rateLimit');
     await this.writes.setRate(task, read);
     return this.#ask('rateLimit', { task }, options);
+  }
+
+  /**
+   * Changes a task's time limits on each worker, for calls that start from now on and bring none of their own; `null`
+   * (or nothing) for none at all. Lasts until the worker restarts (Celery: `time_limit`).
+   * @example await app.control.timeLimit('render', '30s', '1m')
+   */
+  timeLimit(
+    task: string,
+    soft: Duration | null = null,
+    hard: Duration | null = null,
+    options: AskOptions = {},
+  ): Done {
+    checkTaskName(task, 'control.timeLimit');
+    const softMs = optionalMs(soft, 'control.timeLimit: soft') ?? null;
+    const hardMs = optionalMs(hard, 'control.timeLimit: hard') ?? null;
+    checkLimits(softMs ?? undefined, hardMs ?? undefined, 'control.timeLimit');
+    return this.#ask('timeLimit', { task, softMs, hardMs }, options);
+  }
+
+  /** Changes how much each worker logs: `debug`, `info`, `warn` or `error`. Lasts until the worker restarts. */
+  loglevel(level: LogLevel | (string & Record<never, never>), options: AskOptions = {}): Done {
+    return this.#ask('loglevel', { level: parseLogLevel(level, 'control.loglevel') }, options);
   }
 
   /** Warm shutdown. */

@@ -1,9 +1,10 @@
 /**
  * `app.inspect()`: asks running workers and changes nothing.
  */
+import { OptionError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 import type { AskOptions, Caller } from './caller.js';
-import type { NodeStats, QueueReport, Replies, TaskReport } from './commands.js';
+import type { FoundTask, NodeStats, QueueReport, Replies, TaskReport } from './commands.js';
 
 export class Inspect {
   constructor(
@@ -20,6 +21,16 @@ export class Inspect {
   /** The tasks that run now. */
   active(): Promise<Replies<TaskReport[]>> {
     return this.caller.ask('active', {}, this.options);
+  }
+
+  /** The delayed tasks of each worker's own queues, retries that wait included, soonest first (capped). */
+  scheduled(): Promise<Replies<TaskReport[]>> {
+    return this.caller.ask('scheduled', {}, this.options);
+  }
+
+  /** The tasks that were fetched and do not run yet: normally none, since a worker fetches what it can run. */
+  reserved(): Promise<Replies<TaskReport[]>> {
+    return this.caller.ask('reserved', {}, this.options);
   }
 
   /** The ids of tasks each worker ended as revoked, newest last (capped). */
@@ -39,5 +50,27 @@ export class Inspect {
   /** The queues each worker consumes. */
   activeQueues(): Promise<Replies<QueueReport[]>> {
     return this.caller.ask('activeQueues', {}, this.options);
+  }
+
+  /** The settings of each worker and its app, secrets masked. Durations are milliseconds. */
+  conf(): Promise<Replies<Record<string, unknown>>> {
+    return this.caller.ask('conf', {}, this.options);
+  }
+
+  /** Versions, platform and settings of each worker as text, for a bug report. */
+  report(): Promise<Replies<string>> {
+    return this.caller.ask('report', {}, this.options);
+  }
+
+  /**
+   * Where these tasks are, as each worker sees it: `active` or `reserved` there, `scheduled` or `waiting` in its queues.
+   * Ids a worker knows nothing of are left out; what became of ended tasks is in their results.
+   */
+  queryTask(...ids: string[]): Promise<Replies<Record<string, FoundTask>>> {
+    for (const id of ids) {
+      if (typeof id !== 'string' || id === '')
+        throw new OptionError(`inspect.queryTask: ${String(id)} is not a task id.`);
+    }
+    return this.caller.ask('queryTask', { ids }, this.options);
   }
 }

@@ -1,6 +1,8 @@
 /**
- * The logger port: where log lines go.
+ * The logger port: where log lines go, and the levels they have.
  */
+import { OptionError } from '../errors.js';
+import { nearest } from './names.js';
 
 /** Where log lines go: pino's call shape, so a pino logger fits as it is. */
 export interface Logger {
@@ -8,4 +10,33 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** How much is logged, from most to least. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** One of {@link LOG_LEVELS}. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Celery's level names, for those who type them from habit. */
+const ALIASES: Readonly<Record<string, LogLevel>> = {
+  warning: 'warn',
+  critical: 'error',
+  fatal: 'error',
+};
+
+/**
+ * A level by any of its names, upper or lower case.
+ * @throws {OptionError}
+ */
+export function parseLogLevel(level: unknown, where: string): LogLevel {
+  const text = String(level);
+  const name = text.toLowerCase();
+  const known = LOG_LEVELS.find((candidate) => candidate === name) ?? ALIASES[name];
+  if (typeof level === 'string' && known !== undefined) return known;
+  const near = nearest(name, [...LOG_LEVELS, ...Object.keys(ALIASES)]);
+  throw new OptionError(
+    `${where}: "${text}" is not a log level. ${near === undefined ? '' : `Did you mean "${near}"? `}` +
+      `Use ${LOG_LEVELS.join(', ')}.`,
+  );
 }

@@ -2,11 +2,12 @@
  * A worker's answers to remote control: one function per command, over the few handles a worker lends.
  */
 import type { Slots } from '../broker/slots.js';
-import type { CommandHandlers, QueueReport, TaskReport } from '../control/commands.js';
+import type { CommandHandlers, QueueReport } from '../control/commands.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
+import type { LogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
 import type { Executor } from './execute.js';
-import type { RunningCall } from './running-call.js';
+import type { Reports } from './reports.js';
 import type { TaskLog } from './task-log.js';
 
 /** What a worker lets remote control do. */
@@ -15,21 +16,47 @@ export interface Steering {
   readonly pool: string;
   readonly budget: Slots;
   readonly log: TaskLog;
+  readonly reports: Reports;
   readonly startedAt: number;
   registered(): string[];
   queues(): QueueReport[];
+  conf(): Record<string, unknown>;
+  report(): string;
   addConsumer(queue: string, concurrency: number | undefined): Promise<void>;
   /** `false` when the queue was not consumed. */
   cancelConsumer(queue: string): boolean;
   /** A task's rate was changed. `false` when the task is not known here. */
   rateLimit(task: string): Promise<boolean>;
+  setLogLevel(level: LogLevel): void;
   shutdown(): void;
 }
 
+/** One function for each command. */
 export function answers(worker: Steering): CommandHandlers {
+  return { ...readings(worker), ...changes(worker) };
+}
+
+type Reading =
+  | 'ping'
+  | 'active'
+  | 'scheduled'
+  | 'reserved'
+  | 'revoked'
+  | 'registered'
+  | 'stats'
+  | 'activeQueues'
+  | 'conf'
+  | 'report'
+  | 'queryTask';
+
+function readings(worker: Steering): Pick<CommandHandlers, Reading> {
+  const { reports } = worker;
   return {
     ping: () => 'pong',
-    active: () => [...worker.executor.running.values()].map(report),
+    active: () => reports.active(),
+    scheduled: () => reports.scheduled(),
+    reserved: () => reports.reserved(),
+    revoked: () => worker.log.revoked(),
     registered: () => worker.registered(),
     stats: () => ({
       pid: process.pid,
@@ -42,15 +69,23 @@ export function answers(worker: Steering): CommandHandlers {
       version: VERSION,
     }),
     activeQueues: () => worker.queues(),
+    conf: () => worker.conf(),
+    report: () => worker.report(),
+    queryTask: ({ ids }) => reports.find(ids),
+  };
+}
+
+function changes(worker: Steering): Omit<CommandHandlers, Reading> {
+  const { budget, executor } = worker;
+  return {
     poolGrow: ({ n }) => {
-      worker.budget.resize(worker.budget.limit + n);
-      return { ok: `concurrency is ${worker.budget.limit} now` };
+      budget.resize(budget.limit + n);
+      return { ok: `concurrency is ${budget.limit} now` };
     },
     poolShrink: ({ n }) => {
-      if (worker.budget.limit - n < 0)
-        throw new CeleriacError(`the pool has only ${worker.budget.limit} slots`);
-      worker.budget.resize(worker.budget.limit - n);
-      return { ok: `concurrency is ${worker.budget.limit} now` };
+      if (budget.limit - n < 0) throw new CeleriacError(`the pool has only ${budget.limit} slots`);
+      budget.resize(budget.limit - n);
+      return { ok: `concurrency is ${budget.limit} now` };
     },
     addConsumer: async ({ queue, concurrency }) => {
       await worker.addConsumer(queue, concurrency);
@@ -62,12 +97,21 @@ export function answers(worker: Steering): CommandHandlers {
       return { ok: `no longer consuming "${queue}"` };
     },
     rateLimit: async ({ task }) => {
-      if (!(await worker.rateLimit(task))) throw new CeleriacError(`task "${task}" is not registered here`);
+      if (!(await worker.rateLimit(task))) throw unknownTask(task);
       return { ok: `the rate of ${task} is as set` };
+    },
+    timeLimit: ({ task, softMs, hardMs }) => {
+      if (!worker.registered().includes(task)) throw unknownTask(task);
+      executor.setLimits(task, { softMs, hardMs });
+      return { ok: `time limits of ${task}: soft ${limitText(softMs)}, hard ${limitText(hardMs)}` };
+    },
+    loglevel: ({ level }) => {
+      worker.setLogLevel(level);
+      return { ok: `log level is ${level} now` };
     },
     revoke: ({ jobIds, reason }) => {
       const ended = jobIds.filter((jobId) => {
-        const call = worker.executor.running.get(jobId);
+        const call = executor.running.get(jobId);
         if (call === undefined) return false;
         const { taskId, name: taskName } = call.delivery;
         call.end({ kind: 'revoked', reason }, new TaskRevokedError({ taskId, taskName, reason }));
@@ -75,7 +119,6 @@ export function answers(worker: Steering): CommandHandlers {
       });
       return { ok: `ended ${ended.length} running tasks` };
     },
-    revoked: () => worker.log.revoked(),
     shutdown: () => {
       worker.shutdown();
       return { ok: 'shutting down' };
@@ -83,16 +126,10 @@ export function answers(worker: Steering): CommandHandlers {
   };
 }
 
-function report(call: RunningCall): TaskReport {
-  const { request, startedAt } = call;
-  return {
-    id: request.id,
-    name: request.name,
-    args: request.args,
-    queue: request.queue,
-    retries: request.retries,
-    deliveries: request.deliveries,
-    startedAt: new Date(startedAt).toISOString(),
-    pid: process.pid,
-  };
+function unknownTask(task: string): CeleriacError {
+  return new CeleriacError(`task "${task}" is not registered here`);
+}
+
+function limitText(limitMs: number | null): string {
+  return limitMs === null ? 'none' : `${limitMs} ms`;
 }

@@ -42,6 +42,18 @@ export interface Elsewhere {
   run(call: RunningCall): Promise<Outcome>;
 }
 
+/** A task that was fetched and does not run yet. */
+export interface HeldTask {
+  readonly delivery: Delivery;
+  readonly args: readonly unknown[];
+}
+
+/** Time limits as remote control sets them, ms. */
+export interface ChangedLimits {
+  readonly softMs: number | null;
+  readonly hardMs: number | null;
+}
+
 /** An ended attempt. */
 export interface Execution {
   readonly outcome: Outcome;
@@ -53,6 +65,10 @@ export interface Execution {
 export class Executor {
   /** What runs now, by job id. */
   readonly running = new Map<string, RunningCall>();
+  /** Fetched, and waiting for a limit's permission, by job id. */
+  readonly held = new Map<string, HeldTask>();
+  /** Limits of tasks that were changed at runtime; `null` for none. */
+  readonly #limitsNow = new Map<string, ChangedLimits>();
 
   constructor(private readonly params: ExecutorParams) {}
 
@@ -72,9 +88,16 @@ export class Executor {
     if (!Array.isArray(args)) return notRun(args, task);
     const asking = this.params.limits?.admit(delivery, task, args);
     if (asking === undefined) return this.#run(delivery, task, args, kept);
-    return asking.then((held) =>
-      held === undefined ? this.#run(delivery, task, args, kept) : notRun(held, task),
-    );
+    this.held.set(delivery.jobId, { delivery, args });
+    return asking.then((refused) => {
+      this.held.delete(delivery.jobId);
+      return refused === undefined ? this.#run(delivery, task, args, kept) : notRun(refused, task);
+    });
+  }
+
+  /** From now on calls of a task that bring no limits of their own get these. */
+  setLimits(task: string, limits: ChangedLimits): void {
+    this.#limitsNow.set(task, limits);
   }
 
   #run(
@@ -95,12 +118,13 @@ export class Executor {
     });
   }
 
-  /** The call's own limits, else the task's, else the worker's. */
-  #limitsOf({ message }: Delivery, { run }: RegisteredTask): CallLimits {
+  /** The call's own limits, else those set at runtime, else the task's, else the worker's. */
+  #limitsOf({ message }: Delivery, { name, run }: RegisteredTask): CallLimits {
     const { softMs, hardMs } = this.params.defaultLimits ?? NO_LIMITS;
+    const now = this.#limitsNow.get(name);
     return {
-      softMs: limitOf(message.soft, run.softTimeLimitMs ?? softMs),
-      hardMs: limitOf(message.hard, run.timeLimitMs ?? hardMs),
+      softMs: limitOf(message.soft, limitOf(now?.softMs, run.softTimeLimitMs ?? softMs)),
+      hardMs: limitOf(message.hard, limitOf(now?.hardMs, run.timeLimitMs ?? hardMs)),
     };
   }
 
@@ -260,7 +284,7 @@ export class Executor {
   }
 }
 
-/** `null` in a call means none, whatever stands behind it. */
+/** `null` means none, whatever stands behind it. */
 function limitOf(ofCall: number | null | undefined, otherwise: number | undefined): number | undefined {
   return ofCall === null ? undefined : (ofCall ?? otherwise);
 }

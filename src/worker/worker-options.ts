@@ -57,6 +57,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly failureExpiresMs: number;
   readonly index: IdIndex;
   readonly rates: RateLimits;
+  /** The app's options in force, as plain data without secrets. */
+  conf(): Record<string, unknown>;
   /** Makes the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(): void;

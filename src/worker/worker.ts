@@ -9,14 +9,17 @@ import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError } from '../errors.js';
-import type { Logger } from '../options/logger.js';
+import type { Logger, LogLevel } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
 import { answers } from './answers.js';
 import { Executor } from './execute.js';
 import { Janitor } from './janitor.js';
 import { letGo } from './let-go.js';
 import { Limits } from './limits.js';
-import { Line } from './line.js';
+import { Lines } from './lines.js';
+import { type LeveledLogger, leveled } from './log-level.js';
+import { reportText, workerConf } from './node-report.js';
+import { Reports } from './reports.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
@@ -37,11 +40,12 @@ type Phase = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 const LAST_WORDS_MS = 2000;
 
 export class Worker implements CallHost, AsyncDisposable {
-  readonly #params: WorkerParams;
+  readonly #params: Omit<WorkerParams, 'logger'> & { readonly logger: LeveledLogger };
+  readonly #reports: Reports;
   readonly #executor: Executor;
   readonly #budget: Slots;
   readonly #limits: Limits;
-  readonly #lines = new Map<string, Line>();
+  readonly #lines: Lines;
   readonly #settings: WorkerSettings;
   readonly #log: TaskLog;
   readonly #placement: Placement;
@@ -55,19 +59,32 @@ export class Worker implements CallHost, AsyncDisposable {
   #stopping: Promise<void> | undefined;
   #onStopped: () => void = () => undefined;
 
-  constructor(options: WorkerOptions, params: WorkerParams) {
+  constructor(options: WorkerOptions, given: WorkerParams) {
+    const params = { ...given, logger: leveled(given.logger) };
     this.#settings = resolveWorkerOptions(options, params.defaultQueue);
     this.#params = params;
     this.#budget = new Slots(this.#settings.concurrency);
     this.#log = new TaskLog(params.logger);
     this.#placement = new Placement(options, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
+    this.#lines = new Lines({
+      queues: this.#settings.queues,
+      budget: this.#budget,
+      limits: this.#limits,
+      consumer: (...line) => this.#consumer(...line),
+      onError: (error) => this.#onError(error),
+    });
     this.#executor = new Executor({
       ...params,
       host: this,
       limits: this.#limits,
       defaultLimits: this.#settings.limits,
       elsewhere: this.#placement,
+    });
+    this.#reports = new Reports({
+      ...params,
+      executor: this.#executor,
+      queues: () => this.#lines.brokerQueues(),
     });
     this.#locks = new LockKeeper({
       ...params,
@@ -76,17 +93,17 @@ export class Worker implements CallHost, AsyncDisposable {
     });
     this.#janitor = new Janitor({
       ...params,
-      queues: () => this.#brokerQueues(),
+      queues: () => this.#lines.brokerQueues(),
     });
     this.#vitals = new Vitals({
       ...params,
       health: this.#settings.health,
       measured: false,
       running: () => this.#executor.running.size,
-      concurrency: () => this.#concurrency(),
+      concurrency: () => this.#lines.concurrency,
       idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
-      deafMs: () => Math.max(0, ...[...this.#lines.values()].map((line) => line.deafMs)),
-      queues: () => this.#brokerQueues(),
+      deafMs: () => this.#lines.deafMs,
+      queues: () => this.#lines.brokerQueues(),
     });
   }
 
@@ -151,9 +168,9 @@ export class Worker implements CallHost, AsyncDisposable {
       await locksKept;
       await this.#limits.learn();
       this.#unlisten = this.#params.registry.onAdded((task) => {
-        if (task.lane) this.#openLanes(task.name).catch((error: Error) => this.#onError(error));
+        if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
       });
-      await Promise.all(this.#settings.queues.map((queue) => this.#consume(queue, this.#budget)));
+      await this.#lines.open();
     } catch (error) {
       this.#phase = 'new';
       await this.#release();
@@ -197,7 +214,7 @@ export class Worker implements CallHost, AsyncDisposable {
       node: this.node,
       pool: this.#placement.pool,
       concurrency: this.#budget.limit,
-      queues: this.#queueReports(),
+      queues: this.#lines.reports(),
       tasks: this.#params.registry.names(),
     };
   }
@@ -205,19 +222,6 @@ export class Worker implements CallHost, AsyncDisposable {
   /** One line per running task, for SIGUSR1 and the curious. */
   logRunning(): void {
     this.#log.running([...this.#executor.running.values()]);
-  }
-
-  async #consume(queue: string, slots: Slots): Promise<void> {
-    const line = new Line(queue, slots, (...lane) => this.#consumer(...lane));
-    this.#lines.set(queue, line);
-    await line.ready();
-    await Promise.all(this.#limits.laned.map((task) => line.addLane(task, this.#limits.gate(task))));
-  }
-
-  /** Gives a task lanes, if it has none here. */
-  async #openLanes(task: string): Promise<void> {
-    if (!(await this.#limits.add(task))) return;
-    await Promise.all([...this.#lines.values()].map((line) => line.addLane(task, this.#limits.gate(task))));
   }
 
   #consumer(queue: string, slots: Slots, gate: Gate | undefined): Consumer {
@@ -257,25 +261,18 @@ export class Worker implements CallHost, AsyncDisposable {
       pool: this.#placement.pool,
       budget: this.#budget,
       log: this.#log,
+      reports: this.#reports,
       startedAt: this.#startedAt,
       registered: () => this.#params.registry.names(),
-      queues: () => this.#queueReports(),
-      addConsumer: async (queue: string, concurrency: number | undefined) => {
-        const line = this.#lines.get(queue);
-        const slots = concurrency === undefined ? this.#budget : new Slots(concurrency);
-        if (line === undefined) await this.#consume(queue, slots);
-        else if (concurrency !== undefined) line.useSlots(slots);
-      },
-      cancelConsumer: (queue: string) => {
-        const line = this.#lines.get(queue);
-        if (line === undefined) return false;
-        this.#lines.delete(queue);
-        line.close().catch((error: Error) => this.#onError(error));
-        return true;
-      },
+      queues: () => this.#lines.reports(),
+      conf: () => this.#conf(),
+      report: () => reportText(this.describe(), this.#conf()),
+      setLogLevel: (level: LogLevel) => this.#params.logger.setLevel(level),
+      addConsumer: (queue: string, concurrency: number | undefined) => this.#lines.add(queue, concurrency),
+      cancelConsumer: (queue: string) => this.#lines.cancel(queue),
       rateLimit: async (task: string) => {
         if (this.#params.registry.get(task) === undefined) return false;
-        await this.#openLanes(task);
+        await this.#lines.openLanes(task);
         this.#limits.wake(task);
         return true;
       },
@@ -286,20 +283,8 @@ export class Worker implements CallHost, AsyncDisposable {
     };
   }
 
-  #brokerQueues(): string[] {
-    return [...this.#lines.values()].flatMap((line) => line.queues);
-  }
-
-  /** All slots: the shared ones, and those of queues that have their own. */
-  #concurrency(): number {
-    const slots = new Set([this.#budget, ...[...this.#lines.values()].map((line) => line.slots)]);
-    return [...slots].reduce((sum, { limit }) => sum + limit, 0);
-  }
-
-  #queueReports(): { name: string; concurrency: number }[] {
-    if (this.#lines.size === 0)
-      return this.#settings.queues.map((name) => ({ name, concurrency: this.#budget.limit }));
-    return [...this.#lines.values()].map((line) => line.report);
+  #conf(): Record<string, unknown> {
+    return { ...this.#params.conf(), worker: workerConf(this.#settings, this.describe()) };
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -308,11 +293,11 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#janitor.stop();
     if (wasStarted) {
       void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
-      const closing = this.#closeLines();
+      const closing = this.#lines.close();
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
       clearTimeout(deadline);
-      for (const line of this.#lines.values()) line.abandon();
+      this.#lines.abandon();
       await this.#release();
     }
     this.#vitals.close();
@@ -320,11 +305,6 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#params.onStopped();
     this.#onStopped();
     this.#params.logger.info({ node: this.node }, 'worker stopped');
-  }
-
-  async #closeLines(): Promise<void> {
-    const lines = [...this.#lines.values()];
-    await Promise.all(lines.map((line) => line.close().catch((error: Error) => this.#onError(error))));
   }
 
   #handBackAll(): void {

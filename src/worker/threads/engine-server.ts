@@ -43,6 +43,8 @@ export class EngineServer {
         return engine.readJobs(args[0] as readonly JobRef[]);
       case 'readEnded':
         return engine.readEnded(args[0] as readonly JobRef[]);
+      case 'readDelayed':
+        return engine.readDelayed(args[0] as readonly string[], Number(args[1]));
       case 'create':
       case 'read':
       case 'replace':

@@ -4,6 +4,7 @@
  */
 import type {
   BullmqParts,
+  DelayedJob,
   Engine,
   EngineKind,
   JobRef,
@@ -75,6 +76,10 @@ export class LinkedEngine implements Engine {
 
   readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
     return this.#call('readEnded', [refs]) as Promise<boolean[]>;
+  }
+
+  readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {
+    return this.#call('readDelayed', [queues, limit]) as Promise<DelayedJob[]>;
   }
 
   serverTime(): Promise<number> {

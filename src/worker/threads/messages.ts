@@ -83,6 +83,7 @@ export type EngineMethod =
   | 'serverTime'
   | 'readJobs'
   | 'readEnded'
+  | 'readDelayed'
   | 'create'
   | 'read'
   | 'replace'

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { createLogger, type LogFormat, type LogLevel, parseLogLevel } from '#src/cli/log.js';
+import { createLogger, type LogFormat } from '#src/cli/log.js';
+import { type LogLevel, parseLogLevel } from '#src/options/logger.js';
 
 function logger(format: LogFormat, level: LogLevel = 'info', color = false) {
   const lines: string[] = [];

@@ -1,0 +1,39 @@
+/**
+ * Settings as plain data for people: what JSON cannot carry by a short name of its kind, and no secret, whatever it
+ * hides behind: a telling name, or a URL.
+ */
+
+/** What stands in a secret's place. */
+export const MASK = '********';
+
+/** Celery masks by name too: `API|TOKEN|KEY|SECRET|PASS|SIGNATURE|DATABASE`; here "key" alone is a word of our own. */
+const SECRET =
+  /pass(word|phrase|wd)?$|secret|token|credential|signature|(api|private|access|encryption)_?key/i;
+const DEPTH = 6;
+
+/** A copy that JSON carries as it is, with secrets masked. */
+export function readable(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return maskUrl(value);
+  if (typeof value === 'function') return value.name === '' ? '[function]' : `[function ${value.name}]`;
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Date) return value.toJSON();
+  if (value instanceof RegExp) return String(value);
+  if (Array.isArray(value)) return value.map((item) => readable(item, depth + 1));
+  const name = Object.getPrototypeOf(value)?.constructor?.name ?? 'Object';
+  if (name !== 'Object' || depth >= DEPTH) return `[${name}]`;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [key, SECRET.test(key) ? MASK : readable(item, depth + 1)]),
+  );
+}
+
+/** The text with the password of each URL in it masked, and what its query calls a secret. */
+export function maskUrl(text: string): string {
+  return text
+    .replace(/([a-z][a-z+.-]*:\/\/[^\s/?#@]*?:)[^\s/?#]*(@)/gi, `$1${MASK}$2`)
+    .replace(/([?&][^=&\s#]*=)([^&\s#]*)/g, (whole, name: string) =>
+      SECRET.test(name.slice(1, -1)) ? `${name}${MASK}` : whole,
+    );
+}

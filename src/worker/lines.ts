@@ -1,0 +1,101 @@
+/**
+ * The queues a worker consumes, as lines, and what may change about them while it runs: which they are, what slots they
+ * run on, and which tasks have lanes in them.
+ */
+import { Slots } from '../broker/slots.js';
+import type { Limits } from './limits.js';
+import { Line, type MakeConsumer } from './line.js';
+
+export interface LinesParams {
+  /** The queues to begin with. */
+  readonly queues: readonly string[];
+  /** The slots they share. */
+  readonly budget: Slots;
+  readonly limits: Limits;
+  consumer: MakeConsumer;
+  onError(error: Error): void;
+}
+
+export class Lines {
+  readonly #lines = new Map<string, Line>();
+  #opened = false;
+
+  constructor(private readonly params: LinesParams) {}
+
+  /** Begins with the worker's queues; resolves when all are listened to. */
+  async open(): Promise<void> {
+    const { queues, budget } = this.params;
+    this.#opened = true;
+    await Promise.all(queues.map((queue) => this.#consume(queue, budget)));
+  }
+
+  /** Takes from a queue too; with `concurrency` on slots of its own, also when it was consumed before. */
+  async add(queue: string, concurrency: number | undefined): Promise<void> {
+    const line = this.#lines.get(queue);
+    const slots = concurrency === undefined ? this.params.budget : new Slots(concurrency);
+    if (line === undefined) await this.#consume(queue, slots);
+    else if (concurrency !== undefined) line.useSlots(slots);
+  }
+
+  /** Takes no more from a queue; what runs finishes. `false` when it was not consumed. */
+  cancel(queue: string): boolean {
+    const line = this.#lines.get(queue);
+    if (line === undefined) return false;
+    this.#lines.delete(queue);
+    line.close().catch((error: Error) => this.params.onError(error));
+    return true;
+  }
+
+  /** Gives a task lanes, if it has none here. */
+  async openLanes(task: string): Promise<void> {
+    const { limits } = this.params;
+    if (!(await limits.add(task))) return;
+    await Promise.all(this.#all().map((line) => line.addLane(task, limits.gate(task))));
+  }
+
+  /** As people see them. */
+  reports(): { name: string; concurrency: number }[] {
+    if (this.#opened) return this.#all().map((line) => line.report);
+    return this.params.queues.map((name) => ({ name, concurrency: this.params.budget.limit }));
+  }
+
+  /** The queues of the broker behind them: lanes included. */
+  brokerQueues(): string[] {
+    return this.#all().flatMap((line) => line.queues);
+  }
+
+  /** All slots: the shared ones, and those of queues that have their own. */
+  get concurrency(): number {
+    const slots = new Set([this.params.budget, ...this.#all().map((line) => line.slots)]);
+    return [...slots].reduce((sum, { limit }) => sum + limit, 0);
+  }
+
+  /** How long one of the consumers has been deaf, ms. */
+  get deafMs(): number {
+    return Math.max(0, ...this.#all().map((line) => line.deafMs));
+  }
+
+  /** Fetches no more; resolves when what runs has been settled. */
+  async close(): Promise<void> {
+    await Promise.all(
+      this.#all().map((line) => line.close().catch((error: Error) => this.params.onError(error))),
+    );
+  }
+
+  /** Leaves nothing behind in this process, whatever the broker still has to hear. */
+  abandon(): void {
+    for (const line of this.#all()) line.abandon();
+  }
+
+  async #consume(queue: string, slots: Slots): Promise<void> {
+    const { limits, consumer } = this.params;
+    const line = new Line(queue, slots, consumer);
+    this.#lines.set(queue, line);
+    await line.ready();
+    await Promise.all(limits.laned.map((task) => line.addLane(task, limits.gate(task))));
+  }
+
+  #all(): Line[] {
+    return [...this.#lines.values()];
+  }
+}

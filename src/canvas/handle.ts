@@ -70,6 +70,15 @@ export function makeHandle<A extends readonly unknown[], R>(
   });
 }
 
+/** What Nest asks of everything it holds. */
+const CONTAINER_HOOKS: ReadonlySet<string> = new Set([
+  'onModuleInit',
+  'onModuleDestroy',
+  'onApplicationBootstrap',
+  'onApplicationShutdown',
+  'beforeApplicationShutdown',
+]);
+
 /** The handles of a service; touching a method that is no task throws, with its name. */
 export function makeHandles<S>(
   host: HandleHost,
@@ -83,6 +92,7 @@ export function makeHandles<S>(
       if (typeof property === 'symbol' || property in known) return Reflect.get(known, property);
       // What promises, loggers and assertions ask of any object.
       if (property === 'then' || property === 'toJSON' || property in Object.prototype) return undefined;
+      if (CONTAINER_HOOKS.has(property)) return undefined;
       throw new CeleriacError(
         `${serviceName}.${property} is not a task. Put @Task on the method, or make it protected if it is a helper. ` +
           `Tasks: ${Object.keys(known).join(', ')}.`,

@@ -31,6 +31,8 @@ const KEPT_TO_ONE_ROOM: Readonly<Record<string, string>> = {
   'class-validator': 'tasks',
   'class-transformer': 'tasks',
   '@swc/core': 'cli',
+  '@nestjs/common': 'nestjs',
+  '@nestjs/core': 'nestjs',
   tsx: 'cli',
 };
 

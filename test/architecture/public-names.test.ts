@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import * as celeriac from 'celeriac';
+import * as nestjs from 'celeriac/nestjs';
 
 /** Everything users can import as a value. A name that goes breaks programs; one that comes needs docs. */
 const NAMES = [
@@ -48,6 +49,10 @@ const NAMES = [
 describe('The package', () => {
   it('exports these names and no others; change the list together with docs and changelog', () => {
     assert.deepEqual(Object.keys(celeriac).sort(), NAMES);
+  });
+
+  it('exports these names from its other entry points', () => {
+    assert.deepEqual(Object.keys(nestjs).sort(), ['CeleriacModule', 'InjectTasks']);
   });
 
   it('has no deep imports', async () => {

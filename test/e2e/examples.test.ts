@@ -9,6 +9,7 @@ import { freePort } from '../support/servers.js';
 
 const ROOT = dirname(dirname(dirname(CLI_PATH)));
 const REPORT = join(ROOT, 'build/examples/01-report/main.js');
+const NESTJS = join(ROOT, 'build/examples/03-nestjs/main.js');
 const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
 const WORKER_FOLDER = join(ROOT, 'examples/01-report');
 
@@ -18,6 +19,14 @@ describe('examples/01-report', () => {
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.equal(lines[0], 'celeriac: starting the embedded broker and a worker in this process');
     for (const id of ['7', '8']) assertReport(lines, id);
+  });
+});
+
+describe('examples/03-nestjs', () => {
+  it('runs on the embedded broker, and stops by itself', async () => {
+    const { code, lines, stderr } = await runProgram(NESTJS, [], {});
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.deepEqual(lines, ['january: 245', 'february: 100', 'closed']);
   });
 });
 
@@ -34,6 +43,12 @@ describe('the examples on Redis, with a worker of the command line', () => {
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.equal(lines[0], 'celeriac: calling a worker over the broker (celeriac -A tasks worker)');
     for (const id of ['41', '42', '43']) assertReport(lines, id);
+  });
+
+  it('runs 03-nestjs unchanged', async () => {
+    const { code, lines, stderr } = await runProgram(NESTJS, [], { CELERIAC_BROKER_URL: redis.url });
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.deepEqual(lines, ['january: 245', 'february: 100', 'closed']);
   });
 
   it('serves 02-web-client, which follows a task over HTTP', async (t) => {

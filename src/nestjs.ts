@@ -1,0 +1,79 @@
+/**
+ * `celeriac/nestjs`: an app as a Nest module. Services with tasks are ordinary providers; whoever calls them injects
+ * their handles. Nest is a peer: it is loaded when this is used.
+ */
+import type { DynamicModule, Provider } from '@nestjs/common';
+import type { ModuleRef, ModulesContainer } from '@nestjs/core';
+import { Celeriac } from './app.js';
+import { taskProviders } from './nestjs/injected-tasks.js';
+import { Lifecycle } from './nestjs/lifecycle.js';
+import {
+  appOf,
+  type CeleriacModuleAsyncOptions,
+  type CeleriacModuleOptions,
+} from './nestjs/module-options.js';
+import { nestCore } from './nestjs/packages.js';
+import { checkNames } from './options/names.js';
+
+export { InjectTasks } from './nestjs/injected-tasks.js';
+export type { CeleriacModuleAsyncOptions, CeleriacModuleOptions } from './nestjs/module-options.js';
+
+/**
+ * Makes an app and gives it to Nest: `Celeriac` can be injected, `@InjectTasks` too, and every provider with `@Task`
+ * methods is registered.
+ *
+ * @example
+ * \@Module({
+ *   imports: [CeleriacModule.forRoot({ name: 'reports', broker: 'redis://localhost:6379/0', worker: { concurrency: 4 } })],
+ *   providers: [ReportService],
+ * })
+ * export class AppModule {}
+ */
+export class CeleriacModule {
+  /** @throws {OptionError} for an option that cannot be right, when the application starts */
+  static forRoot(options: CeleriacModuleOptions & { isGlobal?: boolean } = {}): DynamicModule {
+    const { isGlobal = true, ...own } = options;
+    return dynamicModule(isGlobal, undefined, { provide: OPTIONS, useValue: own });
+  }
+
+  /** The same, with options that come from other providers. */
+  static forRootAsync(options: CeleriacModuleAsyncOptions): DynamicModule {
+    checkNames(options, ['imports', 'inject', 'useFactory', 'isGlobal'], 'CeleriacModule.forRootAsync');
+    const { imports, inject = [], useFactory, isGlobal = true } = options;
+    return dynamicModule(isGlobal, imports, { provide: OPTIONS, inject, useFactory });
+  }
+}
+
+const OPTIONS = Symbol('celeriac: options');
+const LIFECYCLE = Symbol('celeriac: lifecycle');
+
+function dynamicModule(
+  global: boolean,
+  imports: DynamicModule['imports'],
+  optionsProvider: Provider,
+): DynamicModule {
+  const { ModuleRef: Ref, ModulesContainer: Modules } = nestCore();
+  const app: Provider = {
+    provide: Celeriac,
+    inject: [OPTIONS, Ref],
+    useFactory: (options: CeleriacModuleOptions, moduleRef: ModuleRef) => appOf(options, moduleRef),
+  };
+  const lifecycle: Provider = {
+    provide: LIFECYCLE,
+    inject: [Celeriac, OPTIONS, Modules],
+    useFactory: (celeriac: Celeriac, options: CeleriacModuleOptions, modules: ModulesContainer) =>
+      new Lifecycle(celeriac, options, modules),
+  };
+  return {
+    module: CeleriacModule,
+    global,
+    ...(imports !== undefined && { imports }),
+    // Read when Nest scans its modules: by then all files are loaded, and whoever injects tasks has said so.
+    get providers() {
+      return [optionsProvider, app, lifecycle, ...taskProviders()];
+    },
+    get exports() {
+      return [Celeriac, ...taskProviders().map(({ provide }) => provide)];
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * `@InjectTasks(Service)`: the typed handles of a service, injected. The service itself need not be provided: a web
+ * process calls tasks that a worker elsewhere runs.
+ */
+import type { FactoryProvider } from '@nestjs/common';
+import { Celeriac } from '../app.js';
+import { OptionError } from '../errors.js';
+import { declaredTasks } from '../tasks/declaration.js';
+import type { ServiceClass } from '../tasks/registry.js';
+import { nestCommon } from './packages.js';
+
+// Decorators run while modules load, long before there is a container: what they ask for is noted here, as a fact about
+// the classes of this process, and provided by every CeleriacModule.
+const tokens = new Map<ServiceClass, symbol>();
+
+/**
+ * Injects a service's handles, as `app.tasks(Service)` gives them, into a constructor parameter or a property.
+ * @throws {OptionError} for a class without tasks
+ * @example constructor(@InjectTasks(ReportService) private readonly reports: Handles<ReportService>) {}
+ */
+export function InjectTasks(service: ServiceClass): PropertyDecorator & ParameterDecorator {
+  if (typeof service !== 'function') {
+    throw new OptionError(
+      `@InjectTasks: give the class of a service, not ${String(service)}. Two files that import each other see undefined.`,
+    );
+  }
+  if (declaredTasks(service.prototype as object).size === 0)
+    throw new OptionError(
+      `@InjectTasks: ${service.name} has no method with @Task, so there is nothing to inject.`,
+    );
+  const token = tokens.get(service) ?? Symbol(`celeriac: tasks of ${service.name}`);
+  tokens.set(service, token);
+  return nestCommon().Inject(token);
+}
+
+/** A provider for every service that somebody asked for so far. */
+export function taskProviders(): FactoryProvider[] {
+  return [...tokens].map(([service, token]) => ({
+    provide: token,
+    inject: [Celeriac],
+    useFactory: (app: Celeriac) => app.tasks(service),
+  }));
+}

@@ -1,0 +1,94 @@
+/**
+ * What `CeleriacModule.forRoot` and `forRootAsync` take, and the app that is made from it.
+ */
+import type { LoggerService, ModuleMetadata } from '@nestjs/common';
+import type { ModuleRef } from '@nestjs/core';
+import { Celeriac } from '../app.js';
+import type { CeleriacOptions, Container } from '../app-options.js';
+import { OptionError } from '../errors.js';
+import type { Logger } from '../options/logger.js';
+import type { WorkerOptions } from '../worker/worker-options.js';
+import { nestCommon } from './packages.js';
+
+/** What `CeleriacModule.forRoot` takes: the options of `new Celeriac`, and how the module uses it. */
+export interface CeleriacModuleOptions extends CeleriacOptions {
+  /** The app's name. Default: `celeriac`. */
+  name?: string;
+  /** An app made elsewhere, instead of a name and options; it is not closed with the module. */
+  app?: Celeriac;
+  /** Start a worker when the application has started, and stop it before anything else stops. Default: no worker. */
+  worker?: WorkerOptions | boolean;
+}
+
+/** What `CeleriacModule.forRootAsync` takes. */
+export interface CeleriacModuleAsyncOptions {
+  /** Modules whose exports `inject` names. */
+  imports?: ModuleMetadata['imports'];
+  /** What `useFactory` is called with. */
+  // biome-ignore lint/suspicious/noExplicitAny: Nest's own type of an injection token list
+  inject?: any[];
+  // biome-ignore lint/suspicious/noExplicitAny: its arguments are whatever `inject` names
+  useFactory: (...args: any[]) => CeleriacModuleOptions | Promise<CeleriacModuleOptions>;
+  /** Whether every module may inject the app and tasks without importing this one. Default: true. */
+  isGlobal?: boolean;
+}
+
+/** The module's app: its services come out of Nest's container, its log lines go to Nest's logger. */
+export function appOf(options: CeleriacModuleOptions, moduleRef: ModuleRef): Celeriac {
+  const { name = 'celeriac', app, worker: _, ...appOptions } = options;
+  if (app === undefined)
+    return new Celeriac(name, { container: containerOf(moduleRef), logger: nestLogger(), ...appOptions });
+  const others = Object.keys({ ...appOptions, ...(options.name !== undefined && { name }) });
+  if (others.length === 0) return app;
+  throw new OptionError(
+    `CeleriacModule: with app the options ${others.join(', ')} have no meaning; give them to new Celeriac.`,
+  );
+}
+
+/** Services that are no singletons get an instance of their own when the worker starts. */
+function containerOf(moduleRef: ModuleRef): Container {
+  return {
+    async get<T>(cls: abstract new (...args: never[]) => T): Promise<T> {
+      const service = cls as unknown as new () => T;
+      try {
+        return await moduleRef.resolve(service, undefined, { strict: false });
+      } catch (error) {
+        if (!isUnknown(error)) throw error;
+      }
+      // Registered by hand and no provider of any module: its dependencies are injected all the same.
+      return moduleRef.create(service);
+    },
+  };
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof Error && error.constructor.name === 'UnknownElementException';
+}
+
+function nestLogger(): Logger {
+  const { Logger: NestLogger } = nestCommon();
+  const nest = new NestLogger('Celeriac');
+  const line = (level: 'debug' | 'log' | 'warn') => (fields: object, message: string) =>
+    nest[level](withFields(message, fields));
+  return {
+    debug: line('debug'),
+    info: line('log'),
+    warn: line('warn'),
+    error: (fields, message) => logError(nest, fields, message),
+  };
+}
+
+function logError(nest: LoggerService, fields: object, message: string): void {
+  const { error, ...rest } = fields as { error?: unknown };
+  nest.error(withFields(message, rest), error instanceof Error ? error.stack : undefined);
+}
+
+function withFields(message: string, fields: object): string {
+  const shown = Object.entries(fields).map(([key, value]) => `${key}=${show(value)}`);
+  return shown.length === 0 ? message : `${message} (${shown.join(' ')})`;
+}
+
+function show(value: unknown): string {
+  if (value instanceof Error) return value.message;
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -18,6 +18,7 @@ import { UniqueCalls } from './canvas/unique.js';
 import { type AskOptions, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
+import { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
 import type { CallOptions } from './options/call-options.js';
 import { checkTaskName } from './options/checks.js';
@@ -66,6 +67,8 @@ export class Celeriac implements AsyncDisposable {
   readonly errors = new ErrorClasses();
   /** Changes running workers. */
   readonly control: Control;
+  /** What is in the queues, and pausing and purging them. */
+  readonly queues: Queues;
   readonly #config: AppConfig;
   #logger: Logger;
   readonly #registry: Registry;
@@ -147,7 +150,14 @@ export class Celeriac implements AsyncDisposable {
     });
     if (config.taskAlwaysEager) this.#sender.detour = this.#hereAndNow(true);
     this.#caller = new Caller(this.#engine, config.prefix, (error) => this.#onBusError(error));
+    this.queues = new Queues({
+      engine: this.#engine,
+      clock: this.#clock,
+      index: this.#index,
+      failureExpiresMs: config.failureExpiresMs,
+    });
     this.control = new Control(this.#caller, {
+      queues: this.queues,
       revokeAll: (ids, revocation) => this.#revokeAll(ids, revocation),
       setRate: (task, rate) => this.#rates.set(task, rate),
     });

@@ -18,6 +18,7 @@ export type {
 } from './control/commands.js';
 export { Control } from './control/control.js';
 export { Inspect } from './control/inspect.js';
+export { type QueueInfo, Queues } from './control/queues.js';
 // Options
 export type { Duration, Moment } from './duration.js';
 // Errors

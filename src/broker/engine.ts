@@ -4,6 +4,7 @@
  * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
  */
 import type { BackendFactory, IQueueBackend } from 'bullmq';
+import type { QueueStore } from './queue-store.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
@@ -48,6 +49,8 @@ export interface StoredJob {
   readonly running: boolean;
   /** The node that ran it last. */
   readonly worker: string | undefined;
+  /** It is gone, and this is what its tombstone tells: its id may be used again. */
+  readonly dropped?: true;
 }
 
 /** A small record of our own; `version` goes up with each change and guards `replace`. */
@@ -115,6 +118,8 @@ export interface Engine {
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]>;
   readonly records: Records;
   readonly signals: Signals;
+  /** Looks after queues; what is written to or taken from is noted there by itself. */
+  readonly queues: QueueStore;
   /** The broker's clock, epoch ms. */
   serverTime(): Promise<number>;
   /**

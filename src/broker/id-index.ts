@@ -7,6 +7,7 @@ import { DuplicateTaskError } from '../errors.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
 import { encodeCustomId, queueOfGenerated } from './ids.js';
+import { tombstoneKey } from './tombstones.js';
 
 interface Entry {
   readonly queue: string;
@@ -68,16 +69,22 @@ export class IdIndex {
     const [record] = await records.read([keyOf(taskId)]);
     if (record === undefined) return this.#enter(taskId, queue); // expired in between
     const holder = JSON.parse(record.value) as Entry;
-    await this.#refuseExisting({ queue: holder.queue, id: encodeCustomId(taskId) }, taskId);
+    const place = { queue: holder.queue, id: encodeCustomId(taskId) };
+    const dropped = await this.#refuseExisting(place, taskId);
     const mine = holder.owner === this.#owner;
     const abandoned = this.clock.now() - holder.at > ABANDONED_AFTER_MS;
-    const takenOver = (mine || abandoned) && (await records.replace(keyOf(taskId), record.version, value));
+    const takenOver =
+      (mine || abandoned || dropped) && (await records.replace(keyOf(taskId), record.version, value));
     if (!takenOver) throw duplicate(taskId);
   }
 
-  async #refuseExisting(ref: JobRef, taskId: string): Promise<void> {
+  /** A dropped task gives its id back. @returns whether that is so */
+  async #refuseExisting(ref: JobRef, taskId: string): Promise<boolean> {
     const [job] = await this.engine.readJobs([ref]);
-    if (job !== undefined) throw duplicate(taskId);
+    if (job === undefined) return false;
+    if (job.dropped === undefined) throw duplicate(taskId);
+    await this.engine.records.remove(tombstoneKey(ref));
+    return true;
   }
 }
 

@@ -10,6 +10,7 @@
  * The one in the lane runs only once the other is gone, so a crash between 2 and 3 starts nothing twice.
  */
 import type { Engine, JobRef, StoredJob } from './engine.js';
+import { jobOfTombstone, tombstoneKey } from './tombstones.js';
 
 /** An entry outlives the longest backlog one may hope for; the task's end shortens it to the life of its record. */
 const ENTRY_MS = 90 * 24 * 3_600_000;
@@ -31,7 +32,10 @@ export async function expireMove(engine: Engine, from: JobRef, keptMs: number): 
   else await records.replace(keyOf(from), record.version, record.value, keptMs);
 }
 
-/** The engine as everybody but the mover should see it: jobs are found where they went. */
+/**
+ * The engine as everybody but the mover should see it: jobs are found where they went, and those that were dropped are
+ * found as their tombstones tell.
+ */
 export function followingMoves(engine: Engine): Engine {
   const known = new Map<string, JobRef>();
   const follow = (ref: JobRef): JobRef => known.get(keyOf(ref)) ?? ref;
@@ -40,9 +44,12 @@ export function followingMoves(engine: Engine): Engine {
     const jobs = await engine.readJobs(refs.map(follow));
     const missing = refs.flatMap((ref, i) => (jobs[i] === undefined ? [{ ref, i }] : []));
     if (missing.length === 0) return jobs;
-    const entries = await engine.records.read(missing.map(({ ref }) => keyOf(ref)));
+    const keys = missing.flatMap(({ ref }) => [keyOf(ref), tombstoneKey(ref)]);
+    const entries = await engine.records.read(keys);
     const moved = missing.flatMap(({ ref, i }, n) => {
-      const lane = entries[n]?.value;
+      const lane = entries[2 * n]?.value;
+      const tomb = entries[2 * n + 1]?.value;
+      if (tomb !== undefined) jobs[i] = jobOfTombstone(ref, tomb);
       if (lane === undefined) known.delete(keyOf(ref));
       return lane === undefined ? [] : [{ i, from: ref, to: { queue: lane, id: ref.id } }];
     });
@@ -50,7 +57,7 @@ export function followingMoves(engine: Engine): Engine {
     if (known.size > REMEMBERED) known.clear();
     const found = await engine.readJobs(moved.map(({ to }) => to));
     moved.forEach(({ i, from, to }, n) => {
-      jobs[i] = found[n];
+      jobs[i] = found[n] ?? jobs[i];
       if (found[n] !== undefined) known.set(keyOf(from), to);
     });
     return jobs;

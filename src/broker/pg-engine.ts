@@ -15,6 +15,7 @@ import type {
 } from './engine.js';
 import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
 import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
+import { PgQueues } from './pg-queues.js';
 import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
 import { PgSignals } from './pg-signals.js';
@@ -29,6 +30,7 @@ export class PgEngine implements Engine {
   readonly oneProcess: boolean;
   readonly records: PgRecords;
   readonly signals: PgSignals;
+  readonly queues: PgQueues;
   readonly #query: PgQuery;
   readonly #backends = new Map<string, IQueueBackend>();
   readonly #holds = new Set<NodeJS.Timeout>();
@@ -51,6 +53,7 @@ export class PgEngine implements Engine {
       });
     };
     this.records = new PgRecords(this.#query);
+    this.queues = new PgQueues(this.#query);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
   }
@@ -65,7 +68,10 @@ export class PgEngine implements Engine {
     await this.#prepare();
     const known = this.#backends.get(queue);
     if (known !== undefined) return known;
-    const backend = (await this.#rootBackend()).forQueue(queue);
+    const root = await this.#rootBackend();
+    const backend = this.#backends.get(queue) ?? root.forQueue(queue);
+    // Best effort: workers note their queues again and again.
+    if (!this.#backends.has(queue)) this.queues.note([queue]).catch(() => undefined);
     this.#backends.set(queue, backend);
     return backend;
   }

@@ -14,6 +14,7 @@ import type {
 } from './engine.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { RedisLink } from './redis-link.js';
+import { RedisQueues } from './redis-queues.js';
 import { RedisRecords } from './redis-records.js';
 import { RedisSignals } from './redis-signals.js';
 import type { RedisClient, RedisTarget } from './redis-target.js';
@@ -29,6 +30,7 @@ class RedisEngine implements Engine {
   readonly oneProcess = false;
   readonly records: RedisRecords;
   readonly signals: RedisSignals;
+  readonly queues: RedisQueues;
   readonly #prefix: string;
   readonly #calls: RedisLink;
   #workers: RedisLink | undefined;
@@ -47,10 +49,10 @@ class RedisEngine implements Engine {
     this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
     this.#calls = new RedisLink(target, config, 'fail-fast');
     // '~' never begins a queue name, so these keys cannot meet BullMQ's.
-    this.records = new RedisRecords(
-      (body) => this.#held(async () => body(await this.#client())),
-      `${this.#prefix}:~r:`,
-    );
+    const held = <R>(body: (client: RedisClient) => Promise<R>) =>
+      this.#held(async () => body(await this.#client()));
+    this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
+    this.queues = new RedisQueues(held, this.#prefix);
     this.signals = new RedisSignals(
       () => (this.#workers ?? this.#calls).client,
       () => this.#listenerLink(),
@@ -69,6 +71,8 @@ class RedisEngine implements Engine {
     await this.ready();
     const root = await this.#rootBackend();
     const backend = this.#backends.get(queue) ?? root.forQueue(queue, this.#prefix);
+    // Ahead of the first command on the same connection. Best effort: workers note their queues again and again.
+    if (!this.#backends.has(queue)) this.queues.note([queue]).catch(() => undefined);
     this.#backends.set(queue, backend);
     return backend;
   }

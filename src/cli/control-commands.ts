@@ -17,6 +17,7 @@ import {
 } from './broadcast.js';
 import { countFlag, durationFlag, queuesFlag } from './flags.js';
 import type { Output } from './output.js';
+import { addPauseCommand } from './queue-commands.js';
 import { addRevokeCommand } from './revoke-command.js';
 
 interface ControlFlags extends BroadcastFlags {
@@ -85,6 +86,8 @@ export function addControlCommands(program: Command): void {
       tell(command, (api, options) => api.loglevel(level, options)),
     );
   addRevokeCommand(add('revoke', 'end tasks: what has not started never will'));
+  addPauseCommand(add('pause', 'let nothing start from a queue any more, until resume'), 'pause');
+  addPauseCommand(add('resume', 'let a paused queue go on'), 'resume');
   add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
     tell(command, (api, options) => api.shutdown(options)),
   );
@@ -100,7 +103,7 @@ export function addControlCommands(program: Command): void {
 }
 
 /** Of Celery's and our own commands, those that no worker understands yet. */
-const LATER = ['autoscale', 'pause', 'resume'];
+const LATER = ['autoscale'];
 
 /** A duration, or `none`. */
 function limitFlag(argument: string): (text: string) => number | null {

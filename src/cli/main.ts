@@ -11,6 +11,7 @@ import { addControlCommands } from './control-commands.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addInspectCommands } from './inspect-commands.js';
 import { addMigrateCommand } from './migrate-command.js';
+import { addQueueCommands } from './queue-commands.js';
 import { addWorkerCommand } from './worker-command.js';
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -48,6 +49,7 @@ function buildProgram(): Command {
   addCallCommands(program);
   addInspectCommands(program);
   addControlCommands(program);
+  addQueueCommands(program);
   addMigrateCommand(program);
   return program;
 }

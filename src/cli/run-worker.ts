@@ -34,6 +34,7 @@ export interface WorkerFlags extends GlobalFlags {
   readonly shutdownTimeout?: number;
   readonly healthPort?: number;
   readonly healthHost?: string;
+  readonly purge?: boolean;
   readonly logFormat: LogFormat;
 }
 
@@ -60,7 +61,8 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     report: () => worker.logRunning(),
   });
   try {
-    if (!(await connect(worker, log, end.signal))) return await end.reached;
+    if (!(await connect(app, worker, { log, stop: end.signal, purge: flags.purge === true })))
+      return await end.reached;
     node = worker.node;
     log.always({}, `ready: ${readyText(worker)}`);
     return await end.reached;
@@ -161,10 +163,17 @@ function readyText(worker: Worker): string {
  * Starts the worker, however long the broker stays away (Celery: `broker_connection_retry_on_startup`).
  * @returns false when it was told to stop first
  */
-async function connect(worker: Worker, log: CliLogger, stop: AbortSignal): Promise<boolean> {
+async function connect(
+  app: Celeriac,
+  worker: Worker,
+  { log, stop, purge }: { log: CliLogger; stop: AbortSignal; purge: boolean },
+): Promise<boolean> {
   const since = Date.now();
+  let toPurge = purge;
   for (let attempt = 1; ; attempt++) {
     try {
+      if (toPurge) await purgeQueues(app, worker, log);
+      toPurge = false;
       await worker.start();
       if (attempt > 1) log.info({ awayMs: Date.now() - since }, 'the broker is there');
       return true;
@@ -179,6 +188,13 @@ async function connect(worker: Worker, log: CliLogger, stop: AbortSignal): Promi
       if (stop.aborted) return false;
     }
   }
+}
+
+/** Celery: `--purge`. */
+async function purgeQueues(app: Celeriac, worker: Worker, log: CliLogger): Promise<void> {
+  const queues = worker.describe().queues.map(({ name }) => name);
+  for (const [queue, dropped] of Object.entries(await app.queues.purge(queues)))
+    log.info({ queue, dropped }, `purged ${queue}`);
 }
 
 const LONGEST_WAIT_MS = 10_000;

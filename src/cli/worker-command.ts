@@ -66,10 +66,10 @@ export function addWorkerCommand(program: Command): void {
       countFlag('--health-port', 0),
     )
     .option('--health-host <host>', 'the address to answer on (default 127.0.0.1)')
+    .option('--purge', 'first drop what waits in its queues')
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
     .addOption(toCome('--processes <n>', countFlag('--processes')))
     .addOption(toCome('--autoscale <max,min>', autoscaleFlag))
-    .addOption(toCome('--purge'))
     .addHelpText('after', SIGNALS)
     .action(async (_flags, command: Command) => {
       const flags = command.optsWithGlobals<WorkerFlags>();
@@ -94,7 +94,6 @@ Signals:
 const TO_COME = {
   processes: '--processes (start several workers)',
   autoscale: '--autoscale (use "celeriac control pool-grow" and "pool-shrink")',
-  purge: '--purge',
 };
 
 function refuseWhatIsToCome(flags: WorkerFlags): void {

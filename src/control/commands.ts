@@ -67,6 +67,9 @@ export interface Commands {
   poolShrink: { args: { n: number }; reply: { ok: string } };
   addConsumer: { args: { queue: string; concurrency?: number }; reply: { ok: string } };
   cancelConsumer: { args: { queue: string }; reply: { ok: string } };
+  /** A queue was paused or resumed in the broker; `known` when it had been used before. */
+  pause: { args: { queue: string; known: boolean }; reply: { ok: string } };
+  resume: { args: { queue: string; known: boolean }; reply: { ok: string } };
   /** The rate of a task was changed in the broker. */
   rateLimit: { args: { task: string }; reply: { ok: string } };
   /** ms; `null` for none. For what starts from now on. */

@@ -11,11 +11,13 @@ import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
 import type { AskOptions, Caller } from './caller.js';
 import type { Replies } from './commands.js';
+import type { Queues } from './queues.js';
 
 type Done = Promise<Replies<{ ok: string }>>;
 
 /** What control writes into the broker, where it lasts, before workers are told. */
 export interface ControlWrites {
+  readonly queues: Queues;
   /** Marks tasks as revoked; gives the job ids of those that run. */
   revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]>;
   /** Sets the rate of a task for the whole fleet. */
@@ -116,9 +118,37 @@ export class Control {
     return this.#ask('loglevel', { level: parseLogLevel(level, 'control.loglevel') }, options);
   }
 
+  /**
+   * Lets nothing start from a queue any more, in the whole fleet, until `resume`; what runs finishes. It holds for
+   * workers that start later as well, and shows in `app.queues.list()`.
+   */
+  async pause(queue: string, options: AskOptions = {}): Done {
+    return this.#setPaused('pause', queue, options);
+  }
+
+  /** Lets a paused queue go on. */
+  async resume(queue: string, options: AskOptions = {}): Done {
+    return this.#setPaused('resume', queue, options);
+  }
+
+  /** The same as `app.queues.purge`, by its name in Celery. @returns how many tasks were dropped */
+  async purge(queues?: string | readonly string[]): Promise<number> {
+    const dropped = await this.writes.queues.purge(queues);
+    return Object.values(dropped).reduce((sum, n) => sum + n, 0);
+  }
+
   /** Warm shutdown. */
   shutdown(options: AskOptions = {}): Done {
     return this.#ask('shutdown', {}, options);
+  }
+
+  async #setPaused(command: 'pause' | 'resume', queue: string, options: AskOptions): Done {
+    checkQueueName(queue, `control.${command}`);
+    checkNames(options, ['destination', 'timeout'], `control.${command}`);
+    const { queues } = this.writes;
+    const known = await queues.isKnown(queue);
+    await queues[command](queue);
+    return this.#ask(command, { queue, known }, options);
   }
 
   #ask<C extends Parameters<Caller['ask']>[0]>(

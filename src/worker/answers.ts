@@ -96,6 +96,8 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
       if (!worker.cancelConsumer(queue)) throw new CeleriacError(`queue "${queue}" is not consumed here`);
       return { ok: `no longer consuming "${queue}"` };
     },
+    pause: ({ queue, known }) => ({ ok: `"${queue}" is paused${elsewhere(worker, queue, known)}` }),
+    resume: ({ queue, known }) => ({ ok: `"${queue}" goes on${elsewhere(worker, queue, known)}` }),
     rateLimit: async ({ task }) => {
       if (!(await worker.rateLimit(task))) throw unknownTask(task);
       return { ok: `the rate of ${task} is as set` };
@@ -132,4 +134,11 @@ function unknownTask(task: string): CeleriacError {
 
 function limitText(limitMs: number | null): string {
   return limitMs === null ? 'none' : `${limitMs} ms`;
+}
+
+/** A remark for queues that others consume. */
+function elsewhere(worker: Steering, queue: string, known: boolean): string {
+  if (worker.queues().some(({ name }) => name === queue)) return '';
+  if (known) return '; this node does not take from it';
+  throw new CeleriacError(`no queue "${queue}" is known, and none of that name is consumed here`);
 }

@@ -48,7 +48,9 @@ export class Janitor {
   async #round(): Promise<void> {
     for (const queue of this.params.queues()) {
       try {
-        if (await this.#elected(queue)) await this.#clean(queue);
+        if (!(await this.#elected(queue))) continue;
+        await this.params.engine.queues.note([queue]);
+        await this.#clean(queue);
       } catch (error) {
         // The next round tries again; an outage is reported by the engine.
         if (!this.params.engine.isUnavailable(error))

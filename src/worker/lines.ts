@@ -2,11 +2,15 @@
  * The queues a worker consumes, as lines, and what may change about them while it runs: which they are, what slots they
  * run on, and which tasks have lanes in them.
  */
+import type { Engine } from '../broker/engine.js';
+import { laneOf } from '../broker/lanes.js';
+import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';
 import type { Limits } from './limits.js';
 import { Line, type MakeConsumer } from './line.js';
 
 export interface LinesParams {
+  readonly engine: Engine;
   /** The queues to begin with. */
   readonly queues: readonly string[];
   /** The slots they share. */
@@ -50,7 +54,7 @@ export class Lines {
   async openLanes(task: string): Promise<void> {
     const { limits } = this.params;
     if (!(await limits.add(task))) return;
-    await Promise.all(this.#all().map((line) => line.addLane(task, limits.gate(task))));
+    await Promise.all(this.#all().map((line) => this.#openLane(line, task)));
   }
 
   /** As people see them. */
@@ -91,8 +95,16 @@ export class Lines {
     const { limits, consumer } = this.params;
     const line = new Line(queue, slots, consumer);
     this.#lines.set(queue, line);
+    await openQueue(this.params.engine, queue);
     await line.ready();
-    await Promise.all(limits.laned.map((task) => line.addLane(task, limits.gate(task))));
+    await Promise.all(limits.laned.map((task) => this.#openLane(line, task)));
+  }
+
+  /** A lane of a paused queue is paused before anything is taken from it. */
+  async #openLane(line: Line, task: string): Promise<void> {
+    const { engine, limits } = this.params;
+    await openQueue(engine, laneOf(line.queue, task));
+    await line.addLane(task, limits.gate(task));
   }
 
   #all(): Line[] {

@@ -14,9 +14,8 @@
  *   lost       nothing: another worker owns it           (whatever that one writes)
  */
 import type { Delivery, Settlement } from '../broker/consumer.js';
-import { packStack } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
-import { encodeFailure } from '../tasks/failure.js';
+import { failureText } from '../results/failure-text.js';
 import type { Execution } from './execute.js';
 
 export function settle(delivery: Delivery, { outcome, task }: Execution): Settlement {
@@ -28,16 +27,16 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
       return {
         kind: 'fail',
         keep: !ignored || task?.run.storeErrorsEvenIfIgnored === true,
-        ...describe(outcome.error, outcome.wire),
+        ...failureText(outcome.error, outcome.wire),
       };
     case 'retry':
-      return { kind: 'retry', delayMs: outcome.delayMs, ...describe(outcome.error, outcome.wire) };
+      return { kind: 'retry', delayMs: outcome.delayMs, ...failureText(outcome.error, outcome.wire) };
     case 'ignore':
       return { kind: 'complete', value: null, keep: false, quiet: false };
     case 'revoked': {
       const { taskId, name } = delivery;
       const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
-      return { kind: 'fail', keep: !ignored, ...describe(error) };
+      return { kind: 'fail', keep: !ignored, ...failureText(error) };
     }
     case 'later':
       return { kind: 'postpone', delayMs: outcome.delayMs };
@@ -58,12 +57,4 @@ export function retentionMs(
   if (settlement.kind === 'complete') return settlement.keep ? kept.resultExpiresMs : 0;
   if (settlement.kind === 'fail') return settlement.keep ? kept.failureExpiresMs : 0;
   return undefined;
-}
-
-/** The texts a failed attempt leaves: one line and a stack for people and dashboards, with the encoded error in it. */
-function describe(error: unknown, wire = encodeFailure(error)): { message: string; stack: string } {
-  return {
-    message: `${wire.name}: ${wire.message}`,
-    stack: packStack(wire.stack ?? '', { ...wire, stack: undefined }),
-  };
 }

@@ -68,6 +68,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#placement = new Placement(options, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
     this.#lines = new Lines({
+      engine: params.engine,
       queues: this.#settings.queues,
       budget: this.#budget,
       limits: this.#limits,

@@ -26,6 +26,7 @@ const NAMES = [
   'NotSerializableError',
   'OptionError',
   'PayloadTooLargeError',
+  'Queues',
   'Reject',
   'ResultTimeoutError',
   'Signature',

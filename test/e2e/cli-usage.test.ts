@@ -38,7 +38,7 @@ describe('celeriac', () => {
     ['a command without any app', ['status'], /Which app\?.*CELERIAC_PREFIX/],
     ['a flag of a later version', ['-A', 'tasks', 'worker', '--autoscale', '10,3'], /not yet.*--autoscale/],
     ['queues that are all left out', ['-A', 'tasks', 'worker', '-Q', 'a,b', '-X', 'b,a'], /no queue is left/],
-    ['a command of a later version', ['-A', 'tasks', 'control', 'pause', 'mail'], /not yet/],
+    ['a command of a later version', ['-A', 'tasks', 'control', 'autoscale', '3', '1'], /not yet/],
     ['a revocation of nothing', ['-A', 'tasks', 'control', 'revoke'], /missing required argument 'id'/],
     ['arguments that are no array', ['-A', 'tasks', 'call', 'add', '--args', '7'], /--args '\[7\]'/],
   ] as const) {

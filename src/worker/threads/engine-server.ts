@@ -18,12 +18,13 @@ export class EngineServer {
 
   async answer(request: EngineRequest): Promise<unknown> {
     if (request.to === 'engine') return this.#call(request.method, request.args);
-    const backend: unknown = await this.engine.backend(request.queue);
-    const method: unknown = Reflect.get(backend as object, request.method);
+    const target: object =
+      request.to === 'queues' ? this.engine.queues : await this.engine.backend(request.queue);
+    const method: unknown = Reflect.get(target, request.method);
     if (typeof method !== 'function') {
       throw new CeleriacError(`The broker's queue has no "${request.method}" that a thread could call.`);
     }
-    return Reflect.apply(method, backend, request.args);
+    return Reflect.apply(method, target, request.args);
   }
 
   /** Ends what the thread listened to. */

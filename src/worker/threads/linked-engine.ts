@@ -12,6 +12,7 @@ import type {
   Signals,
   StoredJob,
 } from '../../broker/engine.js';
+import type { QueueStore } from '../../broker/queue-store.js';
 import { CeleriacError } from '../../errors.js';
 import type { Link } from './link.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';
@@ -24,6 +25,7 @@ export class LinkedEngine implements Engine {
   readonly oneProcess: boolean;
   readonly records: Records;
   readonly signals: LinkedSignals;
+  readonly queues: QueueStore;
   #loading = true;
 
   constructor(
@@ -42,6 +44,7 @@ export class LinkedEngine implements Engine {
       replace: (...args) => call('replace', args),
       remove: (...args) => call('remove', args),
     };
+    this.queues = farSide((method, args) => this.#ask({ to: 'queues', method, args })) as QueueStore;
     this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
   }
 
@@ -55,12 +58,7 @@ export class LinkedEngine implements Engine {
   }
 
   async backend(queue: string): Promise<Backend> {
-    // Whatever method is asked for exists over there, or fails over there. A thenable it is not.
-    const method = (name: string) =>
-      name === 'then'
-        ? undefined
-        : (...args: unknown[]) => this.#ask({ to: 'backend', queue, method: name, args });
-    return new Proxy({}, { get: (_, name) => method(String(name)) }) as Backend;
+    return farSide((method, args) => this.#ask({ to: 'backend', queue, method, args })) as Backend;
   }
 
   bullmq(): BullmqParts {
@@ -113,6 +111,12 @@ export class LinkedEngine implements Engine {
         "so every thread would do that again. Move it into a function, or behind: if (isMainThread), from 'node:worker_threads'.",
     );
   }
+}
+
+/** Whatever method is asked for exists over there, or fails over there. A thenable it is not. */
+function farSide(ask: (method: string, args: readonly unknown[]) => Promise<unknown>): object {
+  const method = (name: string) => (name === 'then' ? undefined : (...args: unknown[]) => ask(name, args));
+  return new Proxy({}, { get: (_, name) => method(String(name)) });
 }
 
 /** Topics this thread listens to; the worker listens for it. */

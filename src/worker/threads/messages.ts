@@ -70,6 +70,7 @@ export type FromThread =
 export type Request =
   | { readonly to: 'progress'; readonly progress: object }
   | { readonly to: 'engine'; readonly method: EngineMethod; readonly args: readonly unknown[] }
+  | { readonly to: 'queues'; readonly method: string; readonly args: readonly unknown[] }
   | {
       readonly to: 'backend';
       readonly queue: string;

@@ -1,0 +1,125 @@
+/**
+ * The QueueStore port on PostgreSQL and PGlite. Queues in use are fields of BullMQ's `meta` table, so no schema of ours
+ * changes; jobs are BullMQ 6's `job` table. The engine conformance test fails when an upgrade changes either.
+ */
+import type { PgQuery, PgRow } from './pg-wire.js';
+import {
+  type FailedPlace,
+  type KnownQueue,
+  NOTHING_PASSED,
+  type QueueSizes,
+  type QueueStore,
+  type Taken,
+  type TakenJob,
+  type TakeStep,
+} from './queue-store.js';
+
+const FIELD = 'celeriac';
+
+const NOTE = `
+INSERT INTO meta (queue, field, value)
+SELECT DISTINCT q, '${FIELD}', (extract(epoch FROM now()) * 1000)::bigint::text FROM unnest($1::text[]) AS q
+ON CONFLICT (queue, field) DO UPDATE SET value = excluded.value`;
+
+const SIZES = `
+SELECT r.n, c.*, EXISTS (SELECT 1 FROM meta m WHERE m.queue = r.queue AND m.field = 'paused' AND m.value = '1') AS paused
+  FROM unnest($1::text[]) WITH ORDINALITY AS r(queue, n),
+  LATERAL (
+    SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'active') AS active,
+           count(*) FILTER (WHERE state = 'delayed') AS delayed,
+           count(*) FILTER (WHERE state = 'waiting-children') AS blocked,
+           count(*) FILTER (WHERE state = 'failed') AS failed,
+           count(*) FILTER (WHERE state = 'completed') AS finished
+      FROM job j WHERE j.queue = r.queue) c
+ ORDER BY r.n`;
+
+// Each half finds its rows by an index of its own.
+const TAKE = `
+WITH waiting AS (
+  SELECT id FROM job WHERE queue = $1 AND state = 'waiting' AND scheduler_id IS NULL
+   ORDER BY priority, seq LIMIT $4 FOR UPDATE SKIP LOCKED),
+delayed AS (
+  SELECT id FROM job WHERE queue = $1 AND state = 'delayed' AND scheduler_id IS NULL
+   ORDER BY process_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED),
+chosen AS (SELECT id FROM waiting UNION ALL SELECT id FROM delayed LIMIT $4)
+UPDATE job j SET state = 'active', lock_token = $2,
+       locked_until_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $3::bigint
+  FROM chosen WHERE j.queue = $1 AND j.id = chosen.id
+RETURNING j.id, j.name, j.data::text AS data, j.opts, j.added_at_ms, j.parent_id IS NOT NULL AS has_parent`;
+
+const FAILED = `
+SELECT finished_at_ms AS at, queue, id FROM job
+ WHERE queue = ANY($1::text[]) AND state = 'failed'
+   AND ($2::bigint IS NULL OR finished_at_ms <= $2::bigint)
+   AND ($2::bigint IS NULL OR (finished_at_ms, queue COLLATE "C", id COLLATE "C") < ($2::bigint, $3::text, $4::text))
+ ORDER BY finished_at_ms DESC, queue COLLATE "C" DESC, id COLLATE "C" DESC LIMIT $5`;
+
+const RESET = `
+UPDATE job SET attempts_made = 0, attempts_started = 0, stalled_count = 0, stalled_marked = false, stacktrace = NULL,
+       progress = NULL, processed_by = NULL, deferred_failure = NULL
+ WHERE queue = $1 AND id = $2 AND state IN ('failed', 'completed')`;
+
+export class PgQueues implements QueueStore {
+  constructor(private readonly query: PgQuery) {}
+
+  async note(queues: readonly string[]): Promise<void> {
+    if (queues.length > 0) await this.query(NOTE, [queues]);
+  }
+
+  async known(): Promise<KnownQueue[]> {
+    const { rows } = await this.query(`SELECT queue, value FROM meta WHERE field = '${FIELD}'`);
+    return rows.map((row) => ({ name: String(row.queue), notedAt: Number(row.value) }));
+  }
+
+  async forget(queues: readonly string[]): Promise<void> {
+    if (queues.length === 0) return;
+    await this.query(`DELETE FROM meta WHERE field = '${FIELD}' AND queue = ANY($1::text[])`, [queues]);
+  }
+
+  async sizes(queues: readonly string[]): Promise<QueueSizes[]> {
+    if (queues.length === 0) return [];
+    const { rows } = await this.query(SIZES, [queues]);
+    return rows.map((row) => ({
+      waiting: Number(row.waiting),
+      active: Number(row.active),
+      delayed: Number(row.delayed),
+      waitingChildren: Number(row.blocked),
+      failed: Number(row.failed),
+      finished: Number(row.finished),
+      paused: row.paused === true,
+    }));
+  }
+
+  async take(queue: string, { limit, token, lockMs }: TakeStep): Promise<Taken> {
+    const { rows } = await this.query(TAKE, [queue, token, lockMs, limit]);
+    // Schedulers' jobs are told apart in the statement, so there is nothing to pass over.
+    return { jobs: rows.map(decode), passed: NOTHING_PASSED, looked: rows.length > 0 };
+  }
+
+  async failed(
+    queues: readonly string[],
+    before: FailedPlace | undefined,
+    limit: number,
+  ): Promise<FailedPlace[]> {
+    if (queues.length === 0) return [];
+    const place = [before?.at ?? null, before?.queue ?? null, before?.id ?? null];
+    const { rows } = await this.query(FAILED, [queues, ...place, limit]);
+    return rows.map((row) => ({ at: Number(row.at), queue: String(row.queue), id: String(row.id) }));
+  }
+
+  async reset(queue: string, id: string): Promise<void> {
+    await this.query(RESET, [queue, id]);
+  }
+}
+
+function decode(row: PgRow): TakenJob {
+  const opts: unknown = typeof row.opts === 'string' ? JSON.parse(row.opts) : row.opts;
+  return {
+    id: String(row.id),
+    name: String(row.name),
+    data: String(row.data),
+    opts: typeof opts === 'object' && opts !== null ? (opts as Record<string, unknown>) : {},
+    sentAt: Number(row.added_at_ms),
+    hasParent: row.has_parent === true,
+  };
+}

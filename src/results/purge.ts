@@ -1,0 +1,111 @@
+/**
+ * Drops what waits in a queue. A step takes a few tasks out of it, as a worker would, and ends each as a revocation
+ * would; so nothing here takes long, and a purge that dies in the middle leaves the rest where it was.
+ *
+ *   a task, step by step             a crash after it
+ *   1 taken, with a lock             the lock ends, the task waits again
+ *   2 its tombstone is written       the task waits again, and reads so: its job says more than its tombstone
+ *   3 its job is ended and dropped   what it held besides (a key, an id of its caller's) runs out by itself
+ */
+import { randomUUID } from 'node:crypto';
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine } from '../broker/engine.js';
+import type { IdIndex } from '../broker/id-index.js';
+import { isGenerated, taskIdOfJob } from '../broker/ids.js';
+import { type Message, readMessage, writeMessage } from '../broker/message.js';
+import { expireMove } from '../broker/moves.js';
+import { NOTHING_PASSED, type Passed, type TakenJob } from '../broker/queue-store.js';
+import { raiseTombstone } from '../broker/tombstones.js';
+import { releaseKey } from '../broker/unique-keys.js';
+import { TaskRevokedError } from '../errors.js';
+import { failureText } from './failure-text.js';
+
+export interface PurgeParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly index: IdIndex;
+  /** How long the record of a failed task is kept, ms. */
+  readonly failureExpiresMs: number;
+}
+
+/** Tasks a step: a few milliseconds of the broker's time. */
+const STEP = 200;
+/** A step is over long before. */
+const LOCK_MS = 30_000;
+/** How long a dropped task is remembered at most, ms: waiters hear of it at once, the broker's memory is for the living. */
+const REMEMBERED_MS = 3_600_000;
+
+/**
+ * Drops what waits in one queue of the broker now: what is sent meanwhile may stay.
+ * @returns how many
+ */
+export async function purgeQueue(params: PurgeParams, queue: string): Promise<number> {
+  const { queues } = params.engine;
+  const [before] = await queues.sizes([queue]);
+  let left = (before?.waiting ?? 0) + (before?.delayed ?? 0);
+  let dropped = 0;
+  let passed: Passed = NOTHING_PASSED;
+  while (left > 0) {
+    const token = randomUUID();
+    const step = { limit: Math.min(STEP, left), passed, token, lockMs: LOCK_MS };
+    const taken = await queues.take(queue, step);
+    if (!taken.looked) break;
+    await Promise.all(taken.jobs.map((job) => dropTask(params, queue, job, token)));
+    for (const { id } of taken.jobs) params.engine.signals.notify(id);
+    passed = taken.passed;
+    left -= step.limit;
+    dropped += taken.jobs.length;
+  }
+  return dropped;
+}
+
+/**
+ * Ends one task that has not started and that we hold the lock of: it reads REVOKED from now on. Its record goes with
+ * it, unless another job waits for it in the broker.
+ */
+async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token: string): Promise<void> {
+  const { engine } = params;
+  const message = readMessage(job.data);
+  const taskId = message.id ?? taskIdOfJob(job.id);
+  const error = new TaskRevokedError({ taskId, taskName: job.name, reason: 'its queue was purged' });
+  const { message: failedReason, stack } = failureText(error);
+  if (message.ignore !== true && !job.hasParent) {
+    const place = { queue: message.from ?? queue, id: job.id };
+    const { name, sentAt } = job;
+    const tomb = {
+      name,
+      sentAt,
+      data: withoutArguments(message),
+      droppedAt: params.clock.now(),
+      failedReason,
+      stack,
+    };
+    await raiseTombstone(engine, place, tomb, keptMs(params));
+  }
+  const backend = await engine.backend(queue);
+  const ended = { id: job.id, opts: { attempts: 1, ...job.opts } } as never;
+  const fields = { stacktrace: JSON.stringify([stack]) };
+  await backend.moveToFailed(ended, failedReason, !job.hasParent, token, false, fields);
+  await letGo(params, job.id, taskId, message);
+}
+
+/** What a task holds beside its job: few have any of it. */
+async function letGo(
+  params: PurgeParams,
+  jobId: string,
+  taskId: string,
+  { unique, from }: Message,
+): Promise<void> {
+  const { engine, index } = params;
+  if (unique !== undefined) await releaseKey(engine, unique, taskId);
+  if (from !== undefined) await expireMove(engine, { queue: from, id: jobId }, keptMs(params));
+  if (!isGenerated(jobId)) await index.expire(taskId, keptMs(params));
+}
+
+function keptMs({ failureExpiresMs }: PurgeParams): number {
+  return Math.min(failureExpiresMs, REMEMBERED_MS);
+}
+
+function withoutArguments({ v: _, args: __, ...fields }: Message): string {
+  return writeMessage('[]', fields);
+}

@@ -1,0 +1,117 @@
+/** Queues from a second terminal: what is in them, purging and pausing them; without any code of the app's. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { project, runCli } from '../support/cli.js';
+import { terminals as openTerminals } from '../support/cli-terminals.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
+
+let redis: RedisServer;
+// A redis-server that is waited for holds no event loop open, and between two commands nothing else does.
+const alive = setInterval(() => undefined, 1000);
+before(async () => {
+  redis = await startRedis();
+});
+after(() => redis.close().finally(() => clearInterval(alive)));
+
+const terminals = (t: TestContext) => openTerminals(t, redis.url);
+
+describe('celeriac queues', () => {
+  it('tells the sizes of every queue, with nothing but the broker and the prefix', async (t) => {
+    const { run, prefix } = terminals(t);
+    await run('call', 'report', '-a', '["7"]');
+    await run('call', 'report', '-a', '["7"]', '--queue', 'mail', '--countdown', '1h');
+    const bare = { cwd: project(t, {}), env: { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix } };
+    const told = await runCli(['queues', '--json'], bare);
+    const empty = {
+      paused: false,
+      waiting: 0,
+      active: 0,
+      delayed: 0,
+      waitingChildren: 0,
+      failed: 0,
+      finished: 0,
+    };
+    assert.deepEqual(JSON.parse(told.stdout), [
+      { ...empty, name: 'celeriac', waiting: 1 },
+      { ...empty, name: 'mail', delayed: 1 },
+    ]);
+    const shown = await runCli(['queues'], bare);
+    assert.match(shown.stdout, /^QUEUE +WAITING +ACTIVE +DELAYED +FAILED +FINISHED/);
+    assert.match(shown.stdout, /\nceleriac +1 +0 +0 +0 +0\nmail +0 +0 +1 +0 +0\n$/);
+    assert.deepEqual([told.code, shown.code], [0, 0]);
+  });
+
+  it('says so where there is none, and ends with 69 without a broker', async (t) => {
+    const none = await terminals(t).run('queues');
+    assert.match(none.stderr, /has no queues yet/);
+    assert.deepEqual([none.code, none.stdout], [0, '']);
+    const env = { CELERIAC_BROKER_URL: 'redis://127.0.0.1:1', CELERIAC_PREFIX: randomUUID() };
+    for (const command of [['queues'], ['purge', '--yes'], ['control', 'pause', 'celeriac']])
+      assert.equal((await runCli(command, { cwd: project(t, {}), env })).code, 69, command.join(' '));
+  });
+});
+
+describe('celeriac purge', () => {
+  it('drops what waits, and wakes a waiter in another process at once', async (t) => {
+    const { run, start, json } = terminals(t);
+    const waiter = start('call', 'report', '-a', '["7"]', '--wait');
+    await waiter.printed(/PENDING/);
+    await run('call', 'report', '-a', '["7"]', '--queue', 'mail');
+    const purged = await run('purge', '-Q', 'celeriac', '--yes');
+    assert.deepEqual([purged.code, purged.stdout], [0, 'celeriac: 1 task dropped\n']);
+    const { code, stderr } = await waiter.ended;
+    assert.match(stderr, /revoked.*its queue was purged/);
+    assert.equal(code, 1);
+    assert.deepEqual(await json('purge', '--yes'), { celeriac: 0, mail: 1 });
+  });
+
+  it('does nothing without a terminal unless --yes says so', async (t) => {
+    const { run, json } = terminals(t);
+    await run('call', 'report', '-a', '["7"]');
+    const { code, stdout, stderr } = await run('purge');
+    assert.match(stderr, /^celeriac: Drop 1 task waiting in celeriac of "[^"]+"\? .*--yes/m);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.equal((await json('queues'))[0].waiting, 1);
+  });
+
+  it('remarks on a queue that nobody knows', async (t) => {
+    const { code, stdout, stderr } = await terminals(t).run('purge', '-Q', 'maill', '--yes');
+    assert.deepEqual([code, stdout], [0, 'maill: 0 tasks dropped\n']);
+    assert.match(stderr, /no queue "maill" is known/);
+  });
+
+  it('comes first in a worker with --purge', async (t) => {
+    const { run, json, worker } = terminals(t);
+    for (const id of ['old', 'older']) await run('call', 'report', '-a', '["7"]', '--task-id', id);
+    const running = worker('--purge');
+    await running.printed(/purged celeriac.*\n[\s\S]*ready/);
+    assert.equal((await json('result', 'old')).state, 'REVOKED');
+    const fresh = await run('call', 'report', '-a', '["7"]', '--wait');
+    assert.equal(fresh.code, 0);
+    assert.doesNotMatch(running.output, /report\[old/);
+  });
+});
+
+describe('celeriac control pause', () => {
+  it('holds for workers that come later, until resume', async (t) => {
+    const { run, json, start, worker } = terminals(t);
+    const paused = await run('control', 'pause', 'celeriac');
+    assert.match(paused.stdout, /^"celeriac" is paused, for workers that start later as well/);
+    assert.equal(paused.code, 0);
+    await worker('-n', 'w@test', '-Q', 'celeriac,other').printed(/ready/);
+    const waiting = start('call', 'report', '-a', '["7"]', '--wait');
+    await waiting.printed(/PENDING/);
+    assert.equal((await run('call', 'report', '-a', '["8"]', '--queue', 'other', '--wait')).code, 0);
+    assert.equal((await json('queues'))[0].paused, true);
+    assert.match((await run('queues')).stdout, /\nceleriac +1 .* paused\n/);
+    const resumed = await run('control', 'resume', 'celeriac');
+    assert.deepEqual([resumed.code, resumed.stdout], [0, 'w@test: "celeriac" goes on\n']);
+    assert.equal((await waiting.ended).code, 0);
+    const unheard = await run('control', 'pause', 'celeriacc', '--json');
+    assert.deepEqual(JSON.parse(unheard.stdout), {
+      'w@test': { error: 'no queue "celeriacc" is known, and none of that name is consumed here' },
+    });
+    assert.equal(unheard.code, 1);
+  });
+});

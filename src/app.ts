@@ -110,6 +110,7 @@ export class Celeriac implements AsyncDisposable {
         onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
       });
     this.#engine = followingMoves(engine);
+    this.#engine.signals.expect(this.#ids);
     this.#clock = new BrokerClock(this.#engine);
     this.#rates = new RateLimits(this.#engine, this.#clock);
     this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);

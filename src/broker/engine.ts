@@ -89,6 +89,21 @@ export interface Signals {
   unsubscribe(topic: string, listener: () => void): void;
   /** Called when notices may have been missed (a connection was lost and is back): check everything. */
   onGap(listener: () => void): void;
+  /** The ids this process makes: their topics may be listened to ahead, once one of them is subscribed to. */
+  expect(ids: OwnIds): void;
+  /**
+   * Whether it is certain that nobody told of this topic, an id made here, since it was made: who subscribes in the same
+   * tick need not look.
+   */
+  untold(topic: string): boolean;
+}
+
+/** The ids a process makes, one after another. */
+export interface OwnIds {
+  /** What they all begin with. */
+  readonly stem: string;
+  /** How many there are so far. */
+  readonly made: number;
 }
 
 /** An open broker. Nothing connects before the first call that needs it. */

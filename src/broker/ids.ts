@@ -3,18 +3,23 @@
  * own id is encoded into something BullMQ accepts (no ':', no all-digit ids) and looked up in an index.
  */
 import { randomBytes } from 'node:crypto';
+import type { OwnIds } from './engine.js';
 
 // <12 random characters of this process>-<counter>@<queue>
 const GENERATED = /^[0-9a-z]{12}-[0-9a-z]+@(.+)$/s;
 
 /** Makes ids; one per app, so that its ids share the random part. */
-export class IdSource {
-  readonly #stem = randomStem();
-  #next = 0;
+export class IdSource implements OwnIds {
+  readonly stem = randomStem();
+  #made = 0;
+
+  get made(): number {
+    return this.#made;
+  }
 
   /** A new id for a task that will wait in `queue`. */
   next(queue: string): string {
-    return `${this.#stem}-${(this.#next++).toString(36)}@${queue}`;
+    return `${this.stem}-${(this.#made++).toString(36)}@${queue}`;
   }
 }
 

@@ -65,6 +65,13 @@ export class PgSignals implements Signals {
     this.gaps.onGap(listener);
   }
 
+  /** A bucket is shared by chance, so ids of one process are spread over all of them: nothing is listened to ahead. */
+  expect(): void {}
+
+  untold(): boolean {
+    return false;
+  }
+
   #open(channel: string): Bucket {
     const topics = new Map<string, Set<() => void>>();
     const handler = (payload: string) => deliver(topics, payload);

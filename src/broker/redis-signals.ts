@@ -1,37 +1,56 @@
 /**
- * The Signals port on Redis: a pub/sub channel per topic, so that a process hears of what it waits for and of
- * nothing else. Notices and subscriptions of one tick travel together. On Cluster the channels are sharded
+ * The Signals port on Redis: pub/sub channels (see `notice-channels`), so that a process hears of what it waits for and
+ * of little else. Notices and subscriptions of one tick travel together. On Cluster the channels are sharded
  * (SPUBLISH), next to the keys of their prefix.
  */
-import type { Signals } from './engine.js';
+import type { OwnIds, Signals } from './engine.js';
+import { channelsOf, isOf, joinMarks, routeOf, splitMarks } from './notice-channels.js';
+import { OwnNotices } from './own-notices.js';
 import type { RedisLink } from './redis-link.js';
 import { isReady } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisClient } from './redis-target.js';
 
-// KEYS[1] any key of the prefix (routing) · ARGV command, channels
+// KEYS[1] any key of the prefix (routing) · ARGV command, then channel and payload by turns
 const PUBLISH = new RedisScript(
   1,
   `
-for i = 2, #ARGV do redis.call(ARGV[1], ARGV[i], '') end
+for i = 2, #ARGV, 2 do redis.call(ARGV[1], ARGV[i], ARGV[i + 1]) end
 return 1`,
 );
 
-interface Topic {
-  readonly listeners: Set<() => void>;
+/** Something to listen to; wanted as long as it is in the map. */
+interface Channel {
+  /** By mark. */
+  readonly listeners: Map<string, Set<() => void>>;
   /** Resolves when the server has confirmed the subscription. */
   subscribed: Promise<void>;
+  /** One of this process's own, which come and go together. */
+  readonly own: boolean;
+}
+
+interface Wanted {
+  readonly channels: readonly string[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export class RedisSignals implements Signals {
   /** Notices leave by the connection that writes. */
   readonly ordered = true;
-  readonly #topics = new Map<string, Topic>();
+  readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
-  #outbox: string[] = [];
-  #wanted: { channel: string; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  #own: OwnNotices | undefined;
+  #ownUsed = false;
+  #ownTimer: NodeJS.Timeout | undefined;
+  #outbox = new Map<string, string>();
+  #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
+  /** The connection stands, with every subscription that was confirmed. */
+  #standing = false;
+  /** How often it was lost. */
+  #losses = 0;
 
   constructor(
     /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
@@ -42,33 +61,32 @@ export class RedisSignals implements Signals {
   ) {}
 
   notify(topic: string): void {
-    this.#outbox.push(this.#channel(topic));
-    if (this.#outbox.length > 1) return;
+    const { channel, mark } = routeOf(topic);
     // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
-    process.nextTick(() => this.#flushOutbox());
+    if (this.#outbox.size === 0) process.nextTick(() => this.#flushOutbox());
+    this.#outbox.set(channel, joinMarks(this.#outbox.get(channel), mark));
   }
 
   subscribe(topic: string, listener: () => void): Promise<void> {
-    const channel = this.#channel(topic);
-    const known = this.#topics.get(channel);
-    if (known !== undefined) {
-      known.listeners.add(listener);
-      this.#unwanted.delete(channel);
-      return known.subscribed;
-    }
-    const subscribed = new Promise<void>((resolve, reject) => {
-      this.#wanted.push({ channel, resolve, reject });
-    });
-    subscribed.catch(() => undefined); // told through the promise handed out
-    this.#topics.set(channel, { listeners: new Set([listener]), subscribed });
-    if (this.#wanted.length === 1) queueMicrotask(() => void this.#flushWanted());
-    return subscribed;
+    const { channel, mark } = routeOf(topic);
+    const known = this.#channels.get(channel) ?? this.#open(channel);
+    const listeners = known.listeners.get(mark);
+    if (listeners === undefined) known.listeners.set(mark, new Set([listener]));
+    else listeners.add(listener);
+    if (known.own) this.#keepOwn();
+    else this.#unwanted.delete(channel);
+    // A connection that was lost while nobody waited does not come back by itself.
+    if (!this.#standing && this.#wanted.length === 0) known.subscribed = this.#want([channel]);
+    return known.subscribed;
   }
 
   unsubscribe(topic: string, listener: () => void): void {
-    const channel = this.#channel(topic);
-    const known = this.#topics.get(channel);
-    if (known === undefined || !known.listeners.delete(listener) || known.listeners.size > 0) return;
+    const { channel, mark } = routeOf(topic);
+    const known = this.#channels.get(channel);
+    const listeners = known?.listeners.get(mark);
+    if (known === undefined || !listeners?.delete(listener) || listeners.size > 0) return;
+    known.listeners.delete(mark);
+    if (known.listeners.size > 0 || known.own) return;
     if (this.#unwanted.size === 0) setTimeout(() => this.#flushUnwanted(), UNSUBSCRIBE_AFTER_MS).unref();
     this.#unwanted.add(channel);
   }
@@ -77,81 +95,158 @@ export class RedisSignals implements Signals {
     this.#gapListeners.add(listener);
   }
 
-  #channel(topic: string): string {
-    return this.channelPrefix + topic;
+  expect(ids: OwnIds): void {
+    this.#own = new OwnNotices(ids);
+  }
+
+  untold(topic: string): boolean {
+    if (this.#own === undefined || !this.#standing) return false;
+    const { channel, mark } = routeOf(topic);
+    return isOf(this.#own.stem, channel) && this.#own.nothingOf(mark);
+  }
+
+  /** Starts to listen to a channel; to all of this process's own when it is one of them. */
+  #open(name: string): Channel {
+    const own = this.#own !== undefined && isOf(this.#own.stem, name) ? this.#own : undefined;
+    const names = own === undefined ? [name] : channelsOf(own.stem);
+    const subscribed = this.#want(names);
+    const make = (): Channel => ({ listeners: new Map(), subscribed, own: own !== undefined });
+    for (const each of names) this.#channels.set(each, make());
+    const channel = this.#channels.get(name) ?? make();
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  #want(channels: readonly string[]): Promise<void> {
+    const subscribed = new Promise<void>((resolve, reject) => {
+      this.#wanted.push({ channels, resolve, reject });
+    });
+    subscribed.catch(() => undefined); // told through the promise handed out
+    if (this.#wanted.length === 1) queueMicrotask(() => void this.#flushWanted());
+    return subscribed;
   }
 
   #flushOutbox(): void {
-    const channels = this.#outbox;
-    this.#outbox = [];
+    const outbox = this.#outbox;
+    this.#outbox = new Map();
     const client = this.publisher();
     const command = this.sharded ? 'spublish' : 'publish';
+    const parts: string[] = [];
+    for (const [channel, payload] of outbox) parts.push(this.channelPrefix + channel, payload);
+    const [channel = '', payload = ''] = parts;
     const sent =
-      channels.length === 1
-        ? client[command](channels[0] ?? '', '')
-        : PUBLISH.run(client, [this.channelPrefix], [command, ...channels]);
+      outbox.size === 1
+        ? client[command](channel, payload)
+        : PUBLISH.run(client, [this.channelPrefix], [command, ...parts]);
     // Best effort: a notice that cannot be sent is found by the waiters' sweep.
     Promise.resolve(sent).catch(() => undefined);
   }
 
   async #flushWanted(): Promise<void> {
+    const link = this.subscriber();
+    this.#wire(link.client);
+    const connected = await settled(link.ready());
     const wanted = this.#wanted;
     this.#wanted = [];
-    try {
-      const link = this.subscriber();
-      await link.ready();
-      this.#wire(link.client);
-      await this.#subscribe(
-        link.client,
-        wanted.map((w) => w.channel),
-      );
-      for (const w of wanted) w.resolve();
-    } catch (error) {
-      for (const w of wanted) {
-        this.#topics.delete(w.channel);
-        w.reject(error);
-      }
+    const names = wanted.flatMap((w) => w.channels);
+    const outcome = connected ?? (await settled(this.#subscribe(link.client, names)));
+    for (const w of wanted) outcome === undefined ? w.resolve() : w.reject(outcome.error);
+  }
+
+  /** Rejects when the connection is lost under it. What is wanted stays wanted. */
+  async #subscribe(client: RedisClient, names: readonly string[]): Promise<void> {
+    const losses = this.#losses;
+    const channels = names.map((name) => this.channelPrefix + name);
+    for (let i = 0; i < channels.length; i += AT_ONCE) {
+      const some = channels.slice(i, i + AT_ONCE);
+      await (this.sharded ? client.ssubscribe(...some) : client.subscribe(...some));
     }
-  }
-
-  #flushUnwanted(): void {
-    const channels = [...this.#unwanted].filter((channel) => this.#topics.get(channel)?.listeners.size === 0);
-    this.#unwanted.clear();
-    if (channels.length === 0) return;
-    for (const channel of channels) this.#topics.delete(channel);
-    const { client } = this.subscriber();
-    if (!isReady(client)) return;
-    const gone = this.sharded ? client.sunsubscribe(...channels) : client.unsubscribe(...channels);
-    // The connection may close first, and the subscription with it.
-    gone.catch(() => undefined);
-  }
-
-  #subscribe(client: RedisClient, channels: string[]): Promise<unknown> {
-    return this.sharded ? client.ssubscribe(...channels) : client.subscribe(...channels);
+    if (this.#losses !== losses) throw new Error('Connection is closed.');
+    const own = this.#own;
+    if (own !== undefined && names.some((name) => isOf(own.stem, name))) own.begin();
+    this.#standing = true;
   }
 
   #wire(client: RedisClient): void {
     if (this.#wired) return;
     this.#wired = true;
-    client.on(this.sharded ? 'smessage' : 'message', (channel: string) => this.#deliver(channel));
+    const skip = this.channelPrefix.length;
+    client.on(this.sharded ? 'smessage' : 'message', (channel: string, payload: string) =>
+      this.#deliver(channel.slice(skip), payload),
+    );
     client.on('ready', () => void this.#resubscribe(client));
+    client.on('close', () => {
+      this.#losses++;
+      this.#standing = false;
+      this.#own?.end();
+    });
   }
 
-  #deliver(channel: string): void {
-    const topic = this.#topics.get(channel);
-    if (topic !== undefined) for (const listener of topic.listeners) listener();
-  }
-
-  async #resubscribe(client: RedisClient): Promise<void> {
-    const channels = [...this.#topics.keys()];
-    try {
-      if (channels.length > 0) await this.#subscribe(client, channels);
-      for (const listener of this.#gapListeners) listener();
-    } catch {
-      // Lost again: the next 'ready' starts over.
+  #deliver(name: string, payload: string): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    for (const mark of splitMarks(payload)) {
+      if (channel.own) this.#own?.note(mark);
+      const listeners = channel.listeners.get(mark);
+      if (listeners !== undefined) for (const listener of listeners) listener();
     }
+  }
+
+  /** After each connection: everything that is wanted, and a word to those who may have missed something. */
+  async #resubscribe(client: RedisClient): Promise<void> {
+    if (this.#losses === 0) return;
+    const names = [...this.#channels.keys()];
+    if (names.length > 0 && (await settled(this.#subscribe(client, names))) !== undefined) return; // lost again
+    for (const listener of this.#gapListeners) listener();
+  }
+
+  #flushUnwanted(): void {
+    const idle = [...this.#unwanted].filter((name) => this.#channels.get(name)?.listeners.size === 0);
+    this.#unwanted.clear();
+    this.#leave(idle);
+  }
+
+  /** Keeps this process's own channels for a while after their last use: the next wait needs no subscription. */
+  #keepOwn(): void {
+    this.#ownUsed = true;
+    this.#ownTimer ??= setTimeout(() => this.#leaveOwn(), OWN_IDLE_MS).unref();
+  }
+
+  #leaveOwn(): void {
+    this.#ownTimer = undefined;
+    const own = [...this.#channels].filter(([, channel]) => channel.own);
+    if (this.#ownUsed || own.some(([, channel]) => channel.listeners.size > 0)) {
+      this.#keepOwn();
+      this.#ownUsed = false;
+      return;
+    }
+    this.#own?.end();
+    this.#leave(own.map(([name]) => name));
+  }
+
+  #leave(names: readonly string[]): void {
+    if (names.length === 0) return;
+    for (const name of names) this.#channels.delete(name);
+    const { client } = this.subscriber();
+    if (!isReady(client)) return;
+    const channels = names.map((name) => this.channelPrefix + name);
+    const gone = this.sharded ? client.sunsubscribe(...channels) : client.unsubscribe(...channels);
+    // The connection may close first, and the subscription with it.
+    gone.catch(() => undefined);
   }
 }
 
 /** Waits that end close together leave in one command. */
 const UNSUBSCRIBE_AFTER_MS = 100;
+const OWN_IDLE_MS = 10_000;
+/** Channels a command: more would hold up the broker. */
+const AT_ONCE = 1_000;
+
+async function settled(work: Promise<void>): Promise<{ error: unknown } | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
+}

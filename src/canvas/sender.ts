@@ -121,13 +121,14 @@ export class Sender {
       priority: call.priority ?? target.publish.priority,
     };
     if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
+    const fresh = !ignoreResult && fields.expires === undefined;
     const hints = { name: target.name, ignoreResult };
     if (unique !== undefined) {
       const holder = await params.unique.send(unique, envelope, () => this.#deliver(envelope, custom));
       if (holder !== undefined)
         return new AsyncResult<R>(params.results, holder.taskId, { ref: holder.job, ...hints });
     } else await this.#deliver(envelope, custom);
-    return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, ...hints });
+    return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, fresh, ...hints });
   }
 
   #deliver(envelope: Envelope, custom: string | undefined): Promise<void> {

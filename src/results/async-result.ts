@@ -39,6 +39,8 @@ export interface ResultHints {
   readonly ref?: JobRef;
   readonly name?: string;
   readonly ignoreResult?: boolean;
+  /** It was sent just now, and every change of its state is told: no expiry, a result that is stored. */
+  readonly fresh?: boolean;
 }
 
 /** One state of a task. */
@@ -220,9 +222,14 @@ export class AsyncResult<R = unknown> {
     };
   }
 
-  async #untilEnded(options: GetOptions): Promise<Snapshot | undefined> {
-    const controller = new AbortController();
+  #untilEnded(options: GetOptions): Promise<Snapshot | undefined> {
     const { timeout, signal, onUpdate } = options;
+    if (timeout === undefined && onUpdate === undefined) return this.#waitForEnd(signal, false);
+    return this.#untilEndedOrLate(options);
+  }
+
+  async #untilEndedOrLate({ timeout, signal, onUpdate }: GetOptions): Promise<Snapshot | undefined> {
+    const controller = new AbortController();
     const timeoutMs = timeout === undefined ? undefined : toPositiveMs(timeout, 'get(): timeout');
     const timer =
       timeoutMs === undefined || timeoutMs > MAX_TIMER_MS
@@ -244,26 +251,29 @@ export class AsyncResult<R = unknown> {
   }
 
   /** @param seen the task was seen before its end, during this very wait */
-  async #waitForEnd(signal: AbortSignal, seen: boolean): Promise<Snapshot | undefined> {
-    const ref = await this.#locate();
+  async #waitForEnd(signal: AbortSignal | undefined, seen: boolean): Promise<Snapshot | undefined> {
+    const ref = this.#ref ?? (await this.#locate());
     if (ref === undefined) return this.#missing(false);
-    const { feed, clock } = this.#source;
+    const { feed, clock, engine } = this.#source;
+    const untold = this.#hints.fresh === true && engine.signals.untold(ref.id);
     // A record that goes away under a wait belongs to a task that stores no state: `ignoreResult`, or `Ignore`.
-    let unstored = seen || (this.#hints.ignoreResult ?? false);
-    const job = await feed.until(
+    let unstored = seen || untold || (this.#hints.ignoreResult ?? false);
+    const job = await feed.until({
       ref,
-      (candidate) => {
+      accept: (candidate) => {
         if (candidate === undefined) return true;
         unstored = true;
+        if (candidate.doneAt !== undefined) return true;
         const message = readMessage(candidate.data);
         return READY.has(stateOf(candidate, message, clock.now()));
       },
-      (candidate) => {
+      wakeAt: (candidate) => {
         const at = changesAt(candidate);
         return at === undefined ? undefined : at - clock.offsetMs;
       },
+      untold,
       signal,
-    );
+    });
     return job === undefined ? this.#missing(unstored) : this.#derive(job);
   }
 

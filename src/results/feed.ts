@@ -3,7 +3,7 @@
  * broker once the subscription stands (so a result that came first is seen), and sweeps now and then for notices that
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
-import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
+import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
@@ -21,11 +21,22 @@ export interface Watch {
   close(): void;
 }
 
-interface Wait {
+/** What is waited for. */
+export interface Awaited {
   readonly ref: JobRef;
+  /** Whether the wait is over; judges `undefined` too, a job that is not there. */
   readonly accept: (job: StoredJob | undefined) => boolean;
+  /** When the job's state changes without anybody writing it, epoch ms of this process. */
   readonly wakeAt: (job: StoredJob) => number | undefined;
+  /** Nothing was told of it so far, and all that changes will be: no need to look before. */
+  readonly untold?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Wait extends Awaited {
   readonly settle: (outcome: { job: StoredJob | undefined } | { error: unknown }) => void;
+  /** What the broker's notices call. */
+  readonly look: () => void;
   timer: NodeJS.Timeout | undefined;
   rechecks: number;
   /** Nobody waits any more. */
@@ -33,14 +44,19 @@ interface Wait {
 }
 
 export class Feed {
-  readonly #waits = new Map<string, Set<Wait>>();
+  readonly #signals: Signals;
+  readonly #waits = new Set<Wait>();
   readonly #reads = new Map<string, { ref: JobRef; readers: ((result: ReadResult) => void)[] }>();
+  /** Runs while somebody waits, and stops at its first look after that. */
   #sweeper: NodeJS.Timeout | undefined;
+  /** The process lives on while somebody waits. */
+  #release: () => void = () => undefined;
   #reached = false;
   #closed = false;
 
   constructor(private readonly engine: Engine) {
-    engine.signals.onGap(() => void this.#sweep());
+    this.#signals = engine.signals;
+    this.#signals.onGap(() => void this.#sweep());
   }
 
   /** Reads jobs; those asked for in one tick travel together. */
@@ -58,66 +74,81 @@ export class Feed {
     });
   }
 
-  /**
-   * Resolves with the job once `accept` says so (it also judges `undefined`, a job that is not there).
-   * @param wakeAt when the job's state changes without anybody writing it, epoch ms of this process
-   */
-  async until(
-    ref: JobRef,
-    accept: (job: StoredJob | undefined) => boolean,
-    wakeAt: (job: StoredJob) => number | undefined,
-    signal?: AbortSignal,
-  ): Promise<StoredJob | undefined> {
-    signal?.throwIfAborted();
-    if (this.#closed) throw new AppClosedError();
-    const release = this.engine.hold();
-    let settle: Wait['settle'] = () => undefined;
-    const settled = new Promise<StoredJob | undefined>((resolve, reject) => {
-      settle = (outcome) => ('error' in outcome ? reject(outcome.error) : resolve(outcome.job));
+  /** Resolves with the job once `accept` says so. */
+  until(awaited: Awaited): Promise<StoredJob | undefined> {
+    return new Promise((resolve, reject) => {
+      const { signal } = awaited;
+      if (signal?.aborted) return reject(signal.reason);
+      if (this.#closed) return reject(new AppClosedError());
+      const onAbort = () => wait.settle({ error: signal?.reason });
+      const wait: Wait = {
+        ...awaited,
+        settle: (outcome) => {
+          if (wait.over) return;
+          signal?.removeEventListener('abort', onAbort);
+          this.#end(wait);
+          if ('error' in outcome) reject(outcome.error);
+          else resolve(outcome.job);
+        },
+        look: () => this.#look(wait, true),
+        timer: undefined,
+        rechecks: 0,
+        over: false,
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#begin(wait);
     });
-    const wait: Wait = { ref, accept, wakeAt, settle, timer: undefined, rechecks: 0, over: false };
-    const onAbort = () => settle({ error: signal?.reason });
-    signal?.addEventListener('abort', onAbort, { once: true });
-    this.#add(wait);
-    const listener = () => this.#look(wait, true);
-    this.#listen(wait, listener);
-    try {
-      return await settled;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      wait.over = true;
-      clearTimeout(wait.timer);
-      this.engine.signals.unsubscribe(ref.id, listener);
-      this.#remove(wait);
-      release();
-    }
   }
 
   /** Calls `onNotice` whenever the job may have changed. */
   watch(ref: JobRef, onNotice: () => void): Watch {
-    const listening = this.engine.signals.subscribe(ref.id, onNotice);
+    const listening = this.#signals.subscribe(ref.id, onNotice);
     listening.catch(() => undefined); // told to whoever awaits it
-    return { listening, close: () => this.engine.signals.unsubscribe(ref.id, onNotice) };
+    return { listening, close: () => this.#signals.unsubscribe(ref.id, onNotice) };
   }
 
   /** Rejects every pending wait. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweeper);
-    for (const wait of this.#all()) wait.settle({ error: new AppClosedError() });
+    for (const wait of [...this.#waits]) wait.settle({ error: new AppClosedError() });
   }
 
-  #listen(wait: Wait, listener: () => void): void {
-    this.engine.signals.subscribe(wait.ref.id, listener).then(
+  #begin(wait: Wait): void {
+    if (this.#waits.size === 0) this.#release = this.engine.hold();
+    this.#waits.add(wait);
+    this.#sweeper ??= setInterval(() => void this.#sweep(), SWEEP_MS).unref();
+    this.#listen(wait);
+  }
+
+  #end(wait: Wait): void {
+    wait.over = true;
+    clearTimeout(wait.timer);
+    this.#signals.unsubscribe(wait.ref.id, wait.look);
+    this.#waits.delete(wait);
+    if (this.#waits.size === 0) this.#release();
+  }
+
+  #listen(wait: Wait): void {
+    const listening = this.#signals.subscribe(wait.ref.id, wait.look);
+    if (wait.untold) {
+      this.#reached = true;
+      return;
+    }
+    listening.then(
       () => {
         this.#reached = true;
         this.#look(wait, false);
       },
       (error: unknown) => {
         if (!this.#isAway(error)) wait.settle({ error });
-        else if (!wait.over) setTimeout(() => this.#listen(wait, listener), LISTEN_AGAIN_MS);
+        else if (!wait.over) setTimeout(() => this.#relisten(wait), LISTEN_AGAIN_MS);
       },
     );
+  }
+
+  #relisten(wait: Wait): void {
+    if (!wait.over) this.#listen(wait);
   }
 
   /** A broker that was there and is away comes back; one that never was is an error of the first wait. */
@@ -136,6 +167,7 @@ export class Feed {
   }
 
   #judge(wait: Wait, job: StoredJob | undefined, noticed: boolean): void {
+    if (wait.over) return;
     if (wait.accept(job)) {
       wait.settle({ job });
       return;
@@ -162,37 +194,20 @@ export class Feed {
   }
 
   async #sweep(): Promise<void> {
-    const waits = [...this.#all()];
-    if (waits.length === 0) return;
+    if (this.#waits.size === 0) {
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+      return;
+    }
+    const waits = [...this.#waits];
     try {
       const ended = await this.engine.readEnded(waits.map((wait) => wait.ref));
       waits.forEach((wait, i) => {
-        if (ended[i] === true) this.#look(wait, false);
+        if (ended[i] === true && !wait.over) this.#look(wait, false);
       });
     } catch {
       // Out of reach: the next sweep asks again.
     }
-  }
-
-  #add(wait: Wait): void {
-    const key = keyOf(wait.ref);
-    const waits = this.#waits.get(key) ?? new Set();
-    this.#waits.set(key, waits.add(wait));
-    this.#sweeper ??= setInterval(() => void this.#sweep(), SWEEP_MS);
-  }
-
-  #remove(wait: Wait): void {
-    const key = keyOf(wait.ref);
-    const waits = this.#waits.get(key);
-    waits?.delete(wait);
-    if (waits?.size === 0) this.#waits.delete(key);
-    if (this.#waits.size > 0) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
-  }
-
-  *#all(): Generator<Wait> {
-    for (const waits of this.#waits.values()) yield* waits;
   }
 }
 

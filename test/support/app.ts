@@ -200,7 +200,7 @@ export interface Program {
   readonly messages: unknown[];
   send(message: object): void;
   /** Resolves with the first message, old or new, that `matches`. */
-  message<T>(matches: (message: T) => boolean): Promise<T>;
+  message<T>(matches: (message: T) => boolean, ms?: number): Promise<T>;
   /** Resolves with its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals | null>;
 }
@@ -215,7 +215,7 @@ export function startProgram(
   const child = fork(fileURLToPath(url), args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...env },
-    execArgv: [],
+    execArgv: ['--expose-gc'],
   });
   t.after(() => child.kill('SIGKILL'));
   let output = '';
@@ -244,7 +244,7 @@ export function startProgram(
     ended,
     output: () => output,
     send: (message) => void child.send(message),
-    message: <T>(matches: (message: T) => boolean) =>
+    message: <T>(matches: (message: T) => boolean, ms?: number) =>
       within(
         new Promise<T>((resolve, reject) => {
           const look = () => {
@@ -259,6 +259,7 @@ export function startProgram(
           look();
         }),
         'a message of the program',
+        ms,
       ),
   };
 }

@@ -153,6 +153,13 @@ export class LinkedSignals implements Signals {
     this.#gapListeners.push(listener);
   }
 
+  /** The worker listens, which knows nothing of a thread's own ids. */
+  expect(): void {}
+
+  untold(): boolean {
+    return false;
+  }
+
   noticed(topic: string): void {
     for (const listener of this.#listeners.get(topic) ?? []) listener();
   }

@@ -1,0 +1,51 @@
+/**
+ * Which pub/sub channel a topic's notices go by. The ids one process makes share 64 channels, so that it can listen for
+ * all of them before it sends anything, and a process that waits for one of them reads a 64th of their notices at most.
+ * Ids made one after another share a channel: what ends together is told together. Pure.
+ */
+
+/** Where a topic's notices go, and what they say there. */
+export interface NoticeRoute {
+  readonly channel: string;
+  /** Tells the topics of a channel apart; no ','. */
+  readonly mark: string;
+}
+
+// <stem>-<counter>… up to the queue; see `ids`.
+const GENERATED = /^([0-9a-z]{12})-([0-9a-z]+)([^@,]*)@/;
+const CHANNELS = 64;
+/** So many ids in a row share a channel. */
+const ROW = 64;
+
+/** The route of a topic: a channel of its own, unless it is an id that some process made. */
+export function routeOf(topic: string): NoticeRoute {
+  const match = GENERATED.exec(topic);
+  if (match === null) return { channel: topic, mark: '' };
+  const [, stem = '', counter = '', part = ''] = match;
+  const row = Math.floor(Number.parseInt(counter, 36) / ROW);
+  return { channel: channelOf(stem, row % CHANNELS), mark: counter + part };
+}
+
+/** All channels that ids with this stem may use. */
+export function channelsOf(stem: string): string[] {
+  return Array.from({ length: CHANNELS }, (_, n) => channelOf(stem, n));
+}
+
+/** Whether a channel is one of those ids with this stem use. */
+export function isOf(stem: string, channel: string): boolean {
+  return channel.startsWith(`${stem}/`);
+}
+
+/** Several marks of one channel as one payload. */
+export function joinMarks(payload: string | undefined, mark: string): string {
+  return payload === undefined || mark === '' ? mark : `${payload},${mark}`;
+}
+
+/** The marks of a payload. */
+export function splitMarks(payload: string): readonly string[] {
+  return payload.includes(',') ? payload.split(',') : [payload];
+}
+
+function channelOf(stem: string, n: number): string {
+  return `${stem}/${n}`;
+}

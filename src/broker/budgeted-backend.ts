@@ -46,7 +46,8 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   /** Behind a gate each fetch is asked for by itself. */
   const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinue(ledger);
 
-  const take = (): Slots | undefined => (!ledger.closed && ledger.slots.tryTake() ? ledger.slots : undefined);
+  const take = (): Slots | undefined =>
+    !ledger.closed && ledger.slots.tryTake(ledger.share) ? ledger.slots : undefined;
 
   const original = {
     moveToActive: backend.moveToActive.bind(backend),
@@ -103,7 +104,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       return fetched === undefined ? next : startAtOnce(next);
     } finally {
       pulse.turned();
-      if (fetched === undefined) slots.give();
+      if (fetched === undefined) slots.giveUnused(ledger.share);
       else ledger.assign(fetched, slots);
     }
   };

@@ -22,7 +22,7 @@ import { enterMove } from './moves.js';
 import { jobJson } from './producer.js';
 import { Pulse } from './pulse.js';
 import type { Turn } from './rate-limits.js';
-import { SlotLedger, type Slots } from './slots.js';
+import { type Share, SlotLedger, type Slots } from './slots.js';
 
 /** A task as a worker receives it. */
 export interface Delivery {
@@ -72,6 +72,8 @@ export interface ConsumerParams {
   readonly engine: Engine;
   readonly queue: string;
   readonly slots: Slots;
+  /** The queue's claim on them. */
+  readonly share: Share;
   /** Stands before the queue when it is a lane. */
   readonly gate?: Gate | undefined;
   /** The node's name, kept with each job it runs. */
@@ -107,7 +109,7 @@ export class Consumer {
   constructor(private readonly params: ConsumerParams) {
     const { engine, queue, node, lockDurationMs } = params;
     this.queue = queue;
-    this.#ledger = new SlotLedger(params.slots);
+    this.#ledger = new SlotLedger(params.slots, params.share);
     const parts = engine.bullmq();
     const factory = budgeted(parts.factory, {
       ledger: this.#ledger,

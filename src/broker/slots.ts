@@ -3,12 +3,28 @@
  * one (a consumer added with a concurrency of its own). Its size changes while tasks run.
  */
 
-/** A waiter without a name is another to everybody. */
-const ANYBODY = Symbol('anybody');
+/** A queue's claim on slots it shares with others: starts are given out in proportion to weights. */
+export class Share {
+  /** Starts had so far, over the weight: of those that wait, the one who had least is next. */
+  had = 0;
+
+  constructor(readonly weight = 1) {}
+}
+
+/** Who waits for a slot. Several may have one share: a queue and its lanes. */
+export interface Claimant {
+  readonly share: Share;
+}
+
+/** Who was idle, or new, is at most this far behind the others, in starts over weight: no queue saves up for a rush. */
+const CREDIT = 1;
 
 export class Slots {
   #used = 0;
-  #waiting: { readonly who: unknown; readonly wake: () => void }[] = [];
+  #waiting: { readonly who: Claimant; readonly wake: () => void }[] = [];
+  /** What the share served last had before that. */
+  #level = 0;
+  #onShort: () => void = () => undefined;
 
   constructor(private size: number) {}
 
@@ -20,6 +36,11 @@ export class Slots {
     return this.size;
   }
 
+  /** `grow` is called whenever somebody is about to wait for a slot; it may resize. */
+  whenShort(grow: () => void): void {
+    this.#onShort = grow;
+  }
+
   /** Grows at once; after shrinking, running tasks finish and are not replaced. */
   resize(size: number): void {
     this.size = Math.max(0, size);
@@ -27,16 +48,21 @@ export class Slots {
   }
 
   /**
-   * Whether a task of `who` that just ended may be replaced right away: not while somebody else waits for a slot. Its
-   * own queue's fetching waits too while all are taken, and only gains when the next task comes with the end of one.
+   * Whether a task of `who` that just ended may be replaced right away: not while somebody else waits who had no more
+   * than its share has. Its own queue's fetching waits too while all are taken, and only gains when the next task comes
+   * with the end of one.
    */
-  mayContinue(who: unknown): boolean {
-    return this.#used <= this.size && this.#waiting.every((waiter) => waiter.who === who);
+  mayContinue(who: Claimant): boolean {
+    return (
+      this.#used <= this.size &&
+      this.#waiting.every((waiter) => waiter.who === who || who.share.had < waiter.who.share.had)
+    );
   }
 
-  tryTake(): boolean {
+  tryTake(share: Share): boolean {
     if (this.#used >= this.size) return false;
     this.#used++;
+    this.charge(share);
     return true;
   }
 
@@ -50,12 +76,27 @@ export class Slots {
     this.#wake();
   }
 
+  /** A slot that was taken for nothing goes back. */
+  giveUnused(share: Share): void {
+    share.had -= 1 / share.weight;
+    this.give();
+  }
+
+  /** A start of this share is counted. */
+  charge(share: Share): void {
+    this.#catchUp(share);
+    this.#level = Math.max(this.#level, share.had);
+    share.had += 1 / share.weight;
+  }
+
   /**
    * Resolves with `true` when a slot may be free, `false` after `timeoutMs`.
    * @param who whose wait it is, see `mayContinue`
    */
-  whenFree(timeoutMs: number, who: unknown = ANYBODY): Promise<boolean> {
+  whenFree(timeoutMs: number, who: Claimant): Promise<boolean> {
+    if (this.#used >= this.size) this.#onShort();
     if (this.#used < this.size) return Promise.resolve(true);
+    this.#catchUp(who.share);
     return new Promise((resolve) => {
       const wake = () => {
         clearTimeout(timer);
@@ -76,20 +117,30 @@ export class Slots {
     for (const { wake } of waiting) wake();
   }
 
+  #catchUp(share: Share): void {
+    share.had = Math.max(share.had, this.#level - CREDIT);
+  }
+
+  /** Who had least goes first; of equals, who waited longest. So none starves. */
   #wake(): void {
-    // First come, first served over the queues that share the budget, so none starves.
-    for (let free = this.size - this.#used; free > 0 && this.#waiting.length > 0; free--)
-      this.#waiting.shift()?.wake();
+    for (let free = this.size - this.#used; free > 0 && this.#waiting.length > 0; free--) {
+      const next = this.#waiting.reduce((a, b) => (b.who.share.had < a.who.share.had ? b : a));
+      this.#waiting.splice(this.#waiting.indexOf(next), 1);
+      next.wake();
+    }
   }
 }
 
 /** Which slots the running jobs of one queue hold, and from where the next ones take theirs. */
-export class SlotLedger {
+export class SlotLedger implements Claimant {
   readonly #holders = new Map<string, Slots>();
 
   #closed = false;
 
-  constructor(private budget: Slots) {}
+  constructor(
+    private budget: Slots,
+    readonly share = new Share(),
+  ) {}
 
   get slots(): Slots {
     return this.budget;
@@ -128,6 +179,9 @@ export class SlotLedger {
     if (slots === undefined) return;
     this.#holders.delete(jobId);
     if (nextJobId === undefined) slots.give();
-    else this.#holders.set(nextJobId, slots);
+    else {
+      slots.charge(this.share);
+      this.#holders.set(nextJobId, slots);
+    }
   }
 }

@@ -14,6 +14,8 @@ export interface BannerFacts {
   readonly broker: string;
   readonly queues: readonly string[];
   readonly concurrency: number;
+  /** The range it moves in by itself. */
+  readonly autoscale?: { readonly max: number; readonly min: number } | undefined;
   readonly pool: string;
   readonly tasks: readonly string[];
 }
@@ -42,7 +44,7 @@ export function renderBanner(facts: BannerFacts, color: boolean): string {
     label('app') + facts.app,
     label('broker') + hidePassword(facts.broker),
     ...wrap(facts.queues, WIDTH - 25).map((line, index) => label(index === 0 ? 'queues' : '') + line),
-    `${label('concurrency')}${facts.concurrency} (${facts.pool})`,
+    `${label('concurrency')}${concurrencyText(facts)} (${facts.pool})`,
   ];
   const art = Array.from({ length: Math.max(lines.length, KNOB.length) }, (_, index) => {
     const part = KNOB[index] ?? ' '.repeat(KNOB[0]?.length ?? 0);
@@ -50,6 +52,14 @@ export function renderBanner(facts: BannerFacts, color: boolean): string {
   });
   const head = art.map((part, index) => ` ${part}  ${lines[index] ?? ''}`.trimEnd());
   return ['', ...head, '', ` ${colors.dim('tasks')}`, ...taskLines(facts.tasks, colors), '', ''].join('\n');
+}
+
+/** `4`, or `2 to 8` for a worker that goes with the load. */
+export function concurrencyText({
+  concurrency,
+  autoscale,
+}: Pick<BannerFacts, 'concurrency' | 'autoscale'>): string {
+  return autoscale === undefined ? String(concurrency) : `${autoscale.min} to ${autoscale.max}`;
 }
 
 function taskLines(tasks: readonly string[], colors: ReturnType<typeof pc.createColors>): string[] {

@@ -4,7 +4,6 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
-import { OptionError } from '../errors.js';
 import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import type { RateLimit } from '../options/rates.js';
 import {
@@ -65,6 +64,12 @@ export function addControlCommands(program: Command): void {
     .action((n: number, _flags, command: Command) =>
       tell(command, (api, options) => api.poolShrink(n, options)),
     );
+  add('autoscale', 'let the shared budget grow with the load, and shrink without')
+    .argument('<max>', 'slots under load', countFlag('autoscale: max'))
+    .argument('[min]', 'slots without', countFlag('autoscale: min', 0), 0)
+    .action((max: number, min: number, _flags, command: Command) =>
+      tell(command, (api, options) => api.autoscale(max, min, options)),
+    );
   add('rate-limit', 'change how often a task starts, over all workers')
     .argument('<task>', 'its name')
     .argument('<rate>', "'10/s', '100/m', '5/h', or 'none'")
@@ -91,19 +96,7 @@ export function addControlCommands(program: Command): void {
   add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
     tell(command, (api, options) => api.shutdown(options)),
   );
-  for (const name of LATER) {
-    control
-      .command(name, { hidden: true })
-      .argument('[args...]')
-      .allowUnknownOption()
-      .action(() => {
-        throw new OptionError(`control ${name}: not yet in this version.`);
-      });
-  }
 }
-
-/** Of Celery's and our own commands, those that no worker understands yet. */
-const LATER = ['autoscale'];
 
 /** A duration, or `none`. */
 function limitFlag(argument: string): (text: string) => number | null {

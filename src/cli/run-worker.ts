@@ -7,7 +7,7 @@ import type { Celeriac } from '../app.js';
 import { isCeleriacError, OptionError } from '../errors.js';
 import type { LogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
-import { renderBanner } from './banner.js';
+import { concurrencyText, renderBanner } from './banner.js';
 import type { GlobalFlags } from './connect.js';
 import { Ending } from './ending.js';
 import type { WeightedQueue } from './flags.js';
@@ -23,6 +23,7 @@ export interface WorkerFlags extends GlobalFlags {
   readonly color: boolean;
   readonly concurrency?: number;
   readonly queues?: WeightedQueue[];
+  readonly autoscale?: { readonly max: number; readonly min: number };
   readonly excludeQueues?: string[];
   readonly hostname?: string;
   readonly pool: 'async' | 'threads';
@@ -100,6 +101,7 @@ function workerOptions(flags: WorkerFlags): WorkerOptions {
   const queues = queuesOf(flags);
   return {
     ...(queues === undefined ? {} : { queues }),
+    ...(flags.autoscale === undefined ? {} : { autoscale: flags.autoscale }),
     ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
     ...(flags.hostname === undefined ? {} : { name: flags.hostname }),
     pool: flags.pool,
@@ -123,14 +125,15 @@ function healthOf({
 }
 
 /** What `-Q` names less what `-X` names. */
-function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): string[] | undefined {
+function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): Record<string, number> | undefined {
   if (queues === undefined && excludeQueues.length > 0) {
     throw new OptionError(
       '-X: there is nothing to leave out: without -Q a worker takes from the default queue alone. Name queues with -Q.',
     );
   }
-  const left = queues?.map(({ name }) => name).filter((name) => !excludeQueues.includes(name));
-  if (left?.length !== 0) return left;
+  const left = queues?.filter(({ name }) => !excludeQueues.includes(name));
+  if (left?.length !== 0)
+    return left && Object.fromEntries(left.map(({ name, weight }) => [name, weight ?? 1]));
   throw new OptionError('-X leaves out every queue that -Q names: no queue is left to take from.');
 }
 
@@ -154,9 +157,10 @@ function printBanner(worker: Worker, flags: WorkerFlags): void {
 }
 
 function readyText(worker: Worker): string {
-  const { queues, tasks, concurrency } = worker.describe();
+  const facts = worker.describe();
+  const { queues, tasks } = facts;
   const from = queues.map(({ name }) => name).join(', ');
-  return `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${concurrency} at a time, from ${from}`;
+  return `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${concurrencyText(facts)} at a time, from ${from}`;
 }
 
 /**

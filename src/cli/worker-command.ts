@@ -26,7 +26,12 @@ export function addWorkerCommand(program: Command): void {
       'tasks at a time, over all queues (default: number of CPUs)',
       countFlag('-c'),
     )
-    .option('-Q, --queues <queues>', 'queues to take from, as in mail,reports', weightedQueuesFlag)
+    .option('--autoscale <max,min>', 'let the slots grow with the load, and shrink without', autoscaleFlag)
+    .option(
+      '-Q, --queues <queues>',
+      'queues to take from: mail,reports, or with weights, mail=2,reports',
+      weightedQueuesFlag,
+    )
     .option('-X, --exclude-queues <queues>', 'queues not to take from', queuesFlag('-X'))
     .option('-n, --hostname <name>', 'node name; %h is the host (default celeriac@%h)', nodeNameFlag)
     .option(
@@ -69,7 +74,6 @@ export function addWorkerCommand(program: Command): void {
     .option('--purge', 'first drop what waits in its queues')
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
     .addOption(toCome('--processes <n>', countFlag('--processes')))
-    .addOption(toCome('--autoscale <max,min>', autoscaleFlag))
     .addHelpText('after', SIGNALS)
     .action(async (_flags, command: Command) => {
       const flags = command.optsWithGlobals<WorkerFlags>();
@@ -93,16 +97,11 @@ Signals:
 /** Flags that are spelt right but have no effect yet: silence would be worse than a refusal. */
 const TO_COME = {
   processes: '--processes (start several workers)',
-  autoscale: '--autoscale (use "celeriac control pool-grow" and "pool-shrink")',
 };
 
 function refuseWhatIsToCome(flags: WorkerFlags): void {
   for (const [name, shown] of Object.entries(TO_COME)) {
     if (Reflect.get(flags, name) !== undefined) throw notYet(shown);
-  }
-  const weighted = flags.queues?.find(({ weight }) => weight !== undefined);
-  if (weighted !== undefined) {
-    throw notYet(`-Q ${weighted.name}=${weighted.weight} (weights; name the queue alone)`);
   }
 }
 

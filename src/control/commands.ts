@@ -65,6 +65,8 @@ export interface Commands {
   queryTask: { args: { ids: readonly string[] }; reply: Record<string, FoundTask> };
   poolGrow: { args: { n: number }; reply: { ok: string } };
   poolShrink: { args: { n: number }; reply: { ok: string } };
+  /** From now on the shared budget goes with the load. */
+  autoscale: { args: { max: number; min: number }; reply: { ok: string } };
   addConsumer: { args: { queue: string; concurrency?: number }; reply: { ok: string } };
   cancelConsumer: { args: { queue: string }; reply: { ok: string } };
   /** A queue was paused or resumed in the broker; `known` when it had been used before. */

@@ -46,6 +46,17 @@ export class Control {
   }
 
   /**
+   * Lets the shared budget of each worker grow with the load, up to `max`, and shrink to `min` without (Celery:
+   * `autoscale`; here it may also be switched on). `autoscale(4, 4)` fixes it. Lasts until the worker restarts.
+   */
+  autoscale(max: number, min = 0, options: AskOptions = {}): Done {
+    count(max, 'autoscale: max');
+    if (min !== 0) count(min, 'autoscale: min');
+    if (min > max) throw new OptionError(`control.autoscale: min ${min} is above max ${max}.`);
+    return this.#ask('autoscale', { max, min }, options);
+  }
+
+  /**
    * Makes workers consume a queue. With `concurrency` the queue gets that many slots of its own, at once, also when it
    * was consumed from the shared budget before.
    */

@@ -6,6 +6,7 @@ import type { CommandHandlers, QueueReport } from '../control/commands.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
 import type { LogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
+import type { Autoscale } from './autoscale.js';
 import type { Executor } from './execute.js';
 import type { Reports } from './reports.js';
 import type { TaskLog } from './task-log.js';
@@ -15,6 +16,7 @@ export interface Steering {
   readonly executor: Executor;
   readonly pool: string;
   readonly budget: Slots;
+  readonly autoscale: Autoscale;
   readonly log: TaskLog;
   readonly reports: Reports;
   readonly startedAt: number;
@@ -76,16 +78,19 @@ function readings(worker: Steering): Pick<CommandHandlers, Reading> {
 }
 
 function changes(worker: Steering): Omit<CommandHandlers, Reading> {
-  const { budget, executor } = worker;
+  const { autoscale, budget, executor } = worker;
   return {
     poolGrow: ({ n }) => {
-      budget.resize(budget.limit + n);
+      autoscale.grow(n);
       return { ok: `concurrency is ${budget.limit} now` };
     },
     poolShrink: ({ n }) => {
-      if (budget.limit - n < 0) throw new CeleriacError(`the pool has only ${budget.limit} slots`);
-      budget.resize(budget.limit - n);
+      autoscale.shrink(n);
       return { ok: `concurrency is ${budget.limit} now` };
+    },
+    autoscale: ({ max, min }) => {
+      autoscale.set({ max, min });
+      return { ok: `concurrency is ${budget.limit} now, and goes from ${min} to ${max} by itself` };
     },
     addConsumer: async ({ queue, concurrency }) => {
       await worker.addConsumer(queue, concurrency);

@@ -1,24 +1,27 @@
 /**
  * One queue as a worker consumes it: the queue itself and the lanes of its limited tasks, all on the same slots.
  */
-import type { Consumer } from '../broker/consumer.js';
+import type { Consumer, ConsumerParams } from '../broker/consumer.js';
 import type { Gate } from '../broker/gate.js';
 import { laneOf } from '../broker/lanes.js';
-import type { Slots } from '../broker/slots.js';
+import { Share, type Slots } from '../broker/slots.js';
 
 /** Consumes one queue of the broker. */
-export type MakeConsumer = (queue: string, slots: Slots, gate: Gate | undefined) => Consumer;
+export type MakeConsumer = (params: Pick<ConsumerParams, 'queue' | 'slots' | 'share' | 'gate'>) => Consumer;
 
 export class Line {
   readonly #lanes = new Map<string, Consumer>();
   readonly #plain: Consumer;
+  /** One for the queue and its lanes: they count as one. */
+  readonly #share: Share;
 
   constructor(
     readonly queue: string,
-    slots: Slots,
+    { slots, weight }: { readonly slots: Slots; readonly weight: number },
     private readonly make: MakeConsumer,
   ) {
-    this.#plain = make(queue, slots, undefined);
+    this.#share = new Share(weight);
+    this.#plain = make({ queue, slots, share: this.#share });
   }
 
   /** As people see it: the queue, and how many of its tasks may run at once. */
@@ -44,7 +47,12 @@ export class Line {
   /** Takes from a task's lane as well. */
   async addLane(task: string, gate: Gate): Promise<void> {
     if (this.#lanes.has(task)) return;
-    const consumer = this.make(laneOf(this.queue, task), this.#plain.slots, gate);
+    const consumer = this.make({
+      queue: laneOf(this.queue, task),
+      slots: this.#plain.slots,
+      share: this.#share,
+      gate,
+    });
     this.#lanes.set(task, consumer);
     await consumer.ready();
   }

@@ -8,11 +8,12 @@ import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';
 import type { Limits } from './limits.js';
 import { Line, type MakeConsumer } from './line.js';
+import type { WeightedQueue } from './worker-options.js';
 
 export interface LinesParams {
   readonly engine: Engine;
   /** The queues to begin with. */
-  readonly queues: readonly string[];
+  readonly queues: readonly WeightedQueue[];
   /** The slots they share. */
   readonly budget: Slots;
   readonly limits: Limits;
@@ -30,7 +31,7 @@ export class Lines {
   async open(): Promise<void> {
     const { queues, budget } = this.params;
     this.#opened = true;
-    await Promise.all(queues.map((queue) => this.#consume(queue, budget)));
+    await Promise.all(queues.map(({ name, weight }) => this.#consume(name, budget, weight)));
   }
 
   /** Takes from a queue too; with `concurrency` on slots of its own, also when it was consumed before. */
@@ -60,7 +61,7 @@ export class Lines {
   /** As people see them. */
   reports(): { name: string; concurrency: number }[] {
     if (this.#opened) return this.#all().map((line) => line.report);
-    return this.params.queues.map((name) => ({ name, concurrency: this.params.budget.limit }));
+    return this.params.queues.map(({ name }) => ({ name, concurrency: this.params.budget.limit }));
   }
 
   /** The queues of the broker behind them: lanes included. */
@@ -91,9 +92,9 @@ export class Lines {
     for (const line of this.#all()) line.abandon();
   }
 
-  async #consume(queue: string, slots: Slots): Promise<void> {
+  async #consume(queue: string, slots: Slots, weight = 1): Promise<void> {
     const { limits, consumer } = this.params;
-    const line = new Line(queue, slots, consumer);
+    const line = new Line(queue, { slots, weight }, consumer);
     this.#lines.set(queue, line);
     await openQueue(this.params.engine, queue);
     await line.ready();

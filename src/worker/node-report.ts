@@ -7,10 +7,15 @@ import type { WorkerDescription, WorkerSettings } from './worker-options.js';
 /** A worker's part of `inspect().conf()`: how it is set up now. */
 export function workerConf(settings: WorkerSettings, now: WorkerDescription): Record<string, unknown> {
   const { softMs, hardMs } = settings.limits;
+  const weights = settings.queues.some(({ weight }) => weight !== 1)
+    ? Object.fromEntries(settings.queues.map(({ name, weight }) => [name, weight]))
+    : undefined;
   return {
     name: now.node,
     queues: Object.fromEntries(now.queues.map(({ name, concurrency }) => [name, concurrency])),
     concurrency: now.concurrency,
+    ...(now.autoscale !== undefined && { autoscale: now.autoscale }),
+    ...(weights !== undefined && { weights }),
     pool: now.pool,
     ...(softMs !== undefined && { softTimeLimit: softMs }),
     ...(hardMs !== undefined && { timeLimit: hardMs }),

@@ -13,6 +13,7 @@ import { checkNames } from '../options/names.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import type { Registry } from '../tasks/registry.js';
+import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './autoscale.js';
 import type { ExecutorParams } from './execute.js';
 import { checkHealth, type HealthOptions } from './health.js';
 import type { CallLimits } from './running-call.js';
@@ -20,10 +21,15 @@ import { POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
 
 /** What `app.worker()` takes. */
 export interface WorkerOptions extends PoolOptions {
-  /** Queues to consume. Default: the app's default queue. */
-  queues?: readonly string[];
+  /**
+   * Queues to consume: names, or names and weights: `{ mail: 2, reports: 1 }` starts two tasks of `mail` for each of
+   * `reports` while both have some. Default: the app's default queue.
+   */
+  queues?: readonly string[] | Readonly<Record<string, number>>;
   /** How many tasks run at once, over all queues. Default: the number of CPUs. */
   concurrency?: number;
+  /** Lets the slots grow with the load, up to `max`, and shrink to `min` without. Default: off. */
+  autoscale?: AutoscaleOptions;
   /** The node's name; `%h` is the host name. Default: `celeriac@%h`. */
   name?: string;
   /** Where the worker's log lines go, unless the app was given a logger. Default: the app's. */
@@ -64,6 +70,12 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   onStopped(): void;
 }
 
+/** A queue and its part of the worker's slots. */
+export interface WeightedQueue {
+  readonly name: string;
+  readonly weight: number;
+}
+
 /** What a banner shows. */
 export interface WorkerDescription {
   readonly app: string;
@@ -71,14 +83,17 @@ export interface WorkerDescription {
   readonly node: string;
   readonly pool: string;
   readonly concurrency: number;
+  /** The range that `concurrency` moves in by itself; undefined where it stays. */
+  readonly autoscale: AutoscaleRange | undefined;
   readonly queues: readonly { readonly name: string; readonly concurrency: number }[];
   readonly tasks: readonly string[];
 }
 
 /** {@link WorkerOptions} beside those of its pool, resolved. */
 export interface WorkerSettings {
-  readonly queues: readonly string[];
+  readonly queues: readonly WeightedQueue[];
   readonly concurrency: number;
+  readonly autoscale: AutoscaleRange | undefined;
   readonly name: string;
   readonly shutdownTimeoutMs: number;
   readonly limits: CallLimits;
@@ -88,6 +103,7 @@ export interface WorkerSettings {
 const NAMES: readonly string[] = [
   'queues',
   'concurrency',
+  'autoscale',
   'name',
   'logger',
   'softTimeLimit',
@@ -104,9 +120,12 @@ export function resolveWorkerOptions(options: WorkerOptions, defaultQueue: strin
   const softMs = optionalMs(options.softTimeLimit, `${WHERE}: softTimeLimit`);
   const hardMs = optionalMs(options.timeLimit, `${WHERE}: timeLimit`);
   checkLimits(softMs, hardMs, WHERE);
+  const autoscale =
+    options.autoscale === undefined ? undefined : checkAutoscale(options.autoscale, `${WHERE}: autoscale`);
   return {
     queues: checkQueues(options.queues ?? [defaultQueue]),
-    concurrency: checkConcurrency(options.concurrency ?? availableParallelism()),
+    concurrency: checkConcurrency(options.concurrency ?? autoscale?.min ?? availableParallelism(), autoscale),
+    autoscale,
     name: (options.name ?? 'celeriac@%h').replaceAll('%h', hostname()),
     shutdownTimeoutMs: toPositiveMs(options.shutdownTimeout ?? '30s', `${WHERE}: shutdownTimeout`),
     limits: { softMs, hardMs },
@@ -114,13 +133,27 @@ export function resolveWorkerOptions(options: WorkerOptions, defaultQueue: strin
   };
 }
 
-function checkQueues(queues: readonly string[]): readonly string[] {
-  for (const queue of queues) checkQueueName(queue, 'app.worker(): queues');
-  if (queues.length === 0) throw new OptionError('app.worker(): queues is empty; name at least one.');
-  return [...new Set(queues)];
+function checkQueues(queues: NonNullable<WorkerOptions['queues']>): readonly WeightedQueue[] {
+  const where = `${WHERE}: queues`;
+  const weights = isList(queues) ? queues.map((name) => [name, 1] as const) : Object.entries(queues);
+  for (const [name, weight] of weights) {
+    checkQueueName(name, where);
+    if (!Number.isInteger(weight) || weight < 1)
+      throw new OptionError(
+        `${where}: the weight ${String(weight)} of "${name}" must be a whole number of 1 or more.`,
+      );
+  }
+  if (weights.length === 0) throw new OptionError(`${where} is empty; name at least one.`);
+  return [...new Map(weights)].map(([name, weight]) => ({ name, weight }));
 }
 
-function checkConcurrency(n: unknown): number {
-  if (typeof n === 'number' && Number.isInteger(n) && n >= 1) return n;
-  throw new OptionError(`app.worker(): concurrency ${String(n)} must be a whole number of 1 or more.`);
+function isList(queues: NonNullable<WorkerOptions['queues']>): queues is readonly string[] {
+  return Array.isArray(queues);
+}
+
+/** Where it begins; with autoscale it goes on from there. */
+function checkConcurrency(n: unknown, autoscale: AutoscaleRange | undefined): number {
+  const least = autoscale === undefined ? 1 : 0;
+  if (typeof n === 'number' && Number.isInteger(n) && n >= least) return n;
+  throw new OptionError(`${WHERE}: concurrency ${String(n)} must be a whole number of 1 or more.`);
 }

@@ -3,7 +3,6 @@
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
 import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
-import type { Gate } from '../broker/gate.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
@@ -12,10 +11,12 @@ import { AppClosedError, CeleriacError } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
 import { answers } from './answers.js';
+import { Autoscale } from './autoscale.js';
 import { Executor } from './execute.js';
 import { Janitor } from './janitor.js';
 import { letGo } from './let-go.js';
 import { Limits } from './limits.js';
+import type { MakeConsumer } from './line.js';
 import { Lines } from './lines.js';
 import { type LeveledLogger, leveled } from './log-level.js';
 import { reportText, workerConf } from './node-report.js';
@@ -44,6 +45,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #reports: Reports;
   readonly #executor: Executor;
   readonly #budget: Slots;
+  readonly #autoscale: Autoscale;
   readonly #limits: Limits;
   readonly #lines: Lines;
   readonly #settings: WorkerSettings;
@@ -64,6 +66,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#settings = resolveWorkerOptions(options, params.defaultQueue);
     this.#params = params;
     this.#budget = new Slots(this.#settings.concurrency);
+    this.#autoscale = new Autoscale(this.#budget, this.#settings.autoscale, params.logger);
     this.#log = new TaskLog(params.logger);
     this.#placement = new Placement(options, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
@@ -72,7 +75,7 @@ export class Worker implements CallHost, AsyncDisposable {
       queues: this.#settings.queues,
       budget: this.#budget,
       limits: this.#limits,
-      consumer: (...line) => this.#consumer(...line),
+      consumer: (line) => this.#consumer(line),
       onError: (error) => this.#onError(error),
     });
     this.#executor = new Executor({
@@ -171,6 +174,7 @@ export class Worker implements CallHost, AsyncDisposable {
       this.#unlisten = this.#params.registry.onAdded((task) => {
         if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
       });
+      this.#autoscale.start();
       await this.#lines.open();
     } catch (error) {
       this.#phase = 'new';
@@ -180,7 +184,7 @@ export class Worker implements CallHost, AsyncDisposable {
     if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
     this.#phase = 'running';
     this.#janitor.start();
-    logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
+    logger.info({ node: this.node, queues: this.#settings.queues.map(({ name }) => name) }, 'worker ready');
   }
 
   /**
@@ -215,6 +219,7 @@ export class Worker implements CallHost, AsyncDisposable {
       node: this.node,
       pool: this.#placement.pool,
       concurrency: this.#budget.limit,
+      autoscale: this.#autoscale.range,
       queues: this.#lines.reports(),
       tasks: this.#params.registry.names(),
     };
@@ -225,13 +230,11 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#log.running([...this.#executor.running.values()]);
   }
 
-  #consumer(queue: string, slots: Slots, gate: Gate | undefined): Consumer {
+  #consumer(line: Parameters<MakeConsumer>[0]): Consumer {
     const { engine, lockDurationMs, blockedLoopTimeoutMs } = this.#params;
     return new Consumer({
+      ...line,
       engine,
-      queue,
-      slots,
-      gate,
       node: this.node,
       // Nobody but this process could take a task over: then a blocked loop must not cost it its own locks.
       lockDurationMs: engine.oneProcess ? Math.max(lockDurationMs, blockedLoopTimeoutMs) : lockDurationMs,
@@ -261,6 +264,7 @@ export class Worker implements CallHost, AsyncDisposable {
       executor: this.#executor,
       pool: this.#placement.pool,
       budget: this.#budget,
+      autoscale: this.#autoscale,
       log: this.#log,
       reports: this.#reports,
       startedAt: this.#startedAt,
@@ -292,6 +296,7 @@ export class Worker implements CallHost, AsyncDisposable {
     const wasStarted = this.#phase !== 'new';
     this.#phase = 'stopping';
     this.#janitor.stop();
+    this.#autoscale.stop();
     if (wasStarted) {
       void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
       const closing = this.#lines.close();

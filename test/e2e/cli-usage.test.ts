@@ -36,7 +36,11 @@ describe('celeriac', () => {
     ['a missing queue', ['-A', 'tasks', 'control', 'add-consumer', '-c', '8'], /required option '-Q/],
     ['a worker without an app', ['worker'], /which app\?.*celeriac -A tasks worker/],
     ['a command without any app', ['status'], /Which app\?.*CELERIAC_PREFIX/],
-    ['a flag of a later version', ['-A', 'tasks', 'worker', '--autoscale', '10,3'], /not yet.*--autoscale/],
+    [
+      'bounds the wrong way round',
+      ['-A', 'tasks', 'worker', '--autoscale', '3,10'],
+      /minimum above its maximum/,
+    ],
     ['queues that are all left out', ['-A', 'tasks', 'worker', '-Q', 'a,b', '-X', 'b,a'], /no queue is left/],
     ['a command of a later version', ['-A', 'tasks', 'control', 'autoscale', '3', '1'], /not yet/],
     ['a revocation of nothing', ['-A', 'tasks', 'control', 'revoke'], /missing required argument 'id'/],

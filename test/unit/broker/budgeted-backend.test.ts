@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { IQueueBackend } from 'bullmq';
 import { budgeted } from '#src/broker/budgeted-backend.js';
 import { Pulse } from '#src/broker/pulse.js';
-import { SlotLedger, Slots } from '#src/broker/slots.js';
+import { Share, SlotLedger, Slots } from '#src/broker/slots.js';
 
 /** A backend that hands out the jobs it was given, in BullMQ's shapes; what is asked of it is kept. */
 class FakeBackend {
@@ -153,7 +153,7 @@ describe('A backend on a budget', () => {
     await complete('1', false);
     assert.notEqual(await waiting, null);
     assert.equal(slots.used, 1, 'reserved');
-    assert.equal(slots.tryTake(), false);
+    assert.equal(slots.tryTake(new Share()), false);
     assert.equal(await fetch(), '2');
     assert.equal(slots.used, 1);
     assert.deepEqual(

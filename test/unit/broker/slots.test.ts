@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { SlotLedger, Slots } from '#src/broker/slots.js';
+import { type Claimant, Share, SlotLedger, Slots } from '#src/broker/slots.js';
 
+const somebody = (weight = 1): Claimant => ({ share: new Share(weight) });
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('Slots', () => {
   it('are given out up to the limit and no further', () => {
     const slots = new Slots(2);
-    assert.equal(slots.tryTake(), true);
-    assert.equal(slots.tryTake(), true);
-    assert.equal(slots.tryTake(), false);
+    assert.equal(slots.tryTake(new Share()), true);
+    assert.equal(slots.tryTake(new Share()), true);
+    assert.equal(slots.tryTake(new Share()), false);
     slots.give();
-    assert.equal(slots.tryTake(), true);
+    assert.equal(slots.tryTake(new Share()), true);
     assert.equal(slots.used, 2);
   });
 
@@ -20,7 +21,7 @@ describe('Slots', () => {
     const slots = new Slots(1);
     slots.take();
     const woken: string[] = [];
-    for (const name of ['a', 'b', 'c']) void slots.whenFree(60_000).then(() => woken.push(name));
+    for (const name of ['a', 'b', 'c']) void slots.whenFree(60_000, somebody()).then(() => woken.push(name));
     slots.give();
     await soon();
     assert.deepEqual(woken, ['a']);
@@ -31,23 +32,81 @@ describe('Slots', () => {
 
   it('tell a waiter in vain when its time is up, and forget it', async () => {
     const slots = new Slots(0);
-    assert.equal(await slots.whenFree(1), false);
-    const later = slots.whenFree(60_000);
+    assert.equal(await slots.whenFree(1, somebody()), false);
+    const later = slots.whenFree(60_000, somebody());
     slots.resize(1);
     assert.equal(await later, true);
   });
 
   it('let what runs go on after shrinking, and replace nothing until there is room', () => {
     const slots = new Slots(3);
-    for (let i = 0; i < 3; i++) slots.tryTake();
+    for (let i = 0; i < 3; i++) slots.tryTake(new Share());
     slots.resize(1);
-    assert.equal(slots.mayContinue('q'), false);
+    assert.equal(slots.mayContinue(somebody()), false);
     slots.give();
     slots.give();
-    assert.equal(slots.mayContinue('q'), true);
-    assert.equal(slots.tryTake(), false);
+    assert.equal(slots.mayContinue(somebody()), true);
+    assert.equal(slots.tryTake(new Share()), false);
     slots.resize(-5);
     assert.equal(slots.limit, 0);
+  });
+});
+
+describe('Shares of slots', () => {
+  /** Queues that always have work, on one budget: how often each was started. */
+  async function race(weights: readonly number[], size: number, starts: number): Promise<number[]> {
+    const slots = new Slots(size);
+    const ledgers = weights.map((weight) => new SlotLedger(slots, new Share(weight)));
+    const counts = weights.map(() => 0);
+    const running: { readonly ledger: SlotLedger; readonly id: string }[] = [];
+    const start = (which: number, id: string) => {
+      const ledger = ledgers[which];
+      assert(ledger !== undefined);
+      counts[which] = (counts[which] ?? 0) + 1;
+      running.push({ ledger, id });
+      return ledger;
+    };
+    let total = 0;
+    const fetching = ledgers.map(async (ledger, which) => {
+      while (total < starts) {
+        if (slots.tryTake(ledger.share)) start(which, `${total++}`).assign(`${total - 1}`, slots);
+        else await slots.whenFree(60_000, ledger);
+      }
+    });
+    while (total < starts) {
+      await soon();
+      const ended = running.shift();
+      if (ended === undefined) continue;
+      const next = slots.mayContinue(ended.ledger) ? `${total++}` : undefined;
+      ended.ledger.leave(ended.id, next);
+      if (next !== undefined) start(ledgers.indexOf(ended.ledger), next);
+    }
+    slots.resize(1000);
+    await Promise.all(fetching);
+    return counts;
+  }
+
+  for (const size of [1, 3, 8]) {
+    it(`follow their weights on ${size} slots, and nobody starves`, async () => {
+      const [a = 0, b = 0, c = 0] = await race([5, 2, 1], size, 800);
+      assert(Math.abs(a - 500) < 20 && Math.abs(b - 200) < 20 && Math.abs(c - 100) < 20, `${[a, b, c]}`);
+    });
+  }
+
+  it('who was idle does not make up for it', () => {
+    const slots = new Slots(1000);
+    const [busy, late] = [new Share(), new Share()];
+    for (let i = 0; i < 500; i++) slots.tryTake(busy);
+    slots.tryTake(late);
+    assert(busy.had - late.had <= 2, `${busy.had} and ${late.had}`);
+  });
+
+  it('a slot that was taken for nothing does not count', () => {
+    const slots = new Slots(1);
+    const share = new Share(2);
+    slots.tryTake(share);
+    slots.giveUnused(share);
+    assert.deepEqual([share.had, slots.used], [0, 0]);
   });
 });
 
@@ -55,7 +114,7 @@ describe('A slot ledger', () => {
   it('hands a finished job’s slot to the next, or gives it back', () => {
     const slots = new Slots(1);
     const ledger = new SlotLedger(slots);
-    slots.tryTake();
+    slots.tryTake(new Share());
     ledger.assign('1', slots);
     ledger.leave('1', '2');
     assert.equal(slots.used, 1);
@@ -70,13 +129,13 @@ describe('A slot ledger', () => {
     const own = new Slots(2);
     const ledger = new SlotLedger(shared);
     for (const id of ['1', '2', '3']) {
-      shared.tryTake();
+      shared.tryTake(new Share());
       ledger.assign(id, shared);
     }
     ledger.switchTo(own);
     assert.equal(shared.used, 0);
     assert.equal(own.used, 3);
-    assert.equal(own.tryTake(), false);
+    assert.equal(own.tryTake(new Share()), false);
     for (const id of ['1', '2', '3']) ledger.leave(id);
     assert.equal(own.used, 0);
   });
@@ -96,7 +155,7 @@ describe('A slot ledger', () => {
         let next = 0;
         let current = 0;
         for (const s of steps) {
-          if (s.kind === 'start' && ledger.slots.tryTake()) {
+          if (s.kind === 'start' && ledger.slots.tryTake(new Share())) {
             running.push(`${next}`);
             ledger.assign(`${next++}`, ledger.slots);
           } else if (s.kind === 'end' && running.length > 0) {

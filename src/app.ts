@@ -20,34 +20,26 @@ import { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
 import { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
+import { Events } from './events/events.js';
+import type { EventListener, EventName, EventsOptions, FleetEvent } from './events/names.js';
 import type { CallOptions } from './options/call-options.js';
-import { checkTaskName } from './options/checks.js';
 import type { Logger } from './options/logger.js';
 import { compileRoutes } from './options/routes.js';
-import {
-  checkTaskOptions,
-  needsLane,
-  resolvePublishPolicy,
-  resolveRunPolicy,
-  type TaskOptions,
-} from './options/task-options.js';
+import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
 import { AsyncResult, type ResultJson, type ResultSource } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
 import { Feed } from './results/feed.js';
-import { revokeTask } from './results/revoke.js';
-import { compileArguments } from './tasks/arguments.js';
+import { revokeAll } from './results/revoke.js';
 import type { TaskContext } from './tasks/context.js';
 import { ErrorClasses } from './tasks/failure.js';
 import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middleware.js';
+import { type TaskReference, targetOf } from './tasks/reference.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
 import { EagerRunner } from './worker/eager.js';
 import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions } from './worker/worker-options.js';
-
-/** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
-export type TaskReference = string | ({ name: string } & TaskOptions);
 
 /** `app.close()` takes no longer than about this, broker or not. */
 const CLOSE_MS = 5000;
@@ -83,6 +75,7 @@ export class Celeriac implements AsyncDisposable {
   readonly #sender: Sender;
   readonly #eager: EagerRunner;
   readonly #caller: Caller;
+  readonly #events: Events;
   readonly #workers = new Set<Worker>();
   readonly #publishMiddleware: PublishMiddleware[] = [];
   readonly #runMiddleware: RunMiddleware[] = [];
@@ -115,6 +108,7 @@ export class Celeriac implements AsyncDisposable {
     this.#rates = new RateLimits(this.#engine, this.#clock);
     this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
     this.#feed = new Feed(this.#engine);
+    this.#events = new Events({ engine: this.#engine, clock: this.#clock, logger: () => this.#logger });
     this.#index = new IdIndex(this.#engine, this.#clock);
     this.#results = {
       engine: this.#engine,
@@ -142,6 +136,7 @@ export class Celeriac implements AsyncDisposable {
       router: compileRoutes(options.routes, `new Celeriac('${name}'): routes`),
       defaultQueue: config.defaultQueue,
       codec: this.#codec,
+      events: this.#events,
     });
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
@@ -159,7 +154,7 @@ export class Celeriac implements AsyncDisposable {
     });
     this.control = new Control(this.#caller, {
       queues: this.queues,
-      revokeAll: (ids, revocation) => this.#revokeAll(ids, revocation),
+      revokeAll: (ids, revocation) => revokeAll(this.#results, ids, revocation),
       setRate: (task, rate) => this.#rates.set(task, rate),
     });
     this.#handles = {
@@ -290,10 +285,29 @@ export class Celeriac implements AsyncDisposable {
       prepare: () => this.#prepare(),
       index: this.#index,
       rates: this.#rates,
+      events: this.#events,
       onStopped: () => this.#workers.delete(worker),
     });
     this.#workers.add(worker);
     return worker;
+  }
+
+  /**
+   * Calls back when something happens in this process; gives the way out. What the listener throws is logged.
+   * @example const off = app.on('task-failed', ({ name, id, exception }) => report(name, id, exception))
+   * @throws {OptionError} for a name that no event has
+   */
+  on<N extends EventName>(event: N, listener: EventListener<N>): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /**
+   * What happens in the whole fleet from now on, until the loop is left or `signal` aborts. Begins at the call. Of what a
+   * slow loop or a lost connection missed, `events-lost` tells the count.
+   * @example for await (const event of app.events({ signal })) console.log(event.type, event.timestamp)
+   */
+  events(options: EventsOptions = {}): AsyncIterableIterator<FleetEvent> {
+    return this.#events.stream(options);
   }
 
   /** Asks running workers. */
@@ -320,7 +334,7 @@ export class Celeriac implements AsyncDisposable {
     this.#feed.close();
     const work = (async () => {
       await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: CLOSE_MS / 2 })));
-      await this.#caller.close();
+      await Promise.all([this.#caller.close(), this.#events.close()]);
     })();
     await Promise.race([work, new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]);
     await this.#engine.close();
@@ -330,17 +344,6 @@ export class Celeriac implements AsyncDisposable {
   #hereAndNow(sent: boolean): Detour {
     const mode = { sent, propagates: this.#config.taskEagerPropagates };
     return { sends: sent, run: (envelope) => this.#eager.run(envelope, mode) };
-  }
-
-  /** Marks tasks as revoked; gives the job ids of those that run. */
-  async #revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]> {
-    const running: string[] = [];
-    const note = async (jobIds: readonly string[]) => void running.push(...jobIds);
-    for (const id of ids) {
-      const ref = await this.#results.locate(id);
-      if (ref !== undefined) await revokeTask(this.#engine, ref, { ...options, terminate: true }, note);
-    }
-    return running;
   }
 
   /** Makes the services that were registered as classes. */
@@ -359,16 +362,7 @@ export class Celeriac implements AsyncDisposable {
   }
 
   #reference(reference: TaskReference): CallTarget {
-    const { name, ...options } = typeof reference === 'string' ? { name: reference } : reference;
-    checkTaskName(name, 'a task to call');
-    const where = `task "${name}"`;
-    checkTaskOptions(options, where);
-    return {
-      name,
-      publish: resolvePublishPolicy(options, this.#config.taskDefaults, where),
-      lane: needsLane(resolveRunPolicy(options, this.#config.taskDefaults, where)),
-      checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
-    };
+    return targetOf(reference, this.#config.taskDefaults);
   }
 
   #refuseClosed(): void {

@@ -1,7 +1,7 @@
 // The public surface of celeriac: everything users import, and nothing else. A test pins this list.
 
 // The app
-export { Celeriac, type TaskReference } from './app.js';
+export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
 // Calling
 export type { Handles, TaskHandle } from './canvas/handle.js';
@@ -51,6 +51,16 @@ export {
   type Violation,
   WorkerLostError,
 } from './errors.js';
+// Events
+export type {
+  AppEvent,
+  EventListener,
+  EventMap,
+  EventName,
+  EventsLost,
+  EventsOptions,
+  FleetEvent,
+} from './events/names.js';
 export type { CallOptions } from './options/call-options.js';
 export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger } from './options/logger.js';
@@ -77,6 +87,7 @@ export type {
   RunContext,
   RunMiddleware,
 } from './tasks/middleware.js';
+export type { TaskReference } from './tasks/reference.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
 export { Worker } from './worker/worker.js';

@@ -84,6 +84,8 @@ export interface ConsumerParams {
   /** Renews the locks of what runs. */
   readonly locks: LockKeeper;
   run(delivery: Delivery): Promise<Settlement>;
+  /** The task's own state was written. */
+  onProgress(delivery: Delivery, progress: object): void;
   /** The locks of these jobs could not be renewed: somebody else may run them now. */
   onLocksLost(jobIds: readonly string[]): void;
   onError(error: Error): void;
@@ -184,7 +186,7 @@ export class Consumer {
   #delivery(job: Job): Delivery {
     const jobId = job.id ?? '';
     const message = messageFrom(job.data);
-    return {
+    const delivery: Delivery = {
       taskId: message.id ?? taskIdOfJob(jobId),
       jobId,
       queue: queueOfLane(this.queue),
@@ -201,11 +203,13 @@ export class Consumer {
       saveProgress: async (progress) => {
         await job.updateProgress(progress);
         this.params.engine.signals.notify(jobId);
+        this.params.onProgress(delivery, progress);
       },
       afterwards: (body) => {
         this.#afterwards.set(jobId, [...(this.#afterwards.get(jobId) ?? []), body]);
       },
     };
+    return delivery;
   }
 
   /** BullMQ writes what its processor returns or throws; per-job options decide how. */

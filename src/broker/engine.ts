@@ -106,6 +106,22 @@ export interface OwnIds {
   readonly made: number;
 }
 
+/** The longest text a {@link Broadcast} carries, in bytes: PostgreSQL's NOTIFY takes 8,000. */
+export const BROADCAST_BYTES = 7500;
+
+/**
+ * Texts to whoever listens at that moment, in all processes, the sender's own included. Nothing is kept: what is sent
+ * while nobody listens, or while a listener's connection is away, is gone.
+ */
+export interface Broadcast {
+  /** Sends these in order. Rejects when the broker is out of reach. */
+  publish(texts: readonly string[]): Promise<void>;
+  /** Resolves once a later `publish` from any process is certain to reach `listener`, until the connection breaks. */
+  subscribe(listener: (text: string) => void): Promise<void>;
+  /** Idempotent; the listener is not called again. */
+  unsubscribe(listener: (text: string) => void): void;
+}
+
 /** An open broker. Nothing connects before the first call that needs it. */
 export interface Engine {
   readonly kind: EngineKind;
@@ -135,6 +151,7 @@ export interface Engine {
   readonly signals: Signals;
   /** Looks after queues; what is written to or taken from is noted there by itself. */
   readonly queues: QueueStore;
+  readonly broadcast: Broadcast;
   /** The broker's clock, epoch ms. */
   serverTime(): Promise<number>;
   /**

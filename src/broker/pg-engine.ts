@@ -13,12 +13,13 @@ import type {
   JobRef,
   StoredJob,
 } from './engine.js';
+import { PgBroadcast } from './pg-broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
 import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
 import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
-import { PgSignals } from './pg-signals.js';
+import { channelPrefixOf, PgSignals } from './pg-signals.js';
 import type { PgQuery, PgWire } from './pg-wire.js';
 
 /** The longest interval Node takes; it only has to exist. */
@@ -31,6 +32,7 @@ export class PgEngine implements Engine {
   readonly records: PgRecords;
   readonly signals: PgSignals;
   readonly queues: PgQueues;
+  readonly broadcast: PgBroadcast;
   readonly #query: PgQuery;
   readonly #backends = new Map<string, IQueueBackend>();
   readonly #holds = new Set<NodeJS.Timeout>();
@@ -56,6 +58,7 @@ export class PgEngine implements Engine {
     this.queues = new PgQueues(this.#query);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
+    this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);
   }
 
   async ready(): Promise<void> {

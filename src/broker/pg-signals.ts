@@ -29,8 +29,7 @@ export class PgSignals implements Signals {
     private readonly gaps: PgNotices,
     schema: string,
   ) {
-    // Channels are database-wide: the schema keeps apps apart.
-    this.#channelPrefix = `celeriac_${hashOf(schema).slice(0, 12)}_`.toLowerCase().replaceAll('-', '_');
+    this.#channelPrefix = channelPrefixOf(schema);
   }
 
   notify(topic: string): void {
@@ -116,6 +115,11 @@ export class PgSignals implements Signals {
     const bucket = Buffer.from(hash.slice(0, 4), 'base64url').readUInt8(0);
     return `${this.#channelPrefix}${bucket.toString(16).padStart(2, '0')}`;
   }
+}
+
+/** Channels are database-wide: the schema keeps apps apart. */
+export function channelPrefixOf(schema: string): string {
+  return `celeriac_${hashOf(schema).slice(0, 12)}_`.toLowerCase().replaceAll('-', '_');
 }
 
 function deliver(topics: ReadonlyMap<string, ReadonlySet<() => void>>, payload: string): void {

@@ -12,6 +12,7 @@ import type {
   JobRef,
   StoredJob,
 } from './engine.js';
+import { RedisBroadcast } from './redis-broadcast.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
@@ -31,6 +32,7 @@ class RedisEngine implements Engine {
   readonly records: RedisRecords;
   readonly signals: RedisSignals;
   readonly queues: RedisQueues;
+  readonly broadcast: RedisBroadcast;
   readonly #prefix: string;
   readonly #calls: RedisLink;
   #workers: RedisLink | undefined;
@@ -59,6 +61,13 @@ class RedisEngine implements Engine {
       `${this.#prefix}:~s${target.db}:`,
       target.kind === 'cluster',
     );
+    this.broadcast = new RedisBroadcast({
+      publisher: () => this.#client(),
+      subscriber: () => this.#listenerLink(),
+      // Pub/sub knows no databases.
+      channel: `${this.#prefix}:~b${target.db}`,
+      sharded: target.kind === 'cluster',
+    });
   }
 
   ready(): Promise<void> {

@@ -20,6 +20,7 @@ import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { isPlainText } from '../text-escape.js';
+import { type SendWatch, tellSent } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
 
 /** What sending needs of its app. */
@@ -35,6 +36,7 @@ export interface SenderParams {
   readonly router: Router | undefined;
   readonly defaultQueue: string;
   readonly codec: WireCodec;
+  readonly events: SendWatch;
 }
 
 /** Where calls go instead of the broker: they run in this process. */
@@ -62,6 +64,7 @@ export class Sender {
     // The first call learns the broker's clock, and with it whether the broker is there at all.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
     if (syncing !== undefined) await this.#learnClock(syncing, target, options);
+    if (this.params.events.settling !== undefined) await this.params.events.settling;
     const outgoing: Outgoing = {
       detour,
       target,
@@ -124,17 +127,22 @@ export class Sender {
     const fresh = !ignoreResult && fields.expires === undefined;
     const hints = { name: target.name, ignoreResult };
     if (unique !== undefined) {
-      const holder = await params.unique.send(unique, envelope, () => this.#deliver(envelope, custom));
+      const holder = await params.unique.send(unique, envelope, () =>
+        this.#deliver(envelope, custom, fields),
+      );
       if (holder !== undefined)
         return new AsyncResult<R>(params.results, holder.taskId, { ref: holder.job, ...hints });
-    } else await this.#deliver(envelope, custom);
+    } else await this.#deliver(envelope, custom, fields);
     return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, fresh, ...hints });
   }
 
-  #deliver(envelope: Envelope, custom: string | undefined): Promise<void> {
-    const { producer, index } = this.params;
-    if (custom === undefined) return producer.send(envelope);
-    return index.claim(custom, envelope.queue, () => producer.send(envelope));
+  #deliver(envelope: Envelope, custom: string | undefined, fields: MessageFields): Promise<void> {
+    const { producer, index, events } = this.params;
+    const delivered =
+      custom === undefined
+        ? producer.send(envelope)
+        : index.claim(custom, envelope.queue, () => producer.send(envelope));
+    return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
   }
 
   /** The queue a task goes to, or its lane there. */
@@ -154,7 +162,7 @@ export class Sender {
 
   async #learnClock(syncing: Promise<void>, target: CallTarget, options: CallOptions): Promise<void> {
     try {
-      await syncing;
+      await Promise.all([syncing, this.params.events.meet()]);
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
       const taskId = options.taskId ?? this.params.ids.next(this.#placeOf(target, options.queue));
@@ -165,6 +173,9 @@ export class Sender {
     }
   }
 }
+
+/** What a message says beside its arguments. */
+type MessageFields = Omit<Message, 'v' | 'args'>;
 
 /** A call on its way out. */
 interface Outgoing {
@@ -179,7 +190,7 @@ interface Outgoing {
 }
 
 /** What the message says beside the arguments; what a call does not use is absent. */
-function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): Omit<Message, 'v' | 'args'> {
+function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): MessageFields {
   const expires = call.expiresAt ?? expiryOf(outgoing.target, now);
   return {
     ...inherit(outgoing.headers, outgoing.propagated),

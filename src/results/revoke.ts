@@ -27,6 +27,21 @@ export interface RevokeReply {
 /** Tells running workers to end these jobs; resolves when they have answered. */
 export type Terminate = (jobIds: readonly string[], reason: string | undefined) => Promise<void>;
 
+/** Marks tasks as revoked; gives the job ids of those that run. */
+export async function revokeAll(
+  { engine, locate }: { readonly engine: Engine; locate(taskId: string): Promise<JobRef | undefined> },
+  ids: readonly string[],
+  options: { reason?: string },
+): Promise<string[]> {
+  const running: string[] = [];
+  const note = async (jobIds: readonly string[]) => void running.push(...jobIds);
+  for (const id of ids) {
+    const ref = await locate(id);
+    if (ref !== undefined) await revokeTask(engine, ref, { ...options, terminate: true }, note);
+  }
+  return running;
+}
+
 /** Revokes one task. What has not started never will; what runs goes on unless `terminate`. */
 export function revokeTask(
   engine: Engine,

@@ -29,10 +29,18 @@ export interface ExecutorParams {
   readonly elsewhere?: Elsewhere | undefined;
   /** The fleet's limits; none where a task runs in its caller's process. */
   readonly limits?: Limits;
+  /** Hears of attempts that begin. */
+  readonly watch?: RunWatch;
   /** Runs in the caller's process: `request.isEager`. */
   readonly eager?: boolean;
   /** Makes the services that were registered as classes since the worker's start. */
   prepare?(): Promise<void>;
+}
+
+/** Who wants to know of attempts that begin. */
+export interface RunWatch {
+  readonly active: boolean;
+  started(delivery: Delivery): void;
 }
 
 /** Where attempts run that do not run here: threads. */
@@ -60,6 +68,8 @@ export interface Execution {
   /** Undefined when nobody here knows the task. */
   readonly task: RegisteredTask | undefined;
   readonly runtimeMs: number;
+  /** Whether the attempt began. */
+  readonly started: boolean;
 }
 
 export class Executor {
@@ -106,7 +116,8 @@ export class Executor {
     args: unknown[],
     kept: CallLimits | undefined,
   ): Promise<Execution> {
-    const { host, elsewhere, eager } = this.params;
+    const { host, elsewhere, eager, watch } = this.params;
+    if (watch?.active) watch.started(delivery);
     const call = new RunningCall(delivery, host, args, kept ?? this.#limitsOf(delivery, task), eager);
     this.running.set(delivery.jobId, call);
     const ended = elsewhere?.takes(task)
@@ -114,7 +125,7 @@ export class Executor {
       : call.run(() => this.#attempt(call, task, args), kept === undefined);
     return ended.then((outcome) => {
       this.running.delete(delivery.jobId);
-      return { outcome, task, runtimeMs: Date.now() - call.startedAt };
+      return { outcome, task, runtimeMs: Date.now() - call.startedAt, started: true };
     });
   }
 
@@ -161,7 +172,7 @@ export class Executor {
     if (message.revoked !== undefined) return { kind: 'revoked', reason: message.revoked.reason };
     const now = this.params.clock.now();
     if (message.expires !== undefined && now >= message.expires) {
-      return { kind: 'revoked', reason: 'it was not started before it expired' };
+      return { kind: 'revoked', reason: 'it was not started before it expired', expired: true };
     }
     // BullMQ promotes by the worker's clock; the task is due by the broker's.
     if (message.eta !== undefined && now < message.eta && delivery.retries === 0) {
@@ -242,7 +253,8 @@ export class Executor {
   /** What a thrown value means. */
   #judge(error: unknown, call: RunningCall, task: RegisteredTask): Outcome {
     if (isCeleriacError(error, 'IGNORE')) return { kind: 'ignore' };
-    if (isCeleriacError(error, 'REJECT')) return { kind: 'failure', error: error.cause ?? error };
+    if (isCeleriacError(error, 'REJECT'))
+      return { kind: 'failure', error: error.cause ?? error, rejected: true };
     if (isCeleriacError(error, 'NOT_SERIALIZABLE')) return { kind: 'failure', error };
     const { message, retries } = call.delivery;
     const retryCase: RetryCase = {
@@ -292,7 +304,7 @@ function limitOf(ofCall: number | null | undefined, otherwise: number | undefine
 const NO_LIMITS: CallLimits = { softMs: undefined, hardMs: undefined };
 
 function notRun(outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
-  return Promise.resolve({ outcome, task, runtimeMs: 0 });
+  return Promise.resolve({ outcome, task, runtimeMs: 0, started: false });
 }
 
 function scopeOf(call: RunningCall, task: RegisteredTask): CallScope {

@@ -6,12 +6,18 @@ import type { WireError } from '../tasks/failure.js';
 /** `wire` is what to store of an error that comes from a thread: encoded where it was the real one. */
 export type Outcome =
   | { readonly kind: 'success'; readonly value: unknown; readonly encoded: unknown }
-  | { readonly kind: 'failure'; readonly error: unknown; readonly wire?: WireError }
+  | {
+      readonly kind: 'failure';
+      readonly error: unknown;
+      readonly wire?: WireError;
+      /** The task refused itself. */
+      readonly rejected?: true;
+    }
   | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number; readonly wire?: WireError }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }
   /** It will not run: revoked, or expired. */
-  | { readonly kind: 'revoked'; readonly reason: string | undefined }
+  | { readonly kind: 'revoked'; readonly reason: string | undefined; readonly expired?: true }
   /** Not now (not due, or nobody here knows it): again later, at no cost to the task. */
   | { readonly kind: 'later'; readonly delayMs: number }
   /** It has a lane and is not in it. */

@@ -12,6 +12,8 @@ const REVOKED_KEPT = 10_000;
 export class TaskLog {
   readonly #revoked: string[] = [];
   readonly #processed = new Map<string, number>();
+  /** Ended tasks. */
+  total = 0;
 
   constructor(private readonly logger: Logger) {}
 
@@ -90,6 +92,7 @@ export class TaskLog {
   }
 
   #count(name: string): void {
+    this.total++;
     this.#processed.set(name, (this.#processed.get(name) ?? 0) + 1);
   }
 }

@@ -7,6 +7,7 @@ import type { IdIndex } from '../broker/id-index.js';
 import type { RateLimits } from '../broker/rate-limits.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
+import type { Events } from '../events/events.js';
 import { checkLimits, checkQueueName, optionalMs } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
@@ -63,6 +64,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly failureExpiresMs: number;
   readonly index: IdIndex;
   readonly rates: RateLimits;
+  readonly events: Events;
   /** The app's options in force, as plain data without secrets. */
   conf(): Record<string, unknown>;
   /** Makes the services that were registered as classes. */

@@ -24,6 +24,7 @@ import { Reports } from './reports.js';
 import { type CallHost, WorkerStopping } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
+import { Telling } from './telling.js';
 import { Placement } from './threads/placement.js';
 import { threadHost } from './threads/thread-host.js';
 import { Vitals } from './vitals.js';
@@ -56,6 +57,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #janitor: Janitor;
   readonly #locks: LockKeeper;
   readonly #vitals: Vitals;
+  readonly #telling: Telling;
   #unlisten: () => void = () => undefined;
   #phase: Phase = 'new';
   #stopping: Promise<void> | undefined;
@@ -78,9 +80,18 @@ export class Worker implements CallHost, AsyncDisposable {
       consumer: (line) => this.#consumer(line),
       onError: (error) => this.#onError(error),
     });
+    this.#telling = new Telling({
+      ...params,
+      node: () => this.node,
+      running: () => this.#executor.running.size,
+      processed: () => this.#log.total,
+      slots: this.#budget,
+      queues: () => this.#lines.reports().map(({ name }) => name),
+    });
     this.#executor = new Executor({
       ...params,
       host: this,
+      watch: this.#telling,
       limits: this.#limits,
       defaultLimits: this.#settings.limits,
       elsewhere: this.#placement,
@@ -169,7 +180,7 @@ export class Worker implements CallHost, AsyncDisposable {
         handlers: answers(this.#steering()),
         onError: (error) => this.#onError(error),
       });
-      await locksKept;
+      await Promise.all([locksKept, this.#params.events.attach()]);
       await this.#limits.learn();
       this.#unlisten = this.#params.registry.onAdded((task) => {
         if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
@@ -184,6 +195,7 @@ export class Worker implements CallHost, AsyncDisposable {
     if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
     this.#phase = 'running';
     this.#janitor.start();
+    this.#telling.online();
     logger.info({ node: this.node, queues: this.#settings.queues.map(({ name }) => name) }, 'worker ready');
   }
 
@@ -242,6 +254,7 @@ export class Worker implements CallHost, AsyncDisposable {
       stalledIntervalMs: Math.max(200, Math.floor(lockDurationMs * 0.8)),
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
+      onProgress: (delivery, progress) => this.#telling.progress(delivery, progress),
       onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
       onError: (error) => this.#onError(error),
     });
@@ -251,6 +264,7 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#executor.execute(delivery).then((execution) => {
       this.#log.ended(delivery, execution);
       this.#vitals.ended(delivery, execution);
+      if (this.#telling.active) this.#telling.ended(delivery, execution);
       const settlement = settle(delivery, execution);
       const keptMs = retentionMs(settlement, this.#params);
       const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
@@ -304,7 +318,7 @@ export class Worker implements CallHost, AsyncDisposable {
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
       clearTimeout(deadline);
       this.#lines.abandon();
-      await this.#release();
+      await Promise.all([this.#release(), this.#telling.offline()]);
     }
     this.#vitals.close();
     this.#phase = 'stopped';

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type JobJson, type Processor, Worker } from 'bullmq';
-import type { Engine, EngineConfig } from '#src/broker/engine.js';
+import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/engine.js';
 import { openEngine } from '#src/broker/open.js';
 import { isCeleriacError } from '#src/errors.js';
 import { engines, type TestBroker } from '../support/engines.js';
@@ -192,6 +192,34 @@ for (const candidate of engines) {
         );
         await within(5_000, right, 'the notice');
         assert.equal(wrong, 0);
+      });
+    });
+
+    describe('broadcast', () => {
+      it('reaches every listener of the prefix in order, the sender included, and no other prefix', async () => {
+        const [one, two] = pair(open);
+        const stranger = open(unique());
+        await Promise.all([one.ready(), two.ready(), stranger.ready()]);
+        const texts = ['first', '{"a":"\\u0000 ü\'"}', 'x'.repeat(BROADCAST_BYTES)];
+        const heard = new Map<Engine, string[]>([one, two, stranger].map((engine) => [engine, []]));
+        for (const [engine, list] of heard) await engine.broadcast.subscribe((text) => void list.push(text));
+        await one.broadcast.publish(texts);
+        await until(async () => [one, two].every((engine) => heard.get(engine)?.length === texts.length));
+        assert.deepEqual([heard.get(one), heard.get(two), heard.get(stranger)], [texts, texts, []]);
+      });
+
+      it('does not call a listener that left, nor mind leaving twice', async () => {
+        const [one, two] = pair(open);
+        await Promise.all([one.ready(), two.ready()]);
+        const heard: string[] = [];
+        const left = (text: string) => void heard.push(`left: ${text}`);
+        await one.broadcast.subscribe(left);
+        one.broadcast.unsubscribe(left);
+        one.broadcast.unsubscribe(left);
+        await one.broadcast.subscribe((text) => void heard.push(text));
+        await two.broadcast.publish(['again']);
+        await until(async () => heard.length > 0);
+        assert.deepEqual(heard, ['again']);
       });
     });
 

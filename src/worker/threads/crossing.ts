@@ -14,7 +14,11 @@ export function packOutcome(outcome: Outcome): CrossedOutcome {
       // As text: structured cloning does not know `toJSON`, and the broker takes JSON anyway.
       return { kind: 'success', json: JSON.stringify(outcome.encoded) };
     case 'failure':
-      return { kind: 'failure', error: encodeFailure(outcome.error) };
+      return {
+        kind: 'failure',
+        error: encodeFailure(outcome.error),
+        ...(outcome.rejected && { rejected: true as const }),
+      };
     case 'retry':
       return { kind: 'retry', error: encodeFailure(outcome.error), delayMs: outcome.delayMs };
     default:

@@ -51,6 +51,8 @@ export class EngineServer {
       case 'replace':
       case 'remove':
         return Reflect.apply(engine.records[method], engine.records, args);
+      case 'broadcast':
+        return engine.broadcast.publish(args[0] as readonly string[]);
       case 'notify':
         return engine.signals.notify(String(args[0]));
       case 'subscribe':

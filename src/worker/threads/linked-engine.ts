@@ -3,6 +3,7 @@
  * none of its own, and what its tasks send and read is the same on every broker, embedded ones included.
  */
 import type {
+  Broadcast,
   BullmqParts,
   DelayedJob,
   Engine,
@@ -26,6 +27,7 @@ export class LinkedEngine implements Engine {
   readonly records: Records;
   readonly signals: LinkedSignals;
   readonly queues: QueueStore;
+  readonly broadcast: Broadcast;
   #loading = true;
 
   constructor(
@@ -45,6 +47,11 @@ export class LinkedEngine implements Engine {
       remove: (...args) => call('remove', args),
     };
     this.queues = farSide((method, args) => this.#ask({ to: 'queues', method, args })) as QueueStore;
+    this.broadcast = {
+      publish: (texts) => call('broadcast', [texts]),
+      subscribe: () => Promise.reject(notInThreads('app.events() is')),
+      unsubscribe: () => undefined,
+    };
     this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
   }
 
@@ -62,10 +69,7 @@ export class LinkedEngine implements Engine {
   }
 
   bullmq(): BullmqParts {
-    throw new CeleriacError(
-      "app.control, app.inspect and workers are not available in a task with pool: 'threads'. Use them from a task " +
-        "with pool: 'async', or from outside the task.",
-    );
+    throw notInThreads('app.control, app.inspect and workers are');
   }
 
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
@@ -117,6 +121,13 @@ export class LinkedEngine implements Engine {
 function farSide(ask: (method: string, args: readonly unknown[]) => Promise<unknown>): object {
   const method = (name: string) => (name === 'then' ? undefined : (...args: unknown[]) => ask(name, args));
   return new Proxy({}, { get: (_, name) => method(String(name)) });
+}
+
+function notInThreads(what: string): CeleriacError {
+  return new CeleriacError(
+    `${what} not available in a task with pool: 'threads'. Use them from a task with pool: 'async', or from outside ` +
+      'the task.',
+  );
 }
 
 /** Topics this thread listens to; the worker listens for it. */

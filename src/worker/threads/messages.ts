@@ -89,6 +89,7 @@ export type EngineMethod =
   | 'read'
   | 'replace'
   | 'remove'
+  | 'broadcast'
   | 'notify'
   | 'subscribe'
   | 'unsubscribe';
@@ -100,7 +101,7 @@ export type Answer =
 /** An outcome on its way: what was computed as JSON text, what was thrown in wire form. */
 export type CrossedOutcome =
   | { readonly kind: 'success'; readonly json: string | undefined }
-  | { readonly kind: 'failure'; readonly error: WireError }
+  | { readonly kind: 'failure'; readonly error: WireError; readonly rejected?: true }
   | { readonly kind: 'retry'; readonly error: WireError; readonly delayMs: number }
   | Exclude<Outcome, { kind: 'success' | 'failure' | 'retry' }>;
 

@@ -1,0 +1,26 @@
+/**
+ * The Broadcast port on NOTIFY: one channel per app, on the connection that listens for results as well.
+ */
+import type { Broadcast } from './engine.js';
+import type { PgNotices } from './pg-wire.js';
+
+export class PgBroadcast implements Broadcast {
+  constructor(
+    private readonly notices: () => Promise<PgNotices>,
+    private readonly known: PgNotices,
+    private readonly channel: string,
+  ) {}
+
+  async publish(texts: readonly string[]): Promise<void> {
+    const notices = await this.notices();
+    await notices.send(texts.map((payload) => ({ channel: this.channel, payload })));
+  }
+
+  async subscribe(listener: (text: string) => void): Promise<void> {
+    await (await this.notices()).listen(this.channel, listener);
+  }
+
+  unsubscribe(listener: (text: string) => void): void {
+    this.known.unlisten(this.channel, listener);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The Broadcast port on Redis: one pub/sub channel per app, on the connection that listens for results as well. On
+ * Cluster the channel is sharded, next to the keys of its prefix.
+ */
+import type { Broadcast } from './engine.js';
+import { isReady, type RedisLink } from './redis-link.js';
+import type { RedisClient } from './redis-target.js';
+
+export interface RedisBroadcastParams {
+  /** A connected client for sending. */
+  readonly publisher: () => Promise<RedisClient>;
+  readonly subscriber: () => RedisLink;
+  readonly channel: string;
+  readonly sharded: boolean;
+}
+
+export class RedisBroadcast implements Broadcast {
+  readonly #listeners = new Set<(text: string) => void>();
+  #subscribed: Promise<void> | undefined;
+  #wired = false;
+
+  constructor(private readonly params: RedisBroadcastParams) {}
+
+  async publish(texts: readonly string[]): Promise<void> {
+    const { publisher, channel, sharded } = this.params;
+    const client = await publisher();
+    await Promise.all(
+      texts.map((text) => (sharded ? client.spublish(channel, text) : client.publish(channel, text))),
+    );
+  }
+
+  async subscribe(listener: (text: string) => void): Promise<void> {
+    this.#listeners.add(listener);
+    this.#subscribed ??= this.#subscribe().catch((error: unknown) => {
+      this.#subscribed = undefined;
+      throw error;
+    });
+    try {
+      await this.#subscribed;
+    } catch (error) {
+      this.#listeners.delete(listener);
+      throw error;
+    }
+  }
+
+  unsubscribe(listener: (text: string) => void): void {
+    if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return;
+    this.#subscribed = undefined;
+    const { subscriber, channel, sharded } = this.params;
+    const { client } = subscriber();
+    if (!isReady(client)) return;
+    const gone = sharded ? client.sunsubscribe(channel) : client.unsubscribe(channel);
+    // The connection may close first, and the subscription with it.
+    gone.catch(() => undefined);
+  }
+
+  async #subscribe(): Promise<void> {
+    const link = this.params.subscriber();
+    await link.ready();
+    this.#wire(link.client);
+    await this.#listen(link.client);
+  }
+
+  #listen(client: RedisClient): Promise<unknown> {
+    const { channel, sharded } = this.params;
+    return sharded ? client.ssubscribe(channel) : client.subscribe(channel);
+  }
+
+  #wire(client: RedisClient): void {
+    if (this.#wired) return;
+    this.#wired = true;
+    client.on(this.params.sharded ? 'smessage' : 'message', (channel: string, text: string) => {
+      if (channel === this.params.channel) for (const listener of [...this.#listeners]) listener(text);
+    });
+    client.on('ready', () => {
+      // Lost again: the next 'ready' starts over.
+      if (this.#listeners.size > 0) this.#listen(client).catch(() => undefined);
+    });
+  }
+}

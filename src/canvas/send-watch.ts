@@ -1,0 +1,57 @@
+/**
+ * Who wants to know of sent tasks: what sending asks of the app's events, which stand a floor above. While nobody wants
+ * to know, one look at `active` is all a call pays.
+ */
+import { queueOfLane } from '../broker/lanes.js';
+import type { Message } from '../broker/message.js';
+import type { Envelope } from '../broker/producer.js';
+
+export interface SendWatch {
+  readonly active: boolean;
+  /** To be waited for before a call leaves: a listener of this process is just beginning. */
+  readonly settling: Promise<unknown> | undefined;
+  /** At the first contact with the broker: finds out whether anybody listens. Never rejects. */
+  meet(): Promise<void>;
+  /** A task is on its way; the returned function takes whether the broker has it. */
+  sending(event: SentEvent): (taken: boolean) => void;
+}
+
+/** What is told of a sent task. */
+export interface SentEvent {
+  readonly type: 'task-sent';
+  readonly timestamp: number;
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly rootId: string;
+  readonly parentId?: string;
+  readonly eta?: number;
+  readonly expires?: number;
+}
+
+/** Tells of a task once the broker has it. */
+export async function tellSent(
+  watch: SendWatch,
+  { taskId, queue, name, sentAt }: Envelope,
+  { root, parent, eta, expires }: Omit<Message, 'v' | 'args'>,
+  delivered: Promise<void>,
+): Promise<void> {
+  const told = watch.sending({
+    type: 'task-sent',
+    timestamp: sentAt,
+    id: taskId,
+    name,
+    queue: queueOfLane(queue),
+    rootId: root ?? taskId,
+    ...(parent !== undefined && { parentId: parent }),
+    ...(eta !== undefined && { eta }),
+    ...(expires !== undefined && { expires }),
+  });
+  try {
+    await delivered;
+  } catch (error) {
+    told(false);
+    throw error;
+  }
+  told(true);
+}

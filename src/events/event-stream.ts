@@ -1,0 +1,167 @@
+/**
+ * `app.events()`: one listener to the whole fleet. Keeps a bounded number of events for a loop that is busy; beyond
+ * that, and for what its connection missed, it says how many are gone. Of each task it gives `task-sent` first.
+ */
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine } from '../broker/engine.js';
+import { announceListener } from './demand.js';
+import type { AppEvent, FleetEvent } from './names.js';
+import type { Packet } from './publisher.js';
+import { SentFirst } from './sent-first.js';
+
+export interface EventStreamParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  /** This process's own publisher, whose events come without a detour. */
+  readonly ownId: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onEnd: () => void;
+}
+
+type Step = IteratorResult<FleetEvent, undefined>;
+
+interface Waiting {
+  resolve(step: Step): void;
+  reject(error: unknown): void;
+}
+
+/** How many events wait for a busy loop. */
+const MOST_KEPT = 10_000;
+/** How many publishers are counted. */
+const MOST_PUBLISHERS = 10_000;
+const OVER: Step = { done: true, value: undefined };
+
+export class EventStream implements AsyncIterableIterator<FleetEvent> {
+  /** Resolves when the fleet has been told that somebody listens, or could not be. */
+  readonly started: Promise<void>;
+  readonly #kept: FleetEvent[] = [];
+  readonly #waiting: Waiting[] = [];
+  readonly #next = new Map<string, number>();
+  readonly #order: SentFirst;
+  readonly #onText = (text: string) => this.#receive(text);
+  readonly #onAbort = () => this.end();
+  #lost = 0;
+  #failure: { readonly error: unknown } | undefined;
+  #withdraw: () => void = () => undefined;
+  #release: (() => void) | undefined;
+  #ended = false;
+
+  constructor(private readonly params: EventStreamParams) {
+    this.#order = new SentFirst(params.clock.now());
+    const { signal } = params;
+    if (signal?.aborted) this.#ended = true;
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.started = this.#ended ? Promise.resolve() : this.#start();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Step> {
+    const value = this.#kept.shift() ?? this.#lossNotice();
+    if (value !== undefined) return Promise.resolve({ done: false, value });
+    if (this.#failure !== undefined) {
+      const { error } = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(error);
+    }
+    if (this.#ended) return Promise.resolve(OVER);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#release ??= this.params.engine.hold();
+    });
+  }
+
+  async return(): Promise<Step> {
+    this.end();
+    return OVER;
+  }
+
+  /** Ends the loop, after what is kept. Idempotent. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.params.signal?.removeEventListener('abort', this.#onAbort);
+    this.params.engine.broadcast.unsubscribe(this.#onText);
+    this.#withdraw();
+    for (const { resolve } of this.#waiting.splice(0)) resolve(OVER);
+    this.#letGo();
+    this.params.onEnd();
+  }
+
+  /** An event of this process. */
+  take(event: AppEvent): void {
+    for (const one of this.#order.arrange(event)) this.#give(one);
+  }
+
+  async #start(): Promise<void> {
+    const { engine, clock } = this.params;
+    // A loop that has not begun to wait has asked for nothing yet, but its first connection has to come about.
+    const release = engine.hold();
+    try {
+      await clock.sync();
+      await engine.broadcast.subscribe(this.#onText);
+      const withdraw = await announceListener(engine);
+      if (this.#ended) withdraw();
+      else this.#withdraw = withdraw;
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      release();
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    const first = this.#waiting.shift();
+    if (first === undefined) this.#failure = { error };
+    else first.reject(error);
+    this.end();
+  }
+
+  #receive(text: string): void {
+    const { from, at, events } = JSON.parse(text) as Packet;
+    if (from === this.params.ownId) return;
+    const expected = this.#next.get(from) ?? at;
+    // Moved to the end: the one that has been silent longest is forgotten first.
+    this.#next.delete(from);
+    this.#next.set(from, at + events.length);
+    if (this.#next.size > MOST_PUBLISHERS)
+      for (const oldest of this.#next.keys()) {
+        this.#next.delete(oldest);
+        break;
+      }
+    if (at > expected) this.#lost += at - expected;
+    for (const event of events) this.take(event);
+  }
+
+  #give(event: FleetEvent): void {
+    if (this.#kept.length >= MOST_KEPT) {
+      this.#lost++;
+      return;
+    }
+    const notice = this.#lossNotice();
+    if (notice !== undefined) this.#hand(notice);
+    this.#hand(event);
+  }
+
+  #hand(event: FleetEvent): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#kept.push(event);
+    else waiting.resolve({ done: false, value: event });
+    if (this.#waiting.length === 0) this.#letGo();
+  }
+
+  #lossNotice(): FleetEvent | undefined {
+    if (this.#lost === 0) return undefined;
+    const count = this.#lost;
+    this.#lost = 0;
+    return { type: 'events-lost', timestamp: this.params.clock.now(), count };
+  }
+
+  #letGo(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The events of one app in one process: takes what happens here to the listeners here (`app.on`), to loops here
+ * (`app.events`), and, while anybody in the fleet listens, to the fleet. `active` is all that a task pays otherwise.
+ */
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine } from '../broker/engine.js';
+import { AppClosedError } from '../errors.js';
+import type { Logger } from '../options/logger.js';
+import { checkNames } from '../options/names.js';
+import { Demand } from './demand.js';
+import { EventStream } from './event-stream.js';
+import { Listeners } from './listeners.js';
+import type { AppEvent, EventListener, EventMap, EventName, EventsOptions } from './names.js';
+import { Publisher } from './publisher.js';
+
+export interface EventsParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly logger: () => Logger;
+}
+
+/** A calling process lives at least this long before it opens a connection to hear of listeners, ms. */
+const FOLLOW_AFTER_MS = 1_000;
+/** Leaving waits no longer for the last events. */
+const FLUSH_MS = 1_000;
+
+export class Events {
+  /** Whether anybody wants to know. */
+  active = false;
+  /** Calls wait for this: a loop of this process that is just beginning should miss nothing. */
+  settling: Promise<unknown> | undefined;
+  readonly #listeners: Listeners;
+  readonly #demand: Demand;
+  readonly #publisher: Publisher;
+  readonly #streams = new Set<EventStream>();
+  /** Tasks that are being sent. */
+  readonly #onTheWay = new Map<string, EventMap['task-sent']>();
+  readonly #activated = new Set<() => void>();
+  #met: Promise<void> | undefined;
+  #followTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(private readonly params: EventsParams) {
+    this.#listeners = new Listeners(params.logger, () => this.#reckon());
+    this.#demand = new Demand(params.engine, () => this.#reckon());
+    this.#publisher = new Publisher(params.engine);
+  }
+
+  /** `app.on`. */
+  on<N extends EventName>(name: N, listener: EventListener<N>): () => void {
+    return this.#listeners.add(name, listener);
+  }
+
+  /** `app.events`. */
+  stream(options: EventsOptions): EventStream {
+    checkNames(options, ['signal'], 'app.events');
+    if (this.#closed) throw new AppClosedError();
+    const { engine, clock } = this.params;
+    const stream: EventStream = new EventStream({
+      engine,
+      clock,
+      ownId: this.#publisher.id,
+      signal: options.signal,
+      onEnd: () => {
+        this.#streams.delete(stream);
+        this.#reckon();
+      },
+    });
+    if (options.signal?.aborted) return stream;
+    this.#streams.add(stream);
+    this.#reckon();
+    const settling = Promise.all([stream.started, this.#demand.follow()]).then(() => {
+      if (this.settling === settling) this.settling = undefined;
+    });
+    this.settling = settling;
+    return stream;
+  }
+
+  /** Tells of something that happened here. */
+  emit(event: AppEvent): void {
+    // A worker of this process may be quicker than the broker's answer to the call.
+    if (event.type === 'task-received') this.#sent(event.id);
+    this.#tell(event);
+  }
+
+  /** A task is on its way; the returned function says whether the broker took it. */
+  sending(event: EventMap['task-sent']): (taken: boolean) => void {
+    this.#onTheWay.set(event.id, event);
+    return (taken) => {
+      if (taken) this.#sent(event.id);
+      else this.#onTheWay.delete(event.id);
+    };
+  }
+
+  /** First contact of a calling process: asks once whether anybody listens, and later hears of it. */
+  meet(): Promise<void> {
+    this.#met ??= this.#meet();
+    return this.#met;
+  }
+
+  /** For workers, which hear of listeners from their start on. Never rejects. */
+  attach(): Promise<void> {
+    return this.#demand.follow();
+  }
+
+  /** Calls back each time somebody begins to listen, and at once when somebody does. */
+  onActive(listener: () => void): () => void {
+    this.#activated.add(listener);
+    if (this.active) listener();
+    return () => this.#activated.delete(listener);
+  }
+
+  /** Resolves when what happened so far has left, or soon after. */
+  async flush(): Promise<void> {
+    const late = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
+    await Promise.race([this.#publisher.flush(), late]);
+  }
+
+  /** Sends the last events and ends all loops. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#followTimer);
+    await this.flush();
+    for (const stream of this.#streams) stream.end();
+    this.#demand.close();
+  }
+
+  async #meet(): Promise<void> {
+    this.#followTimer = setTimeout(() => void this.#demand.follow(), FOLLOW_AFTER_MS).unref();
+    await this.#demand.look();
+  }
+
+  #sent(id: string): void {
+    const sent = this.#onTheWay.get(id);
+    if (sent === undefined) return;
+    this.#onTheWay.delete(id);
+    this.#tell(sent);
+  }
+
+  #tell(event: AppEvent): void {
+    this.#listeners.tell(event);
+    for (const stream of this.#streams) stream.take(event);
+    if (this.#demand.wanted && !this.#closed) this.#publisher.publish(event);
+  }
+
+  #reckon(): void {
+    const wasActive = this.active;
+    this.active = this.#listeners.any || this.#streams.size > 0 || this.#demand.wanted;
+    if (this.active && !wasActive) for (const listener of [...this.#activated]) listener();
+  }
+}

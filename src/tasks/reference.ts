@@ -1,0 +1,30 @@
+/**
+ * A task that is called without its code: known by its name, and by what the caller says of it.
+ */
+import { checkTaskName } from '../options/checks.js';
+import {
+  checkTaskOptions,
+  needsLane,
+  resolvePublishPolicy,
+  resolveRunPolicy,
+  type TaskOptions,
+} from '../options/task-options.js';
+import { compileArguments } from './arguments.js';
+import type { CallTarget } from './registry.js';
+
+/** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
+export type TaskReference = string | ({ name: string } & TaskOptions);
+
+/** @throws {OptionError} for a name or an option that cannot be right */
+export function targetOf(reference: TaskReference, defaults: TaskOptions): CallTarget {
+  const { name, ...options } = typeof reference === 'string' ? { name: reference } : reference;
+  checkTaskName(name, 'a task to call');
+  const where = `task "${name}"`;
+  checkTaskOptions(options, where);
+  return {
+    name,
+    publish: resolvePublishPolicy(options, defaults, where),
+    lane: needsLane(resolveRunPolicy(options, defaults, where)),
+    checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
+  };
+}

@@ -1,0 +1,299 @@
+/**
+ * Events: what happens to tasks and workers, heard in this process and from the whole fleet.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  type AppEvent,
+  type Celeriac,
+  type EventsLost,
+  type FleetEvent,
+  OptionError,
+  Reject,
+} from 'celeriac';
+import { Redis } from 'ioredis';
+import { gate, onEveryEngine, rejection, startProgram, testApp, until, within } from '../support/app.js';
+import { startRedis } from '../support/redis.js';
+
+/** A loop over the fleet's events, which ends with its test. */
+class Heard {
+  readonly all: FleetEvent[] = [];
+  readonly ended: Promise<void>;
+  readonly #stop = new AbortController();
+
+  constructor(t: { after(body: () => void): void }, app: Celeriac) {
+    const events = app.events({ signal: this.#stop.signal });
+    this.ended = (async () => {
+      for await (const event of events) this.all.push(event);
+    })();
+    this.ended.catch(() => undefined);
+    t.after(() => this.stop());
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  of(id: string): AppEvent[] {
+    return this.all.filter((event): event is AppEvent => 'id' in event && event.id === id);
+  }
+
+  types(id: string): string[] {
+    return this.of(id).map(({ type }) => type);
+  }
+
+  until(id: string, type: AppEvent['type']): Promise<AppEvent> {
+    return this.#find((event) => event.type === type && 'id' in event && event.id === id, `${type} of ${id}`);
+  }
+
+  untilWorker(type: AppEvent['type'], node: string): Promise<AppEvent> {
+    return this.#find(
+      (event) => event.type === type && 'node' in event && event.node === node,
+      `${type} of ${node}`,
+    );
+  }
+
+  async #find(matches: (event: FleetEvent) => boolean, what: string): Promise<AppEvent> {
+    const found = await until(() => this.all.find(matches), what);
+    assert.ok(found !== undefined && found.type !== 'events-lost');
+    return found;
+  }
+}
+
+const RAN = ['task-sent', 'task-received', 'task-started', 'task-succeeded'];
+
+describe('Events', () => {
+  onEveryEngine(
+    (ground) => {
+      it('of the fleet tell of a task from its call to its end, in this order, wherever it runs', async (t) => {
+        const { app, twin, worker } = ground.app(t);
+        const caller = twin();
+        const watcher = twin();
+        const add = app.task('add', (a: number, b: number) => a + b);
+        const node = (await worker({ name: 'one@here' })).node;
+        const sum = caller.tasks<{ add(a: number, b: number): number }>()({ add: 'add' }).add;
+        await (await sum.delay(1, 1)).get({ timeout: '30s' });
+        const heard = new Heard(t, watcher);
+        await heard.untilWorker('worker-heartbeat', node);
+        const ids: string[] = [];
+        for (let n = 0; n < 20; n++) ids.push((await sum.delay(n, n)).id);
+        ids.push((await add.delay(3, 4)).id);
+        for (const id of ids) await heard.until(id, 'task-succeeded');
+        for (const id of ids) assert.deepEqual(heard.types(id), RAN);
+        const [sent, received, started, succeeded] = heard.of(ids[0] ?? '') as [
+          AppEvent,
+          AppEvent,
+          AppEvent,
+          AppEvent,
+        ];
+        for (const event of [sent, received, started, succeeded]) {
+          assert.ok('id' in event && event.name === 'add' && event.queue === 'celeriac');
+          assert.ok(Math.abs(event.timestamp - Date.now()) < 60_000);
+        }
+        assert.ok(received.type === 'task-received' && received.node === node && received.rootId === ids[0]);
+        assert.ok(succeeded.type === 'task-succeeded' && succeeded.runtime >= 0);
+        assert.ok(!JSON.stringify([sent, received, started, succeeded]).includes('args'));
+      });
+
+      it('tell of progress, retries, failures, refusals and revocations, and of what a task calls', async (t) => {
+        const { app, worker } = ground.app(t);
+        const heard = new Heard(t, app);
+        const child = app.task('child', () => 'grown');
+        const parent = app.task('parent', async function () {
+          await this.updateState('PROGRESS', { percent: 50 });
+          return (await child.delay()).id;
+        });
+        const flaky = app.task('flaky', { maxRetries: 1, retryDelay: () => 1, autoretryFor: true }, () => {
+          throw new RangeError('out of it');
+        });
+        const refuses = app.task('refuses', () => {
+          throw new Reject('not mine');
+        });
+        await worker();
+        const results = await Promise.all([parent.delay(), flaky.delay(), refuses.delay()]);
+        const revoked = await child.applyAsync([], { countdown: '1h' });
+        await revoked.revoke({ reason: 'no need' });
+        const [ofParent, ofFlaky, ofRefuses] = results.map(({ id }) => id) as [string, string, string];
+        await heard.until(ofParent, 'task-succeeded');
+        const progress = await heard.until(ofParent, 'task-progress');
+        assert.ok(progress.type === 'task-progress' && progress.state === 'PROGRESS');
+        assert.deepEqual(progress.meta, { percent: 50 });
+        const childId = (await results[0]?.get()) as string;
+        await heard.until(childId, 'task-succeeded');
+        const [childSent] = heard.of(childId);
+        assert.ok(
+          childSent?.type === 'task-sent' && childSent.parentId === ofParent && childSent.rootId === ofParent,
+        );
+        const failed = await heard.until(ofFlaky, 'task-failed');
+        assert.ok(
+          failed.type === 'task-failed' &&
+            failed.exception === 'RangeError: out of it' &&
+            failed.retries === 1,
+        );
+        assert.deepEqual(heard.types(ofFlaky), [
+          ...RAN.slice(0, 3),
+          'task-retried',
+          'task-received',
+          'task-started',
+          'task-failed',
+        ]);
+        await heard.until(ofRefuses, 'task-failed');
+        assert.deepEqual(heard.types(ofRefuses).slice(3), ['task-rejected', 'task-failed']);
+        const gone = await heard.until(revoked.id, 'task-revoked');
+        assert.ok(
+          gone.type === 'task-revoked' && gone.reason === 'no need' && !gone.terminated && !gone.expired,
+        );
+        assert.ok(!heard.types(revoked.id).includes('task-started'));
+      });
+
+      it('say that a task has ended only once that can be read', async (t) => {
+        const { app, worker } = ground.app(t);
+        const states: Promise<string>[] = [];
+        const task = app.task('quick', () => 1);
+        app.on('task-succeeded', ({ id }) => states.push(app.result(id).status));
+        await worker();
+        for (let n = 0; n < 20; n++) await (await task.delay()).get({ timeout: '30s' });
+        await until(() => states.length === 20, 'twenty ends');
+        assert.deepEqual(new Set(await Promise.all(states)), new Set(['SUCCESS']));
+      });
+
+      it('tell of workers that come, live and go, with what they do', async (t) => {
+        const { twin } = ground.app(t);
+        const heard = new Heard(t, twin());
+        const host = twin();
+        const busy = gate();
+        const task = host.task('busy', () => busy.opened);
+        const worker = host.worker({ name: 'two@here', concurrency: 3 });
+        // The loop has begun once a first worker was heard.
+        const first = twin().worker({ name: 'first@here' });
+        await first.start();
+        await heard.untilWorker('worker-heartbeat', 'first@here');
+        await worker.start();
+        await task.delay();
+        const online = await heard.untilWorker('worker-online', 'two@here');
+        assert.ok(online.type === 'worker-online' && online.concurrency === 3 && online.pid === process.pid);
+        await until(
+          () =>
+            heard.all.some((e) => e.type === 'worker-heartbeat' && e.node === 'two@here' && e.active === 1),
+          'a heartbeat with a running task',
+        );
+        busy.open();
+        await worker.stop();
+        const offline = await heard.untilWorker('worker-offline', 'two@here');
+        assert.ok(offline.type === 'worker-offline' && offline.processed === 1);
+      });
+
+      it('of this process reach app.on, never hurt a task, and end with the function it gave', async (t) => {
+        const { app, worker, lines } = ground.app(t);
+        const seen: string[] = [];
+        const off = app.on('task-succeeded', ({ name, node, runtime }) => {
+          seen.push(`${name} on ${node}`);
+          assert.ok(runtime >= 0);
+        });
+        app.on('task-sent', () => {
+          throw new Error('a bad listener');
+        });
+        app.on('task-started', async () => {
+          throw new Error('a bad promise');
+        });
+        const task = app.task('heard', () => 'fine');
+        await worker({ name: 'three@here' });
+        assert.equal(await (await task.delay()).get({ timeout: '30s' }), 'fine');
+        await until(() => seen.length === 1, 'the listener');
+        assert.deepEqual(seen, ['heard on three@here']);
+        const complaints = lines.filter(({ message }) => message.includes('a listener of app.on'));
+        assert.deepEqual(complaints.map(({ fields }) => fields['event']).sort(), [
+          'task-sent',
+          'task-started',
+        ]);
+        off();
+        off();
+        await (await task.delay()).get({ timeout: '30s' });
+        assert.equal(seen.length, 1);
+        assert.throws(() => app.on('task-suceeded' as 'task-sent', () => undefined), {
+          message: /Did you mean "task-succeeded"/,
+        });
+        assert.throws(() => app.on('task-sent', 7 as never), OptionError);
+      });
+
+      it('beyond what a slow loop can take are dropped, and their number told', async (t) => {
+        const { app } = ground.app(t);
+        const stop = new AbortController();
+        const events = app.events({ signal: stop.signal });
+        const task = app.task('many', () => undefined);
+        const MANY = 10_400;
+        for (let sent = 0; sent < MANY; sent += 400) {
+          await Promise.all(Array.from({ length: 400 }, () => task.delay()));
+        }
+        let told = 0;
+        let lost: EventsLost | undefined;
+        for await (const event of events) {
+          if (event.type === 'task-sent') told++;
+          if (event.type === 'events-lost') {
+            lost = event;
+            break;
+          }
+        }
+        assert.ok(lost !== undefined);
+        assert.equal(told + lost.count, MANY);
+        assert.equal(told, 10_000);
+      });
+
+      it('end quietly with the signal and with the app, and refuse what cannot be', async (t) => {
+        const { app, twin } = ground.app(t);
+        const heard = new Heard(t, app);
+        heard.stop();
+        await within(heard.ended, 'the end of the loop');
+        const other = twin();
+        const second = new Heard(t, other);
+        await other.close();
+        await within(second.ended, 'the end of the loop');
+        for await (const event of app.events({ signal: AbortSignal.abort() })) assert.fail(event.type);
+        assert.throws(() => app.events({ sginal: 1 } as never), { message: /Did you mean "signal"/ });
+      });
+    },
+    ['redis', 'memory', 'postgres'],
+  );
+
+  it('of a broker that cannot be reached are an error of the loop', async (t) => {
+    const { app } = testApp(t, { broker: 'redis://127.0.0.1:1/0', publishRetry: '200ms' });
+    const error = await rejection(new Heard(t, app).ended);
+    assert.match(error.message, /127\.0\.0\.1:1/);
+  });
+
+  it('go on after the connection was lost, and the loop is told what it missed', async (t) => {
+    const server = await startRedis();
+    t.after(() => server.close());
+    const { app, twin } = testApp(t, { broker: server.url });
+    const task = app.task('steady', () => 1);
+    const worker = app.worker({ name: 'steady@here' });
+    await worker.start();
+    const heard = new Heard(t, twin());
+    await heard.untilWorker('worker-heartbeat', 'steady@here');
+    const client = new Redis(server.url);
+    t.after(() => client.disconnect());
+    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    let id = '';
+    await until(async () => {
+      const sent = await task.delay();
+      await sent.get({ timeout: '30s' });
+      id = sent.id;
+      return heard.types(id).includes('task-succeeded');
+    }, 'events after the cut');
+    assert.deepEqual(heard.types(id), RAN);
+  });
+
+  it('are heard from other processes, and keep no script alive that only calls', async (t) => {
+    const server = await startRedis();
+    t.after(() => server.close());
+    const { app, prefix } = testApp(t, { broker: server.url });
+    const heard = new Heard(t, app);
+    await (await app.sendTask('warm')).status;
+    const script = startProgram(t, new URL('./programs/only-calls.js', import.meta.url), [
+      server.url,
+      prefix,
+    ]);
+    assert.equal(await within(script.ended, 'the end of the script'), 0, script.output());
+    await until(() => heard.all.filter(({ type }) => type === 'task-sent').length >= 2, 'its task');
+  });
+});

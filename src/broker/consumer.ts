@@ -2,25 +2,18 @@
  * Takes tasks out of one queue: a BullMQ Worker whose jobs become Deliveries, and whose fate is a Settlement. The only
  * place where a run's outcome is written to the broker, in one atomic step of BullMQ's per settlement.
  */
-import {
-  DelayedError,
-  type Job,
-  LockManager,
-  UnrecoverableError,
-  WaitingError,
-  Worker,
-  type WorkerOptions,
-} from 'bullmq';
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { budgeted } from './budgeted-backend.js';
 import type { Engine, JobRef } from './engine.js';
 import type { Gate } from './gate.js';
 import { taskIdOfJob } from './ids.js';
 import { queueOfLane } from './lanes.js';
-import { KeptLocks, type LockKeeper } from './lock-keeper.js';
+import type { LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
 import { enterMove } from './moves.js';
 import { jobJson } from './producer.js';
 import { Pulse } from './pulse.js';
+import { QueueWorker } from './queue-worker.js';
 import type { Turn } from './rate-limits.js';
 import { type Share, SlotLedger, type Slots } from './slots.js';
 
@@ -296,42 +289,6 @@ async function moved(move: Promise<unknown>, sign: Error): Promise<never> {
   throw sign;
 }
 
-type QueueWorkerOptions = WorkerOptions & { readonly keeper: LockKeeper };
-
-/** A BullMQ Worker whose locks are renewed by our keeper. */
-class QueueWorker extends Worker {
-  declare readonly opts: QueueWorkerOptions;
-
-  constructor(
-    name: string,
-    run: (job: Job, token?: string) => Promise<unknown>,
-    opts: QueueWorkerOptions,
-    factory: never,
-  ) {
-    super(name, run, opts, factory);
-  }
-
-  /** `close()` stops renewing locks last, after goodbyes that a dead broker never answers. */
-  abandon(): void {
-    void this.lockManager.close();
-  }
-
-  // Called by Worker's constructor, so everything it needs has to be in the options by then.
-  protected override createLockManager(): void {
-    const { keeper, lockRenewTime = 0, lockDuration = 0, name } = this.opts;
-    const opts = {
-      lockRenewTime,
-      lockDuration,
-      workerId: this.id,
-      ...(name !== undefined && { workerName: name }),
-    };
-    this.lockManager = keeper.threaded
-      ? new KeptLocks(this as never, opts, keeper, this.name, (jobIds) =>
-          this.emit('lockRenewalFailed', jobIds),
-        )
-      : new LockManager(this as never, opts);
-  }
-}
 const MOVE_AGAIN_MS = 1000;
 
 /** Makes BullMQ count the attempt and delay the job, in one step. */

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { Worker as Thread } from 'node:worker_threads';
 import { LockManager } from 'bullmq';
+import { TransientMap } from '../transient-map.js';
 import { type HeldLock, type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
 
@@ -99,7 +100,7 @@ export class LockKeeper {
 
 /** BullMQ's lock manager with the renewing moved into the keeper; what the table cannot hold stays on its timer. */
 export class KeptLocks extends LockManager {
-  readonly #entries = new Map<string, { readonly entry: number; readonly token: string }>();
+  readonly #entries = new TransientMap<{ readonly entry: number; readonly token: string }>();
 
   constructor(
     worker: ConstructorParameters<typeof LockManager>[0],

@@ -2,6 +2,7 @@
  * Slots: how many tasks run at once. One `Slots` may serve several queues of a worker (the shared budget) or a single
  * one (a consumer added with a concurrency of its own). Its size changes while tasks run.
  */
+import { TransientMap } from '../transient-map.js';
 
 /** A queue's claim on slots it shares with others: starts are given out in proportion to weights. */
 export class Share {
@@ -133,7 +134,7 @@ export class Slots {
 
 /** Which slots the running jobs of one queue hold, and from where the next ones take theirs. */
 export class SlotLedger implements Claimant {
-  readonly #holders = new Map<string, Slots>();
+  readonly #holders = new TransientMap<Slots>();
 
   #closed = false;
 
@@ -160,7 +161,7 @@ export class SlotLedger implements Claimant {
   switchTo(slots: Slots): void {
     const previous = this.budget;
     this.budget = slots;
-    for (const [jobId, held] of this.#holders) {
+    for (const [jobId, held] of this.#holders.entries()) {
       slots.take();
       held.give();
       this.#holders.set(jobId, slots);

@@ -10,6 +10,7 @@ import type { RunMiddleware } from '../tasks/middleware.js';
 import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import { TransientMap } from '../transient-map.js';
 import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
@@ -74,7 +75,7 @@ export interface Execution {
 
 export class Executor {
   /** What runs now, by job id. */
-  readonly running = new Map<string, RunningCall>();
+  readonly running = new TransientMap<RunningCall>();
   /** Fetched, and waiting for a limit's permission, by job id. */
   readonly held = new Map<string, HeldTask>();
   /** Limits of tasks that were changed at runtime; `null` for none. */

@@ -3,39 +3,29 @@
  * Owns nothing global; two apps in one process know nothing of each other.
  */
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
-import { BrokerClock } from './broker/clock.js';
-import type { Engine } from './broker/engine.js';
-import { IdIndex } from './broker/id-index.js';
-import { IdSource } from './broker/ids.js';
-import { followingMoves } from './broker/moves.js';
+import { type AppParts, makeParts } from './app-parts.js';
 import { openEngine } from './broker/open.js';
-import { Producer } from './broker/producer.js';
-import { RateLimits } from './broker/rate-limits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
-import { type Detour, Sender } from './canvas/sender.js';
-import type { Signature } from './canvas/signature.js';
-import { UniqueCalls } from './canvas/unique.js';
-import { type AskOptions, Caller } from './control/caller.js';
-import { Control } from './control/control.js';
+import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
+import type { Detour } from './canvas/sender.js';
+import type { ComposableJson, Signature } from './canvas/signature.js';
+import type { AskOptions } from './control/caller.js';
+import type { Control } from './control/control.js';
 import { Inspect } from './control/inspect.js';
-import { Queues } from './control/queues.js';
+import type { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
-import { Events } from './events/events.js';
 import type { EventListener, EventName, EventsOptions, FleetEvent } from './events/names.js';
 import type { CallOptions } from './options/call-options.js';
 import type { Logger } from './options/logger.js';
-import { compileRoutes } from './options/routes.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
-import { AsyncResult, type ResultJson, type ResultSource } from './results/async-result.js';
+import { AsyncResult, type ResultJson } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
-import { Feed } from './results/feed.js';
-import { revokeAll } from './results/revoke.js';
+import type { GroupResult } from './results/group-result.js';
 import type { TaskContext } from './tasks/context.js';
 import { ErrorClasses } from './tasks/failure.js';
 import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middleware.js';
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
-import { WireCodec } from './tasks/wire-codec.js';
 import { EagerRunner } from './worker/eager.js';
 import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
@@ -64,18 +54,8 @@ export class Celeriac implements AsyncDisposable {
   readonly #config: AppConfig;
   #logger: Logger;
   readonly #registry: Registry;
-  readonly #engine: Engine;
-  readonly #clock: BrokerClock;
-  readonly #rates: RateLimits;
-  readonly #ids = new IdSource();
-  readonly #index: IdIndex;
-  readonly #codec: WireCodec;
-  readonly #feed: Feed;
-  readonly #results: ResultSource;
-  readonly #sender: Sender;
+  readonly #parts: AppParts;
   readonly #eager: EagerRunner;
-  readonly #caller: Caller;
-  readonly #events: Events;
   readonly #workers = new Set<Worker>();
   readonly #publishMiddleware: PublishMiddleware[] = [];
   readonly #runMiddleware: RunMiddleware[] = [];
@@ -102,67 +82,35 @@ export class Celeriac implements AsyncDisposable {
         onTrouble: (message, error) => this.#logger.error({ error }, message),
         onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
       });
-    this.#engine = followingMoves(engine);
-    this.#engine.signals.expect(this.#ids);
-    this.#clock = new BrokerClock(this.#engine);
-    this.#rates = new RateLimits(this.#engine, this.#clock);
-    this.#codec = new WireCodec(config.serializer, config.maxPayloadBytes);
-    this.#feed = new Feed(this.#engine);
-    this.#events = new Events({ engine: this.#engine, clock: this.#clock, logger: () => this.#logger });
-    this.#index = new IdIndex(this.#engine, this.#clock);
-    this.#results = {
-      engine: this.#engine,
-      feed: this.#feed,
-      clock: this.#clock,
-      decoding: {
-        classes: this.errors,
-        decodeArgs: (encoded) => this.#codec.decodeArgs(encoded),
-        decodeResult: (encoded) => this.#codec.decodeResult(encoded),
-      },
-      endRunning: async (jobIds, reason) => {
-        await this.#caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
-      },
-      locate: (taskId) => this.#index.locate(taskId),
-    };
-    this.#sender = new Sender({
-      engine: this.#engine,
-      clock: this.#clock,
-      ids: this.#ids,
-      index: this.#index,
-      producer: new Producer(this.#engine, config.publishRetryMs),
-      unique: new UniqueCalls(this.#engine, this.#clock),
-      results: this.#results,
+    const parts = makeParts({
+      name,
+      config,
+      engine,
+      routes: options.routes,
+      errors: this.errors,
       middleware: this.#publishMiddleware,
-      router: compileRoutes(options.routes, `new Celeriac('${name}'): routes`),
-      defaultQueue: config.defaultQueue,
-      codec: this.#codec,
-      events: this.#events,
+      logger: () => this.#logger,
+      onBusError: (error) => this.#onBusError(error),
     });
+    this.#parts = parts;
+    this.control = parts.control;
+    this.queues = parts.queues;
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
       host: { node: name, logger: this.#logger, app: this, stopping: false },
-      results: this.#results,
+      results: this.#parts.results,
       prepare: () => this.#prepare(),
     });
-    if (config.taskAlwaysEager) this.#sender.detour = this.#hereAndNow(true);
-    this.#caller = new Caller(this.#engine, config.prefix, (error) => this.#onBusError(error));
-    this.queues = new Queues({
-      engine: this.#engine,
-      clock: this.#clock,
-      index: this.#index,
-      failureExpiresMs: config.failureExpiresMs,
-    });
-    this.control = new Control(this.#caller, {
-      queues: this.queues,
-      revokeAll: (ids, revocation) => revokeAll(this.#results, ids, revocation),
-      setRate: (task, rate) => this.#rates.set(task, rate),
-    });
+    if (config.taskAlwaysEager) this.#parts.sender.detour = this.#hereAndNow(true);
     this.#handles = {
-      sender: this.#sender,
+      sender: this.#parts.sender,
+      launcher: this.#parts.flows.launcher,
       result: (taskId) => this.result(taskId),
       // The detour of `apply` gives nothing but EagerResults.
       apply: <R>(target: CallTarget, args: readonly unknown[], callOptions: CallOptions) =>
-        this.#sender.send<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<EagerResult<R>>,
+        this.#parts.sender.send<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<
+          EagerResult<R>
+        >,
     };
     thread?.made({
       name,
@@ -240,7 +188,7 @@ export class Celeriac implements AsyncDisposable {
   ): Promise<AsyncResult<R>> {
     if (this.#config.taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
-    return this.#sender.send<R>(this.#registry.get(name) ?? this.#reference(name), args, options, null);
+    return this.#parts.sender.send<R>(this.#registry.get(name) ?? this.#reference(name), args, options, null);
   }
 
   /** Sends many signatures, in any queues; results in order. What travels together arrives together. */
@@ -254,10 +202,34 @@ export class Celeriac implements AsyncDisposable {
     if (typeof json?.id !== 'string' || json.id === '') {
       throw new OptionError('app.result: give a task id, or the JSON of an AsyncResult.');
     }
-    return new AsyncResult<R>(this.#results, json.id, {
+    return new AsyncResult<R>(this.#parts.results, json.id, {
       ...(json.name !== undefined && { name: json.name }),
       ...(json.ignoreResult && { ignoreResult: true }),
     });
+  }
+
+  /**
+   * The result of a group, from its id, in any process.
+   * @throws {UnknownTaskError} no such group is known, or no longer kept
+   */
+  groupResult(id: string): Promise<GroupResult> {
+    return this.#parts.flows.results.group(id);
+  }
+
+  /** A signature of a task that lives elsewhere; or what a signature or workflow was before it became JSON. */
+  signature<R = unknown>(
+    name: string,
+    args?: readonly unknown[],
+    options?: CallOptions,
+  ): Signature<readonly unknown[], readonly unknown[], R, false>;
+  signature<R = unknown>(json: ComposableJson): AnyComposable<R>;
+  signature(
+    from: string | ComposableJson,
+    args: readonly unknown[] = [],
+    options: CallOptions = {},
+  ): unknown {
+    const rebuild = new Rebuild(this.#parts.flows.launcher, (name) => this.#target(name));
+    return typeof from === 'string' ? rebuild.task(from, args, options) : rebuild.from(from);
   }
 
   /** Adds middleware around sending and running; the first added is outermost. */
@@ -276,16 +248,17 @@ export class Celeriac implements AsyncDisposable {
       ...this.#config,
       logger: this.#logger,
       ...this.#executorParams(),
-      engine: this.#engine,
+      engine: this.#parts.engine,
       app: this,
       errors: this.errors,
       appName: this.name,
-      brokerUrl: typeof broker === 'string' && !this.#engine.oneProcess ? broker : undefined,
-      conf: () => confOf(this.#config, this.#engine.address),
+      brokerUrl: typeof broker === 'string' && !this.#parts.engine.oneProcess ? broker : undefined,
+      conf: () => confOf(this.#config, this.#parts.engine.address),
       prepare: () => this.#prepare(),
-      index: this.#index,
-      rates: this.#rates,
-      events: this.#events,
+      index: this.#parts.index,
+      rates: this.#parts.rates,
+      workflows: this.#parts.flows,
+      events: this.#parts.events,
       onStopped: () => this.#workers.delete(worker),
     });
     this.#workers.add(worker);
@@ -298,7 +271,7 @@ export class Celeriac implements AsyncDisposable {
    * @throws {OptionError} for a name that no event has
    */
   on<N extends EventName>(event: N, listener: EventListener<N>): () => void {
-    return this.#events.on(event, listener);
+    return this.#parts.events.on(event, listener);
   }
 
   /**
@@ -307,17 +280,17 @@ export class Celeriac implements AsyncDisposable {
    * @example for await (const event of app.events({ signal })) console.log(event.type, event.timestamp)
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<FleetEvent> {
-    return this.#events.stream(options);
+    return this.#parts.events.stream(options);
   }
 
   /** Asks running workers. */
   inspect(options: AskOptions = {}): Inspect {
-    return new Inspect(this.#caller, options);
+    return new Inspect(this.#parts.caller, options);
   }
 
   /** Creates or upgrades what the broker needs (PostgreSQL's schema); nothing on Redis. */
   migrate(): Promise<void> {
-    return this.#engine.migrate();
+    return this.#parts.engine.migrate();
   }
 
   /** Stops the app's workers, rejects pending `get()` with AppClosedError, and releases what the app opened. */
@@ -331,13 +304,13 @@ export class Celeriac implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#feed.close();
+    this.#parts.feed.close();
     const work = (async () => {
       await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: CLOSE_MS / 2 })));
-      await Promise.all([this.#caller.close(), this.#events.close()]);
+      await Promise.all([this.#parts.caller.close(), this.#parts.events.close()]);
     })();
     await Promise.race([work, new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]);
-    await this.#engine.close();
+    await this.#parts.engine.close();
   }
 
   /** Runs calls in this process; `sent` ones are those that would have gone to the broker. */
@@ -354,11 +327,16 @@ export class Celeriac implements AsyncDisposable {
   #executorParams() {
     return {
       registry: this.#registry,
-      clock: this.#clock,
-      codec: this.#codec,
+      clock: this.#parts.clock,
+      codec: this.#parts.codec,
+      errors: this.errors,
       middleware: this.#runMiddleware,
       unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
     };
+  }
+
+  #target(name: string): CallTarget {
+    return this.#registry.get(name) ?? this.#reference(name);
   }
 
   #reference(reference: TaskReference): CallTarget {
@@ -370,7 +348,8 @@ export class Celeriac implements AsyncDisposable {
   }
 
   #onBusError(error: Error): void {
-    if (!this.#engine.isUnavailable(error)) this.#logger.warn({ error }, `control bus: ${error.message}`);
+    if (!this.#parts.engine.isUnavailable(error))
+      this.#logger.warn({ error }, `control bus: ${error.message}`);
   }
 }
 

@@ -4,8 +4,11 @@
 export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
 // Calling
+export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
+export type { Composable } from './canvas/fits.js';
 export type { Handles, TaskHandle } from './canvas/handle.js';
-export { Signature, type SignatureJson } from './canvas/signature.js';
+export type { AnyComposable } from './canvas/rebuild.js';
+export { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './canvas/signature.js';
 // Workers and remote control
 export type { AskOptions } from './control/caller.js';
 export type {
@@ -71,6 +74,8 @@ export type { PublishOptions, RunOptions, TaskOptions } from './options/task-opt
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
 export { EagerResult } from './results/eager-result.js';
+export { GroupResult, type GroupResultJson, type GroupUpdate } from './results/group-result.js';
+export type { ResultGraph } from './results/relations.js';
 export type { RevokeOptions, RevokeReply } from './results/revoke.js';
 export type { Snapshot } from './results/snapshot.js';
 // Schedules

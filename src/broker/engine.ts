@@ -3,7 +3,7 @@
  * One file per engine beside this one (`redis`, `postgres`, `embedded`); `open` picks by URL.
  * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
  */
-import type { BackendFactory, IQueueBackend } from 'bullmq';
+import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import type { QueueStore } from './queue-store.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
@@ -51,6 +51,8 @@ export interface StoredJob {
   readonly worker: string | undefined;
   /** It is gone, and this is what its tombstone tells: its id may be used again. */
   readonly dropped?: true;
+  /** The task whose failure this one shares: a part of a workflow that will never run. */
+  readonly blame?: { readonly taskId: string; readonly taskName: string };
 }
 
 /** A small record of our own; `version` goes up with each change and guards `replace`. */
@@ -72,6 +74,53 @@ export interface Records {
   replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean>;
   /** Removes the record, when its version is still `version` where one is given. */
   remove(key: string, version?: number): Promise<boolean>;
+}
+
+/** One write into a workflow's record. */
+export interface FlowWrite {
+  readonly field: string;
+  readonly value: string;
+  /** Counted up when the field is new. */
+  readonly counter?: string;
+}
+
+/** What a write into a workflow's record found. */
+export interface FlowWritten {
+  /** The field {@link CLOSED} as it was: a closed record is not written any more, only looked at. */
+  readonly closed: string | undefined;
+  /** For each write, in order. */
+  readonly rows: readonly {
+    /** What was there already, and stays; `undefined` when the write made the field. */
+    readonly before: string | undefined;
+    /** The counter, and its companion `<counter>+`; 0 where there is none. */
+    readonly count: number;
+    readonly extra: number;
+  }[];
+}
+
+/** The field of a workflow's record that says it is over. */
+export const CLOSED = '!';
+/** The field every record of a workflow has from its first moment; without it there is no record. */
+export const HEAD = 'is';
+/** The field of its plan. */
+export const PLAN = 'plan';
+
+/**
+ * The records of workflows: fields that are written once (what is written first stands) and counters, changed in one
+ * atomic step. A record without the field {@link HEAD} does not exist: nothing is written into it any more.
+ */
+export interface Flows {
+  /** Makes a record. `false` when there is one. */
+  create(flow: string, plan: string, ttlMs: number): Promise<boolean>;
+  /** Writes each field unless it is there. `undefined` when there is no such record. */
+  write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined>;
+  /** Fields of many records in one round trip, in order; `undefined` where there is none. */
+  read(
+    wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
+  ): Promise<(string | undefined)[][]>;
+  /** Lets the record go after this long. */
+  expire(flow: string, ttlMs: number): Promise<void>;
+  remove(flow: string): Promise<void>;
 }
 
 /** Wakes whoever listens for a topic: a task's id, mostly. Carries no data; lost notices are found by sweeps. */
@@ -141,6 +190,8 @@ export interface Engine {
   backend(queue: string): Promise<IQueueBackend>;
   /** For long-lived BullMQ objects (workers, the control bus): their commands wait for the connection to return. */
   bullmq(): BullmqParts;
+  /** Adds jobs to any queues in one atomic step; those whose id is there already stay as they are. Fails fast. */
+  addTogether(jobs: readonly NewJob[]): Promise<void>;
   /** Jobs by id, in order, in one round trip; `undefined` where there is none. Fails fast. */
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
   /** Whether each job is finished or gone, in order: the cheap check that sweeps make. Fails fast. */
@@ -148,6 +199,7 @@ export interface Engine {
   /** The delayed jobs of these queues, soonest first, `limit` at most. Fails fast. */
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]>;
   readonly records: Records;
+  readonly flows: Flows;
   readonly signals: Signals;
   /** Looks after queues; what is written to or taken from is noted there by itself. */
   readonly queues: QueueStore;
@@ -165,6 +217,13 @@ export interface Engine {
   migrate(): Promise<void>;
   /** Releases everything this engine opened; never what the caller passed in. Idempotent, bounded. */
   close(): Promise<void>;
+}
+
+/** A job to be added. */
+export interface NewJob {
+  readonly queue: string;
+  readonly jobId: string;
+  readonly job: JobJson;
 }
 
 /** Where a job lies. */

@@ -6,11 +6,13 @@ import { randomUUID } from 'node:crypto';
 import { DuplicateTaskError } from '../errors.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
-import { encodeCustomId, queueOfGenerated } from './ids.js';
+import { encodeCustomId, partOf, queueOfGenerated } from './ids.js';
 import { tombstoneKey } from './tombstones.js';
 
 interface Entry {
   readonly queue: string;
+  /** The job's id, where it is not the encoded task id. */
+  readonly job?: string;
   /** Who claimed it: a caller whose add failed may go on where it stopped. */
   readonly owner: string;
   /** Epoch ms, broker's clock. */
@@ -31,23 +33,24 @@ export class IdIndex {
 
   /** Where the job of a task id lies, if the id is known. Generated ids need no look-up. */
   async locate(taskId: string): Promise<JobRef | undefined> {
-    const queue = queueOfGenerated(taskId);
+    const queue = queueOfGenerated(taskId) ?? (partOf(taskId) === undefined ? undefined : '');
     if (queue !== undefined) return { queue, id: taskId };
     const [record] = await this.engine.records.read([keyOf(taskId)]);
     if (record === undefined) return undefined;
-    return { queue: (JSON.parse(record.value) as Entry).queue, id: encodeCustomId(taskId) };
+    return refIn(JSON.parse(record.value) as Entry, taskId);
   }
 
   /**
    * Takes `taskId` for a task in `queue`, for as long as `send` takes; after that its job holds it.
+   * @param job the job's id, where it is not the encoded task id
    * @throws {DuplicateTaskError} when the id is taken
    */
-  async claim(taskId: string, queue: string, send: () => Promise<void>): Promise<void> {
+  async claim(taskId: string, queue: string, send: () => Promise<void>, job?: string): Promise<void> {
     if (this.#inFlight.has(taskId)) throw duplicate(taskId);
     this.#inFlight.add(taskId);
     try {
       if (queueOfGenerated(taskId) === queue) await this.#refuseExisting({ queue, id: taskId }, taskId);
-      else await this.#enter(taskId, queue);
+      else await this.#enter(taskId, queue, job);
       await send();
     } finally {
       this.#inFlight.delete(taskId);
@@ -61,16 +64,20 @@ export class IdIndex {
     if (record !== undefined) await records.replace(keyOf(taskId), record.version, record.value, ttlMs);
   }
 
-  async #enter(taskId: string, queue: string): Promise<void> {
+  async #enter(taskId: string, queue: string, job: string | undefined): Promise<void> {
     const { records } = this.engine;
-    const entry: Entry = { queue, owner: this.#owner, at: this.clock.now() };
+    const entry: Entry = {
+      queue,
+      ...(job !== undefined && { job }),
+      owner: this.#owner,
+      at: this.clock.now(),
+    };
     const value = JSON.stringify(entry);
     if (await records.create(keyOf(taskId), value)) return;
     const [record] = await records.read([keyOf(taskId)]);
-    if (record === undefined) return this.#enter(taskId, queue); // expired in between
+    if (record === undefined) return this.#enter(taskId, queue, job); // expired in between
     const holder = JSON.parse(record.value) as Entry;
-    const place = { queue: holder.queue, id: encodeCustomId(taskId) };
-    const dropped = await this.#refuseExisting(place, taskId);
+    const dropped = await this.#refuseExisting(refIn(holder, taskId), taskId);
     const mine = holder.owner === this.#owner;
     const abandoned = this.clock.now() - holder.at > ABANDONED_AFTER_MS;
     const takenOver =
@@ -86,6 +93,10 @@ export class IdIndex {
     await this.engine.records.remove(tombstoneKey(ref));
     return true;
   }
+}
+
+function refIn({ queue, job }: Entry, taskId: string): JobRef {
+  return { queue, id: job ?? encodeCustomId(taskId) };
 }
 
 function keyOf(taskId: string): string {

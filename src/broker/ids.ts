@@ -6,7 +6,9 @@ import { randomBytes } from 'node:crypto';
 import type { OwnIds } from './engine.js';
 
 // <12 random characters of this process>-<counter>@<queue>
-const GENERATED = /^[0-9a-z]{12}-[0-9a-z]+@(.+)$/s;
+const GENERATED = /^[0-9a-z]{12}-[0-9a-z]+(?:\.[0-9a-z.]+)?@(.+)$/s;
+// <flow>.<path>[@<queue>]: a part of a workflow; a group and other parts without a job of their own have no queue
+const PART = /^([0-9a-z]{12}-[0-9a-z]+)\.([0-9a-z.]+)(?:@(.+))?$/s;
 
 /** Makes ids; one per app, so that its ids share the random part. */
 export class IdSource implements OwnIds {
@@ -21,6 +23,41 @@ export class IdSource implements OwnIds {
   next(queue: string): string {
     return `${this.stem}-${(this.#made++).toString(36)}@${queue}`;
   }
+
+  /** A new id for a workflow. */
+  nextFlow(): string {
+    return `${this.stem}-${(this.#made++).toString(36)}`;
+  }
+}
+
+/** Where in which workflow a task stands. */
+export interface PartAddress {
+  readonly flow: string;
+  /** `0` is the whole; `0.2` its third step or member. */
+  readonly path: string;
+  /** Absent for what has no job of its own. */
+  readonly queue: string | undefined;
+}
+
+/** The id of a part of a workflow. */
+export function partId(flow: string, path: string, queue?: string): string {
+  return queue === undefined ? `${flow}.${path}` : `${flow}.${path}@${queue}`;
+}
+
+/** The topic of a workflow, or of a part of it that has no job: told when it has ended, or failed. */
+export function flowTopic(flow: string, path?: string): string {
+  // With an '@' it goes by the same few channels as the ids of its tasks.
+  return `${path === undefined ? flow : partId(flow, path)}@`;
+}
+
+/** What the id of a part says; undefined for any other id. */
+export function partOf(id: string): PartAddress | undefined {
+  // Most ids are no parts: they are told apart without the expression.
+  if (id.charCodeAt(12) !== 45) return undefined;
+  const match = PART.exec(id);
+  if (match === null) return undefined;
+  const [, flow = '', path = '', queue] = match;
+  return { flow, path, queue };
 }
 
 /** The queue a generated id carries; undefined for a caller's own id. */

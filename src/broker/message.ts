@@ -37,7 +37,22 @@ export interface Message {
   readonly tried?: number;
   /** The id as the caller knows it, when the job's own id is an encoding of it. */
   readonly id?: string;
+  /** It is a part of a workflow: which group it belongs to, and as which member. */
+  readonly flow?: { readonly group?: string; readonly index?: number };
+  /** What stands before its own arguments. */
+  readonly input?: FlowInput;
 }
+
+/** What a part of a workflow receives from those before it. */
+export type FlowInput =
+  /** An encoded value. */
+  | { readonly value: unknown }
+  /** The value of another part, read when the task starts: many share it. */
+  | { readonly of: string }
+  /** Values, once read. */
+  | { readonly list: readonly FlowInput[] }
+  /** For an errback: the failed member's request and its encoded error. */
+  | { readonly request: unknown; readonly error: unknown };
 
 /**
  * The JSON text of a message.
@@ -106,6 +121,8 @@ export function messageFrom(data: unknown): Message {
       },
     }),
     ...(d.ignore === true && { ignore: true as const }),
+    ...(isRecord(d.flow) && { flow: d.flow as NonNullable<Message['flow']> }),
+    ...(isRecord(d.input) && { input: d.input as unknown as FlowInput }),
     ...(d.retries === null || typeof d.retries === 'number' ? { retries: d.retries } : undefined),
     ...(typeof d.headers === 'object' &&
       d.headers !== null && { headers: d.headers as Record<string, unknown> }),

@@ -4,6 +4,7 @@
  */
 import { createPostgresBackend, createPostgresRelayBackend, type IQueueBackend } from 'bullmq';
 import { AppClosedError, BrokerError, CeleriacError } from '../errors.js';
+import { addFlow } from './add-flow.js';
 import type {
   BullmqParts,
   DelayedJob,
@@ -11,10 +12,12 @@ import type {
   EngineConfig,
   EngineKind,
   JobRef,
+  NewJob,
   StoredJob,
 } from './engine.js';
 import { PgBroadcast } from './pg-broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
+import { PgFlows } from './pg-flows.js';
 import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
 import { PgRecords } from './pg-records.js';
@@ -30,6 +33,7 @@ export class PgEngine implements Engine {
   readonly address: string;
   readonly oneProcess: boolean;
   readonly records: PgRecords;
+  readonly flows: PgFlows;
   readonly signals: PgSignals;
   readonly queues: PgQueues;
   readonly broadcast: PgBroadcast;
@@ -56,6 +60,7 @@ export class PgEngine implements Engine {
     };
     this.records = new PgRecords(this.#query);
     this.queues = new PgQueues(this.#query);
+    this.flows = new PgFlows(this.#query);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
     this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);
@@ -90,6 +95,11 @@ export class PgEngine implements Engine {
       factory: bullmqPoolBackend,
       relay: createPostgresRelayBackend,
     };
+  }
+
+  async addTogether(jobs: readonly NewJob[]): Promise<void> {
+    const [first] = jobs;
+    if (first !== undefined) await addFlow(await this.backend(first.queue), '', jobs);
   }
 
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {

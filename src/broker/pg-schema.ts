@@ -1,14 +1,15 @@
 /**
  * The PostgreSQL schema an app lives in: its name, what is in it, and whether it is there and new enough.
- * BullMQ brings its own tables; ours is one table of small records beside them.
+ * BullMQ brings its own tables; ours are a table of small records and one of workflows beside them.
  */
 import { createHash } from 'node:crypto';
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import { BrokerError } from '../errors.js';
+import { flowWriteFunction } from './pg-flows.js';
 import type { PgQuery } from './pg-wire.js';
 
 /** Goes up with every change of {@link ownTables}; part of the template's name. */
-export const OWN_SCHEMA_VERSION = 1;
+export const OWN_SCHEMA_VERSION = 2;
 
 /** What both schemas together are called in caches. */
 export const SCHEMA_VERSIONS = `bullmq${LATEST_SCHEMA_VERSION}-celeriac${OWN_SCHEMA_VERSION}`;
@@ -25,11 +26,12 @@ export function schemaOf(prefix: string): string {
 
 /** Whether BullMQ's schema and ours are there, in the version this build needs. One read, no locks. */
 export async function isMigrated(query: PgQuery, schema: string): Promise<boolean> {
-  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS records', [
+  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS flows', [
     `"${schema}".migration`,
-    `"${schema}".celeriac_record`,
+    // The youngest of our tables.
+    `"${schema}".celeriac_flow`,
   ]);
-  if (rows[0]?.ledger == null || rows[0].records == null) return false;
+  if (rows[0]?.ledger == null || rows[0].flows == null) return false;
   // Throws for a server that is too old, or a schema of a newer BullMQ.
   return (await assertSchemaCompatibility(asBullmq(query), schema)) >= LATEST_SCHEMA_VERSION;
 }
@@ -67,7 +69,17 @@ CREATE TABLE IF NOT EXISTS "${schema}".celeriac_record (
   expire_at timestamptz
 );
 CREATE INDEX IF NOT EXISTS celeriac_record_expire_idx ON "${schema}".celeriac_record (expire_at)
-  WHERE expire_at IS NOT NULL;`;
+  WHERE expire_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS "${schema}".celeriac_flow (
+  flow text NOT NULL,
+  field text NOT NULL,
+  value text NOT NULL,
+  expire_at timestamptz,
+  PRIMARY KEY (flow, field)
+);
+CREATE INDEX IF NOT EXISTS celeriac_flow_expire_idx ON "${schema}".celeriac_flow (expire_at)
+  WHERE expire_at IS NOT NULL;
+${flowWriteFunction(schema)}`;
 }
 
 /** BullMQ types its rows loosely; the shape is the driver's. */

@@ -52,6 +52,25 @@ export class Producer {
     });
   }
 
+  /**
+   * Sends tasks in any queues in one atomic step, after `first` has been done. Both may be done twice.
+   * @throws {BrokerUnavailableError} carrying `taskId` when nobody answered in time
+   */
+  async together(envelopes: readonly Envelope[], taskId: string, first: () => Promise<void>): Promise<void> {
+    const release = this.engine.hold();
+    try {
+      await this.#trying(async () => {
+        await first();
+        const jobs = envelopes.map((e) => ({ queue: e.queue, jobId: e.jobId, job: jobJson(e) }));
+        await this.engine.addTogether(jobs);
+      });
+    } catch (error) {
+      throw withTaskId(error, taskId);
+    } finally {
+      release();
+    }
+  }
+
   #flush(): void {
     const queued = this.#queued;
     this.#queued = [];
@@ -75,11 +94,15 @@ export class Producer {
     }
   }
 
-  async #tryUntilDeadline(queue: string, envelopes: readonly Envelope[]): Promise<void> {
+  #tryUntilDeadline(queue: string, envelopes: readonly Envelope[]): Promise<void> {
+    return this.#trying(() => this.#add(queue, envelopes));
+  }
+
+  async #trying(body: () => Promise<void>): Promise<void> {
     const deadline = performance.now() + this.budgetMs;
     for (;;) {
       try {
-        const added = this.#add(queue, envelopes);
+        const added = body();
         // A database in this process is never away: however long it takes, it answers.
         return await (this.engine.oneProcess ? added : withDeadline(added, deadline, this.engine.address));
       } catch (error) {

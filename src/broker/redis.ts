@@ -3,6 +3,7 @@
  * calls (fails fast), one for workers and the control bus (waits), one that listens.
  */
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
+import { addFlow } from './add-flow.js';
 import type {
   BullmqParts,
   DelayedJob,
@@ -10,9 +11,11 @@ import type {
   EngineConfig,
   EngineKind,
   JobRef,
+  NewJob,
   StoredJob,
 } from './engine.js';
 import { RedisBroadcast } from './redis-broadcast.js';
+import { RedisFlows } from './redis-flows.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
@@ -30,6 +33,7 @@ class RedisEngine implements Engine {
   readonly address: string;
   readonly oneProcess = false;
   readonly records: RedisRecords;
+  readonly flows: RedisFlows;
   readonly signals: RedisSignals;
   readonly queues: RedisQueues;
   readonly broadcast: RedisBroadcast;
@@ -55,6 +59,7 @@ class RedisEngine implements Engine {
       this.#held(async () => body(await this.#client()));
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
     this.queues = new RedisQueues(held, this.#prefix);
+    this.flows = new RedisFlows(held, `${this.#prefix}:~f:`);
     this.signals = new RedisSignals(
       () => (this.#workers ?? this.#calls).client,
       () => this.#listenerLink(),
@@ -94,6 +99,13 @@ class RedisEngine implements Engine {
       prefix: this.#prefix,
       factory: createRedisBackend as BullmqParts['factory'],
     };
+  }
+
+  async addTogether(jobs: readonly NewJob[]): Promise<void> {
+    const [first] = jobs;
+    if (first === undefined) return;
+    const backend = await this.backend(first.queue);
+    await addFlow(backend, this.#prefix, jobs);
   }
 
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {

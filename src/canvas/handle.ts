@@ -7,8 +7,10 @@ import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
+import type { Dispatcher } from './dispatch.js';
+import type { Tails } from './fits.js';
 import type { Sender } from './sender.js';
-import { Signature, type Tails } from './signature.js';
+import { NO_CALLBACKS, Signature } from './signature.js';
 
 /** A task, to be called. Its methods are bound: `ids.map(handle.delay)` works. */
 export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R = unknown> {
@@ -21,10 +23,10 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   /** Runs the task here and now, without a broker (Celery: `apply`). Retries follow each other without delay. */
   apply(args: A, options?: CallOptions): Promise<EagerResult<R>>;
   /** A signature: all arguments, or all but the first ones, which come from elsewhere. */
-  s<G extends A | Tails<A>>(...given: G): Signature<A, G, R>;
+  s<G extends A | Tails<A>>(...given: G): Signature<A, G, R, false>;
   /** A signature that takes nothing from a previous step. */
-  si(...args: A): Signature<A, A, R>;
-  signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R>;
+  si(...args: A): Signature<A, A, R, true>;
+  signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R, false>;
   /** The result of a task sent earlier, from its id. */
   result(taskId: string): AsyncResult<R>;
 }
@@ -47,6 +49,7 @@ export type Handles<S> = {
 /** What making a handle needs of the app. */
 export interface HandleHost {
   readonly sender: Sender;
+  readonly launcher: Dispatcher;
   result<R>(taskId: string): AsyncResult<R>;
   apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<EagerResult<R>>;
 }
@@ -56,16 +59,17 @@ export function makeHandle<A extends readonly unknown[], R>(
   host: HandleHost,
   target: CallTarget,
 ): TaskHandle<A, R> {
-  const { sender } = host;
+  const { sender, launcher } = host;
+  const parts = (immutable: boolean) => ({ launcher, target, immutable, callbacks: NO_CALLBACKS });
   return Object.freeze({
     name: target.name,
     delay: (...args: A) => sender.send<R>(target, args),
-    applyAsync: (args: A, options: CallOptions = {}) => sender.send<R>(target, args, options),
+    applyAsync: (args: A, options: CallOptions = {}) => launcher.send<R>(target, args, options),
     apply: (args: A, options: CallOptions = {}) => host.apply<R>(target, args, options),
-    s: <G extends A | Tails<A>>(...given: G) => new Signature<A, G, R>(sender, target, given),
-    si: (...args: A) => new Signature<A, A, R>(sender, target, args, {}, true),
+    s: <G extends A | Tails<A>>(...given: G) => new Signature<A, G, R, false>(parts(false), given),
+    si: (...args: A) => new Signature<A, A, R, true>(parts(true), args),
     signature: <G extends A | Tails<A>>(args: G, options: CallOptions = {}) =>
-      new Signature<A, G, R>(sender, target, args, options),
+      new Signature<A, G, R, false>(parts(false), args, options),
     result: (taskId: string) => host.result<R>(taskId),
   });
 }

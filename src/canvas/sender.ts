@@ -75,22 +75,80 @@ export class Sender {
       propagated: [],
     };
     const unseen = this.params.middleware.length === 0 || detour?.sends === false;
-    return unseen ? this.#publish(outgoing) : this.#throughMiddleware(outgoing);
+    return unseen
+      ? this.#publish(outgoing)
+      : this.#throughMiddleware(outgoing, () => this.#publish<R>(outgoing));
   }
 
-  async #throughMiddleware<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
+  /**
+   * Reads a call that a workflow will make: as `send`, with the publish middleware around it, but nothing is sent.
+   * @param complete all arguments are there, so they are checked; else the rest comes from the step before
+   */
+  async prepare(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+    complete: boolean,
+  ): Promise<PreparedCall> {
+    const packed = await this.params.codec.packArgs(
+      args,
+      complete ? target : { ...target, checker: undefined },
+    );
+    const outgoing: Outgoing = {
+      detour: null,
+      target,
+      args,
+      packed,
+      options,
+      headers: { ...options.headers },
+      propagated: [],
+    };
+    if (this.params.middleware.length === 0) return this.#prepared(outgoing);
+    return this.#throughMiddleware(outgoing, async () => this.#prepared(outgoing));
+  }
+
+  #prepared(outgoing: Outgoing): PreparedCall {
+    const { target } = outgoing;
+    const now = this.params.clock.now();
+    const call = this.#resolve(outgoing, now);
+    const { expires: expiresAt, eta: _, ...fields } = messageFields(outgoing, call, now);
+    const later = messageFields(outgoing, this.#resolve(outgoing, now + 1000), now + 1000);
+    const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
+    return {
+      packed: outgoing.packed,
+      queue: this.#placeOf(target, call.queue),
+      taskId: call.taskId,
+      priority: call.priority ?? target.publish.priority,
+      fields: { ...fields, ...(ignoreResult && { ignore: true as const }) },
+      // A duration moves with the clock, a moment does not.
+      expires:
+        expiresAt === undefined
+          ? undefined
+          : later.expires === expiresAt
+            ? { at: expiresAt }
+            : { inMs: expiresAt - now },
+      due:
+        call.etaAt === undefined
+          ? undefined
+          : later.eta === call.etaAt
+            ? { at: call.etaAt }
+            : { inMs: call.delayMs },
+    };
+  }
+
+  async #throughMiddleware<R>(outgoing: Outgoing, last: () => Promise<R>): Promise<R> {
     const { target, args, options, headers, propagated } = outgoing;
-    let result: AsyncResult<R> | undefined;
+    let result: { readonly value: R } | undefined;
     const propagate = (header: string) => void propagated.push(header);
     const context: PublishContext = { name: target.name, args, headers, options, propagate };
     const step = async (index: number): Promise<unknown> => {
       const next = this.params.middleware[index];
       if (next !== undefined) return next(context, () => step(index + 1));
-      result = await this.#publish<R>(outgoing);
-      return result;
+      result = { value: await last() };
+      return result.value;
     };
     await step(0);
-    if (result !== undefined) return result;
+    if (result !== undefined) return result.value;
     throw new CeleriacError(`A publish middleware did not call next(), so ${target.name} was not sent.`);
   }
 
@@ -176,6 +234,21 @@ export class Sender {
 
 /** What a message says beside its arguments. */
 type MessageFields = Omit<Message, 'v' | 'args'>;
+/** A call that is made later, by whoever finishes the step before it. */
+export interface PreparedCall {
+  /** The encoded arguments, as JSON text. */
+  readonly packed: string;
+  /** The queue, or the task's lane there. */
+  readonly queue: string;
+  readonly taskId: string | undefined;
+  readonly priority: number;
+  readonly fields: Omit<Message, 'v' | 'args' | 'expires' | 'eta'>;
+  readonly expires: Instant | undefined;
+  readonly due: Instant | undefined;
+}
+
+/** A moment, or one that counts from when its turn comes. */
+export type Instant = { readonly at: number } | { readonly inMs: number };
 
 /** A call on its way out. */
 interface Outgoing {

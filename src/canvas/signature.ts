@@ -1,39 +1,13 @@
 /**
- * `Signature`: a call that has not been made yet, as an immutable value. It knows its task, the arguments given so far
- * and its options, and becomes JSON and back; sending it is the app's business.
+ * `Signature`: a call that has not been made yet, as an immutable value. It knows its task, the arguments given so far,
+ * its options and what is to be called after it, and becomes JSON and back; sending it is the app's business.
  */
 import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
-import type { Sender } from './sender.js';
-
-/** The argument lists left when a first argument comes from somewhere else: a previous step. */
-export type Tails<P extends readonly unknown[]> = P extends readonly []
-  ? []
-  : P extends readonly [unknown?, ...infer T]
-    ? number extends P['length']
-      ? P extends readonly [unknown, ...infer U]
-        ? U | Tails<U>
-        : P
-      : T | Tails<T>
-    : [];
-
-/** What can be put in front of the arguments given so far: nothing where they are all, else the ones before them. */
-export type Missing<P extends readonly unknown[], G extends readonly unknown[]> = number extends P['length']
-  ? readonly unknown[]
-  : G extends readonly []
-    ? P
-    : (G extends P ? [] : never) | WithoutLast<Required<P>, G>;
-
-/** `P` without as many of its last elements as `G` has. */
-type WithoutLast<P extends readonly unknown[], G extends readonly unknown[]> = G extends readonly [
-  unknown,
-  ...infer Rest,
-]
-  ? P extends readonly [...infer Front, unknown]
-    ? WithoutLast<Front, Rest>
-    : []
-  : P;
+import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
+import type { Dispatcher } from './dispatch.js';
+import type { Composable, Missing, TaskShape } from './fits.js';
 
 /** A signature as JSON. */
 export interface SignatureJson {
@@ -41,59 +15,102 @@ export interface SignatureJson {
   readonly args: readonly unknown[];
   readonly options: Readonly<CallOptions>;
   readonly immutable?: true;
+  readonly link?: readonly ComposableJson[];
+  readonly onError?: readonly ComposableJson[];
+}
+
+/** A chain, group or chord as JSON. */
+export interface WorkflowJson {
+  readonly chain?: readonly ComposableJson[];
+  readonly group?: readonly ComposableJson[];
+  readonly chord?: { readonly header: readonly ComposableJson[]; readonly body: ComposableJson };
+  /** Arguments put in front of the first steps'. */
+  readonly args?: readonly unknown[];
+  readonly options?: Readonly<CallOptions>;
+  readonly link?: readonly ComposableJson[];
+  readonly onError?: readonly ComposableJson[];
+}
+
+export type ComposableJson = SignatureJson | WorkflowJson;
+
+/** What a signature is made of. */
+export interface SignatureParts {
+  readonly launcher: Dispatcher;
+  readonly target: CallTarget;
+  readonly immutable: boolean;
+  readonly callbacks: Callbacks;
 }
 
 /**
  * @typeParam P the task's parameters
  * @typeParam G the arguments given so far
  * @typeParam R the task's result
+ * @typeParam I whether it takes nothing from a previous step
  */
 export class Signature<
   P extends readonly unknown[] = readonly unknown[],
   G extends readonly unknown[] = readonly unknown[],
   R = unknown,
-> {
-  readonly #sender: Sender;
-  readonly #target: CallTarget;
+  I extends boolean = boolean,
+> implements TaskShape
+{
+  declare readonly '~result': R;
+  declare readonly '~task': { readonly params: P; readonly given: G; readonly immutable: I };
+  readonly #parts: SignatureParts;
   /** The arguments given so far. */
   readonly args: G;
   readonly options: Readonly<CallOptions>;
 
-  constructor(
-    sender: Sender,
-    target: CallTarget,
-    args: G,
-    options: Readonly<CallOptions> = {},
-    /** Takes no argument from a previous step (Celery: `si`). */
-    readonly immutable = false,
-  ) {
-    this.#sender = sender;
-    this.#target = target;
+  /** Made by handles and `app.signature`. */
+  constructor(parts: SignatureParts, args: G, options: Readonly<CallOptions> = {}) {
+    this.#parts = parts;
     // Copies: what a caller handed in stays the caller's, to change as they like.
     this.args = Object.freeze([...args]) as unknown as G;
-    this.options = Object.freeze({ ...options });
+    const { link, linkError, ...rest } = options;
+    this.options = Object.freeze(rest);
+    if (link !== undefined || linkError !== undefined) {
+      const callbacks = withErrback(withLink(parts.callbacks, link), linkError);
+      this.#parts = { ...parts, callbacks };
+    }
     Object.freeze(this);
   }
 
   /** The task's name. */
   get task(): string {
-    return this.#target.name;
+    return this.#parts.target.name;
+  }
+
+  /** Takes no argument from a previous step (Celery: `si`). */
+  get immutable(): boolean {
+    return this.#parts.immutable;
   }
 
   /** A copy with these options on top. */
-  set(options: CallOptions): Signature<P, G, R> {
-    return new Signature(
-      this.#sender,
-      this.#target,
-      this.args,
-      { ...this.options, ...options },
-      this.immutable,
-    );
+  set(options: CallOptions): Signature<P, G, R, I> {
+    return new Signature(this.#parts, this.args, { ...this.options, ...options });
   }
 
   /** A copy with these arguments in front of the ones it has. */
-  clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R> {
-    return new Signature(this.#sender, this.#target, [...args, ...this.args], this.options, this.immutable);
+  clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I> {
+    return new Signature(this.#parts, [...args, ...this.args], this.options);
+  }
+
+  /** A copy that has this called with its result, once it ended well. */
+  link(callback: Composable): Signature<P, G, R, I> {
+    return new Signature(
+      { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback) },
+      this.args,
+      this.options,
+    );
+  }
+
+  /** A copy that has this called with `(request, error)`, once it failed for good (Celery: `on_error`). */
+  onError(errback: Composable): Signature<P, G, R, I> {
+    return new Signature(
+      { ...this.#parts, callbacks: withErrback(this.#parts.callbacks, errback) },
+      this.args,
+      this.options,
+    );
   }
 
   /** Sends it, with these arguments in front. */
@@ -103,15 +120,30 @@ export class Signature<
 
   /** Sends it, with these arguments in front and these options on top. */
   applyAsync(args: readonly unknown[] = [], options: CallOptions = {}): Promise<AsyncResult<R>> {
-    return this.#sender.send<R>(this.#target, [...args, ...this.args], { ...this.options, ...options });
+    const { launcher, target, callbacks } = this.#parts;
+    const own = { ...this.options, ...options };
+    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, [...args, ...this.args], own);
+    return launcher.launch(this as Composable, args, options) as Promise<AsyncResult<R>>;
   }
 
   toJSON(): SignatureJson {
+    const { links, errbacks } = this.#parts.callbacks;
     return {
       task: this.task,
       args: this.args,
       options: this.options,
       ...(this.immutable && { immutable: true as const }),
+      ...(links.length > 0 && { link: links.map((link) => link.toJSON() as ComposableJson) }),
+      ...(errbacks.length > 0 && { onError: errbacks.map((errback) => errback.toJSON() as ComposableJson) }),
     };
   }
+
+  /** What only the sending side needs. */
+  static partsOf(signature: Signature): SignatureParts {
+    return signature.#parts;
+  }
 }
+
+/** A signature of whatever task. */
+export type AnySignature = Signature<never, never, unknown, boolean>;
+export { NO_CALLBACKS };

@@ -17,6 +17,12 @@ import { resolveUnique, type UniquePolicy } from './limits.js';
 import { checkNames } from './names.js';
 import { PUBLISH_NAMES, type PublishOptions } from './task-options.js';
 
+/** A signature or workflow, as far as options know it. */
+export interface CallbackSignature {
+  readonly '~result': unknown;
+  toJSON(): unknown;
+}
+
 /** What `applyAsync` and `signature` take. */
 export interface CallOptions extends PublishOptions {
   /** Start this long after the call. Negative means now. */
@@ -30,6 +36,10 @@ export interface CallOptions extends PublishOptions {
   maxRetries?: number | null;
   softTimeLimit?: Duration | null;
   timeLimit?: Duration | null;
+  /** Called with the result once the task ended well: a signature, or several. */
+  link?: CallbackSignature | Iterable<CallbackSignature>;
+  /** Called with `(request, error)` once the task failed for good: a signature, or several. */
+  linkError?: CallbackSignature | Iterable<CallbackSignature>;
   /** A name to show in logs and events instead of the task's. */
   shadow?: string;
 }
@@ -44,6 +54,8 @@ const CALL_NAMES: readonly string[] = [
   'softTimeLimit',
   'timeLimit',
   'shadow',
+  'link',
+  'linkError',
 ];
 
 /** {@link CallOptions} of one call, resolved against the clock. */

@@ -12,6 +12,7 @@ import { checkNames } from '../options/names.js';
 import { FAILURE, READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import type { Feed } from './feed.js';
+import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import { forgetTask, type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
 import {
   changesAt,
@@ -32,6 +33,8 @@ export interface ResultSource {
   readonly endRunning: Terminate;
   /** Where the task's job lies; undefined when no such id is known. */
   locate(taskId: string): Promise<JobRef | undefined>;
+  /** What is known of workflows. */
+  readonly flows: FlowRelations;
 }
 
 /** What the sender knows of a task without asking. */
@@ -41,6 +44,7 @@ export interface ResultHints {
   readonly ignoreResult?: boolean;
   /** It was sent just now, and every change of its state is told: no expiry, a result that is stored. */
   readonly fresh?: boolean;
+  readonly parent?: TaskResult | GroupedResult;
 }
 
 /** One state of a task. */
@@ -68,6 +72,12 @@ export interface ResultJson {
   readonly id: string;
   readonly name?: string;
   readonly ignoreResult?: true;
+  /** What the task comes after in its workflow. */
+  readonly parent?: RelatedJson;
+}
+
+declare module './relations.js' {
+  interface TaskResult extends AsyncResult {}
 }
 
 export class AsyncResult<R = unknown> {
@@ -204,21 +214,45 @@ export class AsyncResult<R = unknown> {
     checkNames(options, ['terminate', 'reason'], 'revoke()');
     const ref = await this.#locate();
     if (ref === undefined) return { found: false, was: undefined };
+    const reply = await this.#source.flows.revoke(ref, options);
+    if (reply !== undefined) return reply;
     return revokeTask(this.#source.engine, ref, options, this.#source.endRunning);
   }
 
   /** Drops the task's record now, or when it ends (Celery: `forget`). */
   async forget(): Promise<void> {
     const ref = await this.#locate();
-    if (ref !== undefined) await forgetTask(this.#source.engine, ref);
+    if (ref === undefined || (await this.#source.flows.forget(ref))) return;
+    await forgetTask(this.#source.engine, ref);
+  }
+
+  /** What the task comes after in its workflow: the step before it, or the group whose results it takes. */
+  get parent(): TaskResult | GroupedResult | undefined {
+    return this.#hints.parent;
+  }
+
+  /** What begins once the task has ended, in its workflow. */
+  get children(): Promise<(TaskResult | GroupedResult)[]> {
+    return this.#locate().then((ref) => (ref === undefined ? [] : this.#source.flows.children(ref)));
+  }
+
+  /**
+   * The workflow around the task, with the state of every part.
+   * @throws {UnknownTaskError} the id was never sent, or is no longer kept
+   */
+  async graph(): Promise<ResultGraph> {
+    const ref = await this.#locate();
+    if (ref === undefined) throw new UnknownTaskError(this.id);
+    return this.#source.flows.graph(ref, this.id, this.#hints.name);
   }
 
   toJSON(): ResultJson {
-    const { name, ignoreResult } = this.#hints;
+    const { name, ignoreResult, parent } = this.#hints;
     return {
       id: this.id,
       ...(name !== undefined && { name }),
       ...(ignoreResult && { ignoreResult: true as const }),
+      ...(parent !== undefined && { parent: parent.toJSON() }),
     };
   }
 

@@ -16,6 +16,14 @@ export interface RevokeOptions {
   reason?: string;
 }
 
+/** What revoking many needs. */
+export interface RevokeSource {
+  readonly engine: Engine;
+  locate(taskId: string): Promise<JobRef | undefined>;
+  /** Revokes workflows; `undefined` for a task of its own. */
+  readonly flows: { revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> };
+}
+
 /** What `revoke()` found. */
 export interface RevokeReply {
   /** Whether the broker knows the task. */
@@ -29,7 +37,7 @@ export type Terminate = (jobIds: readonly string[], reason: string | undefined) 
 
 /** Marks tasks as revoked; gives the job ids of those that run. */
 export async function revokeAll(
-  { engine, locate }: { readonly engine: Engine; locate(taskId: string): Promise<JobRef | undefined> },
+  { engine, locate, flows }: RevokeSource,
   ids: readonly string[],
   options: { reason?: string },
 ): Promise<string[]> {
@@ -37,7 +45,8 @@ export async function revokeAll(
   const note = async (jobIds: readonly string[]) => void running.push(...jobIds);
   for (const id of ids) {
     const ref = await locate(id);
-    if (ref !== undefined) await revokeTask(engine, ref, { ...options, terminate: true }, note);
+    if (ref === undefined || (await flows.revoke(ref, options)) !== undefined) continue;
+    await revokeTask(engine, ref, { ...options, terminate: true }, note);
   }
   return running;
 }

@@ -117,8 +117,8 @@ function errorOf(
   const cause = decodeFailure({ ...wire, stack }, classes);
   if (state === RETRY) return cause;
   return new TaskFailedError({
-    taskId,
-    taskName: job.name,
+    taskId: job.blame?.taskId ?? taskId,
+    taskName: job.blame?.taskName ?? job.name,
     errorName: errorNameOf(cause),
     message: cause.message,
     remoteStack: stack === '' ? undefined : stack,

@@ -4,13 +4,16 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
+import { decodeInputs } from '../canvas/flow-values.js';
 import { isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
 import { type CallScope, runInScope } from '../tasks/context.js';
+import type { ErrorClasses } from '../tasks/failure.js';
 import type { RunMiddleware } from '../tasks/middleware.js';
 import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { TransientMap } from '../transient-map.js';
+import type { FlowSteps } from './flow-steps.js';
 import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
@@ -21,6 +24,10 @@ export interface ExecutorParams {
   readonly registry: Registry;
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
+  /** Rebuild the errors that errbacks are told of. */
+  readonly errors: ErrorClasses;
+  /** Carries workflows on; none where a task runs in its caller's process or in a thread. */
+  readonly flows?: FlowSteps | undefined;
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
   readonly unknownTaskGraceMs: number;
@@ -84,6 +91,22 @@ export class Executor {
   constructor(private readonly params: ExecutorParams) {}
 
   execute(delivery: Delivery): Promise<Execution> {
+    const { flows } = this.params;
+    if (delivery.message.flow === undefined || flows === undefined) return this.#execute(delivery);
+    return this.#executePart(delivery, flows);
+  }
+
+  /** A part of a workflow: what came before it is read first, what comes after it is sent before it is settled. */
+  async #executePart(delivery: Delivery, flows: FlowSteps): Promise<Execution> {
+    const begun = await flows.begin(delivery);
+    const execution =
+      begun.kind === 'run'
+        ? await this.#execute(begun.delivery)
+        : await notRun(begun.outcome, this.params.registry.get(delivery.name));
+    return { ...execution, outcome: await flows.finish(delivery, execution.outcome) };
+  }
+
+  #execute(delivery: Delivery): Promise<Execution> {
     const task = this.params.registry.get(delivery.name);
     if (task === undefined) return notRun(this.#unknownTask(delivery), task);
     const refused = this.#mayRun(delivery, task);
@@ -183,8 +206,12 @@ export class Executor {
   }
 
   #decode(delivery: Delivery): unknown[] | Outcome {
+    const { codec, errors } = this.params;
+    const { args, input } = delivery.message;
     try {
-      return this.params.codec.decodeArgs(delivery.message.args);
+      if (input === undefined) return codec.decodeArgs(args);
+      const decoding = { classes: errors, decodeResult: (encoded: unknown) => codec.decodeResult(encoded) };
+      return [...decodeInputs(input, decoding), ...codec.decodeArgs(args)];
     } catch (error) {
       return { kind: 'failure', error };
     }

@@ -16,6 +16,7 @@ import type { ErrorClasses } from '../tasks/failure.js';
 import type { Registry } from '../tasks/registry.js';
 import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './autoscale.js';
 import type { ExecutorParams } from './execute.js';
+import type { FlowStepsParams } from './flow-steps.js';
 import { checkHealth, type HealthOptions } from './health.js';
 import type { CallLimits } from './running-call.js';
 import { POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
@@ -65,6 +66,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly index: IdIndex;
   readonly rates: RateLimits;
   readonly events: Events;
+  readonly workflows: FlowStepsParams;
   /** The app's options in force, as plain data without secrets. */
   conf(): Record<string, unknown>;
   /** Makes the services that were registered as classes. */

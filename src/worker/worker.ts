@@ -13,6 +13,7 @@ import type { TaskApp } from '../tasks/context.js';
 import { answers } from './answers.js';
 import { Autoscale } from './autoscale.js';
 import { Executor } from './execute.js';
+import { FlowSteps } from './flow-steps.js';
 import { Janitor } from './janitor.js';
 import { letGo } from './let-go.js';
 import { Limits } from './limits.js';
@@ -95,6 +96,7 @@ export class Worker implements CallHost, AsyncDisposable {
       limits: this.#limits,
       defaultLimits: this.#settings.limits,
       elsewhere: this.#placement,
+      flows: new FlowSteps(params.workflows),
     });
     this.#reports = new Reports({
       ...params,

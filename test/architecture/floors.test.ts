@@ -16,6 +16,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['control', 'events'],
   ['schedules', 'worker'],
   ['app-options'],
+  ['app-parts'],
   ['app'],
   ['index', 'testing', 'nestjs', 'cli'],
 ];

@@ -2,9 +2,17 @@
  * The worker's side of a thread's engine: makes the calls a thread asks for, and listens for it. One per thread; what
  * it listens to ends with the thread.
  */
-import type { Engine, JobRef } from '../../broker/engine.js';
+import type { Engine, Flows, JobRef, NewJob } from '../../broker/engine.js';
 import { CeleriacError } from '../../errors.js';
 import type { EngineMethod, Request } from './messages.js';
+
+const FLOW_METHODS = {
+  flowCreate: 'create',
+  flowWrite: 'write',
+  flowRead: 'read',
+  flowExpire: 'expire',
+  flowRemove: 'remove',
+} as const satisfies Partial<Record<EngineMethod, keyof Flows>>;
 
 type EngineRequest = Exclude<Request, { to: 'progress' }>;
 
@@ -46,6 +54,14 @@ export class EngineServer {
         return engine.readEnded(args[0] as readonly JobRef[]);
       case 'readDelayed':
         return engine.readDelayed(args[0] as readonly string[], Number(args[1]));
+      case 'addTogether':
+        return engine.addTogether(args[0] as readonly NewJob[]);
+      case 'flowCreate':
+      case 'flowWrite':
+      case 'flowRead':
+      case 'flowExpire':
+      case 'flowRemove':
+        return Reflect.apply(engine.flows[FLOW_METHODS[method]], engine.flows, args);
       case 'create':
       case 'read':
       case 'replace':

@@ -8,7 +8,9 @@ import type {
   DelayedJob,
   Engine,
   EngineKind,
+  Flows,
   JobRef,
+  NewJob,
   Records,
   Signals,
   StoredJob,
@@ -25,6 +27,7 @@ export class LinkedEngine implements Engine {
   readonly address: string;
   readonly oneProcess: boolean;
   readonly records: Records;
+  readonly flows: Flows;
   readonly signals: LinkedSignals;
   readonly queues: QueueStore;
   readonly broadcast: Broadcast;
@@ -51,6 +54,13 @@ export class LinkedEngine implements Engine {
       publish: (texts) => call('broadcast', [texts]),
       subscribe: () => Promise.reject(notInThreads('app.events() is')),
       unsubscribe: () => undefined,
+    };
+    this.flows = {
+      create: (...args) => call('flowCreate', args),
+      write: (...args) => call('flowWrite', args),
+      read: (...args) => call('flowRead', args),
+      expire: (...args) => call('flowExpire', args),
+      remove: (...args) => call('flowRemove', args),
     };
     this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
   }
@@ -82,6 +92,10 @@ export class LinkedEngine implements Engine {
 
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {
     return this.#call('readDelayed', [queues, limit]) as Promise<DelayedJob[]>;
+  }
+
+  async addTogether(jobs: readonly NewJob[]): Promise<void> {
+    await this.#call('addTogether', [jobs]);
   }
 
   serverTime(): Promise<number> {

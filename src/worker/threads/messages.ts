@@ -81,6 +81,12 @@ export type Request =
 /** The calls of the engine that threads make; `signals` tells of its topics by notices. */
 export type EngineMethod =
   | 'ready'
+  | 'addTogether'
+  | 'flowCreate'
+  | 'flowWrite'
+  | 'flowRead'
+  | 'flowExpire'
+  | 'flowRemove'
   | 'serverTime'
   | 'readJobs'
   | 'readEnded'

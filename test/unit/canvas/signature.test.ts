@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Signature } from '#src/canvas/signature.js';
+import { NO_CALLBACKS, Signature } from '#src/canvas/signature.js';
 import type { CallTarget } from '#src/tasks/registry.js';
 
 /** A sender that only remembers what it was asked to send. */
@@ -13,7 +13,7 @@ function remembering() {
   };
   const target = { name: 'add' } as CallTarget;
   const sign = (args: unknown[], options = {}, immutable = false) =>
-    new Signature(sender as never, target, args, options, immutable);
+    new Signature({ launcher: sender as never, target, immutable, callbacks: NO_CALLBACKS }, args, options);
   return { sent, sign };
 }
 

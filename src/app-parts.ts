@@ -1,0 +1,107 @@
+/**
+ * The parts of an app that call, read and steer, made and handed to each other: everything but its tasks and its workers.
+ */
+import type { AppConfig, CeleriacOptions } from './app-options.js';
+import { BrokerClock } from './broker/clock.js';
+import type { Engine } from './broker/engine.js';
+import { IdIndex } from './broker/id-index.js';
+import { IdSource } from './broker/ids.js';
+import { followingMoves } from './broker/moves.js';
+import { Producer } from './broker/producer.js';
+import { RateLimits } from './broker/rate-limits.js';
+import { Sender } from './canvas/sender.js';
+import { UniqueCalls } from './canvas/unique.js';
+import { Workflows } from './canvas/workflows.js';
+import { Caller } from './control/caller.js';
+import { Control } from './control/control.js';
+import { Queues } from './control/queues.js';
+import { Events } from './events/events.js';
+import type { Logger } from './options/logger.js';
+import { compileRoutes } from './options/routes.js';
+import type { ResultSource } from './results/async-result.js';
+import { Feed } from './results/feed.js';
+import { revokeAll } from './results/revoke.js';
+import type { ErrorClasses } from './tasks/failure.js';
+import type { PublishMiddleware } from './tasks/middleware.js';
+import { WireCodec } from './tasks/wire-codec.js';
+
+export interface AppPartsParams {
+  readonly name: string;
+  readonly config: AppConfig;
+  /** As it was opened. */
+  readonly engine: Engine;
+  readonly routes: CeleriacOptions['routes'];
+  readonly errors: ErrorClasses;
+  readonly middleware: readonly PublishMiddleware[];
+  logger(): Logger;
+  onBusError(error: Error): void;
+}
+
+export type AppParts = ReturnType<typeof makeParts>;
+
+/** Makes the parts; does no I/O. */
+export function makeParts(params: AppPartsParams) {
+  const { name, config, errors } = params;
+  const ids = new IdSource();
+  const codec = new WireCodec(config.serializer, config.maxPayloadBytes);
+  const stored = followingMoves(params.engine);
+  const workflows = new Workflows({ ...config, stored, codec, classes: errors });
+  const { engine } = workflows;
+  engine.signals.expect(ids);
+  const clock = new BrokerClock(engine);
+  const rates = new RateLimits(engine, clock);
+  const events = new Events({ engine, clock, logger: params.logger });
+  const feed = new Feed(engine);
+  const index = new IdIndex(engine, clock);
+  const producer = new Producer(engine, config.publishRetryMs);
+  const caller = new Caller(engine, config.prefix, (error) => params.onBusError(error));
+  const sending = { engine, clock, producer, ids, index };
+  const flows = workflows.connect({ ...sending, sender: () => sender, source: () => results });
+  const results: ResultSource = {
+    engine,
+    feed,
+    clock,
+    decoding: {
+      classes: errors,
+      decodeArgs: (encoded) => codec.decodeArgs(encoded),
+      decodeResult: (encoded) => codec.decodeResult(encoded),
+    },
+    endRunning: async (jobIds, reason) => {
+      await caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
+    },
+    locate: (taskId) => index.locate(taskId),
+    flows: flows.results,
+  };
+  const sender = new Sender({
+    ...sending,
+    unique: new UniqueCalls(engine, clock),
+    results,
+    middleware: params.middleware,
+    router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
+    defaultQueue: config.defaultQueue,
+    codec,
+    events,
+  });
+  const queues = new Queues({ engine, clock, index, failureExpiresMs: config.failureExpiresMs });
+  const control = new Control(caller, {
+    queues,
+    revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
+    setRate: (task, rate) => rates.set(task, rate),
+  });
+  return {
+    engine,
+    ids,
+    codec,
+    clock,
+    rates,
+    events,
+    feed,
+    index,
+    caller,
+    flows,
+    results,
+    sender,
+    queues,
+    control,
+  };
+}

@@ -1,0 +1,22 @@
+/**
+ * Jobs added in one atomic step, over any queues: BullMQ's own step for flows, without parents.
+ */
+import type { IQueueBackend } from 'bullmq';
+import type { NewJob } from './engine.js';
+
+export async function addFlow(
+  backend: IQueueBackend,
+  prefix: string,
+  jobs: readonly NewJob[],
+): Promise<void> {
+  const replies = await backend.addFlow(
+    jobs.map(({ queue, jobId, job }) => ({
+      queueName: queue,
+      prefix,
+      jobId,
+      jobData: job,
+      parentKeyOpts: {},
+    })),
+  );
+  for (const [error] of replies) if (error !== null && error !== undefined) throw error;
+}

@@ -1,0 +1,138 @@
+/**
+ * The Flows port on PostgreSQL and PGlite: a row a field. One row stands for the record: it carries the
+ * expiry, and whoever writes locks it, so that counters are exact whatever commits when.
+ */
+import { CLOSED, type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN } from './engine.js';
+import type { PgQuery } from './pg-wire.js';
+
+const ALIVE = '(p.expire_at IS NULL OR p.expire_at > now())';
+const EXPIRY = "now() + $3::double precision * interval '1 millisecond'";
+
+const CREATE = `
+WITH head AS (
+  INSERT INTO celeriac_flow (flow, field, value, expire_at) VALUES ($1, '${HEAD}', '1', ${EXPIRY})
+  ON CONFLICT (flow, field) DO NOTHING RETURNING flow)
+INSERT INTO celeriac_flow (flow, field, value) SELECT flow, '${PLAN}', $2 FROM head`;
+
+const READ = `
+SELECT w.n, f.field, f.value
+  FROM jsonb_to_recordset($1::jsonb) AS w(n int, flow text, fields jsonb)
+  JOIN celeriac_flow p ON p.flow = w.flow AND p.field = '${HEAD}' AND ${ALIVE}
+  JOIN celeriac_flow f ON f.flow = w.flow
+       AND f.field = ANY (SELECT jsonb_array_elements_text(w.fields))`;
+
+const EXPIRE = `
+UPDATE celeriac_flow SET expire_at = now() + $2::double precision * interval '1 millisecond'
+ WHERE flow = $1 AND field = '${HEAD}'`;
+
+const RECLAIM_BATCH = 20;
+const RECLAIM_EVERY_MS = 10_000;
+const RECLAIM = `
+DELETE FROM celeriac_flow WHERE flow IN (
+  SELECT flow FROM celeriac_flow WHERE expire_at <= now() LIMIT ${RECLAIM_BATCH})`;
+
+/** The function behind `write`, made with the tables. */
+export function flowWriteFunction(schema: string): string {
+  return `
+CREATE OR REPLACE FUNCTION "${schema}".celeriac_flow_write(the_flow text, writes jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+  w jsonb;
+  made int;
+  closing text;
+  rows jsonb := '[]';
+  counted bigint;
+  extra bigint;
+BEGIN
+  PERFORM 1 FROM "${schema}".celeriac_flow p
+    WHERE p.flow = the_flow AND p.field = '${HEAD}' AND ${ALIVE} FOR UPDATE;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  SELECT f.value INTO closing FROM "${schema}".celeriac_flow f
+    WHERE f.flow = the_flow AND f.field = '${CLOSED}';
+  FOR w IN SELECT * FROM jsonb_array_elements(writes) LOOP
+    made := 0;
+    IF closing IS NULL THEN
+      INSERT INTO "${schema}".celeriac_flow (flow, field, value)
+        VALUES (the_flow, w->>'field', w->>'value') ON CONFLICT (flow, field) DO NOTHING;
+      GET DIAGNOSTICS made = ROW_COUNT;
+    END IF;
+    counted := 0;
+    extra := 0;
+    IF w ? 'counter' THEN
+      IF made = 1 THEN
+        INSERT INTO "${schema}".celeriac_flow AS c (flow, field, value) VALUES (the_flow, w->>'counter', '1')
+          ON CONFLICT (flow, field) DO UPDATE SET value = (c.value::bigint + 1)::text;
+      END IF;
+      SELECT f.value::bigint INTO counted FROM "${schema}".celeriac_flow f
+        WHERE f.flow = the_flow AND f.field = w->>'counter';
+      SELECT f.value::bigint INTO extra FROM "${schema}".celeriac_flow f
+        WHERE f.flow = the_flow AND f.field = (w->>'counter') || '+';
+    END IF;
+    rows := rows || jsonb_build_array(jsonb_build_object(
+      'before', CASE WHEN made = 1 THEN NULL ELSE
+        (SELECT f.value FROM "${schema}".celeriac_flow f WHERE f.flow = the_flow AND f.field = w->>'field') END,
+      'count', coalesce(counted, 0), 'extra', coalesce(extra, 0)));
+  END LOOP;
+  RETURN jsonb_build_object('rows', rows, 'closed', closing);
+END $$;`;
+}
+
+interface WriteReply {
+  readonly closed: string | null;
+  readonly rows: readonly {
+    readonly before: string | null;
+    readonly count: number;
+    readonly extra: number;
+  }[];
+}
+
+export class PgFlows implements Flows {
+  #reclaimAt = 0;
+
+  constructor(private readonly query: PgQuery) {}
+
+  async create(flow: string, plan: string, ttlMs: number): Promise<boolean> {
+    const { rowCount } = await this.query(CREATE, [flow, plan, ttlMs]);
+    this.#reclaim();
+    return rowCount === 1;
+  }
+
+  async write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined> {
+    const { rows } = await this.query('SELECT celeriac_flow_write($1, $2::jsonb)::text AS reply', [
+      flow,
+      JSON.stringify(writes),
+    ]);
+    const text = rows[0]?.reply;
+    if (typeof text !== 'string') return undefined;
+    const reply = JSON.parse(text) as WriteReply;
+    return {
+      closed: reply.closed ?? undefined,
+      rows: reply.rows.map((row) => ({ ...row, before: row.before ?? undefined })),
+    };
+  }
+
+  async read(
+    wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
+  ): Promise<(string | undefined)[][]> {
+    if (wanted.length === 0) return [];
+    const { rows } = await this.query(READ, [JSON.stringify(wanted.map((w, n) => ({ n, ...w })))]);
+    const found = new Map(rows.map((row) => [`${String(row.n)} ${String(row.field)}`, String(row.value)]));
+    return wanted.map(({ fields }, n) => fields.map((field) => found.get(`${n} ${field}`)));
+  }
+
+  async expire(flow: string, ttlMs: number): Promise<void> {
+    await this.query(EXPIRE, [flow, ttlMs]);
+  }
+
+  async remove(flow: string): Promise<void> {
+    await this.query('DELETE FROM celeriac_flow WHERE flow = $1', [flow]);
+  }
+
+  /** Nobody waits for this; a failure leaves rows that already count as absent to the next round. */
+  #reclaim(): void {
+    const now = performance.now();
+    if (now < this.#reclaimAt) return;
+    this.#reclaimAt = now + RECLAIM_EVERY_MS;
+    this.query(RECLAIM).catch(() => undefined);
+  }
+}

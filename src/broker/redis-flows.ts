@@ -1,0 +1,97 @@
+/**
+ * The Flows port on Redis: one hash a workflow, changed by small scripts. Removing unlinks, so a large one blocks nobody.
+ */
+import { CLOSED, type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN } from './engine.js';
+import { RedisScript } from './redis-script.js';
+import type { RedisClient } from './redis-target.js';
+
+// KEYS[1] record · ARGV plan, ttl in ms · returns 1, or 0 when there is one
+const CREATE = new RedisScript(
+  1,
+  `
+if redis.call('HSETNX', KEYS[1], '${HEAD}', '1') == 0 then return 0 end
+redis.call('HSET', KEYS[1], '${PLAN}', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1`,
+);
+
+// KEYS[1] record · ARGV field, value, counter or '' … · returns what closed it and a row per write, or nil
+const WRITE = new RedisScript(
+  1,
+  `
+local key = KEYS[1]
+if redis.call('HEXISTS', key, '${HEAD}') == 0 then return false end
+local closed = redis.call('HGET', key, '${CLOSED}')
+local rows = {}
+for i = 1, #ARGV, 3 do
+  local fresh = not closed and redis.call('HSETNX', key, ARGV[i], ARGV[i + 1]) == 1
+  local row = { not fresh and redis.call('HGET', key, ARGV[i]) or false, 0, 0 }
+  local counter = ARGV[i + 2]
+  if counter ~= '' then
+    if fresh then
+      row[2] = redis.call('HINCRBY', key, counter, 1)
+    else
+      row[2] = tonumber(redis.call('HGET', key, counter) or 0)
+    end
+    row[3] = tonumber(redis.call('HGET', key, counter .. '+') or 0)
+  end
+  rows[#rows + 1] = row
+end
+return { closed, rows }`,
+);
+
+export class RedisFlows implements Flows {
+  constructor(
+    /** Runs a body with the connected client, and keeps the process alive meanwhile. */
+    private readonly held: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
+    private readonly keyPrefix: string,
+  ) {}
+
+  create(flow: string, plan: string, ttlMs: number): Promise<boolean> {
+    return this.held(
+      async (client) => (await CREATE.run(client, [this.#key(flow)], [plan, ms(ttlMs)])) === 1,
+    );
+  }
+
+  async write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined> {
+    const args = writes.flatMap(({ field, value, counter }) => [field, value, counter ?? '']);
+    const reply = await this.held((client) => WRITE.run(client, [this.#key(flow)], args));
+    if (!Array.isArray(reply)) return undefined;
+    const [closed, rows] = reply as [string | null, [string | null, number, number][]];
+    return {
+      closed: closed ?? undefined,
+      rows: rows.map(([before, count, extra]) => ({ before: before ?? undefined, count, extra })),
+    };
+  }
+
+  async read(
+    wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
+  ): Promise<(string | undefined)[][]> {
+    if (wanted.length === 0) return [];
+    const replies = await this.held(async (client) => {
+      const pipeline = client.pipeline();
+      for (const { flow, fields } of wanted) pipeline.hmget(this.#key(flow), ...fields);
+      return (await pipeline.exec()) ?? [];
+    });
+    return replies.map(([error, reply]) => {
+      if (error !== null) throw error;
+      return (reply as (string | null)[]).map((value) => value ?? undefined);
+    });
+  }
+
+  async expire(flow: string, ttlMs: number): Promise<void> {
+    await this.held((client) => client.pexpire(this.#key(flow), ms(ttlMs)));
+  }
+
+  async remove(flow: string): Promise<void> {
+    await this.held((client) => client.unlink(this.#key(flow)));
+  }
+
+  #key(flow: string): string {
+    return `${this.keyPrefix}${flow}`;
+  }
+}
+
+function ms(ttlMs: number): number {
+  return Math.max(1, Math.ceil(ttlMs));
+}

@@ -1,0 +1,194 @@
+/**
+ * From a composition to its plan: options and routes read, arguments checked and encoded, publish middleware run once for
+ * each task. What is wrong is told here, before anything is sent.
+ */
+import { CeleriacError, OptionError } from '../errors.js';
+import type { CallOptions } from '../options/call-options.js';
+import { Workflow } from './compose.js';
+import type { Composable } from './fits.js';
+import type { Leaf, PlanNode } from './plan.js';
+import type { PreparedCall, Sender } from './sender.js';
+import { Signature } from './signature.js';
+
+/** What a part is given from outside. */
+interface Given {
+  /** Put in front of the arguments of what begins first. */
+  readonly front: readonly unknown[];
+  /** It begins with a value of a part before it. */
+  readonly fed: boolean;
+  /** For what begins first. */
+  readonly first: CallOptions;
+  /** For every task. */
+  readonly all: CallOptions;
+  /** For the task whose end is the end of the whole. */
+  readonly last: CallOptions;
+}
+
+/** The plan of a composition that is sent with these arguments and options. */
+export function compile(
+  sender: Sender,
+  node: Composable,
+  args: readonly unknown[],
+  options: CallOptions,
+): Promise<PlanNode> {
+  return compileNode(sender, node, { ...split(options), front: args, fed: false });
+}
+
+/** The plan of a callback: all it lacks comes when it is called. */
+export function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
+  return compileNode(sender, node, { ...NOTHING, front: [], fed: true });
+}
+
+const NOTHING = { first: {}, all: {}, last: {} };
+
+/** Options of a workflow, by whom they are for. */
+function split(options: CallOptions): Pick<Given, 'first' | 'all' | 'last'> {
+  const { countdown, eta, queue, taskId, ignoreResult, link: _, linkError: __, ...all } = options;
+  return {
+    first: given({ countdown, eta, queue }),
+    last: given({ taskId, ignoreResult }),
+    all,
+  };
+}
+
+function given(options: { [K in keyof CallOptions]: CallOptions[K] | undefined }): CallOptions {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as CallOptions;
+}
+
+function compileNode(sender: Sender, node: Composable, context: Given): Promise<PlanNode> {
+  if (node instanceof Workflow) return compileWorkflow(sender, node, context);
+  if (node instanceof Signature) return compileTask(sender, node as Signature, context);
+  throw new OptionError(
+    `A workflow is made of signatures, chains, groups and chords, not of ${typeof node}.`,
+  );
+}
+
+async function compileTask(sender: Sender, signature: Signature, context: Given): Promise<Leaf> {
+  const { target, immutable } = Signature.partsOf(signature);
+  const fed = context.fed && !immutable;
+  const args = immutable && context.fed ? signature.args : [...context.front, ...signature.args];
+  const options = { ...signature.options, ...context.all, ...context.first, ...context.last };
+  const call = await sender.prepare(target, args, options, !fed);
+  return {
+    ...leafOf(target.name, call),
+    ...(immutable && { immutable }),
+    ...(await callbacks(sender, signature)),
+  };
+}
+
+function leafOf(name: string, { packed, queue, taskId, priority, fields, expires, due }: PreparedCall): Leaf {
+  return {
+    kind: 'task',
+    name,
+    queue,
+    args: JSON.parse(packed) as unknown,
+    fields,
+    ...(taskId !== undefined && { id: taskId }),
+    ...(priority > 0 && { priority }),
+    ...(due !== undefined && ('at' in due ? { etaAt: due.at } : { delayMs: due.inMs })),
+    ...(expires !== undefined &&
+      ('at' in expires ? { expiresAt: expires.at } : { expiresInMs: expires.inMs })),
+  };
+}
+
+async function compileWorkflow(sender: Sender, workflow: Workflow, context: Given): Promise<PlanNode> {
+  const own = split(workflow.options);
+  const inner: Given = {
+    front: [...context.front, ...workflow.front],
+    fed: context.fed,
+    first: { ...own.first, ...context.first },
+    all: { ...own.all, ...context.all },
+    last: { ...own.last, ...context.last },
+  };
+  const { content } = workflow;
+  const around = await callbacks(sender, workflow);
+  switch (content.kind) {
+    case 'chain':
+      return { ...(await sequence(sender, content.steps, inner)), ...around };
+    case 'group':
+      return {
+        ...(await parallel(sender, content.members, { ...inner, last: groupOnly(inner.last) })),
+        ...around,
+      };
+    case 'chord': {
+      const header = await parallel(sender, content.members, { ...inner, last: {} });
+      const body = await compileNode(sender, content.body, {
+        ...NOTHING,
+        all: inner.all,
+        last: inner.last,
+        front: [],
+        fed: true,
+      });
+      return { kind: 'chain', steps: [header, body], ...around };
+    }
+  }
+}
+
+async function sequence(sender: Sender, steps: readonly Composable[], context: Given): Promise<PlanNode> {
+  const flat = steps.flatMap((step) => (isPlainChain(step) ? step.content.steps : [step]));
+  const nodes: PlanNode[] = [];
+  for (const [i, step] of flat.entries()) {
+    nodes.push(
+      await compileNode(sender, step, {
+        front: i === 0 ? context.front : [],
+        fed: i > 0 || context.fed,
+        first: i === 0 ? context.first : {},
+        all: context.all,
+        last: i === flat.length - 1 ? context.last : {},
+      }),
+    );
+  }
+  return { kind: 'chain', steps: nodes };
+}
+
+async function parallel(sender: Sender, members: readonly Composable[], context: Given): Promise<PlanNode> {
+  const flat = members.flatMap((member) => flattened(member));
+  return {
+    kind: 'group',
+    members: await Promise.all(flat.map((member) => compileNode(sender, member, context))),
+  };
+}
+
+/** Groups directly in groups are one group, unless something hangs on the inner one. */
+function flattened(member: Composable): readonly Composable[] {
+  return isPlain(member) && member.content.kind === 'group'
+    ? member.content.members.flatMap(flattened)
+    : [member];
+}
+
+function isPlainChain(node: Composable): node is Workflow & Composable & { content: { kind: 'chain' } } {
+  return isPlain(node) && node.content.kind === 'chain';
+}
+
+function isPlain(node: Composable): node is Workflow & Composable {
+  if (!(node instanceof Workflow)) return false;
+  const { front, options, callbacks: after } = node as Workflow;
+  const bare = front.length === 0 && Object.keys(options).length === 0;
+  return bare && after.links.length === 0 && after.errbacks.length === 0;
+}
+
+/** A group has no task whose id could be chosen. */
+function groupOnly({ taskId, ...last }: CallOptions): CallOptions {
+  if (taskId === undefined) return last;
+  throw new CeleriacError(
+    `taskId "${taskId}" is given to a group, which is no single task. Set it on a member, or leave it out: the group's ` +
+      'own id is in its result.',
+  );
+}
+
+async function callbacks(
+  sender: Sender,
+  node: Signature | Workflow,
+): Promise<Pick<Leaf, 'links' | 'errbacks'>> {
+  const { links, errbacks } =
+    node instanceof Signature ? Signature.partsOf(node as Signature).callbacks : node.callbacks;
+  const [compiledLinks, compiledErrbacks] = await Promise.all(
+    [links, errbacks].map((list) => Promise.all(list.map((callback) => compileCallback(sender, callback)))),
+  );
+  return {
+    ...(compiledLinks !== undefined && compiledLinks.length > 0 && { links: compiledLinks }),
+    ...(compiledErrbacks !== undefined && compiledErrbacks.length > 0 && { errbacks: compiledErrbacks }),
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * `chain`, `group` and `chord`: signatures put together. Like a signature a composition is an immutable value; nested as
+ * deep as one likes, it becomes one workflow when it is sent.
+ */
+import { CeleriacError, OptionError } from '../errors.js';
+import type { CallOptions } from '../options/call-options.js';
+import type { AsyncResult } from '../results/async-result.js';
+import { GroupResult } from '../results/group-result.js';
+import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
+import type { Dispatcher } from './dispatch.js';
+import type {
+  Body,
+  ChainShape,
+  ChordShape,
+  Composable,
+  GroupShape,
+  Lacking,
+  LastOut,
+  Out,
+  Outs,
+  Steps,
+} from './fits.js';
+import { type ComposableJson, Signature, type WorkflowJson } from './signature.js';
+
+/** What chains, groups and chords have in common. */
+interface Composed<Self, R, Result> extends Composable<R> {
+  /** A copy with these options on top: countdown, eta and queue are for what begins first. */
+  set(options: CallOptions): Self;
+  /** A copy with these arguments in front of those of what begins first. */
+  clone(args: readonly unknown[]): Self;
+  /** A copy that has this called with its value, once, when all of it ended well. */
+  link(callback: Composable): Self;
+  /** A copy that has this called with `(request, error)`, once, when any of it failed for good. */
+  onError(errback: Composable): Self;
+  /** Sends it, with these arguments in front. Resolves when the broker has it. */
+  delay(...args: Lacking<Self>): Promise<Result>;
+  /** Sends it, with these arguments in front and these options on top. */
+  applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<Result>;
+  toJSON(): WorkflowJson;
+}
+
+/** Steps, each beginning with the result of the one before it. */
+export interface Chain<S extends readonly unknown[] = readonly Composable[]>
+  extends ChainShape<S>,
+    Composed<Chain<S>, LastOut<S>, AsyncResult<LastOut<S>>> {
+  readonly '~result': LastOut<S>;
+  toJSON(): WorkflowJson;
+}
+
+/** Members that run beside each other. */
+export interface Group<M extends readonly unknown[] = readonly Composable[]>
+  extends GroupShape<M>,
+    Composed<Group<M>, Outs<M>, GroupResult<Outs<M>>> {
+  readonly '~result': Outs<M>;
+  toJSON(): WorkflowJson;
+}
+
+/** A group, and a body that gets the list of its results. */
+export interface Chord<H extends readonly unknown[] = readonly Composable[], R = unknown>
+  extends ChordShape<H>,
+    Composed<Chord<H, R>, R, AsyncResult<R>> {
+  readonly '~result': R;
+  toJSON(): WorkflowJson;
+}
+
+/**
+ * Runs steps one after the other, each with the previous one's result as its first argument (`si` takes none).
+ * @throws {CeleriacError} without a step
+ * @example chain(fetchPage.s(url), group(parse.s(), thumbnail.s()), summarise.s())
+ */
+export function chain<const S extends readonly Composable[]>(...steps: Steps<S> & S): Chain<S>;
+export function chain<const S extends readonly Composable[]>(steps: Steps<S> & S): Chain<S>;
+export function chain<N extends Composable>(steps: Iterable<N>): Chain<N[]>;
+export function chain(...given: readonly unknown[]): Chain {
+  const steps = listOf(given, 'chain');
+  if (steps.length === 0)
+    throw new CeleriacError('chain() has no step: there is nothing to run and no result to wait for.');
+  return new Workflow({ kind: 'chain', steps }) as unknown as Chain;
+}
+
+/** Runs members beside each other; their results keep their order. */
+export function group<const M extends readonly Composable[]>(...members: M): Group<M>;
+export function group<const M extends readonly Composable[]>(members: M): Group<M>;
+export function group<N extends Composable>(members: Iterable<N>): Group<N[]>;
+export function group(...given: readonly unknown[]): Group {
+  return new Workflow({ kind: 'group', members: listOf(given, 'group') }) as unknown as Group;
+}
+
+/**
+ * Runs `body` with the ordered list of the header's results, once all of them are there. An empty header gives `[]`.
+ * @example chord(urls.map((url) => fetchPage.s(url)), summarise.s())
+ */
+export function chord<const H extends readonly Composable[], B extends Composable>(
+  header: H,
+  body: B & Body<B, Outs<H>>,
+): Chord<H, Out<B>>;
+export function chord<M extends readonly unknown[], B extends Composable>(
+  header: GroupShape<M>,
+  body: B & Body<B, Outs<M>>,
+): Chord<M, Out<B>>;
+export function chord<N extends Composable, B extends Composable>(
+  header: Iterable<N>,
+  body: B & Body<B, Out<N>[]>,
+): Chord<N[], Out<B>>;
+export function chord(header: unknown, body: unknown): Chord {
+  const members = header instanceof Workflow ? [header as unknown as Composable] : listOf([header], 'chord');
+  const [checked] = listOf([[body]], 'chord');
+  return new Workflow({ kind: 'chord', members, body: checked as Composable }) as unknown as Chord;
+}
+
+/** What a composition is made of. */
+export type Content =
+  | { readonly kind: 'chain'; readonly steps: readonly Composable[] }
+  | { readonly kind: 'group'; readonly members: readonly Composable[] }
+  | { readonly kind: 'chord'; readonly members: readonly Composable[]; readonly body: Composable };
+
+/** The one class behind the three. */
+export class Workflow {
+  constructor(
+    readonly content: Content,
+    readonly front: readonly unknown[] = [],
+    readonly options: Readonly<CallOptions> = {},
+    readonly callbacks: Callbacks = NO_CALLBACKS,
+  ) {
+    Object.freeze(this);
+  }
+
+  set(options: CallOptions): Workflow {
+    const { link, linkError, ...rest } = options;
+    const callbacks = withErrback(withLink(this.callbacks, link), linkError);
+    return new Workflow(this.content, this.front, { ...this.options, ...rest }, callbacks);
+  }
+
+  clone(args: readonly unknown[]): Workflow {
+    return new Workflow(this.content, [...args, ...this.front], this.options, this.callbacks);
+  }
+
+  link(callback: Composable): Workflow {
+    return new Workflow(this.content, this.front, this.options, withLink(this.callbacks, callback));
+  }
+
+  onError(errback: Composable): Workflow {
+    return new Workflow(this.content, this.front, this.options, withErrback(this.callbacks, errback));
+  }
+
+  delay(...args: readonly unknown[]): Promise<unknown> {
+    return this.applyAsync(args);
+  }
+
+  async applyAsync(args: readonly unknown[] = [], options: CallOptions = {}): Promise<unknown> {
+    const launcher = launcherOf(this as unknown as Composable);
+    // Nothing to run, and no app to ask: the empty list is there already.
+    if (launcher === undefined) return GroupResult.empty();
+    return launcher.launch(this as unknown as Composable, args, options);
+  }
+
+  toJSON(): WorkflowJson {
+    const { links, errbacks } = this.callbacks;
+    return {
+      ...contentJson(this.content),
+      ...(this.front.length > 0 && { args: this.front }),
+      ...(Object.keys(this.options).length > 0 && { options: this.options }),
+      ...(links.length > 0 && { link: links.map(jsonOf) }),
+      ...(errbacks.length > 0 && { onError: errbacks.map(jsonOf) }),
+    };
+  }
+}
+
+function contentJson(content: Content): WorkflowJson {
+  switch (content.kind) {
+    case 'chain':
+      return { chain: content.steps.map(jsonOf) };
+    case 'group':
+      return { group: content.members.map(jsonOf) };
+    case 'chord':
+      return { chord: { header: content.members.map(jsonOf), body: jsonOf(content.body) } };
+  }
+}
+
+function jsonOf(node: Composable): ComposableJson {
+  return node.toJSON() as ComposableJson;
+}
+
+/** The app a composition is sent by: that of its first signature. */
+export function launcherOf(node: Composable): Dispatcher | undefined {
+  if (node instanceof Signature) return Signature.partsOf(node as Signature).launcher;
+  if (!(node instanceof Workflow)) return undefined;
+  const { content } = node as Workflow;
+  const inner =
+    content.kind === 'chain'
+      ? content.steps
+      : content.kind === 'group'
+        ? content.members
+        : [...content.members, content.body];
+  for (const child of inner) {
+    const launcher = launcherOf(child);
+    if (launcher !== undefined) return launcher;
+  }
+  return undefined;
+}
+
+/** Arguments, or one iterable of them. */
+function listOf(given: readonly unknown[], where: string): Composable[] {
+  const [only] = given;
+  const list = given.length === 1 && isIterable(only) ? [...only] : [...given];
+  for (const [i, node] of list.entries()) {
+    if (node instanceof Signature || node instanceof Workflow) continue;
+    throw new OptionError(
+      `${where}(): part ${i + 1} is ${typeof node}, not a signature. Make one with task.s(…), or compose them with ` +
+        'chain, group and chord.',
+    );
+  }
+  return list as Composable[];
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+}

@@ -1,0 +1,19 @@
+/**
+ * What signatures and workflows are sent by. They know no more of the app than this.
+ */
+import type { CallOptions } from '../options/call-options.js';
+import type { AsyncResult } from '../results/async-result.js';
+import type { GroupResult } from '../results/group-result.js';
+import type { CallTarget } from '../tasks/registry.js';
+import type { Composable } from './fits.js';
+
+export interface Dispatcher {
+  /** Sends one task. */
+  send<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<AsyncResult<R>>;
+  /** Sends a workflow, with these arguments in front and these options on top. */
+  launch(
+    node: Composable,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<AsyncResult | GroupResult>;
+}

@@ -1,0 +1,158 @@
+/**
+ * What fits behind what, in types only: the result of a composition, whether a step takes what comes before it, and which
+ * arguments a workflow still lacks. A step that does not fit gets an error type in its place, so its call does not compile.
+ */
+
+/** The argument lists left when a first argument comes from somewhere else: a previous step. */
+export type Tails<P extends readonly unknown[]> = P extends readonly []
+  ? []
+  : P extends readonly [unknown?, ...infer T]
+    ? number extends P['length']
+      ? P extends readonly [unknown, ...infer U]
+        ? U | Tails<U>
+        : P
+      : T | Tails<T>
+    : [];
+
+/** What can be put in front of the arguments given so far: nothing where they are all, else the ones before them. */
+export type Missing<P extends readonly unknown[], G extends readonly unknown[]> = number extends P['length']
+  ? readonly unknown[]
+  : G extends readonly []
+    ? P
+    : (G extends P ? [] : never) | WithoutLast<Required<P>, G>;
+
+/** `P` without as many of its last elements as `G` has. */
+type WithoutLast<P extends readonly unknown[], G extends readonly unknown[]> = G extends readonly [
+  unknown,
+  ...infer Rest,
+]
+  ? P extends readonly [...infer Front, unknown]
+    ? WithoutLast<Front, Rest>
+    : []
+  : P;
+
+/** Anything a workflow is composed of, by its result. */
+export interface Composable<R = unknown> {
+  /** Types only: nothing is there at run time. */
+  readonly '~result': R;
+  toJSON(): unknown;
+}
+
+/** Types only, of a signature: parameters, given arguments, whether it takes nothing from before. */
+export interface TaskShape<P = unknown, G = unknown, I extends boolean = boolean> extends Composable {
+  readonly '~task': { readonly params: P; readonly given: G; readonly immutable: I };
+}
+export interface ChainShape<S extends readonly unknown[] = readonly unknown[]> extends Composable {
+  readonly '~chain': S;
+}
+export interface GroupShape<M extends readonly unknown[] = readonly unknown[]> extends Composable {
+  readonly '~group': M;
+}
+export interface ChordShape<H extends readonly unknown[] = readonly unknown[]> extends Composable {
+  readonly '~chord': H;
+}
+
+/** The result of one node. */
+export type Out<N> = N extends { readonly '~result': infer R } ? R : never;
+
+/** The results of a group's members: those of a group in a group stand among the others. */
+export type Outs<M extends readonly unknown[]> = M extends readonly []
+  ? []
+  : M extends readonly [infer F, ...infer T]
+    ? F extends { readonly '~group': infer GM extends readonly unknown[] }
+      ? [...Outs<GM>, ...Outs<T>]
+      : [Out<F>, ...Outs<T>]
+    : OutOfMember<M[number]>[];
+
+type OutOfMember<N> = N extends { readonly '~group': infer GM extends readonly unknown[] }
+  ? Outs<GM>[number]
+  : Out<N>;
+
+/** The result of a chain: that of its last step. */
+export type LastOut<S extends readonly unknown[]> = S extends readonly [...unknown[], infer L]
+  ? Out<L>
+  : Out<S[number]>;
+
+/** The arguments a node still lacks: what `delay` takes. */
+export type Lacking<N> = N extends { readonly '~task': infer T }
+  ? T extends {
+      readonly params: infer P extends readonly unknown[];
+      readonly given: infer G extends readonly unknown[];
+      readonly immutable: infer I;
+    }
+    ? I extends true
+      ? []
+      : Missing<P, G>
+    : readonly unknown[]
+  : N extends { readonly '~chain': infer S extends readonly unknown[] }
+    ? LackingFirst<S>
+    : N extends { readonly '~group': infer M extends readonly unknown[] }
+      ? LackingFirst<M>
+      : N extends { readonly '~chord': infer H extends readonly unknown[] }
+        ? LackingFirst<H>
+        : readonly unknown[];
+
+type LackingFirst<S extends readonly unknown[]> = S extends readonly []
+  ? []
+  : S extends readonly [infer F, ...unknown[]]
+    ? Lacking<F>
+    : Lacking<S[number]>;
+
+type Fit = true;
+
+/** In place of a step that does not fit. */
+export interface DoesNotFit<Got, Wants> {
+  readonly '~celeriac': 'the result of the step before does not fit';
+  readonly got: Got;
+  readonly wants: Wants;
+}
+
+/** Whether a node takes `V`, the result before it. */
+export type Link<N, V> = N extends { readonly '~task': infer T }
+  ? T extends {
+      readonly params: infer P extends readonly unknown[];
+      readonly given: infer G extends readonly unknown[];
+      readonly immutable: infer I;
+    }
+    ? I extends true
+      ? Fit
+      : readonly [V, ...G] extends Readonly<P>
+        ? Fit
+        : DoesNotFit<[V, ...G], P>
+    : Fit
+  : N extends { readonly '~chain': infer S extends readonly unknown[] }
+    ? S extends readonly [infer F, ...unknown[]]
+      ? Link<F, V>
+      : Fit
+    : N extends { readonly '~group': infer M extends readonly unknown[] }
+      ? AllLink<M, V>
+      : N extends { readonly '~chord': infer H extends readonly unknown[] }
+        ? AllLink<H, V>
+        : Fit;
+
+type AllLink<M extends readonly unknown[], V> = M extends readonly []
+  ? Fit
+  : M extends readonly [infer F, ...infer T]
+    ? Link<F, V> extends Fit
+      ? AllLink<T, V>
+      : Link<F, V>
+    : Link<M[number], V>;
+
+/** Steps, each checked against the one before it. */
+export type Steps<S extends readonly unknown[]> = {
+  [K in keyof S]: K extends `${infer I extends number}`
+    ? I extends 0
+      ? S[K]
+      : Link<S[K], Out<S[Before<I>]>> extends Fit
+        ? S[K]
+        : Link<S[K], Out<S[Before<I>]>>
+    : S[K];
+};
+
+/** The body of a chord, checked against its header's results. */
+export type Body<B, V> = Link<B, V> extends Fit ? B : Link<B, V>;
+
+type Before<I extends number> = Count<I> extends [unknown, ...infer T] ? T['length'] : never;
+type Count<N extends number, A extends unknown[] = []> = A['length'] extends N
+  ? A
+  : Count<N, [...A, unknown]>;

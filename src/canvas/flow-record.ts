@@ -1,0 +1,84 @@
+/**
+ * What is written into a workflow's record as it goes, and what that means. Pure. Each part writes its field once, by its
+ * path, when it has ended; `!<path>` says that a group or chain has failed, `n:<path>` counts a group's ended members.
+ *
+ *   a task ended well         {"s": value}
+ *   a task failed             {"f": {id, name, error}}
+ *   a task was revoked        {"r": reason, "f": …}
+ *   a chain ended             {"at": path of what gave its value}
+ *   a group ended             {"g": number of members}
+ *   a part failed inside      {"x": path of the failed task}
+ */
+import { CLOSED } from '../broker/engine.js';
+import type { WireError } from '../tasks/failure.js';
+
+/** A failed task, as those after it show it. */
+export interface Blame {
+  readonly id: string;
+  readonly name: string;
+  readonly error: WireError;
+  /** When, epoch ms. */
+  readonly t: number;
+}
+
+/** How a part ended. */
+export type Ending =
+  | { readonly s: unknown }
+  | { readonly f: Blame; readonly r?: string | null }
+  | { readonly at: string }
+  | { readonly g: number }
+  | { readonly x: string };
+
+/** That a chain or group has failed, by its first failed task. */
+export interface Failing {
+  /** The failed task's path. */
+  readonly at: string;
+  /** The step or member it was in. */
+  readonly i: number;
+  /** What has failed. */
+  readonly in: 'chain' | 'group';
+  /** The step was a group: the next one is the body of a chord. */
+  readonly chord?: true;
+  readonly f: Blame;
+}
+
+/** Why a workflow is over. */
+export type Closing = { readonly end: true } | { readonly r: string | null };
+
+export const failedField = (path: string): string => `${CLOSED}${path}`;
+export const countField = (path: string): string => `n:${path}`;
+export const addedField = (path: string, ordinal: number): string => `x:${path}:${ordinal}`;
+
+export function readEnding(text: string | undefined): Ending | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as Ending);
+}
+
+export function readFailing(text: string | undefined): Failing | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as Failing);
+}
+
+export function readClosing(text: string | undefined): Closing | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as Closing);
+}
+
+/** Whether the workflow was revoked, and why. */
+export function revocationIn(text: string | undefined): { readonly reason: string | undefined } | undefined {
+  const closing = readClosing(text);
+  return closing === undefined || !('r' in closing) ? undefined : { reason: closing.r ?? undefined };
+}
+
+/**
+ * The failing that a part shares: that of a chain around it, which failed in an earlier step.
+ * @param failings of the parts around it, innermost first
+ */
+export function sharedFailing(
+  path: string,
+  failings: readonly { readonly path: string; readonly failing: Failing }[],
+): { readonly failing: Failing; readonly body: boolean } | undefined {
+  for (const { path: around, failing } of failings) {
+    if (failing.in !== 'chain') continue;
+    const step = Number.parseInt(path.slice(around.length + 1), 10);
+    if (step > failing.i) return { failing, body: failing.chord === true && step === failing.i + 1 };
+  }
+  return undefined;
+}

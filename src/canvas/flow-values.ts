@@ -1,0 +1,78 @@
+/**
+ * The values of a workflow's parts, read from its record. A group's are many: they are read in bounded batches.
+ */
+import type { Engine } from '../broker/engine.js';
+import type { FlowInput } from '../broker/message.js';
+import { decodeFailure, type ErrorClasses } from '../tasks/failure.js';
+import { isSpliced, memberPaths } from './advance.js';
+import { type Ending, readEnding } from './flow-record.js';
+import type { Plan } from './plan.js';
+
+const BATCH = 500;
+
+/** The value of a part that ended well; undefined when it has none (any more). */
+export async function readInput(
+  engine: Engine,
+  flow: string,
+  plan: Plan,
+  path: string,
+): Promise<FlowInput | undefined> {
+  const [ending] = await readEndings(engine, flow, [path]);
+  return ending === undefined ? undefined : inputOf(engine, flow, plan, path, ending);
+}
+
+/** The value behind an ending. */
+export async function inputOf(
+  engine: Engine,
+  flow: string,
+  plan: Plan,
+  path: string,
+  ending: Ending,
+): Promise<FlowInput | undefined> {
+  if ('s' in ending) return { value: ending.s };
+  if ('at' in ending) return readInput(engine, flow, plan, ending.at);
+  if (!('g' in ending)) return undefined;
+  const paths = memberPaths(path, ending.g);
+  const endings = await readEndings(engine, flow, paths);
+  const list: FlowInput[] = [];
+  for (const [i, member] of endings.entries()) {
+    const at = paths[i] ?? path;
+    if (member === undefined) return undefined;
+    const value = 's' in member ? { value: member.s } : await inputOf(engine, flow, plan, at, member);
+    if (value === undefined) return undefined;
+    if (isSpliced(plan, at) && 'list' in value) list.push(...value.list);
+    else list.push(value);
+  }
+  return { list };
+}
+
+async function readEndings(
+  engine: Engine,
+  flow: string,
+  paths: readonly string[],
+): Promise<(Ending | undefined)[]> {
+  const found: (Ending | undefined)[] = [];
+  for (let i = 0; i < paths.length; i += BATCH) {
+    const [texts = []] = await engine.flows.read([{ flow, fields: paths.slice(i, i + BATCH) }]);
+    found.push(...texts.map(readEnding));
+  }
+  return found;
+}
+
+/** How values and errors are read. */
+export interface InputDecoding {
+  decodeResult(encoded: unknown): unknown;
+  readonly classes: ErrorClasses;
+}
+
+/** The arguments a part gets from those before it: one value, or for an errback the request and the error. */
+export function decodeInputs(input: FlowInput, decoding: InputDecoding): unknown[] {
+  if (!('request' in input)) return [decodeInput(input, decoding)];
+  return [decoding.decodeResult(input.request), decodeFailure(input.error, decoding.classes)];
+}
+
+/** A value, or a list of them. */
+export function decodeInput(input: FlowInput, decoding: InputDecoding): unknown {
+  if ('list' in input) return input.list.map((member) => decodeInput(member, decoding));
+  return 'value' in input ? decoding.decodeResult(input.value) : undefined;
+}

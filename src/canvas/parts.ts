@@ -1,0 +1,238 @@
+/**
+ * Reading parts of workflows: the engine as everybody but the runner should see it. A part that has no job (yet, or any
+ * more) is read from its workflow's record, and so is one whose workflow has failed or was revoked: whoever reads jobs
+ * gets a job that says so. Ids that are no parts pass through at no cost.
+ */
+import { CLOSED, type Engine, HEAD, type JobRef, type Signals, type StoredJob } from '../broker/engine.js';
+import { flowTopic, type PartAddress, partOf } from '../broker/ids.js';
+import { packStack, writeMessage } from '../broker/message.js';
+import { TaskRevokedError } from '../errors.js';
+import { encodeFailure, type WireError } from '../tasks/failure.js';
+import {
+  type Ending,
+  type Failing,
+  failedField,
+  readEnding,
+  readFailing,
+  revocationIn,
+  sharedFailing,
+} from './flow-record.js';
+import { decodeInput, type InputDecoding, inputOf } from './flow-values.js';
+import { ancestors, idOf, nodeAt, type Plan } from './plan.js';
+import type { Plans } from './plans.js';
+
+export interface PartsParams {
+  /** The engine whose jobs are really there. */
+  readonly engine: Engine;
+  readonly plans: Plans;
+  readonly decoding: InputDecoding;
+  /** Encodes a list of values as one. */
+  encodeResult(value: unknown): unknown;
+}
+
+/** The engine, with parts of workflows read as jobs. */
+export function followingFlows(params: PartsParams): Engine {
+  const { engine } = params;
+
+  async function readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    const addresses = refs.map((ref) => partOf(ref.id));
+    if (addresses.every((address) => address === undefined)) return engine.readJobs(refs);
+    const withJobs = refs.filter((_, i) => hasJob(addresses[i]));
+    const parts = addresses.filter((address) => address !== undefined);
+    const [jobs, fields] = await Promise.all([
+      withJobs.length === 0 ? [] : engine.readJobs(withJobs),
+      engine.flows.read(parts.map(({ flow, path }) => ({ flow, fields: fieldsOf(path) }))),
+    ]);
+    let job = 0;
+    let part = 0;
+    return Promise.all(
+      refs.map((ref, i) => {
+        const address = addresses[i];
+        const found = hasJob(address) ? jobs[job++] : undefined;
+        return address === undefined ? found : partJob(params, ref, address, found, fields[part++] ?? []);
+      }),
+    );
+  }
+
+  async function readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
+    if (refs.every((ref) => partOf(ref.id) === undefined)) return engine.readEnded(refs);
+    const isPart = refs.map((ref) => partOf(ref.id) !== undefined);
+    const [plain, jobs] = await Promise.all([
+      engine.readEnded(refs.filter((_, i) => !isPart[i])),
+      readJobs(refs.filter((_, i) => isPart[i])),
+    ]);
+    const ended = { plain: plain.values(), parts: jobs.values() };
+    return refs.map((_, i) => {
+      if (!isPart[i]) return ended.plain.next().value ?? true;
+      const job = ended.parts.next().value;
+      return job === undefined || job.doneAt !== undefined;
+    });
+  }
+
+  const signals = hearingFlows(engine.signals);
+  return new Proxy(engine, {
+    get(target, property) {
+      if (property === 'readJobs') return readJobs;
+      if (property === 'readEnded') return readEnded;
+      if (property === 'signals') return signals;
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function hasJob(address: PartAddress | undefined): boolean {
+  return address === undefined || address.queue !== undefined;
+}
+
+/** Who listens for a part hears of its workflow too: a failure elsewhere may be its end. */
+function hearingFlows(signals: Signals): Signals {
+  return {
+    ordered: signals.ordered,
+    notify: (topic) => signals.notify(topic),
+    subscribe: async (topic, listener) => {
+      await Promise.all(topicsOf(topic).map((each) => signals.subscribe(each, listener)));
+    },
+    unsubscribe: (topic, listener) => {
+      for (const each of topicsOf(topic)) signals.unsubscribe(each, listener);
+    },
+    expect: (ids) => signals.expect(ids),
+    untold: (topic) => signals.untold(topic),
+    onGap: (listener) => signals.onGap(listener),
+  };
+}
+
+function topicsOf(topic: string): string[] {
+  const part = partOf(topic);
+  if (part === undefined) return [topic];
+  return [part.queue === undefined ? flowTopic(part.flow, part.path) : topic, flowTopic(part.flow)];
+}
+
+function fieldsOf(path: string): string[] {
+  return [HEAD, CLOSED, path, failedField(path), ...ancestors(path).map(failedField)];
+}
+
+async function partJob(
+  params: PartsParams,
+  ref: JobRef,
+  { flow, path }: PartAddress,
+  job: StoredJob | undefined,
+  [head, closed, own, failed, ...failings]: readonly (string | undefined)[],
+): Promise<StoredJob | undefined> {
+  if (head === undefined || job?.doneAt !== undefined) return job;
+  const around = ancestors(path);
+  const ending = readEnding(own);
+  const shared = sharedFailing(
+    path,
+    failings.flatMap((text, i) => {
+      const failing = readFailing(text);
+      return failing === undefined ? [] : [{ path: around[i] ?? '', failing }];
+    }),
+  );
+  const revocation = revocationIn(closed);
+  if (job !== undefined && ending === undefined && shared === undefined) {
+    return revocation === undefined || job.running ? job : revokedJob(job, ref.id, revocation.reason);
+  }
+  const plan = await params.plans.upTo(flow, path);
+  if (plan === undefined) return job;
+  const base = job ?? blankJob(ref, flow, path, plan);
+  if (base === undefined) return undefined;
+  if (ending !== undefined) return endedJob(params, base, { flow, path, plan, ending });
+  const failing = readFailing(failed);
+  if (failing !== undefined) return failedJob(base, failing, false);
+  if (shared !== undefined) return failedJob(base, shared.failing, shared.body);
+  return revocation === undefined ? base : revokedJob(base, ref.id, revocation.reason);
+}
+
+/** A part whose turn has not come. */
+function blankJob(ref: JobRef, flow: string, path: string, plan: Plan): StoredJob | undefined {
+  const node = nodeAt(plan, path);
+  if (node === undefined) return undefined;
+  const leaf = node.kind === 'task' ? node : undefined;
+  return {
+    id: ref.id,
+    queue: leaf?.queue ?? ref.queue,
+    name: leaf?.name ?? `celeriac.${node.kind}`,
+    data: writeMessage(JSON.stringify(leaf?.args ?? []), {
+      ...leaf?.fields,
+      ...(leaf?.id !== undefined && { id: idOf(flow, path, node) }),
+      flow: {},
+    }),
+    progress: undefined,
+    returnvalue: undefined,
+    failedReason: undefined,
+    stack: undefined,
+    priority: leaf?.priority ?? 0,
+    sentAt: plan.sentAt,
+    delayMs: 0,
+    startedAt: undefined,
+    doneAt: undefined,
+    retries: 0,
+    deliveries: 0,
+    running: false,
+    worker: undefined,
+  };
+}
+
+interface EndedPart {
+  readonly flow: string;
+  readonly path: string;
+  readonly plan: Plan;
+  readonly ending: Ending;
+}
+
+async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): Promise<StoredJob> {
+  const { ending, flow, plan, path } = part;
+  if ('f' in ending) {
+    const { f } = ending;
+    return { ...job, ...failure(f.error, f.t) };
+  }
+  if ('x' in ending) {
+    const { ending: inner } = { ending: await endingAt(params, flow, ending.x) };
+    return inner !== undefined && 'f' in inner
+      ? {
+          ...job,
+          ...failure(inner.f.error, inner.f.t),
+          blame: { taskId: inner.f.id, taskName: inner.f.name },
+        }
+      : job;
+  }
+  const input = await inputOf(params.engine, flow, plan, path, ending);
+  if (input === undefined) return job;
+  const value = 'value' in input ? input.value : params.encodeResult(decodeInput(input, params.decoding));
+  return { ...job, running: false, returnvalue: JSON.stringify(value), doneAt: job.startedAt ?? job.sentAt };
+}
+
+async function endingAt(params: PartsParams, flow: string, path: string): Promise<Ending | undefined> {
+  const [[text] = []] = await params.engine.flows.read([{ flow, fields: [path] }]);
+  return readEnding(text);
+}
+
+function failedJob(job: StoredJob, { f }: Failing, body: boolean): StoredJob {
+  const error = body ? chordError(f.id, f.name, f.error) : f.error;
+  return { ...job, ...failure(error, f.t), blame: { taskId: f.id, taskName: f.name } };
+}
+
+function chordError(id: string, name: string, cause: WireError): WireError {
+  return {
+    name: 'ChordError',
+    code: 'CHORD',
+    message: `The member ${name} (${id}) of the chord's header failed: ${cause.name}: ${cause.message}`,
+    cause,
+  };
+}
+
+function revokedJob(job: StoredJob, taskId: string, reason: string | undefined): StoredJob {
+  const error = new TaskRevokedError({ taskId, taskName: job.name, reason });
+  return { ...job, ...failure(encodeFailure(error), job.sentAt) };
+}
+
+function failure(wire: WireError, doneAt: number) {
+  return {
+    running: false,
+    returnvalue: undefined,
+    failedReason: `${wire.name}: ${wire.message}`,
+    stack: packStack(wire.stack ?? '', { ...wire, stack: undefined }),
+    doneAt,
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * From JSON back to signatures and workflows, in any process.
+ */
+import { OptionError } from '../errors.js';
+import type { CallOptions } from '../options/call-options.js';
+import type { AsyncResult } from '../results/async-result.js';
+import type { GroupResult } from '../results/group-result.js';
+import type { CallTarget } from '../tasks/registry.js';
+import { NO_CALLBACKS } from './callbacks.js';
+import { chain, chord, group } from './compose.js';
+import type { Dispatcher } from './dispatch.js';
+import type { Composable } from './fits.js';
+import { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './signature.js';
+
+/** A signature or workflow whose types are not known here. */
+export interface AnyComposable<R = unknown> extends Composable<R> {
+  set(options: CallOptions): AnyComposable<R>;
+  clone(args: readonly unknown[]): AnyComposable<R>;
+  link(callback: Composable): AnyComposable<R>;
+  onError(errback: Composable): AnyComposable<R>;
+  delay(...args: readonly unknown[]): Promise<AsyncResult<R> | GroupResult<R>>;
+  applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<AsyncResult<R> | GroupResult<R>>;
+  toJSON(): ComposableJson;
+}
+
+export class Rebuild {
+  constructor(
+    private readonly launcher: Dispatcher,
+    private readonly target: (name: string) => CallTarget,
+  ) {}
+
+  task(name: string, args: readonly unknown[], options: CallOptions, immutable = false): Signature {
+    const parts = { launcher: this.launcher, target: this.target(name), immutable, callbacks: NO_CALLBACKS };
+    return new Signature(parts, args, options);
+  }
+
+  /** @throws {OptionError} for what is no JSON of a signature */
+  from(json: unknown): AnyComposable {
+    const node = this.#content(json) as AnyComposable;
+    const { link = [], onError = [] } = json as ComposableJson;
+    const linked = link.reduce((carrier, callback) => carrier.link(this.from(callback)), node);
+    return onError.reduce((carrier, errback) => carrier.onError(this.from(errback)), linked);
+  }
+
+  #content(json: unknown): unknown {
+    if (isTask(json))
+      return this.task(json.task, json.args ?? [], json.options ?? {}, json.immutable === true);
+    if (!isWorkflow(json)) {
+      throw new OptionError(
+        `app.signature: ${JSON.stringify(json)?.slice(0, 80)} is no JSON of a signature, chain, group or chord.`,
+      );
+    }
+    const whole = this.#composed(json);
+    const placed = json.args === undefined ? whole : whole.clone(json.args);
+    return json.options === undefined ? placed : placed.set(json.options);
+  }
+
+  #composed({ chain: steps, group: members, chord: parts }: WorkflowJson): AnyComposable {
+    const all = (list: readonly ComposableJson[]) => list.map((json) => this.from(json));
+    if (steps !== undefined) return chain(all(steps)) as unknown as AnyComposable;
+    if (members !== undefined) return group(all(members)) as unknown as AnyComposable;
+    if (parts === undefined) throw new OptionError('app.signature: a workflow without content.');
+    return chord(all(parts.header), this.from(parts.body) as never) as unknown as AnyComposable;
+  }
+}
+
+function isTask(json: unknown): json is SignatureJson {
+  return isObject(json) && typeof json.task === 'string';
+}
+
+function isWorkflow(json: unknown): json is WorkflowJson {
+  return isObject(json) && ('chain' in json || 'group' in json || 'chord' in json);
+}
+
+function isObject(json: unknown): json is Record<string, unknown> {
+  return typeof json === 'object' && json !== null;
+}

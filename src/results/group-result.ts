@@ -1,0 +1,146 @@
+/**
+ * `GroupResult`: what became of the members of a group, in their order. Waiting for all of them is one wait.
+ */
+import { CeleriacError } from '../errors.js';
+import { READY, type State, SUCCESS } from '../states.js';
+import { currentTask } from '../tasks/context.js';
+import { AsyncResult, type GetOptions, type ResultSource, type Update } from './async-result.js';
+import type { GroupedResult, TaskResult } from './relations.js';
+import type { RevokeOptions, RevokeReply } from './revoke.js';
+
+/** One member that has ended. */
+export interface GroupUpdate extends Update {
+  /** Its place in the group. */
+  readonly index: number;
+  readonly id: string;
+  readonly result: AsyncResult;
+}
+
+/** A group result as JSON: what `app.groupResult()` rebuilds it from in any process. */
+export interface GroupResultJson {
+  readonly id: string;
+  readonly results: readonly { readonly id: string }[];
+}
+
+declare module './relations.js' {
+  interface GroupedResult extends GroupResult {}
+}
+
+/** @typeParam T the list of the members' results */
+export class GroupResult<T = unknown[]> {
+  readonly id: string;
+  /** The members' results, in order. */
+  readonly results: readonly AsyncResult[];
+  /** What the group came after, when it is a step of a chain. */
+  readonly parent: TaskResult | GroupedResult | undefined;
+  readonly #whole: AsyncResult<T> | undefined;
+
+  constructor(
+    source: ResultSource | undefined,
+    id: string,
+    results: readonly AsyncResult[],
+    parent?: TaskResult | GroupedResult,
+  ) {
+    this.id = id;
+    this.results = Object.freeze([...results]);
+    this.parent = parent;
+    this.#whole =
+      source === undefined ? undefined : new AsyncResult<T>(source, id, { ref: { queue: '', id } });
+  }
+
+  /** The result of a group without members. */
+  static empty(): GroupResult<never[]> {
+    return new GroupResult<never[]>(undefined, '', []);
+  }
+
+  get length(): number {
+    return this.results.length;
+  }
+
+  /**
+   * Waits for all members, and gives their values in order.
+   * @throws {TaskFailedError} as soon as a member failed; with `propagate: false` the errors stand among the values
+   * @throws {ResultTimeoutError} `timeout` ran out
+   */
+  get(options?: GetOptions): Promise<T>;
+  async get(options: GetOptions = {}): Promise<T> {
+    if (currentTask() !== undefined && options.allowJoin !== true) {
+      throw new CeleriacError(
+        `get() on group "${this.id}" inside a running task: the worker could wait for itself. Let a chord's body take ` +
+          'the results, or pass { allowJoin: true } if another worker is sure to run them.',
+      );
+    }
+    if (this.#whole === undefined || this.results.length === 0) return [] as T;
+    if (options.propagate !== false) return this.#whole.get({ ...options, propagate: true });
+    return (await Promise.all(
+      this.results.map((result) => result.get({ ...options, propagate: false })),
+    )) as T;
+  }
+
+  /** Whether all members have ended. */
+  async ready(): Promise<boolean> {
+    return (await this.#states()).every((state) => READY.has(state));
+  }
+
+  /** Whether all members ended well. */
+  async successful(): Promise<boolean> {
+    return (await this.#states()).every((state) => state === SUCCESS);
+  }
+
+  /** Whether a member failed. */
+  async failed(): Promise<boolean> {
+    return (await this.#states()).some((state) => READY.has(state) && state !== SUCCESS);
+  }
+
+  /** How many members ended well. */
+  async completedCount(): Promise<number> {
+    return (await this.#states()).filter((state) => state === SUCCESS).length;
+  }
+
+  /** The members as they end. Those that ended together come in their order. */
+  async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<GroupUpdate, void, void> {
+    const controller = new AbortController();
+    const stop = () => controller.abort(options.signal?.reason);
+    options.signal?.throwIfAborted();
+    options.signal?.addEventListener('abort', stop, { once: true });
+    const waiting = new Map(
+      this.results.map((result, index) => [
+        index,
+        result
+          .get({ propagate: false, allowJoin: true, signal: controller.signal })
+          .then(() => result.snapshot())
+          .then(({ state, meta }): GroupUpdate => ({ state, meta, index, id: result.id, result })),
+      ]),
+    );
+    for (const wait of waiting.values()) wait.catch(() => undefined); // told to whoever awaits it next
+    try {
+      while (waiting.size > 0) {
+        const update = await Promise.race(waiting.values());
+        waiting.delete(update.index);
+        yield update;
+      }
+    } finally {
+      options.signal?.removeEventListener('abort', stop);
+      controller.abort(new CeleriacError('The updates of this group are not followed any more.'));
+    }
+  }
+
+  /** Revokes every member that has not ended. */
+  async revoke(options: RevokeOptions = {}): Promise<RevokeReply> {
+    if (this.#whole === undefined) return { found: false, was: undefined };
+    return this.#whole.revoke(options);
+  }
+
+  /** Drops the members' records now, or when they end. */
+  async forget(): Promise<void> {
+    await this.#whole?.forget();
+  }
+
+  toJSON(): GroupResultJson {
+    return { id: this.id, results: this.results.map(({ id }) => ({ id })) };
+  }
+
+  async #states(): Promise<State[]> {
+    return Promise.all(this.results.map((result) => result.status));
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * A worker's side of workflows: what a part needs before it runs (its input, and whether it may run at all), and what
+ * follows from its end. Plain tasks never come here.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Delivery } from '../broker/consumer.js';
+import { CLOSED, type Engine } from '../broker/engine.js';
+import { partOf } from '../broker/ids.js';
+import type { FlowInput, Message } from '../broker/message.js';
+import { type Failed, type FlowProgress, firstStarts, type Told } from '../canvas/flow-progress.js';
+import type { Blame, Ending } from '../canvas/flow-record.js';
+import { readEnding, revocationIn } from '../canvas/flow-record.js';
+import { inputOf } from '../canvas/flow-values.js';
+import { BEGIN_PATH } from '../canvas/launch.js';
+import type { Plan } from '../canvas/plan.js';
+import type { Plans } from '../canvas/plans.js';
+import { CeleriacError, TaskRevokedError } from '../errors.js';
+import { encodeFailure } from '../tasks/failure.js';
+import { encodeResult } from '../tasks/serializer.js';
+import type { Outcome } from './outcome.js';
+
+export interface FlowStepsParams {
+  readonly engine: Engine;
+  readonly plans: Plans;
+  readonly progress: FlowProgress;
+}
+
+/** Whether a part runs, and with what. */
+export type Begun =
+  | { readonly kind: 'run'; readonly delivery: Delivery }
+  | { readonly kind: 'ended'; readonly outcome: Outcome };
+
+/** Out of reach: again after this. */
+const AGAIN_MS = 1000;
+const TRY_AGAIN_MS = 200;
+/** So long the end of a part is held while the broker is away; then the task runs again elsewhere. */
+const HOLD_MS = 60_000;
+
+export class FlowSteps {
+  constructor(private readonly params: FlowStepsParams) {}
+
+  /** Looks at the workflow before a part runs. Never rejects. */
+  async begin(delivery: Delivery): Promise<Begun> {
+    try {
+      return await this.#begin(delivery);
+    } catch (error) {
+      if (this.params.engine.isUnavailable(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
+      return ended({ kind: 'failure', error });
+    }
+  }
+
+  /** Carries the workflow on from the end of a part, and gives the outcome to settle. Never rejects. */
+  async finish(delivery: Delivery, outcome: Outcome): Promise<Outcome> {
+    const address = partOf(delivery.jobId);
+    const end = address === undefined || address.path === BEGIN_PATH ? undefined : endOf(delivery, outcome);
+    if (address === undefined || end === undefined) return outcome;
+    const { flow, path } = address;
+    try {
+      const told = await this.#patiently(async () => {
+        const plan = await this.params.plans.upTo(flow, path);
+        if (plan === undefined) return 'gone';
+        return this.#tell(flow, plan, path, end);
+      });
+      return typeof told === 'object' ? { kind: 'revoked', reason: told.revoked } : outcome;
+    } catch (error) {
+      if (this.params.engine.isUnavailable(error)) return { kind: 'lost' };
+      if (outcome.kind === 'failure') return outcome;
+      return this.finish(delivery, { kind: 'failure', error });
+    }
+  }
+
+  #tell(flow: string, plan: Plan, path: string, end: End): Promise<Told> {
+    const { progress } = this.params;
+    return end.kind === 'value'
+      ? progress.succeed(flow, plan, path, end.ending)
+      : progress.fail(flow, plan, path, end.failed);
+  }
+
+  async #patiently<R>(body: () => Promise<R>): Promise<R> {
+    const giveUpAt = performance.now() + HOLD_MS;
+    for (;;) {
+      try {
+        return await body();
+      } catch (error) {
+        if (!this.params.engine.isUnavailable(error) || performance.now() > giveUpAt) throw error;
+        await sleep(TRY_AGAIN_MS);
+      }
+    }
+  }
+
+  async #begin(delivery: Delivery): Promise<Begun> {
+    const { engine, plans } = this.params;
+    const address = partOf(delivery.jobId);
+    if (address === undefined) return { kind: 'run', delivery };
+    const { flow, path } = address;
+    if (path === BEGIN_PATH) return this.#beginWhole(flow);
+    const { input } = delivery.message;
+    const from = input !== undefined && 'of' in input ? input.of : undefined;
+    const fields = [CLOSED, path, ...(from === undefined ? [] : [from])];
+    const [[[closed, own, before] = []], plan] = await Promise.all([
+      engine.flows.read([{ flow, fields }]),
+      plans.upTo(flow, path),
+    ]);
+    const revocation = revocationIn(closed);
+    if (revocation !== undefined) return ended({ kind: 'revoked', reason: revocation.reason });
+    const mine = readEnding(own);
+    if (mine !== undefined) return ended(outcomeOf(mine));
+    if (from === undefined) return { kind: 'run', delivery };
+    const ending = readEnding(before);
+    const value =
+      plan === undefined || ending === undefined
+        ? undefined
+        : await inputOf(engine, flow, plan, from, ending);
+    if (value === undefined) return ended({ kind: 'failure', error: noInput(delivery) });
+    return { kind: 'run', delivery: withInput(delivery, value) };
+  }
+
+  /** The task of our own that begins a large workflow. */
+  async #beginWhole(flow: string): Promise<Begun> {
+    const { plans, progress, engine } = this.params;
+    const plan = await plans.get(flow);
+    const [[closed] = []] = await engine.flows.read([{ flow, fields: [CLOSED] }]);
+    if (plan !== undefined && closed === undefined)
+      await progress.begin(flow, plan, firstStarts(plan), { input: undefined, parentId: undefined });
+    return ended({ kind: 'success', value: undefined, encoded: null });
+  }
+}
+
+type End =
+  | { readonly kind: 'value'; readonly ending: Ending }
+  | { readonly kind: 'failure'; readonly failed: Failed };
+
+/** What an outcome means for the workflow; nothing while the task goes on. */
+function endOf(delivery: Delivery, outcome: Outcome): End | undefined {
+  switch (outcome.kind) {
+    case 'success':
+      return { kind: 'value', ending: { s: outcome.encoded } };
+    case 'ignore':
+      return { kind: 'value', ending: { s: encodeResult(undefined) } };
+    case 'failure':
+      return failure(delivery, outcome.wire ?? encodeFailure(outcome.error));
+    case 'revoked': {
+      const { taskId, name } = delivery;
+      const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
+      return failure(delivery, encodeFailure(error), outcome.reason ?? null);
+    }
+    default:
+      return undefined;
+  }
+}
+
+function failure(delivery: Delivery, wire: Blame['error'], revoked?: string | null): End {
+  const { taskId: id, name } = delivery;
+  return {
+    kind: 'failure',
+    failed: {
+      blame: { id, name, error: wire, t: Date.now() },
+      ...(revoked !== undefined && { revoked }),
+      request: requestOf(delivery),
+    },
+  };
+}
+
+/** The failing member's request, as errbacks get it: plain JSON. */
+function requestOf({
+  taskId,
+  name,
+  message,
+  queue,
+  priority,
+  retries,
+  deliveries,
+  sentAt,
+}: Delivery): unknown {
+  return {
+    id: taskId,
+    name,
+    args: Array.isArray(message.args) ? message.args : [],
+    rootId: message.root ?? taskId,
+    ...(message.parent !== undefined && { parentId: message.parent }),
+    ...(message.flow?.group !== undefined && { groupId: message.flow.group, groupIndex: message.flow.index }),
+    retries,
+    deliveries,
+    headers: message.headers ?? {},
+    priority,
+    queue,
+    sentAt: new Date(sentAt).toISOString(),
+  };
+}
+
+function ended(outcome: Outcome): Begun {
+  return { kind: 'ended', outcome };
+}
+
+/** A part whose end is written already: it does not run again, what follows from it is made sure of. */
+function outcomeOf(ending: Ending): Outcome {
+  if ('s' in ending) return { kind: 'success', value: undefined, encoded: ending.s };
+  if (!('f' in ending)) return { kind: 'success', value: undefined, encoded: null };
+  if (ending.r !== undefined) return { kind: 'revoked', reason: ending.r ?? undefined };
+  return { kind: 'failure', error: new Error(ending.f.error.message), wire: ending.f.error };
+}
+
+function withInput(delivery: Delivery, input: FlowInput): Delivery {
+  const message: Message = { ...delivery.message, input };
+  return { ...delivery, message };
+}
+
+function noInput({ name, taskId }: Delivery): CeleriacError {
+  return new CeleriacError(
+    `${name} (${taskId}) is a part of a workflow whose record is no longer kept, so there is no value to begin with.`,
+  );
+}

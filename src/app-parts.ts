@@ -21,8 +21,12 @@ import { compileRoutes } from './options/routes.js';
 import type { ResultSource } from './results/async-result.js';
 import { Feed } from './results/feed.js';
 import { revokeAll } from './results/revoke.js';
+import type { ScheduleHost } from './schedules/scheduled-calls.js';
+import { Schedules } from './schedules/schedules.js';
 import type { ErrorClasses } from './tasks/failure.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
+import { targetOf } from './tasks/reference.js';
+import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
 
 export interface AppPartsParams {
@@ -32,6 +36,7 @@ export interface AppPartsParams {
   readonly engine: Engine;
   readonly routes: CeleriacOptions['routes'];
   readonly errors: ErrorClasses;
+  readonly registry: Registry;
   readonly middleware: readonly PublishMiddleware[];
   logger(): Logger;
   onBusError(error: Error): void;
@@ -88,6 +93,16 @@ export function makeParts(params: AppPartsParams) {
     revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
     setRate: (task, rate) => rates.set(task, rate),
   });
+  const scheduling: ScheduleHost = {
+    engine,
+    clock,
+    codec,
+    sender,
+    registry: params.registry,
+    timezone: config.timezone,
+    logger: params.logger,
+    reference: (task) => targetOf(task, config.taskDefaults),
+  };
   return {
     engine,
     ids,
@@ -103,5 +118,7 @@ export function makeParts(params: AppPartsParams) {
     sender,
     queues,
     control,
+    scheduling,
+    schedules: new Schedules(scheduling),
   };
 }

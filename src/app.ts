@@ -21,6 +21,8 @@ import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
 import { AsyncResult, type ResultJson } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
 import type { GroupResult } from './results/group-result.js';
+import { Scheduler } from './schedules/scheduler.js';
+import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
 import { ErrorClasses } from './tasks/failure.js';
 import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middleware.js';
@@ -51,6 +53,8 @@ export class Celeriac implements AsyncDisposable {
   readonly control: Control;
   /** What is in the queues, and pausing and purging them. */
   readonly queues: Queues;
+  /** What runs by itself. */
+  readonly schedules: Schedules;
   readonly #config: AppConfig;
   #logger: Logger;
   readonly #registry: Registry;
@@ -88,6 +92,7 @@ export class Celeriac implements AsyncDisposable {
       engine,
       routes: options.routes,
       errors: this.errors,
+      registry: this.#registry,
       middleware: this.#publishMiddleware,
       logger: () => this.#logger,
       onBusError: (error) => this.#onBusError(error),
@@ -95,6 +100,7 @@ export class Celeriac implements AsyncDisposable {
     this.#parts = parts;
     this.control = parts.control;
     this.queues = parts.queues;
+    this.schedules = parts.schedules;
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
       host: { node: name, logger: this.#logger, app: this, stopping: false },
@@ -108,9 +114,9 @@ export class Celeriac implements AsyncDisposable {
       result: (taskId) => this.result(taskId),
       // The detour of `apply` gives nothing but EagerResults.
       apply: <R>(target: CallTarget, args: readonly unknown[], callOptions: CallOptions) =>
-        this.#parts.sender.send<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<
-          EagerResult<R>
-        >,
+        this.#parts.sender.send<R>(target, args, callOptions, {
+          detour: this.#hereAndNow(false),
+        }) as Promise<EagerResult<R>>,
     };
     thread?.made({
       name,
@@ -188,7 +194,8 @@ export class Celeriac implements AsyncDisposable {
   ): Promise<AsyncResult<R>> {
     if (this.#config.taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
-    return this.#parts.sender.send<R>(this.#registry.get(name) ?? this.#reference(name), args, options, null);
+    const target = this.#registry.get(name) ?? this.#reference(name);
+    return this.#parts.sender.send<R>(target, args, options, { detour: null });
   }
 
   /** Sends many signatures, in any queues; results in order. What travels together arrives together. */
@@ -259,6 +266,7 @@ export class Celeriac implements AsyncDisposable {
       rates: this.#parts.rates,
       workflows: this.#parts.flows,
       events: this.#parts.events,
+      scheduler: new Scheduler(this.#parts.scheduling),
       onStopped: () => this.#workers.delete(worker),
     });
     this.#workers.add(worker);

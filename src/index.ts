@@ -80,7 +80,9 @@ export type { RevokeOptions, RevokeReply } from './results/revoke.js';
 export type { Snapshot } from './results/snapshot.js';
 // Schedules
 export type { CronField, CronFields } from './schedules/cron-fields.js';
+export type { ScheduleOptions } from './schedules/entry.js';
 export { type CrontabOptions, crontab, every } from './schedules/schedule.js';
+export { type ScheduleDefinition, type ScheduleEntry, Schedules } from './schedules/schedules.js';
 export { type State, states } from './states.js';
 // Declaring tasks
 export { currentTask, type RetryOptions, type TaskContext, type TaskRequest } from './tasks/context.js';

@@ -35,6 +35,8 @@ export interface Message {
   /** The queue it was moved from into its lane, and how often it had been tried there. */
   readonly from?: string;
   readonly tried?: number;
+  /** A schedule's tick: which of the additions of its job this is. */
+  readonly tick?: string;
   /** The id as the caller knows it, when the job's own id is an encoding of it. */
   readonly id?: string;
   /** It is a part of a workflow: which group it belongs to, and as which member. */
@@ -108,6 +110,7 @@ export function messageFrom(data: unknown): Message {
     ...text('id'),
     ...text('unique'),
     ...text('from'),
+    ...text('tick'),
     ...number('tried'),
     ...number('expires'),
     ...number('eta'),

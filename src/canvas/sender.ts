@@ -57,8 +57,9 @@ export class Sender {
     target: CallTarget,
     args: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
-    detour: Detour | null = this.detour,
+    settled: Settled = NOTHING_SETTLED,
   ): Promise<AsyncResult<R>> {
+    const { detour = this.detour } = settled;
     const packing = this.params.codec.packArgs(args, target);
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
@@ -73,6 +74,7 @@ export class Sender {
       options,
       headers: { ...options.headers },
       propagated: [],
+      settled,
     };
     const unseen = this.params.middleware.length === 0 || detour?.sends === false;
     return unseen
@@ -102,6 +104,7 @@ export class Sender {
       options,
       headers: { ...options.headers },
       propagated: [],
+      settled: NOTHING_SETTLED,
     };
     if (this.params.middleware.length === 0) return this.#prepared(outgoing);
     return this.#throughMiddleware(outgoing, async () => this.#prepared(outgoing));
@@ -157,8 +160,9 @@ export class Sender {
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const queue = this.#placeOf(target, call.queue);
-    const custom = call.taskId;
+    const { place, tick } = outgoing.settled;
+    const queue = place ?? this.#placeOf(target, call.queue);
+    const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
     const jobId =
       custom === undefined || queueOfGenerated(custom) === queue ? taskId : encodeCustomId(custom);
@@ -170,6 +174,7 @@ export class Sender {
       // For those who read the message; where its text cannot be written, the job's id still tells it.
       ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),
+      ...(tick !== undefined && { tick: tick.addition }),
     };
     const envelope: Envelope = {
       taskId,
@@ -186,11 +191,11 @@ export class Sender {
     const hints = { name: target.name, ignoreResult };
     if (unique !== undefined) {
       const holder = await params.unique.send(unique, envelope, () =>
-        this.#deliver(envelope, custom, fields),
+        this.#deliver(envelope, call.taskId, fields),
       );
       if (holder !== undefined)
         return new AsyncResult<R>(params.results, holder.taskId, { ref: holder.job, ...hints });
-    } else await this.#deliver(envelope, custom, fields);
+    } else await this.#deliver(envelope, call.taskId, fields);
     return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, fresh, ...hints });
   }
 
@@ -203,6 +208,12 @@ export class Sender {
     return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
   }
 
+  /** Where a call would go: its queue, or its task's lane there. */
+  placeFor(target: CallTarget, args: readonly unknown[], options: CallOptions): string {
+    const { queue } = this.#resolve({ target, args, options }, this.params.clock.now());
+    return this.#placeOf(target, queue);
+  }
+
   /** The queue a task goes to, or its lane there. */
   #placeOf(target: CallTarget, chosen: string | undefined): string {
     const queue = chosen ?? target.publish.queue ?? this.params.defaultQueue;
@@ -210,7 +221,10 @@ export class Sender {
   }
 
   /** The call's own options over those of its route. */
-  #resolve({ target, args, options }: Outgoing, now: number): ResolvedCall {
+  #resolve(
+    { target, args, options }: Pick<Outgoing, 'target' | 'args' | 'options'>,
+    now: number,
+  ): ResolvedCall {
     const { router } = this.params;
     if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
     const routed = router?.(target.name, args, options);
@@ -260,7 +274,20 @@ interface Outgoing {
   readonly options: CallOptions;
   readonly headers: Record<string, unknown>;
   readonly propagated: string[];
+  readonly settled: Settled;
 }
+
+/** What has been decided about a call before it is sent. */
+export interface Settled {
+  /** Where it goes instead of the broker; `null`: nowhere else. Default: as every call. */
+  readonly detour?: Detour | null;
+  /** The queue or lane it goes to. */
+  readonly place?: string;
+  /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
+  readonly tick?: { readonly taskId: string; readonly addition: string };
+}
+
+const NOTHING_SETTLED: Settled = Object.freeze({});
 
 /** What the message says beside the arguments; what a call does not use is absent. */
 function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): MessageFields {

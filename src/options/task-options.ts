@@ -29,6 +29,7 @@ import {
 } from './limits.js';
 import { checkNames } from './names.js';
 import { type Rate, type RateLimit, toRate } from './rates.js';
+import { checkSchedule, type Schedule } from './schedules.js';
 
 type ErrorMatch = true | readonly ErrorClass[] | ((error: unknown) => boolean);
 
@@ -94,6 +95,11 @@ export interface RunOptions {
 export interface TaskOptions extends PublishOptions, RunOptions {
   /** What the arguments must be: class-validator DTO classes, or Standard Schemas (zod, valibot, arktype). */
   args?: readonly unknown[];
+  /**
+   * Runs it by itself, without arguments, while a worker that declares this lives: `crontab(...)` or `every(...)`. The
+   * schedule's name is the task's. Default: none.
+   */
+  schedule?: Schedule;
 }
 
 /** {@link RunOptions}, resolved. */
@@ -150,11 +156,12 @@ const RUN_NAMES = [
   'concurrency',
 ] as const;
 
-const TASK_NAMES: readonly string[] = [...PUBLISH_NAMES, ...RUN_NAMES, 'args', 'name'];
+const TASK_NAMES: readonly string[] = [...PUBLISH_NAMES, ...RUN_NAMES, 'args', 'schedule', 'name'];
 
 /** Checks the whole of a task's options where they are written; nothing is resolved yet. */
 export function checkTaskOptions(options: TaskOptions, where: string): void {
   checkNames(options, TASK_NAMES, where);
+  if (options.schedule !== undefined) checkSchedule(options.schedule, `${where}: schedule`);
   resolvePublishPolicy(options, {}, where);
   resolveRunPolicy(options, {}, where);
 }

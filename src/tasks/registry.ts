@@ -5,6 +5,7 @@
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
 import { nearest } from '../options/names.js';
+import type { Schedule } from '../options/schedules.js';
 import type { TaskOptions } from '../options/task-options.js';
 import {
   needsLane,
@@ -34,6 +35,8 @@ export interface CallTarget {
 /** A task this process can run. */
 export interface RegisteredTask extends CallTarget {
   readonly run: RunPolicy;
+  /** When it runs by itself. */
+  readonly schedule: Schedule | undefined;
   /** The code behind it: what decides whether a second registration is the same task. */
   readonly code: unknown;
   readonly target: MethodTarget | FunctionTarget;
@@ -191,6 +194,7 @@ export class Registry {
       name,
       publish: resolvePublishPolicy(options, this.defaults, where),
       run,
+      schedule: options.schedule,
       lane: needsLane(run),
       checker: compileArguments(options.args ?? parameterTypes ?? [], origin),
       ...rest,

@@ -8,6 +8,7 @@ import type { Engine } from '../broker/engine.js';
 import { Gate } from '../broker/gate.js';
 import { isLane, laneOf } from '../broker/lanes.js';
 import type { RateLimits } from '../broker/rate-limits.js';
+import { mayRunTick } from '../broker/schedule-store.js';
 import { placeName, Semaphores } from '../broker/semaphore.js';
 import type { Logger } from '../options/logger.js';
 import type { RegisteredTask, Registry } from '../tasks/registry.js';
@@ -105,7 +106,8 @@ export class Limits {
   ): Promise<Outcome | undefined> | undefined {
     const { concurrency } = task.run;
     const laned = this.#laned.has(task.name);
-    if (!laned && concurrency === undefined && delivery.message.from === undefined) return undefined;
+    const { from, tick } = delivery.message;
+    if (!laned && concurrency === undefined && from === undefined && tick === undefined) return undefined;
     return this.#admit(delivery, task, args, laned).then(
       (held) => {
         // Not waited for: what fails here is a start told too late, or a turn lost.
@@ -127,7 +129,9 @@ export class Limits {
     args: readonly unknown[],
     laned: boolean,
   ): Promise<Outcome | undefined> {
-    const { from } = delivery.message;
+    const { from, tick } = delivery.message;
+    if (tick !== undefined && !(await mayRunTick(this.params.engine, delivery.jobId, tick)))
+      return { kind: 'ignore' };
     if (from !== undefined && !(await this.#arrived(delivery, from)))
       return { kind: 'later', delayMs: AGAIN_MS };
     if (laned && !isLane(delivery.ref.queue)) {

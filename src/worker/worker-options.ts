@@ -69,6 +69,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly workflows: FlowStepsParams;
   /** The app's options in force, as plain data without secrets. */
   conf(): Record<string, unknown>;
+  /** Its part in the schedules. */
+  readonly scheduler: Background;
   /** Makes the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(): void;
@@ -78,6 +80,12 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
 export interface WeightedQueue {
   readonly name: string;
   readonly weight: number;
+}
+
+/** What goes on beside the tasks while a worker runs. `stop` never rejects, and may be called twice. */
+export interface Background {
+  start(): Promise<void>;
+  stop(): Promise<void>;
 }
 
 /** What a banner shows. */

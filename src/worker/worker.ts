@@ -188,6 +188,7 @@ export class Worker implements CallHost, AsyncDisposable {
         if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
       });
       this.#autoscale.start();
+      await this.#params.scheduler.start();
       await this.#lines.open();
     } catch (error) {
       this.#phase = 'new';
@@ -313,6 +314,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#phase = 'stopping';
     this.#janitor.stop();
     this.#autoscale.stop();
+    void this.#params.scheduler.stop();
     if (wasStarted) {
       void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
       const closing = this.#lines.close();
@@ -343,7 +345,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#unlisten();
     this.#limits.close();
     const responder = this.#responder;
-    const leaving = Promise.all([responder?.close(), this.#placement.close()]);
+    const leaving = Promise.all([responder?.close(), this.#placement.close(), this.#params.scheduler.stop()]);
     leaving.catch((error: Error) => this.#onError(error));
     await Promise.race([leaving, expiry(LAST_WORDS_MS)]);
   }

@@ -30,6 +30,7 @@ const NAMES = [
   'Queues',
   'Reject',
   'ResultTimeoutError',
+  'Schedules',
   'Signature',
   'SoftTimeLimitExceeded',
   'Task',

@@ -1,0 +1,161 @@
+/**
+ * From a schedule's entry to a call and back: what is stored of a call, and how it is made again and again. A process
+ * that has the task's code calls it as everybody does; another one goes by what was stored.
+ */
+import { createHash } from 'node:crypto';
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine } from '../broker/engine.js';
+import type { Sender } from '../canvas/sender.js';
+import { OptionError } from '../errors.js';
+import { resolveCall } from '../options/call-options.js';
+import type { Logger } from '../options/logger.js';
+import type { Schedule } from '../options/schedules.js';
+import type { AsyncResult } from '../results/async-result.js';
+import { checkJson } from '../tasks/json-check.js';
+import type { CallTarget, RegisteredTask, Registry } from '../tasks/registry.js';
+import type { WireCodec } from '../tasks/wire-codec.js';
+import type { PendingTick, ScheduleOptions, Spec, StoredPublish } from './entry.js';
+
+/** What schedules need of their app. */
+export interface ScheduleHost {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly sender: Sender;
+  readonly registry: Registry;
+  readonly codec: WireCodec;
+  /** The zone of crontabs that name none. */
+  readonly timezone: string;
+  logger(): Logger;
+  /** A task whose code is elsewhere, as its callers see it. */
+  reference(task: string): CallTarget;
+}
+
+export class ScheduledCalls {
+  constructor(private readonly host: ScheduleHost) {}
+
+  /**
+   * What is stored of a call; everything is checked as if it were made now.
+   * @throws {InvalidArgumentsError} and what else a call may be refused with
+   */
+  async spec(
+    task: string,
+    schedule: Schedule,
+    args: readonly unknown[],
+    options: ScheduleOptions,
+  ): Promise<Spec> {
+    const { sender, registry, codec, clock, timezone } = this.host;
+    const where = `schedule of "${task}": options`;
+    const target = registry.get(task) ?? this.host.reference(task);
+    for (const name of ['taskId', 'eta', 'link', 'linkError']) {
+      if (!(name in options)) continue;
+      throw new OptionError(
+        name.startsWith('link')
+          ? `${where}: ${name} is not for schedules. Schedule a task that starts the workflow.`
+          : `${where}: ${name} cannot be the same for every run. Leave it out.`,
+      );
+    }
+    resolveCall(options, clock.now(), where);
+    const { expires } = options;
+    const plain = { ...options, ...(expires instanceof Date && { expires: expires.toISOString() }) };
+    return {
+      task,
+      args: JSON.parse(await codec.packArgs(args, target)) as unknown,
+      options: checkJson(plain, where).value as ScheduleOptions,
+      schedule,
+      timezone,
+      publish: storedPublish(target, args),
+      place: sender.placeFor(target, args, options),
+    };
+  }
+
+  /** What a task declares in its own options. */
+  declared(task: RegisteredTask): Promise<Spec> | undefined {
+    return task.schedule === undefined ? undefined : this.spec(task.name, task.schedule, [], {});
+  }
+
+  /** The queue or lane a call goes to now. */
+  place(spec: Spec): string {
+    const target = this.host.registry.get(spec.task);
+    return target === undefined
+      ? spec.place
+      : this.host.sender.placeFor(target, this.args(spec), spec.options);
+  }
+
+  args(spec: Spec): unknown[] {
+    return this.host.codec.decodeArgs(spec.args);
+  }
+
+  /** Sends a tick. Sending it again, from anywhere, adds nothing. */
+  async tick(name: string, spec: Spec, { taskId, at }: PendingTick): Promise<void> {
+    await this.#send(spec, tickHeaders(name, at), {
+      detour: null,
+      place: placeOf(taskId),
+      tick: { taskId, addition: `${process.pid}-${Math.random().toString(36).slice(2)}` },
+    });
+  }
+
+  /** Sends a call beside the schedule. */
+  now(name: string, spec: Spec): Promise<AsyncResult> {
+    return this.#send(spec, tickHeaders(name, this.host.clock.now()), { place: this.place(spec) });
+  }
+
+  #send(
+    spec: Spec,
+    headers: Record<string, string>,
+    settled: Parameters<Sender['send']>[3],
+  ): Promise<AsyncResult> {
+    const target = this.host.registry.get(spec.task) ?? storedTarget(spec);
+    const options = { ...spec.options, headers: { ...headers, ...spec.options.headers } };
+    return this.host.sender.send(target, this.args(spec), options, settled);
+  }
+}
+
+/** The id of the task that a tick starts: the same, whoever works it out. It carries its queue, as all ids do. */
+export function tickId(name: string, at: number, place: string): string {
+  const digest = createHash('sha256').update(name).digest('hex');
+  const stem = BigInt(`0x${digest}`).toString(36).slice(-12).padStart(12, '0');
+  return `${stem}-${at.toString(36)}@${place}`;
+}
+
+function placeOf(taskId: string): string {
+  return taskId.slice(taskId.indexOf('@') + 1);
+}
+
+/** How a task learns which schedule it runs for, and for which moment. */
+function tickHeaders(name: string, at: number): Record<string, string> {
+  return { scheduleName: name, scheduledAt: new Date(at).toISOString() };
+}
+
+function storedPublish({ publish }: CallTarget, args: readonly unknown[]): StoredPublish {
+  const { unique, expires, ...rest } = publish;
+  const key = unique?.key?.(args);
+  return {
+    ...rest,
+    expires: expires instanceof Date ? expires.toISOString() : expires,
+    unique: unique && {
+      mode: unique.mode,
+      ...(unique.ttlMs !== undefined && { ttlMs: unique.ttlMs }),
+      ...(key !== undefined && { key }),
+    },
+  };
+}
+
+function storedTarget({ task, publish }: Spec): CallTarget {
+  const { unique } = publish;
+  const key = unique?.key;
+  return {
+    name: task,
+    publish: {
+      ...publish,
+      queue: publish.queue,
+      expires: publish.expires,
+      unique: unique && {
+        mode: unique.mode,
+        ttlMs: unique.ttlMs,
+        key: key === undefined ? undefined : () => key,
+      },
+    },
+    lane: false,
+    checker: undefined,
+  };
+}

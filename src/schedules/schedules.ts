@@ -1,0 +1,187 @@
+/**
+ * `app.schedules`: what runs by itself, seen and changed from any process. Everything here is one or two records in
+ * the broker; the workers do the ticking.
+ */
+import { ScheduleStore } from '../broker/schedule-store.js';
+import { CeleriacError, OptionError } from '../errors.js';
+import { checkTaskName, show } from '../options/checks.js';
+import { checkNames } from '../options/names.js';
+import { checkSchedule, type Schedule } from '../options/schedules.js';
+import type { AsyncResult } from '../results/async-result.js';
+import { isPlainText } from '../text-escape.js';
+import {
+  isAbandoned,
+  pauseEntry,
+  resumeEntry,
+  type ScheduleOptions,
+  type StoredEntry,
+  setEntry,
+  setsOf,
+} from './entry.js';
+import { ScheduledCalls, type ScheduleHost } from './scheduled-calls.js';
+
+/** What {@link Schedules.upsert} takes. */
+export interface ScheduleDefinition<A extends readonly unknown[] = readonly unknown[]> {
+  /** Its name, unique in the app. */
+  name: string;
+  /** When: `crontab(...)` or `every(...)`. */
+  schedule: Schedule;
+  /** What: a task's name, or its handle. */
+  task: string | { readonly name: string; delay(...args: A): unknown };
+  /** Default: none. */
+  args?: A;
+  /** As for `applyAsync`, without `taskId` and `eta`; `expires` counts from each tick. */
+  options?: ScheduleOptions;
+}
+
+/** A schedule, as it is now. */
+export interface ScheduleEntry {
+  readonly name: string;
+  /** The task's name. */
+  readonly task: string;
+  readonly args: readonly unknown[];
+  readonly options: ScheduleOptions;
+  readonly schedule: Schedule;
+  readonly paused: boolean;
+  /** `undefined` while it is paused. */
+  readonly nextRunAt: Date | undefined;
+  /** The last tick. `undefined` before the first one. */
+  readonly lastRunAt: Date | undefined;
+}
+
+const DEFINITION: readonly string[] = ['name', 'schedule', 'task', 'args', 'options'];
+
+export class Schedules {
+  readonly #store: ScheduleStore<StoredEntry>;
+  readonly #calls: ScheduledCalls;
+
+  constructor(private readonly host: ScheduleHost) {
+    this.#store = new ScheduleStore(host.engine);
+    this.#calls = new ScheduledCalls(host);
+  }
+
+  /**
+   * Sets a schedule, or changes it; a paused one stays paused. Setting it to what it is changes nothing, so that a
+   * program may do it each time it starts. What is set so outranks a declaration of the same name.
+   * @throws {OptionError} and what a call of the task would be refused with
+   * @example await app.schedules.upsert({ name: 'nightly', schedule: crontab('0 3 * * *'), task: cleanup });
+   */
+  async upsert<A extends readonly unknown[]>(definition: ScheduleDefinition<A>): Promise<ScheduleEntry> {
+    const where = 'app.schedules.upsert';
+    if (typeof definition !== 'object' || definition === null)
+      throw new OptionError(`${where}: give { name, schedule, task, args, options }.`);
+    checkNames(definition, DEFINITION, where);
+    const { name, args = [], options = {} } = definition;
+    checkScheduleName(name, where);
+    const task = typeof definition.task === 'string' ? definition.task : definition.task?.name;
+    checkTaskName(task, `${where}: task`);
+    const schedule = checkSchedule(definition.schedule, `${where}: schedule`);
+    const spec = await this.#calls.spec(task, schedule, args, options);
+    await this.host.clock.sync();
+    const entry = await this.#store.update(name, (old) => setEntry(old, spec, this.host.clock.now()));
+    if (entry === undefined) throw unknownSchedule(name);
+    return this.#show(name, entry);
+  }
+
+  /** All of them, by name. */
+  async list(): Promise<ScheduleEntry[]> {
+    const { rows } = await this.#store.readAll();
+    const entries = new Map([...rows].map(([name, { value }]) => [name, value] as const));
+    const alive = await this.#aliveOf(entries.values());
+    return [...entries]
+      .filter(([, entry]) => !isAbandoned(entry, alive))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, entry]) => this.#show(name, entry));
+  }
+
+  /** One of them; `undefined` when there is none of that name. */
+  async get(name: string): Promise<ScheduleEntry | undefined> {
+    const entry = await this.#find(name);
+    return entry === undefined ? undefined : this.#show(name, entry);
+  }
+
+  /**
+   * Removes one. A declared one comes back when a worker that declares it starts: pause it to keep it off.
+   * @returns whether there was one
+   */
+  async remove(name: string): Promise<boolean> {
+    checkScheduleName(name, 'app.schedules.remove');
+    return this.#store.remove(name);
+  }
+
+  /**
+   * Ticks no more until {@link Schedules.resume}, whatever restarts.
+   * @throws {CeleriacError} when there is none of that name
+   */
+  pause(name: string): Promise<ScheduleEntry> {
+    return this.#change(name, pauseEntry);
+  }
+
+  /**
+   * Ticks again, from the next time on; what was missed is not made up for.
+   * @throws {CeleriacError} when there is none of that name
+   */
+  resume(name: string): Promise<ScheduleEntry> {
+    return this.#change(name, (entry) => resumeEntry(entry, this.host.clock.now()));
+  }
+
+  /**
+   * Sends its task now, beside the schedule, paused or not.
+   * @throws {CeleriacError} when there is none of that name
+   */
+  async runNow<R = unknown>(name: string): Promise<AsyncResult<R>> {
+    const entry = await this.#find(name);
+    if (entry === undefined) throw unknownSchedule(name);
+    return (await this.#calls.now(name, entry.spec)) as AsyncResult<R>;
+  }
+
+  async #change(
+    name: string,
+    change: (entry: StoredEntry) => StoredEntry | undefined,
+  ): Promise<ScheduleEntry> {
+    await this.host.clock.sync();
+    if ((await this.#find(name)) === undefined) throw unknownSchedule(name);
+    const changed = await this.#store.update(name, (entry) => entry && change(entry));
+    if (changed === undefined) throw unknownSchedule(name);
+    return this.#show(name, changed);
+  }
+
+  async #find(name: string): Promise<StoredEntry | undefined> {
+    checkScheduleName(name, 'app.schedules');
+    const entry = (await this.#store.read([name])).get(name)?.value;
+    if (entry?.declared === undefined) return entry;
+    return isAbandoned(entry, await this.#aliveOf([entry])) ? undefined : entry;
+  }
+
+  async #aliveOf(entries: Iterable<StoredEntry>): Promise<ReadonlySet<string>> {
+    const sets = setsOf(entries);
+    return sets.length === 0 ? new Set() : new Set((await this.#store.look(sets)).aliveUntil.keys());
+  }
+
+  #show(name: string, entry: StoredEntry): ScheduleEntry {
+    const { spec, paused, nextAt, lastAt } = entry;
+    return {
+      name,
+      task: spec.task,
+      args: this.#calls.args(spec),
+      options: spec.options,
+      schedule: spec.schedule,
+      paused,
+      nextRunAt: nextAt === null ? undefined : new Date(nextAt),
+      lastRunAt: lastAt === undefined ? undefined : new Date(lastAt),
+    };
+  }
+}
+
+function checkScheduleName(name: unknown, where: string): asserts name is string {
+  if (typeof name === 'string' && name !== '' && isPlainText(name)) return;
+  throw new OptionError(
+    `${where}: ${show(name)} is not a schedule's name. Use a non-empty string without NUL and lone surrogates.`,
+  );
+}
+
+function unknownSchedule(name: string): CeleriacError {
+  return new CeleriacError(
+    `There is no schedule "${name}". app.schedules.list() tells which there are; app.schedules.upsert() sets one.`,
+  );
+}

@@ -1,0 +1,108 @@
+/**
+ * Ticks: from a due entry to exactly one task, whatever dies in between.
+ *
+ *   a tick, step by step                               a crash after it
+ *   1 claimed: the entry names the task, and when next     another worker sends it, by the same id
+ *   2 the task is added                                sent again, which adds nothing
+ *   3 the claim is dropped                             nothing left to do
+ *
+ * A tick is claimed once, since the claim is one compare-and-set on the entry. A task that is added a second time after
+ * its record has gone does not run: see `mayRunTick`.
+ */
+import type { Row, ScheduleStore } from '../broker/schedule-store.js';
+import { isCeleriacError } from '../errors.js';
+import { dueTick, type PendingTick, type Spec, type StoredEntry } from './entry.js';
+import { type ScheduledCalls, type ScheduleHost, tickId } from './scheduled-calls.js';
+
+/** A claim this old was left by a worker that died. */
+const TAKEOVER_MS = 1_000;
+
+/** An entry after its ticks, and whether another worker was there first. */
+export interface Ticked {
+  /** `undefined`: it is gone. */
+  readonly row: Row<StoredEntry> | undefined;
+  readonly overtaken: boolean;
+}
+
+export class Ticker {
+  /** This worker's own claims, by task id: they need not grow old. */
+  readonly #claims = new Set<string>();
+
+  constructor(
+    private readonly host: ScheduleHost,
+    private readonly store: ScheduleStore<StoredEntry>,
+    private readonly calls: ScheduledCalls,
+  ) {}
+
+  /** When something is to be done about an entry, epoch ms; `undefined`: never. */
+  dueAt({ pending, nextAt }: StoredEntry): number | undefined {
+    if (pending === undefined) return nextAt ?? undefined;
+    return this.#claims.has(pending.taskId) ? pending.claimedAt : pending.claimedAt + TAKEOVER_MS;
+  }
+
+  /**
+   * Does all that is due about an entry.
+   * @param mayClaim whether its ticks are wanted at all; what is claimed is sent in any case
+   * @throws when the broker is away: the claim stands, and is sent later
+   */
+  async tick(name: string, known: Row<StoredEntry> | undefined, mayClaim: boolean): Promise<Ticked> {
+    let row = known;
+    let overtaken = row === undefined || !this.#isDue(row.value);
+    while (row !== undefined && this.#isDue(row.value)) {
+      const { value, version } = row;
+      const next: StoredEntry | undefined = value.pending
+        ? await this.#send(name, value, value.pending)
+        : mayClaim
+          ? this.#claim(name, value)
+          : undefined;
+      if (next === undefined) break;
+      const done = await this.store.replace(name, version, next);
+      if (done && next.pending !== undefined) this.#claims.add(next.pending.taskId);
+      if (!done && value.pending === undefined) overtaken = true;
+      row = done ? { value: next, version: version + 1 } : (await this.store.read([name])).get(name);
+    }
+    return { row, overtaken };
+  }
+
+  #isDue(entry: StoredEntry): boolean {
+    const at = this.dueAt(entry);
+    return at !== undefined && at <= this.host.clock.now();
+  }
+
+  /** Step 1. A call that cannot be made is told, and its tick is over. */
+  #claim(name: string, entry: StoredEntry): StoredEntry | undefined {
+    const now = this.host.clock.now();
+    const due = dueTick(entry, now);
+    if (due === undefined) return undefined;
+    const claimed = { ...entry, nextAt: due.nextAt, lastAt: due.at };
+    try {
+      const taskId = tickId(name, due.at, this.calls.place(entry.spec));
+      return { ...claimed, pending: { at: due.at, taskId, claimedAt: now } };
+    } catch (error) {
+      this.#tell(name, entry.spec, error);
+      return claimed;
+    }
+  }
+
+  /** Step 2, and what step 3 writes. */
+  async #send(name: string, entry: StoredEntry, pending: PendingTick): Promise<StoredEntry> {
+    try {
+      await this.calls.tick(name, entry.spec, pending);
+    } catch (error) {
+      if (isCeleriacError(error, 'BROKER_UNAVAILABLE') || this.host.engine.isUnavailable(error)) throw error;
+      this.#tell(name, entry.spec, error);
+    }
+    this.#claims.delete(pending.taskId);
+    const { pending: _, ...rest } = entry;
+    return rest;
+  }
+
+  #tell(name: string, { task }: Spec, error: unknown): void {
+    const fields = { schedule: name, task };
+    if (isCeleriacError(error, 'DUPLICATE_TASK'))
+      this.host
+        .logger()
+        .info(fields, `schedule ${name}: ${task} was not sent, since one is there and it is unique`);
+    else this.host.logger().error({ ...fields, error }, `schedule ${name}: ${task} could not be sent`);
+  }
+}

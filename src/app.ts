@@ -29,9 +29,10 @@ import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middl
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import { EagerRunner } from './worker/eager.js';
+import { type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
 import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
-import type { WorkerOptions } from './worker/worker-options.js';
+import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
 
 /** `app.close()` takes no longer than about this, broker or not. */
 const CLOSE_MS = 5000;
@@ -60,7 +61,7 @@ export class Celeriac implements AsyncDisposable {
   readonly #registry: Registry;
   readonly #parts: AppParts;
   readonly #eager: EagerRunner;
-  readonly #workers = new Set<Worker>();
+  readonly #workers = new Set<Worker | WorkerProcesses>();
   readonly #publishMiddleware: PublishMiddleware[] = [];
   readonly #runMiddleware: RunMiddleware[] = [];
   readonly #handles: HandleHost;
@@ -246,12 +247,14 @@ export class Celeriac implements AsyncDisposable {
     return this;
   }
 
-  /** A worker in this process; `start()` it. */
-  worker(options: WorkerOptions = {}): Worker {
+  /** A worker in this process, or in `processes` of its own; `start()` it. */
+  worker(options: ProcessesOptions): WorkerProcesses;
+  worker(options?: WorkerOptions): Worker;
+  worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
     this.#refuseClosed();
     const { broker, hasOwnLogger } = this.#config;
     if (options.logger !== undefined && !hasOwnLogger) this.#logger = options.logger;
-    const worker = new Worker(options, {
+    const params: WorkerParams = {
       ...this.#config,
       logger: this.#logger,
       ...this.#executorParams(),
@@ -268,7 +271,9 @@ export class Celeriac implements AsyncDisposable {
       events: this.#parts.events,
       scheduler: new Scheduler(this.#parts.scheduling),
       onStopped: () => this.#workers.delete(worker),
-    });
+    };
+    const worker =
+      'processes' in options ? new WorkerProcesses(options, params) : new Worker(options, params);
     this.#workers.add(worker);
     return worker;
   }

@@ -16,6 +16,7 @@ export interface BannerFacts {
   readonly concurrency: number;
   /** The range it moves in by itself. */
   readonly autoscale?: { readonly max: number; readonly min: number } | undefined;
+  readonly processes?: number;
   readonly pool: string;
   readonly tasks: readonly string[];
 }
@@ -54,12 +55,14 @@ export function renderBanner(facts: BannerFacts, color: boolean): string {
   return ['', ...head, '', ` ${colors.dim('tasks')}`, ...taskLines(facts.tasks, colors), '', ''].join('\n');
 }
 
-/** `4`, or `2 to 8` for a worker that goes with the load. */
+/** `4`, or `2 to 8` for a worker that goes with the load; `3 × 4` in three processes. */
 export function concurrencyText({
   concurrency,
   autoscale,
-}: Pick<BannerFacts, 'concurrency' | 'autoscale'>): string {
-  return autoscale === undefined ? String(concurrency) : `${autoscale.min} to ${autoscale.max}`;
+  processes,
+}: Pick<BannerFacts, 'concurrency' | 'autoscale' | 'processes'>): string {
+  const each = autoscale === undefined ? String(concurrency) : `${autoscale.min} to ${autoscale.max}`;
+  return processes === undefined ? each : `${processes} × ${each}`;
 }
 
 function taskLines(tasks: readonly string[], colors: ReturnType<typeof pc.createColors>): string[] {

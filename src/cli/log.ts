@@ -12,11 +12,15 @@ import { sentenceOf } from './task-lines.js';
 /** How a line looks. */
 export type LogFormat = 'text' | 'json';
 
-/** What {@link createLogger} needs to know. */
-export interface LogOptions {
+/** How much is logged, and how it looks. */
+export interface LogSettings {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly color: boolean;
+}
+
+/** What {@link createLogger} needs to know. */
+export interface LogOptions extends LogSettings {
   /** Where whole lines go. */
   readonly write: (line: string) => void;
   /** The node's name for lines that carry none; it is known only once the worker is there. */
@@ -27,6 +31,8 @@ export interface LogOptions {
 
 /** A logger, its level, which may change, and a way to say what must be said at every level (`ready`). */
 export interface CliLogger extends Logger {
+  /** What another process makes the same logger from. */
+  readonly settings: LogSettings;
   level: LogLevel;
   always(fields: object, message: string): void;
 }
@@ -44,6 +50,9 @@ export function createLogger(options: LogOptions): CliLogger {
     if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(shown)) log(level, fields, message);
   };
   return {
+    get settings() {
+      return { level: shown, format: options.format, color: options.color };
+    },
     debug: from('debug'),
     info: from('info'),
     warn: from('warn'),
@@ -141,4 +150,23 @@ function localTime(at: Date): string {
   const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return `${date} ${time},${String(at.getMilliseconds()).padStart(3, '0')}`;
+}
+
+/** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */
+export function withoutReady(log: CliLogger): CliLogger {
+  return {
+    ...log,
+    info: (fields, message) => {
+      if (message !== 'worker ready') log.info(fields, message);
+    },
+    get level() {
+      return log.level;
+    },
+    set level(level) {
+      log.level = level;
+    },
+    get settings() {
+      return log.settings;
+    },
+  };
 }

@@ -1,21 +1,22 @@
 /**
  * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { Celeriac } from '../app.js';
-import { isCeleriacError, OptionError } from '../errors.js';
+import { OptionError } from '../errors.js';
 import type { LogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
+import type { WorkerProcesses } from '../worker/processes/supervisor.js';
+import type { WorkerOptions } from '../worker/worker-options.js';
 import { concurrencyText, renderBanner } from './banner.js';
 import type { GlobalFlags } from './connect.js';
 import { Ending } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
-import { type CliLogger, createLogger, type LogFormat } from './log.js';
+import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
+import { startPatiently } from './patient-start.js';
 
-type Worker = ReturnType<Celeriac['worker']>;
-type WorkerOptions = Parameters<Celeriac['worker']>[0];
+type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
 
 /** The flags of `celeriac worker`, read and checked. */
 export interface WorkerFlags extends GlobalFlags {
@@ -33,6 +34,7 @@ export interface WorkerFlags extends GlobalFlags {
   readonly softTimeLimit?: number;
   readonly timeLimit?: number;
   readonly shutdownTimeout?: number;
+  readonly processes?: number;
   readonly healthPort?: number;
   readonly healthHost?: string;
   readonly purge?: boolean;
@@ -51,7 +53,9 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   });
   const options = { ...workerOptions(flags), logger: withoutReady(log) };
   const { app, file, compiler } = await loadApp(spec);
-  const worker = app.worker({ ...options, module: file });
+  const { processes } = flags;
+  const whole = { ...options, module: file };
+  const worker = processes === undefined ? app.worker(whole) : app.worker({ ...whole, processes });
   node = worker.node;
   if (flags.logFormat === 'text') printBanner(worker, flags);
   if (compiler === 'tsx') log.warn({}, TSX_REMARK);
@@ -62,8 +66,13 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     report: () => worker.logRunning(),
   });
   try {
-    if (!(await connect(app, worker, { log, stop: end.signal, purge: flags.purge === true })))
-      return await end.reached;
+    let toPurge = flags.purge === true;
+    const start = async () => {
+      if (toPurge) await purgeQueues(app, worker, log);
+      toPurge = false;
+      await worker.start();
+    };
+    if (!(await startPatiently({ start }, log, end.signal))) return await end.reached;
     node = worker.node;
     log.always({}, `ready: ${readyText(worker)}`);
     return await end.reached;
@@ -71,22 +80,6 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     end.release();
     await app.close();
   }
-}
-
-/** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */
-function withoutReady(log: CliLogger): CliLogger {
-  return {
-    ...log,
-    info: (fields, message) => {
-      if (message !== 'worker ready') log.info(fields, message);
-    },
-    get level() {
-      return log.level;
-    },
-    set level(level) {
-      log.level = level;
-    },
-  };
 }
 
 const SHUTDOWN_TIMEOUT_MS = 30_000;
@@ -114,10 +107,7 @@ function workerOptions(flags: WorkerFlags): WorkerOptions {
   };
 }
 
-function healthOf({
-  healthPort: port,
-  healthHost: host,
-}: WorkerFlags): Pick<WorkerOptions & object, 'health'> {
+function healthOf({ healthPort: port, healthHost: host }: WorkerFlags): Pick<WorkerOptions, 'health'> {
   if (port === undefined && host !== undefined)
     throw new OptionError('--health-host: on which port? Give --health-port as well.');
   if (port === undefined) return {};
@@ -163,42 +153,9 @@ function readyText(worker: Worker): string {
   return `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${concurrencyText(facts)} at a time, from ${from}`;
 }
 
-/**
- * Starts the worker, however long the broker stays away (Celery: `broker_connection_retry_on_startup`).
- * @returns false when it was told to stop first
- */
-async function connect(
-  app: Celeriac,
-  worker: Worker,
-  { log, stop, purge }: { log: CliLogger; stop: AbortSignal; purge: boolean },
-): Promise<boolean> {
-  const since = Date.now();
-  let toPurge = purge;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      if (toPurge) await purgeQueues(app, worker, log);
-      toPurge = false;
-      await worker.start();
-      if (attempt > 1) log.info({ awayMs: Date.now() - since }, 'the broker is there');
-      return true;
-    } catch (error) {
-      if (stop.aborted) return false;
-      if (!isCeleriacError(error, 'BROKER_UNAVAILABLE')) throw error;
-      const waitMs = Math.min(attempt * 1000, LONGEST_WAIT_MS);
-      log.error({}, `${error.message} Trying again in ${waitMs / 1000} s.`);
-      await sleep(waitMs, undefined, { signal: stop }).catch(() => {
-        // Told to stop while waiting: looked at right below.
-      });
-      if (stop.aborted) return false;
-    }
-  }
-}
-
 /** Celery: `--purge`. */
 async function purgeQueues(app: Celeriac, worker: Worker, log: CliLogger): Promise<void> {
   const queues = worker.describe().queues.map(({ name }) => name);
   for (const [queue, dropped] of Object.entries(await app.queues.purge(queues)))
     log.info({ queue, dropped }, `purged ${queue}`);
 }
-
-const LONGEST_WAIT_MS = 10_000;

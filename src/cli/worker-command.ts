@@ -1,7 +1,7 @@
 /**
  * `celeriac worker`: its flags, checked before anything is loaded. What runs is in `run-worker.ts`.
  */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { OptionError } from '../errors.js';
 import { appSpec } from './connect.js';
 import {
@@ -41,13 +41,18 @@ export function addWorkerCommand(program: Command): void {
       'async',
     )
     .option(
+      '--processes <n>',
+      'run in so many processes, as one node; -c is for each of them',
+      countFlag('--processes'),
+    )
+    .option(
       '--max-tasks-per-child <n>',
-      'replace a thread after so many tasks',
+      'replace a process or thread after so many tasks',
       countFlag('--max-tasks-per-child'),
     )
     .option(
       '--max-memory-per-child <size>',
-      'replace a thread that holds more after a task, as in 200mb',
+      'replace a process or thread that holds more after a task, as in 200mb',
       sizeFlag('--max-memory-per-child'),
     )
     .option(
@@ -73,19 +78,12 @@ export function addWorkerCommand(program: Command): void {
     .option('--health-host <host>', 'the address to answer on (default 127.0.0.1)')
     .option('--purge', 'first drop what waits in its queues')
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
-    .addOption(toCome('--processes <n>', countFlag('--processes')))
     .addHelpText('after', SIGNALS)
     .action(async (_flags, command: Command) => {
       const flags = command.optsWithGlobals<WorkerFlags>();
-      refuseWhatIsToCome(flags);
       const { runWorker } = await import('./run-worker.js');
       process.exitCode = await runWorker(requireApp(flags), flags);
     });
-}
-
-/** A flag that is known, and read, but hidden until it does something. */
-function toCome(flags: string, parse: (text: string) => unknown = (text) => text): Option {
-  return new Option(flags).argParser(parse).hideHelp();
 }
 
 const SIGNALS = `
@@ -93,21 +91,6 @@ Signals:
   SIGTERM, SIGINT   take nothing new, finish what runs, exit 0
   second SIGINT     hand back what runs, exit 0
   SIGUSR1           log what is running`;
-
-/** Flags that are spelt right but have no effect yet: silence would be worse than a refusal. */
-const TO_COME = {
-  processes: '--processes (start several workers)',
-};
-
-function refuseWhatIsToCome(flags: WorkerFlags): void {
-  for (const [name, shown] of Object.entries(TO_COME)) {
-    if (Reflect.get(flags, name) !== undefined) throw notYet(shown);
-  }
-}
-
-function notYet(what: string): OptionError {
-  return new OptionError(`worker: not yet in this version: ${what}.`);
-}
 
 function requireApp(flags: WorkerFlags): string {
   const spec = appSpec(flags);

@@ -29,6 +29,8 @@ export interface NodeStats {
   readonly processed: Readonly<Record<string, number>>;
   readonly queues: readonly QueueReport[];
   readonly version: string;
+  /** The ids of its processes, where there are several. */
+  readonly processes?: readonly number[];
 }
 
 /** A queue a node consumes, and how many of its tasks may run there at once. */

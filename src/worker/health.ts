@@ -2,7 +2,7 @@
  * The port where orchestrators and Prometheus ask: `/live`, `/ready`, `/metrics`. It answers from the first moment of
  * `start()`, broker or not, and knows nothing of workers but three questions.
  */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { CeleriacError, OptionError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 
@@ -56,6 +56,8 @@ export class HealthServer {
     { port, host = '127.0.0.1' }: HealthOptions,
     source: HealthSource,
   ): Promise<HealthServer> {
+    // Only here: loading it would make every import of this package slower.
+    const { createServer } = await import('node:http');
     const server = createServer((request, response) => {
       const path = (request.url ?? '').split('?')[0];
       if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'GET only\n');

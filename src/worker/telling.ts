@@ -5,7 +5,6 @@
 import { loadavg } from 'node:os';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
-import type { Slots } from '../broker/slots.js';
 import type { Events } from '../events/events.js';
 import type { AppEvent, EventMap } from '../events/names.js';
 import { VERSION } from '../version.js';
@@ -14,7 +13,9 @@ import type { Execution, RunWatch } from './execute.js';
 export interface TellingParams {
   readonly events: Events;
   readonly clock: BrokerClock;
-  readonly slots: Slots;
+  readonly slots: { readonly limit: number };
+  /** Another process tells of the node itself. */
+  readonly part?: boolean;
   node(): string;
   running(): number;
   processed(): number;
@@ -42,6 +43,7 @@ export class Telling implements RunWatch {
 
   /** The worker takes tasks. From here on its heart beats, while somebody listens. */
   online(): void {
+    if (this.params.part === true) return;
     this.#emit({ type: 'worker-online', ...this.#facts() });
     this.#leave = this.params.events.onActive(() => this.#beat());
   }
@@ -51,7 +53,7 @@ export class Telling implements RunWatch {
     clearTimeout(this.#heart);
     this.#leave();
     if (!this.active) return;
-    this.#emit({ type: 'worker-offline', ...this.#facts() });
+    if (this.params.part !== true) this.#emit({ type: 'worker-offline', ...this.#facts() });
     await this.params.events.flush();
   }
 

@@ -90,6 +90,11 @@ export class Vitals {
     return { ok: true };
   }
 
+  /** The queues of the broker that it consumes. */
+  queues(): readonly string[] {
+    return this.params.queues();
+  }
+
   /** What this worker counted. */
   async metrics(): Promise<MetricsJson> {
     return (await this.#metrics?.json()) ?? [];

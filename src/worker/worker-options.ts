@@ -97,6 +97,8 @@ export interface WorkerDescription {
   readonly concurrency: number;
   /** The range that `concurrency` moves in by itself; undefined where it stays. */
   readonly autoscale: AutoscaleRange | undefined;
+  /** How many processes, each with that concurrency; undefined for this process alone. */
+  readonly processes?: number;
   readonly queues: readonly { readonly name: string; readonly concurrency: number }[];
   readonly tasks: readonly string[];
 }

@@ -57,7 +57,10 @@ export class Worker implements CallHost, AsyncDisposable {
   #responder: Responder | undefined;
   readonly #janitor: Janitor;
   readonly #locks: LockKeeper;
-  readonly #vitals: Vitals;
+  /** Others take its part, and speak for it, where it is one of several processes. */
+  readonly #crew = threadHost()?.crew;
+  /** How it is, for whoever answers on its behalf. */
+  readonly vitals: Vitals;
   readonly #telling: Telling;
   #unlisten: () => void = () => undefined;
   #phase: Phase = 'new';
@@ -87,6 +90,7 @@ export class Worker implements CallHost, AsyncDisposable {
       running: () => this.#executor.running.size,
       processed: () => this.#log.total,
       slots: this.#budget,
+      part: this.#crew !== undefined,
       queues: () => this.#lines.reports().map(({ name }) => name),
     });
     this.#executor = new Executor({
@@ -112,10 +116,10 @@ export class Worker implements CallHost, AsyncDisposable {
       ...params,
       queues: () => this.#lines.brokerQueues(),
     });
-    this.#vitals = new Vitals({
+    this.vitals = new Vitals({
       ...params,
       health: this.#settings.health,
-      measured: false,
+      measured: this.#crew?.measured ?? false,
       running: () => this.#executor.running.size,
       concurrency: () => this.#lines.concurrency,
       idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
@@ -131,7 +135,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** Where health is answered, once it is: see the option `health`. */
   get healthPort(): number | undefined {
-    return this.#vitals.port;
+    return this.vitals.port;
   }
 
   get logger(): Logger {
@@ -162,20 +166,20 @@ export class Worker implements CallHost, AsyncDisposable {
         `This worker is ${this.#phase}; a worker starts once. Make another with app.worker().`,
       );
     // A thread loads the module that starts this worker: there it is no worker.
-    const thread = threadHost();
-    if (thread !== undefined) return thread.workerStarts(this.app);
+    const held = threadHost()?.workerStarts(this.app, this);
+    if (held !== undefined) return held;
     this.#placement.check();
     this.#phase = 'starting';
     const { engine, clock, prefix, logger } = this.#params;
     try {
-      await this.#vitals.open();
+      await this.vitals.open();
       await engine.ready();
       const locksKept = this.#locks.start();
       await clock.sync();
       this.#refuseWrongClock();
       await this.#params.prepare();
       await this.#placement.prepare();
-      this.#responder = await startResponder({
+      this.#responder = await (this.#crew?.respond ?? startResponder)({
         engine,
         prefix,
         name: this.#settings.name,
@@ -264,9 +268,11 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #run(delivery: Delivery): Promise<Settlement> {
+    if (this.#crew?.lifespan.begin() === false) return Promise.resolve({ kind: 'release' });
     return this.#executor.execute(delivery).then((execution) => {
       this.#log.ended(delivery, execution);
-      this.#vitals.ended(delivery, execution);
+      this.vitals.ended(delivery, execution);
+      this.#crew?.lifespan.ended();
       if (this.#telling.active) this.#telling.ended(delivery, execution);
       const settlement = settle(delivery, execution);
       const keptMs = retentionMs(settlement, this.#params);
@@ -324,7 +330,7 @@ export class Worker implements CallHost, AsyncDisposable {
       this.#lines.abandon();
       await Promise.all([this.#release(), this.#telling.offline()]);
     }
-    this.#vitals.close();
+    this.vitals.close();
     this.#phase = 'stopped';
     this.#params.onStopped();
     this.#onStopped();

@@ -56,8 +56,9 @@ export class Placement implements Elsewhere {
     this.#params = params;
     this.pool = checkPool(options.pool ?? 'async', 'app.worker()');
     this.#module = options.module;
-    this.#maxTasks = checkCount(options.maxTasksPerChild);
-    this.#maxMemoryBytes = checkSize(options.maxMemoryPerChild);
+    const { maxTasks, maxMemoryBytes } = childLimits(options);
+    this.#maxTasks = maxTasks;
+    this.#maxMemoryBytes = maxMemoryBytes;
   }
 
   takes(task: RegisteredTask): boolean {
@@ -125,6 +126,20 @@ export class Placement implements Elsewhere {
     const name = registry.names().find((candidate) => registry.get(candidate)?.run.pool === 'threads');
     return name === undefined ? undefined : `The task "${name}" has pool: 'threads'`;
   }
+}
+
+/** When a thread, or a process, is replaced. */
+export interface ChildLimits {
+  readonly maxTasks: number | undefined;
+  readonly maxMemoryBytes: number | undefined;
+}
+
+/** @throws {OptionError} */
+export function childLimits(options: PoolOptions): ChildLimits {
+  return {
+    maxTasks: checkCount(options.maxTasksPerChild),
+    maxMemoryBytes: checkSize(options.maxMemoryPerChild),
+  };
 }
 
 function checkCount(count: unknown): number | undefined {

@@ -1,11 +1,15 @@
 /**
- * How the app in a thread finds out that it is in one. The thread's entry sets a host before it loads the app module;
- * `new Celeriac` and `worker.start()` ask for it. Nobody else may: code that runs a task is the same everywhere.
+ * How the app in a thread, or in a worker process, finds out that it is in one. The entry of either sets a host before it
+ * loads the app module; `new Celeriac` and `worker.start()` ask for it. Nobody else may: code that runs a task is the
+ * same everywhere.
  */
+
 import type { Engine } from '../../broker/engine.js';
+import type { Responder, ResponderParams } from '../../control/responder.js';
 import type { TaskApp } from '../../tasks/context.js';
 import type { ErrorClasses } from '../../tasks/failure.js';
 import type { ExecutorParams } from '../execute.js';
+import type { Lifespan } from '../processes/lifespan.js';
 
 /** An app that was made while the module was loaded. */
 export interface LoadedApp {
@@ -24,8 +28,21 @@ export interface ThreadHost {
   engineFor(appName: string): Engine | undefined;
   /** Tells of a new app. */
   made(app: LoadedApp): void;
-  /** The module started a worker: it has come as far as it should in a thread. Never resolves. */
-  workerStarts(app: TaskApp): Promise<never>;
+  /**
+   * A worker is started. By the module: it has come as far as it should here, and what is given never resolves. The
+   * process's own: nothing is given, and it may.
+   */
+  workerStarts(app: TaskApp, worker: object): Promise<never> | undefined;
+  /** In a worker process. */
+  readonly crew?: CrewHost;
+}
+
+/** A worker process, as its worker sees it: part of a node, whose supervisor speaks for it. */
+export interface CrewHost {
+  readonly measured: boolean;
+  readonly lifespan: Lifespan;
+  /** Takes commands in the place of a node on the bus. */
+  readonly respond: (params: ResponderParams) => Promise<Responder>;
 }
 
 // By a registered symbol: two copies of this package may meet in one thread.

@@ -1,0 +1,191 @@
+/**
+ * Where a worker process begins: it loads the app module, makes the worker that its supervisor describes, and runs until
+ * it is told to end, has done enough, or finds its supervisor gone. It does what signals say by itself, since a terminal
+ * and a service manager send them to the whole group.
+ */
+import type { CommandHandlers, CommandName } from '../control/commands.js';
+import type { Logger } from '../options/logger.js';
+import { encodeFailure } from '../tasks/failure.js';
+import { Lifespan } from '../worker/processes/lifespan.js';
+import type {
+  FromProcess,
+  ProcessHealth,
+  ProcessRecord,
+  ProcessSetup,
+  ToProcess,
+} from '../worker/processes/messages.js';
+import type { Worker } from '../worker/worker.js';
+import { EXIT } from './exit.js';
+import { loadHostedApp } from './hosted-app.js';
+import { createLogger, type LogSettings, withoutReady } from './log.js';
+import { startPatiently } from './patient-start.js';
+
+/** A task may run on for as long as it likes beside its process's successor: about as long as a timer can be. */
+const FOR_EVER_MS = 2 ** 31 - 60_000;
+const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+class WorkerProcess {
+  #worker: Worker | undefined;
+  #handlers: CommandHandlers | undefined;
+  #close: () => Promise<void> = async () => undefined;
+  #log: Logger = SILENT;
+  readonly #ending = new AbortController();
+  #interrupted = false;
+
+  receive(message: ToProcess): void {
+    switch (message.kind) {
+      case 'setup':
+        this.#run(message.setup).catch((error: unknown) => this.#fail(error));
+        return;
+      case 'ask':
+        void this.#answer(message.command, message.args).then((reply) =>
+          tell({ kind: 'answer', id: message.id, reply }),
+        );
+        return;
+      case 'stop':
+        // One that leaves has all the time it wants, until now.
+        if (this.#ending.signal.aborted) setTimeout(() => void this.#worker?.stopNow(), message.timeoutMs);
+        this.#end(EXIT.ok, message.timeoutMs);
+        return;
+      case 'stopNow':
+        void this.#worker?.stopNow();
+        this.#end(EXIT.ok, 0);
+        return;
+      case 'logRunning':
+        this.#worker?.logRunning();
+    }
+  }
+
+  /** SIGTERM or SIGINT, to this process or to its group. */
+  signalled(signal: NodeJS.Signals): void {
+    if (signal === 'SIGINT' && this.#interrupted) void this.#worker?.stopNow();
+    this.#interrupted ||= signal === 'SIGINT';
+    tell({ kind: 'leaving', why: signal });
+    this.#end(EXIT.ok);
+  }
+
+  /** Nobody is left who would tell it to end. */
+  orphaned(): void {
+    if (this.#ending.signal.aborted) return;
+    this.#log.error({}, 'the supervisor is gone: this process ends as well');
+    this.#end(EXIT.failed);
+  }
+
+  stray(error: unknown, what: string): void {
+    this.#log.error({ error }, `${what} outside any task: this process ends, another takes its place`);
+    this.#end(EXIT.failed);
+  }
+
+  async #run(setup: ProcessSetup): Promise<void> {
+    const lifespan = new Lifespan(setup.lifespan, (why) => {
+      tell({ kind: 'leaving', why });
+      this.#end(EXIT.ok, FOR_EVER_MS);
+    });
+    const { app } = await loadHostedApp(setup, {
+      engineFor: () => undefined,
+      owns: (worker) => worker === this.#worker,
+      crew: {
+        measured: setup.measured,
+        lifespan,
+        respond: async ({ handlers }) => {
+          this.#handlers = handlers;
+          return { node: setup.node, close: async () => undefined };
+        },
+      },
+    });
+    this.#close = () => app.close();
+    const log = setup.log === undefined ? undefined : loggerOf(setup.log as LogSettings, setup.node);
+    this.#log = log ?? SILENT;
+    this.#worker = app.worker({ ...setup.options, ...(log !== undefined && { logger: log }) });
+    void this.#worker.stopped.then(() => this.#end(EXIT.ok));
+    if (!(await startPatiently(this.#worker, this.#log, this.#ending.signal))) return;
+    tell({ kind: 'ready' });
+  }
+
+  /** Once, whoever wanted it first. */
+  #end(code: number, timeoutMs?: number): void {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort();
+    void this.#leave(code, timeoutMs);
+  }
+
+  async #leave(code: number, timeoutMs: number | undefined): Promise<void> {
+    try {
+      await this.#worker?.stop(timeoutMs === undefined ? {} : { timeout: timeoutMs });
+      if (this.#handlers !== undefined) await told({ kind: 'bye', record: await this.#record() });
+      await this.#close();
+    } catch (error) {
+      this.#log.error({ error }, 'the process did not stop cleanly');
+    }
+    process.exit(code);
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    await told({ kind: 'failed', error: encodeFailure(error) });
+    process.exit(EXIT.failed);
+  }
+
+  async #answer(command: string, args: object): Promise<unknown> {
+    try {
+      if (command === 'record') return await this.#record();
+      if (command === 'health') return await this.#health();
+      if (this.#handlers === undefined) return undefined;
+      return await this.#handlers[command as CommandName](args as never);
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async #record(): Promise<ProcessRecord> {
+    const stats = await this.#handlers?.stats({});
+    const vitals = this.#worker?.vitals;
+    return {
+      processed: stats?.processed ?? {},
+      running: stats?.running ?? 0,
+      concurrency: stats?.concurrency ?? 0,
+      metrics: (await vitals?.metrics()) ?? [],
+      queues: vitals?.queues() ?? [],
+    };
+  }
+
+  async #health(): Promise<ProcessHealth> {
+    const vitals = this.#worker?.vitals;
+    if (vitals === undefined)
+      return { live: { ok: true }, ready: { ok: false, why: 'the process is loading' } };
+    const [live, ready] = await Promise.all([vitals.live(), vitals.ready()]);
+    return { live, ready };
+  }
+}
+
+function loggerOf(settings: LogSettings, node: string): Logger {
+  return withoutReady(
+    createLogger({ ...settings, node: () => node, write: (line) => void process.stdout.write(line) }),
+  );
+}
+
+function tell(message: FromProcess): void {
+  if (process.connected) process.send?.(message, undefined, undefined, nothing);
+}
+
+/** Resolves when it has left. */
+function told(message: FromProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected && process.send !== undefined)
+      process.send(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}
+
+function nothing(): void {}
+
+const own = new WorkerProcess();
+process.on('message', (message: ToProcess) => own.receive(message));
+process.on('disconnect', () => own.orphaned());
+process.on('SIGTERM', () => own.signalled('SIGTERM'));
+process.on('SIGINT', () => own.signalled('SIGINT'));
+process.on('uncaughtException', (error) => own.stray(error, 'an exception'));
+process.on('unhandledRejection', (error) => own.stray(error, 'a rejected promise'));
+// What the process waits for may hold nothing open: a broker that is away, a command.
+// And a supervisor that died while this loaded was gone before anybody listened.
+setInterval(() => process.connected || own.orphaned(), 1000);
+tell({ kind: 'born' });

@@ -1,0 +1,137 @@
+/**
+ * One worker process, as its supervisor sees it: coming up, ready, leaving, gone. It answers commands over IPC; what it
+ * last said of itself is kept, so that its counts outlive it.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { CeleriacError } from '../../errors.js';
+import { decodeFailure, type ErrorClasses } from '../../tasks/failure.js';
+import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
+
+/** How a process ended. */
+export interface ChildEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** It said so before, and why. */
+  readonly left: string | undefined;
+  /** How long it was ready, ms; 0 when it never was. */
+  readonly readyMs: number;
+  /** Why it cannot start, in its own words. */
+  readonly failure: Error | undefined;
+}
+
+export interface ChildParams {
+  setup(): ProcessSetup;
+  readonly errors: ErrorClasses;
+  /** It takes no more tasks and will end. */
+  onLeaving(child: Child, why: string): void;
+  onEnd(child: Child, end: ChildEnd): void;
+}
+
+/** By its address only: it loads the user's module as the command line does, from the floor above. */
+const ENTRY = fileURLToPath(new URL('../../cli/process-main.js', import.meta.url));
+
+export class Child {
+  readonly pid: number;
+  /** Resolves when it takes tasks; rejects when it never will. */
+  readonly ready: Promise<void>;
+  readonly ended: Promise<void>;
+  /** What it last said of itself. */
+  record: ProcessRecord = { processed: {}, running: 0, concurrency: 0, metrics: [], queues: [] };
+  readonly #process: ChildProcess;
+  readonly #answers = new Map<number, (reply: unknown) => void>();
+  #next = 0;
+  #readyAt: number | undefined;
+  #left: string | undefined;
+  #failure: Error | undefined;
+  #settleReady: (error?: Error) => void = () => undefined;
+
+  constructor(private readonly params: ChildParams) {
+    this.#process = fork(ENTRY, [], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // Two processes cannot be inspected on one port.
+      execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
+    });
+    this.pid = this.#process.pid ?? 0;
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.ready.catch(() => undefined); // the end tells it as well
+    this.ended = new Promise((resolve) => {
+      this.#process.on('error', (error) => {
+        this.#failure ??= error;
+        // Without a pid it never was, and no 'exit' will come.
+        if (this.#process.pid === undefined) this.#onExit(null, null, resolve);
+      });
+      this.#process.on('exit', (code, signal) => this.#onExit(code, signal, resolve));
+    });
+    this.#process.on('message', (message: FromProcess) => this.#receive(message));
+  }
+
+  /** It has heard what the others were told before it came: from now on it counts. */
+  welcomed = false;
+
+  /** Whether it takes tasks. */
+  get working(): boolean {
+    return this.welcomed && this.#left === undefined;
+  }
+
+  /** Its answer to a command; undefined where none comes in time. */
+  ask(command: string, args: object, timeoutMs: number): Promise<unknown> {
+    const id = this.#next++;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => answer(undefined), timeoutMs);
+      const answer = (reply: unknown) => {
+        clearTimeout(timer);
+        this.#answers.delete(id);
+        resolve(reply);
+      };
+      this.#answers.set(id, answer);
+      this.tell({ kind: 'ask', id, command, args });
+    });
+  }
+
+  tell(message: ToProcess): void {
+    // One that is gone meanwhile has ended, or is about to: its end says so.
+    if (this.#process.connected) this.#process.send(message, () => undefined);
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
+
+  #receive(message: FromProcess): void {
+    switch (message.kind) {
+      case 'born':
+        this.tell({ kind: 'setup', setup: this.params.setup() });
+        return;
+      case 'ready':
+        this.#readyAt = performance.now();
+        this.#settleReady();
+        return;
+      case 'failed':
+        this.#failure = decodeFailure(message.error, this.params.errors);
+        return;
+      case 'answer':
+        this.#answers.get(message.id)?.(message.reply);
+        return;
+      case 'leaving':
+        if (this.#left !== undefined) return;
+        this.#left = message.why;
+        this.params.onLeaving(this, message.why);
+        return;
+      case 'bye':
+        this.record = message.record;
+    }
+  }
+
+  #onExit(code: number | null, signal: NodeJS.Signals | null, resolve: () => void): void {
+    const readyMs = this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
+    for (const answer of [...this.#answers.values()]) answer(undefined);
+    this.#settleReady(
+      this.#failure ?? new CeleriacError(`Worker process ${this.pid} ended before it was ready.`),
+    );
+    this.params.onEnd(this, { code, signal, left: this.#left, readyMs, failure: this.#failure });
+    resolve();
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Many processes, one node: for each command of remote control, how the answers of the processes become the node's, and
+ * which commands a process that starts later has to hear as well.
+ */
+import type {
+  CommandName,
+  Commands,
+  FoundTask,
+  NodeStats,
+  QueueReport,
+  TaskReport,
+} from '../../control/commands.js';
+
+/** How one command is answered by a node of several processes. */
+export interface Rule<C extends CommandName> {
+  /** The node's answer; there is at least one. */
+  merge(replies: readonly Commands[C]['reply'][]): Commands[C]['reply'];
+  /** What a later process must hear too: each of them, or the last one of a name. */
+  readonly lasts?: 'each' | ((args: Commands[C]['args']) => string);
+}
+
+type Rules = { readonly [C in CommandName]: Rule<C> };
+
+export const RULES: Rules = {
+  ping: { merge: () => 'pong' },
+  active: { merge: all },
+  scheduled: { merge: eachOnce },
+  reserved: { merge: eachOnce },
+  registered: { merge: distinct },
+  stats: { merge: sumStats },
+  activeQueues: { merge: sumQueues },
+  // They are set up alike.
+  conf: { merge: first },
+  report: { merge: first },
+  queryTask: { merge: nearest },
+  poolGrow: { merge: said, lasts: 'each' },
+  poolShrink: { merge: said, lasts: 'each' },
+  autoscale: { merge: said, lasts: () => 'autoscale' },
+  addConsumer: { merge: said, lasts: ({ queue }) => `consumer of ${queue}` },
+  cancelConsumer: { merge: said, lasts: ({ queue }) => `consumer of ${queue}` },
+  // These lie in the broker, where a later process finds them.
+  pause: { merge: said },
+  resume: { merge: said },
+  rateLimit: { merge: said },
+  timeLimit: { merge: said, lasts: ({ task }) => `time limit of ${task}` },
+  loglevel: { merge: said, lasts: () => 'log level' },
+  revoke: { merge: said },
+  revoked: { merge: distinct },
+  shutdown: { merge: said },
+};
+
+function first<T>([one]: readonly T[]): T {
+  return one as T;
+}
+
+/** What lies in their queues is seen by all of them. */
+function eachOnce(lists: readonly (readonly TaskReport[])[]): TaskReport[] {
+  return [...new Map(lists.flat().map((task) => [task.id, task])).values()];
+}
+
+/** The one that runs a task knows more of it than those that see it in its queue. */
+function nearest(finds: readonly Readonly<Record<string, FoundTask>>[]): Record<string, FoundTask> {
+  const entries = finds.flatMap(Object.entries<FoundTask>);
+  const active = entries.filter(([, { state }]) => state === 'active');
+  return Object.fromEntries([...entries, ...active]);
+}
+
+function all<T>(lists: readonly (readonly T[])[]): T[] {
+  return lists.flat();
+}
+
+function distinct(lists: readonly (readonly string[])[]): string[] {
+  return [...new Set(lists.flat())];
+}
+
+/** What the processes did, each wording once. */
+function said(replies: readonly { readonly ok: string }[]): { ok: string } {
+  return { ok: [...new Set(replies.map(({ ok }) => ok))].join('; ') };
+}
+
+function sumQueues(lists: readonly (readonly QueueReport[])[]): QueueReport[] {
+  const sums = new Map<string, number>();
+  for (const { name, concurrency } of lists.flat()) sums.set(name, (sums.get(name) ?? 0) + concurrency);
+  return [...sums].map(([name, concurrency]) => ({ name, concurrency }));
+}
+
+function sumStats(all: readonly NodeStats[]): NodeStats {
+  const sum = (of: (stats: NodeStats) => number) => all.reduce((total, stats) => total + of(stats), 0);
+  return {
+    ...(all[0] as NodeStats),
+    concurrency: sum(({ concurrency }) => concurrency),
+    running: sum(({ running }) => running),
+    processed: sumCounts(all.map(({ processed }) => processed)),
+    queues: sumQueues(all.map(({ queues }) => queues)),
+  };
+}
+
+/** Counts by name, added up. */
+export function sumCounts(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [name, count] of counts.flatMap(Object.entries)) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
+}

@@ -1,0 +1,303 @@
+/**
+ * A worker of several processes: one node, one health port, one end. It runs no task itself; it keeps its processes
+ * running, speaks for them on the bus, and ends when they have.
+ */
+import type { CommandHandlers, CommandName, ErrorReply } from '../../control/commands.js';
+import { type Responder, startResponder } from '../../control/responder.js';
+import { type Duration, toPositiveMs } from '../../duration.js';
+import { CeleriacError, OptionError } from '../../errors.js';
+import { positiveInteger } from '../../options/checks.js';
+import type { Logger } from '../../options/logger.js';
+import { type LeveledLogger, leveled } from '../log-level.js';
+import { Telling } from '../telling.js';
+import { findAppModule } from '../threads/app-module.js';
+import { type ChildLimits, childLimits } from '../threads/placement.js';
+import { threadHost } from '../threads/thread-host.js';
+import {
+  resolveWorkerOptions,
+  type WorkerDescription,
+  type WorkerOptions,
+  type WorkerParams,
+  type WorkerSettings,
+} from '../worker-options.js';
+import type { Child } from './child.js';
+import { Crew } from './crew.js';
+import { CrewVitals } from './crew-vitals.js';
+import { RULES, type Rule, sumCounts } from './merge.js';
+
+/** What `app.worker()` takes for a worker of several processes. */
+export interface ProcessesOptions extends WorkerOptions {
+  /** How many; each has the other options to itself, `concurrency` included. */
+  processes: number;
+}
+
+/** What is still said when the broker does not answer. */
+const LAST_WORDS_MS = 2000;
+/** Less than a caller waits; a process whose loop is busy for longer is left out. */
+const ANSWER_MS = 800;
+
+export class WorkerProcesses implements AsyncDisposable {
+  readonly #params: WorkerParams & { readonly logger: LeveledLogger };
+  /** The logger itself: one that another process can make again says how. */
+  readonly #given: Logger;
+  readonly #options: WorkerOptions;
+  readonly #settings: WorkerSettings;
+  readonly #size: number;
+  readonly #limits: ChildLimits;
+  readonly #crew: Crew;
+  readonly #vitals: CrewVitals;
+  readonly #telling: Telling;
+  readonly #startedAt = Date.now();
+  /** What a process that starts later must hear too. */
+  readonly #lasting = new Map<unknown, { readonly command: CommandName; readonly args: object }>();
+  #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
+  #file = '';
+  #responder: Responder | undefined;
+  #stopping: Promise<void> | undefined;
+  #onStopped: () => void = () => undefined;
+
+  /** @throws {OptionError} for options that cannot be right */
+  constructor({ processes, ...options }: ProcessesOptions, params: WorkerParams) {
+    this.#given = params.logger;
+    this.#params = { ...params, logger: leveled(params.logger) };
+    this.#options = options;
+    this.#settings = resolveWorkerOptions(options, params.defaultQueue);
+    this.#size = positiveInteger(processes, 'app.worker(): processes');
+    this.#limits = childLimits(options);
+    if (params.engine.oneProcess)
+      throw new OptionError(
+        `app.worker(): processes ${processes}: the broker at ${params.engine.address} serves one process. ` +
+          'Use Redis or PostgreSQL, or leave processes out.',
+      );
+    this.#crew = new Crew({
+      size: this.#size,
+      errors: params.errors,
+      logger: this.#params.logger,
+      setup: () => this.#setup(),
+      greet: (child) => this.#greet(child),
+      buried: (record) => this.#vitals.bury(record),
+    });
+    this.#vitals = new CrewVitals({
+      ...params,
+      health: this.#settings.health,
+      crew: this.#crew,
+      idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
+    });
+    this.#telling = this.#tell();
+  }
+
+  #tell(): Telling {
+    const sums = () => this.#vitals.sums();
+    return new Telling({
+      ...this.#params,
+      node: () => this.node,
+      running: () => sums().running,
+      processed: () => sums().processed,
+      slots: {
+        get limit() {
+          return sums().concurrency;
+        },
+      },
+      queues: () => this.#settings.queues.map(({ name }) => name),
+    });
+  }
+
+  /** The node's name on the bus; final once started. */
+  get node(): string {
+    return this.#responder?.node ?? this.#settings.name;
+  }
+
+  /** Where health is answered, once it is. */
+  get healthPort(): number | undefined {
+    return this.#vitals.port;
+  }
+
+  /** Resolves when all has stopped, whoever asked for it. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#onStopped = resolve;
+  });
+
+  /**
+   * Starts the processes. Resolves when all of them take tasks.
+   * @throws {BrokerUnavailableError} when nobody answers at the broker's address
+   */
+  async start(): Promise<void> {
+    if (this.#phase !== 'new')
+      throw new CeleriacError(
+        `This worker is ${this.#phase}; a worker starts once. Make another with app.worker().`,
+      );
+    const held = threadHost()?.workerStarts(this.#params.app, this);
+    if (held !== undefined) return held;
+    this.#file = findAppModule(this.#options.module, `processes is ${this.#size}`);
+    this.#phase = 'starting';
+    const { engine, prefix, logger } = this.#params;
+    try {
+      await this.#vitals.open();
+      await engine.ready();
+      this.#responder = await startResponder({
+        engine,
+        prefix,
+        name: this.#settings.name,
+        handlers: this.#handlers(),
+        onError: (error) => this.#onError(error),
+      });
+      await this.#params.events.attach();
+    } catch (error) {
+      this.#phase = 'new';
+      throw error;
+    }
+    try {
+      await this.#crew.start();
+    } catch (error) {
+      await this.stop({ timeout: LAST_WORDS_MS });
+      throw error;
+    }
+    if (this.#stopping !== undefined) return this.#stopping;
+    this.#phase = 'running';
+    this.#telling.online();
+    logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
+  }
+
+  /** Stops all processes warmly, and kills those that do not end. Never hangs; may be called twice. */
+  stop(options: { timeout?: Duration } = {}): Promise<void> {
+    const timeoutMs =
+      options.timeout === undefined
+        ? this.#settings.shutdownTimeoutMs
+        : toPositiveMs(options.timeout, 'worker.stop(): timeout');
+    this.#stopping ??= this.#stop(() => this.#crew.stop(timeoutMs));
+    return this.#stopping;
+  }
+
+  /** Hands back at once whatever still runs: for a second interrupt. */
+  stopNow(): Promise<void> {
+    const now = this.#crew.stopNow();
+    this.#stopping ??= this.#stop(() => now);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** How this worker is set up. */
+  describe(): WorkerDescription {
+    const { concurrency, queues, autoscale } = this.#settings;
+    return {
+      app: this.#params.appName,
+      broker: this.#params.engine.address,
+      node: this.node,
+      pool: this.#options.pool ?? 'async',
+      concurrency,
+      autoscale,
+      processes: this.#size,
+      queues: queues.map(({ name }) => ({ name, concurrency })),
+      tasks: this.#params.registry.names(),
+    };
+  }
+
+  /** Has each process log its running tasks. */
+  logRunning(): void {
+    this.#crew.logRunning();
+  }
+
+  #setup() {
+    const {
+      logger: _,
+      health: __,
+      name: ___,
+      maxTasksPerChild,
+      maxMemoryPerChild,
+      ...options
+    } = this.#options;
+    const threads = options.pool === 'threads';
+    const ofThreads = {
+      ...(maxTasksPerChild !== undefined && { maxTasksPerChild }),
+      ...(maxMemoryPerChild !== undefined && { maxMemoryPerChild }),
+    };
+    return {
+      file: this.#file,
+      appName: this.#params.appName,
+      prefix: this.#params.prefix,
+      node: this.node,
+      options: { ...options, module: this.#file, ...(threads && ofThreads) },
+      lifespan: threads ? { maxTasks: undefined, maxMemoryBytes: undefined } : this.#limits,
+      measured: this.#settings.health !== undefined,
+      log: Reflect.get(this.#given, 'settings') as unknown,
+    };
+  }
+
+  /** A process that starts later works as the others do by now. */
+  async #greet(child: Child): Promise<void> {
+    for (const { command, args } of [...this.#lasting.values()]) await child.ask(command, args, ANSWER_MS);
+  }
+
+  #handlers(): CommandHandlers {
+    const handlers = Object.keys(RULES).map((name) => {
+      const command = name as CommandName;
+      return [command, (args: object) => this.#answer(command, args)] as const;
+    });
+    return { ...(Object.fromEntries(handlers) as unknown as CommandHandlers), ...this.#ownAnswers() };
+  }
+
+  /** What the processes answer, as one. */
+  async #answer<C extends CommandName>(command: C, args: object): Promise<unknown> {
+    const rule = RULES[command] as unknown as Rule<'active'>;
+    const replies = await this.#crew.ask(command, args, ANSWER_MS);
+    const done = replies.filter((reply) => !isErrorReply(reply));
+    if (done.length === 0)
+      throw new CeleriacError(replies.find(isErrorReply)?.error ?? 'none of its processes answered');
+    const { lasts } = rule as { lasts?: 'each' | ((given: object) => string) };
+    if (lasts !== undefined) {
+      const name = lasts === 'each' ? Symbol(command) : lasts(args);
+      this.#lasting.delete(name); // the order is that of the last ones
+      this.#lasting.set(name, { command, args });
+    }
+    return rule.merge(done as never);
+  }
+
+  #ownAnswers(): Pick<CommandHandlers, 'stats' | 'shutdown' | 'loglevel'> {
+    return {
+      loglevel: async (args) => {
+        this.#params.logger.setLevel(args.level);
+        return (await this.#answer('loglevel', args)) as { ok: string };
+      },
+      stats: async () => {
+        const stats = (await this.#answer('stats', {})) as Awaited<ReturnType<CommandHandlers['stats']>>;
+        return {
+          ...stats,
+          pid: process.pid,
+          uptimeMs: Date.now() - this.#startedAt,
+          processed: sumCounts([this.#vitals.buriedCounts, stats.processed]),
+          processes: this.#crew.working.map(({ pid }) => pid),
+        };
+      },
+      shutdown: () => {
+        // After the reply has left.
+        setTimeout(() => void this.stop(), 50);
+        return { ok: 'shutting down' };
+      },
+    };
+  }
+
+  async #stop(end: () => Promise<void>): Promise<void> {
+    this.#phase = 'stopping';
+    await end();
+    const leaving = Promise.all([this.#responder?.close(), this.#telling.offline()]);
+    leaving.catch((error: Error) => this.#onError(error));
+    await Promise.race([leaving, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref())]);
+    this.#vitals.close();
+    this.#phase = 'stopped';
+    this.#params.onStopped();
+    this.#onStopped();
+    this.#params.logger.info({ node: this.node }, 'worker stopped');
+  }
+
+  #onError(error: Error): void {
+    if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
+    this.#params.logger.error({ error }, `worker error: ${error.message}`);
+  }
+}
+
+function isErrorReply(reply: unknown): reply is ErrorReply {
+  return typeof reply === 'object' && reply !== null && 'error' in reply;
+}

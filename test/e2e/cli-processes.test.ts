@@ -1,0 +1,266 @@
+/** `celeriac worker --processes`: several processes, one node, one end. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { Celeriac } from '#src/index.js';
+import { until, within } from '../support/app.js';
+import { project, type RunningCli, startCli } from '../support/cli.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
+
+let redis: RedisServer;
+const alive = setInterval(() => undefined, 1000);
+before(async () => {
+  redis = await startRedis();
+});
+after(() => redis.close().finally(() => clearInterval(alive)));
+
+const TASKS = `
+import { appendFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Celeriac } from 'celeriac';
+
+export const app = new Celeriac('crew', { lockDuration: '1s' });
+const survivor = { maxDeliveries: 1000 };
+app.task('pid', async () => process.pid);
+app.task('nap', survivor, async (ms) => {
+  await sleep(ms);
+  return process.pid;
+});
+app.task('work', survivor, async function (n, ms) {
+  appendFileSync(process.env.LEDGER, 's' + n + '\\n');
+  await sleep(ms);
+  appendFileSync(process.env.LEDGER, 'e' + n + '\\n');
+  return n;
+});
+const kept = [];
+app.task('grow', async (mb) => {
+  kept.push(Buffer.alloc(mb * 1024 * 1024, 1));
+  return process.pid;
+});
+app.task('stray', async () => {
+  setTimeout(() => {
+    throw new Error('nobody caught this');
+  }, 10);
+});
+`;
+
+interface Site {
+  readonly app: Celeriac;
+  worker(...args: string[]): RunningCli;
+}
+
+function site(t: TestContext, extra: Readonly<Record<string, string>> = {}, env = {}): Site {
+  const cwd = project(t, { 'package.json': '{ "type": "module" }', 'tasks.js': TASKS, ...extra });
+  const prefix = `crew-${randomUUID()}`;
+  const app = new Celeriac('crew', { broker: redis.url, prefix });
+  t.after(() => app.close());
+  const all = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix, LEDGER: `${cwd}/ledger`, ...env };
+  return { app, worker: (...args) => startCli(t, ['-A', 'tasks', 'worker', ...args], { cwd, env: all }) };
+}
+
+const isAlive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The processes of the only node there is. */
+async function processesOf(app: Celeriac): Promise<number[]> {
+  for (const reply of Object.values(await app.inspect().stats()))
+    if (!('error' in reply)) return [...(reply.processes ?? [])];
+  return [];
+}
+
+const sendAll = (app: Celeriac, name: string, count: number, args: unknown[] = []) =>
+  Promise.all(
+    Array.from({ length: count }, (_, n) => app.sendTask(name, name === 'work' ? [n, ...args] : args)),
+  );
+
+describe('celeriac worker --processes', { timeout: 290_000 }, () => {
+  it('runs tasks in so many processes and is one node with summed stats', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '3', '-c', '2', '-n', 'crew@test');
+    await running.printed(/ready: 5 tasks, 3 × 2 at a time, from celeriac/);
+    assert.match(running.output, /concurrency +3 × 2 \(async\)/);
+    const sent = await sendAll(app, 'nap', 30, [50]);
+    const pids = new Set(await Promise.all(sent.map((result) => result.get({ timeout: '30s' }))));
+    assert.equal(pids.size, 3);
+    const stats = await app.inspect().stats();
+    assert.deepEqual(Object.keys(stats), ['crew@test']);
+    const node = stats['crew@test'];
+    assert(node !== undefined && !('error' in node));
+    assert.deepEqual([...(node.processes ?? [])].sort(), [...pids].sort());
+    assert(!pids.has(node.pid));
+    assert.deepEqual(
+      { concurrency: node.concurrency, processed: node.processed, queues: node.queues },
+      { concurrency: 6, processed: { nap: 30 }, queues: [{ name: 'celeriac', concurrency: 6 }] },
+    );
+    assert.deepEqual(await app.inspect().ping(), { 'crew@test': 'pong' });
+    assert.deepEqual(await app.inspect().registered(), {
+      'crew@test': ['grow', 'nap', 'pid', 'stray', 'work'],
+    });
+    const naps = await sendAll(app, 'nap', 6, [3000]);
+    await until(async () => {
+      const { 'crew@test': active } = await app.inspect().active();
+      return Array.isArray(active) && new Set(active.map(({ pid }) => pid)).size === 3 && active.length === 6;
+    }, 'six running tasks in three processes');
+    await Promise.all(naps.map((result) => result.get({ timeout: '30s' })));
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+    assert([...pids].every((pid) => !isAlive(pid as number)));
+  });
+
+  it('heals when one of its processes is killed; what that one held runs elsewhere', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '3', '-c', '2');
+    await running.printed(/ready/);
+    const before = await processesOf(app);
+    const sent = await sendAll(app, 'nap', 60, [100]);
+    const [victim = 0] = before;
+    process.kill(victim, 'SIGKILL');
+    await running.printed(/worker process died.*SIGKILL/);
+    const pids = await Promise.all(sent.map((result) => result.get({ timeout: '60s' })));
+    assert.equal(pids.length, 60);
+    const now = await until(async () => {
+      const found = await processesOf(app);
+      return found.length === 3 && found;
+    }, 'three processes');
+    assert(now && !now.includes(victim));
+    const stats = Object.values(await app.inspect().stats())[0];
+    assert(stats !== undefined && 'concurrency' in stats && stats.concurrency === 6);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  it('keeps what remote control changed when a process is replaced', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '2', '-c', '1');
+    await running.printed(/ready/);
+    await app.control.addConsumer('mail', { concurrency: 5 });
+    await app.control.poolGrow(2);
+    const [victim = 0] = await processesOf(app);
+    process.kill(victim, 'SIGKILL');
+    await running.printed(/worker process died/);
+    await until(async () => {
+      const [stats] = Object.values(await app.inspect().stats());
+      if (stats === undefined || 'error' in stats || stats.processes?.length !== 2) return false;
+      assert.deepEqual(
+        {
+          concurrency: stats.concurrency,
+          mail: stats.queues.find(({ name }) => name === 'mail')?.concurrency,
+        },
+        { concurrency: 6, mail: 10 },
+      );
+      return true;
+    }, 'a process like the one before');
+  });
+
+  it('replaces a process after so many tasks, exactly, and loses none', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '2', '-c', '3', '--max-tasks-per-child', '10');
+    await running.printed(/ready/);
+    const sent = await sendAll(app, 'pid', 95);
+    const pids = await Promise.all(sent.map((result) => result.get({ timeout: '120s' })));
+    const byPid = new Map<unknown, number>();
+    for (const pid of pids) byPid.set(pid, (byPid.get(pid) ?? 0) + 1);
+    assert(
+      [...byPid.values()].every((count) => count <= 10),
+      JSON.stringify([...byPid]),
+    );
+    assert(byPid.size >= 10);
+    // Counts of processes that are gone stay.
+    await until(async () => {
+      const [now] = Object.values(await app.inspect().stats());
+      return now !== undefined && 'processed' in now && now.processed.pid === 95;
+    }, 'all tasks counted');
+  });
+
+  it('replaces a process that holds too much', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '1', '-c', '1', '--max-memory-per-child', '400mb');
+    await running.printed(/ready/);
+    const first = await (await app.sendTask('grow', [350])).get({ timeout: '60s' });
+    await running.printed(/worker process leaves.*it holds \d+ MB/);
+    const second = await (await app.sendTask('pid')).get({ timeout: '60s' });
+    assert.notEqual(first, second);
+  });
+
+  it('replaces a process that an exception outside any task ended', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '1');
+    await running.printed(/ready/);
+    const [first] = await processesOf(app);
+    await app.sendTask('stray');
+    await running.printed(/an exception outside any task.*another takes its place/);
+    const pid = await (await app.sendTask('pid')).get({ timeout: '60s' });
+    assert.notEqual(pid, first);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  it('hands back at the second SIGINT and exits 0, and at SIGTERM lets tasks finish', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '2', '-c', '1');
+    await running.printed(/ready/);
+    const before = await processesOf(app);
+    const held = await sendAll(app, 'nap', 2, [3_600_000]);
+    await until(async () => {
+      const [active] = Object.values(await app.inspect().active());
+      return Array.isArray(active) && active.length === 2;
+    }, 'two running tasks');
+    running.kill('SIGINT');
+    await running.printed(/SIGINT: warm shutdown/);
+    running.kill('SIGINT');
+    assert.equal((await within(running.ended, 'the end')).code, 0);
+    assert.deepEqual(await Promise.all(held.map((result) => result.status)), ['PENDING', 'PENDING']);
+    assert(before.every((pid) => !isAlive(pid)));
+  });
+
+  it('leaves no process behind when the supervisor is killed', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '2');
+    await running.printed(/ready/);
+    const before = await processesOf(app);
+    assert.equal(before.length, 2);
+    running.kill('SIGKILL');
+    await until(() => before.every((pid) => !isAlive(pid)), 'the end of its processes');
+  });
+
+  it('sums the metrics of its processes on one health port, and loses none with a process', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '2', '-c', '2', '--health-port', '0', '--log-format', 'json');
+    await running.printed(/"ready/);
+    const port = Number(/"port":(\d+)/.exec(running.output)?.[1]);
+    const read = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      return { status: response.status, text: await response.text() };
+    };
+    assert.equal((await read('/live')).status, 200);
+    assert.equal((await read('/ready')).status, 200);
+    const sent = await sendAll(app, 'nap', 20, [20]);
+    await Promise.all(sent.map((result) => result.get({ timeout: '30s' })));
+    const value = async (line: string) =>
+      Number(
+        new RegExp(`^${line.replace(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec((await read('/metrics')).text)?.[1],
+      );
+    const done = 'celeriac_tasks_total{task="nap",state="SUCCESS"}';
+    await until(async () => (await value(done)) === 20, 'twenty counted tasks');
+    assert.equal(await value('celeriac_workers'), 2);
+    assert.equal(await value('celeriac_worker_concurrency'), 4);
+    assert.equal(await value('celeriac_queue_depth{queue="celeriac",state="waiting"}'), 0);
+    const [victim = 0] = await processesOf(app);
+    process.kill(victim, 'SIGKILL');
+    await until(async () => (await processesOf(app)).length === 2, 'two processes');
+    assert.equal(await value(done), 20);
+  });
+
+  it('is refused on an embedded broker, with 2', async (t) => {
+    const running = site(t, {}, { CELERIAC_BROKER_URL: 'memory://' }).worker('--processes', '2');
+    const { code, stderr } = await running.ended;
+    assert.equal(code, 2);
+    assert.match(stderr, /processes 2: the broker at memory:.* serves one process/);
+  });
+});

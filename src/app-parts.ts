@@ -14,6 +14,7 @@ import { UniqueCalls } from './canvas/unique.js';
 import { Workflows } from './canvas/workflows.js';
 import { Caller } from './control/caller.js';
 import { Control } from './control/control.js';
+import { FailedTasks } from './control/failed.js';
 import { Queues } from './control/queues.js';
 import { Events } from './events/events.js';
 import type { Logger } from './options/logger.js';
@@ -77,9 +78,10 @@ export function makeParts(params: AppPartsParams) {
     locate: (taskId) => index.locate(taskId),
     flows: flows.results,
   };
+  const unique = new UniqueCalls(engine, clock);
   const sender = new Sender({
     ...sending,
-    unique: new UniqueCalls(engine, clock),
+    unique,
     results,
     middleware: params.middleware,
     router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
@@ -87,7 +89,9 @@ export function makeParts(params: AppPartsParams) {
     codec,
     events,
   });
-  const queues = new Queues({ engine, clock, index, failureExpiresMs: config.failureExpiresMs });
+  const { failureExpiresMs } = config;
+  const queues = new Queues({ engine, clock, index, failureExpiresMs });
+  const failed = new FailedTasks({ engine, clock, index, unique, decoding: results.decoding });
   const control = new Control(caller, {
     queues,
     revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
@@ -117,6 +121,7 @@ export function makeParts(params: AppPartsParams) {
     results,
     sender,
     queues,
+    failed,
     control,
     scheduling,
     schedules: new Schedules(scheduling),

@@ -11,6 +11,7 @@ import type { Detour } from './canvas/sender.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
+import type { FailedTasks } from './control/failed.js';
 import { Inspect } from './control/inspect.js';
 import type { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
@@ -56,6 +57,8 @@ export class Celeriac implements AsyncDisposable {
   readonly queues: Queues;
   /** What runs by itself. */
   readonly schedules: Schedules;
+  /** The tasks that failed: reading, retrying and deleting them. */
+  readonly failed: FailedTasks;
   readonly #config: AppConfig;
   #logger: Logger;
   readonly #registry: Registry;
@@ -102,6 +105,7 @@ export class Celeriac implements AsyncDisposable {
     this.control = parts.control;
     this.queues = parts.queues;
     this.schedules = parts.schedules;
+    this.failed = parts.failed;
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
       host: { node: name, logger: this.#logger, app: this, stopping: false },

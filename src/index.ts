@@ -20,6 +20,12 @@ export type {
   TaskReport,
 } from './control/commands.js';
 export { Control } from './control/control.js';
+export {
+  type FailedFilter,
+  type FailedListOptions,
+  type FailedReply,
+  FailedTasks,
+} from './control/failed.js';
 export { Inspect } from './control/inspect.js';
 export { type QueueInfo, Queues } from './control/queues.js';
 // Options

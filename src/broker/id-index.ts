@@ -57,8 +57,17 @@ export class IdIndex {
     }
   }
 
+  /** Keeps the entry for as long as the task takes: it runs again. */
+  keep(taskId: string): Promise<void> {
+    return this.#setLife(taskId, undefined);
+  }
+
   /** Lets the entry go with the task's record. */
-  async expire(taskId: string, ttlMs: number): Promise<void> {
+  expire(taskId: string, ttlMs: number): Promise<void> {
+    return this.#setLife(taskId, ttlMs);
+  }
+
+  async #setLife(taskId: string, ttlMs: number | undefined): Promise<void> {
     const { records } = this.engine;
     const [record] = await records.read([keyOf(taskId)]);
     if (record !== undefined) await records.replace(keyOf(taskId), record.version, record.value, ttlMs);

@@ -72,6 +72,12 @@ export function amendMessage(text: string, change: Partial<Omit<Message, 'v' | '
   return JSON.parse(writeMessage(JSON.stringify(args), { ...fields, ...change })) as object;
 }
 
+/** The data of a job that is to run again as if it had just been sent: an expiry that has passed would end it at once. */
+export function renewMessage(text: string): object {
+  const { v: _, args, revoked, tried, expires, eta, ...fields } = readMessage(text);
+  return JSON.parse(writeMessage(JSON.stringify(args), fields)) as object;
+}
+
 /** How JSON writes what PostgreSQL's text refuses: NUL and lone surrogates. The arguments have their own envelope. */
 const ODD_TEXT = /\\u(?:0000|d[89a-f])/;
 

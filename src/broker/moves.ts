@@ -23,6 +23,12 @@ export async function enterMove(engine: Engine, from: JobRef, lane: string): Pro
   await engine.records.create(keyOf(from), lane, ENTRY_MS);
 }
 
+/** The entry stays for a job that runs again. */
+export async function keepMove(engine: Engine, from: JobRef, lane: string): Promise<void> {
+  if (await engine.records.create(keyOf(from), lane, ENTRY_MS)) return;
+  await expireMove(engine, from, ENTRY_MS);
+}
+
 /** The entry goes when the job's record goes. */
 export async function expireMove(engine: Engine, from: JobRef, keptMs: number): Promise<void> {
   const { records } = engine;

@@ -55,8 +55,7 @@ SELECT finished_at_ms AS at, queue, id FROM job
  ORDER BY finished_at_ms DESC, queue COLLATE "C" DESC, id COLLATE "C" DESC LIMIT $5`;
 
 const RESET = `
-UPDATE job SET attempts_made = 0, attempts_started = 0, stalled_count = 0, stalled_marked = false, stacktrace = NULL,
-       progress = NULL, processed_by = NULL, deferred_failure = NULL
+UPDATE job SET stalled_count = 0, stalled_marked = false, progress = NULL, processed_by = NULL, deferred_failure = NULL
  WHERE queue = $1 AND id = $2 AND state IN ('failed', 'completed')`;
 
 export class PgQueues implements QueueStore {

@@ -189,8 +189,8 @@ export class RedisQueues implements QueueStore {
   }
 }
 
-/** What counts attempts and stalls, and what they left. */
-const COUNTS = ['atm', 'ats', 'stc', 'stacktrace', 'progress', 'pb', 'defa'];
+/** What counts workers that died, and what the attempts left; attempts are counted anew by BullMQ's retry. */
+const COUNTS = ['stc', 'progress', 'pb', 'defa'];
 
 function decode([id, name, data, opts, timestamp, parentKey]: (string | null)[]): TakenJob {
   const read: unknown = JSON.parse(opts ?? '{}');

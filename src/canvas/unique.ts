@@ -62,6 +62,14 @@ export class UniqueCalls {
     }
   }
 
+  /**
+   * Takes a key again, for a task that is to run once more.
+   * @returns the living task that holds it by now
+   */
+  takeAgain(key: string, mine: KeyHolder): Promise<KeyHolder | undefined> {
+    return this.#keys.claim(key, mine, undefined);
+  }
+
   async #claim(call: UniqueCall, { taskId, queue, jobId }: Envelope): Promise<KeyHolder | undefined> {
     for (;;) {
       const mine = { taskId, job: { queue, id: jobId }, at: this.clock.now() };

@@ -111,7 +111,8 @@ function exitCodeFor(snapshot: Snapshot, { follow }: ResultFlags): number {
   return follow && failed ? EXIT.failed : EXIT.ok;
 }
 
-async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
+/** A task for people, one fact a line. */
+export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
   const rows: [string, string | undefined][] = [
     ['id', snapshot.id],
     ['task', snapshot.name],

@@ -9,6 +9,7 @@ import { VERSION } from '../version.js';
 import { addCallCommands } from './call-commands.js';
 import { addControlCommands } from './control-commands.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
+import { addFailedCommands } from './failed-commands.js';
 import { addInspectCommands } from './inspect-commands.js';
 import { addMigrateCommand } from './migrate-command.js';
 import { addQueueCommands } from './queue-commands.js';
@@ -50,6 +51,7 @@ function buildProgram(): Command {
   addInspectCommands(program);
   addControlCommands(program);
   addQueueCommands(program);
+  addFailedCommands(program);
   addMigrateCommand(program);
   return program;
 }

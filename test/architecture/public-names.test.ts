@@ -18,6 +18,7 @@ const NAMES = [
   'Control',
   'DuplicateTaskError',
   'EagerResult',
+  'FailedTasks',
   'GroupResult',
   'Ignore',
   'Inspect',

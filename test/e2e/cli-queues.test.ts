@@ -115,3 +115,37 @@ describe('celeriac control pause', () => {
     assert.equal(unheard.code, 1);
   });
 });
+
+describe('celeriac failed', () => {
+  it('lists, shows, retries and deletes tasks that failed', async (t) => {
+    const { run, json, worker, start } = terminals(t);
+    const running = worker('-n', 'w@test');
+    await running.printed(/ready/);
+    for (const id of ['one', 'two', 'three']) {
+      assert.equal((await run('call', 'fail', '--task-id', id, '--wait')).code, 1);
+    }
+    const listed = await run('failed', 'list', '--limit', '2');
+    assert.match(
+      listed.stdout,
+      /^ID +TASK +QUEUE +FAILED +ERROR\nthree +fail +celeriac .* no such report\ntwo /,
+    );
+    assert.match(listed.stderr, /More: --after two\n$/);
+    const rest = await json('failed', 'list', '--limit', '2', '--after', 'two');
+    assert.deepEqual([rest.length, rest[0].id, rest[0].name, rest[0].state], [1, 'one', 'fail', 'FAILURE']);
+    const shown = await run('failed', 'show', 'one');
+    assert.match(shown.stdout, /state +FAILURE\n[\s\S]*no such report[\s\S]*\n +at /);
+    const following = start('failed', 'retry', 'one', 'nobody');
+    const retried = await following.ended;
+    assert.deepEqual([retried.code, retried.stdout], [1, 'one: runs again\n']);
+    assert.match(retried.stderr, /nobody: no failed task of this id is kept/);
+    await running.printed(/Task fail\[one\] (failed|raised)/i, { times: 2 });
+    const asked = await run('failed', 'delete', '--all', '-t', 'fail');
+    assert.match(asked.stderr, /Delete all failed tasks named fail of "[^"]+" for good\? .*--yes/);
+    assert.equal(asked.code, 2);
+    assert.match((await run('failed', 'delete')).stderr, /which\?/);
+    const gone = await json('failed', 'delete', '--all', '-Q', 'celeriac', '--yes');
+    assert.deepEqual([[...gone.done].sort(), gone.refused], [['one', 'three', 'two'], {}]);
+    assert.deepEqual(await json('failed', 'list'), []);
+    assert.equal((await run('failed', 'show', 'one')).code, 1);
+  });
+});

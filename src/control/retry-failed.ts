@@ -1,0 +1,63 @@
+/**
+ * What is done to one failed task: running it again under its id, and dropping its record.
+ *
+ *   a retry, step by step                       a crash after it
+ *   1 its unique key is taken, if it has one    a key whose task has ended counts as free
+ *   2 its names are kept for good again         they outlive its record
+ *   3 its message and counts are as new         it still reads FAILURE
+ *   4 it waits again, in BullMQ's one step      nothing left to do
+ */
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine, StoredJob } from '../broker/engine.js';
+import type { IdIndex } from '../broker/id-index.js';
+import { isGenerated, taskIdOfJob } from '../broker/ids.js';
+import { readMessage, renewMessage } from '../broker/message.js';
+import { expireMove, keepMove } from '../broker/moves.js';
+import type { UniqueCalls } from '../canvas/unique.js';
+
+export interface RetryParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly index: IdIndex;
+  readonly unique: UniqueCalls;
+}
+
+/** @returns why it was not done */
+export async function retryFailed(params: RetryParams, job: StoredJob): Promise<string | undefined> {
+  const { engine, clock, index, unique } = params;
+  const message = readMessage(job.data);
+  const taskId = message.id ?? taskIdOfJob(job.id);
+  const ref = { queue: job.queue, id: job.id };
+  if (message.unique !== undefined) {
+    const holder = await unique.takeAgain(message.unique, { taskId, job: ref, at: clock.now() });
+    if (holder !== undefined) return `the task "${holder.taskId}" holds its unique key by now`;
+  }
+  if (!isGenerated(job.id)) await index.keep(taskId);
+  if (message.from !== undefined) await keepMove(engine, { queue: message.from, id: job.id }, job.queue);
+  const backend = await engine.backend(job.queue);
+  try {
+    await backend.updateData({ id: job.id } as never, renewMessage(job.data));
+    await engine.queues.reset(job.queue, job.id);
+    await backend.retryFinishedJob({ id: job.id, opts: {} } as never, 'failed', {
+      resetAttemptsMade: true,
+      resetAttemptsStarted: true,
+    });
+  } catch (error) {
+    if (engine.isUnavailable(error)) throw error;
+    return 'somebody else retried or deleted it meanwhile';
+  }
+  engine.signals.notify(job.id);
+  return undefined;
+}
+
+/** @returns why it was not done */
+export async function deleteFailed(params: RetryParams, job: StoredJob): Promise<string | undefined> {
+  const { engine, index } = params;
+  const { from, id } = readMessage(job.data);
+  const backend = await engine.backend(job.queue);
+  await backend.remove(job.id, false);
+  if (from !== undefined) await expireMove(engine, { queue: from, id: job.id }, 0);
+  if (!isGenerated(job.id)) await index.expire(id ?? taskIdOfJob(job.id), 1);
+  engine.signals.notify(job.id);
+  return undefined;
+}

@@ -13,6 +13,7 @@ import { addFailedCommands } from './failed-commands.js';
 import { addInspectCommands } from './inspect-commands.js';
 import { addMigrateCommand } from './migrate-command.js';
 import { addQueueCommands } from './queue-commands.js';
+import { addScheduleCommands } from './schedule-commands.js';
 import { addWorkerCommand } from './worker-command.js';
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -52,6 +53,7 @@ function buildProgram(): Command {
   addControlCommands(program);
   addQueueCommands(program);
   addFailedCommands(program);
+  addScheduleCommands(program);
   addMigrateCommand(program);
   return program;
 }

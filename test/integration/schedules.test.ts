@@ -13,7 +13,9 @@ import {
   TaskService,
 } from 'celeriac';
 import { z } from 'zod';
+import type { Engine } from '#src/broker/engine.js';
 import { openEngine } from '#src/broker/open.js';
+import { jobJson } from '#src/broker/producer.js';
 import { ScheduleStore } from '#src/broker/schedule-store.js';
 import { type StoredEntry, setsOf } from '#src/schedules/entry.js';
 import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';
@@ -206,6 +208,29 @@ describe('Schedules', () => {
         open.open();
       });
 
+      it('run a tick once, though a process that was held up sends it again after its record is gone', async (t) => {
+        const { app, prefix, worker } = ground.app(t);
+        const ran: string[] = [];
+        const tick = app.task('tick', { ignoreResult: true }, function () {
+          ran.push(this.request.id);
+        });
+        await worker({ concurrency: 1 });
+        await app.schedules.upsert({ name: 's', schedule: every('1s'), task: tick });
+        await until(() => ran.length > 0, 'a tick');
+        await app.schedules.remove('s');
+        const engine = engineOf(t, ground.url, prefix);
+        const [jobId = ''] = ran;
+        const ref = { queue: 'celeriac', id: jobId };
+        await until(async () => (await engine.readJobs([ref]))[0] === undefined, 'the end of its record');
+        const data = JSON.stringify({ v: 1, args: [], ignore: true, tick: 'of another process' });
+        const job = jobJson({ jobId, name: 'tick', data, sentAt: Date.now(), delayMs: 0, priority: 0 });
+        await (await engine.backend('celeriac')).addJob(job, jobId, {});
+        const last = await tick.applyAsync([], { ignoreResult: false });
+        await last.get({ timeout: '20s' });
+        assert.equal((await engine.readJobs([ref]))[0], undefined);
+        assert.equal(ran.filter((id) => id === jobId).length, 1);
+      });
+
       it('run what was missed for long once, when a worker is back', async (t) => {
         const { app, prefix, worker } = ground.app(t);
         const ran: string[] = [];
@@ -346,6 +371,10 @@ describe('Declared schedules', () => {
 
 /** The records behind the schedules, past the public face. */
 function storeOf(t: TestContext, url: string, prefix: string): ScheduleStore<StoredEntry> {
+  return new ScheduleStore(engineOf(t, url, prefix));
+}
+
+function engineOf(t: TestContext, url: string, prefix: string): Engine {
   const engine = openEngine(url, {
     prefix,
     connectTimeoutMs: 20_000,
@@ -358,5 +387,5 @@ function storeOf(t: TestContext, url: string, prefix: string): ScheduleStore<Sto
     release();
     await engine.close();
   });
-  return new ScheduleStore(engine);
+  return engine;
 }

@@ -9,6 +9,7 @@ import { IdSource } from './broker/ids.js';
 import { followingMoves } from './broker/moves.js';
 import { Producer } from './broker/producer.js';
 import { RateLimits } from './broker/rate-limits.js';
+import { tellPurged } from './canvas/purged-part.js';
 import { Sender } from './canvas/sender.js';
 import { UniqueCalls } from './canvas/unique.js';
 import { Workflows } from './canvas/workflows.js';
@@ -90,7 +91,13 @@ export function makeParts(params: AppPartsParams) {
     events,
   });
   const { failureExpiresMs } = config;
-  const queues = new Queues({ engine, clock, index, failureExpiresMs });
+  const queues = new Queues({
+    engine,
+    clock,
+    index,
+    failureExpiresMs,
+    onPart: (ended) => tellPurged(flows, ended),
+  });
   const failed = new FailedTasks({ engine, clock, index, unique, decoding: results.decoding });
   const control = new Control(caller, {
     queues,

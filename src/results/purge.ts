@@ -26,7 +26,22 @@ export interface PurgeParams {
   readonly index: IdIndex;
   /** How long the record of a failed task is kept, ms. */
   readonly failureExpiresMs: number;
+  /** Tells a workflow that a part of it ends; before it does, so that nothing of it is left waiting. */
+  onPart(ended: EndedUnstarted): Promise<void>;
 }
+
+/** A task that ends before it has started. */
+export interface EndedUnstarted {
+  readonly job: TakenJob;
+  /** Where it lies in the broker. */
+  readonly queue: string;
+  readonly message: Message;
+  readonly taskId: string;
+  readonly reason: string;
+  readonly error: TaskRevokedError;
+}
+
+const REASON = 'its queue was purged';
 
 /** Tasks a step: a few milliseconds of the broker's time. */
 const STEP = 200;
@@ -61,15 +76,17 @@ export async function purgeQueue(params: PurgeParams, queue: string): Promise<nu
 
 /**
  * Ends one task that has not started and that we hold the lock of: it reads REVOKED from now on. Its record goes with
- * it, unless another job waits for it in the broker.
+ * it, unless it is part of something larger that still reads it.
  */
 async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token: string): Promise<void> {
   const { engine } = params;
   const message = readMessage(job.data);
   const taskId = message.id ?? taskIdOfJob(job.id);
-  const error = new TaskRevokedError({ taskId, taskName: job.name, reason: 'its queue was purged' });
+  const error = new TaskRevokedError({ taskId, taskName: job.name, reason: REASON });
   const { message: failedReason, stack } = failureText(error);
-  if (message.ignore !== true && !job.hasParent) {
+  const isPart = job.hasParent || message.flow !== undefined;
+  if (message.flow !== undefined) await params.onPart({ job, queue, message, taskId, reason: REASON, error });
+  if (message.ignore !== true && !isPart) {
     const place = { queue: message.from ?? queue, id: job.id };
     const { name, sentAt } = job;
     const tomb = {
@@ -85,7 +102,7 @@ async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token
   const backend = await engine.backend(queue);
   const ended = { id: job.id, opts: { attempts: 1, ...job.opts } } as never;
   const fields = { stacktrace: JSON.stringify([stack]) };
-  await backend.moveToFailed(ended, failedReason, !job.hasParent, token, false, fields);
+  await backend.moveToFailed(ended, failedReason, !isPart, token, false, fields);
   await letGo(params, job.id, taskId, message);
 }
 

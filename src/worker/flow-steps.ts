@@ -12,6 +12,7 @@ import type { Blame, Ending } from '../canvas/flow-record.js';
 import { readEnding, revocationIn } from '../canvas/flow-record.js';
 import { inputOf } from '../canvas/flow-values.js';
 import { BEGIN_PATH } from '../canvas/launch.js';
+import { requestOf } from '../canvas/part-request.js';
 import type { Plan } from '../canvas/plan.js';
 import type { Plans } from '../canvas/plans.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
@@ -158,33 +159,6 @@ function failure(delivery: Delivery, wire: Blame['error'], revoked?: string | nu
       ...(revoked !== undefined && { revoked }),
       request: requestOf(delivery),
     },
-  };
-}
-
-/** The failing member's request, as errbacks get it: plain JSON. */
-function requestOf({
-  taskId,
-  name,
-  message,
-  queue,
-  priority,
-  retries,
-  deliveries,
-  sentAt,
-}: Delivery): unknown {
-  return {
-    id: taskId,
-    name,
-    args: Array.isArray(message.args) ? message.args : [],
-    rootId: message.root ?? taskId,
-    ...(message.parent !== undefined && { parentId: message.parent }),
-    ...(message.flow?.group !== undefined && { groupId: message.flow.group, groupIndex: message.flow.index }),
-    retries,
-    deliveries,
-    headers: message.headers ?? {},
-    priority,
-    queue,
-    sentAt: new Date(sentAt).toISOString(),
   };
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs, from Debian's packages, the servers that tests start for themselves: Redis, its Sentinel, PostgreSQL.
+# Installs, from Debian's packages, what tests start for themselves: Redis, its Sentinel, PostgreSQL, the browser Chromium.
 # Does nothing when they are there. Leaves no system service running.
 set -euo pipefail
 
@@ -12,6 +12,7 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v redis-sentinel >/dev/null || missing+=(redis-sentinel)
 has_postgres || missing+=(postgresql)
+command -v chromium >/dev/null || missing+=(chromium)
 command -v ps >/dev/null || missing+=(procps)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 

@@ -46,6 +46,9 @@ export class RedisLink {
   ) {
     this.client = target.connect({
       ...MODES[mode],
+      // ioredis 6: the promise of a Cluster's connect() never settles when the Cluster's first check of itself fails. BullMQ
+      // awaits it where it finds a client that has not begun, so those it gets, and their duplicates, have.
+      lazyConnect: target.kind !== 'cluster' || mode !== 'patient',
       autoResubscribe: false,
       retryStrategy: (times) => this.#retryDelay(times),
       reconnectOnError: (error) => error.message.startsWith('READONLY'),

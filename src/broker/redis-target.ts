@@ -19,6 +19,8 @@ export interface RedisTarget {
   /** For people; never a password. */
   readonly address: string;
   readonly db: number;
+  /** What a connection to one node of a Cluster takes: login and TLS. */
+  readonly nodeOptions?: LinkOptions;
   /** A new, lazily connecting client with these options on top. */
   connect(options: LinkOptions): RedisClient;
 }
@@ -65,10 +67,11 @@ export function duplicateOf(client: RedisClient): RedisTarget {
       kind: 'cluster',
       address: `cluster://${nodes.join(',')}`,
       db: 0,
+      nodeOptions: own,
       connect: (options) =>
         cluster.duplicate([], {
           ...clusterOptions(options),
-          redisOptions: { ...own, ...options },
+          redisOptions: { ...own, ...options, lazyConnect: true },
         }),
     };
   }
@@ -123,15 +126,21 @@ function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): 
     kind: 'cluster',
     address: `${scheme}://${shown}`,
     db: 0,
+    nodeOptions: { ...auth, ...tls },
     connect: (options) =>
-      new Cluster(hosts, { ...clusterOptions(options), redisOptions: { ...auth, ...tls, ...options } }),
+      new Cluster(hosts, {
+        ...clusterOptions(options),
+        redisOptions: { ...auth, ...tls, ...options, lazyConnect: true },
+      }),
   };
 }
 
 /** What a Cluster client takes at its own level of the options a node would take. */
 function clusterOptions(options: LinkOptions): ClusterOptions {
   return {
-    lazyConnect: true,
+    lazyConnect: options.lazyConnect ?? true,
+    // One second is ioredis's; a busy machine is no broken Cluster.
+    slotsRefreshTimeout: 5_000,
     enableOfflineQueue: options.enableOfflineQueue ?? true,
     clusterRetryStrategy: (times) => options.retryStrategy?.(times) ?? null,
   };

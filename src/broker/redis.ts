@@ -20,6 +20,7 @@ import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
 import { RedisRecords } from './redis-records.js';
+import { shardOf } from './redis-shard.js';
 import { RedisSignals } from './redis-signals.js';
 import type { RedisClient, RedisTarget } from './redis-target.js';
 
@@ -157,7 +158,9 @@ class RedisEngine implements Engine {
 
   #listenerLink(): RedisLink {
     if (this.#listener === undefined) {
-      this.#listener = new RedisLink(this.target, this.config, 'fail-fast');
+      const { target } = this;
+      const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
+      this.#listener = new RedisLink(place, this.config, 'fail-fast');
       this.#listener.setHeld(this.#holds > 0);
     }
     return this.#listener;

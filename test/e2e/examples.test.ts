@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { chromium, type Page } from 'playwright-core';
 import { CLI_PATH, startCli } from '../support/cli.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { freePort } from '../support/servers.js';
@@ -11,6 +12,7 @@ const ROOT = dirname(dirname(dirname(CLI_PATH)));
 const REPORT = join(ROOT, 'build/examples/01-report/main.js');
 const NESTJS = join(ROOT, 'build/examples/03-nestjs/main.js');
 const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
+const CHROMIUM = '/usr/bin/chromium';
 const WORKER_FOLDER = join(ROOT, 'examples/01-report');
 
 describe('examples/01-report', () => {
@@ -59,7 +61,9 @@ describe('the examples on Redis, with a worker of the command line', () => {
     const { taskId } = (await sent.json()) as { taskId: string };
 
     const stream = await fetch(`${base}/tasks/${taskId}/updates`);
-    const events = (await stream.text()).trim().split('\n\n').map(parseEvent);
+    const blocks = (await stream.text()).trim().split('\n\n');
+    assert.match(blocks.pop() ?? '', /^event: end/);
+    const events = blocks.map(parseEvent);
     const states = new Set(events.map(({ state }) => state));
     assert.ok(states.has('PROGRESS'), `states seen: ${[...states].join(' ')}`);
     assert.equal(events.at(-1)?.state, 'SUCCESS');
@@ -68,6 +72,27 @@ describe('the examples on Redis, with a worker of the command line', () => {
     const { state, value } = (await task.json()) as { state: string; value: string };
     assert.deepEqual({ state, value }, { state: 'SUCCESS', value: 'Report 42 generated successfully!' });
     assert.equal((await fetch(`${base}/tasks/nobody`)).status, 404);
+    assert.equal((await fetch(`${base}/tasks/nobody/updates`)).status, 404);
+  });
+
+  it('shows a task of 02-web-client in a browser while it runs, also after a reload', async (t) => {
+    await startWorker(t, redis.url);
+    const base = await startServer(t, redis.url);
+    const page = await openPage(t, base);
+    await page.fill('input[name=id]', '77');
+    await page.click('button');
+    const status = page.locator('#status');
+    await status.filter({ hasText: 'collecting orders' }).waitFor();
+    await page.reload();
+    await status.filter({ hasText: 'Report 77 generated successfully!' }).waitFor({ timeout: 60_000 });
+    assert.equal(await status.getAttribute('data-state'), 'SUCCESS');
+    assert.equal(await page.locator('progress').getAttribute('max'), '20');
+    assert.equal(
+      await page.locator('progress').evaluate((bar) => (bar as unknown as { value: number }).value),
+      20,
+    );
+    await page.goto(`${base}/#nobody`);
+    await status.filter({ hasText: 'no such task' }).waitFor();
   });
 });
 
@@ -91,6 +116,18 @@ async function startWorker(t: TestContext, url: string): Promise<void> {
   const args = ['-A', 'tasks', 'worker', '--loglevel=info', '-c', '4'];
   const worker = startCli(t, args, { cwd: WORKER_FOLDER, env: { CELERIAC_BROKER_URL: url } });
   await worker.printed(/ready/);
+}
+
+async function openPage(t: TestContext, url: string): Promise<Page> {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => assert.fail(error));
+  await page.goto(url);
+  return page;
 }
 
 async function startServer(t: TestContext, url: string): Promise<string> {

@@ -160,7 +160,7 @@ describe('Waiting in another process', { timeout: CAMPAIGN ? 3_600_000 : 240_000
         if (CAMPAIGN) assert.ok(lateMs < SWEEP_MS + 1_000, `${lateMs} ms`);
       });
     },
-    ['redis', 'postgres'],
+    ['redis', 'sentinel', 'cluster', 'postgres'],
   );
 });
 

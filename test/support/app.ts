@@ -32,12 +32,13 @@ export interface TestApp {
   worker(options?: WorkerOptions): Promise<Worker>;
 }
 
-/** Runs a suite once for each engine. */
+/** Runs a suite once for each engine; `CELERIAC_ENGINES=sentinel,cluster` runs every such suite on those instead. */
 export function onEveryEngine(
   suite: (ground: Ground) => void,
   names: readonly TestEngine['name'][] = ['redis', 'memory'],
 ): void {
-  for (const engine of engines.filter(({ name }) => names.includes(name))) {
+  const wanted: readonly string[] = process.env.CELERIAC_ENGINES?.split(',') ?? names;
+  for (const engine of engines.filter(({ name }) => wanted.includes(name))) {
     describe(`on ${engine.name}`, { skip: engine.skip }, () => {
       let broker: TestBroker | undefined;
       let keeper: Celeriac | undefined;

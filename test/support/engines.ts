@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { postgresBinaries, startPostgres } from './postgres.js';
 import { startRedis } from './redis.js';
+import { startCluster } from './redis-cluster.js';
+import { startSentinels } from './redis-sentinel.js';
 
 export interface TestBroker {
   readonly url: string;
@@ -9,7 +11,7 @@ export interface TestBroker {
 }
 
 export interface TestEngine {
-  readonly name: 'redis' | 'memory' | 'postgres';
+  readonly name: 'redis' | 'sentinel' | 'cluster' | 'memory' | 'postgres';
   /** Why it cannot be used here, for the test's `skip`. */
   readonly skip: string | false;
   open(): Promise<TestBroker>;
@@ -17,6 +19,8 @@ export interface TestEngine {
 
 export const engines: readonly TestEngine[] = [
   { name: 'redis', skip: false, open: () => startRedis() },
+  { name: 'sentinel', skip: false, open: () => startSentinels() },
+  { name: 'cluster', skip: false, open: () => startCluster() },
   {
     name: 'memory',
     skip: false,

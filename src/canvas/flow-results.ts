@@ -87,7 +87,11 @@ export class FlowResults implements FlowRelations {
     return { nodes, edges };
   }
 
-  async revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
+  revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
+    return this.#held(() => this.#revoke(ref, options));
+  }
+
+  async #revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
     const part = partOf(ref.id);
     const plan = part === undefined ? undefined : await this.params.plans.upTo(part.flow, part.path);
     if (part === undefined || plan === undefined) return undefined;
@@ -106,7 +110,11 @@ export class FlowResults implements FlowRelations {
     return { found: true, was: state };
   }
 
-  async forget(ref: JobRef): Promise<boolean> {
+  forget(ref: JobRef): Promise<boolean> {
+    return this.#held(() => this.#forget(ref));
+  }
+
+  async #forget(ref: JobRef): Promise<boolean> {
     const part = partOf(ref.id);
     const plan = part === undefined ? undefined : await this.params.plans.upTo(part.flow, part.path);
     if (part === undefined || plan === undefined) return false;
@@ -122,6 +130,16 @@ export class FlowResults implements FlowRelations {
     await engine.flows.remove(flow);
     engine.signals.notify(flowTopic(flow));
     return true;
+  }
+
+  /** A script that does nothing else must not end in the middle. */
+  async #held<R>(body: () => Promise<R>): Promise<R> {
+    const release = this.params.engine.hold();
+    try {
+      return await body();
+    } finally {
+      release();
+    }
   }
 
   /** Drops the jobs of all parts, in steps. */

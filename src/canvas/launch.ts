@@ -92,10 +92,15 @@ export class Launcher implements Dispatcher {
 
   /** Writes the plan and sends what begins. */
   async deliver(flow: string, plan: Plan, fresh: boolean): Promise<void> {
-    const { plans } = this.params;
+    const { plans, engine } = this.params;
     const text = JSON.stringify(plan);
     plans.keep(flow, plan, text.length);
-    await this.#claiming(customIds(flow, plan), () => this.#send(flow, plan, text, fresh));
+    const release = engine.hold();
+    try {
+      await this.#claiming(customIds(flow, plan), () => this.#send(flow, plan, text, fresh));
+    } finally {
+      release();
+    }
   }
 
   async #send(flow: string, plan: Plan, text: string, fresh: boolean): Promise<void> {

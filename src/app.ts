@@ -31,6 +31,7 @@ import { type TaskReference, targetOf } from './tasks/reference.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import { EagerRunner } from './worker/eager.js';
 import { type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
+import { Spawning } from './worker/spawning.js';
 import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
@@ -108,6 +109,7 @@ export class Celeriac implements AsyncDisposable {
     this.failed = parts.failed;
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
+      spawning: undefined,
       host: { node: name, logger: this.#logger, app: this, stopping: false },
       results: this.#parts.results,
       prepare: () => this.#prepare(),
@@ -349,6 +351,7 @@ export class Celeriac implements AsyncDisposable {
       errors: this.errors,
       middleware: this.#runMiddleware,
       unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
+      spawning: new Spawning(this.#parts.flows.spawning),
     };
   }
 

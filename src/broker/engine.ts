@@ -51,6 +51,8 @@ export interface StoredJob {
   readonly worker: string | undefined;
   /** It is gone, and this is what its tombstone tells: its id may be used again. */
   readonly dropped?: true;
+  /** What has taken its place, and is read in its stead. */
+  readonly replacedBy?: JobRef;
   /** The task whose failure this one shares: a part of a workflow that will never run. */
   readonly blame?: { readonly taskId: string; readonly taskName: string };
 }

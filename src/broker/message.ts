@@ -43,6 +43,8 @@ export interface Message {
   readonly flow?: { readonly group?: string; readonly index?: number };
   /** What stands before its own arguments. */
   readonly input?: FlowInput;
+  /** Its arguments are a list of argument lists: it is run once with each. */
+  readonly each?: true;
 }
 
 /** What a part of a workflow receives from those before it. */
@@ -129,6 +131,7 @@ export function messageFrom(data: unknown): Message {
         ...(d.revoked.started === true && { started: true as const }),
       },
     }),
+    ...(d.each === true && { each: true as const }),
     ...(d.ignore === true && { ignore: true as const }),
     ...(isRecord(d.flow) && { flow: d.flow as NonNullable<Message['flow']> }),
     ...(isRecord(d.input) && { input: d.input as unknown as FlowInput }),
@@ -146,6 +149,24 @@ function unescaped(data: Record<string, unknown>): Record<string, unknown> {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
+}
+
+const MARK = '$celeriac';
+const REPLACED = 'celeriac.replaced';
+const LONGEST_MARK = 100;
+
+/** The result of a task whose place a workflow has taken. */
+export function replacedBy(flow: string): object {
+  return { [MARK]: REPLACED, value: flow };
+}
+
+/** The workflow that took a task's place, from the task's stored result. */
+export function replacementIn(returnvalue: string | undefined): string | undefined {
+  if (returnvalue?.includes(REPLACED) !== true || returnvalue.length > LONGEST_MARK) return undefined;
+  const value: unknown = JSON.parse(returnvalue);
+  return isRecord(value) && value[MARK] === REPLACED && typeof value.value === 'string'
+    ? value.value
+    : undefined;
 }
 
 const ERROR_MARK = '\n    celeriac: ';

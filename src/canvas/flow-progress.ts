@@ -14,9 +14,18 @@ import { CLOSED, type Engine, type FlowWritten } from '../broker/engine.js';
 import { flowTopic, partOf } from '../broker/ids.js';
 import type { FlowInput } from '../broker/message.js';
 import type { Producer } from '../broker/producer.js';
+import { CeleriacError } from '../errors.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { afterFailure, afterSuccess, isFull, type Next } from './advance.js';
-import { type Blame, type Ending, failedField, readFailing, revocationIn } from './flow-record.js';
+import {
+  addedField,
+  type Blame,
+  countField,
+  type Ending,
+  failedField,
+  readFailing,
+  revocationIn,
+} from './flow-record.js';
 import { decodeInput, type InputDecoding, readInput } from './flow-values.js';
 import { envelopeOf } from './part-message.js';
 import {
@@ -129,6 +138,27 @@ export class FlowProgress {
     );
   }
 
+  /** Adds a member to a group that is running, once for each `by`. */
+  async addMember(flow: string, plan: Plan, group: string, member: AddedMember): Promise<void> {
+    const { engine, plans } = this.params;
+    const around = nodeAt(plan, group);
+    if (around?.kind !== 'group')
+      throw new CeleriacError(`The part "${group}" of workflow ${flow} is no group.`);
+    const value = JSON.stringify(member);
+    for (let ordinal = 0; ; ordinal++) {
+      const field = addedField(group, ordinal);
+      const written = await engine.flows.write(flow, [{ field, value, counter: `${countField(group)}+` }]);
+      if (written === undefined || written.closed !== undefined) return;
+      const before = written.rows[0]?.before;
+      if (before !== undefined && (JSON.parse(before) as AddedMember).by !== member.by) continue;
+      const index = around.members.length + ordinal;
+      const path = `${group}.${index}`;
+      plans.added(flow, path, member.node);
+      const begun = starts(member.node, path, { path: group, index });
+      return this.begin(flow, (await plans.upTo(flow, path)) ?? plan, begun, NOTHING_GIVEN);
+    }
+  }
+
   #begin(
     flow: string,
     plan: Plan,
@@ -228,6 +258,13 @@ type Whole =
   | { readonly kind: 'value'; readonly from: string }
   | { readonly kind: 'failure'; readonly failed: Failed };
 
+/** A member added to a group, as it is stored. */
+export interface AddedMember {
+  /** Who added it, and as which of its additions. */
+  readonly by: string;
+  readonly node: PlanNode;
+}
+
 /** What begins receives. */
 interface Given {
   readonly input: FlowInput | undefined;
@@ -243,6 +280,8 @@ function isOurs({ closed, rows }: FlowWritten, write: number, path: string): boo
   const before = rows[write]?.before;
   return before === undefined ? closed === undefined : readFailing(before)?.at === path;
 }
+
+const NOTHING_GIVEN: Given = { input: undefined, parentId: undefined };
 
 /** The parts of a plan that begin first. */
 export function firstStarts(plan: { readonly root: PlanNode }): Start[] {

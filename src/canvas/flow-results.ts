@@ -13,7 +13,17 @@ import { READY } from '../states.js';
 import { encodeFailure } from '../tasks/failure.js';
 import type { FlowProgress } from './flow-progress.js';
 import { readClosing, readEnding } from './flow-record.js';
-import { finalOf, idOf, leaves, nodeAt, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
+import {
+  finalOf,
+  idOf,
+  leaves,
+  nodeAt,
+  type Plan,
+  type PlanNode,
+  placeOf,
+  ROOT,
+  stepBefore,
+} from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface FlowResultsParams {
@@ -247,15 +257,10 @@ export class FlowResults implements FlowRelations {
 
   /** What a part comes after. */
   #parent(flow: string, plan: Plan, path: string): AsyncResult | GroupResult | undefined {
-    for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent)) {
-      if (place.index === 0 || nodeAt(plan, place.parent)?.kind !== 'chain') continue;
-      const before = `${place.parent}.${place.index - 1}`;
-      const node = nodeAt(plan, before);
-      return node === undefined
-        ? undefined
-        : this.#at(flow, plan, node.kind === 'group' ? before : finalOf(node, before));
-    }
-    return undefined;
+    const before = stepBefore(plan, path);
+    const node = before === undefined ? undefined : nodeAt(plan, before);
+    if (before === undefined || node === undefined) return undefined;
+    return this.#at(flow, plan, node.kind === 'group' ? before : finalOf(node, before));
   }
 }
 

@@ -1,12 +1,13 @@
 /**
  * Handles: a task as its callers see it, typed from the method behind it. `Handles<S>` is a whole service.
  */
-import { CeleriacError } from '../errors.js';
+import { CeleriacError, OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
+import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Tails } from './fits.js';
 import type { Sender } from './sender.js';
@@ -27,6 +28,12 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   /** A signature that takes nothing from a previous step. */
   si(...args: A): Signature<A, A, R, true>;
   signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R, false>;
+  /** One task that runs over all items, one after the other; its result is the list (Celery: `map`). */
+  map(items: Iterable<A[0]>): Signature<[], [], R[], true>;
+  /** {@link map} over argument lists. */
+  starmap(items: Iterable<A>): Signature<[], [], R[], true>;
+  /** A group of tasks that run over `n` argument lists each (Celery: `chunks`); single arguments need no list. */
+  chunks(items: Iterable<A | A[0]>, n: number): Group<Signature<[], [], R[], true>[]>;
   /** The result of a task sent earlier, from its id. */
   result(taskId: string): AsyncResult<R>;
 }
@@ -61,6 +68,8 @@ export function makeHandle<A extends readonly unknown[], R>(
 ): TaskHandle<A, R> {
   const { sender, launcher } = host;
   const parts = (immutable: boolean) => ({ launcher, target, immutable, callbacks: NO_CALLBACKS });
+  const over = (lists: readonly (readonly unknown[])[]) =>
+    new Signature<[], [], R[], true>({ ...parts(true), target: { ...target, each: true } }, lists as never);
   return Object.freeze({
     name: target.name,
     delay: (...args: A) => sender.send<R>(target, args),
@@ -70,6 +79,9 @@ export function makeHandle<A extends readonly unknown[], R>(
     si: (...args: A) => new Signature<A, A, R, true>(parts(true), args),
     signature: <G extends A | Tails<A>>(args: G, options: CallOptions = {}) =>
       new Signature<A, G, R, false>(parts(false), args, options),
+    map: (items: Iterable<A[0]>) => over([...items].map((item) => [item])),
+    starmap: (items: Iterable<A>) => over([...items]),
+    chunks: (items: Iterable<A | A[0]>, n: number) => group(chunked(items, n, target.name).map(over)),
     result: (taskId: string) => host.result<R>(taskId),
   });
 }
@@ -82,6 +94,14 @@ const CONTAINER_HOOKS: ReadonlySet<string> = new Set([
   'onApplicationShutdown',
   'beforeApplicationShutdown',
 ]);
+
+/** Argument lists in pieces of `n`. */
+function chunked(items: Iterable<unknown>, n: number, name: string): unknown[][][] {
+  if (!Number.isInteger(n) || n < 1)
+    throw new OptionError(`${name}.chunks: n is how many items a task takes, at least 1, not ${String(n)}.`);
+  const lists = [...items].map((item) => (Array.isArray(item) ? (item as unknown[]) : [item]));
+  return Array.from({ length: Math.ceil(lists.length / n) }, (_, i) => lists.slice(i * n, (i + 1) * n));
+}
 
 /** The handles of a service; touching a method that is no task throws, with its name. */
 export function makeHandles<S>(

@@ -97,7 +97,8 @@ export class Launcher implements Dispatcher {
     plans.keep(flow, plan, text.length);
     const release = engine.hold();
     try {
-      await this.#claiming(customIds(flow, plan), () => this.#send(flow, plan, text, fresh));
+      const claimed = plan.replaces === undefined ? customIds(flow, plan) : [];
+      await this.#claiming(claimed, () => this.#send(flow, plan, text, fresh));
     } finally {
       release();
     }

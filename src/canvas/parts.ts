@@ -4,11 +4,13 @@
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
 import { CLOSED, type Engine, HEAD, type JobRef, type Signals, type StoredJob } from '../broker/engine.js';
-import { flowTopic, type PartAddress, partOf } from '../broker/ids.js';
-import { packStack, writeMessage } from '../broker/message.js';
+import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
+import { packStack, replacementIn, writeMessage } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
+import { PENDING } from '../states.js';
 import { encodeFailure, type WireError } from '../tasks/failure.js';
 import {
+  countField,
   type Ending,
   type Failing,
   failedField,
@@ -18,7 +20,7 @@ import {
   sharedFailing,
 } from './flow-record.js';
 import { decodeInput, type InputDecoding, inputOf } from './flow-values.js';
-import { ancestors, idOf, nodeAt, type Plan } from './plan.js';
+import { ancestors, finalOf, idOf, nodeAt, type Plan, ROOT, stepBefore } from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface PartsParams {
@@ -35,6 +37,12 @@ export function followingFlows(params: PartsParams): Engine {
   const { engine } = params;
 
   async function readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    const found = await readParts(refs);
+    if (!found.some(isReplaced)) return found;
+    return Promise.all(found.map((job) => (isReplaced(job) ? replacementOf(job) : job)));
+  }
+
+  async function readParts(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
     const addresses = refs.map((ref) => partOf(ref.id));
     if (addresses.every((address) => address === undefined)) return engine.readJobs(refs);
     const withJobs = refs.filter((_, i) => hasJob(addresses[i]));
@@ -52,6 +60,18 @@ export function followingFlows(params: PartsParams): Engine {
         return address === undefined ? found : partJob(params, ref, address, found, fields[part++] ?? []);
       }),
     );
+  }
+
+  /** A task whose place was taken reads as what took it. */
+  async function replacementOf(job: StoredJob): Promise<StoredJob | undefined> {
+    const flow = replacementIn(job.returnvalue) ?? '';
+    const plan = await params.plans.get(flow);
+    if (plan === undefined) return undefined;
+    const path = finalOf(plan.root, ROOT);
+    const node = nodeAt(plan, path);
+    const id = partId(flow, path, node?.kind === 'task' ? node.queue : undefined);
+    const [now] = await readJobs([{ queue: node?.kind === 'task' ? node.queue : '', id }]);
+    return now === undefined ? undefined : { ...now, id: job.id, replacedBy: { queue: now.queue, id } };
   }
 
   async function readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
@@ -79,6 +99,10 @@ export function followingFlows(params: PartsParams): Engine {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
+}
+
+function isReplaced(job: StoredJob | undefined): job is StoredJob {
+  return replacementIn(job?.returnvalue) !== undefined;
 }
 
 function hasJob(address: PartAddress | undefined): boolean {
@@ -119,7 +143,8 @@ async function partJob(
   job: StoredJob | undefined,
   [head, closed, own, failed, ...failings]: readonly (string | undefined)[],
 ): Promise<StoredJob | undefined> {
-  if (head === undefined || job?.doneAt !== undefined) return job;
+  if (head === undefined || (job?.doneAt !== undefined && !(isReplaced(job) && own !== undefined)))
+    return job;
   const around = ancestors(path);
   const ending = readEnding(own);
   const shared = sharedFailing(
@@ -141,7 +166,25 @@ async function partJob(
   const failing = readFailing(failed);
   if (failing !== undefined) return failedJob(base, failing, false);
   if (shared !== undefined) return failedJob(base, shared.failing, shared.body);
-  return revocation === undefined ? base : revokedJob(base, ref.id, revocation.reason);
+  if (revocation !== undefined) return revokedJob(base, ref.id, revocation.reason);
+  return job === undefined ? { ...base, progress: await headerProgress(params, flow, path, plan) } : base;
+}
+
+/** How many members of the group before it have ended, for a part that waits for them. */
+async function headerProgress(
+  { engine }: PartsParams,
+  flow: string,
+  path: string,
+  plan: Plan,
+): Promise<unknown> {
+  const before = stepBefore(plan, path);
+  const header = before === undefined ? undefined : nodeAt(plan, before);
+  if (before === undefined || header?.kind !== 'group') return undefined;
+  const [[count, extra] = []] = await engine.flows.read([
+    { flow, fields: [countField(before), `${countField(before)}+`] },
+  ]);
+  const total = header.members.length + Number(extra ?? 0);
+  return { state: PENDING, meta: { completed: Number(count ?? 0), total } };
 }
 
 /** A part whose turn has not come. */

@@ -102,6 +102,15 @@ export function ancestors(path: string): string[] {
   return around;
 }
 
+/** The step a part comes after; undefined where it comes first. */
+export function stepBefore(plan: Plan, path: string): string | undefined {
+  for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent)) {
+    if (place.index > 0 && nodeAt(plan, place.parent)?.kind === 'chain')
+      return `${place.parent}.${place.index - 1}`;
+  }
+  return undefined;
+}
+
 function isCallback(segment: string): boolean {
   return segment.startsWith('l') || segment.startsWith('e');
 }

@@ -43,8 +43,7 @@ export class Rebuild {
   }
 
   #content(json: unknown): unknown {
-    if (isTask(json))
-      return this.task(json.task, json.args ?? [], json.options ?? {}, json.immutable === true);
+    if (isTask(json)) return this.#task(json);
     if (!isWorkflow(json)) {
       throw new OptionError(
         `app.signature: ${JSON.stringify(json)?.slice(0, 80)} is no JSON of a signature, chain, group or chord.`,
@@ -53,6 +52,16 @@ export class Rebuild {
     const whole = this.#composed(json);
     const placed = json.args === undefined ? whole : whole.clone(json.args);
     return json.options === undefined ? placed : placed.set(json.options);
+  }
+
+  #task({ task, args = [], options = {}, immutable, each }: SignatureJson): Signature {
+    if (each !== true) return this.task(task, args, options, immutable === true);
+    const target = { ...this.target(task), each };
+    return new Signature(
+      { launcher: this.launcher, target, immutable: true, callbacks: NO_CALLBACKS },
+      args,
+      options,
+    );
   }
 
   #composed({ chain: steps, group: members, chord: parts }: WorkflowJson): AnyComposable {

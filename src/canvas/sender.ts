@@ -122,7 +122,11 @@ export class Sender {
       queue: this.#placeOf(target, call.queue),
       taskId: call.taskId,
       priority: call.priority ?? target.publish.priority,
-      fields: { ...fields, ...(ignoreResult && { ignore: true as const }) },
+      fields: {
+        ...fields,
+        ...(ignoreResult && { ignore: true as const }),
+        ...(target.each && { each: true as const }),
+      },
       // A duration moves with the clock, a moment does not.
       expires:
         expiresAt === undefined
@@ -171,6 +175,7 @@ export class Sender {
     const fields = {
       ...messageFields(outgoing, call, now),
       ...(ignoreResult && { ignore: true as const }),
+      ...(target.each && { each: true as const }),
       // For those who read the message; where its text cannot be written, the job's id still tells it.
       ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),

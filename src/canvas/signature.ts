@@ -15,6 +15,8 @@ export interface SignatureJson {
   readonly args: readonly unknown[];
   readonly options: Readonly<CallOptions>;
   readonly immutable?: true;
+  /** `args` are argument lists: the task runs once with each. */
+  readonly each?: true;
   readonly link?: readonly ComposableJson[];
   readonly onError?: readonly ComposableJson[];
 }
@@ -133,6 +135,7 @@ export class Signature<
       args: this.args,
       options: this.options,
       ...(this.immutable && { immutable: true as const }),
+      ...(this.#parts.target.each && { each: true as const }),
       ...(links.length > 0 && { link: links.map((link) => link.toJSON() as ComposableJson) }),
       ...(errbacks.length > 0 && { onError: errbacks.map((errback) => errback.toJSON() as ComposableJson) }),
     };

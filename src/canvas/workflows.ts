@@ -66,7 +66,8 @@ export class Workflows {
     });
     const results = new FlowResults({ engine, plans, progress, source });
     const launcher = new Launcher({ engine, clock, ids, index, producer, sender, plans, progress, results });
-    return { engine, plans, progress, results, launcher };
+    const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
+    return { engine, plans, progress, results, launcher, spawning };
   }
 
   get #decoding() {

@@ -214,7 +214,8 @@ export class AsyncResult<R = unknown> {
     checkNames(options, ['terminate', 'reason'], 'revoke()');
     const ref = await this.#locate();
     if (ref === undefined) return { found: false, was: undefined };
-    const reply = await this.#source.flows.revoke(ref, options);
+    const replacement = (await this.#read())?.replacedBy;
+    const reply = await this.#source.flows.revoke(replacement ?? ref, options);
     if (reply !== undefined) return reply;
     return revokeTask(this.#source.engine, ref, options, this.#source.endRunning);
   }

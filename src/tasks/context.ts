@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration, Moment } from '../duration.js';
 import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
+import type { CallbackSignature } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
 
 /**
@@ -69,6 +70,16 @@ export interface TaskContext {
   readonly request: TaskRequest;
   /** Ends this attempt and runs the task again later. Throws; nothing after it runs. */
   retry(options?: RetryOptions): never;
+  /**
+   * Ends this task in favour of another call or workflow, which takes over its id, its callbacks and its place in a
+   * workflow. Throws; nothing after it runs.
+   */
+  replace(signature: CallbackSignature): never;
+  /**
+   * Adds a member to the group or chord header this task belongs to: the body waits for it too.
+   * @throws {CeleriacError} the task is no member of a group
+   */
+  addToGroup(signature: CallbackSignature): Promise<void>;
   /** Aborts on soft time limit, revoke with `terminate`, shutdown deadline and lost lock. */
   readonly signal: AbortSignal;
   /** The app's logger with the task's id and name in every line. */
@@ -140,6 +151,16 @@ class DirectContext implements TaskContext {
   }
 
   async updateState(): Promise<void> {}
+
+  replace(): never {
+    throw new CeleriacError(
+      `${this.name}: replace() in a direct call; there is no task whose place could be taken.`,
+    );
+  }
+
+  async addToGroup(): Promise<void> {
+    throw new CeleriacError(`${this.name}: addToGroup() in a direct call; it belongs to no group.`);
+  }
 
   retry(options: RetryOptions = {}): never {
     throw (

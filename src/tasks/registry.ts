@@ -28,6 +28,8 @@ export interface CallTarget {
   readonly name: string;
   readonly publish: PublishPolicy;
   readonly checker: ArgumentChecker | undefined;
+  /** Its arguments are a list of argument lists: it runs once with each (`map`, `starmap`). */
+  readonly each?: true;
   /** It waits in a lane of its own, as far as its options say. */
   readonly lane: boolean;
 }

@@ -3,6 +3,7 @@
  * state: every member looks the running call up, so one instance serves any number of calls at once.
  */
 import { CeleriacError, OptionError } from '../errors.js';
+import type { CallbackSignature } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
 import {
   currentScope,
@@ -31,6 +32,16 @@ export abstract class TaskService implements TaskContext {
   /** @see TaskContext.retry */
   retry(options?: RetryOptions): never {
     return running('retry').retry(options);
+  }
+
+  /** @see TaskContext.replace */
+  replace(signature: CallbackSignature): never {
+    return running('replace').replace(signature);
+  }
+
+  /** @see TaskContext.addToGroup */
+  addToGroup(signature: CallbackSignature): Promise<void> {
+    return running('addToGroup').addToGroup(signature);
   }
 
   /** Aborts when the task should stop. */

@@ -24,7 +24,9 @@ export class WireCodec {
    * @throws {NotSerializableError} with the path of what JSON would change
    * @throws {PayloadTooLargeError}
    */
-  packArgs(args: readonly unknown[], { name, checker }: CallTarget): string | Promise<string> {
+  packArgs(args: readonly unknown[], target: CallTarget): string | Promise<string> {
+    if (target.each === true) return this.#packEach(args as readonly (readonly unknown[])[], target);
+    const { name, checker } = target;
     const packed = this.#for(name, () => packArguments(args, checker, this.#serializer));
     if (!(packed instanceof Promise)) return this.#text(packed, 'arguments', name);
     return packed.then(
@@ -34,6 +36,15 @@ export class WireCodec {
           throw error;
         }),
     );
+  }
+
+  /** A list of argument lists, each checked as a call. */
+  async #packEach(
+    lists: readonly (readonly unknown[])[],
+    { each: _, ...target }: CallTarget,
+  ): Promise<string> {
+    const texts = await Promise.all(lists.map((args) => this.packArgs(args, target)));
+    return `[${texts.join(',')}]`;
   }
 
   decodeArgs(encoded: unknown): unknown[] {

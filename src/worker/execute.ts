@@ -5,7 +5,8 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
 import { decodeInputs } from '../canvas/flow-values.js';
-import { isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
+import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
+import type { ArgumentChecker } from '../tasks/arguments.js';
 import { type CallScope, runInScope } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import type { RunMiddleware } from '../tasks/middleware.js';
@@ -18,6 +19,7 @@ import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
+import { ReplaceRequest, type Spawning } from './spawning.js';
 
 /** What executing needs. */
 export interface ExecutorParams {
@@ -35,6 +37,8 @@ export interface ExecutorParams {
   readonly defaultLimits?: CallLimits;
   /** Runs the attempts of some tasks somewhere else. */
   readonly elsewhere?: Elsewhere | undefined;
+  /** Starts what takes a task's place or joins its group; none where a task runs in its caller's process. */
+  readonly spawning?: Spawning | undefined;
   /** The fleet's limits; none where a task runs in its caller's process. */
   readonly limits?: Limits;
   /** Hears of attempts that begin. */
@@ -140,9 +144,16 @@ export class Executor {
     args: unknown[],
     kept: CallLimits | undefined,
   ): Promise<Execution> {
-    const { host, elsewhere, eager, watch } = this.params;
+    const { host, elsewhere, eager, watch, spawning } = this.params;
     if (watch?.active) watch.started(delivery);
-    const call = new RunningCall(delivery, host, args, kept ?? this.#limitsOf(delivery, task), eager);
+    const call = new RunningCall(
+      delivery,
+      host,
+      args,
+      kept ?? this.#limitsOf(delivery, task),
+      eager,
+      spawning,
+    );
     this.running.set(delivery.jobId, call);
     const ended = elsewhere?.takes(task)
       ? this.#attemptElsewhere(call, task, elsewhere)
@@ -207,8 +218,9 @@ export class Executor {
 
   #decode(delivery: Delivery): unknown[] | Outcome {
     const { codec, errors } = this.params;
-    const { args, input } = delivery.message;
+    const { args, input, each } = delivery.message;
     try {
+      if (each === true) return (args as unknown[]).map((encoded) => codec.decodeArgs(encoded));
       if (input === undefined) return codec.decodeArgs(args);
       const decoding = { classes: errors, decodeResult: (encoded: unknown) => codec.decodeResult(encoded) };
       return [...decodeInputs(input, decoding), ...codec.decodeArgs(args)];
@@ -237,7 +249,8 @@ export class Executor {
     let args = sent;
     let outcome: Outcome;
     try {
-      if (task.checker !== undefined) args = await task.checker.materialise(sent);
+      if (task.checker !== undefined)
+        args = await materialise(task.checker, sent, call.delivery.message.each === true);
     } catch (error) {
       // Wrong arguments stay wrong: never retried.
       return this.#finish(call, hooks, sent, { kind: 'failure', error });
@@ -246,7 +259,10 @@ export class Executor {
       const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
       outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
     } catch (error) {
-      outcome = this.#judge(examinable(error), call, task);
+      outcome =
+        error instanceof ReplaceRequest
+          ? await this.#replace(call, task, error)
+          : this.#judge(examinable(error), call, task);
     }
     return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
   }
@@ -269,13 +285,29 @@ export class Executor {
 
   #throughMiddleware(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
     const { middleware } = this.params;
-    if (middleware.length === 0) return callTarget(task, call, args);
+    const body = () =>
+      call.delivery.message.each === true ? callEach(task, call, args) : callTarget(task, call, args);
+    if (middleware.length === 0) return body();
     const context = { request: call.request, headers: call.request.headers };
     const step = async (index: number): Promise<unknown> => {
       const next = middleware[index];
-      return next === undefined ? callTarget(task, call, args) : next(context, () => step(index + 1));
+      return next === undefined ? body() : next(context, () => step(index + 1));
     };
     return step(0);
+  }
+
+  async #replace(call: RunningCall, task: RegisteredTask, { signature }: ReplaceRequest): Promise<Outcome> {
+    const { spawning } = this.params;
+    try {
+      if (spawning === undefined)
+        throw new CeleriacError(
+          `${task.name}: replace() in an eager call; there is no record whose place to take.`,
+        );
+      const flow = await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
+      return { kind: 'replaced', flow };
+    } catch (error) {
+      return this.#judge(error, call, task);
+    }
   }
 
   /** What a thrown value means. */
@@ -352,6 +384,22 @@ function examinable(thrown: unknown): unknown {
   } catch {
     return new Error('Something was thrown that cannot be examined: looking at it throws. Throw an Error.');
   }
+}
+
+/** A task over many: once with each argument list, in order. */
+async function callEach(task: RegisteredTask, call: RunningCall, lists: unknown[]): Promise<unknown[]> {
+  const values: unknown[] = [];
+  // A scope of its own each, since the first call of the method uses one up.
+  for (const args of lists)
+    values.push(await runInScope(scopeOf(call, task), () => callTarget(task, call, args as unknown[])));
+  return values;
+}
+
+async function materialise(checker: ArgumentChecker, sent: unknown[], each: boolean): Promise<unknown[]> {
+  if (!each) return checker.materialise(sent);
+  const lists: unknown[] = [];
+  for (const args of sent) lists.push(await checker.materialise(args as unknown[]));
+  return lists;
 }
 
 function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {

@@ -16,6 +16,8 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number; readonly wire?: WireError }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }
+  /** A workflow has taken its place, and will end for it. */
+  | { readonly kind: 'replaced'; readonly flow: string }
   /** It will not run: revoked, or expired. */
   | { readonly kind: 'revoked'; readonly reason: string | undefined; readonly expired?: true }
   /** Not now (not due, or nobody here knows it): again later, at no cost to the task. */

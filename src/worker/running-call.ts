@@ -3,12 +3,15 @@
  * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
  */
 import type { Delivery } from '../broker/consumer.js';
+import type { Composable } from '../canvas/fits.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
+import type { CallbackSignature } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
 import { encodeResult } from '../tasks/serializer.js';
 import type { Outcome } from './outcome.js';
 import { RetryRequest } from './retry.js';
+import { ReplaceRequest, type Spawning } from './spawning.js';
 
 /** What a call needs of its worker. */
 export interface CallHost {
@@ -40,6 +43,8 @@ export class RunningCall implements TaskContext {
   #end: ((outcome: Outcome) => void) | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closed = false;
+  /** How many members it has added to its group. */
+  #added = 0;
 
   constructor(
     readonly delivery: Delivery,
@@ -47,6 +52,7 @@ export class RunningCall implements TaskContext {
     private readonly args: readonly unknown[],
     readonly limits: CallLimits,
     readonly eager = false,
+    private readonly spawning?: Spawning,
   ) {}
 
   get request(): TaskRequest {
@@ -96,6 +102,20 @@ export class RunningCall implements TaskContext {
 
   retry(options: RetryOptions = {}): never {
     throw new RetryRequest(options);
+  }
+
+  replace(signature: CallbackSignature): never {
+    throw new ReplaceRequest(signature);
+  }
+
+  async addToGroup(signature: CallbackSignature): Promise<void> {
+    this.#throwIfSoftLimitPassed();
+    if (this.#closed) return;
+    if (this.spawning === undefined)
+      throw new CeleriacError(
+        `${this.delivery.name}: addToGroup() in an eager call; its group runs nowhere.`,
+      );
+    await this.spawning.addMember(this.delivery, this.#added++, signature as Composable);
   }
 
   /**

@@ -6,6 +6,7 @@
  *   success    return value, kept unless ignored         SUCCESS
  *   failure    error, kept unless ignored                FAILURE
  *   retry      error and due time; the attempt counts    RETRY
+ *   replaced   where its place was given to              as that one reads
  *   ignore     the record is dropped                     (unknown)
  *   revoked    a TaskRevokedError                        REVOKED
  *   later      due time; no attempt counted              PENDING
@@ -14,6 +15,7 @@
  *   lost       nothing: another worker owns it           (whatever that one writes)
  */
 import type { Delivery, Settlement } from '../broker/consumer.js';
+import { replacedBy } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
 import { failureText } from '../results/failure-text.js';
 import type { Execution } from './execute.js';
@@ -31,6 +33,8 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
       };
     case 'retry':
       return { kind: 'retry', delayMs: outcome.delayMs, ...failureText(outcome.error, outcome.wire) };
+    case 'replaced':
+      return { kind: 'complete', value: replacedBy(outcome.flow), keep: true, quiet: true };
     case 'ignore':
       return { kind: 'complete', value: null, keep: false, quiet: false };
     case 'revoked': {

@@ -84,6 +84,7 @@ export class Telling implements RunWatch {
     switch (outcome.kind) {
       case 'success':
       case 'ignore':
+      case 'replaced':
         return [{ type: 'task-succeeded', ...fields, runtime }];
       case 'failure': {
         const failed = { type: 'task-failed', ...fields, runtime, exception: textOf(outcome.error) } as const;

@@ -324,3 +324,123 @@ describe('workflows', () => {
     });
   });
 });
+
+describe('tasks in workflows', () => {
+  onEveryEngine((ground) => {
+    it('run over many items as one task, or as a group of chunks', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add, double, sum } = tasks(app);
+      await worker();
+      assert.deepEqual(await (await double.map([1, 2, 3]).delay()).get(SOON), [2, 4, 6]);
+      assert.deepEqual(
+        await (
+          await add
+            .starmap([
+              [1, 2],
+              [3, 4],
+            ])
+            .delay()
+        ).get(SOON),
+        [3, 7],
+      );
+      const chunks = add.chunks(
+        [
+          [1, 1],
+          [2, 2],
+          [3, 3],
+        ],
+        2,
+      );
+      assert.deepEqual(await (await chunks.delay()).get(SOON), [[2, 4], [6]]);
+      assert.equal(await (await chain(double.map([1, 2]), sum.s()).delay()).get(SOON), 6);
+      const again = app.signature<number[]>(JSON.parse(JSON.stringify(double.map([5]))) as never);
+      assert.deepEqual(await (await again.delay()).get(SOON), [10]);
+    });
+
+    it('give their place to another: id, callbacks, place in the workflow', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add, double, sum, fail } = tasks(app);
+      const noted: unknown[] = [];
+      const note = app.task('note', async (value: unknown) => void noted.push(value));
+      const ids: string[] = [];
+      const who = app.task('who', async function (n: number) {
+        ids.push(this.request.id);
+        return n + 100;
+      });
+      const fork = app.task('fork', async function (kind: string): Promise<number> {
+        if (kind === 'task') return this.replace(who.s(1));
+        if (kind === 'chain') return this.replace(chain(add.s(1, 1), double.s()));
+        if (kind === 'group') return this.replace(group(add.s(1, 1), add.s(2, 2)));
+        return this.replace(fail.s('no'));
+      });
+      await worker();
+      const plain = await fork.applyAsync(['task'], { link: note.s() });
+      assert.equal(await plain.get(SOON), 101);
+      assert.deepEqual(ids, [plain.id]);
+      await until(() => noted.length === 1, 'the link');
+      assert.deepEqual(noted, [101]);
+      assert.equal(await (await fork.delay('chain')).get(SOON), 4);
+      assert.deepEqual(await (await fork.delay('group')).get(SOON), [2, 4] as never);
+      const error = await rejection((await fork.delay('fail')).get(SOON));
+      assert.ok(error.cause instanceof RangeError);
+      assert.equal(await (await chain(fork.s('task'), add.s(1)).delay()).get(SOON), 102);
+      assert.deepEqual(await (await chord([fork.s('chain'), add.s(3, 3)], sum.s()).delay()).get(SOON), 10);
+      const failed = await rejection((await chain(fork.s('fail'), add.s(1)).delay()).get(SOON));
+      assert.ok(failed.cause instanceof RangeError);
+    });
+
+    it('add members to their own group', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add, show } = tasks(app);
+      const more = app.task('more', async function (n: number) {
+        for (let i = 1; i <= n; i++) await this.addToGroup(add.s(i, 10));
+        return n;
+      });
+      const lonely = app.task('lonely', async function () {
+        await this.addToGroup(add.s(1, 1));
+      });
+      await worker();
+      assert.equal(await (await chord([more.s(2), add.s(0, 0)], show.s()).delay()).get(SOON), '[2,0,11,12]');
+      assert.deepEqual(await (await group(more.s(1)).delay()).get(SOON), [1, 11]);
+      assert.match((await rejection((await lonely.delay()).get(SOON))).message, /no member of a group/);
+    });
+
+    it('tell how a chord’s header gets on', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { sum } = tasks(app);
+      const open = gate();
+      const one = app.task('one', async (wait: boolean) => {
+        if (wait) await open.opened;
+        return 1;
+      });
+      await worker();
+      const result = await chord([one.s(false), one.s(false), one.s(true)], sum.s()).delay();
+      const seen: unknown[] = [];
+      for await (const update of result.updates()) {
+        seen.push(update);
+        if (JSON.stringify(update.meta) === '{"completed":2,"total":3}') open.open();
+      }
+      assert.deepEqual(seen.at(-1), { state: 'SUCCESS', meta: undefined });
+      const header = result.parent as GroupResult;
+      const members: number[] = [];
+      for await (const { index, state } of header.updates()) {
+        assert.equal(state, 'SUCCESS');
+        members.push(index);
+      }
+      assert.deepEqual(members.sort(), [0, 1, 2]);
+    });
+
+    it('are forgotten with their workflow', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add, sum } = tasks(app);
+      await worker();
+      const result = await chord([add.s(1, 1), add.s(2, 2)], sum.s()).delay();
+      assert.equal(await result.get(SOON), 6);
+      await until(async () => (await result.snapshot()).doneAt !== undefined, 'the record of the body');
+      await result.forget();
+      await until(async () => !(await result.exists()), 'the end of the record');
+      const header = result.parent as GroupResult;
+      assert.deepEqual(await Promise.all(header.results.map((member) => member.exists())), [false, false]);
+    });
+  });
+});

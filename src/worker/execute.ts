@@ -6,14 +6,14 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
-import type { ArgumentChecker } from '../tasks/arguments.js';
-import { type CallScope, runInScope } from '../tasks/context.js';
+import { runInScope } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import type { RunMiddleware } from '../tasks/middleware.js';
-import { entryPoint, type MethodTarget, type RegisteredTask, type Registry } from '../tasks/registry.js';
+import { type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { TransientMap } from '../transient-map.js';
+import { callEach, callTarget, materialise, scopeOf } from './call-target.js';
 import type { FlowSteps } from './flow-steps.js';
 import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
@@ -367,15 +367,6 @@ function notRun(outcome: Outcome, task: RegisteredTask | undefined): Promise<Exe
   return Promise.resolve({ outcome, task, runtimeMs: 0, started: false });
 }
 
-function scopeOf(call: RunningCall, task: RegisteredTask): CallScope {
-  return {
-    context: call,
-    awaiting: task.target.kind === 'method' ? entryPoint(task.target) : undefined,
-    entered: undefined,
-    propagate: call.delivery.message.propagate,
-  };
-}
-
 /** What was thrown, or an error in its place when merely looking at it throws (a revoked proxy). */
 function examinable(thrown: unknown): unknown {
   try {
@@ -384,37 +375,6 @@ function examinable(thrown: unknown): unknown {
   } catch {
     return new Error('Something was thrown that cannot be examined: looking at it throws. Throw an Error.');
   }
-}
-
-/** A task over many: once with each argument list, in order. */
-async function callEach(task: RegisteredTask, call: RunningCall, lists: unknown[]): Promise<unknown[]> {
-  const values: unknown[] = [];
-  // A scope of its own each, since the first call of the method uses one up.
-  for (const args of lists)
-    values.push(await runInScope(scopeOf(call, task), () => callTarget(task, call, args as unknown[])));
-  return values;
-}
-
-async function materialise(checker: ArgumentChecker, sent: unknown[], each: boolean): Promise<unknown[]> {
-  if (!each) return checker.materialise(sent);
-  const lists: unknown[] = [];
-  for (const args of sent) lists.push(await checker.materialise(args as unknown[]));
-  return lists;
-}
-
-function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {
-  const { target } = task;
-  if (target.kind === 'function') return target.fn.apply(call, args);
-  const instance = instanceOf(target);
-  return (instance[target.method] as (...args: unknown[]) => unknown)(...args);
-}
-
-function instanceOf(target: MethodTarget): Record<string, unknown> {
-  const { instance, cls } = target.service;
-  if (instance !== undefined) return instance;
-  throw new NotRegisteredError(
-    `The service ${cls.name} has no instance in this worker: its container gave none.`,
-  );
 }
 
 function hooksOf(task: RegisteredTask): TaskHooks | undefined {

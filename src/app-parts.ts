@@ -13,7 +13,7 @@ import { tellPurged } from './canvas/purged-part.js';
 import { Sender } from './canvas/sender.js';
 import { UniqueCalls } from './canvas/unique.js';
 import { Workflows } from './canvas/workflows.js';
-import { Caller } from './control/caller.js';
+import { type Asking, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { FailedTasks } from './control/failed.js';
 import { Queues } from './control/queues.js';
@@ -36,6 +36,8 @@ export interface AppPartsParams {
   readonly config: AppConfig;
   /** As it was opened. */
   readonly engine: Engine;
+  /** What asks workers, where the app does not ask by itself. */
+  readonly caller: Asking | undefined;
   readonly routes: CeleriacOptions['routes'];
   readonly errors: ErrorClasses;
   readonly registry: Registry;
@@ -61,7 +63,8 @@ export function makeParts(params: AppPartsParams) {
   const feed = new Feed(engine);
   const index = new IdIndex(engine, clock);
   const producer = new Producer(engine, config.publishRetryMs);
-  const caller = new Caller(engine, config.prefix, (error) => params.onBusError(error));
+  const caller: Asking =
+    params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };
   const flows = workflows.connect({ ...sending, sender: () => sender, source: () => results });
   const results: ResultSource = {

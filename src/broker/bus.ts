@@ -11,6 +11,8 @@ export interface BusNode {
   readonly id: string;
   /** The name it was opened with. */
   readonly name: string;
+  /** When it joined, epoch ms by the broker's clock. */
+  readonly since: number;
 }
 
 export interface Bus {
@@ -26,6 +28,8 @@ export interface Bus {
 }
 
 const LEASE_MS = 10_000;
+/** A reply with a thousand tasks in it is some hundred kilobytes. */
+const LARGEST_MESSAGE = 4 * 1024 ** 2;
 
 /** Joins the bus of an app. */
 export function openBus(engine: Engine, prefix: string, name: string, onError: (error: Error) => void): Bus {
@@ -36,6 +40,7 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
     namespace: createHash('sha1').update(prefix).digest('hex'),
     name,
     leaseDuration: LEASE_MS,
+    maxMessageSize: LARGEST_MESSAGE,
     ...(keyPrefix !== undefined && { prefix: keyPrefix }),
     ...(relay !== undefined && { backend: relay as never }),
   });
@@ -50,7 +55,11 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
       await instance.publish(topic, data);
     },
     nodes: async () =>
-      (await instance.getNodes()).map((node) => ({ id: node.id, name: node.info?.name ?? '' })),
+      (await instance.getNodes()).map(({ id, info, registeredAt }) => ({
+        id,
+        name: info?.name ?? '',
+        since: registeredAt,
+      })),
     close: () => instance.close(),
   };
 }

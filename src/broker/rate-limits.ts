@@ -34,6 +34,9 @@ const UNLIMITED: Permit = { granted: true, turn: { used: () => undefined, unused
 const NOT_LATE_MS = 28;
 
 export class RateLimits {
+  /** What was last seen of each task's record: a broker that lost its data is told again. */
+  readonly #seen = new Map<string, State>();
+
   constructor(
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
@@ -63,8 +66,7 @@ export class RateLimits {
     const { records } = this.engine;
     await this.clock.sync();
     for (;;) {
-      const record = await this.#read(task);
-      const state = record === undefined ? undefined : (JSON.parse(record.value) as State);
+      const { record, state } = (await this.#read(task)) ?? NOTHING;
       if (record === undefined || state === undefined || state.rate === null) return UNLIMITED;
       const { intervalMs, burst } = paceOf(state.rate);
       const now = this.clock.now();
@@ -85,8 +87,7 @@ export class RateLimits {
 
   async #countLate(task: string): Promise<void> {
     for (;;) {
-      const record = await this.#read(task);
-      const state = record === undefined ? undefined : (JSON.parse(record.value) as State);
+      const { record, state } = (await this.#read(task)) ?? NOTHING;
       if (record === undefined || state === undefined || state.rate === null) return;
       const next = Math.max(state.next, this.clock.now()) + paceOf(state.rate).intervalMs;
       const value = JSON.stringify({ ...state, next });
@@ -106,8 +107,7 @@ export class RateLimits {
     const { records } = this.engine;
     await this.clock.sync();
     for (;;) {
-      const record = await this.#read(task);
-      const state = record === undefined ? undefined : (JSON.parse(record.value) as State);
+      const { record, state } = (await this.#read(task)) ?? NOTHING;
       const changed = change(state);
       if (changed === undefined) return;
       const value = JSON.stringify({ ...changed, next: this.#nextUnder(changed.rate, state) });
@@ -125,11 +125,27 @@ export class RateLimits {
     return rate === null ? state.next : Math.min(state.next, this.clock.now() + paceOf(rate).intervalMs);
   }
 
-  async #read(task: string): Promise<StoredRecord | undefined> {
-    const [record] = await this.engine.records.read([keyOf(task)]);
-    return record;
+  /** The record; one that the broker lost, in a restart without its data, is written anew as it was seen last. */
+  async #read(task: string): Promise<{ record: StoredRecord; state: State } | undefined> {
+    const { records } = this.engine;
+    for (;;) {
+      const [record] = await records.read([keyOf(task)]);
+      if (record !== undefined) {
+        const state = JSON.parse(record.value) as State;
+        this.#seen.set(task, state);
+        return { record, state };
+      }
+      const last = this.#seen.get(task);
+      if (last === undefined) return undefined;
+      await records.create(
+        keyOf(task),
+        JSON.stringify({ ...last, next: Math.max(last.next, this.clock.now()) }),
+      );
+    }
   }
 }
+
+const NOTHING = { record: undefined, state: undefined };
 
 function keyOf(task: string): string {
   return `lane:${task}`;

@@ -3,7 +3,6 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
-import { isCeleriacError } from '../errors.js';
 import { type GlobalFlags, withApp } from './connect.js';
 import { EXIT } from './exit.js';
 import { durationFlag, listFlag } from './flags.js';
@@ -49,29 +48,31 @@ export async function broadcast(flags: BroadcastFlags, { ask, show }: Broadcast)
   const out = takeStdout();
   await withApp(flags, async (app) => {
     const { replies, remark } = await repliesOf(app, flags, ask);
-    process.exitCode = exitCodeOfReplies(replies);
+    const code = exitCodeOfReplies(replies);
+    process.exitCode = remark !== undefined && code === EXIT.ok ? EXIT.failed : code;
     if (flags.json) out.json(replies);
     else await show(replies, out);
-    if (process.exitCode === EXIT.unavailable) out.note(`celeriac: ${remark ?? nobody(app, flags)}`);
+    if (remark !== undefined) out.note(`celeriac: ${remark}`);
+    else if (code === EXIT.unavailable) out.note(`celeriac: ${nobody(app, flags)}`);
   });
 }
 
-/** A name of `-d` that no worker has is an answer too, nobody's: not wrong usage, since workers come and go. */
+/** The replies, and a remark on names of `-d` that no worker has: workers come and go, so that is no wrong usage. */
 export async function repliesOf(
   app: Celeriac,
   flags: BroadcastFlags,
   ask: Broadcast['ask'],
 ): Promise<{ replies: Replies; remark?: string }> {
-  try {
-    return { replies: await ask(app, optionsOf(flags)) };
-  } catch (error) {
-    if (!isCeleriacError(error, 'OPTION') || !NO_SUCH_NODE.test(error.message)) throw error;
-    return { replies: {}, remark: error.message.replace(NO_SUCH_NODE, '-d: ') };
-  }
+  const replies = await ask(app, optionsOf(flags));
+  const missing = flags.destination?.find((name) => !Object.hasOwn(replies, name));
+  if (missing === undefined) return { replies };
+  const { nearest } = await import('../options/names.js');
+  const nodes = Object.keys(await app.inspect().ping());
+  const near = nearest(missing, nodes);
+  const hint =
+    near === undefined ? `Workers: ${nodes.sort().join(', ') || 'none'}.` : `Did you mean "${near}"?`;
+  return { replies, remark: `-d: no worker is called "${missing}". ${hint}` };
 }
-
-/** How `app.control` and `app.inspect()` begin when they are asked for a node that is not there. */
-const NO_SUCH_NODE = /^destination: (?=no worker is called)/;
 
 /** The text of `{ error }` in a node's reply. */
 export function errorOf(reply: unknown): string | undefined {

@@ -18,7 +18,7 @@ export interface AppPlace {
 }
 
 /** What the place has of its own. */
-export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'crew'> {
+export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'callerFor' | 'crew'> {
   /** Whether this worker is the place's own, and may start. */
   owns?(worker: object): boolean;
 }

@@ -5,6 +5,7 @@
 import { isMainThread, workerData } from 'node:worker_threads';
 import { encodeFailure } from '../tasks/failure.js';
 import { Link } from '../worker/threads/link.js';
+import { LinkedCaller } from '../worker/threads/linked-caller.js';
 import { LinkedEngine } from '../worker/threads/linked-engine.js';
 import type { ThreadSetup } from '../worker/threads/messages.js';
 import { ThreadRunner } from '../worker/threads/thread-runner.js';
@@ -34,6 +35,7 @@ async function main(setup: ThreadSetup): Promise<void> {
   try {
     const loaded = await loadHostedApp(setup, {
       engineFor: (name) => (name === setup.appName ? engine : undefined),
+      callerFor: (name) => (name === setup.appName ? new LinkedCaller(engine) : undefined),
     });
     await loaded.prepare();
     engine.loaded();

@@ -5,8 +5,7 @@
 import { type Bus, openBus } from '../broker/bus.js';
 import type { Engine } from '../broker/engine.js';
 import { type Duration, toPositiveMs } from '../duration.js';
-import { OptionError } from '../errors.js';
-import { nearest } from '../options/names.js';
+import { BrokerUnavailableError, OptionError } from '../errors.js';
 import {
   type CommandName,
   type CommandReply,
@@ -25,7 +24,18 @@ export interface AskOptions {
   timeout?: Duration;
 }
 
-export class Caller {
+/** Asks workers; the caller of a thread asks through its worker. */
+export interface Asking {
+  /** One reply per node, by name; `{ error: 'no answer' }` for a silent one; nobody there: `{}`. */
+  ask<C extends CommandName>(
+    command: C,
+    args: Commands[C]['args'],
+    options?: AskOptions,
+  ): Promise<Replies<Commands[C]['reply']>>;
+  close(): Promise<void>;
+}
+
+export class Caller implements Asking {
   #bus: Promise<Bus> | undefined;
   readonly #open = new Map<string, (reply: CommandReply) => void>();
   #next = 0;
@@ -36,18 +46,22 @@ export class Caller {
     private readonly onError: (error: Error) => void,
   ) {}
 
-  /** One reply per node, by name; `{ error: 'no answer' }` for a silent one; nobody there: `{}`. */
   async ask<C extends CommandName>(
     command: C,
     args: Commands[C]['args'],
     options: AskOptions = {},
   ): Promise<Replies<Commands[C]['reply']>> {
+    const { destination } = options;
+    if (destination !== undefined && !Array.isArray(destination))
+      throw new OptionError(
+        `control.${command}: destination ${String(destination)} must be a list of node names.`,
+      );
     const timeoutMs = toPositiveMs(options.timeout ?? '1s', `control.${command}: timeout`);
     await this.engine.ready();
     const release = this.engine.hold();
     try {
-      const bus = await this.#join();
-      const targets = await this.#targets(bus, options.destination);
+      const { bus, workers } = await this.#inTime(this.#lookAround());
+      const targets = only(workers, destination);
       const replies = await this.#collect(bus, command, args, targets, timeoutMs);
       return replies as Replies<Commands[C]['reply']>;
     } finally {
@@ -70,39 +84,64 @@ export class Caller {
     const replies: Record<string, unknown> = {};
     if (targets.size === 0) return replies;
     const id = `${bus.nodeId}-${this.#next++}`;
-    let timer: NodeJS.Timeout | undefined;
-    const complete = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-      this.#open.set(id, ({ node, reply }) => {
-        replies[node] = reply;
-        if (Object.keys(replies).length >= targets.size) resolve();
-      });
+    const pending = new Map(targets);
+    const complete = gate(timeoutMs);
+    this.#open.set(id, ({ node, reply }) => {
+      replies[node] = reply;
+      for (const [nodeId, name] of pending) if (name === node) pending.delete(nodeId);
+      if (pending.size === 0) complete.open();
     });
-    const request: CommandRequest = { id, command, args: { ...args }, replyTo: topicOf(bus.nodeId) };
-    await Promise.all([...targets.keys()].map((nodeId) => bus.publish(topicOf(nodeId), request)));
-    await complete;
-    clearTimeout(timer);
-    this.#open.delete(id);
-    for (const name of targets.values()) replies[name] ??= { error: 'no answer' };
+    const looking = setInterval(() => {
+      // Unreachable just now: the time limit ends the wait.
+      dropThoseWhoLeft(bus, pending, complete.open).catch(() => undefined);
+    }, LOOK_AGAIN_MS);
+    try {
+      const request: CommandRequest = { id, command, args: { ...args }, replyTo: topicOf(bus.nodeId) };
+      const asked = [...targets.keys()].map((nodeId) => bus.publish(topicOf(nodeId), request));
+      await Promise.race([complete.opened, Promise.all(asked).then(() => complete.opened)]);
+    } finally {
+      clearInterval(looking);
+      complete.open();
+      this.#open.delete(id);
+    }
+    for (const name of pending.values()) replies[name] = { error: 'no answer' };
     return replies;
   }
 
-  /** Bus id → node name of the workers asked. */
-  async #targets(bus: Bus, destination: readonly string[] | undefined): Promise<Map<string, string>> {
-    const workers = new Map<string, string>();
-    for (const node of await bus.nodes()) {
-      if (node.name.startsWith(WORKER_MARK)) workers.set(node.id, node.name.slice(WORKER_MARK.length));
+  /** The bus, and the workers on it: node name by bus id. */
+  async #lookAround(): Promise<{ bus: Bus; workers: Map<string, string> }> {
+    for (let looks = 1; ; looks++) {
+      const bus = await this.#join();
+      const nodes = await bus.nodes();
+      if (looks < MOST_LOOKS && !nodes.some(({ id }) => id === bus.nodeId)) {
+        // The broker was restarted and knows nobody any more: no reply would find the way back.
+        await this.#leave(bus);
+        continue;
+      }
+      const workers = nodes.filter(({ name }) => name.startsWith(WORKER_MARK));
+      return { bus, workers: new Map(workers.map(({ id, name }) => [id, name.slice(WORKER_MARK.length)])) };
     }
-    if (destination === undefined) return workers;
-    const names = new Set(workers.values());
-    for (const name of destination) {
-      if (names.has(name)) continue;
-      const near = nearest(name, names);
-      throw new OptionError(
-        `destination: no worker is called "${name}". ${near === undefined ? `Workers: ${[...names].join(', ') || 'none'}.` : `Did you mean "${near}"?`}`,
-      );
-    }
-    return new Map([...workers].filter(([, name]) => destination.includes(name)));
+  }
+
+  async #leave(bus: Bus): Promise<void> {
+    const joined = this.#bus;
+    // Somebody else may have left it, and joined anew, meanwhile.
+    if (joined === undefined || (await joined.catch(() => undefined)) !== bus || this.#bus !== joined) return;
+    this.#bus = undefined;
+    // Not waited for: its goodbye may hang on the connection that was lost.
+    bus.close().catch(this.onError);
+  }
+
+  /** The bus waits for a broker that is away, for ever; who asks does not. */
+  #inTime<R>(looking: Promise<R>): Promise<R> {
+    const { address } = this.engine;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const text = `The broker at ${address} has not said within ${LOOK_MS / 1000} s which workers there are.`;
+        reject(new BrokerUnavailableError(text, { address }));
+      }, LOOK_MS);
+      looking.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
   }
 
   #join(): Promise<Bus> {
@@ -122,4 +161,40 @@ export class Caller {
     });
     return bus;
   }
+}
+
+const MOST_LOOKS = 3;
+/** Connecting included; an embedded engine takes some seconds to start. */
+const LOOK_MS = 15_000;
+/** While answers are missing it is asked this often who is still there. */
+const LOOK_AGAIN_MS = 250;
+
+/** Who stopped in the meantime will not answer, and is not silent either. */
+async function dropThoseWhoLeft(
+  bus: Bus,
+  pending: Map<string, string>,
+  onNoneLeft: () => void,
+): Promise<void> {
+  const there = new Set((await bus.nodes()).map(({ id }) => id));
+  for (const nodeId of pending.keys()) if (!there.has(nodeId)) pending.delete(nodeId);
+  if (pending.size === 0) onNoneLeft();
+}
+
+/** Opens when told to, or after a while. */
+function gate(timeoutMs: number): { opened: Promise<void>; open(): void } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs);
+    open = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+  return { opened, open: () => open() };
+}
+
+/** Nodes come and go: a name that nobody has now is nobody's answer, and no error. */
+function only(workers: Map<string, string>, destination: readonly string[] | undefined): Map<string, string> {
+  if (destination === undefined) return workers;
+  return new Map([...workers].filter(([, name]) => destination.includes(name)));
 }

@@ -9,7 +9,7 @@ import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
-import type { AskOptions, Caller } from './caller.js';
+import type { Asking, AskOptions } from './caller.js';
 import type { Replies } from './commands.js';
 import type { Queues } from './queues.js';
 
@@ -26,7 +26,7 @@ export interface ControlWrites {
 
 export class Control {
   constructor(
-    private readonly caller: Caller,
+    private readonly caller: Asking,
     private readonly writes: ControlWrites,
   ) {}
 
@@ -162,9 +162,9 @@ export class Control {
     return this.#ask(command, { queue, known }, options);
   }
 
-  #ask<C extends Parameters<Caller['ask']>[0]>(
+  #ask<C extends Parameters<Asking['ask']>[0]>(
     command: C,
-    args: Parameters<Caller['ask']>[1],
+    args: Parameters<Asking['ask']>[1],
     options: AskOptions,
   ) {
     checkNames(options, ['destination', 'timeout'], `control.${command}`);

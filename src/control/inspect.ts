@@ -3,12 +3,12 @@
  */
 import { OptionError } from '../errors.js';
 import { checkNames } from '../options/names.js';
-import type { AskOptions, Caller } from './caller.js';
+import type { Asking, AskOptions } from './caller.js';
 import type { FoundTask, NodeStats, QueueReport, Replies, TaskReport } from './commands.js';
 
 export class Inspect {
   constructor(
-    private readonly caller: Caller,
+    private readonly caller: Asking,
     private readonly options: AskOptions,
   ) {
     checkNames(options, ['destination', 'timeout'], 'inspect');

@@ -2,7 +2,7 @@
  * The answering side of remote control, in a worker: puts the node on the bus under a name of its own and answers
  * commands. A handler that throws answers `{ error }`; it never harms the worker.
  */
-import { type Bus, openBus } from '../broker/bus.js';
+import { type Bus, type BusNode, openBus } from '../broker/bus.js';
 import type { Engine } from '../broker/engine.js';
 import {
   type CommandHandlers,
@@ -27,31 +27,63 @@ export interface Responder {
   close(): Promise<void>;
 }
 
-/** Joins the bus; resolves when commands are heard. */
+/** Joins the bus under a name of its own; resolves when commands are heard. */
 export async function startResponder(params: ResponderParams): Promise<Responder> {
-  const { engine, prefix, handlers, onError } = params;
-  const node = await freeName(params);
-  const bus = openBus(engine, prefix, WORKER_MARK + node, onError);
-  await bus.ready();
-  await bus.subscribe(topicOf(bus.nodeId), (data) => {
-    answer(bus, node, handlers, data as CommandRequest).catch(onError);
-  });
-  return { node, close: () => bus.close() };
+  const { engine, prefix, name, handlers, onError } = params;
+  let node = await firstChoice(params);
+  for (;;) {
+    const bus = openBus(engine, prefix, WORKER_MARK + node, onError);
+    await bus.ready();
+    const better = await otherName(bus, node, name);
+    if (better === undefined) {
+      await bus.subscribe(topicOf(bus.nodeId), (data) => {
+        answer(bus, node, handlers, data as CommandRequest).catch(onError);
+      });
+      return { node, close: () => bus.close() };
+    }
+    await bus.close();
+    node = better;
+  }
 }
 
 /** Of two nodes with one name the first keeps it. */
-async function freeName({ engine, prefix, name, onError }: ResponderParams): Promise<string> {
+async function firstChoice({ engine, prefix, name, onError }: ResponderParams): Promise<string> {
   const scout = openBus(engine, prefix, 'scout', onError);
   try {
     await scout.ready();
-    const taken = new Set((await scout.nodes()).map((node) => node.name));
-    for (let suffix = 1; ; suffix++) {
-      const candidate = suffix === 1 ? name : `${name}-${suffix}`;
-      if (!taken.has(WORKER_MARK + candidate)) return candidate;
-    }
+    return freeNames(name, namesOf(await scout.nodes()))[0] ?? name;
   } finally {
     await scout.close();
   }
+}
+
+/**
+ * Nodes that start together find the same name free. Who joined with it first keeps it, and sees so; each later one sees
+ * the ones before it, and takes the free name that is as far down the list as it is.
+ */
+async function otherName(bus: Bus, node: string, wanted: string): Promise<string | undefined> {
+  const nodes = await bus.nodes();
+  const same = nodes.filter(({ name }) => name === WORKER_MARK + node).sort(bySeniority);
+  const rank = same.findIndex(({ id }) => id === bus.nodeId);
+  return rank <= 0 ? undefined : freeNames(wanted, namesOf(nodes), rank)[rank - 1];
+}
+
+function bySeniority(a: BusNode, b: BusNode): number {
+  return a.since - b.since || (a.id < b.id ? -1 : 1);
+}
+
+function namesOf(nodes: readonly BusNode[]): Set<string> {
+  return new Set(nodes.map(({ name }) => name));
+}
+
+/** The first names that nobody has: the one wanted, then with a suffix. */
+function freeNames(wanted: string, taken: ReadonlySet<string>, count = 1): string[] {
+  const free: string[] = [];
+  for (let suffix = 1; free.length < count; suffix++) {
+    const candidate = suffix === 1 ? wanted : `${wanted}-${suffix}`;
+    if (!taken.has(WORKER_MARK + candidate)) free.push(candidate);
+  }
+  return free;
 }
 
 async function answer(
@@ -60,8 +92,19 @@ async function answer(
   handlers: CommandHandlers,
   request: CommandRequest,
 ): Promise<void> {
+  const { id, replyTo } = request;
   const reply = await handle(handlers, request);
-  await bus.publish(request.replyTo, { id: request.id, node, reply });
+  try {
+    await bus.publish(replyTo, { id, node, reply });
+  } catch (error) {
+    // Too large, or nothing that JSON knows: better a reply that says so than none.
+    await bus.publish(replyTo, {
+      id,
+      node,
+      reply: { error: `the reply could not be sent: ${textOf(error)}` },
+    });
+    throw error;
+  }
 }
 
 async function handle(handlers: CommandHandlers, { command, args }: CommandRequest): Promise<unknown> {
@@ -69,6 +112,10 @@ async function handle(handlers: CommandHandlers, { command, args }: CommandReque
   try {
     return await handlers[command as CommandName](args as never);
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: textOf(error) };
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -16,6 +16,7 @@ import type { RunningCall } from './running-call.js';
 const SCHEDULED_SHOWN = 1000;
 /** An argument whose JSON is longer than this is cut: a report is for looking, and many travel in one message. */
 const ARGUMENT_SHOWN = 400;
+const ARGUMENTS_SHOWN = 10;
 
 export interface ReportsParams {
   readonly engine: Engine;
@@ -113,7 +114,8 @@ function ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {
 
 /** Arguments as JSON carries them; what the rich serializer brought and JSON does not know is named by its kind. */
 function shown(args: readonly unknown[]): unknown[] {
-  return args.map((arg) => {
+  const some = args.length > ARGUMENTS_SHOWN ? [...args.slice(0, ARGUMENTS_SHOWN), '…'] : args;
+  return some.map((arg) => {
     try {
       const json = JSON.stringify(arg, plain) ?? 'null';
       if (json.length <= ARGUMENT_SHOWN) return JSON.parse(json) as unknown;

@@ -5,6 +5,7 @@ import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { RateLimits } from '../broker/rate-limits.js';
+import type { Asking } from '../control/caller.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import type { Events } from '../events/events.js';
@@ -67,6 +68,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly rates: RateLimits;
   readonly events: Events;
   readonly workflows: FlowStepsParams;
+  /** Asks workers, for tasks in threads. */
+  readonly caller: Asking;
   /** The app's options in force, as plain data without secrets. */
   conf(): Record<string, unknown>;
   /** Its part in the schedules. */

@@ -88,6 +88,20 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
   });
 
   describe('where tasks run', () => {
+    it('asks and steers workers from within a thread, and ends a running task', async (t) => {
+      const [worker, here] = await startWorker(t);
+      const spinning = await fixture.handles.spin.applyAsync([], here);
+      await spinningIn(spinning);
+      const steered = await fixture.handles.steer.applyAsync([spinning.id], here);
+      assert.deepEqual(await steered.get(PATIENCE), {
+        ping: { [worker.node]: 'pong' },
+        grown: { [worker.node]: { ok: 'concurrency is 6 now' } },
+        wrong: 'OptionError',
+        was: 'SPINNING',
+      });
+      assert.ok((await rejection(spinning.get(PATIENCE))) instanceof TaskRevokedError);
+    });
+
     it('runs tasks that ask for it in a thread, and the others in the worker', async (t) => {
       const [worker, options] = await startWorker(t);
       const { handles } = fixture;

@@ -14,7 +14,7 @@ const FLOW_METHODS = {
   flowRemove: 'remove',
 } as const satisfies Partial<Record<EngineMethod, keyof Flows>>;
 
-type EngineRequest = Exclude<Request, { to: 'progress' }>;
+type EngineRequest = Exclude<Request, { to: 'progress' | 'control' }>;
 
 export class EngineServer {
   readonly #topics = new Map<string, () => void>();

@@ -49,7 +49,7 @@ export class LinkedEngine implements Engine {
       replace: (...args) => call('replace', args),
       remove: (...args) => call('remove', args),
     };
-    this.queues = farSide((method, args) => this.#ask({ to: 'queues', method, args })) as QueueStore;
+    this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueStore;
     this.broadcast = {
       publish: (texts) => call('broadcast', [texts]),
       subscribe: () => Promise.reject(notInThreads('app.events() is')),
@@ -75,11 +75,11 @@ export class LinkedEngine implements Engine {
   }
 
   async backend(queue: string): Promise<Backend> {
-    return farSide((method, args) => this.#ask({ to: 'backend', queue, method, args })) as Backend;
+    return farSide((method, args) => this.ask({ to: 'backend', queue, method, args })) as Backend;
   }
 
   bullmq(): BullmqParts {
-    throw notInThreads('app.control, app.inspect and workers are');
+    throw notInThreads('app.worker() is');
   }
 
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
@@ -119,10 +119,11 @@ export class LinkedEngine implements Engine {
   async close(): Promise<void> {}
 
   #call(method: EngineMethod, args: readonly unknown[]): Promise<unknown> {
-    return this.#ask({ to: 'engine', method, args });
+    return this.ask({ to: 'engine', method, args });
   }
 
-  async #ask(request: Request): Promise<unknown> {
+  /** Asks the worker, once the module is loaded. */
+  async ask(request: Request): Promise<unknown> {
     if (!this.#loading) return this.link.ask(request);
     throw new CeleriacError(
       `${this.file} asks something of the broker while it is loaded (a call, a result). A worker's threads load it too, ` +

@@ -5,6 +5,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Delivery } from '../../broker/consumer.js';
 import type { EngineKind } from '../../broker/engine.js';
+import type { AskOptions } from '../../control/caller.js';
+import type { CommandName, Commands } from '../../control/commands.js';
 import type { WireError } from '../../tasks/failure.js';
 import type { Outcome } from '../outcome.js';
 import type { CallLimits } from '../running-call.js';
@@ -69,6 +71,12 @@ export type FromThread =
 /** What a thread asks of its worker. */
 export type Request =
   | { readonly to: 'progress'; readonly progress: object }
+  | {
+      readonly to: 'control';
+      readonly command: CommandName;
+      readonly args: Commands[CommandName]['args'];
+      readonly options: AskOptions;
+    }
   | { readonly to: 'engine'; readonly method: EngineMethod; readonly args: readonly unknown[] }
   | { readonly to: 'queues'; readonly method: string; readonly args: readonly unknown[] }
   | {

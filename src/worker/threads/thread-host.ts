@@ -5,6 +5,7 @@
  */
 
 import type { Engine } from '../../broker/engine.js';
+import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
 import type { TaskApp } from '../../tasks/context.js';
 import type { ErrorClasses } from '../../tasks/failure.js';
@@ -26,6 +27,8 @@ export interface LoadedApp {
 export interface ThreadHost {
   /** The engine of the app with this name; `undefined` for one that the worker knows nothing of. */
   engineFor(appName: string): Engine | undefined;
+  /** What asks workers for that app. */
+  callerFor?(appName: string): Asking | undefined;
   /** Tells of a new app. */
   made(app: LoadedApp): void;
   /**

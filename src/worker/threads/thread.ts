@@ -5,6 +5,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Delivery } from '../../broker/consumer.js';
 import type { Engine } from '../../broker/engine.js';
+import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/failure.js';
@@ -17,6 +18,8 @@ import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from '
 /** What all threads of a worker have in common. */
 export interface ThreadParams {
   readonly engine: Engine;
+  /** Asks workers for the tasks of threads. */
+  readonly caller: Asking;
   readonly logger: Logger;
   readonly errors: ErrorClasses;
   readonly appName: string;
@@ -173,13 +176,22 @@ export class Thread {
 
   async #answer(id: number, request: Request): Promise<void> {
     try {
-      const value = await (request.to === 'progress'
-        ? this.#saveProgress(request.progress)
-        : this.#server.answer(request));
+      const value = await this.#make(request);
       this.#tell({ kind: 'answer', id, answer: { ok: true, value } });
     } catch (error) {
       const unavailable = this.#params.engine.isUnavailable(error);
       this.#tell({ kind: 'answer', id, answer: { ok: false, error: encodeFailure(error), unavailable } });
+    }
+  }
+
+  #make(request: Request): Promise<unknown> {
+    switch (request.to) {
+      case 'progress':
+        return this.#saveProgress(request.progress);
+      case 'control':
+        return this.#params.caller.ask(request.command, request.args as never, request.options);
+      default:
+        return this.#server.answer(request);
     }
   }
 

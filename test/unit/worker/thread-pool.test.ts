@@ -27,6 +27,7 @@ function poolOf(t: TestContext, idleMs: number): ThreadPool {
   } as unknown as Engine;
   const pool = new ThreadPool({
     engine,
+    caller: { ask: async () => ({}), close: async () => undefined },
     logger,
     errors: new ErrorClasses(),
     appName: 'threads',

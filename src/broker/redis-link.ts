@@ -140,7 +140,10 @@ export class RedisLink {
     this.#stopWatching ??= watchForSilence(
       () => streamsOf(this.client),
       // The client takes it for any lost connection: says so, and connects again.
-      (stream) => stream.destroy(new Error(`no answer from ${this.target.address} for too long`)),
+      (stream) => {
+        const error = new Error(`no answer from ${this.target.address} for too long`);
+        stream.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
+      },
     );
   }
 

@@ -104,3 +104,16 @@ export class Ending {
 }
 
 const FORCED_AFTER_MS = 3_000;
+
+/**
+ * Until there is a worker to stop, a signal ends the process as it is: nothing runs yet. Without this, process 1 of a
+ * container would not hear it, for whom the kernel does nothing by itself.
+ * @returns a function that stops listening
+ */
+export function endAtOnce(): () => void {
+  const end = () => process.exit(EXIT.ok);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end);
+  return () => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, end);
+  };
+}

@@ -10,7 +10,7 @@ import type { WorkerProcesses } from '../worker/processes/supervisor.js';
 import type { WorkerOptions } from '../worker/worker-options.js';
 import { concurrencyText, renderBanner } from './banner.js';
 import type { GlobalFlags } from './connect.js';
-import { Ending } from './ending.js';
+import { Ending, endAtOnce } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
 import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
@@ -52,6 +52,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     node: () => node,
   });
   const options = { ...workerOptions(flags), logger: withoutReady(log) };
+  const unheard = endAtOnce();
   const { app, file, compiler } = await loadApp(spec);
   const { processes } = flags;
   const whole = { ...options, module: file };
@@ -65,6 +66,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     shutdownTimeoutMs: flags.shutdownTimeout ?? SHUTDOWN_TIMEOUT_MS,
     report: () => worker.logRunning(),
   });
+  unheard();
   try {
     let toPurge = flags.purge === true;
     const start = async () => {

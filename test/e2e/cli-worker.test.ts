@@ -168,6 +168,31 @@ describe('celeriac worker', () => {
     assert.equal((await running.ended).code, 0);
   });
 
+  it('exits 0 on a signal that comes while the app still loads', async (t) => {
+    const cwd = project(t, {
+      'package.json': '{ "type": "module" }',
+      'slow.js': `console.log('loading'); await new Promise((resolve) => setTimeout(resolve, 60_000));`,
+    });
+    const running = startCli(t, ['-A', 'slow', 'worker'], { cwd });
+    await running.printed(/loading/);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+  });
+
+  it('answers how it is on --health-port, from before there is a broker', async (t) => {
+    const port = await freePort();
+    const { worker } = terminals(t, `redis://127.0.0.1:${await freePort()}/0`);
+    const running = worker('--health-port', `${port}`);
+    await running.printed(new RegExp(`health: http://127\\.0\\.0\\.1:${port}/live /ready /metrics`));
+    assert.equal((await fetch(`http://127.0.0.1:${port}/live`)).status, 200);
+    assert.equal((await fetch(`http://127.0.0.1:${port}/ready`)).status, 503);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+    const { code, stderr } = await worker('--health-host', '0.0.0.0').ended;
+    assert.equal(code, 2);
+    assert.match(stderr, /--health-host: on which port/);
+  });
+
   it('logs JSON lines, and no banner, with --log-format json', async (t) => {
     const { worker, run } = terminals(t);
     const running = worker('--log-format', 'json', '-n', 'w@test');

@@ -28,10 +28,12 @@ const LAST_LEASE_MS = 3_000;
 /** Between looks at what others changed, should a notice be lost. */
 const LOOK_MS = 5_000;
 /** The same where nothing is scheduled. */
-const IDLE_LOOK_MS = 30_000;
+const IDLE_LOOK_MS = 10_000;
 /** How much later those look who did not tick an entry last, and how far apart they are. */
 const BACKUP_MS = 150;
 const SPREAD_MS = 100;
+/** Changes that come this close together are looked at together. */
+const TOGETHER_MS = 20;
 /** After an error, an outage included. */
 const AGAIN_MS = 1_000;
 
@@ -53,6 +55,7 @@ export class Scheduler {
   readonly #ticking = new Set<string>();
   readonly #restUntil = new Map<string, number>();
   #lookAt = 0;
+  #lookAgain = false;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #unlisten: () => void = () => undefined;
@@ -135,8 +138,12 @@ export class Scheduler {
   /** Looks at what others changed; one look at a time. */
   #look(): Promise<void> {
     if (this.#stopped) return Promise.resolve();
+    // What is told during a look may be too late for it: another one follows, one for all of them.
+    if (this.#looking !== undefined) this.#lookAgain = true;
     this.#looking ??= this.#lookOnce().finally(() => {
       this.#looking = undefined;
+      if (this.#lookAgain) this.#lookAt = this.host.clock.now() + TOGETHER_MS;
+      this.#lookAgain = false;
       this.#arm();
     });
     return this.#looking;

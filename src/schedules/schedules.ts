@@ -27,7 +27,7 @@ export interface ScheduleDefinition<A extends readonly unknown[] = readonly unkn
   /** When: `crontab(...)` or `every(...)`. */
   schedule: Schedule;
   /** What: a task's name, or its handle. */
-  task: string | { readonly name: string; delay(...args: A): unknown };
+  task: string | { readonly name: string; readonly delay: (...args: A) => unknown };
   /** Default: none. */
   args?: A;
   /** As for `applyAsync`, without `taskId` and `eta`; `expires` counts from each tick. */

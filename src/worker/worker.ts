@@ -192,7 +192,7 @@ export class Worker implements CallHost, AsyncDisposable {
         if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
       });
       this.#autoscale.start();
-      await this.#params.scheduler.start();
+      if (!this.stopping) await this.#params.scheduler.start();
       await this.#lines.open();
     } catch (error) {
       this.#phase = 'new';

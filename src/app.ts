@@ -11,6 +11,7 @@ import type { Detour } from './canvas/sender.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
+import { type Diagnosis, examine } from './control/doctor.js';
 import type { FailedTasks } from './control/failed.js';
 import { Inspect } from './control/inspect.js';
 import type { Queues } from './control/queues.js';
@@ -307,6 +308,11 @@ export class Celeriac implements AsyncDisposable {
   /** Asks running workers. */
   inspect(options: AskOptions = {}): Inspect {
     return new Inspect(this.#parts.caller, options);
+  }
+
+  /** Looks over what the app depends on: broker, clocks, distances, workers, queues. Changes nothing. */
+  doctor(): Promise<Diagnosis> {
+    return examine({ ...this.#parts, lockDurationMs: this.#config.lockDurationMs });
   }
 
   /** Creates or upgrades what the broker needs (PostgreSQL's schema); nothing on Redis. */

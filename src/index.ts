@@ -3,13 +3,13 @@
 // The app
 export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
+export type { Finding, Severity } from './broker/finding.js';
 // Calling
 export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
 export type { Composable } from './canvas/fits.js';
 export type { Handles, TaskHandle } from './canvas/handle.js';
 export type { AnyComposable } from './canvas/rebuild.js';
 export { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './canvas/signature.js';
-// Workers and remote control
 export type { AskOptions } from './control/caller.js';
 export type {
   ErrorReply,
@@ -20,6 +20,8 @@ export type {
   TaskReport,
 } from './control/commands.js';
 export { Control } from './control/control.js';
+// Workers and remote control
+export type { Diagnosis } from './control/doctor.js';
 export {
   type FailedFilter,
   type FailedListOptions,

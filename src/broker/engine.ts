@@ -4,6 +4,7 @@
  * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
  */
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
+import type { Finding } from './finding.js';
 import type { QueueStore } from './queue-store.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
@@ -215,6 +216,10 @@ export interface Engine {
   hold(): () => void;
   /** Whether `error` says "the connection is gone" rather than "the broker refuses". */
   isUnavailable(error: unknown): boolean;
+  /** Looks the server over, also when its schema is not there yet. Fails fast. */
+  examine(): Promise<Finding[]>;
+  /** Which of the addresses it was given answer; nothing where there is one, which `examine` tells of. Never rejects. */
+  examineAddresses(): Promise<Finding[]>;
   /** Creates or upgrades what the engine stores its data in; a no-op where nothing is needed. */
   migrate(): Promise<void>;
   /** Releases everything this engine opened; never what the caller passed in. Idempotent, bounded. */

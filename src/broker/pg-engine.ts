@@ -15,8 +15,10 @@ import type {
   NewJob,
   StoredJob,
 } from './engine.js';
+import type { Finding } from './finding.js';
 import { PgBroadcast } from './pg-broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
+import { examinePostgres } from './pg-checkup.js';
 import { PgFlows } from './pg-flows.js';
 import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
@@ -130,6 +132,17 @@ export class PgEngine implements Engine {
 
   isUnavailable(error: unknown): boolean {
     return this.wire.isUnavailable(error);
+  }
+
+  async examine(): Promise<Finding[]> {
+    await this.wire.open();
+    const { schema, wire } = this;
+    if (wire.ownsSchema) await this.#prepare();
+    return examinePostgres(wire.calls, { schema, address: wire.address, served: !wire.oneProcess });
+  }
+
+  async examineAddresses(): Promise<Finding[]> {
+    return [];
   }
 
   async migrate(): Promise<void> {

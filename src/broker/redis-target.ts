@@ -13,8 +13,16 @@ export type LinkOptions = Omit<RedisOptions, 'replyMapping'>;
 /** An ioredis client of either kind. */
 export type RedisClient = Redis | Cluster;
 
+/** One of several addresses. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** A Redis to connect to. */
 export interface RedisTarget {
+  /** All addresses, where the URL names several. */
+  readonly hosts?: readonly HostPort[];
   readonly kind: EngineKind;
   /** For people; never a password. */
   readonly address: string;
@@ -116,6 +124,7 @@ function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): 
     const own: LinkOptions = { ...auth, sentinels: hosts, name: master, db };
     return {
       kind: 'sentinel',
+      hosts,
       address: `sentinel://${shown}/${master}/${db}`,
       db,
       connect: (options) => new Redis({ lazyConnect: true, ...own, ...options }),
@@ -124,6 +133,7 @@ function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): 
   const tls = scheme === 'clusters' ? { tls: tlsOptions(url) } : {};
   return {
     kind: 'cluster',
+    hosts,
     address: `${scheme}://${shown}`,
     db: 0,
     nodeOptions: { ...auth, ...tls },

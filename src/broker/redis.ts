@@ -14,7 +14,9 @@ import type {
   NewJob,
   StoredJob,
 } from './engine.js';
+import type { Finding } from './finding.js';
 import { RedisBroadcast } from './redis-broadcast.js';
+import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
 import { RedisFlows } from './redis-flows.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { RedisLink } from './redis-link.js';
@@ -147,6 +149,14 @@ class RedisEngine implements Engine {
         error.message,
       )
     );
+  }
+
+  examine(): Promise<Finding[]> {
+    return this.#held(async () => examineRedis(await readInfo(await this.#client())));
+  }
+
+  examineAddresses(): Promise<Finding[]> {
+    return examineAddresses(this.target.hosts ?? []);
   }
 
   async migrate(): Promise<void> {}

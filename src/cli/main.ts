@@ -8,6 +8,7 @@ import { parseLogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
 import { addCallCommands } from './call-commands.js';
 import { addControlCommands } from './control-commands.js';
+import { addDoctorCommand } from './doctor-command.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addFailedCommands } from './failed-commands.js';
 import { addInspectCommands } from './inspect-commands.js';
@@ -54,6 +55,7 @@ function buildProgram(): Command {
   addQueueCommands(program);
   addFailedCommands(program);
   addScheduleCommands(program);
+  addDoctorCommand(program);
   addMigrateCommand(program);
   return program;
 }

@@ -149,3 +149,32 @@ describe('celeriac failed', () => {
     assert.equal((await run('failed', 'show', 'one')).code, 1);
   });
 });
+
+describe('celeriac doctor', () => {
+  it('ends with 0 where nothing is wrong, 1 where something is, 69 where nobody answers; in words or JSON', async (t) => {
+    const cwd = project(t, {});
+    const env = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: randomUUID() };
+    const fine = await runCli(['doctor'], { cwd, env });
+    assert.match(fine.stdout, /^ok +version +Redis \d/m);
+    assert.match(fine.stdout, /^warning +workers +none answers\n +Start one: /m);
+    assert.match(fine.stdout, /\n\nno problems, \d warnings?\.\n$/);
+    assert.equal(fine.code, 0);
+    const evicting = await startRedis(['--maxmemory', '200mb', '--maxmemory-policy', 'allkeys-lru']);
+    t.after(() => evicting.close());
+    const ill = await runCli(['doctor', '--json'], {
+      cwd,
+      env: { ...env, CELERIAC_BROKER_URL: evicting.url },
+    });
+    const { healthy, findings } = JSON.parse(ill.stdout);
+    assert.equal(healthy, false);
+    const eviction = findings.find(({ check }: { check: string }) => check === 'eviction');
+    assert.match(eviction.advice, /noeviction/);
+    assert.equal(ill.code, 1);
+    const gone = await runCli(['doctor'], {
+      cwd,
+      env: { ...env, CELERIAC_BROKER_URL: 'redis://127.0.0.1:1' },
+    });
+    assert.match(gone.stdout, /^problem +connection +.*127\.0\.0\.1:1/m);
+    assert.equal(gone.code, 69);
+  });
+});

@@ -15,6 +15,7 @@ import type {
   Signals,
   StoredJob,
 } from '../../broker/engine.js';
+import type { Finding } from '../../broker/finding.js';
 import type { QueueStore } from '../../broker/queue-store.js';
 import { CeleriacError } from '../../errors.js';
 import type { Link } from './link.js';
@@ -108,6 +109,14 @@ export class LinkedEngine implements Engine {
 
   isUnavailable(error: unknown): boolean {
     return this.link.isUnavailable(error);
+  }
+
+  async examine(): Promise<Finding[]> {
+    throw new CeleriacError('app.doctor() in a task with pool: \'threads\': run "celeriac doctor" instead.');
+  }
+
+  async examineAddresses(): Promise<Finding[]> {
+    return [];
   }
 
   async migrate(): Promise<void> {

@@ -1,0 +1,159 @@
+/**
+ * `app.doctor()`: looks at everything an app depends on and says what is wrong, what that means and what to do. Changes
+ * nothing. The engine looks its server over; here is what shows from outside: clocks, distances, workers, queues.
+ */
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine } from '../broker/engine.js';
+import { type Finding, ok, problem, warning } from '../broker/finding.js';
+import { isCeleriacError } from '../errors.js';
+import { VERSION } from '../version.js';
+import type { Caller } from './caller.js';
+import type { NodeStats, Replies } from './commands.js';
+import type { QueueInfo, Queues } from './queues.js';
+
+/** What the doctor says. */
+export interface Diagnosis {
+  /** Whether nothing is a problem; there may be warnings. */
+  readonly healthy: boolean;
+  /** `false`: the broker could not be reached at all. */
+  readonly reachable: boolean;
+  /** The broker's address, without a password. */
+  readonly broker: string;
+  readonly findings: readonly Finding[];
+}
+
+export interface DoctorParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly caller: Caller;
+  readonly queues: Queues;
+  readonly lockDurationMs: number;
+}
+
+/** Never rejects for what is wrong with the broker: that is what it finds. */
+export async function examine(params: DoctorParams): Promise<Diagnosis> {
+  const { engine } = params;
+  const release = engine.hold();
+  const findings: Finding[] = [];
+  let reachable = true;
+  try {
+    findings.push(...(await engine.examineAddresses()));
+    findings.push(...(await engine.examine()));
+    // What is missing so far would fail everything else in the same way.
+    if (findings.every(({ severity, check }) => severity !== 'problem' || check !== 'schema'))
+      findings.push(...(await around(params)));
+  } catch (error) {
+    reachable = !engine.isUnavailable(error) && !isCeleriacError(error, 'BROKER_UNAVAILABLE');
+    findings.push(asFinding(error, reachable));
+  } finally {
+    release();
+  }
+  const healthy = findings.every(({ severity }) => severity !== 'problem');
+  return { healthy, reachable, broker: engine.address, findings };
+}
+
+function asFinding(error: unknown, reachable: boolean): Finding {
+  const message = error instanceof Error ? error.message : String(error);
+  return reachable
+    ? problem('access', message, 'Check user, password and rights in the broker URL.')
+    : problem('connection', message, 'Start the broker, open the way to it, or correct CELERIAC_BROKER_URL.');
+}
+
+async function around(params: DoctorParams): Promise<Finding[]> {
+  const roundTripMs = await measureRoundTrip(params.engine);
+  const found = [distance(roundTripMs, params), await skew(params)];
+  const stats = await params.caller.ask('stats', {});
+  return [...found, ...workers(stats), ...(await queues(params.queues, stats))];
+}
+
+const ROUND_TRIPS = 5;
+
+/** The median of a few, ms. */
+async function measureRoundTrip(engine: Engine): Promise<number> {
+  const took: number[] = [];
+  for (let n = 0; n < ROUND_TRIPS; n++) {
+    const before = performance.now();
+    await engine.serverTime();
+    took.push(performance.now() - before);
+  }
+  return took.sort((a, b) => a - b)[Math.floor(ROUND_TRIPS / 2)] ?? 0;
+}
+
+/** A lock is renewed every fifth of its length, over a few round trips. */
+function distance(roundTripMs: number, { lockDurationMs }: DoctorParams): Finding {
+  const found = `${roundTripMs.toFixed(1)} ms to the broker and back, locks last ${lockDurationMs} ms`;
+  if (roundTripMs < lockDurationMs / 40) return ok('latency', found);
+  const advice =
+    'Workers may lose the locks of running tasks, which then run twice. Raise lockDuration, or move them closer.';
+  return roundTripMs < lockDurationMs / 10
+    ? warning('latency', found, advice)
+    : problem('latency', found, advice);
+}
+
+async function skew({ engine, lockDurationMs }: DoctorParams): Promise<Finding> {
+  const before = Date.now();
+  const server = await engine.serverTime();
+  const after = Date.now();
+  const offMs = Math.max(0, Math.abs(server - (before + after) / 2) - (after - before) / 2);
+  const found = `this machine is ${offMs < 5 ? 'as good as 0' : Math.round(offMs)} ms off the broker's clock`;
+  if (offMs <= lockDurationMs / 10) return ok('clock', found);
+  const advice = 'Set the clock (NTP).';
+  return offMs <= lockDurationMs / 2
+    ? warning('clock', found, advice)
+    : problem('clock', found, `Workers refuse to start here. ${advice}`);
+}
+
+function workers(replies: Replies<NodeStats>): Finding[] {
+  const names = Object.keys(replies);
+  if (names.length === 0) {
+    return [warning('workers', 'none answers', 'Start one: "celeriac -A <module> worker".')];
+  }
+  const silent = names.filter((name) => isSilent(replies[name]));
+  const found = ok('workers', `${names.length - silent.length} answered: ${names.join(', ')}`);
+  const late = silent.map((name) =>
+    warning('workers', `${name} does not answer`, 'It is gone, or its event loop is blocked: see its log.'),
+  );
+  const others = names.flatMap((name) => {
+    const version = statsOf(replies[name])?.version ?? VERSION;
+    return version === VERSION
+      ? []
+      : [warning('workers', `${name} runs version ${version}, this is ${VERSION}`, 'Run one version.')];
+  });
+  return [...(silent.length < names.length ? [found] : []), ...late, ...others];
+}
+
+async function queues(api: Queues, replies: Replies<NodeStats>): Promise<Finding[]> {
+  const stats = Object.values(replies).flatMap((reply) => statsOf(reply) ?? []);
+  const consumed = new Set(stats.flatMap((node) => node.queues.map(({ name }) => name)));
+  const infos = await api.list();
+  const odd = infos.flatMap((queue) => aboutQueue(queue, consumed));
+  return odd.length > 0 ? odd : [ok('queues', `${infos.length} in use, each with somebody to take from it`)];
+}
+
+function aboutQueue({ name, waiting, paused }: QueueInfo, consumed: ReadonlySet<string>): Finding[] {
+  if (waiting === 0) return [];
+  if (paused)
+    return [
+      warning(
+        'queues',
+        `"${name}" is paused with ${waiting} waiting`,
+        `Let it go on: "celeriac control resume ${name}".`,
+      ),
+    ];
+  if (consumed.has(name)) return [];
+  return [
+    warning(
+      'queues',
+      `"${name}" has ${waiting} waiting, and no worker takes from it`,
+      `Let one: "celeriac control add-consumer -Q ${name}", or start it with -Q ${name}.`,
+    ),
+  ];
+}
+
+function statsOf(reply: NodeStats | { error: string } | undefined): NodeStats | undefined {
+  return reply === undefined || 'error' in reply ? undefined : reply;
+}
+
+function isSilent(reply: NodeStats | { error: string } | undefined): boolean {
+  return reply === undefined || 'error' in reply;
+}

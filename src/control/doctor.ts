@@ -7,7 +7,7 @@ import type { Engine } from '../broker/engine.js';
 import { type Finding, ok, problem, warning } from '../broker/finding.js';
 import { isCeleriacError } from '../errors.js';
 import { VERSION } from '../version.js';
-import type { Caller } from './caller.js';
+import type { Asking } from './caller.js';
 import type { NodeStats, Replies } from './commands.js';
 import type { QueueInfo, Queues } from './queues.js';
 
@@ -25,7 +25,7 @@ export interface Diagnosis {
 export interface DoctorParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly caller: Caller;
+  readonly caller: Asking;
   readonly queues: Queues;
   readonly lockDurationMs: number;
 }

@@ -127,6 +127,8 @@ export function resolveAppOptions(
   const defaultQueue = options.defaultQueue ?? 'celeriac';
   checkQueueName(defaultQueue, `${where}: defaultQueue`);
   checkTaskOptions(options.taskDefaults ?? {}, `${where}: taskDefaults`);
+  if (options.taskDefaults?.schedule !== undefined)
+    throw new OptionError(`${where}: taskDefaults: a schedule belongs to one task. Give it there.`);
   const ms = (value: Duration | undefined, fallback: Duration, option: string) =>
     toPositiveMs(value ?? fallback, `${where}: ${option}`);
   return {

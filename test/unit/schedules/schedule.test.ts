@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CronFields, crontab, every, OptionError, type Schedule } from 'celeriac';
+import { Celeriac, type CronFields, crontab, every, OptionError, type Schedule } from 'celeriac';
 import { lastTick, nextTick } from '#src/schedules/schedule.js';
 
 const course = (schedule: Schedule, timezone = 'UTC', anchorAt = 0) => ({ schedule, timezone, anchorAt });
@@ -185,6 +185,18 @@ describe('every', () => {
   it('is refused when it is too short or no duration', () => {
     for (const wrong of [0, -1, 9, '1ms', '10', 'often', Number.NaN])
       assert.throws(() => every(wrong), OptionError);
+  });
+});
+
+describe('the option schedule', () => {
+  it('takes what crontab and every give, for one task at a time', () => {
+    const app = new Celeriac('options');
+    assert.throws(() => app.task('x', { schedule: '* * * * *' as never }, () => 1), /no schedule.*crontab/);
+    assert.throws(() => app.task('x', { schedule: { kind: 'every' } as never }, () => 1), OptionError);
+    app.task('x', { schedule: JSON.parse(JSON.stringify(every('5m'))) as Schedule }, () => 1);
+    const taskDefaults = { schedule: every('5m') };
+    assert.throws(() => new Celeriac('options', { taskDefaults }), /belongs to one task/);
+    assert.throws(() => new Celeriac('options', { timezone: 'Rome' }), /"Rome".*IANA/);
   });
 });
 

@@ -3,6 +3,7 @@
  * calls (fails fast), one for workers and the control bus (waits), one that listens.
  */
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
+import { BrokerUnavailableError } from '../errors.js';
 import { addFlow } from './add-flow.js';
 import type {
   BullmqParts,
@@ -142,6 +143,7 @@ class RedisEngine implements Engine {
 
   isUnavailable(error: unknown): boolean {
     if (!(error instanceof Error)) return false;
+    if (error instanceof BrokerUnavailableError) return true;
     const code = 'code' in error ? String(error.code) : '';
     return (
       /^(ECONN|EPIPE|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH)/.test(code) ||
@@ -202,6 +204,8 @@ class RedisEngine implements Engine {
     const release = this.hold();
     try {
       return await body();
+    } catch (error) {
+      throw this.isUnavailable(error) ? this.#calls.unavailable(error) : error;
     } finally {
       release();
     }

@@ -7,7 +7,7 @@ export interface RedisMeter {
   connections(user: string): Promise<readonly string[]>;
   /** Closes them from the server's side. */
   cut(user: string): Promise<void>;
-  /** Channels somebody listens to, sharded ones included. */
+  /** Channels of waits that somebody listens to, sharded ones included; workers listen to others. */
   channels(): Promise<number>;
   /** Commands programs have sent so far; what scripts call is not among them. */
   commands(): Promise<number>;
@@ -40,7 +40,7 @@ export async function redisMeter(port: number): Promise<RedisMeter> {
     channels: async () => {
       const plain = (await client.pubsub('CHANNELS')) as unknown[];
       const sharded = (await client.pubsub('SHARDCHANNELS')) as unknown[];
-      return plain.length + sharded.length;
+      return [...plain, ...sharded].filter((name) => /:[0-9a-z]{12}\/\d+$/.test(String(name))).length;
     },
     commands: async () => {
       const info = await client.info('commandstats');

@@ -1,16 +1,26 @@
 /** What starting a private server has in common: a free port, waiting until it answers, stopping it by its pid. */
 import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
+/**
+ * A port nobody listens on, below those the system gives to outgoing connections. Among those a server that is away for a
+ * moment may find its port taken, even by its own client: one that tries to connect to a free port of the same machine
+ * sooner or later gets that very port for its own end, and is connected to itself.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
+  for (;;) {
+    const port = randomInt(12_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('listening', () => resolve(true)).once('error', () => resolve(false));
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Resolves when `check` does not throw any more; throws its last error when the server ends or time is up. */

@@ -13,8 +13,11 @@ export interface BackendHooks {
   readonly ledger: SlotLedger;
   /** Stands before a lane; other queues have none. */
   readonly gate: Gate | undefined;
-  /** A job was written: ended, delayed, or put back. */
-  moved(jobId: string): void;
+  /**
+   * A job was written: ended, delayed, or put back.
+   * @param busy whether jobs come with each other's ends, so that notices come one after the other
+   */
+  moved(jobId: string, busy: boolean): void;
   /** Whether to say so while the write is under way (see Signals.ordered). */
   readonly noticeFirst: boolean;
   /** That write has been made, or has failed. */
@@ -40,6 +43,8 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
   let reserved: Slots | undefined;
+  /** The last job that left was followed by another. */
+  let busy = false;
   /** When the gate may be asked again, on this process's steady clock. */
   let shutUntil = 0;
 
@@ -60,12 +65,19 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   };
 
   /** Runs a write that ends a job's stay; its slot goes to the job fetched with it, or back. */
-  function leaving<R>(jobId: string, write: Promise<R>, nextOf: (result: R) => unknown): Promise<R> {
-    if (noticeFirst) moved(jobId);
+  function leaving<R>(
+    jobId: string,
+    write: Promise<R>,
+    nextOf: (result: R) => unknown,
+    goesOn = false,
+  ): Promise<R> {
+    if (noticeFirst) moved(jobId, busy && goesOn);
     return write.then(
       (result) => {
-        if (!noticeFirst) moved(jobId);
-        ledger.leave(jobId, fetchedId(nextOf(result)));
+        const next = fetchedId(nextOf(result));
+        busy = next !== undefined;
+        if (!noticeFirst) moved(jobId, busy && goesOn);
+        ledger.leave(jobId, next);
         left(jobId, true);
         return result;
       },
@@ -145,19 +157,17 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     }
   };
 
-  backend.moveToCompleted = (job, value, remove, token, fetchNext) =>
-    leaving(
-      job.id ?? '',
-      original.moveToCompleted(job, value, remove, token, fetchNext && mayFetchNext()),
-      (done) => done.result,
-    );
+  backend.moveToCompleted = (job, value, remove, token, fetchNext) => {
+    const goesOn = fetchNext && mayFetchNext();
+    const write = original.moveToCompleted(job, value, remove, token, goesOn);
+    return leaving(job.id ?? '', write, (done) => done.result, goesOn);
+  };
 
-  backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) =>
-    leaving(
-      job.id ?? '',
-      original.moveToFailed(job, reason, remove, token, fetchNext && mayFetchNext(), fields),
-      (done) => done.result,
-    );
+  backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) => {
+    const goesOn = fetchNext && mayFetchNext();
+    const write = original.moveToFailed(job, reason, remove, token, goesOn, fields);
+    return leaving(job.id ?? '', write, (done) => done.result, goesOn);
+  };
 
   backend.moveToDelayed = (jobId, timestamp, delay, token, opts) =>
     leaving(

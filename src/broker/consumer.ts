@@ -109,7 +109,7 @@ export class Consumer {
     const factory = budgeted(parts.factory, {
       ledger: this.#ledger,
       gate: params.gate,
-      moved: (jobId) => this.#notify(jobId),
+      moved: (jobId, busy) => this.#notify(jobId, busy),
       left: (jobId, written) => this.#left(jobId, written),
       noticeFirst: engine.signals.ordered,
       pulse: this.#pulse,
@@ -278,8 +278,9 @@ export class Consumer {
     void finishing.then(() => this.#finishing.delete(finishing));
   }
 
-  #notify(jobId: string): void {
-    if (!this.#quiet.delete(jobId)) this.params.engine.signals.notify(jobId);
+  /** A busy worker's notices travel together: on their own they would cost as much as the tasks' ends. */
+  #notify(jobId: string, busy: boolean): void {
+    if (!this.#quiet.delete(jobId)) this.params.engine.signals.notify(jobId, busy);
   }
 }
 

@@ -133,8 +133,11 @@ export interface Signals {
    * resolved: a waiter that looks too early finds nothing and has to be told again.
    */
   readonly ordered: boolean;
-  /** Tells the listeners of these topics, in all processes. Best effort; batches what is told in one tick. */
-  notify(topic: string): void;
+  /**
+   * Tells the listeners of these topics, in all processes. Best effort; batches what is told in one tick.
+   * @param mayWait whether the notice may wait a millisecond for others to travel with
+   */
+  notify(topic: string, mayWait?: boolean): void;
   /** Resolves once a later `notify` from any process is certain to reach `listener`. */
   subscribe(topic: string, listener: () => void): Promise<void>;
   /** Idempotent; the listener is not called again. */

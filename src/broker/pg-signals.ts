@@ -8,6 +8,8 @@ import type { Signals } from './engine.js';
 import type { Notice, PgNotices } from './pg-wire.js';
 
 const HASH_LENGTH = 16;
+/** How long a notice waits that may. */
+const SOON_MS = 1;
 /** PostgreSQL's limit for a payload is 8,000 bytes. */
 const HASHES_A_PAYLOAD = 480;
 
@@ -22,6 +24,8 @@ export class PgSignals implements Signals {
   readonly ordered = false;
   readonly #buckets = new Map<string, Bucket>();
   #outbox = new Set<string>();
+  /** When the outbox leaves: not at all while it is empty. */
+  #leaving: 'now' | 'soon' | undefined;
   readonly #channelPrefix: string;
 
   constructor(
@@ -32,9 +36,12 @@ export class PgSignals implements Signals {
     this.#channelPrefix = channelPrefixOf(schema);
   }
 
-  notify(topic: string): void {
+  notify(topic: string, mayWait = false): void {
     this.#outbox.add(hashOf(topic));
-    if (this.#outbox.size === 1) setImmediate(() => this.#flush());
+    if (this.#leaving === 'now' || (mayWait && this.#leaving !== undefined)) return;
+    if (mayWait) setTimeout(() => this.#flush(), SOON_MS);
+    else setImmediate(() => this.#flush());
+    this.#leaving = mayWait ? 'soon' : 'now';
   }
 
   subscribe(topic: string, listener: () => void): Promise<void> {
@@ -92,6 +99,8 @@ export class PgSignals implements Signals {
   }
 
   #flush(): void {
+    this.#leaving = undefined;
+    if (this.#outbox.size === 0) return; // a notice in a hurry took the others with it
     const byChannel = new Map<string, string[]>();
     for (const hash of this.#outbox) {
       const channel = this.#channelOf(hash);

@@ -19,6 +19,9 @@ for i = 2, #ARGV, 2 do redis.call(ARGV[1], ARGV[i], ARGV[i + 1]) end
 return 1`,
 );
 
+/** How long a notice waits that may. */
+const SOON_MS = 1;
+
 /** Something to listen to; wanted as long as it is in the map. */
 interface Channel {
   /** By mark. */
@@ -44,6 +47,8 @@ export class RedisSignals implements Signals {
   #ownUsed = false;
   #ownTimer: NodeJS.Timeout | undefined;
   #outbox = new Map<string, string>();
+  /** When the outbox leaves: not at all while it is empty. */
+  #leaving: 'now' | 'soon' | undefined;
   #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
@@ -60,10 +65,16 @@ export class RedisSignals implements Signals {
     private readonly sharded: boolean,
   ) {}
 
-  notify(topic: string): void {
+  notify(topic: string, mayWait = false): void {
     const { channel, mark } = routeOf(topic);
-    // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
-    if (this.#outbox.size === 0) process.nextTick(() => this.#flushOutbox());
+    if (mayWait) {
+      if (this.#leaving === undefined) setTimeout(() => this.#flushOutbox(), SOON_MS);
+      this.#leaving ??= 'soon';
+    } else if (this.#leaving !== 'now') {
+      // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
+      process.nextTick(() => this.#flushOutbox());
+      this.#leaving = 'now';
+    }
     this.#outbox.set(channel, joinMarks(this.#outbox.get(channel), mark));
   }
 
@@ -127,7 +138,9 @@ export class RedisSignals implements Signals {
   }
 
   #flushOutbox(): void {
+    this.#leaving = undefined;
     const outbox = this.#outbox;
+    if (outbox.size === 0) return; // a notice in a hurry took the others with it
     this.#outbox = new Map();
     const client = this.publisher();
     const command = this.sharded ? 'spublish' : 'publish';

@@ -2,10 +2,12 @@
  * `npm run bench`: celeriac beside raw BullMQ and Celery, on a Redis of its own.
  * The way through: options, subjects that can run here, rounds, tables. What to make of them is in README.md.
  */
+import { writeFile } from 'node:fs/promises';
 import { runRounds, type Sample } from './measure/rounds.js';
 import { type BenchOptions, parseOptions, USAGE } from './options.js';
 import { Children } from './processes/children.js';
 import { RedisServer } from './processes/redis.js';
+import { renderChart } from './report/chart.js';
 import { writeJson } from './report/json.js';
 import { renderTables } from './report/table.js';
 import { selectSubjects } from './subjects/registry.js';
@@ -50,7 +52,12 @@ async function bench({ options, workloads, subjects: selected }: Plan): Promise<
   const redis = await RedisServer.start(children);
   try {
     console.error(`Redis ${redis.version}, Node ${process.version}, ${options.rounds} round(s)\n`);
-    const stage = { redis, place: { broker: redis.address, children }, quick: options.quick };
+    const stage = {
+      redis,
+      place: { broker: redis.address, children },
+      quick: options.quick,
+      atMost: options.jobs,
+    };
     const samples = await runRounds({
       stage,
       rounds: options.rounds,
@@ -62,6 +69,8 @@ async function bench({ options, workloads, subjects: selected }: Plan): Promise<
     console.log(`\n${renderTables({ subjects, workloads, samples })}\n`);
     if (options.quick) console.log('A quick run shows that everything works; its figures are noise.');
     if (failed > 0) console.log(`${failed} of ${samples.length} measurements failed and are left out.`);
+    if (options.svgFile !== undefined)
+      await writeFile(options.svgFile, renderChart({ subjects, workloads, samples }));
     if (options.jsonFile !== undefined) {
       const named = Object.fromEntries([...versions].map(([subject, version]) => [subject.name, version]));
       await writeJson(options.jsonFile, { redis: redis.version, subjects: named, options, samples });

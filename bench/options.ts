@@ -13,6 +13,10 @@ export interface BenchOptions {
   readonly only: readonly string[];
   /** Names of subjects; empty means all. */
   readonly subjects: readonly string[];
+  /** At most so many jobs a workload (more where it works in larger units). */
+  readonly jobs: number | undefined;
+  /** Where the chart is drawn. */
+  readonly svgFile: string | undefined;
   /** Where the whole run is written as JSON. */
   readonly jsonFile: string | undefined;
 }
@@ -22,6 +26,8 @@ export const USAGE = `npm run bench -- [options]
   --rounds N       rounds (default 5, quick 1)
   --only NAMES     workloads by name or beginning, comma-separated (drain, call-one, ...)
   --subjects NAMES subjects by name, comma-separated (bullmq, celeriac, celery)
+  --jobs N         at most so many jobs a workload: only shows that it works
+  --svg FILE       also draw the ratios to raw BullMQ as a chart
   --json FILE      also write everything measured to FILE
   --help`;
 
@@ -34,6 +40,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
       rounds: { type: 'string' },
       only: { type: 'string', multiple: true, default: [] },
       subjects: { type: 'string', multiple: true, default: [] },
+      jobs: { type: 'string' },
+      svg: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -41,19 +49,21 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
   if (values.help) return 'help';
   return {
     quick: values.quick,
-    rounds: parseRounds(values.rounds) ?? (values.quick ? 1 : 5),
+    rounds: parseCount(values.rounds, 'rounds') ?? (values.quick ? 1 : 5),
     only: splitNames(values.only),
     subjects: splitNames(values.subjects),
+    jobs: parseCount(values.jobs, 'jobs'),
+    svgFile: values.svg,
     jsonFile: values.json,
   };
 }
 
-function parseRounds(text: string | undefined): number | undefined {
+function parseCount(text: string | undefined, option: string): number | undefined {
   if (text === undefined) return undefined;
-  const rounds = Number(text);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds takes a whole number from 1, not "${text}"`);
-  return rounds;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1)
+    throw new Error(`--${option} takes a whole number from 1, not "${text}"`);
+  return count;
 }
 
 function splitNames(given: readonly string[]): string[] {

@@ -11,7 +11,9 @@ import {
   type Workload,
   warmUpFor,
 } from '../workloads/workload.js';
+import { Crew } from './crew.js';
 import type { Figures } from './metrics.js';
+import { measureSize, measureStart } from './start-and-size.js';
 import { percentile } from './statistics.js';
 
 export interface Measurement {
@@ -25,6 +27,8 @@ export interface Stage {
   readonly redis: RedisServer;
   readonly place: Place;
   readonly quick: boolean;
+  /** At most so many jobs a workload. */
+  readonly atMost: number | undefined;
 }
 
 /** `undefined` when the subject has nothing comparable. @throws when something of it failed */
@@ -34,7 +38,7 @@ export async function measure(
   workload: Workload,
 ): Promise<Measurement | undefined> {
   await stage.redis.flush();
-  const jobs = jobsFor(workload, { quick: stage.quick, scale: subject.scale });
+  const jobs = jobsFor(workload, { ...stage, scale: subject.scale });
   const load: Load = { jobs, warmUp: warmUpFor(workload, jobs) };
   const crew = new Crew(subject, stage.place);
   try {
@@ -43,6 +47,10 @@ export async function measure(
         return await measureCalls(stage.redis, crew, workload, load);
       case 'drain':
         return await measureDrain(stage.redis, crew, workload, load);
+      case 'size':
+        return await measureSize(stage.redis, crew, workload, jobs);
+      case 'start':
+        return await measureStart(subject, stage.place, jobs);
     }
   } finally {
     await crew.stop();
@@ -61,20 +69,29 @@ async function measureCalls(
   { jobs, warmUp }: Load,
 ): Promise<Measurement | undefined> {
   const caller = await crew.caller();
+  const bystanders: CallerProcess[] = [];
+  while (bystanders.length + 1 < (workload.listeners ?? 1)) bystanders.push(await crew.caller());
   let worker: WorkerProcess | undefined;
   if (workload.workerConcurrency !== undefined) {
-    worker = await crew.worker(workload.workerConcurrency);
+    worker = await crew.worker(workload.workerConcurrency, workload.pool === 'threads');
     if (worker === undefined) return undefined;
     await worker.begin();
   }
   const warmed = await caller.perform({ workload: workload.name, first: 0, count: warmUp });
   if (warmed === undefined) return undefined;
 
+  let next = warmUp + jobs;
+  for (const other of bystanders) {
+    await other.perform({ workload: workload.name, first: next, count: warmUp });
+    next += warmUp;
+  }
+  const othersBefore = await cpuTogether(bystanders);
   const workerBefore = await worker?.usage();
   const redisBefore = await redis.read();
   const performed = await caller.perform({ workload: workload.name, first: warmUp, count: jobs });
   const redisAfter = await redis.read();
   const workerAfter = await worker?.usage();
+  const othersAfter = await cpuTogether(bystanders);
   if (performed === undefined) return undefined;
   return summarise(jobs, {
     wallMs: performed.after.atMs - performed.before.atMs,
@@ -82,7 +99,13 @@ async function measureCalls(
     worker: span(workerBefore, workerAfter),
     redis: { before: redisBefore, after: redisAfter },
     latenciesMs: performed.latenciesMs,
+    bystandersCpuMs: othersAfter - othersBefore,
   });
+}
+
+async function cpuTogether(processes: readonly CallerProcess[]): Promise<number> {
+  const readings = await Promise.all(processes.map((process) => process.usage()));
+  return readings.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0);
 }
 
 async function measureDrain(
@@ -94,7 +117,7 @@ async function measureDrain(
   const worker = await crew.worker(workload.workerConcurrency);
   if (worker === undefined) return undefined;
   const caller = await crew.caller();
-  await caller.fill(0, warmUp + jobs);
+  await caller.fill(0, Math.max(warmUp + jobs, workload.backlog ?? 0));
   await caller.stop();
 
   const readAt = async (count: number) => ({
@@ -110,35 +133,8 @@ async function measureDrain(
     worker: span(before.worker, after.worker),
     redis: { before: before.redis, after: after.redis },
     latenciesMs: undefined,
+    bystandersCpuMs: 0,
   });
-}
-
-/** The processes of one measurement, all stopped at its end, whatever happened. */
-class Crew {
-  readonly #subject: Subject;
-  readonly #place: Place;
-  readonly #started: { stop(): Promise<void> }[] = [];
-
-  constructor(subject: Subject, place: Place) {
-    this.#subject = subject;
-    this.#place = place;
-  }
-
-  async caller(): Promise<CallerProcess> {
-    const caller = await this.#subject.startCaller(this.#place);
-    this.#started.push(caller);
-    return caller;
-  }
-
-  async worker(concurrency: number): Promise<WorkerProcess | undefined> {
-    const worker = await this.#subject.startWorker(this.#place, concurrency);
-    if (worker !== undefined) this.#started.push(worker);
-    return worker;
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#started.map((process) => process.stop()));
-  }
 }
 
 interface Span<R> {
@@ -152,6 +148,8 @@ interface Observed {
   readonly worker: Span<Reading> | undefined;
   readonly redis: Span<RedisReading>;
   readonly latenciesMs: readonly number[] | undefined;
+  /** Of processes that only stood by. */
+  readonly bystandersCpuMs: number;
 }
 
 function summarise(jobs: number, observed: Observed): Measurement {
@@ -169,12 +167,18 @@ function summarise(jobs: number, observed: Observed): Measurement {
       callerCpuUs,
       workerCpuUs,
       redisCpuUs,
-      cpuUs: totalCpu(observed, { callerCpuUs, workerCpuUs, redisCpuUs }),
+      cpuUs: totalCpu(observed, {
+        callerCpuUs,
+        workerCpuUs,
+        redisCpuUs,
+        others: perJobUs(observed.bystandersCpuMs) ?? 0,
+      }),
       redisCalls: totalCalls / jobs,
       p50Ms: observed.latenciesMs && percentile(observed.latenciesMs, 50),
       p99Ms: observed.latenciesMs && percentile(observed.latenciesMs, 99),
       callerPeakMb: megabytes(observed.caller?.after.peakRssBytes),
       workerPeakMb: megabytes(observed.worker?.after.peakRssBytes),
+      workerGrowthMb: megabytes(growthOf(observed.worker)),
     }),
     redisCommands: Object.fromEntries([...calls].map(([command, count]) => [command, count / jobs])),
   };
@@ -183,11 +187,16 @@ function summarise(jobs: number, observed: Observed): Measurement {
 /** Nothing, rather than too little, when a process that took part could not be read. */
 function totalCpu(
   observed: Observed,
-  parts: { callerCpuUs: number | undefined; workerCpuUs: number | undefined; redisCpuUs: number },
+  parts: {
+    callerCpuUs: number | undefined;
+    workerCpuUs: number | undefined;
+    redisCpuUs: number;
+    others: number;
+  },
 ): number | undefined {
   if (observed.caller !== undefined && parts.callerCpuUs === undefined) return undefined;
   if (observed.worker !== undefined && parts.workerCpuUs === undefined) return undefined;
-  return (parts.callerCpuUs ?? 0) + (parts.workerCpuUs ?? 0) + parts.redisCpuUs;
+  return (parts.callerCpuUs ?? 0) + (parts.workerCpuUs ?? 0) + parts.redisCpuUs + parts.others;
 }
 
 function cpuOf(span: Span<Reading> | undefined): number | undefined {
@@ -197,6 +206,11 @@ function cpuOf(span: Span<Reading> | undefined): number | undefined {
 
 function span(before: Reading | undefined, after: Reading | undefined): Span<Reading> | undefined {
   return before === undefined || after === undefined ? undefined : { before, after };
+}
+
+function growthOf(span: Span<Reading> | undefined): number | undefined {
+  if (span?.before.rssBytes === undefined || span.after.rssBytes === undefined) return undefined;
+  return span.after.rssBytes - span.before.rssBytes;
 }
 
 function megabytes(bytes: number | undefined): number | undefined {

@@ -15,8 +15,13 @@ export const METRICS = {
   redisCalls: { label: 'Redis commands/job', better: 'lower', digits: 2 },
   p50Ms: { label: 'latency p50, ms', better: 'lower', digits: 2 },
   p99Ms: { label: 'latency p99, ms', better: 'lower', digits: 2 },
+  importMs: { label: 'import, ms', better: 'lower', digits: 0 },
+  readyMs: { label: 'process start to ready, ms', better: 'lower', digits: 0 },
+  waitingBytes: { label: 'broker bytes, waiting task', better: 'lower', digits: 0 },
+  finishedBytes: { label: 'broker bytes, finished task', better: 'lower', digits: 0 },
   callerPeakMb: { label: 'caller peak, MB', better: 'lower', digits: 0 },
   workerPeakMb: { label: 'worker peak, MB', better: 'lower', digits: 0 },
+  workerGrowthMb: { label: 'worker growth, MB', better: 'lower', digits: 1 },
 } as const satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof METRICS;

@@ -8,6 +8,8 @@ export interface Answer {
   readonly before: Reading | undefined;
   readonly after: Reading | undefined;
   readonly latenciesMs: readonly number[] | undefined;
+  readonly importMs: number | undefined;
+  readonly readyMs: number | undefined;
 }
 
 /** @throws when it is not an answer at all */
@@ -22,6 +24,8 @@ export function decodeAnswer(value: unknown): Answer {
     before: decodeReading(fields.before),
     after: decodeReading(fields.after),
     latenciesMs: decodeNumbers(fields.latenciesMs),
+    importMs: asNumber(fields.importMs),
+    readyMs: asNumber(fields.readyMs),
   };
 }
 
@@ -29,7 +33,12 @@ function decodeReading(value: unknown): Reading | undefined {
   const fields = asRecord(value);
   const atMs = asNumber(fields?.atMs);
   if (fields === undefined || atMs === undefined) return undefined;
-  return { atMs, cpuMs: asNumber(fields.cpuMs), peakRssBytes: asNumber(fields.peakRssBytes) };
+  return {
+    atMs,
+    cpuMs: asNumber(fields.cpuMs),
+    peakRssBytes: asNumber(fields.peakRssBytes),
+    rssBytes: asNumber(fields.rssBytes),
+  };
 }
 
 function decodeNumbers(value: unknown): number[] | undefined {

@@ -37,6 +37,10 @@ serve({
     const latenciesMs = await operation(numberOf(request, 'first'), numberOf(request, 'count'));
     return { before, after: ownUsage(), latenciesMs };
   },
+
+  async usage() {
+    return { after: ownUsage() };
+  },
 });
 
 function workloadNamed(name: unknown): CallWorkload {

@@ -8,5 +8,6 @@ export function ownUsage(): Reading {
     atMs: performance.now(),
     cpuMs: (user + system) / 1_000,
     peakRssBytes: process.resourceUsage().maxRSS * 1_024,
+    rssBytes: process.memoryUsage.rss(),
   };
 }

@@ -81,6 +81,10 @@ export class RedisServer {
     return { cpuMs: seconds * 1_000, calls: parseCalls(stats) };
   }
 
+  async usedBytes(): Promise<number> {
+    return Number(infoField(await this.#client.info('memory'), 'used_memory'));
+  }
+
   async stop(): Promise<void> {
     this.#client.disconnect();
     await this.#children.stop(this.#child, 5_000);

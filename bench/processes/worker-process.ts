@@ -1,10 +1,13 @@
 /** The working process of a subject written in TypeScript. It counts in the task's body and reads itself at marks. */
+import { performance } from 'node:perf_hooks';
 import type { Reading } from '../subjects/subject.js';
 import { ownUsage } from './own-usage.js';
 import { readRole } from './role.js';
 import { numberOf, serve } from './serve.js';
 
+const importedFrom = performance.now();
 const { driver, broker } = await readRole();
+const importMs = performance.now() - importedFrom;
 const marks = new Map<number, (reading: Reading) => void>();
 let done = 0;
 
@@ -16,8 +19,10 @@ const task = (text: string): number => {
 
 serve({
   async begin(request) {
-    await driver.startWorker(broker, { concurrency: numberOf(request, 'concurrency'), task });
-    return {};
+    const concurrency = numberOf(request, 'concurrency');
+    await driver.startWorker(broker, { concurrency, task, threads: request.threads === true });
+    // By the process's own clock, which began with it.
+    return { importMs, readyMs: performance.now() };
   },
 
   reached(request) {

@@ -3,9 +3,17 @@
  * Results are kept, as celeriac keeps them; everything else is BullMQ's default.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ConnectionOptions, Queue, QueueEvents, Worker } from 'bullmq';
+import {
+  type ConnectionOptions,
+  type FlowJob,
+  FlowProducer,
+  type Job,
+  Queue,
+  QueueEvents,
+  Worker,
+} from 'bullmq';
 import type { BrokerAddress } from '../processes/redis.js';
-import type { Driver } from './driver.js';
+import type { BenchTask, Driver } from './driver.js';
 
 const QUEUE = 'bench';
 const PUBLISH_CHUNK = 1_000;
@@ -18,6 +26,7 @@ const AWAIT_TIMEOUT_MS = 60_000;
 
 interface BenchData {
   readonly text: string;
+  readonly updates?: number;
 }
 
 export const bullmqDriver: Driver = {
@@ -27,6 +36,12 @@ export const bullmqDriver: Driver = {
     queue.setMaxListeners(0);
     await queue.waitUntilReady();
     let events: Promise<QueueEvents> | undefined;
+    const flows = new FlowProducer({ connection: connectionTo(broker) });
+    const finished = async (added: () => Promise<Job>): Promise<unknown> => {
+      events ??= openEvents(broker);
+      const listening = await events;
+      return (await added()).waitUntilFinished(listening, AWAIT_TIMEOUT_MS);
+    };
     return {
       call: (text) => queue.add('noop', { text }),
       callAndAwait: async (text) => {
@@ -41,17 +56,30 @@ export const bullmqDriver: Driver = {
           await queue.addBulk(chunk.map((text) => ({ name: 'noop', data: { text } })));
         }
       },
+      progress: (updates) => finished(() => queue.add('progress', { text: '', updates })),
+      chord: (texts) =>
+        finished(async () => {
+          const children = texts.map((text) => ({ name: 'noop', queueName: QUEUE, data: { text } }));
+          return (await flows.add({ name: 'total', queueName: QUEUE, data: { text: '' }, children })).job;
+        }),
+      chain: (steps) => finished(async () => (await flows.add(nested(steps))).job),
+      burn: () => finished(() => queue.add('burn', { text: '' })),
       close: async () => {
+        await flows.close();
         await (await events)?.close();
         await queue.close();
       },
     };
   },
 
-  async startWorker(broker, { concurrency, task }) {
-    const worker = new Worker<BenchData, number>(QUEUE, async (job) => task(job.data.text), {
+  async startWorker(broker, { concurrency, task, threads }) {
+    const processor = threads
+      ? new URL('./bullmq-burn.js', import.meta.url)
+      : (job: Job<BenchData, number>) => run(job, task);
+    const worker = new Worker<BenchData, number>(QUEUE, processor, {
       connection: connectionTo(broker),
       concurrency,
+      useWorkerThreads: threads,
       removeOnComplete: { age: RESULT_AGE_S },
       removeOnFail: { age: FAILURE_AGE_S },
     });
@@ -60,6 +88,33 @@ export const bullmqDriver: Driver = {
     return { close: () => worker.close(true) };
   },
 };
+
+async function run(job: Job<BenchData, number>, task: BenchTask): Promise<number> {
+  switch (job.name) {
+    case 'progress': {
+      const { updates = 0 } = job.data;
+      for (let done = 0; done < updates; done++)
+        await job.updateProgress({ state: 'PROGRESS', meta: { done, of: updates } });
+      return updates;
+    }
+    case 'total':
+      return (await valuesOf(job)).reduce((sum, value) => sum + value, 0);
+    case 'step':
+      return ((await valuesOf(job))[0] ?? 0) + 1;
+    default:
+      return task(job.data.text);
+  }
+}
+
+async function valuesOf(job: Job<BenchData, number>): Promise<number[]> {
+  return Object.values(await job.getChildrenValues<number>());
+}
+
+/** The last step, which waits for the one before it, and so on: BullMQ's way to write a chain. */
+function nested(steps: number): FlowJob {
+  const step: FlowJob = { name: 'step', queueName: QUEUE, data: { text: '' } };
+  return steps > 1 ? { ...step, children: [nested(steps - 1)] } : step;
+}
 
 async function openEvents(broker: BrokerAddress): Promise<QueueEvents> {
   const events = new QueueEvents(QUEUE, { connection: connectionTo(broker) });

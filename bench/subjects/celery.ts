@@ -23,7 +23,7 @@ const STOP_GRACE_MS = 15_000;
 const WORKER_ARGS = ['-m', 'celery', '-A', 'tasks', 'worker', '--without-mingle', '-l', 'WARNING'];
 
 /** Prefork processes for a concurrency of ours; a hundred processes for no-op tasks compare to nothing. */
-const PROCESSES: Readonly<Record<number, number>> = { 1: 1, 10: 2 };
+const PROCESSES: Readonly<Record<number, number>> = { 1: 1, 2: 2, 10: 2 };
 
 /** The Python to try, in order: the first that has celery and redis. */
 const PYTHONS = ['python3', '/usr/bin/python3'];
@@ -46,7 +46,7 @@ export function celerySubject(): Subject {
       });
       return callerOver(child);
     },
-    startWorker(place, concurrency) {
+    startWorker(place, { concurrency }) {
       const processes = PROCESSES[concurrency];
       return processes === undefined ? undefined : startWorker(python, place, processes);
     },

@@ -9,7 +9,15 @@ export interface Driver {
   /** Connects and is ready to call. */
   openCaller(broker: BrokerAddress): Promise<Caller>;
   /** Starts a worker that runs `task` for every job; resolves when it takes jobs. */
-  startWorker(broker: BrokerAddress, options: { concurrency: number; task: BenchTask }): Promise<Running>;
+  startWorker(broker: BrokerAddress, options: WorkerSetup): Promise<Running>;
+}
+
+export interface WorkerSetup {
+  readonly concurrency: number;
+  /** The no-op. */
+  readonly task: BenchTask;
+  /** Tasks that compute run in threads. */
+  readonly threads: boolean;
 }
 
 /** The no-op: counts, and returns the length of its argument. */
@@ -23,6 +31,14 @@ export interface Caller extends Running {
   readonly callAndAwait: (text: string) => Promise<unknown>;
   /** Resolves when the broker has them all. */
   readonly publish?: (texts: readonly string[]) => Promise<unknown>;
+  /** Runs one task that reports its progress so many times; resolves with the number. */
+  readonly progress?: (updates: number) => Promise<unknown>;
+  /** The no-op for each text, and then the sum of their values, which it resolves with. */
+  readonly chord?: (texts: readonly string[]) => Promise<unknown>;
+  /** So many steps one after the other, each adding 1 to what the one before gave; resolves with the last value. */
+  readonly chain?: (steps: number) => Promise<unknown>;
+  /** Runs a task that computes for about 5 ms; resolves when it has. */
+  readonly burn?: () => Promise<unknown>;
 }
 
 export interface Running {

@@ -1,7 +1,15 @@
 /** A subject written in TypeScript: its driver runs in two Node processes that are asked over stdin and stdout. */
 import { fileURLToPath } from 'node:url';
 import { JsonChild } from '../processes/json-child.js';
-import type { CallerProcess, Place, Subject, WorkerProcess } from './subject.js';
+import type {
+  CallerProcess,
+  Place,
+  Reading,
+  StartUp,
+  Subject,
+  WorkerNeeds,
+  WorkerProcess,
+} from './subject.js';
 
 export function nodeSubject(about: { name: string; title: string; version: () => string }): Subject {
   return {
@@ -10,7 +18,8 @@ export function nodeSubject(about: { name: string; title: string; version: () =>
     scale: 1,
     available: async () => ({ version: about.version() }),
     startCaller: (place) => startCaller(about.name, place),
-    startWorker: (place, concurrency) => startWorker(about.name, place, concurrency),
+    startWorker: (place, needs) => startWorker(about.name, place, needs),
+    startUp: (place) => startUp(about.name, place),
   };
 }
 
@@ -37,23 +46,37 @@ export function callerOver(child: JsonChild): CallerProcess {
       if (before === undefined || after === undefined) throw new Error('the caller process gave no readings');
       return { before, after, latenciesMs };
     },
+    usage: () => readUsage(child, 'usage', {}),
     stop: () => child.stop(),
   };
 }
 
-async function startWorker(subject: string, place: Place, concurrency: number): Promise<WorkerProcess> {
+async function readUsage(child: JsonChild, request: string, fields: object): Promise<Reading> {
+  const { after } = await child.ask(request, fields);
+  if (after === undefined) throw new Error('the process gave no reading');
+  return after;
+}
+
+/** The worker is asked to begin at once, so its readiness is seen from its own start. */
+async function startUp(subject: string, place: Place): Promise<StartUp> {
   const child = spawnRole('worker', subject, place);
-  const read = async (request: string, fields: object) => {
-    const { after } = await child.ask(request, fields);
-    if (after === undefined) throw new Error('the worker process gave no reading');
-    return after;
-  };
+  try {
+    const { importMs, readyMs } = await child.ask('begin', { concurrency: 1, threads: false });
+    if (importMs === undefined || readyMs === undefined) throw new Error('the worker did not say when');
+    return { importMs, readyMs };
+  } finally {
+    await child.stop();
+  }
+}
+
+async function startWorker(subject: string, place: Place, needs: WorkerNeeds): Promise<WorkerProcess> {
+  const child = spawnRole('worker', subject, place);
   return {
     begin: async () => {
-      await child.ask('begin', { concurrency });
+      await child.ask('begin', needs);
     },
-    reached: (count) => read('reached', { count }),
-    usage: () => read('usage', {}),
+    reached: (count) => readUsage(child, 'reached', { count }),
+    usage: () => readUsage(child, 'usage', {}),
     stop: () => child.stop(),
   };
 }

@@ -17,7 +17,23 @@ export interface Subject {
   available(): Promise<Availability>;
   startCaller(place: Place): Promise<CallerProcess>;
   /** `undefined` when it has nothing comparable to this concurrency. */
-  startWorker(place: Place, concurrency: number): Promise<WorkerProcess> | undefined;
+  startWorker(place: Place, setup: WorkerNeeds): Promise<WorkerProcess> | undefined;
+  /** Starts a worker's process and ends it when it is ready; absent where nobody can tell from outside. */
+  startUp?(place: Place): Promise<StartUp>;
+}
+
+export interface WorkerNeeds {
+  readonly concurrency: number;
+  /** Tasks that compute run beside each other on several cores. */
+  readonly threads: boolean;
+}
+
+/** How long a worker's process took, ms. */
+export interface StartUp {
+  /** Loading the package and what it brings. */
+  readonly importMs: number;
+  /** From the start of the process until it takes tasks. */
+  readonly readyMs: number;
 }
 
 export type Availability = { readonly version: string } | { readonly missing: string };
@@ -35,6 +51,7 @@ export interface Reading {
   /** User + system time of the whole process tree; `undefined` where the platform does not tell. */
   readonly cpuMs: number | undefined;
   readonly peakRssBytes: number | undefined;
+  readonly rssBytes?: number | undefined;
 }
 
 export interface CallerProcess {
@@ -42,6 +59,7 @@ export interface CallerProcess {
   fill(first: number, count: number): Promise<void>;
   /** Does `count` jobs of a workload; `undefined` when the subject has no such operation. */
   perform(work: { workload: string; first: number; count: number }): Promise<Performance | undefined>;
+  usage(): Promise<Reading>;
   stop(): Promise<void>;
 }
 

@@ -1,10 +1,15 @@
 /** Every workload, in the order of the report. */
 import { awaitMany } from './await-many.js';
 import { awaitOne } from './await-one.js';
+import { burning } from './burn.js';
 import { callMany } from './call-many.js';
 import { callOne } from './call-one.js';
 import { drain } from './drain.js';
+import { backlog, memory, size, start } from './growth.js';
+import { listeners } from './listeners.js';
+import { progress } from './progress.js';
 import { publishMany } from './publish-many.js';
+import { chainsOfTen, chordOfThousand } from './workflows.js';
 import type { Workload } from './workload.js';
 
 export const WORKLOADS: readonly Workload[] = [
@@ -16,11 +21,25 @@ export const WORKLOADS: readonly Workload[] = [
   drain(100),
   awaitOne,
   awaitMany,
+  progress,
+  chordOfThousand,
+  chainsOfTen,
+  burning,
+  start,
+  size,
+  listeners(1),
+  listeners(4),
+  listeners(16),
+  backlog(1_000, '1k'),
+  backlog(10_000, '10k'),
+  backlog(100_000, '100k'),
+  backlog(500_000, '500k'),
+  memory,
 ];
 
-/** The workloads named by `names`, fully or by their beginning; all when there are none. Throws on an unknown name. */
+/** The workloads named by `names`, fully or by their beginning; all but the long ones when there are none. Throws on an unknown name. */
 export function selectWorkloads(names: readonly string[]): readonly Workload[] {
-  if (names.length === 0) return WORKLOADS;
+  if (names.length === 0) return WORKLOADS.filter((workload) => !workload.long);
   const selected = new Set(names.flatMap(workloadsNamed));
   return WORKLOADS.filter((workload) => selected.has(workload));
 }

@@ -107,7 +107,8 @@ export function messageFrom(data: unknown): Message {
   if (typeof data !== 'object' || data === null) return { v: 0, args: [] };
   const d = unescaped(data as Record<string, unknown>);
   // Most messages: nothing but arguments.
-  if (typeof d.v === 'number' && d.args != null && Object.keys(d).length === 2) return { v: d.v, args: d.args };
+  if (typeof d.v === 'number' && d.args != null && Object.keys(d).length === 2)
+    return { v: d.v, args: d.args };
   const text = (key: string) => (typeof d[key] === 'string' ? { [key]: d[key] } : undefined);
   const number = (key: string) => (typeof d[key] === 'number' ? { [key]: d[key] } : undefined);
   const limit = (key: string) => (d[key] === null ? { [key]: null } : number(key));

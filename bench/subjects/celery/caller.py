@@ -6,7 +6,8 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks import app, noop
+from celery import chain, chord
+from tasks import app, burn, noop, progress, step, total
 
 # Celery calls block; its connection pool, and so the calls that can be under way at once, is 10 by default.
 THREADS = 10
@@ -51,12 +52,47 @@ def await_many(indexes):
             result.get(timeout=60)
 
 
+UPDATES = 500
+MEMBERS = 1000
+STEPS = 10
+
+
+def progress_updates(indexes):
+    for _ in range(0, len(indexes), UPDATES):
+        progress.delay(UPDATES).get(timeout=60)
+
+
+def chords(indexes):
+    for start in range(indexes.start, indexes.stop, MEMBERS):
+        members = [noop.s(argument(index)) for index in range(start, start + MEMBERS)]
+        chord(members)(total.s()).get(timeout=120)
+
+
+def chains(indexes):
+    steps = [step.s(0)] + [step.s()] * (STEPS - 1)
+    results = [chain(*steps).apply_async() for _ in range(len(indexes) // STEPS)]
+    for result in results:
+        result.get(timeout=120)
+
+
+def burns(indexes):
+    for result in [burn.delay() for _ in indexes]:
+        result.get(timeout=120)
+
+
 OPERATIONS = {
     'call-one': call_one,
     'call-many': call_many,
     'publish-many': publish_many,
     'await-one': await_one,
     'await-many': await_many,
+    'listeners-1': await_many,
+    'listeners-4': await_many,
+    'listeners-16': await_many,
+    'progress': progress_updates,
+    'chord-1000': chords,
+    'chain-10': chains,
+    'cpu-threads': burns,
 }
 
 
@@ -71,6 +107,8 @@ def usage():
 
 
 def answer(request):
+    if request['request'] == 'usage':
+        return {'after': usage()}
     indexes = range(request['first'], request['first'] + request['count'])
     if request['request'] == 'fill':
         call_one(indexes)

@@ -1,0 +1,44 @@
+/** What is measured once rather than per job of a load: how long a start takes, and what tasks take in the broker. */
+import type { RedisServer } from '../processes/redis.js';
+import type { Place, StartUp, Subject } from '../subjects/subject.js';
+import type { SizeWorkload } from '../workloads/workload.js';
+import type { Crew } from './crew.js';
+import type { Measurement } from './measure.js';
+import { median } from './statistics.js';
+
+/** Starts a worker's process so many times, one after the other. */
+export async function measureStart(
+  subject: Subject,
+  place: Place,
+  times: number,
+): Promise<Measurement | undefined> {
+  if (subject.startUp === undefined) return undefined;
+  const starts: StartUp[] = [];
+  while (starts.length < times) starts.push(await subject.startUp(place));
+  const figures = {
+    importMs: median(starts.map(({ importMs }) => importMs)),
+    readyMs: median(starts.map(({ readyMs }) => readyMs)),
+  };
+  return { jobs: times, figures, redisCommands: {} };
+}
+
+/** Memory of the broker before, with all tasks waiting, and with all of them done. */
+export async function measureSize(
+  redis: RedisServer,
+  crew: Crew,
+  workload: SizeWorkload,
+  jobs: number,
+): Promise<Measurement | undefined> {
+  const worker = await crew.worker(workload.workerConcurrency);
+  if (worker === undefined) return undefined;
+  const caller = await crew.caller();
+  const empty = await redis.usedBytes();
+  await caller.fill(0, jobs);
+  const waiting = await redis.usedBytes();
+  await Promise.all([worker.reached(jobs), worker.begin()]);
+  // The last ends are written after their tasks' bodies.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const finished = await redis.usedBytes();
+  const figures = { waitingBytes: (waiting - empty) / jobs, finishedBytes: (finished - empty) / jobs };
+  return { jobs, figures, redisCommands: {} };
+}

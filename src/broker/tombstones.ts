@@ -7,14 +7,11 @@ import type { Engine, JobRef, StoredJob } from './engine.js';
 /** A dropped task, as it is kept. */
 export interface Tombstone {
   readonly name: string;
-  /** The message without its arguments, as JSON text. */
+  /** The message without its arguments, with the revocation in it, as JSON text. */
   readonly data: string;
   /** Epoch ms. */
   readonly sentAt: number;
   readonly droppedAt: number;
-  readonly failedReason: string;
-  /** As BullMQ would keep it of a failed attempt. */
-  readonly stack: string;
 }
 
 /** Keeps it for a while. What is there already stays. */
@@ -45,6 +42,8 @@ export function jobOfTombstone(ref: JobRef, value: string): StoredJob {
 const NEVER_RUN = {
   progress: undefined,
   returnvalue: undefined,
+  failedReason: undefined,
+  stack: undefined,
   priority: 0,
   delayMs: 0,
   startedAt: undefined,

@@ -94,8 +94,6 @@ async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token
       sentAt,
       data: withoutArguments(message),
       droppedAt: params.clock.now(),
-      failedReason,
-      stack,
     };
     await raiseTombstone(engine, place, tomb, keptMs(params));
   }
@@ -124,5 +122,5 @@ function keptMs({ failureExpiresMs }: PurgeParams): number {
 }
 
 function withoutArguments({ v: _, args: __, ...fields }: Message): string {
-  return writeMessage('[]', fields);
+  return writeMessage('[]', { ...fields, revoked: { reason: REASON } });
 }

@@ -80,7 +80,7 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
   // A retried task keeps its old failedReason, so a return value decides first.
   if (job.doneAt !== undefined) {
     if (job.returnvalue !== undefined) return SUCCESS;
-    return isRevocation(job) ? REVOKED : FAILURE;
+    return job.dropped || isRevocation(job) ? REVOKED : FAILURE;
   }
   // Whoever holds it now lets go of it, or it waits for an attempt that will not be.
   if (message.revoked !== undefined && !(job.running && message.revoked.started)) return REVOKED;
@@ -132,7 +132,8 @@ function isRevocation(job: StoredJob): boolean {
 }
 
 function reasonOf(job: StoredJob, message: Message): string | undefined {
-  if (job.doneAt === undefined && message.revoked !== undefined) return message.revoked.reason;
+  if ((job.doneAt === undefined || job.dropped) && message.revoked !== undefined)
+    return message.revoked.reason;
   if (job.doneAt === undefined) return 'it was not started before it expired';
   const { wireError } = unpackStack(job.stack ?? '');
   const fields = isRecord(wireError) && isRecord(wireError.fields) ? wireError.fields : {};

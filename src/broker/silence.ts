@@ -29,7 +29,7 @@ export function watchForSilence(
   const look = () => {
     const now = performance.now();
     // A loop that was busy for long has not read what may have come.
-    const fresh = now - lookedAt > 2 * LOOK_MS;
+    const fresh = now - lookedAt > SILENCE_MS / 3;
     lookedAt = now;
     const before = seen;
     seen = new Map();

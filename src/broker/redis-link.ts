@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
-import { watchForSilence } from './silence.js';
+import { type Line, watchForSilence } from './silence.js';
 
 /** How commands behave while the connection is away. */
 export type LinkMode = 'fail-fast' | 'patient';
@@ -138,7 +138,7 @@ export class RedisLink {
   #watch(): void {
     if (this.#closed) return;
     this.#stopWatching ??= watchForSilence(
-      () => streamsOf(this.client),
+      () => linesOf(this.client),
       // The client takes it for any lost connection: says so, and connects again.
       (stream) => {
         const error = new Error(`no answer from ${this.target.address} for too long`);
@@ -180,8 +180,21 @@ function* streamsOf(client: RedisClient): Generator<Socket> {
   for (const node of nodes) {
     const stream: unknown = (node as { stream?: unknown }).stream;
     // A TLS or TCP socket once connected; nothing before.
-    if (typeof stream === 'object' && stream !== null && 'unref' in stream) yield stream as Socket;
+    if (isSocket(stream)) yield stream;
   }
+}
+
+/** The sockets, and which of them owe an answer: ioredis keeps what it has sent in `commandQueue`. */
+function* linesOf(client: RedisClient): Generator<Line> {
+  const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
+  for (const node of nodes) {
+    const { stream, commandQueue } = node as { stream?: unknown; commandQueue?: { length?: number } };
+    if (isSocket(stream)) yield { socket: stream, owed: (commandQueue?.length ?? 0) > 0 };
+  }
+}
+
+function isSocket(stream: unknown): stream is Socket {
+  return typeof stream === 'object' && stream !== null && 'unref' in stream;
 }
 
 function refusal(error: Error, address: string): BrokerError | undefined {

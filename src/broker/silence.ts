@@ -1,9 +1,16 @@
 /**
  * Tells a connection that died without a word (a cut cable, a frozen server, a firewall that forgot it) from one that
- * is idle: something was sent, and nothing has been heard since. Looks at the sockets' counters only, so that commands
- * pay nothing for it.
+ * is idle: an answer is owed, and nothing has been heard for long. Looks now and then only, so that commands pay nothing
+ * for it.
  */
 import type { Socket } from 'node:net';
+
+/** A connection as it is now. */
+export interface Line {
+  readonly socket: Socket;
+  /** Something was sent that has had no answer yet. */
+  readonly owed: boolean;
+}
 
 /** Longer than any answer takes; reads that block have connections and a watch of their own (BullMQ's). */
 const SILENCE_MS = 15_000;
@@ -11,19 +18,14 @@ const LOOK_MS = 1000;
 
 interface Seen {
   readonly read: number;
-  /** What was written when something was last heard. */
-  readonly written: number;
   readonly heardAt: number;
 }
 
 /**
- * Looks now and then until the returned function is called; holds no process open.
+ * Looks until the returned function is called; holds no process open.
  * @param onSilent is told of each connection once
  */
-export function watchForSilence(
-  sockets: () => Iterable<Socket>,
-  onSilent: (socket: Socket) => void,
-): () => void {
+export function watchForSilence(lines: () => Iterable<Line>, onSilent: (socket: Socket) => void): () => void {
   let seen = new Map<Socket, Seen>();
   let lookedAt = performance.now();
   const look = () => {
@@ -33,15 +35,13 @@ export function watchForSilence(
     lookedAt = now;
     const before = seen;
     seen = new Map();
-    for (const socket of sockets()) {
-      const { bytesRead: read, bytesWritten: written } = socket;
+    for (const { socket, owed } of lines()) {
+      const read = socket.bytesRead;
       const last = before.get(socket);
-      const heard = fresh || last === undefined || last.read !== read || last.written === written;
-      const entry = heard ? { read, written, heardAt: now } : last;
-      seen.set(socket, entry);
-      if (now - entry.heardAt < SILENCE_MS) continue;
-      seen.delete(socket);
-      onSilent(socket);
+      const heard = fresh || !owed || last === undefined || last.read !== read;
+      const heardAt = heard ? now : last.heardAt;
+      if (now - heardAt >= SILENCE_MS) onSilent(socket);
+      else seen.set(socket, { read, heardAt });
     }
   };
   const timer = setInterval(look, LOOK_MS).unref();

@@ -6,7 +6,8 @@ import { BrokerClock } from './broker/clock.js';
 import type { Engine } from './broker/engine.js';
 import { IdIndex } from './broker/id-index.js';
 import { IdSource } from './broker/ids.js';
-import { followingMoves } from './broker/moves.js';
+import { followingMoves, type Ground } from './broker/moves.js';
+import { openEngine } from './broker/open.js';
 import { Producer } from './broker/producer.js';
 import { RateLimits } from './broker/rate-limits.js';
 import { tellPurged } from './canvas/purged-part.js';
@@ -34,8 +35,8 @@ import { WireCodec } from './tasks/wire-codec.js';
 export interface AppPartsParams {
   readonly name: string;
   readonly config: AppConfig;
-  /** As it was opened. */
-  readonly engine: Engine;
+  /** Where the app does not open its own. */
+  readonly engine: Engine | undefined;
   /** What asks workers, where the app does not ask by itself. */
   readonly caller: Asking | undefined;
   readonly routes: CeleriacOptions['routes'];
@@ -53,7 +54,16 @@ export function makeParts(params: AppPartsParams) {
   const { name, config, errors } = params;
   const ids = new IdSource();
   const codec = new WireCodec(config.serializer, config.maxPayloadBytes);
-  const stored = followingMoves(params.engine);
+  const open = (broker: string | object) =>
+    openEngine(broker, {
+      prefix: config.prefix,
+      connectTimeoutMs: config.publishRetryMs,
+      migrate: config.migrate,
+      onTrouble: (message, error) => params.logger().error({ error }, message),
+      onRecovered: (message, awayMs) => params.logger().warn({ awayMs }, message),
+    });
+  const ground: Ground = { engine: params.engine ?? open(config.broker) };
+  const stored = followingMoves(ground);
   const workflows = new Workflows({ ...config, stored, codec, classes: errors });
   const { engine } = workflows;
   engine.signals.expect(ids);
@@ -118,6 +128,8 @@ export function makeParts(params: AppPartsParams) {
     reference: (task) => targetOf(task, config.taskDefaults),
   };
   return {
+    ground,
+    open,
     engine,
     ids,
     codec,

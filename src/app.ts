@@ -4,7 +4,6 @@
  */
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, makeParts } from './app-parts.js';
-import { openEngine } from './broker/open.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
 import type { Detour } from './canvas/sender.js';
@@ -40,6 +39,9 @@ import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
 /** `app.close()` takes no longer than about this, broker or not. */
 const CLOSE_MS = 5000;
 
+/** The parts of an app, for the other entry points of this package only. */
+export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };
+
 /**
  * An app: declares tasks, sends them, runs them, and tells what became of them.
  *
@@ -49,6 +51,10 @@ const CLOSE_MS = 5000;
  * const result = await reports.generateReport.delay('42');
  */
 export class Celeriac implements AsyncDisposable {
+  static {
+    partsOf = (app) => ({ ...app.#parts, runHere: app.#hereAndNow(true) });
+  }
+
   /** The app's name. */
   readonly name: string;
   /** Error classes that `get()` rebuilds as themselves, beside built-in ones and those named in task options. */
@@ -83,19 +89,10 @@ export class Celeriac implements AsyncDisposable {
     this.#logger = config.logger;
     this.#registry = new Registry(config.taskDefaults, this.errors);
     const thread = threadHost();
-    const engine =
-      thread?.engineFor(name) ??
-      openEngine(config.broker, {
-        prefix: config.prefix,
-        connectTimeoutMs: config.publishRetryMs,
-        migrate: config.migrate,
-        onTrouble: (message, error) => this.#logger.error({ error }, message),
-        onRecovered: (message, awayMs) => this.#logger.warn({ awayMs }, message),
-      });
     const parts = makeParts({
       name,
       config,
-      engine,
+      engine: thread?.engineFor(name),
       caller: thread?.callerFor?.(name),
       routes: options.routes,
       errors: this.errors,
@@ -201,10 +198,11 @@ export class Celeriac implements AsyncDisposable {
     args: readonly unknown[] = [],
     options: CallOptions = {},
   ): Promise<AsyncResult<R>> {
-    if (this.#config.taskAlwaysEager)
+    const { taskAlwaysEager } = this.#config;
+    if (taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
     const target = this.#registry.get(name) ?? this.#reference(name);
-    return this.#parts.sender.send<R>(target, args, options, { detour: null });
+    return this.#parts.sender.send<R>(target, args, options, taskAlwaysEager ? { detour: null } : undefined);
   }
 
   /** Sends many signatures, in any queues; results in order. What travels together arrives together. */
@@ -218,6 +216,8 @@ export class Celeriac implements AsyncDisposable {
     if (typeof json?.id !== 'string' || json.id === '') {
       throw new OptionError('app.result: give a task id, or the JSON of an AsyncResult.');
     }
+    const here = this.#parts.sender.detour?.find?.<R>(json.id);
+    if (here !== undefined) return here;
     return new AsyncResult<R>(this.#parts.results, json.id, {
       ...(json.name !== undefined && { name: json.name }),
       ...(json.ignoreResult && { ignoreResult: true }),

@@ -29,6 +29,7 @@ export type { CeleriacModuleAsyncOptions, CeleriacModuleOptions } from './nestjs
  * })
  * export class AppModule {}
  */
+// biome-ignore lint/complexity/noStaticOnlyClass: Nest knows modules by their classes
 export class CeleriacModule {
   /** @throws {OptionError} for an option that cannot be right, when the application starts */
   static forRoot(options: CeleriacModuleOptions & { isGlobal?: boolean } = {}): DynamicModule {

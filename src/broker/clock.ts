@@ -7,7 +7,8 @@ import type { Engine } from './engine.js';
 const REMEASURE_AFTER_MS = 5 * 60_000;
 
 export class BrokerClock {
-  #offsetMs = 0;
+  #skewMs = 0;
+  #stoppedAt: number | undefined;
   #measuredAt = Number.NEGATIVE_INFINITY;
   #measuring: Promise<void> | undefined;
 
@@ -15,12 +16,27 @@ export class BrokerClock {
 
   /** Epoch ms by the broker's clock; this process's own until the first measurement. */
   now(): number {
-    return Date.now() + this.#offsetMs;
+    return this.#stoppedAt ?? Date.now() + this.#skewMs;
   }
 
-  /** How far this process's clock is ahead (negative) or behind (positive), ms. */
+  /** What to add to this process's clock, ms. */
   get offsetMs(): number {
-    return this.#offsetMs;
+    return this.#stoppedAt === undefined ? this.#skewMs : this.#stoppedAt - Date.now();
+  }
+
+  /** How far this process's clock is ahead (negative) or behind (positive) of the broker's, ms. */
+  get skewMs(): number {
+    return this.#skewMs;
+  }
+
+  /** Stands still from now on, and moves by `jump` alone: for tests. A second stop goes back to the present. */
+  stop(): void {
+    this.#stoppedAt = Date.now() + this.#skewMs;
+  }
+
+  /** Lets time pass while the clock stands still. */
+  jump(ms: number): void {
+    this.#stoppedAt = this.now() + ms;
   }
 
   /** Measures the offset unless that was done lately. Resolves at once when it was. */
@@ -39,7 +55,7 @@ export class BrokerClock {
     // Half the round trip is how wrong this can be: differences within it are noise, not skew.
     const offset = server - (before + after) / 2;
     const uncertainty = (after - before) / 2 + 1;
-    this.#offsetMs = Math.abs(offset) <= uncertainty ? 0 : Math.round(offset);
+    this.#skewMs = Math.abs(offset) <= uncertainty ? 0 : Math.round(offset);
     this.#measuredAt = performance.now();
   }
 }

@@ -14,6 +14,12 @@ export function queueOfLane(name: string): string {
   return end < 0 ? name : name.slice(0, end);
 }
 
+/** The task a lane belongs to; `undefined` for any other queue. */
+export function taskOfLane(name: string): string | undefined {
+  const end = name.indexOf('~');
+  return end < 0 ? undefined : decodeURIComponent(name.slice(end + 1));
+}
+
 /** Whether a queue is a lane. */
 export function isLane(name: string): boolean {
   return name.includes('~');

@@ -38,15 +38,21 @@ export async function expireMove(engine: Engine, from: JobRef, keptMs: number): 
   else await records.replace(keyOf(from), record.version, record.value, keptMs);
 }
 
+/** Where an app's tasks lie. One engine all its life, unless tests put another in its place. */
+export interface Ground {
+  engine: Engine;
+}
+
 /**
  * The engine as everybody but the mover should see it: jobs are found where they went, and those that were dropped are
  * found as their tombstones tell.
  */
-export function followingMoves(engine: Engine): Engine {
+export function followingMoves(ground: Ground): Engine {
   const known = new Map<string, JobRef>();
   const follow = (ref: JobRef): JobRef => known.get(keyOf(ref)) ?? ref;
 
   async function readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    const { engine } = ground;
     const jobs = await engine.readJobs(refs.map(follow));
     const missing = refs.flatMap((ref, i) => (jobs[i] === undefined ? [{ ref, i }] : []));
     if (missing.length === 0) return jobs;
@@ -69,8 +75,9 @@ export function followingMoves(engine: Engine): Engine {
     return jobs;
   }
 
-  return new Proxy(engine, {
-    get(target, property) {
+  return new Proxy(ground.engine, {
+    get(_, property) {
+      const target = ground.engine;
       if (property === 'readJobs') return readJobs;
       if (property === 'readEnded') return (refs: readonly JobRef[]) => target.readEnded(refs.map(follow));
       const value: unknown = Reflect.get(target, property, target);

@@ -61,6 +61,14 @@ export class RateLimits {
     await this.#change(task, (state) => ({ declared: state?.declared ?? null, rate }));
   }
 
+  /** When the next start will be allowed, epoch ms; `undefined` where no rate holds it back. Takes no turn. */
+  async opensAt(task: string): Promise<number | undefined> {
+    const state = (await this.#read(task))?.state;
+    if (state === undefined || state.rate === null) return undefined;
+    const { intervalMs, burst } = paceOf(state.rate);
+    return state.next - (burst - 1) * intervalMs;
+  }
+
   /** Asks for one start. */
   async take(task: string): Promise<Permit> {
     const { records } = this.engine;

@@ -89,7 +89,7 @@ export function followingFlows(params: PartsParams): Engine {
     });
   }
 
-  const signals = hearingFlows(engine.signals);
+  const signals = hearingFlows(engine);
   return new Proxy(engine, {
     get(target, property) {
       if (property === 'readJobs') return readJobs;
@@ -110,19 +110,22 @@ function hasJob(address: PartAddress | undefined): boolean {
 }
 
 /** Who listens for a part hears of its workflow too: a failure elsewhere may be its end. */
-function hearingFlows(signals: Signals): Signals {
+function hearingFlows(engine: Engine): Signals {
   return {
-    ordered: signals.ordered,
-    notify: (topic) => signals.notify(topic),
+    get ordered() {
+      return engine.signals.ordered;
+    },
+    notify: (topic) => engine.signals.notify(topic),
     subscribe: async (topic, listener) => {
+      const { signals } = engine;
       await Promise.all(topicsOf(topic).map((each) => signals.subscribe(each, listener)));
     },
     unsubscribe: (topic, listener) => {
-      for (const each of topicsOf(topic)) signals.unsubscribe(each, listener);
+      for (const each of topicsOf(topic)) engine.signals.unsubscribe(each, listener);
     },
-    expect: (ids) => signals.expect(ids),
-    untold: (topic) => signals.untold(topic),
-    onGap: (listener) => signals.onGap(listener),
+    expect: (ids) => engine.signals.expect(ids),
+    untold: (topic) => engine.signals.untold(topic),
+    onGap: (listener) => engine.signals.onGap(listener),
   };
 }
 

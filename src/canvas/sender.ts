@@ -44,6 +44,8 @@ export interface Detour {
   /** Whether publish middleware sees them. */
   readonly sends: boolean;
   run<R>(envelope: Envelope): Promise<AsyncResult<R>>;
+  /** The result of a call that went this way, where it is kept. */
+  find?<R>(taskId: string): AsyncResult<R> | undefined;
 }
 
 export class Sender {

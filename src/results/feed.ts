@@ -44,7 +44,6 @@ interface Wait extends Awaited {
 }
 
 export class Feed {
-  readonly #signals: Signals;
   readonly #waits = new Set<Wait>();
   readonly #reads = new Map<string, { ref: JobRef; readers: ((result: ReadResult) => void)[] }>();
   /** Runs while somebody waits, and stops at its first look after that. */
@@ -55,8 +54,12 @@ export class Feed {
   #closed = false;
 
   constructor(private readonly engine: Engine) {
-    this.#signals = engine.signals;
     this.#signals.onGap(() => void this.#sweep());
+  }
+
+  /** Asked for each time: a test may have put another engine in place. */
+  get #signals(): Signals {
+    return this.engine.signals;
   }
 
   /** Reads jobs; those asked for in one tick travel together. */

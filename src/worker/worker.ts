@@ -379,7 +379,7 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #refuseWrongClock(): void {
-    const offMs = Math.abs(this.#params.clock.offsetMs);
+    const offMs = Math.abs(this.#params.clock.skewMs);
     if (offMs <= this.#params.lockDurationMs / 2) return;
     throw new CeleriacError(
       `This machine's clock is ${offMs} ms off the broker's, more than half of lockDuration: delays and locks would be ` +

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import * as celeriac from 'celeriac';
 import * as nestjs from 'celeriac/nestjs';
+import * as kit from 'celeriac/testing';
 
 /** Everything users can import as a value. A name that goes breaks programs; one that comes needs docs. */
 const NAMES = [
@@ -60,6 +61,7 @@ describe('The package', () => {
 
   it('exports these names from its other entry points', () => {
     assert.deepEqual(Object.keys(nestjs).sort(), ['CeleriacModule', 'InjectTasks']);
+    assert.deepEqual(Object.keys(kit), ['testing']);
   });
 
   it('has no deep imports', async () => {

@@ -11,6 +11,7 @@ import { freePort } from '../support/servers.js';
 const ROOT = dirname(dirname(dirname(CLI_PATH)));
 const REPORT = join(ROOT, 'build/examples/01-report/main.js');
 const NESTJS = join(ROOT, 'build/examples/03-nestjs/main.js');
+const TESTING = join(ROOT, 'build/examples/04-testing/reminders.test.js');
 const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
 const CHROMIUM = '/usr/bin/chromium';
 const WORKER_FOLDER = join(ROOT, 'examples/01-report');
@@ -29,6 +30,22 @@ describe('examples/03-nestjs', () => {
     const { code, lines, stderr } = await runProgram(NESTJS, [], {});
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.deepEqual(lines, ['january: 245', 'february: 100', 'closed']);
+  });
+});
+
+describe('examples/04-testing', () => {
+  it('passes, without a broker', async () => {
+    const { code, lines } = await runProgram('--test', ['--test-reporter=tap', TESTING], {});
+    assert.equal(code, 0, lines.join('\n'));
+    const passed = lines
+      .map((line) => /^\s+ok \d+ - (.*)$/.exec(line)?.[1])
+      .filter((name) => name !== undefined);
+    assert.deepEqual(passed.slice(0, 4), [
+      'are planned for tomorrow',
+      'are sent a day later, and not before',
+      'are tried again when the mail server is busy',
+      'run at the call where only their effect matters',
+    ]);
   });
 });
 

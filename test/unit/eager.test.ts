@@ -172,7 +172,7 @@ describe('taskAlwaysEager', () => {
     const ran: string[] = [];
     app.use({
       publish: (context, next) => {
-        if (context.name === 'outer') context.headers['tenant'] = 'acme';
+        if (context.name === 'outer') context.headers.tenant = 'acme';
         context.propagate('tenant');
         return next();
       },

@@ -1,0 +1,292 @@
+/**
+ * An engine that tests can follow: it tells what is put into it, when each job is due and how attempts end, and lets its
+ * records run out by the clock of the test. What it does is what the engine under it does.
+ */
+import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
+import type { BrokerClock } from './clock.js';
+import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './engine.js';
+import { type Message, messageFrom } from './message.js';
+
+/** A task as it was put into its queue. */
+export interface AddedJob {
+  readonly ref: JobRef;
+  readonly name: string;
+  readonly message: Message;
+  readonly priority: number;
+  /** Epoch ms. */
+  readonly sentAt: number;
+}
+
+/** How an attempt ended. */
+export type AttemptEnd = 'succeeded' | 'failed' | 'revoked' | 'retried';
+
+/** What follows an engine. */
+export interface EngineWatch {
+  added(job: AddedJob): void;
+  ended(end: AttemptEnd): void;
+}
+
+export class WatchedEngine {
+  /** Every queue something was put into, lanes included. */
+  readonly queues = new Set<string>();
+  /** The delayed jobs and when they are due, epoch ms of the clock. */
+  readonly #due = new Map<string, { readonly ref: JobRef; readonly at: number }>();
+  /** Jobs that were copied into their lane: the end of the first is no end of the task. */
+  readonly #moved = new Set<string>();
+  readonly #workflows = new Set<string>();
+  readonly #backends = new WeakMap<IQueueBackend, IQueueBackend>();
+  readonly #records: TimedRecords;
+  #adding = 0;
+
+  /** The engine as the app uses it. */
+  readonly engine: Engine;
+
+  constructor(
+    private readonly under: Engine,
+    private readonly clock: BrokerClock,
+    private readonly params: {
+      readonly watch: EngineWatch;
+      /** What has to be closed beside the engine. */
+      readonly closeToo: readonly Engine[];
+    },
+  ) {
+    this.#records = new TimedRecords(under.records, clock);
+    this.engine = this.#proxy();
+  }
+
+  /** When the next delayed job is due, epoch ms. */
+  get nextDueAt(): number | undefined {
+    let next: number | undefined;
+    for (const { at } of this.#due.values()) if (next === undefined || at < next) next = at;
+    return next;
+  }
+
+  /** Lets the delayed jobs that are due by now wait for a worker, in the order they are due. */
+  async promoteDue(): Promise<void> {
+    const now = this.clock.now();
+    const due = [...this.#due.entries()]
+      .filter(([, { at }]) => at <= now)
+      .sort(([, a], [, b]) => a.at - b.at);
+    for (const [key, { ref }] of due) {
+      this.#due.delete(key);
+      const backend = await this.under.backend(ref.queue);
+      // It is not delayed any more: somebody hastened it, or dropped it.
+      await backend.promote(ref.id).catch(() => undefined);
+    }
+  }
+
+  /** How many tasks a worker of this queue would have to do with now. */
+  async load(queue: string): Promise<{ readonly waiting: number; readonly running: number }> {
+    const backend = await this.under.backend(queue);
+    const [waiting = 0, prioritized = 0, active = 0] = await backend.getCounts([
+      'waiting',
+      'prioritized',
+      'active',
+    ]);
+    return { waiting: waiting + prioritized, running: active + this.#adding };
+  }
+
+  /** Drops everything that was put in. */
+  async clear(): Promise<void> {
+    for (const queue of this.queues) {
+      const backend = await this.under.backend(queue);
+      await backend.pause(true);
+      while ((await backend.obliterate({ force: true, count: 1000 })) > 0);
+    }
+    for (const flow of this.#workflows) await this.under.flows.remove(flow);
+    await this.#records.clear();
+    this.#workflows.clear();
+    this.queues.clear();
+    this.#due.clear();
+    this.#moved.clear();
+  }
+
+  #proxy(): Engine {
+    const own: Partial<Engine> = {
+      backend: async (queue) => this.#watched(await this.under.backend(queue), queue),
+      bullmq: () => this.#bullmq(),
+      records: this.#records,
+      addTogether: (jobs) =>
+        this.#add(jobs, this.under.addTogether(jobs.map((each) => ({ ...each, job: heldBack(each.job) })))),
+      flows: this.#flows(),
+      close: async () => {
+        await Promise.all([this.under, ...this.params.closeToo].map((engine) => engine.close()));
+      },
+    };
+    return new Proxy(this.under, {
+      get(target, property) {
+        if (property in own) return Reflect.get(own, property);
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
+  #flows(): Flows {
+    const { flows } = this.under;
+    return {
+      create: (flow, ...rest) => {
+        this.#workflows.add(flow);
+        return flows.create(flow, ...rest);
+      },
+      write: (flow, writes) => flows.write(flow, writes),
+      read: (wanted) => flows.read(wanted),
+      expire: (flow, ttlMs) => flows.expire(flow, ttlMs),
+      remove: (flow) => flows.remove(flow),
+    };
+  }
+
+  #bullmq(): BullmqParts {
+    const parts = this.under.bullmq();
+    const factory: BackendFactory<IQueueBackend, never> = (name, opts, options) =>
+      this.#watched(parts.factory(name, opts, options), name);
+    return { ...parts, factory };
+  }
+
+  #watched(backend: IQueueBackend, queue: string): IQueueBackend {
+    const known = this.#backends.get(backend);
+    if (known !== undefined) return known;
+    const watched = this.#follow(backend, queue);
+    this.#backends.set(backend, watched);
+    return watched;
+  }
+
+  /** In place, as BullMQ's own classes look behind what they are given. */
+  #follow(backend: IQueueBackend, queue: string): IQueueBackend {
+    const { addJob, addJobs, moveToDelayed, retryJob, moveToCompleted, moveToFailed } = bound(backend);
+    const told = <R>(end: AttemptEnd, jobId: string, write: Promise<R>): Promise<R> =>
+      write.then((result) => {
+        if (!this.#moved.delete(keyOf({ queue, id: jobId }))) this.params.watch.ended(end);
+        return result;
+      });
+    backend.addJob = (job, jobId, parent) =>
+      this.#add([{ job, jobId, queue }], addJob(heldBack(job), jobId, parent));
+    backend.addJobs = (entries) =>
+      this.#add(
+        entries.map(({ job, jobId }) => ({ job, jobId, queue })),
+        addJobs(entries.map((entry) => ({ ...entry, job: heldBack(entry.job) }))),
+      );
+    backend.moveToDelayed = (jobId, timestamp, delay, token, opts) => {
+      this.#delayed({ queue, id: jobId }, this.clock.now() + delay);
+      const write = moveToDelayed(jobId, timestamp, delay + HELD_BACK_MS, token, opts);
+      return opts?.skipAttempt ? write : told('retried', jobId, write);
+    };
+    backend.retryJob = (jobId, ...rest) => told('retried', jobId, retryJob(jobId, ...rest));
+    backend.moveToCompleted = (job, ...rest) =>
+      told('succeeded', job.id ?? '', moveToCompleted(job, ...rest));
+    backend.moveToFailed = (job, reason, ...rest) =>
+      told(
+        reason.startsWith('TaskRevokedError') ? 'revoked' : 'failed',
+        job.id ?? '',
+        moveToFailed(job, reason, ...rest),
+      );
+    return backend;
+  }
+
+  #add<R>(jobs: readonly NewJob[], adding: Promise<R>): Promise<R> {
+    this.#adding++;
+    return adding
+      .then((result) => {
+        for (const { job, jobId, queue } of jobs) this.#added({ queue, id: jobId }, job);
+        return result;
+      })
+      .finally(() => this.#adding--);
+  }
+
+  #added(ref: JobRef, job: JobJson): void {
+    const message = messageFrom(JSON.parse(job.data) as unknown);
+    this.queues.add(ref.queue);
+    const { delay = 0, timestamp } = job;
+    if (delay > 0) this.#delayed(ref, timestamp + delay);
+    if (message.from !== undefined) this.#moved.add(keyOf({ queue: message.from, id: ref.id }));
+    else
+      this.params.watch.added({
+        ref,
+        name: job.name,
+        message,
+        priority: job.priority ?? 0,
+        sentAt: timestamp,
+      });
+  }
+
+  #delayed(ref: JobRef, at: number): void {
+    this.#due.set(keyOf(ref), { ref, at });
+  }
+}
+
+/** BullMQ goes by the machine's clock, which runs on: it is told of moments that do not come. Its scores take 12 years. */
+const HELD_BACK_MS = 5 * 365 * 86_400_000;
+
+function heldBack(job: JobJson): JobJson {
+  const { delay = 0 } = job;
+  if (delay <= 0) return job;
+  return { ...job, delay: delay + HELD_BACK_MS, opts: { ...job.opts, delay: delay + HELD_BACK_MS } };
+}
+
+/** Records whose time to live runs by the clock of the test. */
+class TimedRecords implements Records {
+  readonly #expiresAt = new Map<string, number>();
+  readonly #keys = new Set<string>();
+
+  constructor(
+    private readonly under: Records,
+    private readonly clock: BrokerClock,
+  ) {}
+
+  async create(key: string, value: string, ttlMs?: number): Promise<boolean> {
+    if (this.#isOver(key)) await this.under.remove(key);
+    const created = await this.under.create(key, value, ttlMs);
+    if (created) this.#note(key, ttlMs);
+    return created;
+  }
+
+  async read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
+    const found = await this.under.read(keys);
+    return found.map((record, i) => (this.#isOver(keys[i] ?? '') ? undefined : record));
+  }
+
+  async replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean> {
+    if (this.#isOver(key)) return false;
+    const replaced = await this.under.replace(key, version, value, ttlMs);
+    if (replaced) this.#note(key, ttlMs);
+    return replaced;
+  }
+
+  async remove(key: string, version?: number): Promise<boolean> {
+    const wasOver = this.#isOver(key);
+    this.#expiresAt.delete(key);
+    return (await this.under.remove(key, version)) && !wasOver;
+  }
+
+  async clear(): Promise<void> {
+    for (const key of this.#keys) await this.under.remove(key);
+    this.#keys.clear();
+    this.#expiresAt.clear();
+  }
+
+  #note(key: string, ttlMs: number | undefined): void {
+    this.#keys.add(key);
+    if (ttlMs === undefined) this.#expiresAt.delete(key);
+    else this.#expiresAt.set(key, this.clock.now() + ttlMs);
+  }
+
+  #isOver(key: string): boolean {
+    return (this.#expiresAt.get(key) ?? Number.POSITIVE_INFINITY) <= this.clock.now();
+  }
+}
+
+/** The methods as they are, for whoever puts others in their place. */
+function bound(backend: IQueueBackend) {
+  return {
+    addJob: backend.addJob.bind(backend),
+    addJobs: backend.addJobs.bind(backend),
+    moveToDelayed: backend.moveToDelayed.bind(backend),
+    retryJob: backend.retryJob.bind(backend),
+    moveToCompleted: backend.moveToCompleted.bind(backend),
+    moveToFailed: backend.moveToFailed.bind(backend),
+  };
+}
+
+function keyOf({ queue, id }: JobRef): string {
+  return `${queue}\0${id}`;
+}

@@ -1,0 +1,182 @@
+/**
+ * `celeriac/testing`: an app under test. Calls run at the call, or wait until they are drained; time passes when it is
+ * told to. Works with any test runner, and needs no broker of yours.
+ */
+import { type Celeriac, partsOf } from './app.js';
+import { readMessage } from './broker/message.js';
+import type { Envelope } from './broker/producer.js';
+import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';
+import type { TaskHandle } from './canvas/handle.js';
+import { type Duration, toPositiveMs } from './duration.js';
+import { DuplicateTaskError, OptionError } from './errors.js';
+import { checkNames } from './options/names.js';
+import type { AsyncResult } from './results/async-result.js';
+import { Drain } from './testing/drain.js';
+import { type SentTask, sentTask } from './testing/sent-calls.js';
+
+export type { SentTask } from './testing/sent-calls.js';
+
+/** What `testing()` takes. */
+export interface TestingOptions {
+  /**
+   * `'queue'`: calls wait until `drain()` or `advance()` runs them, on a real engine with a real worker. `'inline'`: a
+   * task runs at its call, retries included. Default: `'queue'`.
+   */
+  mode?: 'inline' | 'queue';
+  /** Where tasks wait in mode `queue`. Default: the app's own broker when that is embedded, else `memory://`. */
+  broker?: string;
+  /** How many tasks `drain()` runs at once. Default: 1, so that they run in order. */
+  concurrency?: number;
+}
+
+/** How many attempts of one `drain()` or `advance()` ended how. */
+export type DrainReport = Readonly<Record<AttemptEnd, number>>;
+
+/** An app under test. */
+export interface TestKit {
+  /** The calls sent so far, in order: of one task (its handle, or its name), or all. Retries are not sent again. */
+  sent<A extends readonly unknown[], R>(task: TaskHandle<A, R>): readonly SentTask<A>[];
+  sent(task?: string): readonly SentTask[];
+  /** Runs everything that waits and is due, and what that sends. */
+  drain(): Promise<DrainReport>;
+  /** Lets time pass without waiting for it, and runs what comes due on the way, each at its moment. */
+  advance(duration: Duration): Promise<DrainReport>;
+  /** The moment it is for the app. It stands still but for what is let pass. */
+  now(): Date;
+  /** Forgets all calls, tasks and results, and goes back to the present. */
+  reset(): Promise<void>;
+}
+
+// One rig an app, however often it is put under test: its engine can be replaced only once.
+const rigs = new WeakMap<Celeriac, Rig>();
+
+/**
+ * Puts an app under test. Call it before the app's first call; again to change the mode.
+ * @throws {OptionError} for an option that cannot be right
+ * @example
+ * const kit = testing(app, { mode: 'queue' });
+ * await reports.generateReport.delay('42');
+ * assert.deepEqual(kit.sent(reports.generateReport)[0].args, ['42']);
+ * await kit.drain();
+ */
+export function testing(app: Celeriac, options: TestingOptions = {}): TestKit {
+  checkNames(options, ['mode', 'broker', 'concurrency'], 'testing()');
+  const { mode = 'queue', broker, concurrency = 1 } = options;
+  if (mode !== 'inline' && mode !== 'queue')
+    throw new OptionError(`testing(): mode must be 'inline' or 'queue'; got ${JSON.stringify(mode)}.`);
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw new OptionError(`testing(): concurrency must be a whole number of 1 or more; got ${concurrency}.`);
+  const rig = rigs.get(app) ?? new Rig(app, broker);
+  rigs.set(app, rig);
+  rig.enter(mode, concurrency);
+  return rig;
+}
+
+/** What stands behind the kits of one app. */
+class Rig implements TestKit {
+  readonly #app: Celeriac;
+  readonly #parts: ReturnType<typeof partsOf>;
+  readonly #watched: WatchedEngine;
+  readonly #inline = new Map<string, AsyncResult>();
+  #sent: SentTask[] = [];
+  #ends: Record<AttemptEnd, number> = noEnds();
+  #concurrency = 1;
+
+  constructor(app: Celeriac, broker: string | undefined) {
+    const parts = partsOf(app);
+    this.#app = app;
+    this.#parts = parts;
+    const own = parts.ground.engine;
+    const under = broker === undefined && own.oneProcess ? own : parts.open(broker ?? 'memory://');
+    this.#watched = new WatchedEngine(under, parts.clock, {
+      watch: {
+        added: (job) => void this.#sent.push(sentTask(job, parts.codec)),
+        ended: (end) => void this.#ends[end]++,
+      },
+      closeToo: under === own ? [] : [own],
+    });
+    under.signals.expect(parts.ids);
+    parts.ground.engine = this.#watched.engine;
+    parts.clock.stop();
+  }
+
+  enter(mode: 'inline' | 'queue', concurrency: number): void {
+    this.#concurrency = concurrency;
+    this.#parts.sender.detour =
+      mode === 'queue'
+        ? null
+        : {
+            sends: true,
+            run: (envelope) => this.#runInline(envelope),
+            find: <R>(taskId: string) => this.#inline.get(taskId) as AsyncResult<R> | undefined,
+          };
+  }
+
+  sent<A extends readonly unknown[], R>(task: TaskHandle<A, R>): readonly SentTask<A>[];
+  sent(task?: string): readonly SentTask[];
+  sent(task?: string | { readonly name: string }): readonly SentTask[] {
+    const name = typeof task === 'object' ? task.name : task;
+    return this.#sent.filter((call) => name === undefined || call.name === name);
+  }
+
+  drain(): Promise<DrainReport> {
+    return this.#reported((drain) => drain.all());
+  }
+
+  advance(duration: Duration): Promise<DrainReport> {
+    const ms = toPositiveMs(duration, 'advance()');
+    return this.#reported((drain) => drain.advance(ms));
+  }
+
+  now(): Date {
+    return new Date(this.#parts.clock.now());
+  }
+
+  async reset(): Promise<void> {
+    await this.#held(() => this.#watched.clear());
+    this.#inline.clear();
+    this.#sent = [];
+    this.#parts.clock.stop();
+  }
+
+  async #reported(work: (drain: Drain) => Promise<void>): Promise<DrainReport> {
+    this.#ends = noEnds();
+    const drain = new Drain({
+      app: this.#app,
+      parts: this.#parts,
+      watched: this.#watched,
+      concurrency: this.#concurrency,
+    });
+    await this.#held(() => work(drain).finally(() => drain.close()));
+    return { ...this.#ends };
+  }
+
+  /** A test that does nothing else must not end in the middle. */
+  async #held(work: () => Promise<void>): Promise<void> {
+    const release = this.#watched.engine.hold();
+    try {
+      await work();
+    } finally {
+      release();
+    }
+  }
+
+  async #runInline<R>(envelope: Envelope): Promise<AsyncResult<R>> {
+    const { taskId, jobId, queue, name, priority, sentAt } = envelope;
+    if (this.#inline.has(taskId))
+      throw new DuplicateTaskError(
+        `The task id "${taskId}" is taken: a task with it was sent, and there was no reset() since.`,
+        taskId,
+      );
+    const message = readMessage(envelope.data);
+    const ref = { queue, id: jobId };
+    this.#sent.push(sentTask({ ref, name, message, priority, sentAt }, this.#parts.codec));
+    const result = await this.#parts.runHere.run<R>(envelope);
+    this.#inline.set(taskId, result);
+    return result;
+  }
+}
+
+function noEnds(): Record<AttemptEnd, number> {
+  return { succeeded: 0, failed: 0, revoked: 0, retried: 0 };
+}

@@ -1,0 +1,135 @@
+/**
+ * Runs what is due, with a worker like any other, and lets time pass: the clock jumps from one due moment to the next,
+ * and at each the worker runs until nothing is left to do. Nobody sleeps.
+ */
+import type { Celeriac } from '../app.js';
+import type { AppParts } from '../app-parts.js';
+import { queueOfLane, taskOfLane } from '../broker/lanes.js';
+import type { WatchedEngine } from '../broker/watched-engine.js';
+import type { Worker } from '../worker/worker.js';
+
+export interface DrainParams {
+  readonly app: Celeriac;
+  readonly parts: AppParts;
+  readonly watched: WatchedEngine;
+  readonly concurrency: number;
+}
+
+const LOOK_MS = 4;
+
+/** One `drain()` or `advance()`: its worker starts when there is something to do, and ends with it. */
+export class Drain {
+  #worker: Worker | undefined;
+  #queues: readonly string[] = [];
+
+  constructor(private readonly params: DrainParams) {}
+
+  /** Runs what waits, and what that sends, until there is nothing. What a rate holds back runs when its time has come. */
+  async all(): Promise<void> {
+    for (;;) {
+      await this.#runDue();
+      const opensAt = await this.#nextOpening();
+      if (opensAt !== undefined) await this.#open(opensAt);
+      else if (await this.#isOver()) return;
+    }
+  }
+
+  /** Lets time pass, and runs what comes due on the way, each at its moment. */
+  async advance(ms: number): Promise<void> {
+    const until = this.params.parts.clock.now() + ms;
+    for (;;) {
+      const dueAt = this.params.watched.nextDueAt ?? Number.POSITIVE_INFINITY;
+      const opensAt = (await this.#nextOpening()) ?? Number.POSITIVE_INFINITY;
+      if (Math.min(dueAt, opensAt) > until) {
+        // What waited before and was not drained goes on waiting.
+        if (this.#worker === undefined || (await this.#isOver())) break;
+      } else if (opensAt < dueAt) await this.#open(opensAt);
+      else this.#jumpTo(dueAt);
+      await this.#runDue();
+    }
+    this.#jumpTo(until);
+  }
+
+  /** Tasks that ended may call others back as the last thing their worker does. */
+  async #isOver(): Promise<boolean> {
+    await this.close();
+    return this.#isIdle();
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.stop();
+  }
+
+  #jumpTo(at: number): void {
+    const { clock } = this.params.parts;
+    clock.jump(Math.max(0, Math.ceil(at - clock.now())));
+  }
+
+  /** A worker that has asked for a start sleeps for as long as it was told to: the next one asks anew. */
+  async #open(at: number): Promise<void> {
+    await this.close();
+    this.#jumpTo(at);
+  }
+
+  async #runDue(): Promise<void> {
+    for (;;) {
+      await this.params.watched.promoteDue();
+      if (await this.#isIdle()) return;
+      await this.#ensureWorker();
+      await this.#untilIdle(this.#queues);
+    }
+  }
+
+  /** A worker of every queue there is. */
+  async #ensureWorker(): Promise<void> {
+    const { app, watched, concurrency } = this.params;
+    const queues = [...new Set([...watched.queues].map(queueOfLane))];
+    if (this.#worker !== undefined && queues.length === this.#queues.length) return;
+    await this.close();
+    this.#queues = queues;
+    this.#worker = app.worker({ queues, concurrency, name: 'testing@%h' });
+    await this.#worker.start();
+  }
+
+  async #untilIdle(queues: readonly string[]): Promise<void> {
+    for (;;) {
+      await this.params.watched.promoteDue();
+      if (await this.#isIdle(queues)) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+
+  /** Whether a worker of these queues, or of all, has nothing to do now. */
+  async #isIdle(among?: readonly string[]): Promise<boolean> {
+    const { watched, parts } = this.params;
+    for (const queue of watched.queues) {
+      if (among !== undefined && !among.includes(queueOfLane(queue))) continue;
+      const { waiting, running } = await watched.load(queue);
+      if (running > 0) return false;
+      if (waiting === 0) continue;
+      const opensAt = await this.#opensAt(queue);
+      if (opensAt === undefined || opensAt <= parts.clock.now()) return false;
+    }
+    return true;
+  }
+
+  /** When the next start of a task is allowed that only its rate holds back. */
+  async #nextOpening(): Promise<number | undefined> {
+    const { watched } = this.params;
+    let next: number | undefined;
+    for (const queue of watched.queues) {
+      const opensAt = await this.#opensAt(queue);
+      if (opensAt === undefined || (await watched.load(queue)).waiting === 0) continue;
+      next = Math.min(next ?? opensAt, opensAt);
+    }
+    return next;
+  }
+
+  async #opensAt(queue: string): Promise<number | undefined> {
+    const task = taskOfLane(queue);
+    return task === undefined ? undefined : this.params.parts.rates.opensAt(task);
+  }
+}

@@ -31,7 +31,7 @@ const RECLAIM = `
 DELETE FROM celeriac_flow WHERE flow IN (
   SELECT flow FROM celeriac_flow WHERE expire_at <= now() LIMIT ${RECLAIM_BATCH})`;
 
-/** The function behind `write`, made with the tables. */
+/** The function behind `write`, made with the tables. It finds them by the search path: a schema may be renamed. */
 export function flowWriteFunction(schema: string): string {
   return `
 CREATE OR REPLACE FUNCTION "${schema}".celeriac_flow_write(the_flow text, writes jsonb) RETURNS jsonb
@@ -44,15 +44,15 @@ DECLARE
   counted bigint;
   extra bigint;
 BEGIN
-  PERFORM 1 FROM "${schema}".celeriac_flow p
+  PERFORM 1 FROM celeriac_flow p
     WHERE p.flow = the_flow AND p.field = '${HEAD}' AND ${ALIVE} FOR UPDATE;
   IF NOT FOUND THEN RETURN NULL; END IF;
-  SELECT f.value INTO closing FROM "${schema}".celeriac_flow f
+  SELECT f.value INTO closing FROM celeriac_flow f
     WHERE f.flow = the_flow AND f.field = '${CLOSED}';
   FOR w IN SELECT * FROM jsonb_array_elements(writes) LOOP
     made := 0;
     IF closing IS NULL THEN
-      INSERT INTO "${schema}".celeriac_flow (flow, field, value)
+      INSERT INTO celeriac_flow (flow, field, value)
         VALUES (the_flow, w->>'field', w->>'value') ON CONFLICT (flow, field) DO NOTHING;
       GET DIAGNOSTICS made = ROW_COUNT;
     END IF;
@@ -60,17 +60,17 @@ BEGIN
     extra := 0;
     IF w ? 'counter' THEN
       IF made = 1 THEN
-        INSERT INTO "${schema}".celeriac_flow AS c (flow, field, value) VALUES (the_flow, w->>'counter', '1')
+        INSERT INTO celeriac_flow AS c (flow, field, value) VALUES (the_flow, w->>'counter', '1')
           ON CONFLICT (flow, field) DO UPDATE SET value = (c.value::bigint + 1)::text;
       END IF;
-      SELECT f.value::bigint INTO counted FROM "${schema}".celeriac_flow f
+      SELECT f.value::bigint INTO counted FROM celeriac_flow f
         WHERE f.flow = the_flow AND f.field = w->>'counter';
-      SELECT f.value::bigint INTO extra FROM "${schema}".celeriac_flow f
+      SELECT f.value::bigint INTO extra FROM celeriac_flow f
         WHERE f.flow = the_flow AND f.field = (w->>'counter') || '+';
     END IF;
     rows := rows || jsonb_build_array(jsonb_build_object(
       'before', CASE WHEN made = 1 THEN NULL ELSE
-        (SELECT f.value FROM "${schema}".celeriac_flow f WHERE f.flow = the_flow AND f.field = w->>'field') END,
+        (SELECT f.value FROM celeriac_flow f WHERE f.flow = the_flow AND f.field = w->>'field') END,
       'count', coalesce(counted, 0), 'extra', coalesce(extra, 0)));
   END LOOP;
   RETURN jsonb_build_object('rows', rows, 'closed', closing);

@@ -64,8 +64,8 @@ export class FlowSteps {
       });
       return typeof told === 'object' ? { kind: 'revoked', reason: told.revoked } : outcome;
     } catch (error) {
-      if (this.params.engine.isUnavailable(error)) return { kind: 'lost' };
-      if (outcome.kind === 'failure') return outcome;
+      // Untold, the workflow would wait for ever: the task is delivered again, and tells it then.
+      if (this.params.engine.isUnavailable(error) || outcome.kind === 'failure') return { kind: 'lost' };
       return this.finish(delivery, { kind: 'failure', error });
     }
   }

@@ -2,6 +2,7 @@
  * The options of `new Celeriac(name, options)`, each once: type, default, unit, check, environment twin.
  * Resolving does no I/O.
  */
+import type { Telemetry } from './broker/tracing.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
 import { boolean, checkQueueName } from './options/checks.js';
@@ -59,6 +60,11 @@ export interface CeleriacOptions {
   taskEagerPropagates?: boolean;
   /** Which queue (and options) a task goes to by its name. The call's own options win. */
   routes?: Routes;
+  /**
+   * Traces calls and runs: an object with BullMQ's telemetry interface, such as `new BullMQOtel('app')` of `bullmq-otel`.
+   * Default: none.
+   */
+  telemetry?: Telemetry;
   /** Defaults for every task option. */
   taskDefaults?: TaskOptions;
 }
@@ -86,6 +92,7 @@ export interface AppConfig {
   readonly taskAlwaysEager: boolean;
   readonly taskEagerPropagates: boolean;
   readonly routes: Routes | undefined;
+  readonly telemetry: Telemetry | undefined;
   readonly taskDefaults: TaskOptions;
 }
 
@@ -107,6 +114,7 @@ const NAMES: readonly string[] = [
   'migrate',
   'taskAlwaysEager',
   'taskEagerPropagates',
+  'telemetry',
   'taskDefaults',
   'routes',
 ];
@@ -152,8 +160,24 @@ export function resolveAppOptions(
     taskAlwaysEager: boolean(options.taskAlwaysEager, false, `${where}: taskAlwaysEager`),
     taskEagerPropagates: boolean(options.taskEagerPropagates, false, `${where}: taskEagerPropagates`),
     routes: options.routes,
+    telemetry: checkTelemetry(options.telemetry, where),
     taskDefaults: options.taskDefaults ?? {},
   };
+}
+
+function checkTelemetry(telemetry: unknown, where: string): Telemetry | undefined {
+  if (telemetry === undefined) return undefined;
+  const { tracer, contextManager } = telemetry as Partial<Telemetry>;
+  const whole =
+    typeof tracer?.startSpan === 'function' &&
+    (['with', 'active', 'getMetadata', 'fromMetadata'] as const).every(
+      (method) => typeof contextManager?.[method] === 'function',
+    );
+  if (whole) return telemetry as Telemetry;
+  throw new OptionError(
+    `${where}: telemetry must be an object with BullMQ's telemetry interface { tracer, contextManager, meter? }, such as ` +
+      "new BullMQOtel('app') of the package bullmq-otel.",
+  );
 }
 
 function checkPrefix(prefix: unknown, where: string): string {

@@ -10,6 +10,7 @@ import { followingMoves, type Ground } from './broker/moves.js';
 import { openEngine } from './broker/open.js';
 import { Producer } from './broker/producer.js';
 import { RateLimits } from './broker/rate-limits.js';
+import { Tracing } from './broker/tracing.js';
 import { tellPurged } from './canvas/purged-part.js';
 import { Sender } from './canvas/sender.js';
 import { UniqueCalls } from './canvas/unique.js';
@@ -70,6 +71,7 @@ export function makeParts(params: AppPartsParams) {
   const clock = new BrokerClock(engine);
   const rates = new RateLimits(engine, clock);
   const events = new Events({ engine, clock, logger: params.logger });
+  const tracing = config.telemetry && new Tracing(config.telemetry);
   const feed = new Feed(engine);
   const index = new IdIndex(engine, clock);
   const producer = new Producer(engine, config.publishRetryMs);
@@ -102,6 +104,7 @@ export function makeParts(params: AppPartsParams) {
     defaultQueue: config.defaultQueue,
     codec,
     events,
+    tracing,
   });
   const { failureExpiresMs } = config;
   const queues = new Queues({
@@ -136,6 +139,7 @@ export function makeParts(params: AppPartsParams) {
     clock,
     rates,
     events,
+    tracing,
     feed,
     index,
     caller,

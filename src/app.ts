@@ -358,6 +358,7 @@ export class Celeriac implements AsyncDisposable {
       codec: this.#parts.codec,
       errors: this.errors,
       middleware: this.#runMiddleware,
+      tracing: this.#parts.tracing,
       unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
       spawning: new Spawning(this.#parts.flows.spawning),
     };

@@ -40,6 +40,8 @@ export interface Delivery {
   readonly priority: number;
   /** Epoch ms. */
   readonly sentAt: number;
+  /** The trace its call was part of. */
+  readonly trace: string | undefined;
   /** Writes `{ state, meta }` and wakes those who watch. */
   saveProgress(progress: object): Promise<void>;
   /** `body` runs once the job's fate has been written; not when the write failed or was not ours to make. */
@@ -193,6 +195,7 @@ export class Consumer {
       stalls: job.stalledCounter,
       priority: job.priority,
       sentAt: job.timestamp,
+      trace: job.opts.telemetry?.metadata,
       saveProgress: async (progress) => {
         await job.updateProgress(progress);
         this.params.engine.signals.notify(jobId);
@@ -261,6 +264,7 @@ export class Consumer {
       sentAt: job.timestamp,
       delayMs: 0,
       priority: job.priority,
+      ...(job.opts.telemetry?.metadata !== undefined && { trace: job.opts.telemetry.metadata }),
     });
     await backend.addJob(copy, from.id, {});
   }

@@ -20,6 +20,8 @@ export interface Envelope {
   readonly sentAt: number;
   readonly delayMs: number;
   readonly priority: number;
+  /** The trace it was sent in, where somebody traces. */
+  readonly trace?: string;
 }
 
 interface Pending {
@@ -131,6 +133,7 @@ export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   const opts = {
     ...(e.delayMs > 0 && { delay: e.delayMs }),
     ...(e.priority > 0 && { priority: e.priority }),
+    ...(e.trace !== undefined && { telemetry: { metadata: e.trace } }),
   };
   return {
     id: e.jobId,

@@ -78,7 +78,8 @@ async function compileTask(sender: Sender, signature: Signature, context: Given)
   };
 }
 
-function leafOf(name: string, { packed, queue, taskId, priority, fields, expires, due }: PreparedCall): Leaf {
+function leafOf(name: string, call: PreparedCall): Leaf {
+  const { packed, queue, taskId, priority, fields, expires, due, trace } = call;
   return {
     kind: 'task',
     name,
@@ -87,6 +88,7 @@ function leafOf(name: string, { packed, queue, taskId, priority, fields, expires
     fields,
     ...(taskId !== undefined && { id: taskId }),
     ...(priority > 0 && { priority }),
+    ...(trace !== undefined && { trace }),
     ...(due !== undefined && ('at' in due ? { etaAt: due.at } : { delayMs: due.inMs })),
     ...(expires !== undefined &&
       ('at' in expires ? { expiresAt: expires.at } : { expiresInMs: expires.inMs })),

@@ -48,6 +48,7 @@ export function envelopeOf(
     sentAt: now,
     delayMs: Math.max(0, Math.ceil(dueAt - now)),
     priority: leaf.priority ?? 0,
+    ...(leaf.trace !== undefined && { trace: leaf.trace }),
   };
 }
 

@@ -23,6 +23,8 @@ export interface Leaf {
   readonly immutable?: true;
   readonly fields: LeafFields;
   readonly priority?: number;
+  /** The trace of the call that made the workflow. */
+  readonly trace?: string;
   /** Counted from the moment its turn comes. */
   readonly delayMs?: number;
   readonly etaAt?: number;

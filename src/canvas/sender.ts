@@ -6,9 +6,10 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
-import { laneOf } from '../broker/lanes.js';
+import { laneOf, queueOfLane } from '../broker/lanes.js';
 import { type Message, writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
+import type { OpenSpan, SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import { type CallOptions, type ResolvedCall, resolveCall } from '../options/call-options.js';
 import { toExpiry } from '../options/checks.js';
@@ -37,6 +38,7 @@ export interface SenderParams {
   readonly defaultQueue: string;
   readonly codec: WireCodec;
   readonly events: SendWatch;
+  readonly tracing: Tracing | undefined;
 }
 
 /** Where calls go instead of the broker: they run in this process. */
@@ -78,7 +80,14 @@ export class Sender {
       propagated: [],
       settled,
     };
-    const unseen = this.params.middleware.length === 0 || detour?.sends === false;
+    const { tracing } = this.params;
+    if (tracing === undefined || detour !== null) return this.#pass(outgoing);
+    const plan = { name: target.name, kind: 'producer' } as const;
+    return tracing.span(plan, (span) => this.#pass({ ...outgoing, span }));
+  }
+
+  #pass<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
+    const unseen = this.params.middleware.length === 0 || outgoing.detour?.sends === false;
     return unseen
       ? this.#publish(outgoing)
       : this.#throughMiddleware(outgoing, () => this.#publish<R>(outgoing));
@@ -124,6 +133,7 @@ export class Sender {
       queue: this.#placeOf(target, call.queue),
       taskId: call.taskId,
       priority: call.priority ?? target.publish.priority,
+      trace: this.params.tracing?.current(),
       fields: {
         ...fields,
         ...(ignoreResult && { ignore: true as const }),
@@ -192,7 +202,9 @@ export class Sender {
       sentAt: now,
       delayMs: call.delayMs,
       priority: call.priority ?? target.publish.priority,
+      ...(outgoing.span !== undefined && { trace: outgoing.span.trace }),
     };
+    outgoing.span?.set(sendAttributes(envelope));
     if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
     const fresh = !ignoreResult && fields.expires === undefined;
     const hints = { name: target.name, ignoreResult };
@@ -257,6 +269,8 @@ export class Sender {
 type MessageFields = Omit<Message, 'v' | 'args'>;
 /** A call that is made later, by whoever finishes the step before it. */
 export interface PreparedCall {
+  /** The trace it was made in, where somebody traces. */
+  readonly trace: string | undefined;
   /** The encoded arguments, as JSON text. */
   readonly packed: string;
   /** The queue, or the task's lane there. */
@@ -282,6 +296,8 @@ interface Outgoing {
   readonly headers: Record<string, unknown>;
   readonly propagated: string[];
   readonly settled: Settled;
+  /** Where somebody traces. */
+  readonly span?: OpenSpan;
 }
 
 /** What has been decided about a call before it is sent. */
@@ -309,6 +325,16 @@ function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): Mes
       retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
     }),
     ...(call.shadow !== undefined && { shadow: call.shadow }),
+  };
+}
+
+function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
+  return {
+    'messaging.system': 'celeriac',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': queueOfLane(queue),
+    'messaging.message.id': taskId,
+    'celeriac.task.name': name,
   };
 }
 

@@ -154,6 +154,7 @@ function deliveryOf(envelope: Envelope, retries: number, updates: Update[]): Del
     stalls: 0,
     priority: envelope.priority,
     sentAt: envelope.sentAt,
+    trace: undefined,
     saveProgress: async (progress) => {
       const { state, meta } = JSON.parse(JSON.stringify(progress)) as Update;
       // A final name set by hand shows its meta; only the end of a task ends it.

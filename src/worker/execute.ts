@@ -4,6 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
+import type { Tracing } from '../broker/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';
@@ -15,11 +16,13 @@ import type { WireCodec } from '../tasks/wire-codec.js';
 import { TransientMap } from '../transient-map.js';
 import { callEach, callTarget, materialise, scopeOf } from './call-target.js';
 import type { FlowSteps } from './flow-steps.js';
+import { hooksOf, tellHooks } from './hooks.js';
 import type { Limits } from './limits.js';
 import type { Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import { ReplaceRequest, type Spawning } from './spawning.js';
+import { tracedRun } from './traced-run.js';
 
 /** What executing needs. */
 export interface ExecutorParams {
@@ -41,6 +44,8 @@ export interface ExecutorParams {
   readonly spawning?: Spawning | undefined;
   /** The fleet's limits; none where a task runs in its caller's process. */
   readonly limits?: Limits;
+  /** Makes a span of each attempt. */
+  readonly tracing?: Tracing | undefined;
   /** Hears of attempts that begin. */
   readonly watch?: RunWatch;
   /** Runs in the caller's process: `request.isEager`. */
@@ -139,6 +144,20 @@ export class Executor {
   }
 
   #run(
+    delivery: Delivery,
+    task: RegisteredTask,
+    args: unknown[],
+    kept: CallLimits | undefined,
+  ): Promise<Execution> {
+    const { tracing, eager, host } = this.params;
+    if (tracing === undefined || eager) return this.#begin(delivery, task, args, kept);
+    // In a thread: the span is the worker's.
+    if (kept !== undefined)
+      return tracing.inside(delivery.trace, () => this.#begin(delivery, task, args, kept));
+    return tracedRun(tracing, delivery, host.node, (traced) => this.#begin(traced, task, args, kept));
+  }
+
+  #begin(
     delivery: Delivery,
     task: RegisteredTask,
     args: unknown[],
@@ -347,7 +366,7 @@ export class Executor {
     const scope = { context: call, awaiting: undefined, entered: undefined };
     await runInScope(scope, async () => {
       try {
-        await tell(hooks, outcome, taskId, args);
+        await tellHooks(hooks, outcome, taskId, args);
       } catch (error) {
         call.log.error({ error }, `a hook of ${call.delivery.name} threw; the task's outcome stands`);
       }
@@ -374,22 +393,5 @@ function examinable(thrown: unknown): unknown {
     return thrown;
   } catch {
     return new Error('Something was thrown that cannot be examined: looking at it throws. Throw an Error.');
-  }
-}
-
-function hooksOf(task: RegisteredTask): TaskHooks | undefined {
-  return task.target.kind === 'method' ? task.target.service.instance : undefined;
-}
-
-/** Celery: `afterReturn` is for what succeeded or failed, not for an attempt that will be retried. */
-async function tell(hooks: TaskHooks, outcome: Outcome, taskId: string, args: unknown[]): Promise<void> {
-  if (outcome.kind === 'success') {
-    await hooks.onSuccess?.(outcome.value, taskId, args);
-    await hooks.afterReturn?.('SUCCESS', outcome.value, taskId, args);
-  } else if (outcome.kind === 'failure') {
-    await hooks.onFailure?.(outcome.error, taskId, args);
-    await hooks.afterReturn?.('FAILURE', outcome.error, taskId, args);
-  } else if (outcome.kind === 'retry') {
-    await hooks.onRetry?.(outcome.error, taskId, args);
   }
 }

@@ -7,6 +7,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/consumer.js';
 import type { Events } from '../events/events.js';
 import type { AppEvent, EventMap } from '../events/names.js';
+import { decodeResult } from '../tasks/serializer.js';
 import { VERSION } from '../version.js';
 import type { Execution, RunWatch } from './execute.js';
 
@@ -66,7 +67,8 @@ export class Telling implements RunWatch {
     if (!this.active) return;
     const { state, meta } = progress as { state: string; meta?: unknown };
     const small = meta !== undefined && (JSON.stringify(meta) ?? '').length <= MOST_META;
-    this.#emit({ type: 'task-progress', ...this.#taskFields(delivery), state, ...(small && { meta }) });
+    const shown = small ? { meta: decodeResult(meta) } : undefined;
+    this.#emit({ type: 'task-progress', ...this.#taskFields(delivery), state, ...shown });
   }
 
   /** Never throws: what became of a task must not hang on what is said about it. */

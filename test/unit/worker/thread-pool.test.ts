@@ -54,6 +54,7 @@ function callOf(name: string, progress: (state: object) => void = () => undefine
     deliveries: 1,
     stalls: 0,
     priority: 0,
+    trace: undefined,
     sentAt: Date.now(),
     ref: { queue: 'q', id: 'id' },
     turn: undefined,

@@ -1,0 +1,122 @@
+/**
+ * Traces, over the telemetry interface of BullMQ: whoever has an adapter for that (bullmq-otel) gives it to us as it is.
+ * A trace travels in the job's own options, where BullMQ looks for it, so it goes on in other BullMQ programs and comes
+ * from them. Made only for an app that has telemetry.
+ */
+import { type Telemetry as BullmqTelemetry, MetricNames, SpanKind, TelemetryAttributes } from 'bullmq';
+
+/** What the option `telemetry` takes: BullMQ's interface, a tracer and a context manager, and a meter if there is one. */
+export type Telemetry = BullmqTelemetry;
+
+type BullmqSpan = ReturnType<Telemetry['tracer']['startSpan']>;
+/** Values of a span's attributes; what is undefined is left out. */
+export type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** A span while what it spans goes on. */
+export interface OpenSpan {
+  /** The trace from here on, as it travels. */
+  readonly trace: string;
+  set(attributes: SpanAttributes): void;
+  event(name: string, attributes: SpanAttributes): void;
+  /** Something went wrong. */
+  failed(error: unknown): void;
+}
+
+/** A span to be opened. */
+export interface SpanPlan {
+  readonly name: string;
+  /** Caller or worker. */
+  readonly kind: 'producer' | 'consumer';
+  /** The trace a message brought; a worker without one begins its own. */
+  readonly from?: string | undefined;
+}
+
+/** OpenTelemetry's code for it. */
+const STATUS_ERROR = 2;
+
+export class Tracing {
+  constructor(private readonly telemetry: Telemetry) {}
+
+  /** Runs `body` in a span, which is the active one meanwhile. What it throws is recorded. */
+  async span<R>(plan: SpanPlan, body: (span: OpenSpan) => Promise<R>): Promise<R> {
+    const { tracer, contextManager } = this.telemetry;
+    const context: unknown = this.#contextOf(plan);
+    const kind = plan.kind === 'producer' ? SpanKind.PRODUCER : SpanKind.CONSUMER;
+    const span = tracer.startSpan(plan.name, { kind }, context);
+    try {
+      const inside: unknown = span.setSpanOnContext(context);
+      const open = openSpan(span, contextManager.getMetadata(inside));
+      return await contextManager.with(inside, () => body(open));
+    } catch (error) {
+      record(span, error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  /** The trace of whoever asks, as it travels. */
+  current(): string {
+    const { contextManager } = this.telemetry;
+    return contextManager.getMetadata(contextManager.active());
+  }
+
+  /** Runs `body` in a trace that came from elsewhere, within a span that is open there. */
+  inside<R>(trace: string | undefined, body: () => R): R {
+    const { contextManager } = this.telemetry;
+    if (trace === undefined) return body();
+    return contextManager.with(contextManager.fromMetadata(contextManager.active(), trace), body) as R;
+  }
+
+  /** Counts an ended attempt, as BullMQ would; nothing without a meter. */
+  count(state: 'completed' | 'failed' | 'retried', task: string, queue: string, runtimeMs: number): void {
+    const { meter } = this.telemetry;
+    if (meter === undefined) return;
+    const attributes = {
+      [TelemetryAttributes.QueueName]: queue,
+      [TelemetryAttributes.JobName]: task,
+      [TelemetryAttributes.JobState]: state,
+    };
+    // Adapters keep the instruments they made: BullMQ asks for them each time as well.
+    meter
+      .createCounter(COUNTERS[state], { description: `Number of jobs ${state}`, unit: '1' })
+      .add(1, attributes);
+    meter
+      .createHistogram(MetricNames.JobDuration, { description: 'Job processing duration', unit: 'ms' })
+      .record(runtimeMs, attributes);
+  }
+
+  #contextOf({ kind, from }: SpanPlan): unknown {
+    const { contextManager } = this.telemetry;
+    if (kind === 'producer') return contextManager.active();
+    // The worker's loop may have been started within somebody's span, which has nothing to do with this task.
+    const base: unknown = contextManager.root?.() ?? contextManager.active();
+    return from === undefined ? base : contextManager.fromMetadata(base, from);
+  }
+}
+
+const COUNTERS = {
+  completed: MetricNames.JobsCompleted,
+  failed: MetricNames.JobsFailed,
+  retried: MetricNames.JobsRetried,
+} as const;
+
+function openSpan(span: BullmqSpan, trace: string): OpenSpan {
+  return {
+    trace,
+    set: (attributes) => span.setAttributes(attributes),
+    event: (name, attributes) => span.addEvent(name, attributes),
+    failed: (error) => record(span, error),
+  };
+}
+
+function record(span: BullmqSpan, error: unknown): void {
+  const exception =
+    error instanceof Error ? error : { name: typeof error, message: 'something was thrown that is no Error' };
+  span.recordException(exception);
+  span.setAttribute('error.type', exception.name);
+  // Not in BullMQ's interface, but adapters that wrap OpenTelemetry's own spans may have it.
+  const setStatus: unknown = Reflect.get(span, 'setStatus');
+  if (typeof setStatus === 'function')
+    Reflect.apply(setStatus, span, [{ code: STATUS_ERROR, message: exception.message }]);
+}

@@ -9,6 +9,7 @@ import { VERSION } from '../version.js';
 import { addCallCommands } from './call-commands.js';
 import { addControlCommands } from './control-commands.js';
 import { addDoctorCommand } from './doctor-command.js';
+import { addEventCommands } from './event-commands.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addFailedCommands } from './failed-commands.js';
 import { addInspectCommands } from './inspect-commands.js';
@@ -56,6 +57,7 @@ function buildProgram(): Command {
   addFailedCommands(program);
   addScheduleCommands(program);
   addDoctorCommand(program);
+  addEventCommands(program);
   addMigrateCommand(program);
   return program;
 }

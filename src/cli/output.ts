@@ -12,6 +12,8 @@ export interface Output {
   json(value: unknown): void;
   /** A line for people on stdout. */
   line(text?: string): void;
+  /** Text on stdout, as it is. */
+  write(text: string): void;
   /** A remark on stderr. */
   note(text: string): void;
 }
@@ -31,6 +33,7 @@ export function takeStdout(): Output {
     columns: stdout.isTTY ? Math.max(stdout.columns ?? 80, 40) : Number.POSITIVE_INFINITY,
     json: (value) => void write(`${JSON.stringify(value ?? null, readable, 2)}\n`),
     line: (text = '') => void write(`${text}\n`),
+    write: (text) => void write(text),
     note: (text) => void stderr.write(`${text}\n`),
   };
 }

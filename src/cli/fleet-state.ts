@@ -1,0 +1,139 @@
+/**
+ * What a live view knows of the fleet: made of its events alone, and bounded however many there are. Pure.
+ */
+import type { AppEvent, EventMap, FleetEvent } from '../events/names.js';
+
+export interface WorkerRow {
+  readonly node: string;
+  readonly active: number;
+  readonly concurrency: number;
+  readonly processed: number;
+  readonly queues: readonly string[];
+  readonly load: number;
+  /** When it was heard of last, by the clock of whoever watches. */
+  readonly seenAt: number;
+  readonly gone: boolean;
+}
+
+export interface RunningRow {
+  readonly id: string;
+  readonly name: string;
+  readonly node: string;
+  readonly since: number;
+  /** The state it gave itself last. */
+  readonly state: string | undefined;
+}
+
+/** What is counted. */
+export type Tally = 'sent' | 'succeeded' | 'failed' | 'retried' | 'revoked';
+
+type WorkerEvent = EventMap['worker-online' | 'worker-heartbeat' | 'worker-offline'];
+
+/** Silent for three heartbeats and a little: gone without a word. */
+const SILENT_BEATS = 3.5;
+/** Ended tasks a second are counted over this long. */
+const RATE_MS = 10_000;
+const MOST_RECENT = 200;
+const MOST_RUNNING = 5_000;
+const MOST_WORKERS = 1_000;
+
+const TALLIES: Readonly<Partial<Record<FleetEvent['type'], Tally>>> = {
+  'task-sent': 'sent',
+  'task-succeeded': 'succeeded',
+  'task-failed': 'failed',
+  'task-retried': 'retried',
+  'task-revoked': 'revoked',
+};
+const ENDS: ReadonlySet<string> = new Set(['task-succeeded', 'task-failed', 'task-retried', 'task-revoked']);
+
+export class FleetState {
+  readonly tallies: Record<Tally, number> = { sent: 0, succeeded: 0, failed: 0, retried: 0, revoked: 0 };
+  lost = 0;
+  readonly #workers = new Map<string, { row: WorkerRow; freq: number }>();
+  readonly #running = new Map<string, RunningRow>();
+  readonly #recent: FleetEvent[] = [];
+  /** Ended tasks by second. */
+  readonly #ended = new Map<number, number>();
+  readonly #startedAt: number;
+
+  constructor(now: number) {
+    this.#startedAt = now;
+  }
+
+  /** @param now the watcher's clock, epoch ms */
+  take(event: FleetEvent, now: number): void {
+    const tally = TALLIES[event.type];
+    if (tally !== undefined) this.tallies[tally]++;
+    if (event.type === 'events-lost') this.lost += event.count;
+    else if (isOfWorker(event)) this.#worker(event, now);
+    else this.#task(event, now);
+    // What comes every two seconds, or with the next event, would only fill the page.
+    if (event.type === 'worker-heartbeat' || event.type === 'task-received') return;
+    this.#recent.unshift(event);
+    if (this.#recent.length > MOST_RECENT) this.#recent.pop();
+  }
+
+  /** Living ones first, then by name. */
+  workers(now: number): WorkerRow[] {
+    return [...this.#workers.values()]
+      .map(({ row, freq }) => ({ ...row, gone: row.gone || now - row.seenAt > freq * SILENT_BEATS }))
+      .sort((a, b) => Number(a.gone) - Number(b.gone) || (a.node < b.node ? -1 : 1));
+  }
+
+  /** Longest first. */
+  running(): RunningRow[] {
+    return [...this.#running.values()].sort((a, b) => a.since - b.since);
+  }
+
+  /** Newest first; without heartbeats and `task-received`. */
+  recent(): readonly FleetEvent[] {
+    return this.#recent;
+  }
+
+  /** Ended tasks a second, of late. */
+  rate(now: number): number {
+    const from = now - RATE_MS;
+    let count = 0;
+    for (const [second, ended] of this.#ended) {
+      if (second * 1000 < from - 1000) this.#ended.delete(second);
+      else count += ended;
+    }
+    const watchedMs = Math.min(RATE_MS, Math.max(1000, now - this.#startedAt));
+    return (count * 1000) / watchedMs;
+  }
+
+  #worker(event: WorkerEvent, now: number): void {
+    const { node, active, concurrency, processed, queues, loadavg, freq } = event;
+    const gone = event.type === 'worker-offline';
+    if (gone) for (const { id } of this.#ofNode(node)) this.#running.delete(id);
+    if (this.#workers.size >= MOST_WORKERS && !this.#workers.has(node)) return;
+    const row = { node, active, concurrency, processed, queues, load: loadavg[0] ?? 0, seenAt: now, gone };
+    this.#workers.set(node, { row, freq });
+  }
+
+  #task(event: Exclude<AppEvent, WorkerEvent>, now: number): void {
+    const { id, name } = event;
+    if (event.type === 'task-started' && this.#running.size < MOST_RUNNING)
+      this.#running.set(id, { id, name, node: event.node, since: now, state: undefined });
+    const runs = this.#running.get(id);
+    if (event.type === 'task-progress' && runs !== undefined)
+      this.#running.set(id, { ...runs, state: progressText(event) });
+    if (event.type === 'task-rejected') this.#running.delete(id);
+    if (!ENDS.has(event.type)) return;
+    this.#running.delete(id);
+    const second = Math.floor(now / 1000);
+    this.#ended.set(second, (this.#ended.get(second) ?? 0) + 1);
+  }
+
+  #ofNode(node: string): RunningRow[] {
+    return [...this.#running.values()].filter((row) => row.node === node);
+  }
+}
+
+function isOfWorker(event: AppEvent): event is WorkerEvent {
+  return event.type.startsWith('worker-');
+}
+
+function progressText({ state, meta }: EventMap['task-progress']): string {
+  return meta === undefined || meta === null ? state : `${state} ${JSON.stringify(meta)}`;
+}

@@ -1,0 +1,68 @@
+/**
+ * A terminal that shows one changing page: on a screen of its own, so that what was there before comes back, with the
+ * cursor, when it ends, however it ends.
+ */
+import type { ScreenSize } from './fleet-screen.js';
+
+const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
+const LEAVE = '\u001b[?7h\u001b[?25h\u001b[?1049l';
+const HOME = '\u001b[H';
+const REST_OF_LINE = '\u001b[K';
+const REST_OF_SCREEN = '\u001b[J';
+const CTRL_C = '\u0003';
+
+export interface LiveTerminalParams {
+  write(text: string): void;
+  /** The lines to show in a terminal of this size. */
+  page(size: ScreenSize): string[];
+  /** Somebody at the keyboard wants to leave. */
+  onLeave(): void;
+  readonly everyMs: number;
+}
+
+export class LiveTerminal {
+  readonly #timer: NodeJS.Timeout;
+  #left = false;
+  readonly #draw = () => this.#show();
+  readonly #restore = () => this.close();
+  readonly #onKey = (keys: Buffer) => {
+    const text = keys.toString();
+    if (text.includes(CTRL_C) || text.toLowerCase().includes('q')) this.params.onLeave();
+  };
+
+  constructor(private readonly params: LiveTerminalParams) {
+    params.write(ENTER);
+    process.once('exit', this.#restore);
+    process.stdout.on('resize', this.#draw);
+    const { stdin } = process;
+    if (stdin.isTTY) {
+      // What is typed would be written over the page.
+      stdin.setRawMode(true);
+      stdin.on('data', this.#onKey);
+    }
+    this.#timer = setInterval(this.#draw, params.everyMs);
+    this.#show();
+  }
+
+  /** Gives the terminal back. Idempotent. */
+  close(): void {
+    if (this.#left) return;
+    this.#left = true;
+    clearInterval(this.#timer);
+    process.off('exit', this.#restore);
+    process.stdout.off('resize', this.#draw);
+    const { stdin } = process;
+    if (stdin.isTTY) {
+      stdin.off('data', this.#onKey);
+      stdin.setRawMode(false);
+      stdin.pause();
+    }
+    this.params.write(LEAVE);
+  }
+
+  #show(): void {
+    const { columns = 80, rows = 24 } = process.stdout;
+    const lines = this.params.page({ columns, rows });
+    this.params.write(`${HOME}${lines.map((text) => text + REST_OF_LINE).join('\r\n')}${REST_OF_SCREEN}`);
+  }
+}

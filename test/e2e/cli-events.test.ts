@@ -1,0 +1,81 @@
+/** `celeriac events`: lines in a pipe, JSON for programs, and a live page in a terminal that gets its terminal back. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { within } from '../support/app.js';
+import { CLI_PATH } from '../support/cli.js';
+import { terminals } from '../support/cli-terminals.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
+
+const noPty = spawnSync('script', ['--version']).error === undefined ? false : 'script(1) is not installed';
+
+describe('celeriac events', () => {
+  let redis: RedisServer;
+  before(async () => {
+    redis = await startRedis();
+  });
+  after(() => redis.close());
+
+  it('prints a line an event, or a JSON document a line, until it is interrupted', async (t) => {
+    const { worker, start, run } = terminals(t, redis.url);
+    const lines = start('events');
+    const json = start('events', '--json');
+    await worker('-n', 'one@here').printed(/ready/);
+    for (const each of [lines, json]) await each.printed(/worker-heartbeat/);
+    assert.equal((await run('call', 'fail')).code, 0);
+    await lines.printed(/task-failed +fail\[.+\] after \S+: RangeError: no such report/);
+    await json.printed(/"task-failed"/);
+    for (const each of [lines, json]) {
+      each.kill('SIGINT');
+      assert.equal((await within(each.ended, 'the end')).code, 0);
+    }
+    const printed = (await json.ended).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const ofTask = printed.filter((event) => event.name === 'fail');
+    assert.deepEqual(
+      ofTask.map(({ type }) => type),
+      ['task-sent', 'task-received', 'task-started', 'task-failed'],
+    );
+  });
+
+  it('ends with 69 when no broker answers', async (t) => {
+    const { run } = terminals(t, 'redis://127.0.0.1:1/0');
+    const { code, stderr } = await run('events');
+    assert.equal(code, 69);
+    assert.match(stderr, /127\.0\.0\.1:1/);
+  });
+
+  it('draws a live page in a terminal, and gives the terminal back on Ctrl-C', { skip: noPty }, async (t) => {
+    const { worker, prefix } = terminals(t, redis.url);
+    await worker('-n', 'one@here').printed(/ready/);
+    const command = `stty cols 80 rows 24; ${process.execPath} ${CLI_PATH} events; echo "code $?"`;
+    const env = { ...process.env, CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix, TERM: 'xterm' };
+    const child = spawn('script', ['-qefc', command, '/dev/null'], {
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    let screen = '';
+    const shows = (pattern: RegExp) =>
+      within(
+        new Promise<void>((resolve) => {
+          const look = () => pattern.test(screen) && resolve();
+          child.stdout.on('data', look);
+          look();
+        }),
+        `${pattern} on the screen`,
+        60_000,
+      );
+    child.stdout.on('data', (text) => {
+      screen += String(text);
+    });
+    await shows(/1 worker .*[\s\S]*one@here +0\//);
+    assert.ok(screen.includes('\u001b[?1049h\u001b[?25l'));
+    child.stdin.write('\u0003');
+    await shows(/code 0/);
+    const left = screen.lastIndexOf('\u001b[?25h\u001b[?1049l');
+    assert.ok(left > screen.lastIndexOf('\u001b[H'));
+  });
+});

@@ -1,0 +1,120 @@
+/** The live page of `celeriac events`: what it knows, and how it fits into a terminal. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import pc from 'picocolors';
+import { eventLine } from '#src/cli/event-text.js';
+import { renderScreen } from '#src/cli/fleet-screen.js';
+import { FleetState } from '#src/cli/fleet-state.js';
+import type { EventMap, FleetEvent } from '#src/events/names.js';
+
+const NOW = Date.UTC(2030, 0, 1, 12);
+const colors = pc.createColors(false);
+
+function heartbeat(node: string, active = 0): EventMap['worker-heartbeat'] {
+  return {
+    type: 'worker-heartbeat',
+    timestamp: NOW,
+    node,
+    pid: 1,
+    active,
+    processed: 7,
+    concurrency: 4,
+    queues: ['celeriac'],
+    loadavg: [0.5, 0, 0],
+    freq: 2000,
+    version: '1',
+  };
+}
+
+function ofTask(id: string, name = 'report', node = 'one@here') {
+  return { timestamp: NOW, id, name, queue: 'celeriac', node, pid: 1, retries: 0 };
+}
+
+function page(state: FleetState, columns = 80, rows = 24, now = NOW): string[] {
+  return renderScreen({ app: 'reports', state, now, colors }, { columns, rows });
+}
+
+describe('the live page', () => {
+  it('shows workers, running tasks, totals and what happened last', () => {
+    const state = new FleetState(NOW);
+    const events: FleetEvent[] = [
+      heartbeat('one@here', 1),
+      { type: 'task-started', ...ofTask('a') },
+      { type: 'task-progress', ...ofTask('a'), state: 'PROGRESS', meta: { percent: 50 } },
+      { type: 'task-started', ...ofTask('b') },
+      { type: 'task-failed', ...ofTask('b'), runtime: 12, exception: 'RangeError: out of it' },
+      { type: 'events-lost', timestamp: NOW, count: 3 },
+    ];
+    for (const event of events) state.take(event, NOW);
+    const text = page(state, 80, 24, NOW + 1500).join('\n');
+    assert.match(text, /1 worker {2}1 running {2}0\.7\/s {2}sent 0 {2}ok 0 {2}failed 1 .* lost 3/);
+    assert.match(text, /one@here +1\/4 +7 +0\.5 +celeriac/);
+    assert.match(text, /report +1\.5s +one@here +PROGRESS \{"percent":5/);
+    assert.match(text, /task-failed +report\[b\] after 12ms: RangeError: out of it/);
+    assert.match(text, /events-lost +3 events are missing here/);
+  });
+
+  it('says of a worker whose heartbeats stay away, or that left, that it is gone', () => {
+    const state = new FleetState(NOW);
+    state.take(heartbeat('silent'), NOW);
+    state.take(heartbeat('left', 1), NOW);
+    state.take({ type: 'task-started', ...ofTask('a', 'report', 'left') }, NOW);
+    state.take({ ...heartbeat('left'), type: 'worker-offline' }, NOW);
+    const gone = (now: number) =>
+      state
+        .workers(now)
+        .filter((row) => row.gone)
+        .map(({ node }) => node);
+    assert.deepEqual(gone(NOW + 5000), ['left']);
+    assert.deepEqual(gone(NOW + 8000), ['left', 'silent']);
+    assert.deepEqual(state.running(), []);
+  });
+
+  it('fits into every terminal, whatever names and texts hold', () => {
+    const state = new FleetState(NOW);
+    for (let n = 0; n < 60; n++) {
+      state.take(heartbeat(`worker-${n}-${'x'.repeat(50)}@here`, n), NOW);
+      state.take({ type: 'task-started', ...ofTask(`id-${n}`, `\u001b[2Jtask\n${n}`) }, NOW);
+      const exception = `Error: ${'long '.repeat(100)}\u0007`;
+      state.take({ type: 'task-failed', ...ofTask(`old-${n}`), runtime: 1, exception }, NOW);
+    }
+    for (const [columns, rows] of [
+      [80, 24],
+      [40, 10],
+      [200, 60],
+      [60, 15],
+    ] as const) {
+      const lines = page(state, columns, rows);
+      assert.ok(lines.length < rows, `${lines.length} lines in ${rows}`);
+      assert.deepEqual(
+        lines.filter((line) => line.length > columns),
+        [],
+      );
+      const steering = lines.filter((line) =>
+        [...line].some((char) => char < ' ' || (char > '~' && char < '\u00a0')),
+      );
+      assert.deepEqual(steering, []);
+    }
+    assert.match(page(state).join('\n'), /… \d+ more/);
+  });
+
+  it('keeps a bounded memory of the fleet', () => {
+    const state = new FleetState(NOW);
+    for (let n = 0; n < 20_000; n++) state.take({ type: 'task-started', ...ofTask(`${n}`) }, NOW + n);
+    assert.equal(state.running().length, 5000);
+    assert.equal(state.recent().length, 200);
+  });
+});
+
+describe('an event as a line', () => {
+  it('says what happened to whom, and steers no terminal', () => {
+    const line = eventLine({
+      type: 'task-retried',
+      ...ofTask('a\u001b[31m'),
+      runtime: 5,
+      exception: 'E: x\ny',
+      countdown: 2000,
+    });
+    assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} {2}task-retried {6}report\[a·\[31m\] again in 2\.0s: E: x·y$/);
+  });
+});

@@ -18,7 +18,7 @@ import { callEach, callTarget, materialise, scopeOf } from './call-target.js';
 import type { FlowSteps } from './flow-steps.js';
 import { hooksOf, tellHooks } from './hooks.js';
 import type { Limits } from './limits.js';
-import type { Outcome } from './outcome.js';
+import type { Execution, Outcome } from './outcome.js';
 import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import { ReplaceRequest, type Spawning } from './spawning.js';
@@ -77,16 +77,6 @@ export interface HeldTask {
 export interface ChangedLimits {
   readonly softMs: number | null;
   readonly hardMs: number | null;
-}
-
-/** An ended attempt. */
-export interface Execution {
-  readonly outcome: Outcome;
-  /** Undefined when nobody here knows the task. */
-  readonly task: RegisteredTask | undefined;
-  readonly runtimeMs: number;
-  /** Whether the attempt began. */
-  readonly started: boolean;
 }
 
 export class Executor {

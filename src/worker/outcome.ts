@@ -2,6 +2,7 @@
  * How one attempt ended: a closed union, decided once by `execute` and applied once by `settle`.
  */
 import type { WireError } from '../tasks/failure.js';
+import type { RegisteredTask } from '../tasks/registry.js';
 
 /** `wire` is what to store of an error that comes from a thread: encoded where it was the real one. */
 export type Outcome =
@@ -28,3 +29,13 @@ export type Outcome =
   | { readonly kind: 'handBack' }
   /** Another worker may have it by now: nothing may be written. */
   | { readonly kind: 'lost' };
+
+/** An ended attempt. */
+export interface Execution {
+  readonly outcome: Outcome;
+  /** Undefined when nobody here knows the task. */
+  readonly task: RegisteredTask | undefined;
+  readonly runtimeMs: number;
+  /** Whether the attempt began. */
+  readonly started: boolean;
+}

@@ -18,7 +18,7 @@ import type { Delivery, Settlement } from '../broker/consumer.js';
 import { replacedBy } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
 import { failureText } from '../results/failure-text.js';
-import type { Execution } from './execute.js';
+import type { Execution } from './outcome.js';
 
 export function settle(delivery: Delivery, { outcome, task }: Execution): Settlement {
   const ignored = delivery.message.ignore === true;

@@ -3,7 +3,7 @@
  */
 import type { Delivery } from '../broker/consumer.js';
 import type { Logger } from '../options/logger.js';
-import type { Execution } from './execute.js';
+import type { Execution } from './outcome.js';
 import type { RunningCall } from './running-call.js';
 
 /** How many revoked ids a worker remembers for `inspect().revoked()`. */

@@ -9,7 +9,8 @@ import type { Events } from '../events/events.js';
 import type { AppEvent, EventMap } from '../events/names.js';
 import { decodeResult } from '../tasks/serializer.js';
 import { VERSION } from '../version.js';
-import type { Execution, RunWatch } from './execute.js';
+import type { RunWatch } from './execute.js';
+import type { Execution } from './outcome.js';
 
 export interface TellingParams {
   readonly events: Events;

@@ -4,8 +4,7 @@
  */
 import type { Delivery } from '../broker/consumer.js';
 import type { OpenSpan, Tracing } from '../broker/tracing.js';
-import type { Execution } from './execute.js';
-import type { Outcome } from './outcome.js';
+import type { Execution, Outcome } from './outcome.js';
 
 export function tracedRun(
   tracing: Tracing,

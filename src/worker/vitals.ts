@@ -16,9 +16,8 @@ import {
 } from '../events/metrics.js';
 import type { Logger } from '../options/logger.js';
 import { BrokerWatch, inTime } from './broker-watch.js';
-import type { Execution } from './execute.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health.js';
-import type { Outcome } from './outcome.js';
+import type { Execution, Outcome } from './outcome.js';
 
 export interface VitalsParams extends MetricsSource {
   readonly engine: Engine;

@@ -96,6 +96,7 @@ export class RedisLink {
     this.#closed = true;
     this.#stopWatching?.();
     this.client.disconnect();
+    rejectUnsent(this.client);
   }
 
   #untilReady(): Promise<void> {
@@ -182,6 +183,23 @@ function* streamsOf(client: RedisClient): Generator<Socket> {
     // A TLS or TCP socket once connected; nothing before.
     if (isSocket(stream)) yield stream;
   }
+}
+
+/**
+ * ioredis forgets what it meant to send again once it reconnects, when it is disconnected before that: whoever waits for
+ * it would wait for ever (BullMQ's Relay, with a timer running).
+ */
+function rejectUnsent(client: RedisClient): void {
+  const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
+  for (const node of nodes) {
+    const { prevCommandQueue: queue } = node as { prevCommandQueue?: UnsentQueue | null };
+    for (let item = queue?.shift(); item !== undefined; item = queue?.shift())
+      item.command.reject(new Error('Connection is closed.'));
+  }
+}
+
+interface UnsentQueue {
+  shift(): { readonly command: { reject(error: Error): void } } | undefined;
 }
 
 /** The sockets, and which of them owe an answer: ioredis keeps what it has sent in `commandQueue`. */

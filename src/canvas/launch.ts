@@ -14,7 +14,7 @@ import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import { DuplicateTaskError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
-import type { AsyncResult } from '../results/async-result.js';
+import type { AsyncResult, ResultSource } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { compile } from './compile.js';
@@ -22,6 +22,7 @@ import type { Dispatcher } from './dispatch.js';
 import type { Composable } from './fits.js';
 import { type FlowProgress, firstStarts } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';
+import { LaunchHere } from './launch-here.js';
 import { envelopeOf } from './part-message.js';
 import {
   finalOf,
@@ -48,6 +49,7 @@ export interface LauncherParams {
   readonly plans: Plans;
   readonly progress: FlowProgress;
   readonly results: FlowResults;
+  readonly source: () => ResultSource;
 }
 
 /** More than this begins by a task of our own, so that the broker is never blocked for long. */
@@ -76,9 +78,11 @@ export class Launcher implements Dispatcher {
     args: readonly unknown[],
     options: CallOptions,
   ): Promise<AsyncResult | GroupResult> {
-    const { clock, ids, sender, results } = this.params;
+    const { clock, ids, sender, source, results } = this.params;
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
+    // Where calls run here and now, so do workflows.
+    if (sender().detour !== null) return new LaunchHere(sender(), source()).launch(carried, args, own);
     // An id of ours: the same workflow again, after a call that may or may not have arrived.
     const again = own.taskId === undefined ? undefined : partOf(own.taskId);
     const { taskId, ...others } = own;

@@ -65,7 +65,18 @@ export class Workflows {
       failureExpiresMs,
     });
     const results = new FlowResults({ engine, plans, progress, source });
-    const launcher = new Launcher({ engine, clock, ids, index, producer, sender, plans, progress, results });
+    const launcher = new Launcher({
+      engine,
+      clock,
+      ids,
+      index,
+      producer,
+      sender,
+      plans,
+      progress,
+      results,
+      source,
+    });
     const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
     return { engine, plans, progress, results, launcher, spawning };
   }

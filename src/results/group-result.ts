@@ -70,11 +70,10 @@ export class GroupResult<T = unknown[]> {
           'the results, or pass { allowJoin: true } if another worker is sure to run them.',
       );
     }
-    if (this.#whole === undefined || this.results.length === 0) return [] as T;
-    if (options.propagate !== false) return this.#whole.get({ ...options, propagate: true });
-    return (await Promise.all(
-      this.results.map((result) => result.get({ ...options, propagate: false })),
-    )) as T;
+    if (this.results.length === 0) return [] as T;
+    if (this.#whole !== undefined && options.propagate !== false)
+      return this.#whole.get({ ...options, propagate: true });
+    return (await Promise.all(this.results.map((result) => result.get(options)))) as T;
   }
 
   /** Whether all members have ended. */

@@ -61,6 +61,7 @@ describe('workflows in trouble', { timeout: 600_000 }, () => {
       const doomed = startProgram(t, DOOMED, [redis.url, prefix, 'worker', String(nth)]);
       await doomed.message((message) => message === 'ready');
       const result = await crashFlow(tasks).applyAsync([], { taskId: 'whole' });
+      if (doomed.child.connected) doomed.send({ sent: true });
       const ended = await within(doomed.ended, `the end of the worker at write ${nth}`, 60_000);
       if (ended === 'SIGKILL') await app.worker({ concurrency: 2 }).start();
       assert.equal(await result.get({ timeout: '60s' }), CRASH_VALUE, `killed at write ${nth}`);

@@ -3,6 +3,7 @@
  * Redis that can change something; just before the nth the process ends by SIGKILL. Tells `{ writes }` when it got
  * through with fewer.
  */
+import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { crashApp, crashFlow } from '../../support/flow-shapes.js';
 
@@ -44,6 +45,7 @@ if (role === 'caller') {
   await worker.start();
   counting = true;
   process.send?.('ready');
+  await once(process, 'message');
   await app.result('whole').get({ propagate: false });
   await worker.stop();
   process.send?.({ writes });

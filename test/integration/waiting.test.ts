@@ -191,7 +191,7 @@ async function ground(t: TestContext) {
 
 async function start(t: TestContext, url: string, prefix: string): Promise<Waiter> {
   const program: Program = startProgram(t, new URL('./programs/waiter.js', import.meta.url), [url, prefix]);
-  await program.message<object>((message) => 'up' in message);
+  await program.message<object>((message) => 'up' in message, 120_000);
   let asked = 0;
   return {
     wait: (ids, first) => program.send({ wait: ids, first }),

@@ -7,7 +7,7 @@ import { type AppParts, makeParts } from './app-parts.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
 import type { Detour } from './canvas/sender.js';
-import type { ComposableJson, Signature } from './canvas/signature.js';
+import { type ComposableJson, refuseTwins, type Signature } from './canvas/signature.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
 import { type Diagnosis, examine } from './control/doctor.js';
@@ -205,9 +205,14 @@ export class Celeriac implements AsyncDisposable {
     return this.#parts.sender.send<R>(target, args, options, taskAlwaysEager ? { detour: null } : undefined);
   }
 
-  /** Sends many signatures, in any queues; results in order. What travels together arrives together. */
-  publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
-    return Promise.all([...signatures].map((signature) => signature.applyAsync()));
+  /**
+   * Sends many signatures, in any queues; results in order. What travels together arrives together.
+   * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
+   */
+  async publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
+    const all = [...signatures];
+    refuseTwins(all);
+    return Promise.all(all.map((signature) => signature.applyAsync()));
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */

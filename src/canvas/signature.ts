@@ -2,6 +2,7 @@
  * `Signature`: a call that has not been made yet, as an immutable value. It knows its task, the arguments given so far,
  * its options and what is to be called after it, and becomes JSON and back; sending it is the app's business.
  */
+import { DuplicateTaskError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
@@ -144,6 +145,21 @@ export class Signature<
   /** What only the sending side needs. */
   static partsOf(signature: Signature): SignatureParts {
     return signature.#parts;
+  }
+}
+
+/** @throws {DuplicateTaskError} two signatures have the same `taskId` */
+export function refuseTwins(signatures: readonly Signature[]): void {
+  const ids = new Set<string>();
+  for (const { options } of signatures) {
+    const { taskId } = options;
+    if (taskId === undefined) continue;
+    if (ids.has(taskId))
+      throw new DuplicateTaskError(
+        `The task id "${taskId}" is given to two of the signatures; nothing was sent.`,
+        taskId,
+      );
+    ids.add(taskId);
   }
 }
 

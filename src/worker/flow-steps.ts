@@ -45,7 +45,9 @@ export class FlowSteps {
     try {
       return await this.#begin(delivery);
     } catch (error) {
-      if (this.params.engine.isUnavailable(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
+      // What begins a workflow must not give up: nobody else would begin it.
+      const begins = partOf(delivery.jobId)?.path === BEGIN_PATH;
+      if (begins || this.params.engine.isUnavailable(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
       return ended({ kind: 'failure', error });
     }
   }

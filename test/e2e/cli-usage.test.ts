@@ -42,7 +42,6 @@ describe('celeriac', () => {
       /minimum above its maximum/,
     ],
     ['queues that are all left out', ['-A', 'tasks', 'worker', '-Q', 'a,b', '-X', 'b,a'], /no queue is left/],
-    ['a command of a later version', ['-A', 'tasks', 'control', 'autoscale', '3', '1'], /not yet/],
     ['a revocation of nothing', ['-A', 'tasks', 'control', 'revoke'], /missing required argument 'id'/],
     ['arguments that are no array', ['-A', 'tasks', 'call', 'add', '--args', '7'], /--args '\[7\]'/],
   ] as const) {

@@ -430,6 +430,17 @@ describe('tasks in workflows', () => {
       assert.deepEqual(members.sort(), [0, 1, 2]);
     });
 
+    it('are sent together, or not at all when two have one id', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add } = tasks(app);
+      await worker();
+      const results = await app.publish([add.s(1, 1), add.s(2, 2).set({ taskId: 'two' })]);
+      assert.deepEqual(await Promise.all(results.map((result) => result.get(SOON))), [2, 4]);
+      const twins = [add.s(1, 1).set({ taskId: 'twin' }), add.s(2, 2).set({ taskId: 'twin' })];
+      assert.equal((await rejection(app.publish(twins))).name, 'DuplicateTaskError');
+      assert.equal(await app.result('twin').exists(), false);
+    });
+
     it('are forgotten with their workflow', async (t) => {
       const { app, worker } = ground.app(t);
       const { add, sum } = tasks(app);

@@ -268,10 +268,11 @@ export class Executor {
       const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
       outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
     } catch (error) {
+      const thrown = examinable(error);
       outcome =
-        error instanceof ReplaceRequest
-          ? await this.#replace(call, task, error)
-          : this.#judge(examinable(error), call, task);
+        thrown instanceof ReplaceRequest
+          ? await this.#replace(call, task, thrown)
+          : this.#judge(thrown, call, task);
     }
     return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
   }

@@ -16,7 +16,7 @@ import type { FlowInput } from '../broker/message.js';
 import type { Producer } from '../broker/producer.js';
 import { CeleriacError } from '../errors.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
-import { afterFailure, afterSuccess, isFull, type Next } from './advance.js';
+import { afterFailure, afterSuccess, isFull } from './advance.js';
 import {
   addedField,
   type Blame,
@@ -76,12 +76,17 @@ export class FlowProgress {
     for (;;) {
       const { writes, ended, next } = afterSuccess(plan, at, current);
       const value = 's' in current ? { value: current.s } : undefined;
-      // What comes next looks at the record before it runs, so it may be sent while the record is written.
-      const following = next.kind === 'step' ? this.#begin(flow, plan, next, value, parentId) : undefined;
-      const [written] = await Promise.all([engine.flows.write(flow, writes), following]);
+      const begun = next.kind === 'step' ? starts(next.node, next.path) : [];
+      const input = next.kind === 'step' ? inputFor(begun, value, next.from) : undefined;
+      // A step that has its value with it looks at the record only for what forbids it to run, so it may be sent while the
+      // record is written. One that reads its value there has to come after.
+      const carried = input !== undefined && 'value' in input;
+      const early = carried ? this.begin(flow, plan, begun, { input, parentId }) : undefined;
+      const [written] = await Promise.all([engine.flows.write(flow, writes), early]);
       if (written === undefined) return 'gone';
       const revoked = revocationIn(written.closed);
       if (revoked !== undefined) return at === path ? { revoked: revoked.reason } : 'told';
+      if (!carried) await this.begin(flow, plan, begun, { input, parentId });
       await this.#links(flow, plan, ended, value, parentId);
       if (next.kind === 'whole')
         await this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) });
@@ -157,17 +162,6 @@ export class FlowProgress {
       const begun = starts(member.node, path, { path: group, index });
       return this.begin(flow, (await plans.upTo(flow, path)) ?? plan, begun, NOTHING_GIVEN);
     }
-  }
-
-  #begin(
-    flow: string,
-    plan: Plan,
-    { path, node, from }: Extract<Next, { kind: 'step' }>,
-    value: FlowInput | undefined,
-    parentId: string,
-  ): Promise<void> {
-    const begun = starts(node, path);
-    return this.begin(flow, plan, begun, { input: inputFor(begun, value, from), parentId });
   }
 
   async #links(

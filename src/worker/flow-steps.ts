@@ -47,7 +47,8 @@ export class FlowSteps {
     } catch (error) {
       // What begins a workflow must not give up: nobody else would begin it.
       const begins = partOf(delivery.jobId)?.path === BEGIN_PATH;
-      if (begins || this.params.engine.isUnavailable(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
+      if (begins || this.params.engine.isUnavailable(error))
+        return ended({ kind: 'later', delayMs: AGAIN_MS });
       return ended({ kind: 'failure', error });
     }
   }

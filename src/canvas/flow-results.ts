@@ -228,10 +228,7 @@ export class FlowResults implements FlowRelations {
     const end = nodeAt(plan, final);
     if (end?.kind !== 'group' || path !== final) return this.#task(flow, plan, final);
     const members = end.members.map((_, i) => this.#member(flow, plan, `${final}.${i}`));
-    return new GroupResult(
-      this.params.source(),
-      partId(flow, final),
-      members,
+    return new GroupResult(this.params.source(), partId(flow, final), members, () =>
       this.#parent(flow, plan, final),
     );
   }
@@ -246,12 +243,11 @@ export class FlowResults implements FlowRelations {
     const node = nodeAt(plan, path);
     const leaf = node?.kind === 'task' ? node : undefined;
     const id = idOf(flow, path, node);
-    const parent = this.#parent(flow, plan, path);
     return new AsyncResult(this.params.source(), id, {
       ref: { queue: leaf?.queue ?? '', id: partId(flow, path, leaf?.queue) },
       ...(leaf !== undefined && { name: leaf.name }),
       ...(leaf?.fields.ignore === true && { ignoreResult: true }),
-      ...(parent !== undefined && { parent }),
+      parent: () => this.#parent(flow, plan, path),
     });
   }
 

@@ -44,7 +44,8 @@ export interface ResultHints {
   readonly ignoreResult?: boolean;
   /** It was sent just now, and every change of its state is told: no expiry, a result that is stored. */
   readonly fresh?: boolean;
-  readonly parent?: TaskResult | GroupedResult;
+  /** Made when it is asked for: what comes before a group comes before each of its members. */
+  readonly parent?: () => TaskResult | GroupedResult | undefined;
 }
 
 /** One state of a task. */
@@ -85,6 +86,7 @@ export class AsyncResult<R = unknown> {
   readonly #source: ResultSource;
   readonly #hints: ResultHints;
   #ref: JobRef | undefined;
+  #parent: TaskResult | GroupedResult | undefined;
 
   constructor(source: ResultSource, id: string, hints: ResultHints = {}) {
     this.id = id;
@@ -229,7 +231,8 @@ export class AsyncResult<R = unknown> {
 
   /** What the task comes after in its workflow: the step before it, or the group whose results it takes. */
   get parent(): TaskResult | GroupedResult | undefined {
-    return this.#hints.parent;
+    this.#parent ??= this.#hints.parent?.();
+    return this.#parent;
   }
 
   /** What begins once the task has ended, in its workflow. */
@@ -248,7 +251,8 @@ export class AsyncResult<R = unknown> {
   }
 
   toJSON(): ResultJson {
-    const { name, ignoreResult, parent } = this.#hints;
+    const { name, ignoreResult } = this.#hints;
+    const { parent } = this;
     return {
       id: this.id,
       ...(name !== undefined && { name }),

@@ -31,19 +31,19 @@ export class GroupResult<T = unknown[]> {
   readonly id: string;
   /** The members' results, in order. */
   readonly results: readonly AsyncResult[];
-  /** What the group came after, when it is a step of a chain. */
-  readonly parent: TaskResult | GroupedResult | undefined;
   readonly #whole: AsyncResult<T> | undefined;
+  readonly #madeBy: (() => TaskResult | GroupedResult | undefined) | undefined;
+  #parent: TaskResult | GroupedResult | undefined;
 
   constructor(
     source: ResultSource | undefined,
     id: string,
     results: readonly AsyncResult[],
-    parent?: TaskResult | GroupedResult,
+    parent?: () => TaskResult | GroupedResult | undefined,
   ) {
     this.id = id;
     this.results = Object.freeze([...results]);
-    this.parent = parent;
+    this.#madeBy = parent;
     this.#whole =
       source === undefined ? undefined : new AsyncResult<T>(source, id, { ref: { queue: '', id } });
   }
@@ -51,6 +51,12 @@ export class GroupResult<T = unknown[]> {
   /** The result of a group without members. */
   static empty(): GroupResult<never[]> {
     return new GroupResult<never[]>(undefined, '', []);
+  }
+
+  /** What the group came after, when it is a step of a chain. */
+  get parent(): TaskResult | GroupedResult | undefined {
+    this.#parent ??= this.#madeBy?.();
+    return this.#parent;
   }
 
   get length(): number {

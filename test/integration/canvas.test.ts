@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import {
   type Celeriac,
   ChordError,
+  type Composable,
   chain,
   chord,
   GroupResult,
@@ -255,6 +256,18 @@ describe('workflows', () => {
       );
       assert.deepEqual(ran, []);
       assert.deepEqual([await result.status, ...(await states())], Array(4).fill('REVOKED'));
+    });
+
+    it('grow with their steps only: five chords in a row, each with thirty members', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { five, sum } = tasks(app);
+      await worker();
+      const thirty = () => group(Array.from({ length: 30 }, () => five.si()));
+      const steps = Array.from({ length: 5 }, () => [thirty(), sum.s()]).flat() as Composable[];
+      const result = await chain(steps).delay();
+      assert.equal(await result.get(SOON), 150);
+      const { nodes, edges } = await result.graph();
+      assert.deepEqual([nodes.length, edges.length], [155, 30 + 4 * 60]);
     });
 
     it('wait for members that retry', async (t) => {

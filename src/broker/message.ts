@@ -136,7 +136,7 @@ export function messageFrom(data: unknown): Message {
     }),
     ...(d.each === true && { each: true as const }),
     ...(d.ignore === true && { ignore: true as const }),
-    ...(isRecord(d.flow) && { flow: d.flow as NonNullable<Message['flow']> }),
+    ...(isRecord(d.flow) && { flow: groupPlace(d.flow) }),
     ...(isRecord(d.input) && { input: d.input as unknown as FlowInput }),
     ...(d.retries === null || typeof d.retries === 'number' ? { retries: d.retries } : undefined),
     ...(typeof d.headers === 'object' &&
@@ -148,6 +148,14 @@ function unescaped(data: Record<string, unknown>): Record<string, unknown> {
   if (data.escaped !== 1) return data;
   const { args, ...fields } = data;
   return { ...(unescapeTree(fields) as Record<string, unknown>), args };
+}
+
+/** Which group a part belongs to, as far as the message says it rightly. */
+function groupPlace({ group, index }: Record<string, unknown>): NonNullable<Message['flow']> {
+  return {
+    ...(typeof group === 'string' && { group }),
+    ...(typeof index === 'number' && { index }),
+  };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -166,10 +174,14 @@ export function replacedBy(flow: string): object {
 /** The workflow that took a task's place, from the task's stored result. */
 export function replacementIn(returnvalue: string | undefined): string | undefined {
   if (returnvalue?.includes(REPLACED) !== true || returnvalue.length > LONGEST_MARK) return undefined;
-  const value: unknown = JSON.parse(returnvalue);
-  return isRecord(value) && value[MARK] === REPLACED && typeof value.value === 'string'
-    ? value.value
-    : undefined;
+  try {
+    const value: unknown = JSON.parse(returnvalue);
+    return isRecord(value) && value[MARK] === REPLACED && typeof value.value === 'string'
+      ? value.value
+      : undefined;
+  } catch {
+    return undefined; // another program's text: whoever reads results says what is wrong with it
+  }
 }
 
 const ERROR_MARK = '\n    celeriac: ';

@@ -38,6 +38,8 @@ export class Rebuild {
   from(json: unknown): AnyComposable {
     const node = this.#content(json) as AnyComposable;
     const { link = [], onError = [] } = json as ComposableJson;
+    checkList(link, 'link');
+    checkList(onError, 'onError');
     const linked = link.reduce((carrier, callback) => carrier.link(this.from(callback)), node);
     return onError.reduce((carrier, errback) => carrier.onError(this.from(errback)), linked);
   }
@@ -49,12 +51,14 @@ export class Rebuild {
         `app.signature: ${JSON.stringify(json)?.slice(0, 80)} is no JSON of a signature, chain, group or chord.`,
       );
     }
+    if (json.args !== undefined) checkList(json.args, 'args');
     const whole = this.#composed(json);
     const placed = json.args === undefined ? whole : whole.clone(json.args);
     return json.options === undefined ? placed : placed.set(json.options);
   }
 
   #task({ task, args = [], options = {}, immutable, each }: SignatureJson): Signature {
+    checkList(args, `args of "${task}"`);
     if (each !== true) return this.task(task, args, options, immutable === true);
     const target = { ...this.target(task), each };
     return new Signature(
@@ -65,12 +69,21 @@ export class Rebuild {
   }
 
   #composed({ chain: steps, group: members, chord: parts }: WorkflowJson): AnyComposable {
-    const all = (list: readonly ComposableJson[]) => list.map((json) => this.from(json));
+    const all = (list: readonly ComposableJson[]) => {
+      checkList(list, 'the parts of a workflow');
+      return list.map((json) => this.from(json));
+    };
     if (steps !== undefined) return chain(all(steps)) as unknown as AnyComposable;
     if (members !== undefined) return group(all(members)) as unknown as AnyComposable;
-    if (parts === undefined) throw new OptionError('app.signature: a workflow without content.');
+    if (!isObject(parts)) throw new OptionError('app.signature: a chord must be { header, body }.');
     return chord(all(parts.header), this.from(parts.body) as never) as unknown as AnyComposable;
   }
+}
+
+/** @throws {OptionError} when it is no list */
+function checkList(list: unknown, what: string): void {
+  if (Array.isArray(list)) return;
+  throw new OptionError(`app.signature: ${what} must be a list, not ${JSON.stringify(list)?.slice(0, 80)}.`);
 }
 
 function isTask(json: unknown): json is SignatureJson {

@@ -1,7 +1,7 @@
 /**
  * What `CeleriacModule.forRoot` and `forRootAsync` take, and the app that is made from it.
  */
-import type { LoggerService, ModuleMetadata } from '@nestjs/common';
+import type { FactoryProvider, LoggerService, ModuleMetadata } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { Celeriac } from '../app.js';
 import type { CeleriacOptions, Container } from '../app-options.js';
@@ -25,10 +25,9 @@ export interface CeleriacModuleAsyncOptions {
   /** Modules whose exports `inject` names. */
   imports?: ModuleMetadata['imports'];
   /** What `useFactory` is called with. */
-  // biome-ignore lint/suspicious/noExplicitAny: Nest's own type of an injection token list
-  inject?: any[];
-  // biome-ignore lint/suspicious/noExplicitAny: its arguments are whatever `inject` names
-  useFactory: (...args: any[]) => CeleriacModuleOptions | Promise<CeleriacModuleOptions>;
+  inject?: FactoryProvider['inject'];
+  /** Gives the options; its arguments are what `inject` names. */
+  useFactory: FactoryProvider<CeleriacModuleOptions>['useFactory'];
   /** Whether every module may inject the app and tasks without importing this one. Default: true. */
   isGlobal?: boolean;
 }

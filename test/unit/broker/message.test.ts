@@ -1,9 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Message, messageFrom, packStack, readMessage, unpackStack } from '#src/broker/message.js';
+import {
+  type Message,
+  messageFrom,
+  packStack,
+  readMessage,
+  replacedBy,
+  replacementIn,
+  unpackStack,
+} from '#src/broker/message.js';
 
 describe('A task message', () => {
+  it('takes from a stranger only what is of the right kind about a workflow', () => {
+    const read = (text: string) => readMessage(text).flow;
+    assert.deepEqual(read('{"v":1,"args":[],"flow":{"group":{},"index":"0","more":1}}'), {});
+    assert.deepEqual(read('{"v":1,"args":[],"flow":{"group":"g","index":2}}'), { group: 'g', index: 2 });
+    assert.equal(read('{"v":1,"args":[],"flow":7}'), undefined);
+  });
+
+  it('finds a replacement only in a result that is one', () => {
+    assert.equal(replacementIn(JSON.stringify(replacedBy('flow'))), 'flow');
+    for (const text of [
+      undefined,
+      '"celeriac.replaced"',
+      'celeriac.replaced',
+      '{"value":"celeriac.replaced"}',
+    ])
+      assert.equal(replacementIn(text), undefined);
+  });
+
   it('comes back as it was written, with every field', () => {
     const full: Message = {
       v: 1,

@@ -1,19 +1,25 @@
 /**
  * Builds the package and the tests, and runs them: `node scripts/test.mjs [suite | file]… [option of node --test]…`.
  * A suite is a folder under `test/`; without one all are run. Every `tsconfig*.json` of `test/` is compiled and its
- * tests are run; those of `test/types/` are compiled only, which is what they test.
+ * tests are run; those of `test/types/` are compiled only, which is what they test. With `--rerun-failed` the files that
+ * failed among the others are run once more, one at a time: what fails again has failed, the rest is named.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const NODE_OPTIONS = ['--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec'];
+const RERUN = '--rerun-failed';
+const REPORTER = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
+
+/** More than these are no accident. */
+const MOST_RERUN = 5;
 
 process.chdir(ROOT);
 const given = process.argv.slice(2);
-const options = given.filter((word) => word.startsWith('-'));
+const options = given.filter((word) => word.startsWith('-') && word !== RERUN);
 const wanted = given.filter((word) => !word.startsWith('-'));
 const suites = wanted.length === 0 ? folders('test') : wanted;
 
@@ -44,7 +50,36 @@ function runTests(outputs) {
     if (suites.every((suite) => suite === 'types')) return;
     fail(`no tests match ${suites.join(' ')}; suites: ${folders('test').join(' ')}`);
   }
-  run(process.execPath, ['--test', ...NODE_OPTIONS, ...options, ...files]);
+  const failed = runFiles(files, 2);
+  if (failed.length === 0) return;
+  // A crowd of servers and processes on few cores: a failure is told apart from one of these by being alone.
+  if (!given.includes(RERUN) || failed.length > MOST_RERUN) process.exit(1);
+  console.log(`\nOnce more, one at a time: ${failed.join(' ')}\n`);
+  const again = runFiles(failed, 1);
+  const passed = failed.filter((file) => !again.includes(file));
+  if (passed.length > 0)
+    console.log(`\nfailed among the others and passed alone, so to be mended: ${passed.join(' ')}`);
+  if (again.length > 0) process.exit(1);
+}
+
+/** @returns the files with a failed test; all of them when the run ended badly for another reason */
+function runFiles(files, atATime) {
+  const folder = mkdtempSync(join(tmpdir(), 'celeriac-test-'));
+  const list = join(folder, 'failed');
+  const reporters = [
+    ...REPORTER,
+    '--test-reporter=./scripts/failed-files.mjs',
+    `--test-reporter-destination=${list}`,
+  ];
+  const limits = [`--test-concurrency=${atATime}`, '--test-timeout=300000'];
+  const { status } = spawnSync(process.execPath, ['--test', ...limits, ...reporters, ...options, ...files], {
+    stdio: 'inherit',
+  });
+  const named = existsSync(list) ? readFileSync(list, 'utf8').split('\n').filter(Boolean) : [];
+  rmSync(folder, { recursive: true });
+  if (status === 0) return [];
+  const failed = files.filter((file) => named.some((name) => resolve(name) === resolve(file)));
+  return failed.length === 0 ? files : failed;
 }
 
 /** The compiled files of a suite (`unit`), or of one source file (`test/unit/cli/log.test.ts`). */

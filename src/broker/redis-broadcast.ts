@@ -18,15 +18,26 @@ export class RedisBroadcast implements Broadcast {
   readonly #listeners = new Set<(text: string) => void>();
   #subscribed: Promise<void> | undefined;
   #wired = false;
+  /** What was given before on a Cluster is on its way or has failed. */
+  #lastSent: Promise<void> = Promise.resolve();
 
   constructor(private readonly params: RedisBroadcastParams) {}
 
   async publish(texts: readonly string[]): Promise<void> {
     const { publisher, channel, sharded } = this.params;
+    if (sharded) return this.#publishInTurn(texts);
     const client = await publisher();
-    await Promise.all(
-      texts.map((text) => (sharded ? client.spublish(channel, text) : client.publish(channel, text))),
-    );
+    await Promise.all(texts.map((text) => client.publish(channel, text)));
+  }
+
+  /** A Cluster's client sends again what a node refused, each command for itself: those sent together may change places. */
+  #publishInTurn(texts: readonly string[]): Promise<void> {
+    const sent = this.#lastSent.then(async () => {
+      const client = await this.params.publisher();
+      for (const text of texts) await client.spublish(this.params.channel, text);
+    });
+    this.#lastSent = sent.catch(() => undefined);
+    return sent;
   }
 
   async subscribe(listener: (text: string) => void): Promise<void> {

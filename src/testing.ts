@@ -3,6 +3,7 @@
  * told to. Works with any test runner, and needs no broker of yours.
  */
 import { type Celeriac, partsOf } from './app.js';
+import { held } from './broker/held.js';
 import { readMessage } from './broker/message.js';
 import type { Envelope } from './broker/producer.js';
 import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';
@@ -133,7 +134,7 @@ class Rig implements TestKit {
   }
 
   async reset(): Promise<void> {
-    await this.#held(() => this.#watched.clear());
+    await held(this.#watched.engine, () => this.#watched.clear());
     this.#inline.clear();
     this.#sent = [];
     this.#parts.clock.stop();
@@ -147,18 +148,8 @@ class Rig implements TestKit {
       watched: this.#watched,
       concurrency: this.#concurrency,
     });
-    await this.#held(() => work(drain).finally(() => drain.close()));
+    await held(this.#watched.engine, () => work(drain).finally(() => drain.close()));
     return { ...this.#ends };
-  }
-
-  /** A test that does nothing else must not end in the middle. */
-  async #held(work: () => Promise<void>): Promise<void> {
-    const release = this.#watched.engine.hold();
-    try {
-      await work();
-    } finally {
-      release();
-    }
   }
 
   async #runInline<R>(envelope: Envelope): Promise<AsyncResult<R>> {

@@ -3,6 +3,7 @@
  * any of them.
  */
 import { CLOSED, type Engine, HEAD, type JobRef } from '../broker/engine.js';
+import { held } from '../broker/held.js';
 import { flowTopic, partId, partOf } from '../broker/ids.js';
 import { TaskRevokedError, UnknownTaskError } from '../errors.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
@@ -98,7 +99,7 @@ export class FlowResults implements FlowRelations {
   }
 
   revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
-    return this.#held(() => this.#revoke(ref, options));
+    return held(this.params.engine, () => this.#revoke(ref, options));
   }
 
   async #revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
@@ -121,7 +122,7 @@ export class FlowResults implements FlowRelations {
   }
 
   forget(ref: JobRef): Promise<boolean> {
-    return this.#held(() => this.#forget(ref));
+    return held(this.params.engine, () => this.#forget(ref));
   }
 
   async #forget(ref: JobRef): Promise<boolean> {
@@ -140,16 +141,6 @@ export class FlowResults implements FlowRelations {
     await engine.flows.remove(flow);
     engine.signals.notify(flowTopic(flow));
     return true;
-  }
-
-  /** A script that does nothing else must not end in the middle. */
-  async #held<R>(body: () => Promise<R>): Promise<R> {
-    const release = this.params.engine.hold();
-    try {
-      return await body();
-    } finally {
-      release();
-    }
   }
 
   /** Drops the jobs of all parts, in steps. */

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/engine.js';
+import { held } from '../broker/held.js';
 import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';
@@ -52,14 +53,11 @@ export class UniqueCalls {
     envelope: Envelope,
     deliver: () => Promise<void>,
   ): Promise<KeyHolder | undefined> {
-    const release = this.engine.hold();
-    try {
+    return held(this.engine, async () => {
       const holder = await this.#claim(call, envelope);
       if (holder === undefined) await this.#deliver(call, envelope, deliver);
       return holder;
-    } finally {
-      release();
-    }
+    });
   }
 
   /**

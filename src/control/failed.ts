@@ -5,6 +5,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
+import { held } from '../broker/held.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated, taskIdOfJob } from '../broker/ids.js';
 import { isLane, queueOfLane } from '../broker/lanes.js';
@@ -66,7 +67,7 @@ export class FailedTasks {
     checkNames(options, ['queue', 'task', 'limit', 'after'], 'app.failed.list');
     if (!Number.isInteger(limit) || limit < 1)
       throw new OptionError(`app.failed.list: limit ${String(limit)} must be a whole number of 1 or more.`);
-    return this.#held(async () => {
+    return held(this.params.engine, async () => {
       const from = after === undefined ? undefined : await this.#placeOf(after);
       const found: Snapshot[] = [];
       for await (const jobs of this.#pages(filter, from, Math.min(limit, PAGE))) {
@@ -79,7 +80,7 @@ export class FailedTasks {
 
   /** One failed task; `undefined` when no failed task of this id is kept. */
   async get(taskId: string): Promise<Snapshot | undefined> {
-    return this.#held(async () => {
+    return held(this.params.engine, async () => {
       const job = await this.#find(taskId);
       return job === undefined ? undefined : this.#snapshot(job);
     });
@@ -110,7 +111,7 @@ export class FailedTasks {
       if (why === undefined) done.push(taskIdOf(job));
       else refused[taskIdOf(job)] = why;
     };
-    await this.#held(async () => {
+    await held(this.params.engine, async () => {
       await this.params.clock.sync();
       if (isFilter(which)) {
         checkNames(which, ['queue', 'task'], where);
@@ -171,16 +172,6 @@ export class FailedTasks {
   #snapshot(job: StoredJob): Snapshot {
     const { decoding, clock } = this.params;
     return derive(taskIdOf(job), job, { ...decoding, decodeArgs: lenient(decoding), now: clock.now() });
-  }
-
-  /** A script that does nothing else must not end in the middle. */
-  async #held<R>(body: () => Promise<R>): Promise<R> {
-    const release = this.params.engine.hold();
-    try {
-      return await body();
-    } finally {
-      release();
-    }
   }
 }
 

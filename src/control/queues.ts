@@ -2,6 +2,7 @@
  * `app.queues`: what is in the queues of the app, and what may be done to a whole queue. Works on the broker alone, with
  * or without workers. A lane counts with its queue everywhere.
  */
+import { held } from '../broker/held.js';
 import { isLane, queueOfLane } from '../broker/lanes.js';
 import { pauseQueue, resumeQueue, withLanes } from '../broker/pauses.js';
 import type { KnownQueue, QueueSizes } from '../broker/queue-store.js';
@@ -57,7 +58,7 @@ export class Queues {
   async purge(queues?: string | readonly string[]): Promise<Record<string, number>> {
     const names = typeof queues === 'string' ? [queues] : (queues ?? (await this.#names()));
     for (const name of names) checkQueueName(name, 'app.queues.purge');
-    return this.#held(async () => {
+    return held(this.params.engine, async () => {
       await this.params.clock.sync();
       const dropped: Record<string, number> = {};
       for (const name of new Set(names)) {
@@ -72,27 +73,17 @@ export class Queues {
   /** Lets nothing start from a queue, in the whole fleet and for workers that come later, until it is resumed. */
   async pause(queue: string): Promise<void> {
     checkQueueName(queue, 'app.queues.pause');
-    await this.#held(() => pauseQueue(this.params.engine, queue));
+    await held(this.params.engine, () => pauseQueue(this.params.engine, queue));
   }
 
   async resume(queue: string): Promise<void> {
     checkQueueName(queue, 'app.queues.resume');
-    await this.#held(() => resumeQueue(this.params.engine, queue));
+    await held(this.params.engine, () => resumeQueue(this.params.engine, queue));
   }
 
   /** Whether a queue was ever used. */
   async isKnown(queue: string): Promise<boolean> {
     return (await this.#names()).includes(queue);
-  }
-
-  /** A script that does nothing else must not end in the middle. */
-  async #held<R>(body: () => Promise<R>): Promise<R> {
-    const release = this.params.engine.hold();
-    try {
-      return await body();
-    } finally {
-      release();
-    }
   }
 
   async #names(): Promise<string[]> {

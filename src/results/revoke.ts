@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
+import { held } from '../broker/held.js';
 import { amendMessage, type Revocation, readMessage } from '../broker/message.js';
 import { READY, STARTED, type State } from '../states.js';
 import { stateOf } from './snapshot.js';
@@ -144,16 +145,6 @@ async function hasten(engine: Engine, ref: JobRef, job: StoredJob): Promise<void
   const backend = await engine.backend(ref.queue);
   // Due in the meantime, or moved on: then there is nothing to hasten.
   await backend.promote(ref.id).catch(() => undefined);
-}
-
-/** A script that does nothing else must not end in the middle. */
-async function held<R>(engine: Engine, body: () => Promise<R>): Promise<R> {
-  const release = engine.hold();
-  try {
-    return await body();
-  } finally {
-    release();
-  }
 }
 
 async function readOne(engine: Engine, ref: JobRef): Promise<StoredJob | undefined> {

@@ -266,22 +266,22 @@ function suite(ground: Ground): void {
         ids.push(jobId);
         await queue.add(name, data, { ...opts, jobId });
       };
+      const other = made.twin();
+      const ends = (id: string) =>
+        other
+          .result(id)
+          .get({ propagate: false, timeout: '30s' })
+          .then(
+            (ending) => (ending instanceof Error ? ending.name : 'value'),
+            (error: Error) => error.name,
+          );
       for (const data of RAW_DATA) await add('any', data);
+      await worker();
+      const endings = await Promise.all(ids.map(ends));
+      // Some of these options make BullMQ drop what ended before, so they come when that has been read.
       for (const opts of RAW_OPTIONS) await add('any', { v: 1, args: [] }, opts);
       for (const name of ['', '__proto__', 'constructor', 'nobody', '\u2400']) await add(name, {});
-      await worker();
-      const other = made.twin();
-      const endings = await Promise.all(
-        ids.map((id) =>
-          other
-            .result(id)
-            .get({ propagate: false, timeout: '30s' })
-            .then(
-              (ending) => (ending instanceof Error ? ending.name : 'value'),
-              (error: Error) => error.name,
-            ),
-        ),
-      );
+      endings.push(...(await Promise.all(ids.slice(endings.length).map(ends))));
       const stuck = endings.flatMap((ending, n) =>
         ending === 'ResultTimeoutError' ? [JSON.stringify([...RAW_DATA, ...RAW_OPTIONS][n])] : [],
       );

@@ -15,9 +15,9 @@ export interface BackendHooks {
   readonly gate: Gate | undefined;
   /**
    * A job was written: ended, delayed, or put back.
-   * @param busy whether jobs come with each other's ends, so that notices come one after the other
+   * @param completed the job itself, if that is how it ended
    */
-  moved(jobId: string, busy: boolean): void;
+  moved(jobId: string, completed?: CompletedJob): void;
   /** Whether to say so while the write is under way (see Signals.ordered). */
   readonly noticeFirst: boolean;
   /** That write has been made, or has failed. */
@@ -25,6 +25,9 @@ export interface BackendHooks {
   /** Told of every step of fetching. */
   readonly pulse: Pulse;
 }
+
+/** What BullMQ hands over with a completion. */
+export type CompletedJob = Parameters<IQueueBackend['moveToCompleted']>[0];
 
 /** Decorates `factory`; the result is a Worker's last constructor argument. */
 export function budgeted(factory: BackendFactory<IQueueBackend, never>, hooks: BackendHooks): typeof factory {
@@ -43,8 +46,6 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
   let reserved: Slots | undefined;
-  /** The last job that left was followed by another. */
-  let busy = false;
   /** When the gate may be asked again, on this process's steady clock. */
   let shutUntil = 0;
 
@@ -69,14 +70,13 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     jobId: string,
     write: Promise<R>,
     nextOf: (result: R) => unknown,
-    goesOn = false,
+    completed?: CompletedJob,
   ): Promise<R> {
-    if (noticeFirst) moved(jobId, busy && goesOn);
+    if (noticeFirst) moved(jobId, completed);
     return write.then(
       (result) => {
         const next = fetchedId(nextOf(result));
-        busy = next !== undefined;
-        if (!noticeFirst) moved(jobId, busy && goesOn);
+        if (!noticeFirst) moved(jobId, completed);
         ledger.leave(jobId, next);
         left(jobId, true);
         return result;
@@ -158,15 +158,13 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   };
 
   backend.moveToCompleted = (job, value, remove, token, fetchNext) => {
-    const goesOn = fetchNext && mayFetchNext();
-    const write = original.moveToCompleted(job, value, remove, token, goesOn);
-    return leaving(job.id ?? '', write, (done) => done.result, goesOn);
+    const write = original.moveToCompleted(job, value, remove, token, fetchNext && mayFetchNext());
+    return leaving(job.id ?? '', write, (done) => done.result, job);
   };
 
   backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) => {
-    const goesOn = fetchNext && mayFetchNext();
-    const write = original.moveToFailed(job, reason, remove, token, goesOn, fields);
-    return leaving(job.id ?? '', write, (done) => done.result, goesOn);
+    const write = original.moveToFailed(job, reason, remove, token, fetchNext && mayFetchNext(), fields);
+    return leaving(job.id ?? '', write, (done) => done.result);
   };
 
   backend.moveToDelayed = (jobId, timestamp, delay, token, opts) =>

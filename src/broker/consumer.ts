@@ -3,7 +3,7 @@
  * place where a run's outcome is written to the broker, in one atomic step of BullMQ's per settlement.
  */
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
-import { budgeted } from './budgeted-backend.js';
+import { budgeted, type CompletedJob } from './budgeted-backend.js';
 import type { Engine, JobRef } from './engine.js';
 import type { Gate } from './gate.js';
 import { taskIdOfJob } from './ids.js';
@@ -111,7 +111,7 @@ export class Consumer {
     const factory = budgeted(parts.factory, {
       ledger: this.#ledger,
       gate: params.gate,
-      moved: (jobId, busy) => this.#notify(jobId, busy),
+      moved: (jobId, completed) => this.#notify(jobId, completed),
       left: (jobId, written) => this.#left(jobId, written),
       noticeFirst: engine.signals.ordered,
       pulse: this.#pulse,
@@ -282,9 +282,13 @@ export class Consumer {
     void finishing.then(() => this.#finishing.delete(finishing));
   }
 
-  /** A busy worker's notices travel together: on their own they would cost as much as the tasks' ends. */
-  #notify(jobId: string, busy: boolean): void {
-    if (!this.#quiet.delete(jobId)) this.params.engine.signals.notify(jobId, busy);
+  #notify(jobId: string, completed: CompletedJob | undefined): void {
+    if (this.#quiet.delete(jobId)) return;
+    // A part of a workflow is read together with the workflow.
+    const alone =
+      completed?.parent === undefined && (completed?.data as Partial<Message>)?.flow === undefined;
+    const ended = completed !== undefined && alone ? { queue: this.queue, id: jobId } : undefined;
+    this.params.engine.signals.notify(jobId, ended);
   }
 }
 

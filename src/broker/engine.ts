@@ -126,7 +126,10 @@ export interface Flows {
   remove(flow: string): Promise<void>;
 }
 
-/** Wakes whoever listens for a topic: a task's id, mostly. Carries no data; lost notices are found by sweeps. */
+/** Called with each notice of a topic; `told` is the value of the job that completed, as JSON, where it came along. */
+export type NoticeListener = (told?: string) => void;
+
+/** Wakes whoever listens for a topic: a task's id, mostly. Lost notices are found by sweeps. */
 export interface Signals {
   /**
    * Whether a notice given while its write is under way is heard after the write. Where not, notify when the write has
@@ -135,13 +138,14 @@ export interface Signals {
   readonly ordered: boolean;
   /**
    * Tells the listeners of these topics, in all processes. Best effort; batches what is told in one tick.
-   * @param mayWait whether the notice may wait a millisecond for others to travel with
+   * @param ended a job that completes by the write under way: if the engine can, the notice tells its value as stored,
+   *   so that nobody who hears it has to look. Only for jobs whose value is all there is to say.
    */
-  notify(topic: string, mayWait?: boolean): void;
+  notify(topic: string, ended?: JobRef): void;
   /** Resolves once a later `notify` from any process is certain to reach `listener`. */
-  subscribe(topic: string, listener: () => void): Promise<void>;
+  subscribe(topic: string, listener: NoticeListener): Promise<void>;
   /** Idempotent; the listener is not called again. */
-  unsubscribe(topic: string, listener: () => void): void;
+  unsubscribe(topic: string, listener: NoticeListener): void;
   /** Called when notices may have been missed (a connection was lost and is back): check everything. */
   onGap(listener: () => void): void;
   /** The ids this process makes: their topics may be listened to ahead, once one of them is subscribed to. */

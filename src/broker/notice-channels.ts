@@ -7,12 +7,12 @@
 /** Where a topic's notices go, and what they say there. */
 export interface NoticeRoute {
   readonly channel: string;
-  /** Tells the topics of a channel apart; no ','. */
+  /** Tells the topics of a channel apart; no line break and no '='. */
   readonly mark: string;
 }
 
 // <stem>-<counter>… up to the queue; see `ids`.
-const GENERATED = /^([0-9a-z]{12})-([0-9a-z]+)([^@,]*)@/;
+const GENERATED = /^([0-9a-z]{12})-([0-9a-z]+)([^@=\n]*)@/;
 const CHANNELS = 64;
 /** So many ids in a row share a channel. */
 const ROW = 64;
@@ -31,19 +31,27 @@ export function channelsOf(stem: string): string[] {
   return Array.from({ length: CHANNELS }, (_, n) => channelOf(stem, n));
 }
 
+/** Whose ids go by this channel; a channel of one topic is its own. */
+export function stemOf(channel: string): string {
+  const end = channel.lastIndexOf('/');
+  return end === -1 ? channel : channel.slice(0, end);
+}
+
 /** Whether a channel is one of those ids with this stem use. */
 export function isOf(stem: string, channel: string): boolean {
   return channel.startsWith(`${stem}/`);
 }
 
-/** Several marks of one channel as one payload. */
-export function joinMarks(payload: string | undefined, mark: string): string {
-  return payload === undefined || mark === '' ? mark : `${payload},${mark}`;
-}
+/** Between a mark and the JSON text told with it. */
+export const TELLS = '=';
 
-/** The marks of a payload. */
-export function splitMarks(payload: string): readonly string[] {
-  return payload.includes(',') ? payload.split(',') : [payload];
+/** Calls back for each notice of a payload, in order: a line each, the mark and what it tells. */
+export function eachNotice(payload: string, heard: (mark: string, told: string | undefined) => void): void {
+  for (const notice of payload.includes('\n') ? payload.split('\n') : [payload]) {
+    const end = notice.indexOf(TELLS);
+    if (end === -1) heard(notice, undefined);
+    else heard(notice.slice(0, end), notice.slice(end + 1));
+  }
 }
 
 function channelOf(stem: string, n: number): string {

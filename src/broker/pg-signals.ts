@@ -4,12 +4,10 @@
  * leaves in one statement, with the hashes of a channel packed into one payload.
  */
 import { createHash } from 'node:crypto';
-import type { Signals } from './engine.js';
+import type { NoticeListener, Signals } from './engine.js';
 import type { Notice, PgNotices } from './pg-wire.js';
 
 const HASH_LENGTH = 16;
-/** How long a notice waits that may. */
-const SOON_MS = 1;
 /** PostgreSQL's limit for a payload is 8,000 bytes. */
 const HASHES_A_PAYLOAD = 480;
 
@@ -24,8 +22,6 @@ export class PgSignals implements Signals {
   readonly ordered = false;
   readonly #buckets = new Map<string, Bucket>();
   #outbox = new Set<string>();
-  /** When the outbox leaves: not at all while it is empty. */
-  #leaving: 'now' | 'soon' | undefined;
   readonly #channelPrefix: string;
 
   constructor(
@@ -36,15 +32,12 @@ export class PgSignals implements Signals {
     this.#channelPrefix = channelPrefixOf(schema);
   }
 
-  notify(topic: string, mayWait = false): void {
+  notify(topic: string): void {
+    if (this.#outbox.size === 0) setImmediate(() => this.#flush());
     this.#outbox.add(hashOf(topic));
-    if (this.#leaving === 'now' || (mayWait && this.#leaving !== undefined)) return;
-    if (mayWait) setTimeout(() => this.#flush(), SOON_MS);
-    else setImmediate(() => this.#flush());
-    this.#leaving = mayWait ? 'soon' : 'now';
   }
 
-  subscribe(topic: string, listener: () => void): Promise<void> {
+  subscribe(topic: string, listener: NoticeListener): Promise<void> {
     const hash = hashOf(topic);
     const channel = this.#channelOf(hash);
     const bucket = this.#buckets.get(channel) ?? this.#open(channel);
@@ -54,7 +47,7 @@ export class PgSignals implements Signals {
     return bucket.listening;
   }
 
-  unsubscribe(topic: string, listener: () => void): void {
+  unsubscribe(topic: string, listener: NoticeListener): void {
     const hash = hashOf(topic);
     const channel = this.#channelOf(hash);
     const bucket = this.#buckets.get(channel);
@@ -99,8 +92,6 @@ export class PgSignals implements Signals {
   }
 
   #flush(): void {
-    this.#leaving = undefined;
-    if (this.#outbox.size === 0) return; // a notice in a hurry took the others with it
     const byChannel = new Map<string, string[]>();
     for (const hash of this.#outbox) {
       const channel = this.#channelOf(hash);

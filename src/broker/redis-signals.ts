@@ -3,29 +3,20 @@
  * of little else. Notices and subscriptions of one tick travel together. On Cluster the channels are sharded
  * (SPUBLISH), next to the keys of their prefix.
  */
-import type { OwnIds, Signals } from './engine.js';
-import { channelsOf, isOf, joinMarks, routeOf, splitMarks } from './notice-channels.js';
+
+import { Audience } from './audience.js';
+import type { JobRef, NoticeListener, OwnIds, Signals } from './engine.js';
+import { channelsOf, eachNotice, isOf, routeOf } from './notice-channels.js';
 import { OwnNotices } from './own-notices.js';
 import type { RedisLink } from './redis-link.js';
 import { isReady } from './redis-link.js';
-import { RedisScript } from './redis-script.js';
+import { type Notice, sendNotices } from './redis-notices.js';
 import type { RedisClient } from './redis-target.js';
-
-// KEYS[1] any key of the prefix (routing) · ARGV command, then channel and payload by turns
-const PUBLISH = new RedisScript(
-  1,
-  `
-for i = 2, #ARGV, 2 do redis.call(ARGV[1], ARGV[i], ARGV[i + 1]) end
-return 1`,
-);
-
-/** How long a notice waits that may. */
-const SOON_MS = 1;
 
 /** Something to listen to; wanted as long as it is in the map. */
 interface Channel {
   /** By mark. */
-  readonly listeners: Map<string, Set<() => void>>;
+  readonly listeners: Map<string, Set<NoticeListener>>;
   /** Resolves when the server has confirmed the subscription. */
   subscribed: Promise<void>;
   /** One of this process's own, which come and go together. */
@@ -46,9 +37,8 @@ export class RedisSignals implements Signals {
   #own: OwnNotices | undefined;
   #ownUsed = false;
   #ownTimer: NodeJS.Timeout | undefined;
-  #outbox = new Map<string, string>();
-  /** When the outbox leaves: not at all while it is empty. */
-  #leaving: 'now' | 'soon' | undefined;
+  readonly #audience = new Audience();
+  #outbox = new Map<string, Notice[]>();
   #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
@@ -63,22 +53,22 @@ export class RedisSignals implements Signals {
     private readonly subscriber: () => RedisLink,
     private readonly channelPrefix: string,
     private readonly sharded: boolean,
+    private readonly jobKey: (job: JobRef) => string,
   ) {}
 
-  notify(topic: string, mayWait = false): void {
+  notify(topic: string, ended?: JobRef): void {
     const { channel, mark } = routeOf(topic);
-    if (mayWait) {
-      if (this.#leaving === undefined) setTimeout(() => this.#flushOutbox(), SOON_MS);
-      this.#leaving ??= 'soon';
-    } else if (this.#leaving !== 'now') {
-      // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
-      process.nextTick(() => this.#flushOutbox());
-      this.#leaving = 'now';
-    }
-    this.#outbox.set(channel, joinMarks(this.#outbox.get(channel), mark));
+    // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
+    if (this.#outbox.size === 0) process.nextTick(() => this.#flushOutbox());
+    // An id of a caller's own may be used again, and a value told late would be the other task's.
+    const tells = ended !== undefined && mark !== '' && this.#audience.has(channel);
+    const jobKey = tells ? this.jobKey(ended) : undefined;
+    const notices = this.#outbox.get(channel);
+    if (notices === undefined) this.#outbox.set(channel, [{ mark, jobKey }]);
+    else notices.push({ mark, jobKey });
   }
 
-  subscribe(topic: string, listener: () => void): Promise<void> {
+  subscribe(topic: string, listener: NoticeListener): Promise<void> {
     const { channel, mark } = routeOf(topic);
     const known = this.#channels.get(channel) ?? this.#open(channel);
     const listeners = known.listeners.get(mark);
@@ -91,7 +81,7 @@ export class RedisSignals implements Signals {
     return known.subscribed;
   }
 
-  unsubscribe(topic: string, listener: () => void): void {
+  unsubscribe(topic: string, listener: NoticeListener): void {
     const { channel, mark } = routeOf(topic);
     const known = this.#channels.get(channel);
     const listeners = known?.listeners.get(mark);
@@ -138,21 +128,16 @@ export class RedisSignals implements Signals {
   }
 
   #flushOutbox(): void {
-    this.#leaving = undefined;
     const outbox = this.#outbox;
-    if (outbox.size === 0) return; // a notice in a hurry took the others with it
     this.#outbox = new Map();
-    const client = this.publisher();
     const command = this.sharded ? 'spublish' : 'publish';
-    const parts: string[] = [];
-    for (const [channel, payload] of outbox) parts.push(this.channelPrefix + channel, payload);
-    const [channel = '', payload = ''] = parts;
-    const sent =
-      outbox.size === 1
-        ? client[command](channel, payload)
-        : PUBLISH.run(client, [this.channelPrefix], [command, ...parts]);
-    // Best effort: a notice that cannot be sent is found by the waiters' sweep.
-    Promise.resolve(sent).catch(() => undefined);
+    sendNotices(this.publisher(), command, this.channelPrefix, outbox).then(
+      (heard) => {
+        let at = 0;
+        for (const channel of outbox.keys()) this.#audience.note(channel, heard[at++] ?? 0);
+      },
+      () => undefined, // best effort: a notice that cannot be sent is found by the waiters' sweep
+    );
   }
 
   async #flushWanted(): Promise<void> {
@@ -198,11 +183,11 @@ export class RedisSignals implements Signals {
   #deliver(name: string, payload: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    for (const mark of splitMarks(payload)) {
+    eachNotice(payload, (mark, told) => {
       if (channel.own) this.#own?.note(mark);
       const listeners = channel.listeners.get(mark);
-      if (listeners !== undefined) for (const listener of listeners) listener();
-    }
+      if (listeners !== undefined) for (const listener of listeners) listener(told);
+    });
   }
 
   /** After each connection: everything that is wanted, and a word to those who may have missed something. */

@@ -69,6 +69,7 @@ class RedisEngine implements Engine {
       () => this.#listenerLink(),
       `${this.#prefix}:~s${target.db}:`,
       target.kind === 'cluster',
+      ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
     );
     this.broadcast = new RedisBroadcast({
       publisher: () => this.#client(),

@@ -115,10 +115,15 @@ function hearingFlows(engine: Engine): Signals {
     get ordered() {
       return engine.signals.ordered;
     },
-    notify: (topic) => engine.signals.notify(topic),
-    subscribe: async (topic, listener) => {
+    notify: (...notice) => engine.signals.notify(...notice),
+    subscribe: (topic, listener) => {
       const { signals } = engine;
-      await Promise.all(topicsOf(topic).map((each) => signals.subscribe(each, listener)));
+      const [only = topic, ...others] = topicsOf(topic);
+      const subscribed = signals.subscribe(only, listener);
+      if (others.length === 0) return subscribed;
+      return Promise.all([subscribed, ...others.map((each) => signals.subscribe(each, listener))]).then(
+        () => undefined,
+      );
     },
     unsubscribe: (topic, listener) => {
       for (const each of topicsOf(topic)) engine.signals.unsubscribe(each, listener);

@@ -11,7 +11,7 @@ import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.j
 import { checkNames } from '../options/names.js';
 import { FAILURE, READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
-import type { Feed } from './feed.js';
+import type { Feed, Seen, WaitLimit } from './feed.js';
 import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import { forgetTask, type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
 import {
@@ -166,11 +166,15 @@ export class AsyncResult<R = unknown> {
           'chain and chord, or pass { allowJoin: true } if another worker is sure to run it.',
       );
     }
-    const snapshot = await this.#untilEnded(options);
-    if (snapshot === undefined) return undefined as R;
-    if (snapshot.error === undefined) return snapshot.value as R;
-    if (options.propagate === false) return snapshot.error;
-    throw snapshot.error;
+    const seen = await (options.onUpdate === undefined
+      ? this.#waitForEnd(options, false)
+      : this.#tellUntilEnd(options, options.onUpdate));
+    if (seen === undefined) return undefined as R;
+    if ('told' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.told)) as R;
+    const { error, value } = this.#derive(seen.job);
+    if (error === undefined) return value as R;
+    if (options.propagate === false) return error;
+    throw error;
   }
 
   /**
@@ -261,43 +265,49 @@ export class AsyncResult<R = unknown> {
     };
   }
 
-  #untilEnded(options: GetOptions): Promise<Snapshot | undefined> {
-    const { timeout, signal, onUpdate } = options;
-    if (timeout === undefined && onUpdate === undefined) return this.#waitForEnd(signal, false);
-    return this.#untilEndedOrLate(options);
-  }
-
-  async #untilEndedOrLate({ timeout, signal, onUpdate }: GetOptions): Promise<Snapshot | undefined> {
+  async #tellUntilEnd(
+    { timeout, signal }: GetOptions,
+    onUpdate: (update: Update) => void,
+  ): Promise<Seen | undefined> {
     const controller = new AbortController();
-    const timeoutMs = timeout === undefined ? undefined : toPositiveMs(timeout, 'get(): timeout');
+    const limit = this.#limit(timeout);
     const timer =
-      timeoutMs === undefined || timeoutMs > MAX_TIMER_MS
+      limit === undefined || limit.ms > MAX_TIMER_MS
         ? undefined
-        : setTimeout(() => controller.abort(new ResultTimeoutError(this.id, timeoutMs)), timeoutMs);
+        : setTimeout(() => controller.abort(limit.error()), limit.ms);
     const onAbort = () => controller.abort(signal?.reason);
     signal?.throwIfAborted();
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      if (onUpdate !== undefined) {
-        for await (const update of this.updates({ signal: controller.signal })) onUpdate(update);
-      }
+      for await (const update of this.updates({ signal: controller.signal })) onUpdate(update);
       // Whose states were told is no unknown task, even if its record is gone by now.
-      return await this.#waitForEnd(controller.signal, onUpdate !== undefined);
+      return await this.#waitForEnd({ signal: controller.signal }, true);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  /** @param seen the task was seen before its end, during this very wait */
-  async #waitForEnd(signal: AbortSignal | undefined, seen: boolean): Promise<Snapshot | undefined> {
+  #limit(timeout: Duration | undefined): WaitLimit | undefined {
+    if (timeout === undefined) return undefined;
+    const ms = toPositiveMs(timeout, 'get(): timeout');
+    return { ms, error: () => new ResultTimeoutError(this.id, ms) };
+  }
+
+  /**
+   * @param seen the task was seen before its end, during this very wait
+   * @returns nothing for a task whose result is not stored
+   */
+  async #waitForEnd({ timeout, signal }: GetOptions, seen: boolean): Promise<Seen | undefined> {
+    signal?.throwIfAborted();
+    const limit = this.#limit(timeout);
     const ref = this.#ref ?? (await this.#locate());
     if (ref === undefined) return this.#missing(false);
     const { feed, clock, engine } = this.#source;
     const untold = this.#hints.fresh === true && engine.signals.untold(ref.id);
     // A record that goes away under a wait belongs to a task that stores no state: `ignoreResult`, or `Ignore`.
     let unstored = seen || untold || (this.#hints.ignoreResult ?? false);
-    const job = await feed.until({
+    const end = await feed.until({
       ref,
       accept: (candidate) => {
         if (candidate === undefined) return true;
@@ -312,8 +322,9 @@ export class AsyncResult<R = unknown> {
       },
       untold,
       signal,
+      limit,
     });
-    return job === undefined ? this.#missing(unstored) : this.#derive(job);
+    return 'job' in end && end.job === undefined ? this.#missing(unstored) : end;
   }
 
   /** A record that is not there: fine for a task whose result is not stored. */

@@ -3,7 +3,7 @@
  * broker once the subscription stands (so a result that came first is seen), and sweeps now and then for notices that
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
-import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
+import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/engine.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
@@ -31,12 +31,22 @@ export interface Awaited {
   /** Nothing was told of it so far, and all that changes will be: no need to look before. */
   readonly untold?: boolean;
   readonly signal?: AbortSignal | undefined;
+  readonly limit?: WaitLimit | undefined;
 }
 
+/** How long to wait, and what the wait rejects with then. */
+export interface WaitLimit {
+  readonly ms: number;
+  readonly error: () => Error;
+}
+
+/** How a wait ended: with the job as it is, or with the value that came with the notice of its end, as JSON. */
+export type Seen = { readonly job: StoredJob | undefined } | { readonly told: string };
+
 interface Wait extends Awaited {
-  readonly settle: (outcome: { job: StoredJob | undefined } | { error: unknown }) => void;
+  readonly settle: (outcome: Seen | { readonly error: unknown }) => void;
   /** What the broker's notices call. */
-  readonly look: () => void;
+  readonly heard: NoticeListener;
   timer: NodeJS.Timeout | undefined;
   rechecks: number;
   /** Nobody waits any more. */
@@ -77,10 +87,10 @@ export class Feed {
     });
   }
 
-  /** Resolves with the job once `accept` says so. */
-  until(awaited: Awaited): Promise<StoredJob | undefined> {
+  /** Resolves once `accept` says so of the job, or its end was told. */
+  until(awaited: Awaited): Promise<Seen> {
     return new Promise((resolve, reject) => {
-      const { signal } = awaited;
+      const { signal, limit } = awaited;
       if (signal?.aborted) return reject(signal.reason);
       if (this.#closed) return reject(new AppClosedError());
       const onAbort = () => wait.settle({ error: signal?.reason });
@@ -89,16 +99,21 @@ export class Feed {
         settle: (outcome) => {
           if (wait.over) return;
           signal?.removeEventListener('abort', onAbort);
+          clearTimeout(late);
           this.#end(wait);
           if ('error' in outcome) reject(outcome.error);
-          else resolve(outcome.job);
+          else resolve(outcome);
         },
-        look: () => this.#look(wait, true),
+        heard: (told) => (told === undefined ? this.#look(wait, true) : wait.settle({ told })),
         timer: undefined,
         rechecks: 0,
         over: false,
       };
       signal?.addEventListener('abort', onAbort, { once: true });
+      const late =
+        limit === undefined || limit.ms > MAX_TIMER_MS
+          ? undefined
+          : setTimeout(() => wait.settle({ error: limit.error() }), limit.ms);
       this.#begin(wait);
     });
   }
@@ -127,13 +142,13 @@ export class Feed {
   #end(wait: Wait): void {
     wait.over = true;
     clearTimeout(wait.timer);
-    this.#signals.unsubscribe(wait.ref.id, wait.look);
+    this.#signals.unsubscribe(wait.ref.id, wait.heard);
     this.#waits.delete(wait);
     if (this.#waits.size === 0) this.#release();
   }
 
   #listen(wait: Wait): void {
-    const listening = this.#signals.subscribe(wait.ref.id, wait.look);
+    const listening = this.#signals.subscribe(wait.ref.id, wait.heard);
     if (wait.untold) {
       this.#reached = true;
       return;

@@ -176,7 +176,8 @@ for (const candidate of engines) {
         engine.signals.unsubscribe('t', left);
         engine.signals.unsubscribe('t', left);
         const stayed = new Promise<void>(
-          (resolve) => void engine.signals.subscribe('t', resolve).then(() => engine.signals.notify('t')),
+          (resolve) =>
+            void engine.signals.subscribe('t', () => resolve()).then(() => engine.signals.notify('t')),
         );
         await within(5_000, stayed, 'the notice');
         assert.equal(calls, 0);
@@ -188,7 +189,7 @@ for (const candidate of engines) {
         let wrong = 0;
         await one.signals.subscribe('t', () => wrong++);
         const right = new Promise<void>(
-          (resolve) => void two.signals.subscribe('t', resolve).then(() => two.signals.notify('t')),
+          (resolve) => void two.signals.subscribe('t', () => resolve()).then(() => two.signals.notify('t')),
         );
         await within(5_000, right, 'the notice');
         assert.equal(wrong, 0);

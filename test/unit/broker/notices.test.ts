@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { IdSource } from '#src/broker/ids.js';
-import { channelsOf, isOf, joinMarks, routeOf, splitMarks } from '#src/broker/notice-channels.js';
+import { channelsOf, eachNotice, isOf, routeOf } from '#src/broker/notice-channels.js';
 import { OwnNotices } from '#src/broker/own-notices.js';
 
 describe('The channel of a notice', () => {
@@ -34,11 +34,15 @@ describe('The channel of a notice', () => {
     }
   });
 
-  it('carries many marks in one payload', () => {
-    assert.equal(joinMarks(undefined, '1a'), '1a');
-    assert.equal(joinMarks('1a', '1b'), '1a,1b');
-    assert.deepEqual(splitMarks('1a,1b'), ['1a', '1b']);
-    assert.deepEqual(splitMarks(joinMarks('', '')), ['']);
+  it('carries many notices in one payload, each with or without a value', () => {
+    const heard: [string, string | undefined][] = [];
+    eachNotice('1a\n1b={"a":"=,"}\n\n="x"', (mark, told) => heard.push([mark, told]));
+    assert.deepEqual(heard, [
+      ['1a', undefined],
+      ['1b', '{"a":"=,"}'],
+      ['', undefined],
+      ['', '"x"'],
+    ]);
   });
 });
 

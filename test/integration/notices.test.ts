@@ -1,0 +1,144 @@
+/** Notices that carry the value of the task that ended, so that its waiter has nothing to look up. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { type JobJson, Worker } from 'bullmq';
+import type { Engine } from '#src/broker/engine.js';
+import { IdSource } from '#src/broker/ids.js';
+import { openEngine } from '#src/broker/open.js';
+import { onEveryEngine, until } from '../support/app.js';
+import { startRedis } from '../support/redis.js';
+
+describe('A notice on Redis', { timeout: 120_000 }, () => {
+  it('tells the value of a job that completed, once somebody is known to listen, and nothing else', async (t) => {
+    const { engine, ids, ask } = await ground(t);
+    const value = await engine.complete(ids.next('q'), { a: '=\n"', n: [1] });
+    assert.equal(await ask(value), undefined, 'nobody was known to listen');
+    assert.equal(await ask(value), '{"a":"=\\n\\"","n":[1]}');
+    assert.equal(await ask(await engine.complete(ids.next('q'), null)), 'null');
+    assert.equal(await ask(await engine.complete(ids.next('q'), 'x'.repeat(2_000))), undefined, 'too long');
+    assert.equal(await ask(await engine.add(ids.next('q'))), undefined, 'not completed');
+    assert.equal(await ask(ids.next('q')), undefined, 'not there');
+    const own = await engine.complete('invoice-42@q', 1);
+    assert.equal(await ask(own), undefined, "an id of a caller's own");
+    assert.equal(await ask(own), undefined, "an id of a caller's own");
+  });
+
+  it('goes by one command with many others, values beside none', async (t) => {
+    const { engine, ids, ask } = await ground(t);
+    await ask(await engine.complete(ids.next('q'), 0));
+    const jobs = await Promise.all(
+      Array.from({ length: 200 }, async (_, n) =>
+        n % 3 === 0 ? engine.add(ids.next('q')) : engine.complete(ids.next('q'), n),
+      ),
+    );
+    const told = await Promise.all(jobs.map(ask));
+    told.forEach((text, n) => assert.equal(text, n % 3 === 0 ? undefined : `${n}`));
+  });
+});
+
+describe('A value that came with the notice', () => {
+  onEveryEngine((ground) => {
+    it('is the value that anybody reads, whatever its kind', async (t) => {
+      const { app, worker, twin } = ground.app(t, { serializer: 'rich' });
+      const echo = app.task('echo', (value: unknown) => value);
+      await worker();
+      const reader = twin();
+      const rich = [new Date(0), new Map([['a', new Set([1n])]]), Number.NaN, /x/g];
+      const plain = [
+        undefined,
+        null,
+        0,
+        '',
+        'é\n=\u2028\ud800',
+        [[]],
+        { $celeriac: 'undefined' },
+        'y'.repeat(3_000),
+      ];
+      for (const value of [...plain, ...rich, ...plain]) {
+        const result = await echo.delay(value);
+        const told = await result.get({ timeout: '20s' });
+        assert.deepEqual(told, await reader.result(result.id).get({ timeout: '20s' }));
+        assert.deepEqual((await result.snapshot()).value, told);
+      }
+    });
+
+    it('is a copy for each that waits', async (t) => {
+      const { app, worker } = ground.app(t);
+      const make = app.task('make', () => ({ list: [1] }));
+      await worker();
+      for (let round = 0; round < 3; round++) {
+        const result = await make.delay();
+        const [one, two] = await Promise.all([result.get(), result.get()]);
+        assert.deepEqual(one, two);
+        assert.notEqual(one, two);
+      }
+    });
+  });
+});
+
+/** Two engines on one server: one writes jobs and tells of them, the other listens. */
+async function ground(t: { after(body: () => Promise<unknown>): void }) {
+  const redis = await startRedis();
+  const prefix = `n${randomUUID().slice(0, 8)}`;
+  const opened: Engine[] = [];
+  const open = () => {
+    const engine = openEngine(redis.url, {
+      prefix,
+      connectTimeoutMs: 20_000,
+      migrate: true,
+      onTrouble: () => {},
+      onRecovered: () => {},
+    });
+    opened.push(engine);
+    engine.hold();
+    return engine;
+  };
+  const [teller, listener] = [open(), open()];
+  await Promise.all([teller.ready(), listener.ready()]);
+  const backend = await teller.backend('q');
+  const values = new Map<string, unknown>();
+  const { connection } = teller.bullmq();
+  const worker = new Worker('q', async (job) => values.get(job.id ?? ''), {
+    connection: connection as never,
+    prefix,
+    concurrency: 50,
+    autorun: false,
+  });
+  t.after(async () => {
+    await worker.close(true);
+    await Promise.all(opened.map((engine) => engine.close()));
+    await redis.close();
+  });
+  void worker.run();
+  const write = async (id: string, delay: number) => {
+    const job = { id, name: 'x', data: '{}', opts: { delay }, delay, timestamp: Date.now() };
+    await backend.addJob(job as unknown as JobJson, id, {});
+    return id;
+  };
+  return {
+    ids: new IdSource(),
+    engine: {
+      /** A job that never runs. */
+      add: (id: string) => write(id, 3_600_000),
+      async complete(id: string, value: unknown) {
+        values.set(id, value);
+        await write(id, 0);
+        await until(async () => (await teller.readEnded([{ queue: 'q', id }]))[0] === true, `${id} to end`);
+        return id;
+      },
+    },
+    /** What a listener is told when the job is said to have ended. */
+    async ask(id: string): Promise<string | undefined> {
+      let heard: { told: string | undefined } | undefined;
+      const listen = (told?: string) => {
+        heard = { told };
+      };
+      await listener.signals.subscribe(id, listen);
+      teller.signals.notify(id, { queue: 'q', id });
+      await until(() => heard !== undefined, `the notice of ${id}`);
+      listener.signals.unsubscribe(id, listen);
+      return heard?.told;
+    },
+  };
+}

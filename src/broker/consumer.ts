@@ -11,6 +11,7 @@ import { queueOfLane } from './lanes.js';
 import type { LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
 import { enterMove } from './moves.js';
+import { progressTopic } from './notice-channels.js';
 import { jobJson } from './producer.js';
 import { Pulse } from './pulse.js';
 import { QueueWorker } from './queue-worker.js';
@@ -197,8 +198,11 @@ export class Consumer {
       sentAt: job.timestamp,
       trace: job.opts.telemetry?.metadata,
       saveProgress: async (progress) => {
-        await job.updateProgress(progress);
-        this.params.engine.signals.notify(jobId);
+        const { signals } = this.params.engine;
+        const written = job.updateProgress(progress);
+        if (!signals.ordered) await written;
+        signals.hint(progressTopic(jobId));
+        await written;
         this.params.onProgress(delivery, progress);
       },
       afterwards: (body) => {

@@ -142,6 +142,8 @@ export interface Signals {
    *   so that nobody who hears it has to look. Only for jobs whose value is all there is to say.
    */
   notify(topic: string, ended?: JobRef): void;
+  /** As `notify`, for what its listeners look at now and then anyway: mostly left out while nobody is known to listen. */
+  hint(topic: string): void;
   /** Resolves once a later `notify` from any process is certain to reach `listener`. */
   subscribe(topic: string, listener: NoticeListener): Promise<void>;
   /** Idempotent; the listener is not called again. */

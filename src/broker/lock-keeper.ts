@@ -19,6 +19,8 @@ export interface LockKeeperParams {
 }
 
 const RESTART_AFTER_MS = 1000;
+/** Locks that live so long are renewed for the first time well after the thread has started, on a busy machine too. */
+const UNHURRIED_MS = 4000;
 
 type OnLost = (jobId: string, token: string) => void;
 
@@ -38,7 +40,10 @@ export class LockKeeper {
     this.#table = new LockTable(this.#memory);
   }
 
-  /** Starts the thread; resolves when it is at work. A task that blocks the loop at once must find it there. */
+  /**
+   * Starts the thread. Resolves when it is at work where locks are short: a task that blocks the loop at once must find
+   * it there. Longer ones give it time enough to come up beside the first tasks.
+   */
   async start(): Promise<void> {
     const { broker, prefix, lockDurationMs, blockedLoopTimeoutMs } = this.params;
     if (broker === undefined || this.#memory === undefined || this.#thread !== undefined) return;
@@ -64,6 +69,7 @@ export class LockKeeper {
       this.#thread = undefined;
       setTimeout(() => void this.start(), RESTART_AFTER_MS).unref();
     });
+    if (lockDurationMs >= UNHURRIED_MS) return;
     // 'exit' comes where it fails at once; the worker goes on, and the error above says what is missing.
     const thread = this.#thread;
     await Promise.race([

@@ -17,8 +17,19 @@ const CHANNELS = 64;
 /** So many ids in a row share a channel. */
 const ROW = 64;
 
-/** The route of a topic: a channel of its own, unless it is an id that some process made. */
+const PROGRESS = '~p:';
+
+/** The topic of what a task says while it runs: who waits for its end alone is not woken by it. */
+export function progressTopic(id: string): string {
+  return PROGRESS + id;
+}
+
+/** The route of a topic: a channel of its own, unless it is about an id that some process made. */
 export function routeOf(topic: string): NoticeRoute {
+  if (topic.startsWith(PROGRESS)) {
+    const { channel, mark } = routeOf(topic.slice(PROGRESS.length));
+    return { channel: PROGRESS + channel, mark };
+  }
   const match = GENERATED.exec(topic);
   if (match === null) return { channel: topic, mark: '' };
   const [, stem = '', counter = '', part = ''] = match;

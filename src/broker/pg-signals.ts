@@ -37,6 +37,10 @@ export class PgSignals implements Signals {
     this.#outbox.add(hashOf(topic));
   }
 
+  hint(topic: string): void {
+    this.notify(topic);
+  }
+
   subscribe(topic: string, listener: NoticeListener): Promise<void> {
     const hash = hashOf(topic);
     const channel = this.#channelOf(hash);

@@ -39,6 +39,8 @@ export class RedisSignals implements Signals {
   #ownTimer: NodeJS.Timeout | undefined;
   readonly #audience = new Audience();
   #outbox = new Map<string, Notice[]>();
+  /** When the last hint went out, on this process's steady clock. */
+  #hintedAt = Number.NEGATIVE_INFINITY;
   #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
@@ -66,6 +68,14 @@ export class RedisSignals implements Signals {
     const notices = this.#outbox.get(channel);
     if (notices === undefined) this.#outbox.set(channel, [{ mark, jobKey }]);
     else notices.push({ mark, jobKey });
+  }
+
+  hint(topic: string): void {
+    const now = performance.now();
+    // Now and then one goes out: its answer says whether somebody has begun to listen.
+    if (now - this.#hintedAt < HINT_EVERY_MS && !this.#audience.has(routeOf(topic).channel)) return;
+    this.#hintedAt = now;
+    this.notify(topic);
   }
 
   subscribe(topic: string, listener: NoticeListener): Promise<void> {
@@ -237,6 +247,7 @@ export class RedisSignals implements Signals {
 /** Waits that end close together leave in one command. */
 const UNSUBSCRIBE_AFTER_MS = 100;
 const OWN_IDLE_MS = 10_000;
+const HINT_EVERY_MS = 200;
 /** Channels a command: more would hold up the broker. */
 const AT_ONCE = 1_000;
 

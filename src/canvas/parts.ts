@@ -116,6 +116,7 @@ function hearingFlows(engine: Engine): Signals {
       return engine.signals.ordered;
     },
     notify: (...notice) => engine.signals.notify(...notice),
+    hint: (topic) => engine.signals.hint(topic),
     subscribe: (topic, listener) => {
       const { signals } = engine;
       const [only = topic, ...others] = topicsOf(topic);

@@ -4,6 +4,7 @@
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
 import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/engine.js';
+import { progressTopic } from '../broker/notice-channels.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
@@ -118,11 +119,17 @@ export class Feed {
     });
   }
 
-  /** Calls `onNotice` whenever the job may have changed. */
+  /** Calls `onNotice` whenever the job may have changed, its progress included. */
   watch(ref: JobRef, onNotice: () => void): Watch {
-    const listening = this.#signals.subscribe(ref.id, onNotice);
+    const topics = [ref.id, progressTopic(ref.id)];
+    const listening = Promise.all(topics.map((topic) => this.#signals.subscribe(topic, onNotice)));
     listening.catch(() => undefined); // told to whoever awaits it
-    return { listening, close: () => this.#signals.unsubscribe(ref.id, onNotice) };
+    return {
+      listening: listening.then(() => undefined),
+      close: () => {
+        for (const topic of topics) this.#signals.unsubscribe(topic, onNotice);
+      },
+    };
   }
 
   /** Rejects every pending wait. */

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { type JobJson, Worker } from 'bullmq';
+import { currentTask } from 'celeriac';
 import type { Engine } from '#src/broker/engine.js';
 import { IdSource } from '#src/broker/ids.js';
+import { progressTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
-import { onEveryEngine, until } from '../support/app.js';
+import { gate, onEveryEngine, pause, until } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 
 describe('A notice on Redis', { timeout: 120_000 }, () => {
@@ -33,7 +35,7 @@ describe('A notice on Redis', { timeout: 120_000 }, () => {
       ),
     );
     const told = await Promise.all(jobs.map(ask));
-    told.forEach((text, n) => assert.equal(text, n % 3 === 0 ? undefined : `${n}`));
+    for (const [n, text] of told.entries()) assert.equal(text, n % 3 === 0 ? undefined : `${n}`);
   });
 });
 
@@ -73,6 +75,58 @@ describe('A value that came with the notice', () => {
         assert.deepEqual(one, two);
         assert.notEqual(one, two);
       }
+    });
+  });
+});
+
+describe('A hint on Redis', { timeout: 120_000 }, () => {
+  it('goes out now and then while nobody listens, and always once somebody is known to', async (t) => {
+    const { engines, ids } = await ground(t);
+    const [teller, listener] = engines;
+    const topic = progressTopic(ids.next('q'));
+    let heard = 0;
+    const burst = () => {
+      for (let n = 0; n < 50; n++) {
+        setImmediate(() => teller.signals.hint(topic));
+      }
+    };
+    burst();
+    await listener.signals.subscribe(topic, () => heard++);
+    burst();
+    await pause(100);
+    assert.ok(heard <= 1, `${heard} of 50 while nobody was known to listen`);
+    await until(() => {
+      teller.signals.hint(topic);
+      return heard > 0;
+    }, 'the hint that finds the listener');
+    await pause(100);
+    heard = 0;
+    burst();
+    await until(() => heard === 50, 'all fifty');
+  });
+});
+
+describe('Progress of a task', () => {
+  onEveryEngine((ground) => {
+    it('reaches who watches it, to the last, beside one who waits for the end', async (t) => {
+      const { app, worker } = ground.app(t);
+      const go = gate();
+      const count = app.task('count', async (to: number) => {
+        const task = currentTask();
+        for (let done = 1; done <= to; done++) await task?.updateState('PROGRESS', { done });
+        await go.opened;
+        return to;
+      });
+      await worker();
+      const result = await count.delay(100);
+      const waits = result.get({ timeout: '20s' });
+      const seen: unknown[] = [];
+      for await (const { state, meta } of result.updates()) {
+        seen.push(meta);
+        if (state === 'PROGRESS' && (meta as { done: number }).done === 100) go.open();
+      }
+      assert.deepEqual(seen.at(-2), { done: 100 });
+      assert.equal(await waits, 100);
     });
   });
 });
@@ -117,6 +171,7 @@ async function ground(t: { after(body: () => Promise<unknown>): void }) {
     return id;
   };
   return {
+    engines: [teller, listener] as const,
     ids: new IdSource(),
     engine: {
       /** A job that never runs. */

@@ -171,6 +171,10 @@ export class LinkedSignals implements Signals {
     this.tell('notify', topic).catch(() => undefined); // best effort, as everywhere: sweeps find what is lost
   }
 
+  hint(topic: string): void {
+    this.notify(topic);
+  }
+
   async subscribe(topic: string, listener: () => void): Promise<void> {
     const listeners = this.#listeners.get(topic) ?? new Set();
     this.#listeners.set(topic, listeners.add(listener));

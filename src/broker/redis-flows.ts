@@ -68,15 +68,11 @@ export class RedisFlows implements Flows {
     wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
   ): Promise<(string | undefined)[][]> {
     if (wanted.length === 0) return [];
-    const replies = await this.held(async (client) => {
-      const pipeline = client.pipeline();
-      for (const { flow, fields } of wanted) pipeline.hmget(this.#key(flow), ...fields);
-      return (await pipeline.exec()) ?? [];
-    });
-    return replies.map(([error, reply]) => {
-      if (error !== null) throw error;
-      return (reply as (string | null)[]).map((value) => value ?? undefined);
-    });
+    // No pipeline: ioredis makes each anew with a method for every script of BullMQ's, and one tick is one write anyway.
+    const replies = await this.held((client) =>
+      Promise.all(wanted.map(({ flow, fields }) => client.hmget(this.#key(flow), ...fields))),
+    );
+    return replies.map((values) => values.map((value) => value ?? undefined));
   }
 
   async expire(flow: string, ttlMs: number): Promise<void> {

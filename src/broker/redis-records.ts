@@ -48,16 +48,12 @@ export class RedisRecords implements Records {
 
   async read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]> {
     if (keys.length === 0) return [];
-    const replies = await this.held(async (client) => {
-      const pipeline = client.pipeline();
-      for (const key of keys) pipeline.hmget(this.#key(key), 'v', 'n');
-      return (await pipeline.exec()) ?? [];
-    });
-    return replies.map(([error, reply]) => {
-      if (error !== null) throw error;
-      const [value, version] = reply as (string | null)[];
-      return value == null ? undefined : { value, version: Number(version) };
-    });
+    const replies = await this.held((client) =>
+      Promise.all(keys.map((key) => client.hmget(this.#key(key), 'v', 'n'))),
+    );
+    return replies.map(([value, version]) =>
+      value == null ? undefined : { value, version: Number(version) },
+    );
   }
 
   async replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean> {

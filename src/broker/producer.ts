@@ -5,6 +5,7 @@
 import type { IQueueBackend, JobJson } from 'bullmq';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { Engine } from './engine.js';
+import { Patience } from './patience.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
@@ -35,6 +36,9 @@ const CHUNK = 500;
 
 export class Producer {
   #queued: Pending[] = [];
+  readonly #patience = new Patience();
+  readonly #flushing = () => this.#flush();
+  readonly #silence = () => unavailable(this.engine.address, new Error('no answer'));
 
   constructor(
     private readonly engine: Engine,
@@ -50,7 +54,7 @@ export class Producer {
     return new Promise((resolve, reject) => {
       this.#queued.push({ envelope, resolve, reject });
       // Everything sent in this tick joins; a lone call leaves after the current microtask.
-      if (this.#queued.length === 1) queueMicrotask(() => this.#flush());
+      if (this.#queued.length === 1) void NEXT.then(this.#flushing);
     });
   }
 
@@ -76,6 +80,8 @@ export class Producer {
   #flush(): void {
     const queued = this.#queued;
     this.#queued = [];
+    const [only] = queued;
+    if (only !== undefined && queued.length === 1) return void this.#deliver(only.envelope.queue, queued);
     for (const [queue, batch] of groupByQueue(queued)) {
       for (let i = 0; i < batch.length; i += CHUNK) void this.#deliver(queue, batch.slice(i, i + CHUNK));
     }
@@ -84,10 +90,7 @@ export class Producer {
   async #deliver(queue: string, batch: readonly Pending[]): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#tryUntilDeadline(
-        queue,
-        batch.map((p) => p.envelope),
-      );
+      await this.#trying(() => this.#add(queue, batch));
       for (const { resolve } of batch) resolve();
     } catch (error) {
       for (const { envelope, reject } of batch) reject(withTaskId(error, envelope.taskId));
@@ -96,17 +99,13 @@ export class Producer {
     }
   }
 
-  #tryUntilDeadline(queue: string, envelopes: readonly Envelope[]): Promise<void> {
-    return this.#trying(() => this.#add(queue, envelopes));
-  }
-
   async #trying(body: () => Promise<void>): Promise<void> {
     const deadline = performance.now() + this.budgetMs;
     for (;;) {
       try {
         const added = body();
         // A database in this process is never away: however long it takes, it answers.
-        return await (this.engine.oneProcess ? added : withDeadline(added, deadline, this.engine.address));
+        return await (this.engine.oneProcess ? added : this.#patience.within(added, deadline, this.#silence));
       } catch (error) {
         if (!this.engine.isUnavailable(error)) throw error;
         if (performance.now() >= deadline) throw unavailable(this.engine.address, error);
@@ -115,18 +114,23 @@ export class Producer {
     }
   }
 
-  async #add(queue: string, envelopes: readonly Envelope[]): Promise<void> {
+  async #add(queue: string, batch: readonly Pending[]): Promise<void> {
     const backend: IQueueBackend = await this.engine.backend(queue);
-    const [first] = envelopes;
-    if (envelopes.length === 1 && first !== undefined) {
-      await backend.addJob(jobJson(first), first.jobId, {});
+    const [first] = batch;
+    if (batch.length === 1 && first !== undefined) {
+      const { envelope } = first;
+      await backend.addJob(jobJson(envelope), envelope.jobId, {});
       return;
     }
-    await backend.addJobs(envelopes.map((e) => ({ job: jobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
+    await backend.addJobs(
+      batch.map(({ envelope }) => ({ job: jobJson(envelope), jobId: envelope.jobId, parentKeyOpts: {} })),
+    );
   }
 }
 
 const RETRY_PAUSE_MS = 50;
+/** A microtask later; `queueMicrotask` makes an async resource each time. */
+const NEXT = Promise.resolve();
 
 /** The job as BullMQ's backends take it. Retries and retention are the worker's business, so no options for them. */
 export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
@@ -160,23 +164,6 @@ function groupByQueue(pending: readonly Pending[]): Map<string, Pending[]> {
     else group.push(p);
   }
   return groups;
-}
-
-/** A broker that is there but silent (stopped, swapped out) must not hang a call. */
-async function withDeadline<R>(work: Promise<R>, deadline: number, address: string): Promise<R> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    const left = Math.max(1, deadline - performance.now());
-    // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
-    const refuse = () => reject(unavailable(address, new Error('no answer')));
-    timer = setTimeout(() => setImmediate(() => setImmediate(refuse)), left);
-  });
-  try {
-    return await Promise.race([work, silence]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => undefined); // late news of a call that was already refused
-  }
 }
 
 function unavailable(address: string, cause: unknown): BrokerUnavailableError {

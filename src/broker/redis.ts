@@ -32,6 +32,9 @@ export function openRedis(config: EngineConfig, target: RedisTarget): Engine {
   return new RedisEngine(config, target);
 }
 
+/** How long sockets are kept after the last use, ms: a script ends so much later. */
+const LINGER_MS = 20;
+
 class RedisEngine implements Engine {
   readonly kind: EngineKind;
   readonly address: string;
@@ -48,6 +51,9 @@ class RedisEngine implements Engine {
   #root: Promise<IQueueBackend> | undefined;
   readonly #backends = new Map<string, IQueueBackend>();
   #holds = 0;
+  /** Whether the sockets keep the process alive; for a moment longer than anybody holds them. */
+  #lingering: NodeJS.Timeout | undefined;
+  #kept = false;
 
   constructor(
     private readonly config: EngineConfig,
@@ -133,13 +139,19 @@ class RedisEngine implements Engine {
   }
 
   hold(): () => void {
-    if (this.#holds++ === 0) this.#setHeld(true);
+    if (this.#holds++ === 0 && !this.#kept) this.#setHeld(true);
     let released = false;
     return () => {
       if (released) return;
       released = true;
-      if (--this.#holds === 0) this.#setHeld(false);
+      // Calls come one after another: letting go and taking hold of the sockets for each would be felt.
+      if (--this.#holds === 0) this.#lingering ??= setTimeout(() => this.#letGo(), LINGER_MS).unref();
     };
+  }
+
+  #letGo(): void {
+    this.#lingering = undefined;
+    if (this.#holds === 0) this.#setHeld(false);
   }
 
   isUnavailable(error: unknown): boolean {
@@ -165,6 +177,7 @@ class RedisEngine implements Engine {
   async migrate(): Promise<void> {}
 
   async close(): Promise<void> {
+    clearTimeout(this.#lingering);
     this.#setHeld(false);
     await Promise.all([this.#calls.close(), this.#workers?.close(), this.#listener?.close()]);
   }
@@ -174,7 +187,7 @@ class RedisEngine implements Engine {
       const { target } = this;
       const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
       this.#listener = new RedisLink(place, this.config, 'fail-fast');
-      this.#listener.setHeld(this.#holds > 0);
+      this.#listener.setHeld(this.#kept);
     }
     return this.#listener;
   }
@@ -213,6 +226,7 @@ class RedisEngine implements Engine {
   }
 
   #setHeld(held: boolean): void {
+    this.#kept = held;
     this.#calls.setHeld(held);
     this.#listener?.setHeld(held);
   }

@@ -6,6 +6,7 @@
 import { CLOSED, type Engine, HEAD, type JobRef, type Signals, type StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
 import { packStack, replacementIn, writeMessage } from '../broker/message.js';
+import { passingOn } from '../broker/pass-on.js';
 import { TaskRevokedError } from '../errors.js';
 import { PENDING } from '../states.js';
 import { encodeFailure, type WireError } from '../tasks/failure.js';
@@ -89,16 +90,7 @@ export function followingFlows(params: PartsParams): Engine {
     });
   }
 
-  const signals = hearingFlows(engine);
-  return new Proxy(engine, {
-    get(target, property) {
-      if (property === 'readJobs') return readJobs;
-      if (property === 'readEnded') return readEnded;
-      if (property === 'signals') return signals;
-      const value: unknown = Reflect.get(target, property, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return passingOn({ engine }, { readJobs, readEnded, signals: hearingFlows(engine) });
 }
 
 function isReplaced(job: StoredJob | undefined): job is StoredJob {

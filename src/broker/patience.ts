@@ -1,0 +1,59 @@
+/**
+ * Gives up on work that takes too long: a broker that is there but silent (stopped, swapped out) must not hang a call. One
+ * timer for everything under way, since one for each call would cost more than most of what a call does itself.
+ */
+
+interface Pending {
+  /** On this process's steady clock. */
+  readonly deadline: number;
+  readonly giveUp: () => void;
+}
+
+export class Patience {
+  readonly #pending = new Set<Pending>();
+  /** Set while anything was pending at its last look; looks again when the next deadline may have passed. */
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * What `work` gives, unless the deadline passes first: then it rejects with `refusal()`, and what `work` still comes to
+   * is ignored. The process has to be kept alive by what the work waits for.
+   * @param deadline on this process's steady clock, `performance.now()`
+   */
+  within<R>(work: Promise<R>, deadline: number, refusal: () => Error): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const pending: Pending = { deadline, giveUp: () => reject(refusal()) };
+      this.#pending.add(pending);
+      this.#timer ??= this.#lookAt(deadline);
+      work.then(
+        (value) => {
+          this.#pending.delete(pending);
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#pending.delete(pending);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #lookAt(deadline: number): NodeJS.Timeout {
+    // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
+    const look = () => setImmediate(() => setImmediate(() => this.#look()));
+    return setTimeout(look, Math.max(1, Math.ceil(deadline - performance.now()))).unref();
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const pending of this.#pending) {
+      if (pending.deadline > now) next = Math.min(next, pending.deadline);
+      else {
+        this.#pending.delete(pending);
+        pending.giveUp();
+      }
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#timer = this.#lookAt(next);
+  }
+}

@@ -5,9 +5,10 @@
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, makeParts } from './app-parts.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
+import type { Detour } from './canvas/outgoing.js';
+import { publishAll } from './canvas/publish.js';
 import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
-import type { Detour } from './canvas/sender.js';
-import { type ComposableJson, refuseTwins, type Signature } from './canvas/signature.js';
+import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
 import { type Diagnosis, examine } from './control/doctor.js';
@@ -206,13 +207,12 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /**
-   * Sends many signatures, in any queues; results in order. What travels together arrives together.
+   * Sends many signatures, in any queues; results in order. What travels together arrives together. All are read before
+   * any is sent, so that a wrong one keeps back all.
    * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
    */
-  async publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
-    const all = [...signatures];
-    refuseTwins(all);
-    return Promise.all(all.map((signature) => signature.applyAsync()));
+  publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
+    return publishAll(this.#parts.sender, signatures);
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */

@@ -59,6 +59,25 @@ export class Producer {
   }
 
   /**
+   * Sends many, in as few pieces as the broker takes well; resolves when it has all.
+   * @throws {BrokerUnavailableError} carrying the id of the first task that was not accepted
+   */
+  async sendAll(envelopes: readonly Envelope[]): Promise<void> {
+    const pieces: Promise<void>[] = [];
+    for (const [queue, batch] of groupByQueue(envelopes, (envelope) => envelope.queue))
+      for (let i = 0; i < batch.length; i += CHUNK) {
+        const piece = batch.slice(i, i + CHUNK);
+        const [first] = piece;
+        pieces.push(
+          this.#deliver(queue, piece).catch((error: unknown) => {
+            throw withTaskId(error, first?.taskId ?? '');
+          }),
+        );
+      }
+    await Promise.all(pieces);
+  }
+
+  /**
    * Sends tasks in any queues in one atomic step, after `first` has been done. Both may be done twice.
    * @throws {BrokerUnavailableError} carrying `taskId` when nobody answered in time
    */
@@ -81,19 +100,30 @@ export class Producer {
     const queued = this.#queued;
     this.#queued = [];
     const [only] = queued;
-    if (only !== undefined && queued.length === 1) return void this.#deliver(only.envelope.queue, queued);
-    for (const [queue, batch] of groupByQueue(queued)) {
-      for (let i = 0; i < batch.length; i += CHUNK) void this.#deliver(queue, batch.slice(i, i + CHUNK));
+    if (only !== undefined && queued.length === 1) {
+      this.#settle(only.envelope.queue, queued);
+      return;
     }
+    for (const [queue, batch] of groupByQueue(queued, ({ envelope }) => envelope.queue))
+      for (let i = 0; i < batch.length; i += CHUNK) this.#settle(queue, batch.slice(i, i + CHUNK));
   }
 
-  async #deliver(queue: string, batch: readonly Pending[]): Promise<void> {
+  #settle(queue: string, batch: readonly Pending[]): void {
+    const envelopes = batch.map(({ envelope }) => envelope);
+    this.#deliver(queue, envelopes).then(
+      () => {
+        for (const { resolve } of batch) resolve();
+      },
+      (error: unknown) => {
+        for (const { envelope, reject } of batch) reject(withTaskId(error, envelope.taskId));
+      },
+    );
+  }
+
+  async #deliver(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#trying(() => this.#add(queue, batch));
-      for (const { resolve } of batch) resolve();
-    } catch (error) {
-      for (const { envelope, reject } of batch) reject(withTaskId(error, envelope.taskId));
+      await this.#trying(() => this.#add(queue, envelopes));
     } finally {
       release();
     }
@@ -114,17 +144,12 @@ export class Producer {
     }
   }
 
-  async #add(queue: string, batch: readonly Pending[]): Promise<void> {
+  async #add(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const backend: IQueueBackend = await this.engine.backend(queue);
-    const [first] = batch;
-    if (batch.length === 1 && first !== undefined) {
-      const { envelope } = first;
-      await backend.addJob(jobJson(envelope), envelope.jobId, {});
-      return;
-    }
-    await backend.addJobs(
-      batch.map(({ envelope }) => ({ job: jobJson(envelope), jobId: envelope.jobId, parentKeyOpts: {} })),
-    );
+    const [first] = envelopes;
+    if (envelopes.length === 1 && first !== undefined) await backend.addJob(jobJson(first), first.jobId, {});
+    else
+      await backend.addJobs(envelopes.map((e) => ({ job: jobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
   }
 }
 
@@ -156,12 +181,13 @@ export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   };
 }
 
-function groupByQueue(pending: readonly Pending[]): Map<string, Pending[]> {
-  const groups = new Map<string, Pending[]>();
-  for (const p of pending) {
-    const group = groups.get(p.envelope.queue);
-    if (group === undefined) groups.set(p.envelope.queue, [p]);
-    else group.push(p);
+function groupByQueue<T>(items: readonly T[], queueOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const queue = queueOf(item);
+    const group = groups.get(queue);
+    if (group === undefined) groups.set(queue, [item]);
+    else group.push(item);
   }
   return groups;
 }

@@ -6,8 +6,9 @@ import { CeleriacError, OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
+import type { PreparedCall } from './outgoing.js';
 import type { Leaf, PlanNode } from './plan.js';
-import type { PreparedCall, Sender } from './sender.js';
+import type { Sender } from './sender.js';
 import { Signature } from './signature.js';
 
 /** What a part is given from outside. */

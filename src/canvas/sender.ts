@@ -7,20 +7,19 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
 import { laneOf, queueOfLane } from '../broker/lanes.js';
-import { type Message, writeMessage } from '../broker/message.js';
+import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
-import type { OpenSpan, SpanAttributes, Tracing } from '../broker/tracing.js';
+import type { SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import { type CallOptions, type ResolvedCall, resolveCall } from '../options/call-options.js';
-import { toExpiry } from '../options/checks.js';
 import type { Router } from '../options/routes.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
-import { currentTask, propagatedHeaders } from '../tasks/context.js';
-import { checkJson } from '../tasks/json-check.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { isPlainText } from '../text-escape.js';
+import { messageFields, NO_HEADERS } from './message-fields.js';
+import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './outgoing.js';
 import { type SendWatch, tellSent } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
 
@@ -39,15 +38,6 @@ export interface SenderParams {
   readonly codec: WireCodec;
   readonly events: SendWatch;
   readonly tracing: Tracing | undefined;
-}
-
-/** Where calls go instead of the broker: they run in this process. */
-export interface Detour {
-  /** Whether publish middleware sees them. */
-  readonly sends: boolean;
-  run<R>(envelope: Envelope): Promise<AsyncResult<R>>;
-  /** The result of a call that went this way, where it is kept. */
-  find?<R>(taskId: string): AsyncResult<R> | undefined;
 }
 
 export class Sender {
@@ -70,17 +60,18 @@ export class Sender {
     const syncing = detour === null ? this.params.clock.sync() : undefined;
     if (syncing !== undefined) await this.#learnClock(syncing, target, options);
     if (this.params.events.settling !== undefined) await this.params.events.settling;
+    const { tracing, middleware } = this.params;
+    const plain = options.headers === undefined && middleware.length === 0;
     const outgoing: Outgoing = {
       detour,
       target,
       args,
       packed,
       options,
-      headers: { ...options.headers },
-      propagated: [],
+      headers: plain ? NO_HEADERS : { ...options.headers },
+      propagated: plain ? NOBODY : [],
       settled,
     };
-    const { tracing } = this.params;
     if (tracing === undefined || detour !== null) return this.#pass(outgoing);
     const plan = { name: target.name, kind: 'producer' } as const;
     return tracing.span(plan, (span) => this.#pass({ ...outgoing, span }));
@@ -90,7 +81,7 @@ export class Sender {
     const unseen = this.params.middleware.length === 0 || outgoing.detour?.sends === false;
     return unseen
       ? this.#publish(outgoing)
-      : this.#throughMiddleware(outgoing, () => this.#publish<R>(outgoing));
+      : this.#throughMiddleware(outgoing as Seen, () => this.#publish<R>(outgoing));
   }
 
   /**
@@ -107,7 +98,7 @@ export class Sender {
       args,
       complete ? target : { ...target, checker: undefined },
     );
-    const outgoing: Outgoing = {
+    const outgoing: Seen = {
       detour: null,
       target,
       args,
@@ -155,7 +146,7 @@ export class Sender {
     };
   }
 
-  async #throughMiddleware<R>(outgoing: Outgoing, last: () => Promise<R>): Promise<R> {
+  async #throughMiddleware<R>(outgoing: Seen, last: () => Promise<R>): Promise<R> {
     const { target, args, options, headers, propagated } = outgoing;
     let result: { readonly value: R } | undefined;
     const propagate = (header: string) => void propagated.push(header);
@@ -172,6 +163,55 @@ export class Sender {
   }
 
   async #publish<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
+    const written = this.#write(outgoing);
+    const { envelope, unique } = written;
+    outgoing.span?.set(sendAttributes(envelope));
+    if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
+    if (unique === undefined) {
+      await this.#deliver(written);
+      return this.#resultOf(written);
+    }
+    const holder = await this.params.unique.send(unique, envelope, () => this.#deliver(written));
+    if (holder === undefined) return this.#resultOf(written);
+    const { name, ignoreResult } = written;
+    return new AsyncResult<R>(this.params.results, holder.taskId, { ref: holder.job, name, ignoreResult });
+  }
+
+  /**
+   * Sends many tasks that want nothing special. All are read before any is sent, so a wrong one keeps back all.
+   * @returns undefined where calls do not just go to the broker: each has to be sent by itself then
+   */
+  async sendTogether(calls: readonly PlainCall[]): Promise<AsyncResult[] | undefined> {
+    const { params } = this;
+    const seen = params.middleware.length > 0 || params.tracing !== undefined;
+    if (this.detour !== null || seen || params.events.active) return undefined;
+    const packing = calls.map(({ args, target }) => params.codec.packArgs(args, target));
+    const packed: readonly string[] = packing.every((text) => typeof text === 'string')
+      ? packing
+      : await Promise.all(packing);
+    const [first] = calls;
+    const syncing = params.clock.sync();
+    if (syncing !== undefined && first !== undefined)
+      await this.#learnClock(syncing, first.target, first.options);
+    if (params.events.settling !== undefined) await params.events.settling;
+    const written = calls.map(({ target, args, options }, i) =>
+      this.#write({
+        detour: null,
+        target,
+        args,
+        packed: packed[i] ?? '',
+        options: hasAny(options) ? options : NO_OPTIONS,
+        headers: options.headers ?? NO_HEADERS,
+        propagated: NOBODY,
+        settled: NOTHING_SETTLED,
+      }),
+    );
+    await params.producer.sendAll(written.map(({ envelope }) => envelope));
+    return written.map((each) => this.#resultOf(each));
+  }
+
+  /** The call as it goes to the broker. */
+  #write(outgoing: Outgoing): Written {
     const { params } = this;
     const { target } = outgoing;
     const now = params.clock.now();
@@ -204,21 +244,21 @@ export class Sender {
       priority: call.priority ?? target.publish.priority,
       ...(outgoing.span !== undefined && { trace: outgoing.span.trace }),
     };
-    outgoing.span?.set(sendAttributes(envelope));
-    if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
-    const fresh = !ignoreResult && fields.expires === undefined;
-    const hints = { name: target.name, ignoreResult };
-    if (unique !== undefined) {
-      const holder = await params.unique.send(unique, envelope, () =>
-        this.#deliver(envelope, call.taskId, fields),
-      );
-      if (holder !== undefined)
-        return new AsyncResult<R>(params.results, holder.taskId, { ref: holder.job, ...hints });
-    } else await this.#deliver(envelope, call.taskId, fields);
-    return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, fresh, ...hints });
+    return { envelope, name: target.name, ignoreResult, fields, unique, custom: call.taskId };
   }
 
-  #deliver(envelope: Envelope, custom: string | undefined, fields: MessageFields): Promise<void> {
+  #resultOf<R>({ envelope, name, ignoreResult, fields }: Written): AsyncResult<R> {
+    const { taskId, queue, jobId } = envelope;
+    const fresh = !ignoreResult && fields.expires === undefined;
+    return new AsyncResult<R>(this.params.results, taskId, {
+      ref: { queue, id: jobId },
+      fresh,
+      name,
+      ignoreResult,
+    });
+  }
+
+  #deliver({ envelope, custom, fields }: Written): Promise<void> {
     const { producer, index, events } = this.params;
     const delivered =
       custom === undefined
@@ -265,68 +305,7 @@ export class Sender {
   }
 }
 
-/** What a message says beside its arguments. */
-type MessageFields = Omit<Message, 'v' | 'args'>;
-/** A call that is made later, by whoever finishes the step before it. */
-export interface PreparedCall {
-  /** The trace it was made in, where somebody traces. */
-  readonly trace: string | undefined;
-  /** The encoded arguments, as JSON text. */
-  readonly packed: string;
-  /** The queue, or the task's lane there. */
-  readonly queue: string;
-  readonly taskId: string | undefined;
-  readonly priority: number;
-  readonly fields: Omit<Message, 'v' | 'args' | 'expires' | 'eta'>;
-  readonly expires: Instant | undefined;
-  readonly due: Instant | undefined;
-}
-
-/** A moment, or one that counts from when its turn comes. */
-export type Instant = { readonly at: number } | { readonly inMs: number };
-
-/** A call on its way out. */
-interface Outgoing {
-  readonly detour: Detour | null;
-  readonly target: CallTarget;
-  readonly args: readonly unknown[];
-  /** The encoded arguments, as JSON text. */
-  readonly packed: string;
-  readonly options: CallOptions;
-  readonly headers: Record<string, unknown>;
-  readonly propagated: string[];
-  readonly settled: Settled;
-  /** Where somebody traces. */
-  readonly span?: OpenSpan;
-}
-
-/** What has been decided about a call before it is sent. */
-export interface Settled {
-  /** Where it goes instead of the broker; `null`: nowhere else. Default: as every call. */
-  readonly detour?: Detour | null;
-  /** The queue or lane it goes to. */
-  readonly place?: string;
-  /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
-  readonly tick?: { readonly taskId: string; readonly addition: string };
-}
-
 const NOTHING_SETTLED: Settled = Object.freeze({});
-
-/** What the message says beside the arguments; what a call does not use is absent. */
-function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): MessageFields {
-  const expires = call.expiresAt ?? expiryOf(outgoing.target, now);
-  return {
-    ...inherit(outgoing.headers, outgoing.propagated),
-    ...(expires !== undefined && { expires }),
-    ...(call.etaAt !== undefined && { eta: call.etaAt }),
-    ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),
-    ...(call.timeLimitMs !== undefined && { hard: call.timeLimitMs }),
-    ...(call.maxRetries !== undefined && {
-      retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
-    }),
-    ...(call.shadow !== undefined && { shadow: call.shadow }),
-  };
-}
 
 function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
   return {
@@ -345,11 +324,7 @@ function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): Uni
   return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
 }
 
-/** @throws {NotSerializableError} for what JSON would change */
-function checkedHeaders(headers: Record<string, unknown>): Record<string, unknown> {
-  return checkJson(headers, 'headers').value as Record<string, unknown>;
-}
-
+const NOBODY: readonly string[] = Object.freeze([]);
 const NO_OPTIONS: CallOptions = Object.freeze({});
 const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   queue: undefined,
@@ -367,26 +342,7 @@ const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   unique: undefined,
 });
 
-function expiryOf(target: CallTarget, now: number): number | undefined {
-  const { expires } = target.publish;
-  return expires === undefined ? undefined : toExpiry(expires, now, `task "${target.name}": expires`);
-}
-
-/** What a call made inside a task takes over from it: its place in the tree, and headers marked as propagating. */
-function inherit(
-  own: Record<string, unknown>,
-  propagated: readonly string[],
-): Pick<Message, 'headers' | 'propagate' | 'root' | 'parent'> {
-  const request = currentTask()?.request;
-  const passing = new Set(propagated);
-  const headers = { ...own };
-  for (const name of propagatedHeaders()) {
-    passing.add(name);
-    if (request !== undefined && !(name in headers)) headers[name] = request.headers[name];
-  }
-  return {
-    ...(request !== undefined && { root: request.rootId, parent: request.id }),
-    ...(Object.keys(headers).length > 0 && { headers: checkedHeaders(headers) }),
-    ...(passing.size > 0 && { propagate: [...passing] }),
-  };
+function hasAny(options: object): boolean {
+  for (const _ in options) return true;
+  return false;
 }

@@ -70,13 +70,13 @@ class RedisEngine implements Engine {
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
     this.queues = new RedisQueues(held, this.#prefix);
     this.flows = new RedisFlows(held, `${this.#prefix}:~f:`);
-    this.signals = new RedisSignals(
-      () => (this.#workers ?? this.#calls).client,
-      () => this.#listenerLink(),
-      `${this.#prefix}:~s${target.db}:`,
-      target.kind === 'cluster',
-      ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
-    );
+    this.signals = new RedisSignals({
+      publisher: () => this.#workers ?? this.#calls,
+      subscriber: () => this.#listenerLink(),
+      channelPrefix: `${this.#prefix}:~s${target.db}:`,
+      sharded: target.kind === 'cluster',
+      jobKey: ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
+    });
     this.broadcast = new RedisBroadcast({
       publisher: () => this.#client(),
       subscriber: () => this.#listenerLink(),
@@ -178,6 +178,7 @@ class RedisEngine implements Engine {
 
   async close(): Promise<void> {
     clearTimeout(this.#lingering);
+    this.signals.flush();
     this.#setHeld(false);
     await Promise.all([this.#calls.close(), this.#workers?.close(), this.#listener?.close()]);
   }

@@ -3,7 +3,7 @@
  * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Tracing } from '../broker/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';

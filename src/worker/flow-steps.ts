@@ -3,7 +3,7 @@
  * follows from its end. Plain tasks never come here.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Delivery } from '../broker/consumer.js';
+import { amended, type Delivery } from '../broker/delivery.js';
 import { CLOSED, type Engine } from '../broker/engine.js';
 import { partOf } from '../broker/ids.js';
 import type { FlowInput, Message } from '../broker/message.js';
@@ -179,7 +179,7 @@ function outcomeOf(ending: Ending): Outcome {
 
 function withInput(delivery: Delivery, input: FlowInput): Delivery {
   const message: Message = { ...delivery.message, input };
-  return { ...delivery, message };
+  return amended(delivery, { message });
 }
 
 function noInput({ name, taskId }: Delivery): CeleriacError {

@@ -2,7 +2,7 @@
  * What an ended task still holds in the broker beside its job: a task id of its caller's, a unique key, the entry that
  * leads into its lane. Few tasks have any; the others are let through with a look at their message.
  */
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../broker/ids.js';

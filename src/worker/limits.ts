@@ -3,7 +3,7 @@
  * broker before a limited task runs. A task without limits is told apart by one look at its policy, and asks nothing.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import { Gate } from '../broker/gate.js';
 import { isLane, laneOf } from '../broker/lanes.js';

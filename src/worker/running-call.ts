@@ -2,7 +2,7 @@
  * A call while it runs: the context its task sees, its limits, and the ways others may end it. Once closed it answers
  * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
  */
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Composable } from '../canvas/fits.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';

@@ -3,7 +3,7 @@
  * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
  */
 import { createHash } from 'node:crypto';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import { partOf } from '../broker/ids.js';
 import { compile } from '../canvas/compile.js';
 import type { Composable } from '../canvas/fits.js';

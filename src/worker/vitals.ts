@@ -3,7 +3,7 @@
  * ask has none of this but a look at an undefined field for each task.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import { readQueueStates } from '../broker/queue-depth.js';
 import {

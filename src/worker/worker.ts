@@ -2,7 +2,8 @@
  * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
-import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
+import { Consumer, type Settlement } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';

@@ -74,10 +74,13 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
       toPurge = false;
       await worker.start();
     };
-    if (!(await startPatiently({ start }, log, end.signal))) return await end.reached;
-    node = worker.node;
-    log.always({}, `ready: ${readyText(worker)}`);
-    return await end.reached;
+    const started = startPatiently({ start }, log, end.signal).then((ready) => {
+      if (!ready) return;
+      node = worker.node;
+      log.always({}, `ready: ${readyText(worker)}`);
+    });
+    // Whatever a start waits for, an end does not.
+    return await Promise.race([end.reached, started.then(() => end.reached)]);
   } finally {
     end.release();
     await app.close();

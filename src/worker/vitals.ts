@@ -15,8 +15,9 @@ import {
   type QueueDepth,
 } from '../events/metrics.js';
 import type { Logger } from '../options/logger.js';
-import { BrokerWatch, inTime } from './broker-watch.js';
+import { BrokerWatch, PATIENCE_MS } from './broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health.js';
+import { inTime } from './in-time.js';
 import type { Execution, Outcome } from './outcome.js';
 
 export interface VitalsParams extends MetricsSource {
@@ -126,7 +127,7 @@ export async function readDepths(
   queues: readonly string[],
 ): Promise<QueueDepth[]> {
   const read = readQueueStates(engine, queues).catch(() => []); // `/ready` is where an outage is told
-  return (await inTime(read, [])).map(({ queue, counts, oldestDueAt }) => ({
+  return (await inTime(read, [], PATIENCE_MS)).map(({ queue, counts, oldestDueAt }) => ({
     queue,
     counts,
     oldestMs: oldestDueAt === undefined ? 0 : Math.max(0, clock.now() - oldestDueAt),

@@ -5,9 +5,10 @@
 import type { CommandHandlers, CommandName, ErrorReply } from '../../control/commands.js';
 import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
-import { CeleriacError, OptionError } from '../../errors.js';
+import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
 import { positiveInteger } from '../../options/checks.js';
 import type { Logger } from '../../options/logger.js';
+import { inTime } from '../in-time.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
 import { Telling } from '../telling.js';
 import { findAppModule } from '../threads/app-module.js';
@@ -53,6 +54,8 @@ export class WorkerProcesses implements AsyncDisposable {
   #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #file = '';
   #responder: Responder | undefined;
+  /** Settles with the start that is under way, or was. */
+  #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #onStopped: () => void = () => undefined;
 
@@ -130,6 +133,12 @@ export class WorkerProcesses implements AsyncDisposable {
     if (held !== undefined) return held;
     this.#file = findAppModule(this.#options.module, `processes is ${this.#size}`);
     this.#phase = 'starting';
+    const starting = this.#start();
+    this.#starting = starting.catch(() => undefined); // for those who only wait for its end
+    return starting;
+  }
+
+  async #start(): Promise<void> {
     const { engine, prefix, logger } = this.#params;
     try {
       await this.#vitals.open();
@@ -142,17 +151,20 @@ export class WorkerProcesses implements AsyncDisposable {
         onError: (error) => this.#onError(error),
       });
       await this.#params.events.attach();
+      this.#refuseStopped();
     } catch (error) {
-      this.#phase = 'new';
+      if (this.#stopping === undefined) this.#phase = 'new';
+      await this.#leaveBus();
       throw error;
     }
     try {
       await this.#crew.start();
+      this.#refuseStopped();
     } catch (error) {
-      await this.stop({ timeout: LAST_WORDS_MS });
+      this.#starting = Promise.resolve(); // it is over: its end must not wait for itself
+      if (this.#stopping === undefined) await this.stop({ timeout: LAST_WORDS_MS });
       throw error;
     }
-    if (this.#stopping !== undefined) return this.#stopping;
     this.#phase = 'running';
     this.#telling.online();
     logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
@@ -281,15 +293,25 @@ export class WorkerProcesses implements AsyncDisposable {
 
   async #stop(end: () => Promise<void>): Promise<void> {
     this.#phase = 'stopping';
-    await end();
-    const leaving = Promise.all([this.#responder?.close(), this.#telling.offline()]);
-    leaving.catch((error: Error) => this.#onError(error));
-    await Promise.race([leaving, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref())]);
+    await Promise.all([end(), inTime(this.#starting, undefined, LAST_WORDS_MS)]);
+    await Promise.all([this.#leaveBus(), inTime(this.#telling.offline(), undefined, LAST_WORDS_MS)]);
     this.#vitals.close();
     this.#phase = 'stopped';
     this.#params.onStopped();
     this.#onStopped();
     this.#params.logger.info({ node: this.node }, 'worker stopped');
+  }
+
+  /** Answers no more; may be called twice. */
+  async #leaveBus(): Promise<void> {
+    const gone = (this.#responder?.close() ?? Promise.resolve()).catch((error: Error) =>
+      this.#onError(error),
+    );
+    await inTime(gone, undefined, LAST_WORDS_MS);
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopping !== undefined) throw new AppClosedError('The worker was stopped while it started.');
   }
 
   #onError(error: Error): void {

@@ -126,6 +126,7 @@ export class RedisLink {
 
   /** The error for "nobody answers here". */
   unavailable(cause: unknown = this.#lastError): BrokerUnavailableError {
+    if (cause instanceof BrokerUnavailableError) return cause;
     const why = cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : '';
     return new BrokerUnavailableError(
       `The broker at ${this.target.address} cannot be reached${why}. ` +
@@ -226,7 +227,8 @@ function refusal(error: Error, address: string): BrokerError | undefined {
     return undefined;
   }
   return new BrokerError(
-    `The broker at ${address} refuses to let us in: ${error.message}. Check user and password in the broker URL.`,
+    `The broker at ${address} refuses to let us in: ${error.message.replace(/\.+$/, '')}. ` +
+      'Check user and password in the broker URL.',
     { cause: error },
   );
 }

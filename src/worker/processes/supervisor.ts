@@ -2,7 +2,7 @@
  * A worker of several processes: one node, one health port, one end. It runs no task itself; it keeps its processes
  * running, speaks for them on the bus, and ends when they have.
  */
-import type { CommandHandlers, CommandName, ErrorReply } from '../../control/commands.js';
+import { type CommandHandlers, type CommandName, isErrorReply } from '../../control/commands.js';
 import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
@@ -318,8 +318,4 @@ export class WorkerProcesses implements AsyncDisposable {
     if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
     this.#params.logger.error({ error }, `worker error: ${error.message}`);
   }
-}
-
-function isErrorReply(reply: unknown): reply is ErrorReply {
-  return typeof reply === 'object' && reply !== null && 'error' in reply;
 }

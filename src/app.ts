@@ -261,17 +261,17 @@ export class Celeriac implements AsyncDisposable {
   worker(options?: WorkerOptions): Worker;
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
     this.#refuseClosed();
-    const { broker, hasOwnLogger } = this.#config;
-    if (options.logger !== undefined && !hasOwnLogger) this.#logger = options.logger;
+    const { broker, ...config } = this.#config;
+    if (options.logger !== undefined && !config.hasOwnLogger) this.#logger = options.logger;
     const params: WorkerParams = {
-      ...this.#config,
+      ...config,
       logger: this.#logger,
       ...this.#executorParams(),
       engine: this.#parts.engine,
       app: this,
       errors: this.errors,
       appName: this.name,
-      brokerUrl: typeof broker === 'string' && !this.#parts.engine.oneProcess ? broker : undefined,
+      brokerUrl: () => (typeof broker === 'string' && !this.#parts.engine.oneProcess ? broker : undefined),
       conf: () => confOf(this.#config, this.#parts.engine.address),
       prepare: () => this.#prepare(),
       index: this.#parts.index,

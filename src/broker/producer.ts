@@ -6,6 +6,7 @@ import type { IQueueBackend, JobJson } from 'bullmq';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { Engine } from './engine.js';
 import { Patience } from './patience.js';
+import { withoutArguments } from './redis-errors.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
@@ -195,7 +196,10 @@ function groupByQueue<T>(items: readonly T[], queueOf: (item: T) => string): Map
 function unavailable(address: string, cause: unknown): BrokerUnavailableError {
   if (cause instanceof BrokerUnavailableError) return cause;
   const why = cause instanceof Error ? ` (${cause.message})` : '';
-  return new BrokerUnavailableError(`The broker at ${address} cannot be reached${why}.`, { address, cause });
+  return new BrokerUnavailableError(`The broker at ${address} cannot be reached${why}.`, {
+    address,
+    cause: withoutArguments(cause),
+  });
 }
 
 function withTaskId(error: unknown, taskId: string): unknown {
@@ -207,7 +211,9 @@ function withTaskId(error: unknown, taskId: string): unknown {
   }
   if (error instanceof CeleriacError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new BrokerError(`The broker refused task "${taskId}": ${message}`, { cause: error });
+  return new BrokerError(`The broker refused task "${taskId}": ${message}`, {
+    cause: withoutArguments(error),
+  });
 }
 
 function sleep(ms: number): Promise<void> {

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
+import { withoutArguments } from './redis-errors.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
 import { type Line, watchForSilence } from './silence.js';
 
@@ -54,7 +55,7 @@ export class RedisLink {
       reconnectOnError: (error) => error.message.startsWith('READONLY'),
     });
     this.client.on('error', (error: Error) => {
-      this.#lastError = error;
+      this.#lastError = withoutArguments(error);
     });
     this.client.on('connect', () => this.#watch());
     this.client.on('ready', () => this.#onReady());
@@ -87,7 +88,7 @@ export class RedisLink {
     if (status === 'wait' || status === 'end' || status === 'close') {
       // The outcome is read from events below; a refused first attempt is retried by ioredis itself.
       this.client.connect().catch((error: Error) => {
-        this.#lastError ??= error;
+        this.#lastError ??= withoutArguments(error);
       });
     }
     // Calls that begin together wait together.
@@ -126,6 +127,7 @@ export class RedisLink {
 
   /** The error for "nobody answers here". */
   unavailable(cause: unknown = this.#lastError): BrokerUnavailableError {
+    // Found out by another command, which told the whole of it.
     if (cause instanceof BrokerUnavailableError) return cause;
     const why = cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : '';
     return new BrokerUnavailableError(
@@ -227,10 +229,13 @@ function refusal(error: Error, address: string): BrokerError | undefined {
     return undefined;
   }
   return new BrokerError(
-    `The broker at ${address} refuses to let us in: ${error.message.replace(/\.+$/, '')}. ` +
-      'Check user and password in the broker URL.',
-    { cause: error },
+    `The broker at ${address} refuses to let us in: ${withoutPeriod(error.message)}. Check user and password in the broker URL.`,
+    { cause: withoutArguments(error) },
   );
+}
+
+function withoutPeriod(text: string): string {
+  return text.endsWith('.') ? text.slice(0, -1) : text;
 }
 
 const JOINED = Symbol('celeriac.joined');

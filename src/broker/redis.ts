@@ -18,6 +18,7 @@ import type {
 import type { Finding } from './finding.js';
 import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
+import { withoutArguments } from './redis-errors.js';
 import { RedisFlows } from './redis-flows.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { leanRedisBackend } from './redis-large-results.js';
@@ -221,8 +222,7 @@ class RedisEngine implements Engine {
     try {
       return await body();
     } catch (error) {
-      const unsaid = this.isUnavailable(error) && !(error instanceof BrokerUnavailableError);
-      throw unsaid ? this.#calls.unavailable(error) : error;
+      throw withoutArguments(this.isUnavailable(error) ? this.#calls.unavailable(error) : error);
     } finally {
       release();
     }

@@ -5,6 +5,7 @@
 import { Consumer, type Settlement } from '../broker/consumer.js';
 import type { Delivery } from '../broker/delivery.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
+import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -117,7 +118,7 @@ export class Worker implements CallHost, AsyncDisposable {
     });
     this.#locks = new LockKeeper({
       ...params,
-      broker: params.brokerUrl,
+      broker: params.brokerUrl(),
       onError: (error) => this.#onError(error),
     });
     this.#janitor = new Janitor({
@@ -394,7 +395,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #onError(error: Error): void {
     // The engine reports outages itself, once; what is left here is worth a line.
     if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
-    this.#params.logger.error({ error }, `worker error: ${error.message}`);
+    this.#params.logger.error({ error: withoutArguments(error) }, `worker error: ${error.message}`);
   }
 
   #refuseStopped(): void {

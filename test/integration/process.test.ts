@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { BrokerError, BrokerUnavailableError, Celeriac, isCeleriacError, OptionError } from 'celeriac';
 import {
   onEveryEngine,
@@ -163,6 +164,11 @@ describe('A broker that is away', () => {
       assert(error instanceof BrokerError && !(error instanceof BrokerUnavailableError), String(error));
       assert.match(error.message, /refuses.*[^.]\. Check user and password/s);
       assert.doesNotMatch(error.message, /wrongpass/);
+      // As a log or an error report would show it, causes and all.
+      assert.doesNotMatch(
+        inspect(error, { depth: 20, showHidden: true }) + JSON.stringify(error),
+        /wrongpass/,
+      );
     }
     const { app } = testApp(t, { broker: `redis://:right@127.0.0.1:${server.port}/0` });
     await app.sendTask('x');

@@ -57,6 +57,15 @@ export class IdIndex {
     }
   }
 
+  /** @throws {DuplicateTaskError} one of these ids is taken by now; none is taken by asking */
+  async refuseTaken(taskIds: readonly string[]): Promise<void> {
+    const refs = await Promise.all(taskIds.map((taskId) => this.locate(taskId)));
+    const known = taskIds.flatMap((taskId, i) => (refs[i] === undefined ? [] : [{ taskId, ref: refs[i] }]));
+    const jobs = await this.engine.readJobs(known.map(({ ref }) => ref));
+    for (const [i, { taskId }] of known.entries())
+      if (jobs[i] !== undefined && jobs[i].dropped === undefined) throw duplicate(taskId);
+  }
+
   /** Keeps the entry for as long as the task takes: it runs again. */
   keep(taskId: string): Promise<void> {
     return this.#setLife(taskId, undefined);

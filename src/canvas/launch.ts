@@ -63,13 +63,23 @@ export const BEGIN_PATH = 'b';
 export class Launcher implements Dispatcher {
   constructor(private readonly params: LauncherParams) {}
 
-  /** Sends one task; with callbacks it is a workflow. */
-  send<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<AsyncResult<R>> {
-    if (options.link === undefined && options.linkError === undefined)
-      return this.params.sender().send<R>(target, args, options);
+  /**
+   * Sends one task; with callbacks it is a workflow.
+   * @param where `'to the broker'`: even where calls run here and now
+   */
+  send<R>(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+    where?: 'to the broker',
+  ): Promise<AsyncResult<R>> {
+    if (options.link === undefined && options.linkError === undefined) {
+      const settled = where === undefined ? undefined : { detour: null };
+      return this.params.sender().send<R>(target, args, options, settled);
+    }
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options);
-    return this.launch(signature as Composable, [], {}) as Promise<AsyncResult<R>>;
+    return this.launch(signature as Composable, [], {}, where) as Promise<AsyncResult<R>>;
   }
 
   /** Sends a workflow, with these arguments in front and these options on top. */
@@ -77,12 +87,14 @@ export class Launcher implements Dispatcher {
     node: Composable,
     args: readonly unknown[],
     options: CallOptions,
+    where?: 'to the broker',
   ): Promise<AsyncResult | GroupResult> {
     const { clock, ids, sender, source, results } = this.params;
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
     // Where calls run here and now, so do workflows.
-    if (sender().detour !== null) return new LaunchHere(sender(), source()).launch(carried, args, own);
+    if (sender().detour !== null && where === undefined)
+      return new LaunchHere(sender(), source()).launch(carried, args, own);
     // An id of ours: the same workflow again, after a call that may or may not have arrived.
     const again = own.taskId === undefined ? undefined : partOf(own.taskId);
     const { taskId, ...others } = own;

@@ -11,7 +11,7 @@ import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import type { SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
-import { type CallOptions, type ResolvedCall, resolveCall } from '../options/call-options.js';
+import { type CallOptions, overRoute, type ResolvedCall, resolveCall } from '../options/call-options.js';
 import type { Router } from '../options/routes.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
@@ -58,7 +58,7 @@ export class Sender {
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
-    if (syncing !== undefined) await this.#learnClock(syncing, target, options);
+    if (syncing !== undefined) await this.#learnClock(syncing, { target, args, options });
     if (this.params.events.settling !== undefined) await this.params.events.settling;
     const { tracing, middleware } = this.params;
     const plain = options.headers === undefined && middleware.length === 0;
@@ -191,8 +191,7 @@ export class Sender {
       : await Promise.all(packing);
     const [first] = calls;
     const syncing = params.clock.sync();
-    if (syncing !== undefined && first !== undefined)
-      await this.#learnClock(syncing, first.target, first.options);
+    if (syncing !== undefined && first !== undefined) await this.#learnClock(syncing, first);
     if (params.events.settling !== undefined) await params.events.settling;
     const written = calls.map(({ target, args, options }, i) =>
       this.#write({
@@ -208,6 +207,25 @@ export class Sender {
     );
     await params.producer.sendAll(written.map(({ envelope }) => envelope));
     return written.map((each) => this.#resultOf(each));
+  }
+
+  /**
+   * Reads a call as `send` does, and sends nothing.
+   * @throws what is wrong with it
+   */
+  async check({ target, args, options }: PlainCall): Promise<void> {
+    await this.params.codec.packArgs(args, target);
+    this.#resolve({ target, args, options }, this.params.clock.now());
+  }
+
+  /** @throws {DuplicateTaskError} one of these ids is taken */
+  async refuseTaken(taskIds: readonly string[]): Promise<void> {
+    if (taskIds.length === 0 || this.detour !== null) return;
+    try {
+      await this.params.index.refuseTaken(taskIds);
+    } catch (error) {
+      throw error instanceof BrokerUnavailableError ? notSent(error, taskIds[0] ?? '', 'Nothing') : error;
+    }
   }
 
   /** The call as it goes to the broker. */
@@ -288,21 +306,25 @@ export class Sender {
     if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
     const routed = router?.(target.name, args, options);
     const fromRoute = typeof routed === 'string' ? { queue: routed } : routed;
-    return resolveCall({ ...fromRoute, ...options }, now, `${target.name}.applyAsync`);
+    return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`);
   }
 
-  async #learnClock(syncing: Promise<void>, target: CallTarget, options: CallOptions): Promise<void> {
+  async #learnClock(syncing: Promise<void>, { target, args, options }: PlainCall): Promise<void> {
     try {
       await Promise.all([syncing, this.params.events.meet()]);
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
-      const taskId = options.taskId ?? this.params.ids.next(this.#placeOf(target, options.queue));
-      throw new BrokerUnavailableError(
-        `${error.message} ${target.name} was not sent; calling again with { taskId: error.taskId } is safe.`,
-        { address: error.address, taskId, cause: error.cause },
-      );
+      const taskId = options.taskId ?? this.params.ids.next(this.placeFor(target, args, options));
+      throw notSent(error, taskId, target.name);
     }
   }
+}
+
+function notSent(error: BrokerUnavailableError, taskId: string, what: string): BrokerUnavailableError {
+  return new BrokerUnavailableError(
+    `${error.message} ${what} was not sent; calling again with { taskId: error.taskId } is safe.`,
+    { address: error.address, taskId, cause: error.cause },
+  );
 }
 
 const NOTHING_SETTLED: Settled = Object.freeze({});

@@ -3,7 +3,7 @@
  * its options and what is to be called after it, and becomes JSON and back; sending it is the app's business.
  */
 import { DuplicateTaskError } from '../errors.js';
-import type { CallOptions } from '../options/call-options.js';
+import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
@@ -68,7 +68,7 @@ export class Signature<
   constructor(parts: SignatureParts, args: G, options: Readonly<CallOptions> = {}) {
     this.#parts = parts;
     // Copies: what a caller handed in stays the caller's, to change as they like.
-    this.args = Object.freeze([...args]) as unknown as G;
+    this.args = Object.freeze([...argumentsOf(args, parts.target.name)]) as unknown as G;
     const { link, linkError, ...rest } = options;
     this.options = Object.freeze(rest);
     if (link !== undefined || linkError !== undefined) {
@@ -90,12 +90,12 @@ export class Signature<
 
   /** A copy with these options on top. */
   set(options: CallOptions): Signature<P, G, R, I> {
-    return new Signature(this.#parts, this.args, { ...this.options, ...options });
+    return new Signature(this.#parts, this.args, { ...this.options, ...optionsOf(options, this.task) });
   }
 
   /** A copy with these arguments in front of the ones it has. */
   clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I> {
-    return new Signature(this.#parts, [...args, ...this.args], this.options);
+    return new Signature(this.#parts, [...argumentsOf(args, this.task), ...this.args], this.options);
   }
 
   /** A copy that has this called with its result, once it ended well. */
@@ -122,11 +122,13 @@ export class Signature<
   }
 
   /** Sends it, with these arguments in front and these options on top. */
-  applyAsync(args: readonly unknown[] = [], options: CallOptions = {}): Promise<AsyncResult<R>> {
+  async applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<AsyncResult<R>> {
     const { launcher, target, callbacks } = this.#parts;
-    const own = { ...this.options, ...options };
-    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, [...args, ...this.args], own);
-    return launcher.launch(this as Composable, args, options) as Promise<AsyncResult<R>>;
+    const front = argumentsOf(args, target.name);
+    const own = optionsOf(options, target.name);
+    if (callbacks === NO_CALLBACKS)
+      return launcher.send<R>(target, [...front, ...this.args], { ...this.options, ...own });
+    return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R>>;
   }
 
   toJSON(): SignatureJson {

@@ -193,20 +193,26 @@ export class Sender {
     const syncing = params.clock.sync();
     if (syncing !== undefined && first !== undefined) await this.#learnClock(syncing, first);
     if (params.events.settling !== undefined) await params.events.settling;
-    const written = calls.map(({ target, args, options }, i) =>
-      this.#write({
-        detour: null,
-        target,
-        args,
-        packed: packed[i] ?? '',
-        options: hasAny(options) ? options : NO_OPTIONS,
-        headers: options.headers ?? NO_HEADERS,
-        propagated: NOBODY,
-        settled: NOTHING_SETTLED,
-      }),
+    // What wants something may want something wrong: all of it is read before any call is sent.
+    const routed = params.router !== undefined;
+    const read = calls.map((call, i) =>
+      routed || hasAny(call.options) ? this.#writePlain(call, packed[i] ?? '') : undefined,
     );
-    await params.producer.sendAll(written.map(({ envelope }) => envelope));
-    return written.map((each) => this.#resultOf(each));
+    const results: AsyncResult[] = [];
+    let before: Promise<void> | undefined;
+    for (let at = 0; at < calls.length; at += PIECE) {
+      const written = calls
+        .slice(at, at + PIECE)
+        .map((call, i) => read[at + i] ?? this.#writePlain(call, packed[at + i] ?? ''));
+      const sent = params.producer.sendAll(written.map(({ envelope }) => envelope));
+      sent.catch(() => undefined); // awaited in its turn; the piece before it may have failed first
+      // The next piece is written while the broker takes this one: more at once would only wait in memory.
+      await before;
+      before = sent;
+      for (const each of written) results.push(this.#resultOf(each));
+    }
+    await before;
+    return results;
   }
 
   /**
@@ -226,6 +232,19 @@ export class Sender {
     } catch (error) {
       throw error instanceof BrokerUnavailableError ? notSent(error, taskIds[0] ?? '', 'Nothing') : error;
     }
+  }
+
+  #writePlain({ target, args, options }: PlainCall, packed: string): Written {
+    return this.#write({
+      detour: null,
+      target,
+      args,
+      packed,
+      options: hasAny(options) ? options : NO_OPTIONS,
+      headers: options.headers ?? NO_HEADERS,
+      propagated: NOBODY,
+      settled: NOTHING_SETTLED,
+    });
   }
 
   /** The call as it goes to the broker. */
@@ -346,6 +365,8 @@ function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): Uni
   return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
 }
 
+/** So many plain calls are written and sent at a time. */
+const PIECE = 1_000;
 const NOBODY: readonly string[] = Object.freeze([]);
 const NO_OPTIONS: CallOptions = Object.freeze({});
 const NOTHING_SPECIAL: ResolvedCall = Object.freeze({

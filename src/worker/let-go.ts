@@ -31,11 +31,12 @@ export async function sayIgnored(
  */
 export function letGo(
   { engine, index }: { readonly engine: Engine; readonly index: IdIndex },
-  { message, taskId, jobId, afterwards }: Delivery,
+  delivery: Delivery,
   keptMs: number,
 ): Promise<void> | undefined {
+  const { message, taskId, jobId } = delivery;
   const { unique, from } = message;
-  if (unique !== undefined) afterwards(() => releaseKey(engine, unique, taskId));
-  if (from !== undefined) afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
+  if (unique !== undefined) delivery.afterwards(() => releaseKey(engine, unique, taskId));
+  if (from !== undefined) delivery.afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
   return isGenerated(jobId) ? undefined : index.expire(taskId, keptMs);
 }

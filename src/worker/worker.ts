@@ -24,6 +24,7 @@ import { Limits } from './limits.js';
 import type { MakeConsumer } from './line.js';
 import { Lines } from './lines.js';
 import { type LeveledLogger, leveled } from './log-level.js';
+import { endLost } from './lost-locks.js';
 import { reportText, workerConf } from './node-report.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
 import { Reports } from './reports.js';
@@ -279,7 +280,7 @@ export class Worker implements CallHost, AsyncDisposable {
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
       onProgress: (delivery, progress) => this.#telling.progress(delivery, progress),
-      onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
+      onLocksLost: (jobIds) => endLost(this.#executor.running, jobIds, this.#params.logger),
       onError: (error) => this.#onError(error),
     });
   }
@@ -374,22 +375,6 @@ export class Worker implements CallHost, AsyncDisposable {
       (error: Error) => this.#onError(error),
     );
     await inTime(gone, undefined, LAST_WORDS_MS);
-  }
-
-  #onLocksLost(jobIds: readonly string[]): void {
-    for (const jobId of jobIds) {
-      const call = this.#executor.running.get(jobId);
-      if (call === undefined) continue;
-      const { name, taskId } = call.delivery;
-      this.#params.logger.warn(
-        { task: name, taskId },
-        'lost the lock of a running task; another worker may run it',
-      );
-      call.end(
-        { kind: 'lost' },
-        new CeleriacError(`This worker lost ${name} (${taskId}): its lock could not be renewed in time.`),
-      );
-    }
   }
 
   #onError(error: Error): void {

@@ -164,13 +164,13 @@ export class Executor {
       spawning,
     );
     this.running.set(delivery.jobId, call);
-    const ended = elsewhere?.takes(task)
-      ? this.#attemptElsewhere(call, task, elsewhere)
-      : call.run(() => this.#attempt(call, task, args), kept === undefined);
-    return ended.then((outcome) => {
+    const finish = (outcome: Outcome): Execution => {
       this.running.delete(delivery.jobId);
       return { outcome, task, runtimeMs: Date.now() - call.startedAt, started: true };
-    });
+    };
+    return elsewhere?.takes(task)
+      ? this.#attemptElsewhere(call, task, elsewhere).then(finish)
+      : call.run(() => this.#attempt(call, task, args), kept === undefined, finish);
   }
 
   /** The call's own limits, else those set at runtime, else the task's, else the worker's. */

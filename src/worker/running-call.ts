@@ -43,6 +43,8 @@ export class RunningCall implements TaskContext {
   #end: ((outcome: Outcome) => void) | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closed = false;
+  /** Its outcome is decided. */
+  #finished = false;
   /** How many members it has added to its group. */
   #added = 0;
 
@@ -119,20 +121,20 @@ export class RunningCall implements TaskContext {
   }
 
   /**
-   * Resolves with the body's outcome, or with the first one that somebody else decides.
+   * Resolves with what `finish` makes of the body's outcome, or of the first one that somebody else decides.
    * @param timed start the limits now; else whoever runs the body calls `startLimits`
    */
-  run(body: () => Promise<Outcome>, timed = true): Promise<Outcome> {
+  run<R>(body: () => Promise<Outcome>, timed: boolean, finish: (outcome: Outcome) => R): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.#end = (outcome) => {
+      const end = (outcome: Outcome) => {
+        if (this.#finished) return;
+        this.#finished = true;
         this.close();
-        resolve(outcome);
+        resolve(finish(outcome));
       };
+      this.#end = end;
       if (timed) this.startLimits();
-      body().then((outcome) => {
-        this.close();
-        resolve(outcome);
-      }, reject);
+      body().then(end, reject);
     });
   }
 

@@ -68,7 +68,7 @@ function compileNode(sender: Sender, node: Composable, context: Given): Promise<
 async function compileTask(sender: Sender, signature: Signature, context: Given): Promise<Leaf> {
   const { target, immutable } = Signature.partsOf(signature);
   const fed = context.fed && !immutable;
-  const args = immutable && context.fed ? signature.args : [...context.front, ...signature.args];
+  const args = immutable ? signature.args : [...context.front, ...signature.args];
   const options = { ...signature.options, ...context.all, ...context.first, ...context.last };
   const call = await sender.prepare(target, args, options, !fed);
   return {

@@ -3,30 +3,23 @@
  * more) is read from its workflow's record, and so is one whose workflow has failed or was revoked: whoever reads jobs
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
-import { CLOSED, type Engine, HEAD, type JobRef, type Signals, type StoredJob } from '../broker/engine.js';
+import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
 import { packStack, replacementIn, writeMessage } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
 import { PENDING } from '../states.js';
 import { encodeFailure, type WireError } from '../tasks/failure.js';
-import {
-  countField,
-  type Ending,
-  type Failing,
-  failedField,
-  readEnding,
-  readFailing,
-  revocationIn,
-  sharedFailing,
-} from './flow-record.js';
-import { decodeInput, type InputDecoding, inputOf } from './flow-values.js';
-import { ancestors, finalOf, idOf, nodeAt, type Plan, ROOT, stepBefore } from './plan.js';
+import { countField, type Ending, extraField, type Failing, readEnding } from './flow-record.js';
+import { decodeInput, type FlowValues, type InputDecoding } from './flow-values.js';
+import { type JobStage, partState, readRecord, recordFields } from './part-state.js';
+import { finalOf, idOf, nodeAt, type Plan, ROOT, stepBefore } from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface PartsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
   readonly plans: Plans;
+  readonly values: FlowValues;
   readonly decoding: InputDecoding;
   /** Encodes a list of values as one. */
   encodeResult(value: unknown): unknown;
@@ -49,7 +42,7 @@ export function followingFlows(params: PartsParams): Engine {
     const parts = addresses.filter((address) => address !== undefined);
     const [jobs, fields] = await Promise.all([
       withJobs.length === 0 ? [] : engine.readJobs(withJobs),
-      engine.flows.read(parts.map(({ flow, path }) => ({ flow, fields: fieldsOf(path) }))),
+      engine.flows.read(parts.map(({ flow, path }) => ({ flow, fields: recordFields(path) }))),
     ]);
     let job = 0;
     let part = 0;
@@ -141,42 +134,44 @@ function topicsOf(topic: string): string[] {
   return [part.queue === undefined ? flowTopic(part.flow, part.path) : topic, flowTopic(part.flow)];
 }
 
-function fieldsOf(path: string): string[] {
-  return [HEAD, CLOSED, path, failedField(path), ...ancestors(path).map(failedField)];
-}
-
 async function partJob(
   params: PartsParams,
   ref: JobRef,
   { flow, path }: PartAddress,
   job: StoredJob | undefined,
-  [head, closed, own, failed, ...failings]: readonly (string | undefined)[],
+  fields: readonly (string | undefined)[],
 ): Promise<StoredJob | undefined> {
-  if (head === undefined || (job?.doneAt !== undefined && !(isReplaced(job) && own !== undefined)))
-    return job;
-  const around = ancestors(path);
-  const ending = readEnding(own);
-  const shared = sharedFailing(
-    path,
-    failings.flatMap((text, i) => {
-      const failing = readFailing(text);
-      return failing === undefined ? [] : [{ path: around[i] ?? '', failing }];
-    }),
-  );
-  const revocation = revocationIn(closed);
-  if (job !== undefined && ending === undefined && shared === undefined) {
-    return revocation === undefined || job.running ? job : revokedJob(job, ref.id, revocation.reason);
-  }
+  const state = partState(jobStage(job), readRecord(path, fields));
+  if (state.kind === 'job') return job;
+  if (state.kind === 'gone') return undefined;
   const plan = await params.plans.upTo(flow, path);
   if (plan === undefined) return job;
   const base = job ?? blankJob(ref, flow, path, plan);
   if (base === undefined) return undefined;
-  if (ending !== undefined) return endedJob(params, base, { flow, path, plan, ending });
-  const failing = readFailing(failed);
-  if (failing !== undefined) return failedJob(base, failing, false);
-  if (shared !== undefined) return failedJob(base, shared.failing, shared.body);
-  if (revocation !== undefined) return revokedJob(base, ref.id, revocation.reason);
-  return job === undefined ? { ...base, progress: await headerProgress(params, flow, path, plan) } : base;
+  switch (state.kind) {
+    case 'ended':
+      // What stores no result keeps it as long as others may ask for it.
+      if (state.over && job === undefined && isIgnored(plan, path)) return undefined;
+      return endedJob(params, base, { flow, path, plan, ending: state.ending });
+    case 'failed':
+      return failedJob(base, state.failing, state.body);
+    case 'revoked':
+      return revokedJob(base, ref.id, state.reason);
+    case 'waiting':
+      return { ...base, progress: await headerProgress(params, flow, path, plan) };
+  }
+}
+
+/** How far the job of a part is. */
+function jobStage(job: StoredJob | undefined): JobStage {
+  if (job === undefined) return 'none';
+  if (job.doneAt !== undefined) return isReplaced(job) ? 'replaced' : 'done';
+  return job.running ? 'running' : 'sent';
+}
+
+function isIgnored(plan: Plan, path: string): boolean {
+  const node = nodeAt(plan, path);
+  return node?.kind === 'task' && node.fields.ignore === true;
 }
 
 /** How many members of the group before it have ended, for a part that waits for them. */
@@ -190,7 +185,7 @@ async function headerProgress(
   const header = before === undefined ? undefined : nodeAt(plan, before);
   if (before === undefined || header?.kind !== 'group') return undefined;
   const [[count, extra] = []] = await engine.flows.read([
-    { flow, fields: [countField(before), `${countField(before)}+`] },
+    { flow, fields: [countField(before), extraField(before)] },
   ]);
   const total = header.members.length + Number(extra ?? 0);
   return { state: PENDING, meta: { completed: Number(count ?? 0), total } };
@@ -249,7 +244,7 @@ async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): P
         }
       : job;
   }
-  const input = await inputOf(params.engine, flow, plan, path, ending);
+  const input = await params.values.of(flow, plan, path, ending);
   if (input === undefined) return job;
   const value = 'value' in input ? input.value : params.encodeResult(decodeInput(input, params.decoding));
   return { ...job, running: false, returnvalue: JSON.stringify(value), doneAt: job.startedAt ?? job.sentAt };

@@ -22,7 +22,7 @@ import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { isPlainText } from '../text-escape.js';
 import { type SendWatch, tellSent } from './send-watch.js';
-import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
+import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
 /** What sending needs of its app. */
 export interface SenderParams {
@@ -227,6 +227,17 @@ export class Sender {
     return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
   }
 
+  /** The key a call takes, and what is to be done when another has it; undefined for a call that may be made twice. */
+  async uniqueFor(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<UniqueCall | undefined> {
+    const call = this.#resolve({ target, args, options }, this.params.clock.now());
+    if ((call.unique === undefined ? target.publish.unique : call.unique) == null) return undefined;
+    return uniqueCall({ target, args, packed: await this.params.codec.packArgs(args, target) }, call);
+  }
+
   /** Where a call would go: its queue, or its task's lane there. */
   placeFor(target: CallTarget, args: readonly unknown[], options: CallOptions): string {
     const { queue } = this.#resolve({ target, args, options }, this.params.clock.now());
@@ -336,13 +347,6 @@ function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
     'messaging.message.id': taskId,
     'celeriac.task.name': name,
   };
-}
-
-/** The call's key, when it or its task wants one. */
-function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): UniqueCall | undefined {
-  const policy = call.unique === undefined ? target.publish.unique : call.unique;
-  if (policy === undefined || policy === null) return undefined;
-  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
 }
 
 /** @throws {NotSerializableError} for what JSON would change */

@@ -121,11 +121,12 @@ export class Signature<
     return this.applyAsync(args);
   }
 
-  /** Sends it, with these arguments in front and these options on top. */
+  /** Sends it, with these arguments in front (an immutable one takes none) and these options on top. */
   applyAsync(args: readonly unknown[] = [], options: CallOptions = {}): Promise<AsyncResult<R>> {
-    const { launcher, target, callbacks } = this.#parts;
+    const { launcher, target, callbacks, immutable } = this.#parts;
     const own = { ...this.options, ...options };
-    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, [...args, ...this.args], own);
+    const all = immutable ? this.args : [...args, ...this.args];
+    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, all, own);
     return launcher.launch(this as Composable, args, options) as Promise<AsyncResult<R>>;
   }
 

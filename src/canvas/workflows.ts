@@ -9,12 +9,15 @@ import type { Producer } from '../broker/producer.js';
 import type { ResultSource } from '../results/async-result.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import { FlowDrop } from './flow-jobs.js';
 import { FlowProgress } from './flow-progress.js';
 import { FlowResults } from './flow-results.js';
+import { FlowValues } from './flow-values.js';
 import { Launcher } from './launch.js';
 import { followingFlows } from './parts.js';
 import { Plans } from './plans.js';
 import type { Sender } from './sender.js';
+import type { UniqueCalls } from './unique.js';
 
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */
@@ -31,6 +34,7 @@ export interface WorkflowNeighbours {
   readonly producer: Producer;
   readonly ids: IdSource;
   readonly index: IdIndex;
+  readonly unique: UniqueCalls;
   readonly sender: () => Sender;
   readonly source: () => ResultSource;
 }
@@ -39,32 +43,40 @@ export class Workflows {
   /** The engine as everybody else should see it: parts of workflows read as jobs. */
   readonly engine: Engine;
   readonly plans: Plans;
+  readonly #values: FlowValues;
 
   constructor(private readonly params: WorkflowsParams) {
     const { stored, codec } = params;
     this.plans = new Plans(stored);
+    this.#values = new FlowValues(stored, this.plans);
     this.engine = followingFlows({
       engine: stored,
       plans: this.plans,
+      values: this.#values,
       decoding: this.#decoding,
       encodeResult: (value) => codec.encodeResult(value, 'a workflow'),
     });
   }
 
-  connect({ clock, producer, ids, index, sender, source }: WorkflowNeighbours) {
+  connect({ clock, producer, ids, index, unique, sender, source }: WorkflowNeighbours) {
     const { stored: engine, codec, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
+    const values = this.#values;
+    const drops = new FlowDrop(engine, plans);
     const progress = new FlowProgress({
       engine,
       clock,
       producer,
       plans,
+      values,
+      drops,
+      index,
       codec,
       decoding: this.#decoding,
       resultExpiresMs,
       failureExpiresMs,
     });
-    const results = new FlowResults({ engine, plans, progress, source });
+    const results = new FlowResults({ engine, plans, progress, drops, index, failureExpiresMs, source });
     const launcher = new Launcher({
       engine,
       clock,
@@ -75,10 +87,11 @@ export class Workflows {
       plans,
       progress,
       results,
+      unique,
       source,
     });
     const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
-    return { engine, plans, progress, results, launcher, spawning };
+    return { engine, plans, values, progress, drops, results, launcher, spawning };
   }
 
   get #decoding() {

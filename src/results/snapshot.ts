@@ -127,6 +127,8 @@ function errorOf(
 }
 
 function isRevocation(job: StoredJob): boolean {
+  // What comes after a revoked task failed by it, as by any other failure.
+  if (job.blame !== undefined) return false;
   const { wireError } = unpackStack(job.stack ?? '');
   return isRecord(wireError) && wireError.name === 'TaskRevokedError';
 }

@@ -80,7 +80,7 @@ describe('What follows from the end of a part', () => {
 
   it('is the end of the whole', () => {
     const { writes, next } = afterSuccess(plan, '0.2', value);
-    assert.deepEqual([written(writes), next.kind], [['0.2', '0', '!'], 'whole']);
+    assert.deepEqual([written(writes), next.kind], [['0.2', '0', '!+n:!'], 'whole']);
   });
 
   it('is nothing for a link', () => {
@@ -93,7 +93,7 @@ describe('What follows from the failure of a part', () => {
   it('is the failure of every chain and group around it, and one more ended member', () => {
     const plan = planOf(chain(group(task('a'), chain(task('b'), task('c'))), task('body')));
     const { writes, failed, counted } = afterFailure(plan, '0.0.1.0', blame, { f: blame });
-    assert.deepEqual(written(writes), ['0.0.1.0', '!0.0.1', '0.0.1+n:0.0', '!0.0', '!0', '0', '!']);
+    assert.deepEqual(written(writes), ['0.0.1.0', '!0.0.1', '0.0.1+n:0.0', '!0.0', '!0', '0', '!+n:!']);
     assert.deepEqual(
       failed.map(({ path, body }) => [path, body]),
       [

@@ -17,7 +17,7 @@ import type { FlowInput } from '../broker/message.js';
 import type { Producer } from '../broker/producer.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../tasks/failure.js';
-import type { WireCodec } from '../tasks/wire-codec.js';
+import { encodeResult } from '../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
 import { CALLBACKS_MS, type FlowDrop } from './flow-jobs.js';
 import {
@@ -31,7 +31,7 @@ import {
   replacedField,
   revocationIn,
 } from './flow-record.js';
-import { decodeInput, type FlowValues, type InputDecoding } from './flow-values.js';
+import { encodedInput, type FlowValues } from './flow-values.js';
 import { envelopeOf } from './part-message.js';
 import { plannedRequest } from './part-request.js';
 import {
@@ -58,8 +58,6 @@ export interface FlowProgressParams {
   readonly values: FlowValues;
   readonly drops: FlowDrop;
   readonly index: IdIndex;
-  readonly codec: WireCodec;
-  readonly decoding: InputDecoding;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
@@ -333,11 +331,8 @@ export class FlowProgress {
   }
 
   async #valueOf(flow: string, plan: Plan, path: string): Promise<unknown> {
-    const { values, codec, decoding } = this.params;
-    const input = await values.read(flow, plan, path);
-    if (input !== undefined && 'value' in input) return input.value;
-    const list = input === undefined ? undefined : decodeInput(input, decoding);
-    return codec.encodeResult(list, 'a workflow');
+    const input = await this.params.values.read(flow, plan, path);
+    return input === undefined ? encodeResult(undefined) : encodedInput(input);
   }
 }
 

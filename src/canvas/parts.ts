@@ -7,12 +7,12 @@ import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
 import { packStack, replacementIn, writeMessage } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
-import { PENDING } from '../states.js';
 import { encodeFailure, type WireError } from '../tasks/failure.js';
-import { countField, type Ending, extraField, type Failing, readEnding } from './flow-record.js';
-import { decodeInput, type FlowValues, type InputDecoding } from './flow-values.js';
+import { type Ending, type Failing, readEnding } from './flow-record.js';
+import { encodedInput, type FlowValues } from './flow-values.js';
+import { progressBefore } from './part-progress.js';
 import { type JobStage, partState, readRecord, recordFields } from './part-state.js';
-import { finalOf, idOf, nodeAt, type Plan, ROOT, stepBefore } from './plan.js';
+import { finalOf, idOf, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface PartsParams {
@@ -20,9 +20,6 @@ export interface PartsParams {
   readonly engine: Engine;
   readonly plans: Plans;
   readonly values: FlowValues;
-  readonly decoding: InputDecoding;
-  /** Encodes a list of values as one. */
-  encodeResult(value: unknown): unknown;
 }
 
 /** The engine, with parts of workflows read as jobs. */
@@ -158,7 +155,7 @@ async function partJob(
     case 'revoked':
       return revokedJob(base, ref.id, state.reason);
     case 'waiting':
-      return { ...base, progress: await headerProgress(params, flow, path, plan) };
+      return { ...base, progress: await progressBefore(params.engine, flow, path, plan) };
   }
 }
 
@@ -174,23 +171,6 @@ function isIgnored(plan: Plan, path: string): boolean {
   return node?.kind === 'task' && node.fields.ignore === true;
 }
 
-/** How many members of the group before it have ended, for a part that waits for them. */
-async function headerProgress(
-  { engine }: PartsParams,
-  flow: string,
-  path: string,
-  plan: Plan,
-): Promise<unknown> {
-  const before = stepBefore(plan, path);
-  const header = before === undefined ? undefined : nodeAt(plan, before);
-  if (before === undefined || header?.kind !== 'group') return undefined;
-  const [[count, extra] = []] = await engine.flows.read([
-    { flow, fields: [countField(before), extraField(before)] },
-  ]);
-  const total = header.members.length + Number(extra ?? 0);
-  return { state: PENDING, meta: { completed: Number(count ?? 0), total } };
-}
-
 /** A part whose turn has not come. */
 function blankJob(ref: JobRef, flow: string, path: string, plan: Plan): StoredJob | undefined {
   const node = nodeAt(plan, path);
@@ -202,6 +182,7 @@ function blankJob(ref: JobRef, flow: string, path: string, plan: Plan): StoredJo
     name: leaf?.name ?? `celeriac.${node.kind}`,
     data: writeMessage(JSON.stringify(leaf?.args ?? []), {
       ...leaf?.fields,
+      ...(leaf?.expiresAt !== undefined && { expires: leaf.expiresAt }),
       ...(leaf?.id !== undefined && { id: idOf(flow, path, node) }),
       flow: {},
     }),
@@ -246,7 +227,7 @@ async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): P
   }
   const input = await params.values.of(flow, plan, path, ending);
   if (input === undefined) return job;
-  const value = 'value' in input ? input.value : params.encodeResult(decodeInput(input, params.decoding));
+  const value = encodedInput(input);
   return { ...job, running: false, returnvalue: JSON.stringify(value), doneAt: job.startedAt ?? job.sentAt };
 }
 

@@ -7,8 +7,6 @@ import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../broker/ids.js';
 import type { Producer } from '../broker/producer.js';
 import type { ResultSource } from '../results/async-result.js';
-import type { ErrorClasses } from '../tasks/failure.js';
-import type { WireCodec } from '../tasks/wire-codec.js';
 import { FlowDrop } from './flow-jobs.js';
 import { FlowProgress } from './flow-progress.js';
 import { FlowResults } from './flow-results.js';
@@ -22,8 +20,6 @@ import type { UniqueCalls } from './unique.js';
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */
   readonly stored: Engine;
-  readonly codec: WireCodec;
-  readonly classes: ErrorClasses;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
@@ -46,20 +42,14 @@ export class Workflows {
   readonly #values: FlowValues;
 
   constructor(private readonly params: WorkflowsParams) {
-    const { stored, codec } = params;
+    const { stored } = params;
     this.plans = new Plans(stored);
     this.#values = new FlowValues(stored, this.plans);
-    this.engine = followingFlows({
-      engine: stored,
-      plans: this.plans,
-      values: this.#values,
-      decoding: this.#decoding,
-      encodeResult: (value) => codec.encodeResult(value, 'a workflow'),
-    });
+    this.engine = followingFlows({ engine: stored, plans: this.plans, values: this.#values });
   }
 
   connect({ clock, producer, ids, index, unique, sender, source }: WorkflowNeighbours) {
-    const { stored: engine, codec, resultExpiresMs, failureExpiresMs } = this.params;
+    const { stored: engine, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
     const values = this.#values;
     const drops = new FlowDrop(engine, plans);
@@ -71,8 +61,6 @@ export class Workflows {
       values,
       drops,
       index,
-      codec,
-      decoding: this.#decoding,
       resultExpiresMs,
       failureExpiresMs,
     });
@@ -92,10 +80,5 @@ export class Workflows {
     });
     const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
     return { engine, plans, values, progress, drops, results, launcher, spawning };
-  }
-
-  get #decoding() {
-    const { codec, classes } = this.params;
-    return { classes, decodeResult: (encoded: unknown) => codec.decodeResult(encoded) };
   }
 }

@@ -11,7 +11,7 @@ import { rich } from './rich.js';
 
 /** Turns values into JSON-safe ones and back. `encode` may return any plain JSON value, e.g. an encrypted string. */
 export interface Serializer {
-  /** Stored with the payload, so that a process with another serializer says so. Not `json`, `rich` or `undefined`. */
+  /** Stored with the payload, so that a process with another serializer says so. Not `json`, `rich`, `list` or `undefined`. */
   readonly name: string;
   encode(value: unknown): unknown;
   decode(encoded: unknown): unknown;
@@ -27,7 +27,7 @@ export const json: Serializer = {
   decode: (encoded) => encoded,
 };
 
-const RESERVED_NAMES: ReadonlySet<unknown> = new Set(['json', 'rich', 'undefined', '', undefined]);
+const RESERVED_NAMES: ReadonlySet<unknown> = new Set(['json', 'rich', 'undefined', 'list', '', undefined]);
 
 /**
  * The serializer behind the option.
@@ -99,12 +99,22 @@ export function encodeResult(value: unknown, serializer: Serializer = json): Enc
 }
 
 /**
+ * A list of results, each encoded before, as one: a group's, or those of a task that ran over many items. The list of
+ * tasks that return nothing is one of undefined values, which no JSON list holds.
+ */
+export function encodeList(encoded: readonly EncodedPayload[]): EncodedPayload {
+  return encoded.some(isMarked) ? envelope('list', encoded) : encoded;
+}
+
+/**
  * The result of a stored job.
  * @throws {CeleriacError} when another serializer wrote it
  */
 export function decodeResult(payload: EncodedPayload, serializer: Serializer = json): unknown {
   if (!isObject(payload)) return payload;
   if (payload.$celeriac === 'undefined' && Object.keys(payload).length === 1) return undefined;
+  if (payload.$celeriac === 'list' && Array.isArray(payload.value))
+    return payload.value.map((each) => decodeResult(each, serializer));
   return isEnvelope(payload) ? open(payload, serializer) : payload;
 }
 
@@ -168,6 +178,10 @@ function envelope(name: string, value: unknown): Envelope {
 
 function isEnvelope(payload: unknown): payload is Envelope & Record<string, unknown> {
   return isObject(payload) && typeof payload.$celeriac === 'string' && Object.hasOwn(payload, 'value');
+}
+
+function isMarked(payload: EncodedPayload): boolean {
+  return isObject(payload) && typeof payload.$celeriac === 'string';
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

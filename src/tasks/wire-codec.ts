@@ -5,7 +5,14 @@ import { NotSerializableError } from '../errors.js';
 import { packArguments } from './outgoing-arguments.js';
 import { checkPayloadSize } from './payload-size.js';
 import type { CallTarget } from './registry.js';
-import { decodeArgs, decodeResult, encodeResult, resolveSerializer, type Serializer } from './serializer.js';
+import {
+  decodeArgs,
+  decodeResult,
+  encodeList,
+  encodeResult,
+  resolveSerializer,
+  type Serializer,
+} from './serializer.js';
 
 export class WireCodec {
   readonly #serializer: Serializer;
@@ -57,6 +64,19 @@ export class WireCodec {
    */
   encodeResult(value: unknown, taskName: string): unknown {
     const encoded = this.#for(taskName, () => encodeResult(value, this.#serializer));
+    if (this.maxBytes !== undefined) this.#text(encoded, 'result', taskName);
+    return encoded;
+  }
+
+  /**
+   * What a task returned for each of many items.
+   * @throws {NotSerializableError} with the path of what JSON would change
+   * @throws {PayloadTooLargeError}
+   */
+  encodeEach(values: readonly unknown[], taskName: string): unknown {
+    const encoded = encodeList(
+      values.map((value) => this.#for(taskName, () => encodeResult(value, this.#serializer))),
+    );
     if (this.maxBytes !== undefined) this.#text(encoded, 'result', taskName);
     return encoded;
   }

@@ -266,7 +266,7 @@ export class Executor {
     }
     try {
       const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
-      outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
+      outcome = { kind: 'success', value, encoded: this.#encode(value, call, task) };
     } catch (error) {
       const thrown = examinable(error);
       outcome =
@@ -275,6 +275,12 @@ export class Executor {
           : this.#judge(thrown, call, task);
     }
     return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
+  }
+
+  #encode(value: unknown, call: RunningCall, { name }: RegisteredTask): unknown {
+    const { codec } = this.params;
+    const each = call.delivery.message.each === true && Array.isArray(value);
+    return each ? codec.encodeEach(value, name) : codec.encodeResult(value, name);
   }
 
   async #prepare(): Promise<Outcome | undefined> {

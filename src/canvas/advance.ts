@@ -91,7 +91,7 @@ export function afterFailure(plan: Plan, path: string, blame: Blame, ending: End
     const { parent, index } = place;
     const around = nodeAt(plan, parent);
     if (around === undefined || around.kind === 'task') break;
-    const header = around.kind === 'chain' && around.steps[index]?.kind === 'group';
+    const header = around.kind === 'chain' && isHeader(plan, at, path);
     if (around.kind === 'group' && own !== undefined) {
       writes[own] = { ...(writes[own] as FlowWrite), counter: countField(parent) };
       counted.push({ group: parent, size: around.members.length, write: own });
@@ -117,6 +117,13 @@ export function afterFailure(plan: Plan, path: string, blame: Blame, ending: End
   // A group as the whole is over when all its members are.
   if (at !== ROOT || plan.root.kind === 'group') return { writes, failed, counted, closes: undefined };
   return { writes: [...writes, CLOSE], failed, counted, closes: writes.length };
+}
+
+/** Whether a step gives the list of a group, and the failed part is in that group: then the next step is a chord's body. */
+function isHeader(plan: Plan, step: string, failed: string): boolean {
+  const node = nodeAt(plan, step);
+  const final = node === undefined ? step : finalOf(node, step);
+  return nodeAt(plan, final)?.kind === 'group' && failed.startsWith(`${final}.`);
 }
 
 /** How many members a group has, those included that were added while it ran. */

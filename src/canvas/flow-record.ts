@@ -78,6 +78,15 @@ export function revocationIn(text: string | undefined): { readonly reason: strin
   return { reason: (JSON.parse(text) as { r: string | null }).r ?? undefined };
 }
 
+/** The failing of a chain, as a later step of it shows it. */
+export interface SharedFailing {
+  readonly failing: Failing;
+  /** As the body of the chord whose header failed, or as a part of that body. */
+  readonly body: boolean;
+  /** It is the body, not a part of it: its errbacks are called. */
+  readonly itself: boolean;
+}
+
 /**
  * The failing that a part shares: that of a chain around it, which failed in an earlier step.
  * @param failings of the parts around it, innermost first
@@ -85,11 +94,13 @@ export function revocationIn(text: string | undefined): { readonly reason: strin
 export function sharedFailing(
   path: string,
   failings: readonly { readonly path: string; readonly failing: Failing }[],
-): { readonly failing: Failing; readonly body: boolean } | undefined {
+): SharedFailing | undefined {
   for (const { path: around, failing } of failings) {
     if (failing.in !== 'chain') continue;
     const step = Number.parseInt(path.slice(around.length + 1), 10);
-    if (step > failing.i) return { failing, body: failing.chord === true && step === failing.i + 1 };
+    if (step <= failing.i) continue;
+    const body = failing.chord === true && step === failing.i + 1;
+    return { failing, body, itself: body && path === `${around}.${step}` };
   }
   return undefined;
 }

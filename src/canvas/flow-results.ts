@@ -11,7 +11,7 @@ import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import type { FlowRelations, ResultGraph } from '../results/relations.js';
 import type { RevokeOptions, RevokeReply } from '../results/revoke.js';
-import { READY, type State, SUCCESS } from '../states.js';
+import { FAILURE, READY, REVOKED as REVOKED_STATE, type State, SUCCESS } from '../states.js';
 import { type FlowDrop, type PartJob, partJobs, replacementsOf } from './flow-jobs.js';
 import type { FlowProgress } from './flow-progress.js';
 import { FORGET, readEnding, revocation } from './flow-record.js';
@@ -85,13 +85,15 @@ export class FlowResults implements FlowRelations {
     }
     const { flow } = part;
     const parts = [...leaves(plan.root, ROOT, true)];
-    const nodes = await Promise.all(
+    const seen = await Promise.all(
       parts.map(async ([path, leaf]) => {
-        const leafId = idOf(flow, path, leaf);
-        const { state } = await this.#task(flow, plan, path).snapshot();
-        return { id: leafId, name: leaf.name, state };
+        const { state, known } = await this.#task(flow, plan, path).snapshot();
+        const now = known ? state : await this.#unstored(flow, path);
+        return now && { id: idOf(flow, path, leaf), name: leaf.name, state: now };
       }),
     );
+    // An errback that nothing calls is no part of it.
+    const nodes = seen.filter((node) => node !== undefined);
     const edges = parts.flatMap(([path]) => {
       const next = nextOf(plan, path);
       const after = next === undefined ? [] : firstTasks(plan, next);
@@ -102,6 +104,15 @@ export class FlowResults implements FlowRelations {
       }));
     });
     return { nodes, edges };
+  }
+
+  /** The state of a part whose result is not stored: the record of the workflow still tells it. */
+  async #unstored(flow: string, path: string): Promise<State | undefined> {
+    const [[text] = []] = await this.params.engine.flows.read([{ flow, fields: [path] }]);
+    const ending = readEnding(text);
+    if (ending === undefined) return undefined;
+    if (!('f' in ending)) return SUCCESS;
+    return ending.r === undefined ? FAILURE : REVOKED_STATE;
   }
 
   revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {

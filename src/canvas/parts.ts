@@ -236,7 +236,7 @@ async function endingAt(params: PartsParams, flow: string, path: string): Promis
   return readEnding(text);
 }
 
-function failedJob(job: StoredJob, { f }: Failing, body: boolean): StoredJob {
+function failedJob(job: StoredJob, { f }: Pick<Failing, 'f'>, body: boolean): StoredJob {
   const error = body ? chordError(f.id, f.name, f.error) : f.error;
   return { ...job, ...failure(error, f.t), blame: { taskId: f.id, taskName: f.name } };
 }

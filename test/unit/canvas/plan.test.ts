@@ -118,8 +118,9 @@ describe('What follows from the failure of a part', () => {
     const around = [{ path: '0', failing }];
     assert.equal(sharedFailing('0.0', around), undefined);
     assert.equal(sharedFailing('0.1.5', around), undefined);
-    assert.deepEqual(sharedFailing('0.2', around), { failing, body: true });
-    assert.deepEqual(sharedFailing('0.3.1', around), { failing, body: false });
+    assert.deepEqual(sharedFailing('0.2', around), { failing, body: true, itself: true });
+    assert.deepEqual(sharedFailing('0.2.0', around), { failing, body: true, itself: false });
+    assert.deepEqual(sharedFailing('0.3.1', around), { failing, body: false, itself: false });
     assert.equal(sharedFailing('0.1', [{ path: '0', failing: { ...failing, in: 'group' } }]), undefined);
   });
 });

@@ -38,7 +38,7 @@ describe('a workflow whose outcome stands', () => {
           fail.si('no'),
           chain(wait.s(1), group(note.s('one'), note.s('two')), note.s('list')),
           chord([wait.s(2), wait.s(3)], chain(sum.s(), note.s('body'))),
-          chain(wait.s(4), fail.s(), note.s('never')).onError(blame.s('beside') as never),
+          chain(wait.s(4), fail.s(), note.s('never')).onError(blame.s('beside')),
         ],
         note.s('body of the failed'),
       ).delay();
@@ -74,7 +74,7 @@ describe('a workflow whose outcome stands', () => {
         .link(chain(add.s(1), group(note.s('a'), note.s('b')), note.s('after')))
         .delay();
       await chain(five.s(), fail.s())
-        .onError(chord([blame.s('one') as never, blame.s('two') as never], note.si('x', 'errors')))
+        .onError(chord([blame.s('one'), blame.s('two')], note.si('x', 'errors')))
         .delay();
       assert.deepEqual(await notes.first(7), [
         '["a",7]',
@@ -93,10 +93,7 @@ describe('a workflow whose outcome stands', () => {
       const [notes, open] = [new Notes(), gate()];
       const [blame, wait] = [blameTask(app, notes), waitTask(app, open)];
       await worker();
-      const revoked = show
-        .s()
-        .set({ taskId: 'part' })
-        .onError(blame.s('part') as never);
+      const revoked = show.s().set({ taskId: 'part' }).onError(blame.s('part'));
       const result = await chain(wait.s(1), revoked, show.s()).delay();
       assert.deepEqual(await app.result('part').revoke({ reason: 'no need' }), {
         found: true,
@@ -120,7 +117,7 @@ describe('a workflow whose outcome stands', () => {
       const arrivals = new Counter();
       const [note, wait] = [noteTask(app, notes), waitTask(app, open, arrivals)];
       const fork = app.task('fork', async function (): Promise<number> {
-        return this.replace(chain(wait.s(1), note.s('never') as never));
+        return this.replace(chain(wait.s(1), note.s('never')));
       });
       await worker();
       const whole = await chain(fork.s(), show.s()).delay();

@@ -129,7 +129,7 @@ async function compileWorkflow(sender: Sender, workflow: Workflow, context: Give
 }
 
 async function sequence(sender: Sender, steps: readonly Composable[], context: Given): Promise<PlanNode> {
-  const flat = steps.flatMap((step) => (isPlainChain(step) ? step.content.steps : [step]));
+  const flat = flatSteps(steps);
   const nodes: PlanNode[] = [];
   for (const [i, step] of flat.entries()) {
     nodes.push(
@@ -158,6 +158,11 @@ function flattened(member: Composable): readonly Composable[] {
   return isPlain(member) && member.content.kind === 'group'
     ? member.content.members.flatMap(flattened)
     : [member];
+}
+
+/** The steps of a chain in a chain are those of the outer one, unless something hangs on the inner one. */
+export function flatSteps(steps: readonly Composable[]): readonly Composable[] {
+  return steps.flatMap((step) => (isPlainChain(step) ? flatSteps(step.content.steps) : [step]));
 }
 
 function isPlainChain(node: Composable): node is Workflow & Composable & { content: { kind: 'chain' } } {

@@ -7,7 +7,7 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
 import { laneOf, queueOfLane } from '../broker/lanes.js';
-import { type Message, writeMessage } from '../broker/message.js';
+import { type FlowInput, type Message, writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import type { OpenSpan, SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
@@ -64,7 +64,7 @@ export class Sender {
     settled: Settled = NOTHING_SETTLED,
   ): Promise<AsyncResult<R>> {
     const { detour = this.detour } = settled;
-    const packing = this.params.codec.packArgs(args, target);
+    const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
@@ -103,10 +103,7 @@ export class Sender {
     options: CallOptions,
     complete: boolean,
   ): Promise<PreparedCall> {
-    const packed = await this.params.codec.packArgs(
-      args,
-      complete ? target : { ...target, checker: undefined },
-    );
+    const packed = await this.params.codec.packArgs(args, complete ? target : unchecked(target));
     const outgoing: Outgoing = {
       detour: null,
       target,
@@ -176,7 +173,7 @@ export class Sender {
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const { place, tick } = outgoing.settled;
+    const { place, tick, input } = outgoing.settled;
     const queue = place ?? this.#placeOf(target, call.queue);
     const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
@@ -192,6 +189,7 @@ export class Sender {
       ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),
       ...(tick !== undefined && { tick: tick.addition }),
+      ...(input !== undefined && { input }),
     };
     const envelope: Envelope = {
       taskId,
@@ -317,9 +315,14 @@ export interface Settled {
   readonly detour?: Detour | null;
   /** The queue or lane it goes to. */
   readonly place?: string;
+  /** What stands before its arguments. */
+  readonly input?: FlowInput;
   /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
   readonly tick?: { readonly taskId: string; readonly addition: string };
 }
+
+/** For arguments that are not all there are. */
+const unchecked = (target: CallTarget): CallTarget => ({ ...target, checker: undefined });
 
 const NOTHING_SETTLED: Settled = Object.freeze({});
 

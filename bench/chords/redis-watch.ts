@@ -91,7 +91,8 @@ export class RedisWatch {
     for (const [, , us, [command = '', first = '']] of log) {
       // Not what is asked here.
       if (us <= slowestUs || /^(info|slowlog|flushall|config)$/i.test(command)) continue;
-      [slowestUs, slowest] = [us, command.length > 8 ? command : `${command} ${first}`.slice(0, 18)];
+      const name = first.replaceAll(/[-[\s]+/g, ' ').trim();
+      [slowestUs, slowest] = [us, `${command} ${name}`.slice(0, 18)];
     }
     return { slowest, slowestMs: slowestUs / 1000 };
   }

@@ -192,7 +192,7 @@ export class FlowResults implements FlowRelations {
     for (const inner of replacements) await this.#revokeFlow(inner, options);
     const living = jobs.filter((job) => job !== undefined && job.doneAt === undefined);
     const waiting = living.filter((job) => job !== undefined && !job.running && job.delayMs > 0);
-    for (const job of waiting) if (job !== undefined) await this.#hasten(job.queue, job.id);
+    await Promise.all(waiting.map((job) => job && this.#hasten(job.queue, job.id)));
     return living.flatMap((job) => (job?.running === true ? [job.id] : []));
   }
 

@@ -147,8 +147,9 @@ async function partJob(
   if (base === undefined) return undefined;
   switch (state.kind) {
     case 'ended':
-      // What stores no result keeps it as long as others may ask for it.
-      if (state.over && job === undefined && isIgnored(plan, path)) return undefined;
+      // What stores no result keeps it as long as others may ask for it. The job of a success, if it is still there, is
+      // about to go; that of a failure may stay.
+      if (state.over && isIgnored(plan, path) && (job === undefined || 's' in state.ending)) return undefined;
       return endedJob(params, base, { flow, path, plan, ending: state.ending });
     case 'failed':
       return failedJob(base, state.failing, state.body);

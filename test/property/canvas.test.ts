@@ -4,7 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type AsyncResult, Celeriac, ChordError, type Composable, TaskFailedError } from 'celeriac';
+import {
+  type AsyncResult,
+  Celeriac,
+  ChordError,
+  type Composable,
+  type ComposableJson,
+  TaskFailedError,
+} from 'celeriac';
 import fc from 'fast-check';
 import { onEveryEngine, until, within } from '../support/app.js';
 import {
@@ -22,7 +29,7 @@ const LONG = process.env.CELERIAC_CAMPAIGN === '1';
 const TOGETHER = 6;
 
 describe('a random workflow that runs here and now', () => {
-  it('gives what a worker would have, and runs what it would have run', async () => {
+  it('gives what a worker would have, and runs what it would have run, from its JSON too', async () => {
     const silent = () => undefined;
     const logger = { debug: silent, info: silent, warn: silent, error: silent };
     const app = new Celeriac('here', { broker: 'memory://', taskAlwaysEager: true, logger });
@@ -46,9 +53,12 @@ describe('a random workflow that runs here and now', () => {
         add: (n, label) => add.s(n, label),
         fail: (n, label) => fail.s(n, label),
         note: (label) => called.signature([label] as never) as unknown as Composable,
-      }) as Composable & { delay(): Promise<AsyncResult> };
+      });
+      const json = JSON.parse(JSON.stringify(flow)) as ComposableJson;
+      const again = app.signature(json);
+      assert.deepEqual(JSON.parse(JSON.stringify(again)), json);
       const { outcome, ends } = evaluate(shape);
-      const got = await (await flow.delay()).get({ propagate: false });
+      const got = await (await again.delay()).get({ propagate: false });
       if (outcome instanceof Failure) assertFailure(got, outcome, ends);
       else assert.deepEqual(got, outcome);
       assert.deepEqual(ran.sort(), labelsThatRun(ends).sort());

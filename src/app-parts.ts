@@ -79,7 +79,8 @@ export function makeParts(params: AppPartsParams) {
   const caller: Asking =
     params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };
-  const flows = workflows.connect({ ...sending, sender: () => sender, source: () => results });
+  const unique = new UniqueCalls(engine, clock);
+  const flows = workflows.connect({ ...sending, unique, sender: () => sender, source: () => results });
   const results: ResultSource = {
     engine,
     feed,
@@ -95,7 +96,6 @@ export function makeParts(params: AppPartsParams) {
     locate: (taskId) => index.locate(taskId),
     flows: flows.results,
   };
-  const unique = new UniqueCalls(engine, clock);
   const sender = new Sender({
     ...sending,
     unique,

@@ -77,6 +77,8 @@ const ILL_FORMED = '%u';
 export function encodeCustomId(taskId: string): string {
   // encodeURIComponent throws on lone surrogates, and a digit-only id would be taken for BullMQ's counter.
   if (/^\d+$/.test(taskId)) return [...taskId].map((digit) => `%3${digit}`).join('');
+  // One that looks like the id of a group is no part of a workflow.
+  if (partOf(taskId) !== undefined) return encodeURIComponent(taskId).replaceAll('.', '%2E');
   return taskId.isWellFormed()
     ? encodeURIComponent(taskId)
     : ILL_FORMED + Buffer.from(taskId, 'utf16le').toString('hex');

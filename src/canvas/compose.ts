@@ -28,8 +28,8 @@ interface Composed<Self, R, Result> extends Composable<R> {
   set(options: CallOptions): Self;
   /** A copy with these arguments in front of those of what begins first. */
   clone(args: readonly unknown[]): Self;
-  /** A copy that has this called with its value, once, when all of it ended well. */
-  link(callback: Composable): Self;
+  /** A copy that has this called with its value, once, when all of it ended well. One that does not take it does not compile. */
+  link<const C extends Composable>(callback: C & Body<C, R>): Self;
   /** A copy that has this called with `(request, error)`, once, when any of it failed for good. */
   onError(errback: Composable): Self;
   /** Sends it, with these arguments in front. Resolves when the broker has it. */

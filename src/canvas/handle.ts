@@ -33,11 +33,17 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   map(items: Iterable<A[0]>): Signature<[], [], R[], true>;
   /** {@link map} over argument lists. */
   starmap(items: Iterable<A>): Signature<[], [], R[], true>;
-  /** A group of tasks that run over `n` argument lists each (Celery: `chunks`); single arguments need no list. */
-  chunks(items: Iterable<A | A[0]>, n: number): Group<Signature<[], [], R[], true>[]>;
+  /**
+   * A group of tasks that run over `n` argument lists each (Celery: `chunks`). A single argument needs no list around it,
+   * unless it is a list itself.
+   */
+  chunks(items: Iterable<A | Single<A>>, n: number): Group<Signature<[], [], R[], true>[]>;
   /** The result of a task sent earlier, from its id. */
   result(taskId: string): AsyncResult<R>;
 }
+
+/** A first argument that cannot be taken for a list of arguments. */
+type Single<A extends readonly unknown[]> = A[0] extends readonly unknown[] ? never : A[0];
 
 type Method = (this: never, ...args: never[]) => unknown;
 
@@ -91,7 +97,7 @@ export function makeHandle<A extends readonly unknown[], R>(
       over(
         listOf(items, `${target.name}.starmap`).map((args) => argumentsOf(args, `${target.name}.starmap`)),
       ),
-    chunks: (items: Iterable<A | A[0]>, n: number) => group(chunked(items, n, target.name).map(over)),
+    chunks: (items: Iterable<A | Single<A>>, n: number) => group(chunked(items, n, target.name).map(over)),
     result: (taskId: string) => host.result<R>(taskId),
   });
 }

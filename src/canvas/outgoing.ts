@@ -2,7 +2,7 @@
  * A call on its way from its options to the broker: the shapes it takes. What each stage knows, and no behaviour.
  */
 
-import type { Message } from '../broker/message.js';
+import type { FlowInput, Message } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import type { OpenSpan } from '../broker/tracing.js';
 import type { CallOptions } from '../options/call-options.js';
@@ -80,6 +80,8 @@ export interface Settled {
   readonly detour?: Detour | null;
   /** The queue or lane it goes to. */
   readonly place?: string;
+  /** What stands before its arguments. */
+  readonly input?: FlowInput;
   /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
   readonly tick?: { readonly taskId: string; readonly addition: string };
 }

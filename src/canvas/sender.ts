@@ -21,7 +21,7 @@ import { isPlainText } from '../text-escape.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
 import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './outgoing.js';
 import { type SendWatch, tellSent } from './send-watch.js';
-import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
+import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
 /** What sending needs of its app. */
 export interface SenderParams {
@@ -54,7 +54,7 @@ export class Sender {
     settled: Settled = NOTHING_SETTLED,
   ): Promise<AsyncResult<R>> {
     const { detour = this.detour } = settled;
-    const packing = this.params.codec.packArgs(args, target);
+    const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
@@ -94,10 +94,7 @@ export class Sender {
     options: CallOptions,
     complete: boolean,
   ): Promise<PreparedCall> {
-    const packed = await this.params.codec.packArgs(
-      args,
-      complete ? target : { ...target, checker: undefined },
-    );
+    const packed = await this.params.codec.packArgs(args, complete ? target : unchecked(target));
     const outgoing: Seen = {
       detour: null,
       target,
@@ -253,7 +250,7 @@ export class Sender {
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const { place, tick } = outgoing.settled;
+    const { place, tick, input } = outgoing.settled;
     const queue = place ?? this.#placeOf(target, call.queue);
     const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
@@ -269,6 +266,7 @@ export class Sender {
       ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),
       ...(tick !== undefined && { tick: tick.addition }),
+      ...(input !== undefined && { input }),
     };
     const envelope: Envelope = {
       taskId,
@@ -302,6 +300,17 @@ export class Sender {
         ? producer.send(envelope)
         : index.claim(custom, envelope.queue, () => producer.send(envelope));
     return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
+  }
+
+  /** The key a call takes, and what is to be done when another has it; undefined for a call that may be made twice. */
+  async uniqueFor(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<UniqueCall | undefined> {
+    const call = this.#resolve({ target, args, options }, this.params.clock.now());
+    if ((call.unique === undefined ? target.publish.unique : call.unique) == null) return undefined;
+    return uniqueCall({ target, args, packed: await this.params.codec.packArgs(args, target) }, call);
   }
 
   /** Where a call would go: its queue, or its task's lane there. */
@@ -346,6 +355,9 @@ function notSent(error: BrokerUnavailableError, taskId: string, what: string): B
   );
 }
 
+/** For arguments that are not all there are. */
+const unchecked = (target: CallTarget): CallTarget => ({ ...target, checker: undefined });
+
 const NOTHING_SETTLED: Settled = Object.freeze({});
 
 function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
@@ -356,13 +368,6 @@ function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
     'messaging.message.id': taskId,
     'celeriac.task.name': name,
   };
-}
-
-/** The call's key, when it or its task wants one. */
-function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): UniqueCall | undefined {
-  const policy = call.unique === undefined ? target.publish.unique : call.unique;
-  if (policy === undefined || policy === null) return undefined;
-  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
 }
 
 /** So many plain calls are written and sent at a time. */

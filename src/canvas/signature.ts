@@ -8,7 +8,7 @@ import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Composable, Missing, TaskShape } from './fits.js';
+import type { Body, Composable, Missing, TaskShape } from './fits.js';
 
 /** A signature as JSON. */
 export interface SignatureJson {
@@ -99,9 +99,9 @@ export class Signature<
   }
 
   /** A copy that has this called with its result, once it ended well. */
-  link(callback: Composable): Signature<P, G, R, I> {
+  link<const C extends Composable>(callback: C & Body<C, R>): Signature<P, G, R, I> {
     return new Signature(
-      { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback) },
+      { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback as C) },
       this.args,
       this.options,
     );
@@ -121,13 +121,13 @@ export class Signature<
     return this.applyAsync(args);
   }
 
-  /** Sends it, with these arguments in front and these options on top. */
+  /** Sends it, with these arguments in front (an immutable one takes none) and these options on top. */
   async applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<AsyncResult<R>> {
-    const { launcher, target, callbacks } = this.#parts;
+    const { launcher, target, callbacks, immutable } = this.#parts;
     const front = argumentsOf(args, target.name);
     const own = optionsOf(options, target.name);
-    if (callbacks === NO_CALLBACKS)
-      return launcher.send<R>(target, [...front, ...this.args], { ...this.options, ...own });
+    const all = immutable ? this.args : [...front, ...this.args];
+    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, all, { ...this.options, ...own });
     return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R>>;
   }
 

@@ -314,8 +314,7 @@ export class Executor {
         throw new CeleriacError(
           `${task.name}: replace() in an eager call; there is no record whose place to take.`,
         );
-      const flow = await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
-      return { kind: 'replaced', flow };
+      return await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
     } catch (error) {
       return this.#judge(error, call, task);
     }

@@ -205,7 +205,7 @@ export class Consumer {
     const { engine } = this.params;
     const from: JobRef = { queue: this.queue, id: job.id ?? '' };
     await enterMove(engine, from, lane);
-    const tried = job.attemptsMade + Number(job.data?.tried ?? 0);
+    const tried = job.attemptsMade + (messageFrom(job.data).tried ?? 0);
     const backend = await engine.backend(lane);
     const copy = jobJson({
       jobId: from.id,

@@ -172,7 +172,8 @@ export class Limits {
     const origin = { queue: from, id: delivery.jobId };
     for (let waitedMs = 0; waitedMs <= MOVED_WAIT_MS; waitedMs += MOVED_LOOK_MS) {
       const [job] = await this.params.engine.readJobs([origin]);
-      if (job?.queue !== from) return true;
+      // A stranger's message may name any queue: what has ended there, or is this very job, is not on its way.
+      if (job?.queue !== from || job.doneAt !== undefined || from === delivery.ref.queue) return true;
       await new Promise((resolve) => setTimeout(resolve, MOVED_LOOK_MS));
     }
     return false;

@@ -10,7 +10,7 @@ import type { Logger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
 import { encodeResult } from '../tasks/serializer.js';
 import type { Outcome } from './outcome.js';
-import { RetryRequest } from './retry.js';
+import { retryRequest } from './retry.js';
 import { ReplaceRequest, type Spawning } from './spawning.js';
 
 /** What a call needs of its worker. */
@@ -103,7 +103,7 @@ export class RunningCall implements TaskContext {
   }
 
   retry(options: RetryOptions = {}): never {
-    throw new RetryRequest(options);
+    throw retryRequest(options);
   }
 
   replace(signature: CallbackSignature): never {

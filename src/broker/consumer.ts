@@ -8,7 +8,7 @@ import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { Engine, JobRef } from './engine.js';
 import type { Gate } from './gate.js';
 import type { LockKeeper } from './lock-keeper.js';
-import type { Message } from './message.js';
+import { type Message, messageFrom } from './message.js';
 import { enterMove } from './moves.js';
 import { jobJson } from './producer.js';
 import { Pulse } from './pulse.js';

@@ -17,7 +17,6 @@ import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
-import { isPlainText } from '../text-escape.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
 import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './outgoing.js';
 import { type SendWatch, tellSent } from './send-watch.js';
@@ -262,8 +261,7 @@ export class Sender {
       ...messageFields(outgoing, call, now),
       ...(ignoreResult && { ignore: true as const }),
       ...(target.each && { each: true as const }),
-      // For those who read the message; where its text cannot be written, the job's id still tells it.
-      ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
+      ...(jobId !== taskId && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),
       ...(tick !== undefined && { tick: tick.addition }),
       ...(input !== undefined && { input }),

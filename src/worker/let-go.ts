@@ -8,20 +8,25 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../broker/ids.js';
 import { expireMove } from '../broker/moves.js';
-import { noteIgnored } from '../broker/tombstones.js';
+import { IGNORED_MS, noteIgnored } from '../broker/tombstones.js';
 import { releaseKey } from '../broker/unique-keys.js';
 
 /**
- * Says that a task leaves no result because it threw Ignore: whoever waits for it finds its record gone. Best effort:
- * unsaid, it counts as unknown.
+ * Says that a task leaves no result because it threw Ignore, and lets go of the rest: whoever waits for it finds its record
+ * gone. Best effort: unsaid, it counts as unknown.
  */
 export async function sayIgnored(
-  { engine }: { readonly engine: Engine },
-  { ref, message }: Delivery,
+  parts: { readonly engine: Engine; readonly index: IdIndex },
+  delivery: Delivery,
 ): Promise<void> {
+  const { ref, message } = delivery;
   // Where it was sent to, which is how others know it.
   const place = { queue: message.from ?? ref.queue, id: ref.id };
-  await noteIgnored(engine, place).catch(() => undefined);
+  // An id of the caller's own leads there for as long, and is free all the same.
+  await Promise.all([
+    letGo(parts, delivery, IGNORED_MS),
+    noteIgnored(parts.engine, place).catch(() => undefined),
+  ]);
 }
 
 /**

@@ -295,9 +295,9 @@ export class Worker implements CallHost, AsyncDisposable {
       if (this.#telling.active) this.#telling.ended(delivery, execution);
       const settlement = settle(delivery, execution);
       const keptMs = retentionMs(settlement, this.#params);
-      const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
       if (execution.outcome.kind === 'ignore')
-        return Promise.all([parting, sayIgnored(this.#params, delivery)]).then(() => settlement);
+        return sayIgnored(this.#params, delivery).then(() => settlement);
+      const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
       return parting === undefined ? settlement : parting.then(() => settlement);
     });
   }

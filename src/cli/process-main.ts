@@ -142,7 +142,7 @@ class WorkerProcess {
     return {
       processed: stats?.processed ?? {},
       running: stats?.running ?? 0,
-      concurrency: stats?.concurrency ?? 0,
+      concurrency: vitals?.concurrency ?? 0,
       metrics: (await vitals?.metrics()) ?? [],
       queues: vitals?.queues() ?? [],
     };

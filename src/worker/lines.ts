@@ -75,9 +75,10 @@ export class Lines {
     return this.#all().flatMap((line) => line.queues);
   }
 
-  /** All slots: the shared ones, and those of queues that have their own. */
+  /** All slots that tasks can run on: the shared ones while a queue uses them, and those of queues with their own. */
   get concurrency(): number {
-    const slots = new Set([this.params.budget, ...this.#all().map((line) => line.slots)]);
+    const lines = this.#all();
+    const slots = new Set(lines.length === 0 ? [this.params.budget] : lines.map((line) => line.slots));
     return [...slots].reduce((sum, { limit }) => sum + limit, 0);
   }
 

@@ -95,6 +95,11 @@ export class Vitals {
     return this.params.queues();
   }
 
+  /** Tasks that may run at once. */
+  get concurrency(): number {
+    return this.params.concurrency();
+  }
+
   /** What this worker counted. */
   async metrics(): Promise<MetricsJson> {
     return (await this.#metrics?.json()) ?? [];

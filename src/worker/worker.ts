@@ -99,7 +99,7 @@ export class Worker implements CallHost, AsyncDisposable {
       node: () => this.node,
       running: () => this.#executor.running.size,
       processed: () => this.#log.total,
-      slots: this.#budget,
+      concurrency: () => this.#lines.concurrency,
       part: this.#crew !== undefined,
       queues: () => this.#lines.reports().map(({ name }) => name),
     });

@@ -144,6 +144,11 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     await running.printed(/ready/);
     await app.control.addConsumer('mail', { concurrency: 5 });
     await app.control.poolGrow(2);
+    for await (const event of app.events({ signal: t.signal })) {
+      if (event.type !== 'worker-heartbeat' || event.concurrency !== 16) continue;
+      assert.deepEqual(event.queues, ['celeriac', 'mail']);
+      break;
+    }
     const [victim = 0] = await processesOf(app);
     process.kill(victim, 'SIGKILL');
     await running.printed(/worker process died/);

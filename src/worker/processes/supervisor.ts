@@ -96,12 +96,8 @@ export class WorkerProcesses implements AsyncDisposable {
       node: () => this.node,
       running: () => sums().running,
       processed: () => sums().processed,
-      slots: {
-        get limit() {
-          return sums().concurrency;
-        },
-      },
-      queues: () => this.#settings.queues.map(({ name }) => name),
+      concurrency: () => sums().concurrency,
+      queues: () => sums().queues,
     });
   }
 
@@ -159,6 +155,7 @@ export class WorkerProcesses implements AsyncDisposable {
     }
     try {
       await this.#crew.start();
+      await this.#crew.takeRecords(ANSWER_MS); // what the worker says of itself as it comes
       this.#refuseStopped();
     } catch (error) {
       this.#starting = Promise.resolve(); // it is over: its end must not wait for itself

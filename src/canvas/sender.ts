@@ -189,11 +189,15 @@ export class Sender {
     const syncing = params.clock.sync();
     if (syncing !== undefined && first !== undefined) await this.#learnClock(syncing, first);
     if (params.events.settling !== undefined) await params.events.settling;
+    // Only the first contact may have told that somebody listens.
+    if (params.events.active) return undefined;
     // What wants something may want something wrong: all of it is read before any call is sent.
     const routed = params.router !== undefined;
     const read = calls.map((call, i) =>
       routed || hasAny(call.options) ? this.#writePlain(call, packed[i] ?? '') : undefined,
     );
+    // A route may want a call to be the only one, which nobody could tell from its own options.
+    if (read.some((call) => call?.unique !== undefined)) return undefined;
     const results: AsyncResult[] = [];
     let before: Promise<void> | undefined;
     for (let at = 0; at < calls.length; at += PIECE) {

@@ -95,6 +95,15 @@ describe('Events', () => {
         assert.ok(!JSON.stringify([sent, received, started, succeeded]).includes('args'));
       });
 
+      it('tell of all tasks of a list that is the first thing its process sends', async (t) => {
+        const { app, twin } = ground.app(t);
+        const heard = new Heard(t, app);
+        await (await app.sendTask('warm')).status;
+        const caller = twin();
+        const note = caller.task('note', (n: number) => n);
+        for (const { id } of await caller.publish([note.s(1), note.s(2)])) await heard.until(id, 'task-sent');
+      });
+
       it('tell of progress, retries, failures, refusals and revocations, and of what a task calls', async (t) => {
         const { app, worker } = ground.app(t);
         const heard = new Heard(t, app);

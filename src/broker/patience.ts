@@ -13,6 +13,8 @@ export class Patience {
   readonly #pending = new Set<Pending>();
   /** Set while anything was pending at its last look; looks again when the next deadline may have passed. */
   #timer: NodeJS.Timeout | undefined;
+  /** When it looks next. */
+  #lookAt = Number.POSITIVE_INFINITY;
 
   /**
    * What `work` gives, unless the deadline passes first: then it rejects with `refusal()`, and what `work` still comes to
@@ -23,7 +25,7 @@ export class Patience {
     return new Promise((resolve, reject) => {
       const pending: Pending = { deadline, giveUp: () => reject(refusal()) };
       this.#pending.add(pending);
-      this.#timer ??= this.#lookAt(deadline);
+      this.#lookBy(deadline);
       work.then(
         (value) => {
           this.#pending.delete(pending);
@@ -37,14 +39,18 @@ export class Patience {
     });
   }
 
-  #lookAt(deadline: number): NodeJS.Timeout {
+  /** Work that is tried again comes with an earlier deadline than what began meanwhile. */
+  #lookBy(deadline: number): void {
+    if (deadline >= this.#lookAt) return;
+    this.#lookAt = deadline;
+    clearTimeout(this.#timer);
     // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
     const look = () => setImmediate(() => setImmediate(() => this.#look()));
-    return setTimeout(look, Math.max(1, Math.ceil(deadline - performance.now()))).unref();
+    this.#timer = setTimeout(look, Math.max(1, Math.ceil(deadline - performance.now()))).unref();
   }
 
   #look(): void {
-    this.#timer = undefined;
+    this.#lookAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;
     for (const pending of this.#pending) {
@@ -54,6 +60,6 @@ export class Patience {
         pending.giveUp();
       }
     }
-    if (next < Number.POSITIVE_INFINITY) this.#timer = this.#lookAt(next);
+    this.#lookBy(next);
   }
 }

@@ -4,8 +4,8 @@
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
+import { Deadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
-import { Patience } from './patience.js';
 import { withoutArguments } from './redis-errors.js';
 
 /** A task on its way to the broker. */
@@ -37,7 +37,7 @@ const CHUNK = 500;
 
 export class Producer {
   #queued: Pending[] = [];
-  readonly #patience = new Patience();
+  readonly #deadlines = new Deadlines();
   readonly #flushing = () => this.#flush();
   readonly #silence = () => unavailable(this.engine.address, new Error('no answer'));
 
@@ -136,7 +136,9 @@ export class Producer {
       try {
         const added = body();
         // A database in this process is never away: however long it takes, it answers.
-        return await (this.engine.oneProcess ? added : this.#patience.within(added, deadline, this.#silence));
+        return await (this.engine.oneProcess
+          ? added
+          : this.#deadlines.within(added, deadline, this.#silence));
       } catch (error) {
         if (!this.engine.isUnavailable(error)) throw error;
         if (performance.now() >= deadline) throw unavailable(this.engine.address, error);

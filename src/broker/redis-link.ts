@@ -3,6 +3,7 @@
  * nobody holds it, and reports an outage once, with its length when it is over.
  */
 import type { Socket } from 'node:net';
+import type { Redis } from 'ioredis';
 import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
 import { withoutArguments } from './redis-errors.js';
@@ -60,6 +61,8 @@ export class RedisLink {
     this.client.on('connect', () => this.#watch());
     this.client.on('ready', () => this.#onReady());
     this.client.on('close', () => this.#onLost());
+    // A Cluster connects to a node when it is first sent something, which may be long after it is ready itself.
+    this.client.on('+node', (node: Redis) => node.on('ready', () => this.#adoptStreams()));
   }
 
   /** The event loop stays alive for this client while `held`. Workers' clients are held from start to stop. */
@@ -159,13 +162,17 @@ export class RedisLink {
   #onReady(): void {
     this.#everReady = true;
     this.#lastError = undefined;
-    this.setHeld(this.#held);
-    const { most, always } = TOGETHER[this.mode];
-    for (const stream of streamsOf(this.client)) stream[JOINED] ??= new JoinedWrites(stream, most, always);
+    this.#adoptStreams();
     if (this.#lostAt === undefined) return;
     const awayMs = Date.now() - this.#lostAt;
     this.#lostAt = undefined;
     if (this.mode === 'patient') this.config.onRecovered(`broker ${this.target.address} is back`, awayMs);
+  }
+
+  #adoptStreams(): void {
+    this.setHeld(this.#held);
+    const { most, always } = TOGETHER[this.mode];
+    for (const stream of streamsOf(this.client)) stream[JOINED] ??= new JoinedWrites(stream, most, always);
   }
 
   #onLost(): void {

@@ -142,8 +142,3 @@ export function isSpliced(plan: Plan, path: string): boolean {
   if (place === undefined || nodeAt(plan, path)?.kind !== 'group') return false;
   return (nodeAt(plan, place.parent) as Parallel | undefined)?.kind === 'group';
 }
-
-/** The part that has the value of the whole. */
-export function finalPath(plan: Plan): string {
-  return finalOf(plan.root, ROOT);
-}

@@ -165,6 +165,4 @@ export function refuseTwins(signatures: readonly Signature[]): void {
   }
 }
 
-/** A signature of whatever task. */
-export type AnySignature = Signature<never, never, unknown, boolean>;
 export { NO_CALLBACKS };

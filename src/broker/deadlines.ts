@@ -9,7 +9,7 @@ interface Pending {
   readonly giveUp: () => void;
 }
 
-export class Patience {
+export class Deadlines {
   readonly #pending = new Set<Pending>();
   /** Set while anything was pending at its last look; looks again when the next deadline may have passed. */
   #timer: NodeJS.Timeout | undefined;

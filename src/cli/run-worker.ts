@@ -1,6 +1,7 @@
 /**
  * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
@@ -83,11 +84,13 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     return await Promise.race([end.reached, started.then(() => end.reached)]);
   } finally {
     end.release();
-    await app.close();
+    // All that was worth telling the broker has been told, or could not be.
+    await (end.hurried ? Promise.race([app.close(), sleep(HURRIED_CLOSE_MS)]) : app.close());
   }
 }
 
 const SHUTDOWN_TIMEOUT_MS = 30_000;
+const HURRIED_CLOSE_MS = 300;
 const EMBEDDED_REMARK =
   'the broker is embedded in this process: only tasks that this process itself sends arrive here. ' +
   'Use Redis or PostgreSQL to call from elsewhere.';

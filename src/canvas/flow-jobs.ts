@@ -6,13 +6,13 @@ import type { Engine, JobRef } from '../broker/engine.js';
 import { partId } from '../broker/ids.js';
 import { forgetTask } from '../results/revoke.js';
 import { FORGET, replacedField } from './flow-record.js';
-import { hasWideCallbacks, leaves, type Plan, ROOT } from './plan.js';
+import { goesOn, leaves, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
 /** So many at a time. */
 const STEP = 500;
-/** So long at least a record stays that callbacks of more than one task need. */
-export const CALLBACKS_MS = 24 * 3_600_000;
+/** So long at least a record stays when the outcome stands and some of the workflow goes on. */
+export const GOING_ON_MS = 24 * 3_600_000;
 
 /** A part and where its job is, or would be. */
 export interface PartJob {
@@ -60,9 +60,9 @@ export class FlowDrop {
       await Promise.all(parts.map(({ ref }) => forgetTask(engine, ref)));
       for (const inner of replacements) await this.drop(inner);
     }
-    if (!hasWideCallbacks(plan.root)) return engine.flows.remove(flow);
-    // They find their way by the record; it reads as forgotten until then.
+    if (!goesOn(plan.root)) return engine.flows.remove(flow);
+    // Some of it finds its way by the record, which reads as forgotten until then.
     await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
-    await engine.flows.expire(flow, CALLBACKS_MS);
+    await engine.flows.expire(flow, GOING_ON_MS);
   }
 }

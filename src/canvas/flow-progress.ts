@@ -19,7 +19,7 @@ import { CeleriacError, TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../tasks/failure.js';
 import { encodeResult } from '../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
-import { CALLBACKS_MS, type FlowDrop } from './flow-jobs.js';
+import { type FlowDrop, GOING_ON_MS } from './flow-jobs.js';
 import {
   addedField,
   type Blame,
@@ -30,6 +30,7 @@ import {
   readFailing,
   replacedField,
   revocationIn,
+  UNTIL,
 } from './flow-record.js';
 import { encodedInput, type FlowValues } from './flow-values.js';
 import { envelopeOf } from './part-message.js';
@@ -37,8 +38,9 @@ import { plannedRequest } from './part-request.js';
 import {
   customIds,
   finalOf,
+  goesOn,
   groupOf,
-  hasWideCallbacks,
+  hasGroups,
   idOf,
   nodeAt,
   type Plan,
@@ -277,8 +279,7 @@ export class FlowProgress {
     const { engine, index, resultExpiresMs, failureExpiresMs } = this.params;
     if (plan.replaces !== undefined) await this.#tellReplaced(flow, plan, plan.replaces.jobId, outcome);
     const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
-    // What is called after it may go on for longer, and finds its way by the record.
-    await engine.flows.expire(flow, hasWideCallbacks(plan.root) ? Math.max(keptMs, CALLBACKS_MS) : keptMs);
+    await this.#expire(flow, keptMs, goesOn(plan.root) || (outcome.kind !== 'value' && hasGroups(plan.root)));
     const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
     // The id it took over goes with the task it was.
     for (const { id } of customIds(flow, plan.root, ROOT))
@@ -286,6 +287,14 @@ export class FlowProgress {
     engine.signals.notify(flowTopic(flow));
     if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
     return forgotten ? 'forgotten' : 'told';
+  }
+
+  /** Lets the record go with the results; where some of the workflow goes on it stays longer, and is read as gone. */
+  async #expire(flow: string, keptMs: number, going: boolean): Promise<void> {
+    const { engine, clock } = this.params;
+    if (!going || keptMs >= GOING_ON_MS) return engine.flows.expire(flow, keptMs);
+    await engine.flows.write(flow, [{ field: UNTIL, value: `${clock.now() + keptMs}` }]);
+    await engine.flows.expire(flow, GOING_ON_MS);
   }
 
   /** The task it took the place of ends with it, in that one's own workflow. */

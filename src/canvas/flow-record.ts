@@ -52,6 +52,9 @@ export const replacedField = (path: string): string => `p:${path}`;
 /** That the workflow is to be forgotten at its end: the companion of what its end counts up, so the end sees it. */
 export const FORGET = extraField(CLOSED);
 
+/** From when on the record counts as gone, though some of the workflow may still go on in it: epoch ms. */
+export const UNTIL = 'until';
+
 /** The workflow's outcome stands. */
 export const CLOSE: FlowWrite = {
   field: CLOSED,

@@ -2,7 +2,7 @@
  * Results of workflows: what `delay()` gives back, and how the parts of a workflow are found, revoked and forgotten from
  * any of them.
  */
-import { CLOSED, type Engine, HEAD, type JobRef, REVOKED } from '../broker/engine.js';
+import { CLOSED, type Engine, type JobRef, REVOKED } from '../broker/engine.js';
 import { held } from '../broker/held.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partId, partOf } from '../broker/ids.js';
@@ -15,6 +15,7 @@ import { FAILURE, READY, REVOKED as REVOKED_STATE, type State, SUCCESS } from '.
 import { type FlowDrop, type PartJob, partJobs, replacementsOf } from './flow-jobs.js';
 import type { FlowProgress } from './flow-progress.js';
 import { FORGET, readEnding, revocation } from './flow-record.js';
+import { isKept, recordFields } from './part-state.js';
 import {
   customIds,
   finalOf,
@@ -53,13 +54,11 @@ export class FlowResults implements FlowRelations {
     const part = partOf(id);
     const plan = part === undefined ? undefined : await this.params.plans.whole(part.flow);
     if (part === undefined || plan === undefined) throw new UnknownTaskError(id);
-    const fields = [HEAD, FORGET, CLOSED, REVOKED];
-    const [[head, forget, closed, revoked] = []] = await this.params.engine.flows.read([
-      { flow: part.flow, fields },
-    ]);
-    const forgotten = forget !== undefined && (closed ?? revoked) !== undefined;
+    const fields = recordFields(part.path);
+    const [values = []] = await this.params.engine.flows.read([{ flow: part.flow, fields }]);
+    const kept = isKept((field) => values[fields.indexOf(field)], Date.now());
     const node = nodeAt(plan, part.path);
-    if (head === undefined || forgotten || node === undefined) throw new UnknownTaskError(id);
+    if (!kept || node === undefined) throw new UnknownTaskError(id);
     const result = this.#at(part.flow, plan, part.path);
     return result instanceof GroupResult
       ? result
@@ -213,7 +212,8 @@ export class FlowResults implements FlowRelations {
     const was: State = await this.#task(flow, plan, path).status;
     const [[ended] = []] = await engine.flows.read([{ flow, fields: [path] }]);
     if (readEnding(ended) !== undefined || READY.has(was)) return { found: true, was };
-    await progress.revokePart(flow, plan, path, reason);
+    const told = await progress.revokePart(flow, plan, path, reason);
+    if (told === 'forgotten') await this.params.drops.drop(flow);
     return { found: true, was };
   }
 

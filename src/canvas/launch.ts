@@ -27,6 +27,7 @@ import { envelopeOf } from './part-message.js';
 import {
   type CustomId,
   customIds,
+  delaysIn,
   finalOf,
   idOf,
   jobIdOf,
@@ -179,7 +180,7 @@ export class Launcher implements Dispatcher {
     let mayExist = how !== 'new';
     let tried = false;
     await producer.together(envelopes, id, async () => {
-      const made = await engine.flows.create(flow, text, UNATTENDED_MS);
+      const made = await engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now));
       if (!made && !mayExist) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
       // By a call before this one, not by an attempt of this one whose answer was lost.
       if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);

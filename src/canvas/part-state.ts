@@ -12,6 +12,7 @@ import {
   revocationIn,
   type SharedFailing,
   sharedFailing,
+  UNTIL,
 } from './flow-record.js';
 import { ancestors } from './plan.js';
 
@@ -20,7 +21,7 @@ export type JobStage = 'none' | 'sent' | 'running' | 'done' | 'replaced';
 
 /** What a workflow's record says of one part. */
 export interface PartRecord {
-  /** There is a record, and nobody has forgotten it. */
+  /** There is a record, and it is neither forgotten nor expired. */
   readonly kept: boolean;
   /** The workflow's outcome stands. */
   readonly over: boolean;
@@ -82,34 +83,40 @@ export function recordFields(path: string): string[] {
   const fields = [path, failedField(path), ...ancestors(path).map(failedField)];
   const carrier = callbackOf(path);
   return carrier === undefined
-    ? [HEAD, FORGET, CLOSED, REVOKED, ...fields]
+    ? [HEAD, FORGET, UNTIL, CLOSED, REVOKED, ...fields]
     : [...recordFields(carrier.path), ...fields];
 }
 
-/** @param values those of {@link recordFields}, in their order */
-export function readRecord(path: string, values: readonly (string | undefined)[]): PartRecord {
+/**
+ * @param values those of {@link recordFields}, in their order
+ * @param now epoch ms
+ */
+export function readRecord(path: string, values: readonly (string | undefined)[], now: number): PartRecord {
   const fields = recordFields(path);
-  const value = (field: string) => values[fields.indexOf(field)];
-  return readAt(path, value);
+  return readAt(path, (field) => values[fields.indexOf(field)], now);
 }
 
-function readAt(path: string, value: (field: string) => string | undefined): PartRecord {
+/** Whether a record is there to be read. */
+export function isKept(value: (field: string) => string | undefined, now: number): boolean {
+  const over = (value(CLOSED) ?? value(REVOKED)) !== undefined;
+  const forgotten = value(FORGET) !== undefined && over;
+  return value(HEAD) !== undefined && !forgotten && now < Number(value(UNTIL) ?? Number.POSITIVE_INFINITY);
+}
+
+function readAt(path: string, value: (field: string) => string | undefined, now: number): PartRecord {
   const known = ancestors(path).flatMap((around) => {
     const failing = readFailing(value(failedField(around)));
     return failing === undefined ? [] : [{ path: around, failing }];
   });
-  const over = value(CLOSED) !== undefined;
-  const revocation = revocationIn(value(REVOKED));
-  const forgotten = value(FORGET) !== undefined && (over || revocation !== undefined);
   const carrier = callbackOf(path);
   return {
-    kept: value(HEAD) !== undefined && !forgotten,
-    over,
-    revocation,
+    kept: isKept(value, now),
+    over: value(CLOSED) !== undefined,
+    revocation: revocationIn(value(REVOKED)),
     ending: readEnding(value(path)),
     failing: readFailing(value(failedField(path))),
     shared: sharedFailing(path, known),
-    carrier: carrier && { link: carrier.link, record: readAt(carrier.path, value) },
+    carrier: carrier && { link: carrier.link, record: readAt(carrier.path, value, now) },
   };
 }
 

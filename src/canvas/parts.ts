@@ -130,7 +130,7 @@ async function partJob(
   job: StoredJob | undefined,
   fields: readonly (string | undefined)[],
 ): Promise<StoredJob | undefined> {
-  const state = partState(jobStage(job), readRecord(path, fields));
+  const state = partState(jobStage(job), readRecord(path, fields, Date.now()));
   if (state.kind === 'job') return job;
   if (state.kind === 'gone') return undefined;
   const plan = await params.plans.upTo(flow, path);

@@ -250,14 +250,34 @@ export function customIds(flow: string, node: PlanNode, path: string): CustomId[
   return found;
 }
 
-/** Whether something is called after it that is more than a task: it goes on when the workflow's outcome stands. */
-export function hasWideCallbacks(node: PlanNode): boolean {
+/** Whether the workflow goes on when its outcome stands: by callbacks that find their way, or their value, in its record. */
+export function goesOn(node: PlanNode): boolean {
   const callbacks = [...(node.links ?? []), ...(node.errbacks ?? [])];
   if (callbacks.some((callback) => callback.kind !== 'task' || hasCallbacks(callback))) return true;
+  if (node.links !== undefined && givesList(node)) return true;
   if (node.kind === 'task') return false;
-  return (node.kind === 'chain' ? node.steps : node.members).some(hasWideCallbacks);
+  return (node.kind === 'chain' ? node.steps : node.members).some(goesOn);
 }
 
 function hasCallbacks({ links, errbacks }: PlanNode): boolean {
   return links !== undefined || errbacks !== undefined;
+}
+
+/** Whether its value is the list of a group, which is read from the record. */
+function givesList(node: PlanNode): boolean {
+  const final = finalOf(node, ROOT);
+  return nodeAt({ v: 1, root: node, sentAt: 0 }, final)?.kind === 'group';
+}
+
+/** Whether there are members that go on beside one that has failed. */
+export function hasGroups(node: PlanNode): boolean {
+  return !groupsIn(node, ROOT).next().done;
+}
+
+/** How long a workflow may at least have to wait by its own plan, ms: what is delayed, one after the other. */
+export function delaysIn(node: PlanNode, now: number): number {
+  let ms = 0;
+  for (const [, { delayMs = 0, etaAt = now }] of leaves(node, ROOT, true))
+    ms += Math.max(delayMs, etaAt - now, 0);
+  return ms;
 }

@@ -6,6 +6,7 @@ import { partId, partOf } from '../broker/ids.js';
 import { queueOfLane } from '../broker/lanes.js';
 import type { EndedUnstarted } from '../results/purge.js';
 import { encodeFailure } from '../tasks/failure.js';
+import type { FlowDrop } from './flow-jobs.js';
 import type { FlowProgress } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';
 import { BEGIN_PATH } from './launch.js';
@@ -16,6 +17,7 @@ import type { Plans } from './plans.js';
 export interface PurgedPartParams {
   readonly plans: Plans;
   readonly progress: FlowProgress;
+  readonly drops: FlowDrop;
   readonly results: FlowResults;
 }
 
@@ -33,9 +35,10 @@ export async function tellPurged(flows: PurgedPartParams, ended: EndedUnstarted)
   if (plan === undefined) return;
   const { name, sentAt } = job;
   const place = { queue: queueOfLane(queue), priority: Number(job.opts.priority ?? 0) };
-  await flows.progress.fail(flow, plan, path, {
+  const told = await flows.progress.fail(flow, plan, path, {
     blame: { id: taskId, name, error: encodeFailure(error), t: Date.now() },
     revoked: reason,
     request: requestOf({ taskId, name, message, sentAt, ...place, retries: 0, deliveries: 0 }),
   });
+  if (told === 'forgotten') await flows.drops.drop(flow);
 }

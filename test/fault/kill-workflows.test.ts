@@ -97,7 +97,8 @@ describe('workflows in trouble', { timeout: LONG ? 3_600_000 : 600_000 }, () => 
       const { flow, value, labels } = ROWS[row](app, tasks);
       const what = `${row}, killed at write ${nth}`;
       const result = await (flow as unknown as Sendable).applyAsync([], { taskId: 'whole' });
-      if (up !== undefined && doomed.child.connected) doomed.send({ sent: true });
+      // It may die while it is told.
+      if (up !== undefined && doomed.child.connected) doomed.child.send({ sent: true }, () => undefined);
       const ended = await within(Promise.race([doomed.ended, stalled()]), `the end of ${what}`, 60_000);
       // Gone, stopped or standing still: another one finds what it held.
       if (ended !== 0 || row === 'handBack') await app.worker({ concurrency: 2 }).start();

@@ -87,6 +87,44 @@ describe('a workflow whose outcome stands', () => {
       ]);
     });
 
+    it('goes on in callbacks and beside a failure though its records are gone by then', async (t) => {
+      const { app, worker } = ground.app(t, { resultExpires: '1s', failureExpires: '1s' });
+      const { five, fail, show } = flowTasks(app);
+      const [notes, open] = [new Notes(), gate()];
+      const [note, wait] = [noteTask(app, notes), waitTask(app, open)];
+      await worker();
+      const first = await chain(five.s())
+        .link(chain(wait.s(), chord([note.s('a'), note.s('b')], chain(show.s(), note.s('linked')))))
+        .delay();
+      const second = await chord(
+        [fail.si('no'), chain(wait.s(1), group(note.s('c'), note.s('d')), note.s('beside'))],
+        show.s(),
+      ).delay();
+      const third = await group(five.s(), five.s())
+        .link(note.s('list').set({ countdown: '2s' }))
+        .delay();
+      assert.equal(await first.get(SOON), 5);
+      await rejection(second.get(SOON));
+      assert.deepEqual(await third.get(SOON), [5, 5]);
+      await third.forget();
+      const gone = async () => !(await first.exists()) && !(await second.exists());
+      await until(gone, 'the end of the records');
+      assert.equal(
+        (await rejection(app.groupResult((second.parent as GroupResult).id))).name,
+        'UnknownTaskError',
+      );
+      open.open();
+      assert.deepEqual(await notes.first(7), [
+        '["a",5]',
+        '["b",5]',
+        '["beside",[1,1]]',
+        '["c",1]',
+        '["d",1]',
+        '["linked","[5,5]"]',
+        '["list",[5,5]]',
+      ]);
+    });
+
     it('fails what comes after a part that was revoked, and tells errbacks whose it was', async (t) => {
       const { app, worker } = ground.app(t);
       const { show } = flowTasks(app);

@@ -4,7 +4,9 @@ import { afterFailure, afterSuccess } from '#src/canvas/advance.js';
 import { sharedFailing } from '#src/canvas/flow-record.js';
 import {
   ancestors,
+  delaysIn,
   finalOf,
+  goesOn,
   type Leaf,
   leaves,
   nodeAt,
@@ -58,6 +60,26 @@ describe('A plan', () => {
     assert.deepEqual(begun(plan.root), ['task 0.0']);
     assert.deepEqual(begun(group(task('a'), chain(task('b')))), ['task 0.0', 'task 0.1.0']);
     assert.deepEqual(begun(chain(group(), task('a'))), ['empty 0.0']);
+  });
+});
+
+describe('How long a record is needed', () => {
+  it('is as long as its plan delays it, one step after the other', () => {
+    const root = chain(task('a', { delayMs: 5 }), group(task('b', { etaAt: 110 }), task('c', { etaAt: 90 })));
+    assert.equal(delaysIn(root, 100), 15);
+  });
+
+  it('is longer than its outcome where callbacks are more than a task, or read a list', () => {
+    const plain = task('a', { links: [task('l')], errbacks: [task('e')] });
+    assert.equal(goesOn(chain(plain, group(task('b'), plain))), false);
+    assert.equal(goesOn({ ...group(plain), errbacks: [task('e')] }), false);
+    for (const more of [
+      { links: [chain(task('l'), task('m'))] },
+      { errbacks: [group(task('e'))] },
+      { links: [task('l', { links: [task('m')] })] },
+    ])
+      assert.equal(goesOn(chain(task('a'), group(task('b', more)))), true);
+    assert.equal(goesOn({ ...chain(task('a'), group(task('b'))), links: [task('l')] }), true);
   });
 });
 

@@ -24,6 +24,8 @@ export interface LinesParams {
 
 export class Lines {
   readonly #lines = new Map<string, Line>();
+  /** Taken from no more, but tasks of them still run. */
+  readonly #leaving = new Set<Line>();
   #opened = false;
   #closed = false;
 
@@ -53,7 +55,8 @@ export class Lines {
     const line = this.#lines.get(queue);
     if (line === undefined) return false;
     this.#lines.delete(queue);
-    line.close().catch((error: Error) => this.params.onError(error));
+    this.#leaving.add(line);
+    void this.#end(line).then(() => this.#leaving.delete(line));
     return true;
   }
 
@@ -90,14 +93,16 @@ export class Lines {
   /** Fetches no more; resolves when what runs has been settled. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(
-      this.#all().map((line) => line.close().catch((error: Error) => this.params.onError(error))),
-    );
+    await Promise.all([...this.#all(), ...this.#leaving].map((line) => this.#end(line)));
   }
 
   /** Leaves nothing behind in this process, whatever the broker still has to hear. */
   abandon(): void {
-    for (const line of this.#all()) line.abandon();
+    for (const line of [...this.#all(), ...this.#leaving]) line.abandon();
+  }
+
+  async #end(line: Line): Promise<void> {
+    await line.close().catch((error: Error) => this.params.onError(error));
   }
 
   async #consume(queue: string, slots: Slots, weight = 1): Promise<void> {

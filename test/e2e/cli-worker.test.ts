@@ -193,6 +193,14 @@ describe('celeriac worker', () => {
     assert.match(stderr, /--health-host: on which port/);
   });
 
+  it('remarks on limits of children where it has none', async (t) => {
+    const { worker } = terminals(t);
+    const running = worker('--max-tasks-per-child', '5');
+    await running.printed(/WARNING.*maxTasksPerChild.* has neither[\s\S]*ready/);
+    running.kill('SIGTERM');
+    assert.equal((await running.ended).code, 0);
+  });
+
   it('logs JSON lines, and no banner, with --log-format json', async (t) => {
     const { worker, run } = terminals(t);
     const running = worker('--log-format', 'json', '-n', 'w@test');

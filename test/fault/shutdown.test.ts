@@ -1,6 +1,6 @@
 /**
  * SIGTERM in the middle of work: tasks that wait at sockets and tasks that compute all come to their end, each of them
- * once, whoever runs them.
+ * once, whoever runs them; and no end waits for a broker.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { Celeriac } from '#src/index.js';
 import { until, within } from '../support/app.js';
 import { project, startCli } from '../support/cli.js';
-import { startRedis } from '../support/redis.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
 
 const TASKS = `
 import { appendFileSync } from 'node:fs';
@@ -25,6 +25,10 @@ app.task('fetch', async (n) => {
   const text = await (await fetch(process.env.SLOW)).text();
   note('end', n);
   return text;
+});
+app.task('hang', (n) => {
+  note('start', n);
+  return new Promise(() => undefined);
 });
 app.task('burn', async (n) => {
   note('start', n);
@@ -67,6 +71,33 @@ describe('SIGTERM under load', { timeout: 280_000 }, () => {
   }
 });
 
+describe('A worker that is told to stop', { timeout: 280_000 }, () => {
+  for (const [how, trouble] of Object.entries({
+    'is frozen': async (redis: RedisServer) => redis.freeze(),
+    'is gone': (redis: RedisServer) => redis.stop('SIGKILL'),
+  })) {
+    it(`ends with 0 though its broker ${how}, alone or in several processes, idle or busy`, async (t) => {
+      const { app, worker, ledger, redis } = await site(t);
+      // In this order, so that one of them has the task.
+      const busy = worker('-c', '1', '--shutdown-timeout', '500ms');
+      await busy.printed(/ready/);
+      await app.sendTask('hang', [0]);
+      await until(() => ledger('start').length === 1, 'the start of the first task');
+      const crew = worker('--processes', '2', '-c', '1', '--shutdown-timeout', '500ms');
+      await crew.printed(/ready/);
+      await app.sendTask('hang', [1]);
+      await until(() => ledger('start').length === 2, 'the start of the second task');
+      await trouble(redis);
+      for (const one of [busy, crew]) one.kill('SIGTERM');
+      const ends = await within(Promise.all([busy.ended, crew.ended]), 'both ends', 30_000);
+      assert.deepEqual(
+        ends.map(({ code }) => code),
+        [0, 0],
+      );
+    });
+  }
+});
+
 async function site(t: TestContext) {
   const redis = await startRedis();
   t.after(() => redis.close());
@@ -93,6 +124,7 @@ async function site(t: TestContext) {
   };
   return {
     app,
+    redis,
     worker: (...flags: string[]) =>
       startCli(t, ['-A', 'tasks', 'worker', '-l', 'warn', ...flags], { cwd, env }),
     ledger: (what: string) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isCeleriacError } from 'celeriac';
-import { onEveryEngine, pause } from '../support/app.js';
+import { gate, onEveryEngine, pause } from '../support/app.js';
 
 describe('A worker', () => {
   onEveryEngine((ground) => {
@@ -39,6 +39,33 @@ describe('A worker', () => {
       const values = await Promise.all(sent.map((result) => result.get({ timeout: '60s' })));
       assert.equal(here, before);
       assert.equal(values.filter((value) => (value as unknown) === 'elsewhere').length, sent.length - before);
+    });
+
+    it('that stops waits for tasks of a queue it takes from no more', async (t) => {
+      const { app, worker: start } = ground.app(t);
+      const [begun, finish] = [gate(), gate()];
+      t.after(() => finish.open());
+      const task = app.task('slow', { queue: 'mail' }, async () => {
+        begun.open();
+        await finish.opened;
+        return 'done';
+      });
+      const worker = await start({ queues: ['celeriac', 'mail'] });
+      const sent = await task.delay();
+      await begun.opened;
+      await app.control.cancelConsumer('mail', { timeout: '20s' });
+      const stopped = worker.stop({ timeout: '60s' });
+      let over = false;
+      void stopped.then(() => {
+        over = true;
+      });
+      // A queue of nothing closes in less; what is asserted is what became of the task.
+      await pause(300);
+      assert.equal(over, false);
+      finish.open();
+      await stopped;
+      const { state, value, deliveries } = await sent.snapshot();
+      assert.deepEqual([state, value, deliveries], ['SUCCESS', 'done', 1]);
     });
   });
 });

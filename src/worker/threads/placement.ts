@@ -72,6 +72,12 @@ export class Placement implements Elsewhere {
   check(): void {
     const wanted = this.#wanted();
     if (wanted !== undefined) findAppModule(this.#module, wanted);
+    else if (this.#maxTasks !== undefined || this.#maxMemoryBytes !== undefined)
+      this.#params.logger.warn(
+        {},
+        'maxTasksPerChild and maxMemoryPerChild replace threads and processes, and this worker has neither: ' +
+          "without pool 'threads' or processes they do nothing",
+      );
   }
 
   /** Before the worker takes tasks: one thread, if any will be needed, so that it is known that they load. */

@@ -193,6 +193,9 @@ export class Consumer {
     try {
       await this.#copyTo(job, lane);
     } catch (error) {
+      // Nested deeper than anything writes: it can be moved no better later.
+      if (error instanceof RangeError)
+        throw new UnrecoverableError(`the job cannot be moved: ${error.message}`);
       this.params.onError(error instanceof Error ? error : new Error(String(error)));
       return moved(job.moveToDelayed(Date.now() + MOVE_AGAIN_MS, token), new DelayedError());
     }

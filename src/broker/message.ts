@@ -95,15 +95,35 @@ export interface Revocation {
 }
 
 /**
- * Reads a job's data, which any program may have written: fields of a wrong type count as absent.
+ * Reads a job's data, which any program may have written: fields of a wrong type count as absent. Never throws.
  * @param text JSON text
  */
 export function readMessage(text: string): Message {
-  return messageFrom(JSON.parse(text));
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    return UNREADABLE; // no JSON: whoever reads the arguments says so
+  }
+  return messageFrom(data);
 }
 
 /** {@link readMessage} for data that BullMQ has parsed. */
 export function messageFrom(data: unknown): Message {
+  try {
+    return fieldsOf(data);
+  } catch {
+    return UNREADABLE; // nested deeper than anything can go through
+  }
+}
+
+/** A message that nobody can read. Its arguments are no list, which is what its task fails with. */
+const UNREADABLE: Message = Object.freeze({ v: 0, args: 'unreadable data' });
+
+/** {@link UNREADABLE} as a job's data. */
+export const UNREADABLE_DATA = JSON.stringify(UNREADABLE);
+
+function fieldsOf(data: unknown): Message {
   if (typeof data !== 'object' || data === null) return { v: 0, args: [] };
   const d = unescaped(data as Record<string, unknown>);
   // Most messages: nothing but arguments.

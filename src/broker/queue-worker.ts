@@ -5,6 +5,7 @@
  */
 import { type Job, type JobJson, LockManager, Worker, type WorkerOptions } from 'bullmq';
 import { KeptLocks, type LockKeeper } from './lock-keeper.js';
+import { UNREADABLE_DATA } from './message.js';
 
 export type QueueWorkerOptions = WorkerOptions & { readonly keeper: LockKeeper };
 
@@ -32,6 +33,15 @@ export class QueueWorker extends Worker {
     factory: never,
   ) {
     super(name, run, opts, factory);
+  }
+
+  /** A job whose data is no JSON, which only another program writes, fails like any other; here it would end the worker. */
+  protected override createJob(data: JobJson, jobId: string): Job {
+    try {
+      return super.createJob(data, jobId);
+    } catch {
+      return super.createJob({ ...data, data: UNREADABLE_DATA }, jobId);
+    }
   }
 
   /** `close()` stops renewing locks last, after goodbyes that a dead broker never answers. */

@@ -46,11 +46,22 @@ export interface DeriveContext {
   decodeResult(encoded: unknown): unknown;
 }
 
+/** The arguments; of a task with an error, which may be that nobody can read them, none then. */
+function argsOf({ args }: Message, context: DeriveContext, error: Error | undefined): readonly unknown[] {
+  if (error === undefined) return context.decodeArgs(args);
+  try {
+    return context.decodeArgs(args);
+  } catch {
+    return []; // the error is what is asked for
+  }
+}
+
 /** The snapshot of a job, or of nothing. */
 export function derive(taskId: string, job: StoredJob | undefined, context: DeriveContext): Snapshot {
   if (job === undefined) return unknownTask(taskId);
   const message = readMessage(job.data);
   const state = stateOf(job, message, context.now);
+  const error = errorOf(taskId, job, message, state, context.classes);
   const done = state === SUCCESS || state === FAILURE || (state === REVOKED && job.doneAt !== undefined);
   return {
     id: taskId,
@@ -59,8 +70,8 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
     known: true,
     meta: progressOf(job)?.meta,
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
-    error: errorOf(taskId, job, message, state, context.classes),
-    args: context.decodeArgs(message.args),
+    error,
+    args: argsOf(message, context, error),
     queue: queueOfLane(job.queue),
     worker: job.worker,
     // BullMQ counts the last attempt too.

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { type Job, Queue, Worker as RawWorker } from 'bullmq';
 import { CeleriacError, isCeleriacError, type Logger, TaskFailedError } from 'celeriac';
+import { Redis } from 'ioredis';
 import { openEngine } from '#src/broker/open.js';
 import { type Ground, gate, onEveryEngine, pause, rejection, type TestApp, until } from '../support/app.js';
 
@@ -300,6 +301,39 @@ function suite(ground: Ground): void {
       await assertAlive(t, ground, made);
     });
 
+    it('whose data is no JSON, or nested beyond all reading, fails by itself', {
+      skip: ground.engine !== 'redis' && 'PostgreSQL takes nothing else',
+    }, async (t) => {
+      const made = ground.app(t);
+      const { app, worker } = made;
+      app.task('any', (...args: unknown[]) => args.length);
+      app.task('limited', { rateLimit: '1000/s' }, (...args: unknown[]) => args.length);
+      const queue = rawQueue(t, ground, made);
+      const redis = new Redis(ground.url);
+      t.after(() => redis.disconnect());
+      const ids: string[] = [];
+      for (const name of ['any', 'limited'])
+        for (const data of UNREADABLE) {
+          const jobId = `rawrawrawraw-${ids.length.toString(36)}@celeriac`;
+          ids.push(jobId);
+          // Delayed until its data is what it is to be.
+          const job = await queue.add(name, {}, { jobId, delay: 3_600_000 });
+          await redis.hset(`${made.prefix}:celeriac:${jobId}`, 'data', data);
+          await job.promote();
+        }
+      const twin = made.twin();
+      const early = ids.map((id) => twin.result(id).get({ propagate: false, timeout: '30s' }));
+      await worker();
+      for (const [n, ending] of (await Promise.all(early)).entries())
+        assert.ok(ending instanceof TaskFailedError || typeof ending === 'number', `${ids[n]}: ${ending}`);
+      for (const id of ids) {
+        const { known, state } = await twin.result(id).snapshot();
+        assert.ok(known && (state === 'FAILURE' || state === 'SUCCESS'));
+        await twin.result(id).forget();
+      }
+      await assertAlive(t, ground, made);
+    });
+
     it('is never left active by a due time beyond all calendars', async (t) => {
       const made = ground.app(t);
       made.app.task('any', () => 1);
@@ -544,6 +578,19 @@ const RAW_DATA: readonly unknown[] = [
       { v: 1, args, input, flow: {} },
     ],
   ),
+];
+const nested = (open: string, close: string) => open.repeat(50_000) + close.repeat(50_000);
+const UNREADABLE: readonly string[] = [
+  '{',
+  '\0',
+  '{"v":1,"args":[',
+  '\ufeff{"v":1,"args":[]}',
+  '5',
+  `{"v":1,"args":${nested('[', ']')}}`,
+  `{"v":1,"args":[],"headers":{"a":${nested('[', ']')}},"escaped":1}`,
+  `{"v":1,"args":[],"input":${nested('{"list":[', ']}')}}`,
+  `{"v":1,"args":[],"unknown":${nested('[', ']')}}`,
+  `{"v":1,"args":{"$celeriac":"json","escaped":true,"value":${nested('[', ']')}}}`,
 ];
 const RAW_OPTIONS: readonly object[] = [
   { attempts: 3, backoff: { type: 'unheard-of', delay: 10 } },

@@ -58,7 +58,11 @@ class PostgresWire implements PgWire {
       },
     };
     // An idle connection broke: the next statement finds out for itself.
-    this.#onPoolError = (error) => this.#open?.link.lost(error);
+    this.#onPoolError = (error) => {
+      // pg-pool puts the whole client into it, login included: nothing for a log.
+      Reflect.deleteProperty(error, 'client');
+      this.#open?.link.lost(error);
+    };
   }
 
   async open(): Promise<void> {

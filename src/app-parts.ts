@@ -65,7 +65,7 @@ export function makeParts(params: AppPartsParams) {
     });
   const ground: Ground = { engine: params.engine ?? open(config.broker) };
   const stored = followingMoves(ground);
-  const workflows = new Workflows({ ...config, stored, codec, classes: errors });
+  const workflows = new Workflows({ ...config, stored });
   const { engine } = workflows;
   engine.signals.expect(ids);
   const clock = new BrokerClock(engine);

@@ -15,7 +15,7 @@ import { flowTopic, partOf } from '../broker/ids.js';
 import type { FlowInput } from '../broker/message.js';
 import type { Producer } from '../broker/producer.js';
 import { CeleriacError } from '../errors.js';
-import type { WireCodec } from '../tasks/wire-codec.js';
+import { encodeResult } from '../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
 import {
   addedField,
@@ -26,7 +26,7 @@ import {
   readFailing,
   revocationIn,
 } from './flow-record.js';
-import { decodeInput, type InputDecoding, readInput } from './flow-values.js';
+import { encodedInput, readInput } from './flow-values.js';
 import { envelopeOf } from './part-message.js';
 import {
   finalOf,
@@ -46,8 +46,6 @@ export interface FlowProgressParams {
   readonly clock: BrokerClock;
   readonly producer: Producer;
   readonly plans: Plans;
-  readonly codec: WireCodec;
-  readonly decoding: InputDecoding;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
@@ -240,11 +238,8 @@ export class FlowProgress {
   }
 
   async #valueOf(flow: string, plan: Plan, path: string): Promise<unknown> {
-    const { engine, codec, decoding } = this.params;
-    const input = await readInput(engine, flow, plan, path);
-    if (input !== undefined && 'value' in input) return input.value;
-    const list = input === undefined ? undefined : decodeInput(input, decoding);
-    return codec.encodeResult(list, 'a workflow');
+    const input = await readInput(this.params.engine, flow, plan, path);
+    return input === undefined ? encodeResult(undefined) : encodedInput(input);
   }
 }
 

@@ -4,6 +4,7 @@
 import type { Engine } from '../broker/engine.js';
 import type { FlowInput } from '../broker/message.js';
 import { decodeFailure, type ErrorClasses } from '../tasks/failure.js';
+import { encodedList, encodeResult } from '../tasks/serializer.js';
 import { isSpliced, memberPaths } from './advance.js';
 import { type Ending, readEnding } from './flow-record.js';
 import type { Plan } from './plan.js';
@@ -75,4 +76,10 @@ export function decodeInputs(input: FlowInput, decoding: InputDecoding): unknown
 export function decodeInput(input: FlowInput, decoding: InputDecoding): unknown {
   if ('list' in input) return input.list.map((member) => decodeInput(member, decoding));
   return 'value' in input ? decoding.decodeResult(input.value) : undefined;
+}
+
+/** A value as a result is stored, or a list of them as one: nothing is decoded for it. */
+export function encodedInput(input: FlowInput): unknown {
+  if ('list' in input) return encodedList(input.list.map(encodedInput));
+  return 'value' in input ? input.value : encodeResult(undefined);
 }

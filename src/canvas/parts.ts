@@ -19,7 +19,7 @@ import {
   revocationIn,
   sharedFailing,
 } from './flow-record.js';
-import { decodeInput, type InputDecoding, inputOf } from './flow-values.js';
+import { encodedInput, inputOf } from './flow-values.js';
 import { ancestors, finalOf, idOf, nodeAt, type Plan, ROOT, stepBefore } from './plan.js';
 import type { Plans } from './plans.js';
 
@@ -27,9 +27,6 @@ export interface PartsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
   readonly plans: Plans;
-  readonly decoding: InputDecoding;
-  /** Encodes a list of values as one. */
-  encodeResult(value: unknown): unknown;
 }
 
 /** The engine, with parts of workflows read as jobs. */
@@ -251,8 +248,8 @@ async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): P
   }
   const input = await inputOf(params.engine, flow, plan, path, ending);
   if (input === undefined) return job;
-  const value = 'value' in input ? input.value : params.encodeResult(decodeInput(input, params.decoding));
-  return { ...job, running: false, returnvalue: JSON.stringify(value), doneAt: job.startedAt ?? job.sentAt };
+  const returnvalue = JSON.stringify(encodedInput(input));
+  return { ...job, running: false, returnvalue, doneAt: job.startedAt ?? job.sentAt };
 }
 
 async function endingAt(params: PartsParams, flow: string, path: string): Promise<Ending | undefined> {

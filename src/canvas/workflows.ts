@@ -7,8 +7,6 @@ import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../broker/ids.js';
 import type { Producer } from '../broker/producer.js';
 import type { ResultSource } from '../results/async-result.js';
-import type { ErrorClasses } from '../tasks/failure.js';
-import type { WireCodec } from '../tasks/wire-codec.js';
 import { FlowProgress } from './flow-progress.js';
 import { FlowResults } from './flow-results.js';
 import { Launcher } from './launch.js';
@@ -19,8 +17,6 @@ import type { Sender } from './sender.js';
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */
   readonly stored: Engine;
-  readonly codec: WireCodec;
-  readonly classes: ErrorClasses;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
@@ -41,26 +37,19 @@ export class Workflows {
   readonly plans: Plans;
 
   constructor(private readonly params: WorkflowsParams) {
-    const { stored, codec } = params;
+    const { stored } = params;
     this.plans = new Plans(stored);
-    this.engine = followingFlows({
-      engine: stored,
-      plans: this.plans,
-      decoding: this.#decoding,
-      encodeResult: (value) => codec.encodeResult(value, 'a workflow'),
-    });
+    this.engine = followingFlows({ engine: stored, plans: this.plans });
   }
 
   connect({ clock, producer, ids, index, sender, source }: WorkflowNeighbours) {
-    const { stored: engine, codec, resultExpiresMs, failureExpiresMs } = this.params;
+    const { stored: engine, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
     const progress = new FlowProgress({
       engine,
       clock,
       producer,
       plans,
-      codec,
-      decoding: this.#decoding,
       resultExpiresMs,
       failureExpiresMs,
     });
@@ -79,10 +68,5 @@ export class Workflows {
     });
     const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
     return { engine, plans, progress, results, launcher, spawning };
-  }
-
-  get #decoding() {
-    const { codec, classes } = this.params;
-    return { classes, decodeResult: (encoded: unknown) => codec.decodeResult(encoded) };
   }
 }

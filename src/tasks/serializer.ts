@@ -11,7 +11,10 @@ import { rich } from './rich.js';
 
 /** Turns values into JSON-safe ones and back. `encode` may return any plain JSON value, e.g. an encrypted string. */
 export interface Serializer {
-  /** Stored with the payload, so that a process with another serializer says so. Not `json`, `rich` or `undefined`. */
+  /**
+   * Stored with the payload, so that a process with another serializer says so. Not `json`, `rich`, `list` or
+   * `undefined`.
+   */
   readonly name: string;
   encode(value: unknown): unknown;
   decode(encoded: unknown): unknown;
@@ -27,7 +30,7 @@ export const json: Serializer = {
   decode: (encoded) => encoded,
 };
 
-const RESERVED_NAMES: ReadonlySet<unknown> = new Set(['json', 'rich', 'undefined', '', undefined]);
+const RESERVED_NAMES: ReadonlySet<unknown> = new Set(['json', 'rich', 'list', 'undefined', '', undefined]);
 
 /**
  * The serializer behind the option.
@@ -88,14 +91,30 @@ export function decodeArgs(payload: EncodedPayload, serializer: Serializer = jso
  * `{ $celeriac: 'undefined' }`.
  * @throws {NotSerializableError} with a path such as `result.when`
  */
-export function encodeResult(value: unknown, serializer: Serializer = json): EncodedPayload {
+export function encodeResult(value: unknown, serializer: Serializer = json, root = 'result'): EncodedPayload {
   if (value === undefined) return UNDEFINED;
-  if (serializer !== json) return encodeWith(serializer, value, 'result');
+  if (serializer !== json) return encodeWith(serializer, value, root);
   if (isPlainScalar(value)) return value;
-  const check = checkJson(value, 'result');
+  const check = checkJson(value, root);
   return isObject(check.value) && Object.hasOwn(check.value, '$celeriac') && !check.needsEscape
     ? envelope('json', check.value)
     : textSafe(check);
+}
+
+/**
+ * The results of a task that ran over many. The list is ours, not the task's: one that returned nothing stays
+ * undefined in it, which is refused in a list of the user's own.
+ * @throws {NotSerializableError} with a path such as `result[2].when`
+ */
+export function encodeResults(values: readonly unknown[], serializer: Serializer = json): EncodedPayload {
+  if (serializer !== json) return encodeWith(serializer, values, 'result');
+  return encodedList(values.map((value, index) => encodeResult(value, json, `result[${index}]`)));
+}
+
+/** Results that are encoded each, as one: what a group gives. A plain list where all are plain. */
+export function encodedList(payloads: readonly EncodedPayload[]): EncodedPayload {
+  const sealed = payloads.some((payload) => isObject(payload) && Object.hasOwn(payload, '$celeriac'));
+  return sealed ? envelope(LIST, payloads) : payloads;
 }
 
 /**
@@ -105,6 +124,8 @@ export function encodeResult(value: unknown, serializer: Serializer = json): Enc
 export function decodeResult(payload: EncodedPayload, serializer: Serializer = json): unknown {
   if (!isObject(payload)) return payload;
   if (payload.$celeriac === 'undefined' && Object.keys(payload).length === 1) return undefined;
+  if (payload.$celeriac === LIST && Array.isArray(payload.value))
+    return payload.value.map((each: unknown) => decodeResult(each, serializer));
   return isEnvelope(payload) ? open(payload, serializer) : payload;
 }
 
@@ -116,6 +137,8 @@ interface Envelope {
   readonly escaped?: true;
 }
 
+/** The name of a list whose members are payloads. */
+const LIST = 'list';
 const UNDEFINED = Object.freeze({ $celeriac: 'undefined' });
 
 function encodeWith(serializer: Serializer, value: unknown, root: string): Envelope {

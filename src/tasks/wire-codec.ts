@@ -5,7 +5,14 @@ import { NotSerializableError } from '../errors.js';
 import { packArguments } from './outgoing-arguments.js';
 import { checkPayloadSize } from './payload-size.js';
 import type { CallTarget } from './registry.js';
-import { decodeArgs, decodeResult, encodeResult, resolveSerializer, type Serializer } from './serializer.js';
+import {
+  decodeArgs,
+  decodeResult,
+  encodeResult,
+  encodeResults,
+  resolveSerializer,
+  type Serializer,
+} from './serializer.js';
 
 export class WireCodec {
   readonly #serializer: Serializer;
@@ -52,11 +59,16 @@ export class WireCodec {
   }
 
   /**
+   * @param each the task ran over many: the value is the list of what each run gave
    * @throws {NotSerializableError} with the path of what JSON would change
    * @throws {PayloadTooLargeError}
    */
-  encodeResult(value: unknown, taskName: string): unknown {
-    const encoded = this.#for(taskName, () => encodeResult(value, this.#serializer));
+  encodeResult(value: unknown, taskName: string, each = false): unknown {
+    const encoded = this.#for(taskName, () =>
+      each && Array.isArray(value)
+        ? encodeResults(value, this.#serializer)
+        : encodeResult(value, this.#serializer),
+    );
     if (this.maxBytes !== undefined) this.#text(encoded, 'result', taskName);
     return encoded;
   }

@@ -266,7 +266,8 @@ export class Executor {
     }
     try {
       const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
-      outcome = { kind: 'success', value, encoded: this.params.codec.encodeResult(value, task.name) };
+      const encoded = this.params.codec.encodeResult(value, task.name, call.delivery.message.each);
+      outcome = { kind: 'success', value, encoded };
     } catch (error) {
       const thrown = examinable(error);
       outcome =

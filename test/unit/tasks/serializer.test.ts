@@ -6,7 +6,9 @@ import {
   decodeArgs,
   decodeResult,
   encodeArgs,
+  encodedList,
   encodeResult,
+  encodeResults,
   json,
   resolveSerializer,
   type Serializer,
@@ -177,6 +179,7 @@ describe('the default serializer', () => {
       { $celeriac: 'rich', value: 'x' },
       { $celeriac: 'undefined' },
       { $celeriac: 1, value: { $celeriac: '\0' } },
+      { $celeriac: 'list', value: [1] },
     ]) {
       assert.deepEqual(decodeResult(stored(encodeResult(value))), value);
     }
@@ -186,6 +189,36 @@ describe('the default serializer', () => {
     assert.equal(decodeResult(stored(encodeResult(undefined))), undefined);
     assert.equal(encodeResult(null), null);
     assert.equal(decodeResult(null), null);
+  });
+
+  it('keeps the results of a task over many as they are, those that are undefined too', () => {
+    const own = { $celeriac: 'list', value: [1] };
+    for (const values of [
+      [],
+      [1, null],
+      [undefined],
+      ['\0', { a: 1 }, undefined, [own], own],
+      [[undefined].length],
+    ])
+      assert.deepEqual(decodeResult(stored(encodeResults(values))), values);
+    assert.deepEqual(
+      encodeResults([1, 'a', [{}]]),
+      [1, 'a', [{}]],
+      'readable where nothing stands in the way',
+    );
+    assert.throws(
+      () => encodeResults([1, [undefined]]),
+      (error: NotSerializableError) => error.path === 'result[1][0]',
+    );
+    const values = [new Date(0), undefined, 1n];
+    assert.deepEqual(decodeResult(stored(encodeResults(values, rich)), rich), values);
+  });
+
+  it('makes one of results that were encoded each, lists of lists too', () => {
+    const inner = encodedList([encodeResult(1), encodeResult(undefined)]);
+    const outer = encodedList([inner, encodeResult('x'), encodeResult(new Map([[1, 2]]), rich)]);
+    assert.deepEqual(decodeResult(stored(outer)), [[1, undefined], 'x', new Map([[1, 2]])]);
+    assert.throws(() => resolveSerializer({ ...json, name: 'list' }), OptionError);
   });
 
   it('reads what a BullMQ worker in another language stored', () => {

@@ -72,7 +72,7 @@ export function makeParts(params: AppPartsParams) {
   const rates = new RateLimits(engine, clock);
   const events = new Events({ engine, clock, logger: params.logger });
   const tracing = config.telemetry && new Tracing(config.telemetry);
-  const feed = new Feed(engine);
+  const feed = new Feed(engine, clock);
   const index = new IdIndex(engine, clock);
   const producer = new Producer(engine, config.publishRetryMs);
   const caller: Asking =

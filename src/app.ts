@@ -19,9 +19,10 @@ import type { EventListener, EventName, EventsOptions, FleetEvent } from './even
 import type { CallOptions } from './options/call-options.js';
 import type { Logger } from './options/logger.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
-import { AsyncResult, type ResultJson } from './results/async-result.js';
+import type { AsyncResult, ResultJson } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
-import type { GroupResult } from './results/group-result.js';
+import { taskResultFrom } from './results/from-json.js';
+import type { GroupResult, GroupResultJson } from './results/group-result.js';
 import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
@@ -217,23 +218,18 @@ export class Celeriac implements AsyncDisposable {
 
   /** The result of a task, from its id or from a result's JSON, in any process. */
   result<R = unknown>(idOrJson: string | ResultJson): AsyncResult<R> {
-    const json: ResultJson = typeof idOrJson === 'string' ? { id: idOrJson } : idOrJson;
-    if (typeof json?.id !== 'string' || json.id === '') {
-      throw new OptionError('app.result: give a task id, or the JSON of an AsyncResult.');
-    }
-    const here = this.#parts.sender.detour?.find?.<R>(json.id);
-    if (here !== undefined) return here;
-    return new AsyncResult<R>(this.#parts.results, json.id, {
-      ...(json.name !== undefined && { name: json.name }),
-      ...(json.ignoreResult && { ignoreResult: true }),
-    });
+    const result = taskResultFrom<R>(this.#parts.results, idOrJson);
+    return this.#parts.sender.detour?.find?.<R>(result.id) ?? result;
   }
 
   /**
-   * The result of a group, from its id, in any process.
+   * The result of a group, from its id or from a result's JSON, in any process.
    * @throws {UnknownTaskError} no such group is known, or no longer kept
    */
-  groupResult(id: string): Promise<GroupResult> {
+  async groupResult(idOrJson: string | GroupResultJson): Promise<GroupResult> {
+    const id = typeof idOrJson === 'string' ? idOrJson : idOrJson?.id;
+    if (typeof id !== 'string' || id === '')
+      throw new OptionError('app.groupResult: give the id of a group, or the JSON of a GroupResult.');
     return this.#parts.flows.results.group(id);
   }
 

@@ -24,6 +24,11 @@ export class BrokerClock {
     return this.#stoppedAt === undefined ? this.#skewMs : this.#stoppedAt - Date.now();
   }
 
+  /** Whether the broker has told its time: it was reached once. */
+  get measured(): boolean {
+    return this.#measuredAt > Number.NEGATIVE_INFINITY;
+  }
+
   /** How far this process's clock is ahead (negative) or behind (positive) of the broker's, ms. */
   get skewMs(): number {
     return this.#skewMs;

@@ -172,6 +172,11 @@ export class RedisSignals implements Signals {
     if (this.#losses !== losses) throw new Error('Connection is closed.');
     const own = this.#own;
     if (own !== undefined && names.some((name) => isOf(own.stem, name))) own.begin();
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      // What was said to fail while the connection was away stands now.
+      if (channel !== undefined) channel.subscribed = Promise.resolve();
+    }
     this.#standing = true;
   }
 

@@ -206,7 +206,8 @@ class RedisEngine implements Engine {
     try {
       return await body();
     } catch (error) {
-      throw this.isUnavailable(error) ? this.#calls.unavailable(error) : error;
+      const unsaid = this.isUnavailable(error) && !(error instanceof BrokerUnavailableError);
+      throw unsaid ? this.#calls.unavailable(error) : error;
     } finally {
       release();
     }

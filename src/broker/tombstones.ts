@@ -1,6 +1,6 @@
 /**
- * What is left of a task whose job was dropped before it ran: a small record that runs out by itself and tells readers
- * how it ended. Without it a waiter could not tell a dropped task from one that was never sent.
+ * What is left of a task whose job was dropped before it ran, or at the task's own wish: a small record that runs out by
+ * itself and tells readers how it ended. Without it a waiter could not tell such a task from one that was never sent.
  */
 import type { Engine, JobRef, StoredJob } from './engine.js';
 
@@ -37,6 +37,24 @@ export function tombstoneKey({ queue, id }: JobRef): string {
 export function jobOfTombstone(ref: JobRef, value: string): StoredJob {
   const { droppedAt, ...tomb } = JSON.parse(value) as Tombstone;
   return { ...NEVER_RUN, ...ref, ...tomb, doneAt: droppedAt, dropped: true };
+}
+
+/** How long is remembered that a task asked for its result to be ignored, ms: waiters hear of its end at once. */
+const IGNORED_MS = 10 * 60_000;
+
+/** Keeps, ahead of the end of its job, that a task leaves no result though its message does not say so. */
+export async function noteIgnored(engine: Engine, ref: JobRef): Promise<void> {
+  await engine.records.create(ignoredKey(ref), '', IGNORED_MS);
+}
+
+/** Whether a task whose job is gone asked for that. */
+export async function wasIgnored(engine: Engine, ref: JobRef): Promise<boolean> {
+  const [record] = await engine.records.read([ignoredKey(ref)]);
+  return record !== undefined;
+}
+
+function ignoredKey({ queue, id }: JobRef): string {
+  return `ignored:${queue}/${id}`;
 }
 
 const NEVER_RUN = {

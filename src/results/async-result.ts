@@ -5,23 +5,20 @@
 
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
-import { readMessage } from '../broker/message.js';
+import { type Message, readMessage } from '../broker/message.js';
+import { wasIgnored } from '../broker/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
 import { checkNames } from '../options/names.js';
-import { FAILURE, READY, type State, SUCCESS } from '../states.js';
+import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
-import type { Feed, Seen, WaitLimit } from './feed.js';
+import { onAbort } from './abort.js';
+import { Bell } from './bell.js';
+import { Course } from './course.js';
+import type { Feed, Seen, WaitLimit, Watch } from './feed.js';
 import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import { forgetTask, type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
-import {
-  changesAt,
-  type DeriveContext,
-  derive,
-  lastCustomState,
-  type Snapshot,
-  stateOf,
-} from './snapshot.js';
+import { changesAt, type DeriveContext, derive, type Snapshot, stateOf } from './snapshot.js';
 
 /** What results need of their app. */
 export interface ResultSource {
@@ -81,11 +78,20 @@ declare module './relations.js' {
   interface TaskResult extends AsyncResult {}
 }
 
+/** A result's JSON without what it comes after, which members of a group have in common. */
+export let ownJsonOf: (result: AsyncResult) => ResultJson;
+
 export class AsyncResult<R = unknown> {
+  static {
+    ownJsonOf = (result) => result.#ownJson();
+  }
+
   readonly id: string;
   readonly #source: ResultSource;
   readonly #hints: ResultHints;
   #ref: JobRef | undefined;
+  /** The task is known to leave no result: `ignoreResult`, `Ignore`, or forgotten ahead of its end. */
+  #unstored: boolean;
   #parent: TaskResult | GroupedResult | undefined;
 
   constructor(source: ResultSource, id: string, hints: ResultHints = {}) {
@@ -93,6 +99,7 @@ export class AsyncResult<R = unknown> {
     this.#source = source;
     this.#hints = hints;
     this.#ref = hints.ref;
+    this.#unstored = hints.ignoreResult ?? false;
   }
 
   /** Everything known of the task, in one read. */
@@ -122,8 +129,9 @@ export class AsyncResult<R = unknown> {
 
   /** The stack of the error as the worker saw it. */
   get traceback(): Promise<string | undefined> {
-    return this.snapshot().then(({ error }) => {
-      if (error === undefined) return undefined;
+    return this.snapshot().then(({ state, error }) => {
+      // A revocation comes from no code of the task's.
+      if (error === undefined || state === REVOKED) return undefined;
       return 'remoteStack' in error ? (error.remoteStack as string | undefined) : error.stack;
     });
   }
@@ -160,15 +168,14 @@ export class AsyncResult<R = unknown> {
   get(options?: GetOptions & { propagate?: true }): Promise<R>;
   get(options: GetOptions): Promise<R | Error>;
   async get(options: GetOptions = {}): Promise<R | Error> {
+    checkNames(options, GET_OPTIONS, 'get()');
     if (currentTask() !== undefined && options.allowJoin !== true) {
       throw new CeleriacError(
         `get() on task "${this.id}" inside a running task: the worker could wait for itself. Compose tasks with ` +
           'chain and chord, or pass { allowJoin: true } if another worker is sure to run it.',
       );
     }
-    const seen = await (options.onUpdate === undefined
-      ? this.#waitForEnd(options, false)
-      : this.#tellUntilEnd(options, options.onUpdate));
+    const seen = await this.#end(options);
     if (seen === undefined) return undefined as R;
     if ('told' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.told)) as R;
     const { error, value } = this.#derive(seen.job);
@@ -181,33 +188,32 @@ export class AsyncResult<R = unknown> {
    * The task's states, from now until it has ended. A burst may coalesce; the last state before the end is never lost.
    */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
-    const ref = await this.#locate();
-    if (ref === undefined) throw new UnknownTaskError(this.id);
+    checkNames(options, ['signal'], 'updates()');
     const { feed, engine } = this.#source;
+    const { signal } = options;
     const release = engine.hold();
     const bell = new Bell();
-    const watch = feed.watch(ref, () => bell.ring());
-    let last = '';
+    let watch: Watch | undefined;
+    const course = new Course();
     try {
+      const ref = await feed.patiently(() => this.#locate(), signal);
+      if (ref === undefined) throw new UnknownTaskError(this.id);
+      watch = feed.watch(ref, () => bell.ring());
       await watch.listening;
       for (;;) {
-        const job = await this.#read();
+        const job = await feed.patiently(() => this.#read(), signal);
         if (job === undefined) {
-          if (last === '' && !this.#hints.ignoreResult) throw new UnknownTaskError(this.id);
+          if (!course.begun) await this.#missing(ref, signal);
           return;
         }
+        this.#note(job);
         const snapshot = this.#derive(job);
-        for (const update of steps(job, snapshot)) {
-          const key = JSON.stringify(update);
-          if (key === last) continue;
-          last = key;
-          yield update;
-        }
+        yield* course.steps(job, snapshot);
         if (READY.has(snapshot.state)) return;
-        await bell.wait(POLL_MS, options.signal);
+        await bell.wait(POLL_MS, signal);
       }
     } finally {
-      watch.close();
+      watch?.close();
       release();
     }
   }
@@ -255,36 +261,47 @@ export class AsyncResult<R = unknown> {
   }
 
   toJSON(): ResultJson {
-    const { name, ignoreResult } = this.#hints;
     const { parent } = this;
+    return { ...this.#ownJson(), ...(parent !== undefined && { parent: parent.toJSON() }) };
+  }
+
+  #ownJson(): ResultJson {
+    const { name, ignoreResult } = this.#hints;
     return {
       id: this.id,
       ...(name !== undefined && { name }),
       ...(ignoreResult && { ignoreResult: true as const }),
-      ...(parent !== undefined && { parent: parent.toJSON() }),
     };
   }
 
-  async #tellUntilEnd(
+  #end(options: GetOptions): Promise<Seen | undefined> {
+    const { onUpdate } = options;
+    // What needs the broker before the wait itself begins has its share of the time.
+    if (onUpdate === undefined && this.#ref !== undefined) return this.#waitForEnd(this.#ref, options);
+    return this.#limited(options, async (signal) => {
+      if (onUpdate !== undefined)
+        for await (const update of this.updates(signal && { signal })) onUpdate(update);
+      const ref = await this.#source.feed.patiently(() => this.#locate(), signal);
+      return ref === undefined ? this.#missing(ref, signal) : this.#waitForEnd(ref, { signal });
+    });
+  }
+
+  /** Runs a wait of several steps with one signal for the caller's and the timeout. */
+  async #limited<T>(
     { timeout, signal }: GetOptions,
-    onUpdate: (update: Update) => void,
-  ): Promise<Seen | undefined> {
-    const controller = new AbortController();
+    body: (signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
     const limit = this.#limit(timeout);
-    const timer =
-      limit === undefined || limit.ms > MAX_TIMER_MS
-        ? undefined
-        : setTimeout(() => controller.abort(limit.error()), limit.ms);
-    const onAbort = () => controller.abort(signal?.reason);
+    if (limit === undefined || limit.ms > MAX_TIMER_MS) return body(signal);
     signal?.throwIfAborted();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(limit.error()), limit.ms);
+    const leave = onAbort(signal, () => controller.abort(signal?.reason));
     try {
-      for await (const update of this.updates({ signal: controller.signal })) onUpdate(update);
-      // Whose states were told is no unknown task, even if its record is gone by now.
-      return await this.#waitForEnd({ signal: controller.signal }, true);
+      return await body(controller.signal);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      leave();
     }
   }
 
@@ -294,43 +311,48 @@ export class AsyncResult<R = unknown> {
     return { ms, error: () => new ResultTimeoutError(this.id, ms) };
   }
 
-  /**
-   * @param seen the task was seen before its end, during this very wait
-   * @returns nothing for a task whose result is not stored
-   */
-  async #waitForEnd({ timeout, signal }: GetOptions, seen: boolean): Promise<Seen | undefined> {
+  /** @returns nothing for a task whose result is not stored */
+  async #waitForEnd(
+    ref: JobRef,
+    { timeout, signal }: { timeout?: Duration; signal?: AbortSignal | undefined },
+  ): Promise<Seen | undefined> {
     signal?.throwIfAborted();
     const limit = this.#limit(timeout);
-    const ref = this.#ref ?? (await this.#locate());
-    if (ref === undefined) return this.#missing(false);
     const { feed, clock, engine } = this.#source;
-    const untold = this.#hints.fresh === true && engine.signals.untold(ref.id);
-    // A record that goes away under a wait belongs to a task that stores no state: `ignoreResult`, or `Ignore`.
-    let unstored = seen || untold || (this.#hints.ignoreResult ?? false);
     const end = await feed.until({
       ref,
       accept: (candidate) => {
         if (candidate === undefined) return true;
-        unstored = true;
-        if (candidate.doneAt !== undefined) return true;
-        const message = readMessage(candidate.data);
-        return READY.has(stateOf(candidate, message, clock.now()));
+        const message = this.#note(candidate);
+        return candidate.doneAt !== undefined || READY.has(stateOf(candidate, message, clock.now()));
       },
       wakeAt: (candidate) => {
         const at = changesAt(candidate);
         return at === undefined ? undefined : at - clock.offsetMs;
       },
-      untold,
+      untold: this.#hints.fresh === true && engine.signals.untold(ref.id),
       signal,
       limit,
     });
-    return 'job' in end && end.job === undefined ? this.#missing(unstored) : end;
+    return 'job' in end && end.job === undefined ? this.#missing(ref, signal) : end;
   }
 
-  /** A record that is not there: fine for a task whose result is not stored. */
-  #missing(unstored: boolean): undefined {
-    if (unstored || this.#hints.ignoreResult) return undefined;
-    throw new UnknownTaskError(this.id);
+  /** Remembers what the message says of how the task will end. */
+  #note(job: StoredJob): Message {
+    const message = readMessage(job.data);
+    if (message.ignore === true) this.#unstored = true;
+    return message;
+  }
+
+  /**
+   * A record that is not there: fine for a task whose result is not stored.
+   * @throws {UnknownTaskError} for any other: it was never sent, was forgotten, expired, or was lost with its broker
+   */
+  async #missing(ref: JobRef | undefined, signal: AbortSignal | undefined): Promise<undefined> {
+    const { feed, engine } = this.#source;
+    if (!this.#unstored && ref !== undefined)
+      this.#unstored = await feed.patiently(() => wasIgnored(engine, ref), signal);
+    if (!this.#unstored) throw new UnknownTaskError(this.id);
   }
 
   async #read(): Promise<StoredJob | undefined> {
@@ -354,44 +376,4 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How often a watched task is looked at when nothing is heard of it: STARTED has no notice of its own. */
 const POLL_MS = 500;
 
-/** The states a look at the job tells of, in order: what the task last said of itself, then how it stands. */
-function steps(job: StoredJob, snapshot: Snapshot): Update[] {
-  const now: Update = { state: snapshot.state, meta: snapshot.meta };
-  const said = READY.has(snapshot.state) ? lastCustomState(job) : undefined;
-  return said === undefined ? [now] : [said, now];
-}
-
-/** Lets one loop sleep until somebody rings, or for a while. */
-class Bell {
-  #rung = false;
-  #wake: () => void = () => undefined;
-
-  ring(): void {
-    this.#rung = true;
-    this.#wake();
-  }
-
-  async wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    if (!this.#rung) {
-      const { promise, resolve } = withResolvers();
-      this.#wake = resolve;
-      const timer = setTimeout(resolve, ms);
-      signal?.addEventListener('abort', resolve, { once: true });
-      await promise;
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', resolve);
-      signal?.throwIfAborted();
-    }
-    this.#rung = false;
-  }
-}
-
-// Promise.withResolvers, which Node 20 lacks.
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
+const GET_OPTIONS = ['timeout', 'signal', 'propagate', 'onUpdate', 'allowJoin'];

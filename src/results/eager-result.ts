@@ -6,6 +6,7 @@ import { CeleriacError } from '../errors.js';
 import type { State } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import { AsyncResult, type GetOptions, type ResultSource, type Update } from './async-result.js';
+import type { ResultGraph } from './relations.js';
 import type { RevokeReply } from './revoke.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -50,6 +51,12 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
   override async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
     options.signal?.throwIfAborted();
     yield* this.#run.updates;
+  }
+
+  /** A graph of one, as it ended. */
+  override async graph(): Promise<ResultGraph> {
+    const { id, name, state } = this.#run.snapshot;
+    return { nodes: [{ id, name, state }], edges: [] };
   }
 
   /** It has ended: nothing is revoked. */

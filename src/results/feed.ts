@@ -3,14 +3,15 @@
  * broker once the subscription stands (so a result that came first is seen), and sweeps now and then for notices that
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
+import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/engine.js';
 import { progressTopic } from '../broker/notice-channels.js';
-import { AppClosedError, BrokerUnavailableError } from '../errors.js';
+import { AppClosedError } from '../errors.js';
+import { onAbort } from './abort.js';
+import { AGAIN_MS, Patience } from './patience.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
 const SWEEP_MS = 2000;
-/** How long a wait that could not be listened for pauses before it tries again. */
-const LISTEN_AGAIN_MS = 500;
 /** A notice may outrun the write it tells of (another connection, a commit): look again after these. */
 const RECHECK_MS = [10, 50, 250];
 
@@ -61,16 +62,30 @@ export class Feed {
   #sweeper: NodeJS.Timeout | undefined;
   /** The process lives on while somebody waits. */
   #release: () => void = () => undefined;
-  #reached = false;
+  /** What rings those who follow a task. */
+  readonly #watchers = new Set<() => void>();
+  readonly #patience: Patience;
   #closed = false;
 
-  constructor(private readonly engine: Engine) {
-    this.#signals.onGap(() => void this.#sweep());
+  constructor(
+    private readonly engine: Engine,
+    clock: BrokerClock,
+  ) {
+    this.#patience = new Patience(engine, clock);
+    this.#signals.onGap(() => {
+      void this.#sweep();
+      for (const ring of this.#watchers) ring();
+    });
   }
 
   /** Asked for each time: a test may have put another engine in place. */
   get #signals(): Signals {
     return this.engine.signals;
+  }
+
+  /** Does what needs the broker for somebody who waits: through an outage, until the signal aborts. */
+  patiently<R>(work: () => Promise<R>, signal?: AbortSignal): Promise<R> {
+    return this.#patience.through(work, signal);
   }
 
   /** Reads jobs; those asked for in one tick travel together. */
@@ -94,12 +109,11 @@ export class Feed {
       const { signal, limit } = awaited;
       if (signal?.aborted) return reject(signal.reason);
       if (this.#closed) return reject(new AppClosedError());
-      const onAbort = () => wait.settle({ error: signal?.reason });
       const wait: Wait = {
         ...awaited,
         settle: (outcome) => {
           if (wait.over) return;
-          signal?.removeEventListener('abort', onAbort);
+          leave();
           clearTimeout(late);
           this.#end(wait);
           if ('error' in outcome) reject(outcome.error);
@@ -110,7 +124,7 @@ export class Feed {
         rechecks: 0,
         over: false,
       };
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const leave = onAbort(signal, () => wait.settle({ error: signal?.reason }));
       const late =
         limit === undefined || limit.ms > MAX_TIMER_MS
           ? undefined
@@ -119,15 +133,23 @@ export class Feed {
     });
   }
 
-  /** Calls `onNotice` whenever the job may have changed, its progress included. */
+  /** Calls `onNotice` whenever the job may have changed, its progress included, and when the app closes. */
   watch(ref: JobRef, onNotice: () => void): Watch {
     const topics = [ref.id, progressTopic(ref.id)];
-    const listening = Promise.all(topics.map((topic) => this.#signals.subscribe(topic, onNotice)));
+    // One for each watch, though two may ring the same bell.
+    const ring = () => onNotice();
+    let over = false;
+    const listening = this.#patience.through(async () => {
+      if (!over) await Promise.all(topics.map((topic) => this.#signals.subscribe(topic, ring)));
+    });
     listening.catch(() => undefined); // told to whoever awaits it
+    this.#watchers.add(ring);
     return {
-      listening: listening.then(() => undefined),
+      listening,
       close: () => {
-        for (const topic of topics) this.#signals.unsubscribe(topic, onNotice);
+        over = true;
+        this.#watchers.delete(ring);
+        for (const topic of topics) this.#signals.unsubscribe(topic, ring);
       },
     };
   }
@@ -135,8 +157,10 @@ export class Feed {
   /** Rejects every pending wait. */
   close(): void {
     this.#closed = true;
+    this.#patience.close();
     clearInterval(this.#sweeper);
     for (const wait of [...this.#waits]) wait.settle({ error: new AppClosedError() });
+    for (const ring of this.#watchers) ring();
   }
 
   #begin(wait: Wait): void {
@@ -157,17 +181,17 @@ export class Feed {
   #listen(wait: Wait): void {
     const listening = this.#signals.subscribe(wait.ref.id, wait.heard);
     if (wait.untold) {
-      this.#reached = true;
+      this.#patience.noteReached();
       return;
     }
     listening.then(
       () => {
-        this.#reached = true;
+        this.#patience.noteReached();
         this.#look(wait, false);
       },
       (error: unknown) => {
-        if (!this.#isAway(error)) wait.settle({ error });
-        else if (!wait.over) setTimeout(() => this.#relisten(wait), LISTEN_AGAIN_MS);
+        if (!this.#patience.isAway(error)) wait.settle({ error });
+        else if (!wait.over) setTimeout(() => this.#relisten(wait), AGAIN_MS);
       },
     );
   }
@@ -176,17 +200,12 @@ export class Feed {
     if (!wait.over) this.#listen(wait);
   }
 
-  /** A broker that was there and is away comes back; one that never was is an error of the first wait. */
-  #isAway(error: unknown): boolean {
-    return this.#reached && (this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError);
-  }
-
   #look(wait: Wait, noticed: boolean): void {
     this.read(wait.ref).then(
       (job) => this.#judge(wait, job, noticed),
       // Out of reach just now: the sweep asks again, the caller's timeout decides how long.
       (error: unknown) => {
-        if (!this.#isAway(error)) wait.settle({ error });
+        if (!this.#patience.isAway(error)) wait.settle({ error });
       },
     );
   }
@@ -210,6 +229,7 @@ export class Feed {
     this.#reads.clear();
     try {
       const jobs = await this.engine.readJobs(entries.map((entry) => entry.ref));
+      this.#patience.noteReached();
       entries.forEach((entry, i) => {
         for (const reader of entry.readers) reader({ job: jobs[i] });
       });

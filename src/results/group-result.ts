@@ -2,10 +2,19 @@
  * `GroupResult`: what became of the members of a group, in their order. Waiting for all of them is one wait.
  */
 import { CeleriacError } from '../errors.js';
+import { checkNames } from '../options/names.js';
 import { READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
-import { AsyncResult, type GetOptions, type ResultSource, type Update } from './async-result.js';
-import type { GroupedResult, TaskResult } from './relations.js';
+import {
+  AsyncResult,
+  type GetOptions,
+  ownJsonOf,
+  type ResultJson,
+  type ResultSource,
+  type Update,
+} from './async-result.js';
+import { Bell } from './bell.js';
+import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
 
 /** One member that has ended. */
@@ -19,7 +28,9 @@ export interface GroupUpdate extends Update {
 /** A group result as JSON: what `app.groupResult()` rebuilds it from in any process. */
 export interface GroupResultJson {
   readonly id: string;
-  readonly results: readonly { readonly id: string }[];
+  readonly results: readonly ResultJson[];
+  /** What the group comes after in its workflow. */
+  readonly parent?: RelatedJson;
 }
 
 declare module './relations.js' {
@@ -31,6 +42,7 @@ export class GroupResult<T = unknown[]> {
   readonly id: string;
   /** The members' results, in order. */
   readonly results: readonly AsyncResult[];
+  readonly #source: ResultSource | undefined;
   readonly #whole: AsyncResult<T> | undefined;
   readonly #madeBy: (() => TaskResult | GroupedResult | undefined) | undefined;
   #parent: TaskResult | GroupedResult | undefined;
@@ -44,6 +56,7 @@ export class GroupResult<T = unknown[]> {
     this.id = id;
     this.results = Object.freeze([...results]);
     this.#madeBy = parent;
+    this.#source = source;
     this.#whole =
       source === undefined ? undefined : new AsyncResult<T>(source, id, { ref: { queue: '', id } });
   }
@@ -104,30 +117,40 @@ export class GroupResult<T = unknown[]> {
 
   /** The members as they end. Those that ended together come in their order. */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<GroupUpdate, void, void> {
-    const controller = new AbortController();
-    const stop = () => controller.abort(options.signal?.reason);
+    checkNames(options, ['signal'], 'updates()');
     options.signal?.throwIfAborted();
-    options.signal?.addEventListener('abort', stop, { once: true });
-    const waiting = new Map(
-      this.results.map((result, index) => [
-        index,
-        result
-          .get({ propagate: false, allowJoin: true, signal: controller.signal })
-          .then(() => result.snapshot())
-          .then(({ state, meta }): GroupUpdate => ({ state, meta, index, id: result.id, result })),
-      ]),
-    );
-    for (const wait of waiting.values()) wait.catch(() => undefined); // told to whoever awaits it next
+    const left = new AbortController();
+    const bell = new Bell();
+    const ended: GroupUpdate[] = [];
+    let trouble: { readonly error: unknown } | undefined;
+    for (const [index, result] of this.results.entries()) {
+      this.#endOf(result, index, left.signal).then(
+        (update) => {
+          ended.push(update);
+          bell.ring();
+        },
+        (error: unknown) => {
+          trouble ??= { error };
+          bell.ring();
+        },
+      );
+    }
     try {
-      while (waiting.size > 0) {
-        const update = await Promise.race(waiting.values());
-        waiting.delete(update.index);
-        yield update;
+      for (let told = 0; told < this.results.length; ) {
+        await bell.wait(undefined, options.signal);
+        for (; told < ended.length; told++) yield ended[told] as GroupUpdate;
+        if (trouble !== undefined) throw trouble.error;
       }
     } finally {
-      options.signal?.removeEventListener('abort', stop);
-      controller.abort(new CeleriacError('The updates of this group are not followed any more.'));
+      left.abort(new CeleriacError('The updates of this group are not followed any more.'));
     }
+  }
+
+  async #endOf(result: AsyncResult, index: number, signal: AbortSignal): Promise<GroupUpdate> {
+    await result.get({ propagate: false, allowJoin: true, signal });
+    const look = () => result.snapshot();
+    const { state, meta } = await (this.#source?.feed.patiently(look, signal) ?? look());
+    return { state, meta, index, id: result.id, result };
   }
 
   /** Revokes every member that has not ended. */
@@ -142,7 +165,13 @@ export class GroupResult<T = unknown[]> {
   }
 
   toJSON(): GroupResultJson {
-    return { id: this.id, results: this.results.map(({ id }) => ({ id })) };
+    const { parent } = this;
+    return {
+      id: this.id,
+      // What they come after is said once, for the group.
+      results: this.results.map(ownJsonOf),
+      ...(parent !== undefined && { parent: parent.toJSON() }),
+    };
   }
 
   async #states(): Promise<State[]> {

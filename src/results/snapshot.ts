@@ -95,10 +95,11 @@ export function changesAt(job: StoredJob): number | undefined {
 }
 
 /** What the task last said of itself, whether or not it has ended since. */
-export function lastCustomState(job: StoredJob): { state: State; meta: unknown } | undefined {
+export function lastCustomState(
+  job: StoredJob,
+): { state: State; meta: unknown; attempt: number } | undefined {
   const progress = progressOf(job);
-  if (progress === undefined || isBuiltIn(progress.state)) return undefined;
-  return { state: progress.state, meta: progress.meta };
+  return progress === undefined || isBuiltIn(progress.state) ? undefined : progress;
 }
 
 /** The error behind RETRY and the ended states, as `get()` throws it. */

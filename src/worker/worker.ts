@@ -15,7 +15,7 @@ import { Autoscale } from './autoscale.js';
 import { Executor } from './execute.js';
 import { FlowSteps } from './flow-steps.js';
 import { Janitor } from './janitor.js';
-import { letGo } from './let-go.js';
+import { letGo, sayIgnored } from './let-go.js';
 import { Limits } from './limits.js';
 import type { MakeConsumer } from './line.js';
 import { Lines } from './lines.js';
@@ -277,6 +277,8 @@ export class Worker implements CallHost, AsyncDisposable {
       const settlement = settle(delivery, execution);
       const keptMs = retentionMs(settlement, this.#params);
       const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
+      if (execution.outcome.kind === 'ignore')
+        return Promise.all([parting, sayIgnored(this.#params, delivery)]).then(() => settlement);
       return parting === undefined ? settlement : parting.then(() => settlement);
     });
   }

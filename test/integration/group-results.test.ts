@@ -176,3 +176,32 @@ describe('The result of a group by the contract', () => {
     });
   });
 });
+
+describe('The updates of a large group', { timeout: 240_000 }, () => {
+  onEveryEngine(
+    (ground) => {
+      it('come once each, at a cost that grows with its members only, and look like no leak', async (t) => {
+        const { app, worker } = ground.app(t);
+        const { add } = tasks(app);
+        const warnings: Error[] = [];
+        const warned = (warning: Error) => void warnings.push(warning);
+        process.on('warning', warned);
+        t.after(() => process.off('warning', warned));
+        const count = 3_000;
+        const result = await group(Array.from({ length: count }, (_, n) => add.s(n, 0))).delay();
+        await worker({ concurrency: 50 });
+        await result.get({ timeout: '2m' });
+        const before = process.cpuUsage();
+        const seen = (await all(result)).map(({ index }) => index);
+        const { user, system } = process.cpuUsage(before);
+        t.diagnostic(`${count} members that have ended: ${Math.round((user + system) / 1000)} ms of CPU`);
+        assert.deepEqual(
+          seen.sort((a, b) => a - b),
+          Array.from({ length: count }, (_, n) => n),
+        );
+        assert.deepEqual(warnings, []);
+      });
+    },
+    ['redis'],
+  );
+});

@@ -116,6 +116,9 @@ describe('taskAlwaysEager', () => {
     const seen: unknown[] = [];
     await result.get({ onUpdate: (update) => seen.push(update) });
     assert.deepEqual(seen, updates);
+    const self = { id: result.id, name: 'shop.total', state: 'SUCCESS' };
+    assert.deepEqual(await result.graph(), { nodes: [self], edges: [] });
+    assert.deepEqual([await result.children, result.parent], [[], undefined]);
     assert.deepEqual(await result.revoke(), { found: true, was: 'SUCCESS' });
     await result.forget();
     assert.equal(await result.get(), 0);

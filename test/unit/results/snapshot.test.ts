@@ -187,6 +187,7 @@ describe('The state of a task', () => {
     assert.deepEqual(lastCustomState(job({ progress: { state: 'PROGRESS', meta: 7 } })), {
       state: 'PROGRESS',
       meta: 7,
+      attempt: 0,
     });
     assert.equal(lastCustomState(job({ progress: { state: 'SUCCESS', meta: 7 } })), undefined);
     assert.equal(lastCustomState(job({ progress: 50 })), undefined);

@@ -1,0 +1,46 @@
+/**
+ * Hearing of an abort, for as many as like with one signal: a server's one signal may end ten thousand waits. A listener
+ * of its own for each would take Node long to add, and make it warn of a leak from the eleventh on.
+ */
+
+/** Who hears of each signal; a signal that nobody waits with has no listener of ours. */
+const hearing = new WeakMap<AbortSignal, Hearing>();
+
+interface Hearing {
+  readonly listeners: Set<() => void>;
+  readonly stop: () => void;
+}
+
+/**
+ * Calls back once the signal aborts, unless the returned function was called before.
+ * @param listener one function is one listener, however often it is given
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return NOTHING;
+  const { listeners } = hearing.get(signal) ?? listen(signal);
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0 && hearing.get(signal)?.listeners === listeners) leave(signal);
+  };
+}
+
+const NOTHING = (): void => undefined;
+
+function listen(signal: AbortSignal): Hearing {
+  const listeners = new Set<() => void>();
+  const stop = () => {
+    hearing.delete(signal);
+    for (const listener of listeners) listener();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  const made = { listeners, stop };
+  hearing.set(signal, made);
+  return made;
+}
+
+function leave(signal: AbortSignal): void {
+  const gone = hearing.get(signal);
+  if (gone !== undefined) signal.removeEventListener('abort', gone.stop);
+  hearing.delete(signal);
+}

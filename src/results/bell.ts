@@ -1,0 +1,41 @@
+/** A bell for one loop that waits. */
+import { onAbort } from './abort.js';
+
+/** Lets the loop sleep until somebody rings, or for a while. A ring while it is awake is not lost: it will not sleep then. */
+export class Bell {
+  #rung = false;
+  #wake: () => void = () => undefined;
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake();
+  }
+
+  /**
+   * @param ms at most so long; undefined: until somebody rings
+   * @throws the signal's reason when that aborts
+   */
+  async wait(ms: number | undefined, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#rung) {
+      const { promise, resolve } = withResolvers();
+      this.#wake = resolve;
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      const leave = onAbort(signal, resolve);
+      await promise;
+      clearTimeout(timer);
+      leave();
+      signal?.throwIfAborted();
+    }
+    this.#rung = false;
+  }
+}
+
+// Promise.withResolvers, which Node 20 lacks.
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,46 @@
+/**
+ * Results from what `toJSON()` made of them: a task's with what it came after, a group's with its members. What it comes
+ * from may have gone through anybody's hands, so every part of it is looked at. Reads nothing.
+ */
+import { OptionError } from '../errors.js';
+import { AsyncResult, type ResultJson, type ResultSource } from './async-result.js';
+import { GroupResult, type GroupResultJson } from './group-result.js';
+import type { RelatedJson } from './relations.js';
+
+/**
+ * The result of a task.
+ * @param json a task id, or the JSON of a result
+ * @throws {OptionError} for anything else
+ */
+export function taskResultFrom<R>(source: ResultSource, json: string | ResultJson): AsyncResult<R> {
+  if (typeof json === 'string' && json !== '') return new AsyncResult<R>(source, json);
+  if (!hasId(json)) throw new OptionError('app.result: give a task id, or the JSON of an AsyncResult.');
+  const { id, name, ignoreResult, parent } = json;
+  return new AsyncResult<R>(source, id, {
+    ...(typeof name === 'string' && { name }),
+    ...(ignoreResult === true && { ignoreResult }),
+    ...(hasId(parent) && { parent: () => relatedFrom(source, parent) }),
+  });
+}
+
+/** The result of a group, from its JSON. */
+export function groupResultFrom(source: ResultSource, json: GroupResultJson): GroupResult {
+  const { id, results, parent } = json;
+  const members = results.filter(hasId).map((member) => taskResultFrom(source, member));
+  return new GroupResult(source, id, members, hasId(parent) ? () => relatedFrom(source, parent) : undefined);
+}
+
+/** Whether this is the JSON of a group's result. */
+export function isGroupJson(json: unknown): json is GroupResultJson {
+  return hasId(json) && 'results' in json && Array.isArray(json.results);
+}
+
+function relatedFrom(source: ResultSource, json: RelatedJson): AsyncResult | GroupResult {
+  return isGroupJson(json) ? groupResultFrom(source, json) : taskResultFrom(source, json);
+}
+
+function hasId(json: unknown): json is ResultJson {
+  return (
+    typeof json === 'object' && json !== null && 'id' in json && typeof json.id === 'string' && json.id !== ''
+  );
+}

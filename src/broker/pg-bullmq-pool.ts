@@ -5,12 +5,22 @@
  */
 import { EventEmitter } from 'node:events';
 import { type BackendFactory, createPostgresBackend, type IQueueBackend } from 'bullmq';
+import { EVENTS_BACK, LARGEST_EVENT } from './large-results.js';
 import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
 
 /** BullMQ's readiness check names its default schema; our sessions' search_path says which one is meant. */
 const DEFAULT_SCHEMA_LEDGER = '"bullmq".migration';
 /** BullMQ writes comment lines before its LISTENs. */
 const LISTEN = /^(?:\s*--[^\n]*\n)*\s*LISTEN\s+"?(\w+)"?/i;
+
+const COMPLETES = /\bmove_to_completed(_fetch)?\(/;
+/** Where such a statement has the result: after queue, job and token. */
+const COMPLETED_VALUE = 3;
+// Large results do not stay among the events (see `large-results`). The size as stored: nothing is unpacked for it.
+const TAKE_OUT = `
+DELETE FROM event
+ WHERE queue = $1 AND pg_column_size(data) > ${LARGEST_EVENT}
+   AND id IN (SELECT id FROM event WHERE queue = $1 ORDER BY id DESC LIMIT ${EVENTS_BACK})`;
 
 export class BullmqPool extends EventEmitter {
   /** Tells BullMQ that a silent loss of the connection is noticed, so that it need not poll. */
@@ -27,7 +37,14 @@ export class BullmqPool extends EventEmitter {
   }
 
   query(text: string, params?: readonly unknown[]): Promise<PgResult> {
-    return this.run(text.replace(DEFAULT_SCHEMA_LEDGER, 'migration'), params);
+    const answer = this.run(text.replace(DEFAULT_SCHEMA_LEDGER, 'migration'), params);
+    const value = params?.[COMPLETED_VALUE];
+    if (typeof value !== 'string' || value.length <= LARGEST_EVENT || !COMPLETES.test(text)) return answer;
+    return answer.then((completed) => {
+      // Best effort: the event goes with those after it, if later.
+      this.run(TAKE_OUT, [this.queue]).catch(() => undefined);
+      return completed;
+    });
   }
 
   async connect(): Promise<VirtualClient> {

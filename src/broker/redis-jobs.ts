@@ -24,19 +24,24 @@ const FIELDS = [
   'priority',
 ] as const;
 
-// KEYS job hashes · returns per job: its fields and whether it is locked, or nil
+/** A reply of more than this, in bytes, ends there: the rest is asked for again, so that others get their turn. */
+const REPLY_BYTES = 8 * 2 ** 20;
+
+// KEYS job hashes · returns per job: its fields and whether it is locked, or nil; fewer than asked for where they are large
 const READ = new RedisScript(
   -1,
   `
-local out = {}
+local out, bytes = {}, 0
 for i, key in ipairs(KEYS) do
   local job = redis.call('HMGET', key, ${FIELDS.map((f) => `'${f}'`).join(', ')})
   if job[1] then
+    bytes = bytes + #(job[2] or '') + #(job[${FIELDS.indexOf('returnvalue') + 1}] or '')
     job[#job + 1] = redis.call('EXISTS', key .. ':lock')
     out[i] = job
   else
     out[i] = false
   end
+  if bytes > ${REPLY_BYTES} then break end
 end
 return out`,
 );
@@ -110,12 +115,23 @@ async function inChunks(
   prefix: string,
   refs: readonly JobRef[],
 ): Promise<unknown[]> {
-  const runs: Promise<unknown>[] = [];
+  const runs: Promise<unknown[]>[] = [];
   for (let i = 0; i < refs.length; i += CHUNK) {
     const keys = refs.slice(i, i + CHUNK).map((ref) => `${prefix}:${ref.queue}:${ref.id}`);
-    runs.push(script.run(client, keys, []));
+    runs.push(wholly(client, script, keys));
   }
   return (await Promise.all(runs)).flat(1);
+}
+
+/** Runs it again for what it left out. */
+async function wholly(client: RedisClient, script: RedisScript, keys: readonly string[]): Promise<unknown[]> {
+  const replies = (await script.run(client, keys, [])) as unknown[];
+  while (replies.length < keys.length) {
+    const more = (await script.run(client, keys.slice(replies.length), [])) as unknown[];
+    if (more.length === 0) throw new Error('Redis answered fewer jobs than it was asked for.');
+    replies.push(...more);
+  }
+  return replies;
 }
 
 function decode(ref: JobRef, reply: unknown): StoredJob | undefined {

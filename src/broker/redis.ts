@@ -20,6 +20,7 @@ import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
 import { RedisFlows } from './redis-flows.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
+import { leanRedisBackend } from './redis-large-results.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
 import { RedisRecords } from './redis-records.js';
@@ -102,7 +103,7 @@ class RedisEngine implements Engine {
     return {
       connection: this.#workers.client,
       prefix: this.#prefix,
-      factory: createRedisBackend as BullmqParts['factory'],
+      factory: leanRedisBackend,
     };
   }
 

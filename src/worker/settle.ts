@@ -23,8 +23,11 @@ import type { Execution } from './outcome.js';
 export function settle(delivery: Delivery, { outcome, task }: Execution): Settlement {
   const ignored = delivery.message.ignore === true;
   switch (outcome.kind) {
-    case 'success':
-      return { kind: 'complete', value: outcome.encoded, keep: !ignored, quiet: ignored };
+    case 'success': {
+      // BullMQ tells the value in its events too, where one that is ignored has no business; a flow's parent gets it.
+      const value = ignored && !delivery.hasParent ? null : outcome.encoded;
+      return { kind: 'complete', value, keep: !ignored, quiet: ignored };
+    }
     case 'failure':
       return {
         kind: 'fail',

@@ -159,7 +159,7 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * Waits for the task to end, and gives its value.
+   * Waits for the task to end, and gives its value. One that leaves none (`ignoreResult`) is not waited for.
    * @throws {TaskFailedError} it failed; `cause` is the original error
    * @throws {TaskRevokedError} it was revoked or expired
    * @throws {ResultTimeoutError} `timeout` ran out
@@ -178,8 +178,9 @@ export class AsyncResult<R = unknown> {
     const seen = await this.#end(options);
     if (seen === undefined) return undefined as R;
     if ('told' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.told)) as R;
-    const { error, value } = this.#derive(seen.job);
-    if (error === undefined) return value as R;
+    const { state, error, value } = this.#derive(seen.job);
+    // One that will leave no result need not have ended.
+    if (error === undefined || !READY.has(state)) return value as R;
     if (options.propagate === false) return error;
     throw error;
   }
@@ -324,7 +325,8 @@ export class AsyncResult<R = unknown> {
       accept: (candidate) => {
         if (candidate === undefined) return true;
         const message = this.#note(candidate);
-        return candidate.doneAt !== undefined || READY.has(stateOf(candidate, message, clock.now()));
+        if (candidate.doneAt !== undefined || message.ignore === true) return true;
+        return READY.has(stateOf(candidate, message, clock.now()));
       },
       wakeAt: (candidate) => {
         const at = changesAt(candidate);

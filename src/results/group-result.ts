@@ -149,7 +149,10 @@ export class GroupResult<T = unknown[]> {
   async #endOf(result: AsyncResult, index: number, signal: AbortSignal): Promise<GroupUpdate> {
     await result.get({ propagate: false, allowJoin: true, signal });
     const look = () => result.snapshot();
-    const { state, meta } = await (this.#source?.feed.patiently(look, signal) ?? look());
+    let end: Update = await (this.#source?.feed.patiently(look, signal) ?? look());
+    // One that leaves no result was not waited for.
+    if (!READY.has(end.state)) for await (const update of result.updates({ signal })) end = update;
+    const { state, meta } = end;
     return { state, meta, index, id: result.id, result };
   }
 

@@ -389,6 +389,17 @@ describe('Calling a task and reading its result', () => {
       await until(async () => !(await sent.exists()), 'its record to go');
     });
 
+    it('does not wait for a task that will leave no result, here or elsewhere', async (t) => {
+      const { app, twin } = ground.app(t);
+      const silent = app.task('silent', { ignoreResult: true }, () => 'unseen');
+      const sent = await silent.delay();
+      for (const result of [sent, twin().result(sent.id), twin().result(sent.toJSON())]) {
+        assert.equal(await result.get({ timeout: '20s' }), undefined, 'with no worker anywhere');
+        assert.equal(await result.get({ timeout: '20s', propagate: false }), undefined);
+      }
+      assert.equal(await sent.status, 'PENDING');
+    });
+
     it('keeps the error of a task without a result only where it was asked to', async (t) => {
       const { app, worker } = ground.app(t);
       const body = () => {

@@ -320,7 +320,7 @@ export class Worker implements CallHost, AsyncDisposable {
   async #stop(timeoutMs: number): Promise<void> {
     const wasStarted = this.#phase !== 'new';
     this.#phase = 'stopping';
-    this.#janitor.stop();
+    const cleaned = this.#janitor.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
     if (wasStarted) {
@@ -330,7 +330,8 @@ export class Worker implements CallHost, AsyncDisposable {
       await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
       clearTimeout(deadline);
       this.#lines.abandon();
-      await Promise.all([this.#release(), this.#telling.offline()]);
+      const cleanedInTime = Promise.race([cleaned, expiry(LAST_WORDS_MS)]);
+      await Promise.all([this.#release(), this.#telling.offline(), cleanedInTime]);
     }
     this.vitals.close();
     this.#phase = 'stopped';

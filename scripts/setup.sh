@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs, from Debian's packages, what tests start for themselves: Redis, its Sentinel, PostgreSQL, the browser Chromium.
-# Does nothing when they are there. Leaves no system service running.
+# Installs, from Debian's packages, what tests start for themselves: Redis, its Sentinel, PostgreSQL, the browser Chromium, the
+# terminal tmux. Does nothing when they are there. Leaves no system service running.
 set -euo pipefail
 
 has_postgres() {
@@ -14,6 +14,7 @@ command -v redis-sentinel >/dev/null || missing+=(redis-sentinel)
 has_postgres || missing+=(postgresql)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v ps >/dev/null || missing+=(procps)
+command -v tmux >/dev/null || missing+=(tmux)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 
 if ! command -v apt-get >/dev/null; then

@@ -5,7 +5,7 @@
 import type { Telemetry } from './broker/tracing.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
-import { boolean, checkQueueName } from './options/checks.js';
+import { boolean, checkQueueName, show } from './options/checks.js';
 import { LOG_LEVELS, type Logger, type LogLevel } from './options/logger.js';
 import { checkNames } from './options/names.js';
 import { readable } from './options/readable.js';
@@ -141,8 +141,9 @@ export function resolveAppOptions(
     toPositiveMs(value ?? fallback, `${where}: ${option}`);
   return {
     name,
-    broker: options.broker ?? env.CELERIAC_BROKER_URL ?? 'redis://127.0.0.1:6379/0',
-    prefix: checkPrefix(options.prefix ?? env.CELERIAC_PREFIX ?? name, where),
+    // An empty variable is an unset one, as in a shell.
+    broker: options.broker ?? (env.CELERIAC_BROKER_URL || 'redis://127.0.0.1:6379/0'),
+    prefix: checkPrefix(options.prefix ?? (env.CELERIAC_PREFIX || name), where),
     defaultQueue,
     timezone: checkTimezone(options.timezone ?? 'UTC', where),
     resultExpiresMs: ms(options.resultExpires, '1d', 'resultExpires'),
@@ -150,13 +151,13 @@ export function resolveAppOptions(
     serializer: checkSerializer(options.serializer ?? 'json', where),
     hasOwnLogger: options.logger !== undefined,
     logger: checkLogger(options.logger ?? consoleLogger(), where),
-    container: options.container ?? { get: (cls) => new (cls as unknown as new () => never)() },
+    container: checkContainer(options.container, where),
     publishRetryMs: ms(options.publishRetry, '1s', 'publishRetry'),
     maxPayloadBytes: checkBytes(options.maxPayloadBytes, where),
     lockDurationMs: checkLock(ms(options.lockDuration, '5s', 'lockDuration'), where),
     blockedLoopTimeoutMs: ms(options.blockedLoopTimeout, '60s', 'blockedLoopTimeout'),
     unknownTaskGraceMs: ms(options.unknownTaskGrace, '1m', 'unknownTaskGrace'),
-    migrate: options.migrate ?? false,
+    migrate: boolean(options.migrate, false, `${where}: migrate`),
     taskAlwaysEager: boolean(options.taskAlwaysEager, false, `${where}: taskAlwaysEager`),
     taskEagerPropagates: boolean(options.taskEagerPropagates, false, `${where}: taskEagerPropagates`),
     routes: options.routes,
@@ -183,7 +184,7 @@ function checkTelemetry(telemetry: unknown, where: string): Telemetry | undefine
 function checkPrefix(prefix: unknown, where: string): string {
   if (typeof prefix === 'string' && /^[^\s:{}]+$/.test(prefix)) return prefix;
   throw new OptionError(
-    `${where}: prefix ${JSON.stringify(prefix)} must be a word without white space, ":", "{" and "}". ` +
+    `${where}: prefix ${show(prefix)} must be a word without white space, ":", "{" and "}". ` +
       'It is the app name unless the option prefix or CELERIAC_PREFIX says otherwise.',
   );
 }
@@ -204,6 +205,14 @@ function checkSerializer(serializer: unknown, where: string): AppConfig['seriali
   );
 }
 
+function checkContainer(container: Container | undefined, where: string): Container {
+  if (container === undefined) return { get: (cls) => new (cls as unknown as new () => never)() };
+  if (typeof container?.get === 'function') return container;
+  throw new OptionError(
+    `${where}: container must be an object { get(cls) } that gives an instance of the class; got ${show(container)}.`,
+  );
+}
+
 function checkLogger(logger: unknown, where: string): Logger {
   const levels = ['debug', 'info', 'warn', 'error'] as const;
   const given = logger as Record<string, unknown> | null;
@@ -221,7 +230,7 @@ function checkLogger(logger: unknown, where: string): Logger {
 
 function checkBytes(bytes: number | undefined, where: string): number | undefined {
   if (bytes === undefined || (Number.isInteger(bytes) && bytes > 0)) return bytes;
-  throw new OptionError(`${where}: maxPayloadBytes must be a whole number of bytes; got ${String(bytes)}.`);
+  throw new OptionError(`${where}: maxPayloadBytes must be a whole number of bytes; got ${show(bytes)}.`);
 }
 
 function checkLock(lockMs: number, where: string): number {

@@ -6,8 +6,9 @@ import { BrokerClock } from './broker/clock.js';
 import type { Engine } from './broker/engine.js';
 import { IdIndex } from './broker/id-index.js';
 import { IdSource } from './broker/ids.js';
-import { followingMoves, type Ground } from './broker/moves.js';
+import { followingMoves } from './broker/moves.js';
 import { openEngine } from './broker/open.js';
+import type { Ground } from './broker/pass-on.js';
 import { Producer } from './broker/producer.js';
 import { RateLimits } from './broker/rate-limits.js';
 import { Tracing } from './broker/tracing.js';
@@ -78,7 +79,8 @@ export function makeParts(params: AppPartsParams) {
   const caller: Asking =
     params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };
-  const flows = workflows.connect({ ...sending, sender: () => sender, source: () => results });
+  const unique = new UniqueCalls(engine, clock);
+  const flows = workflows.connect({ ...sending, unique, sender: () => sender, source: () => results });
   const results: ResultSource = {
     engine,
     feed,
@@ -94,7 +96,6 @@ export function makeParts(params: AppPartsParams) {
     locate: (taskId) => index.locate(taskId),
     flows: flows.results,
   };
-  const unique = new UniqueCalls(engine, clock);
   const sender = new Sender({
     ...sending,
     unique,

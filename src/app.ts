@@ -5,9 +5,10 @@
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, makeParts } from './app-parts.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
+import type { Detour } from './canvas/outgoing.js';
+import { publishAll } from './canvas/publish.js';
 import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
-import type { Detour } from './canvas/sender.js';
-import { type ComposableJson, refuseTwins, type Signature } from './canvas/signature.js';
+import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
 import { type Diagnosis, examine } from './control/doctor.js';
@@ -16,8 +17,9 @@ import { Inspect } from './control/inspect.js';
 import type { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
 import type { EventListener, EventName, EventsOptions, FleetEvent } from './events/names.js';
-import type { CallOptions } from './options/call-options.js';
+import { argumentsOf, type CallOptions, optionsOf } from './options/call-options.js';
 import type { Logger } from './options/logger.js';
+import { checkOptions } from './options/names.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
@@ -27,7 +29,12 @@ import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
 import { ErrorClasses } from './tasks/failure.js';
-import type { Middleware, PublishMiddleware, RunMiddleware } from './tasks/middleware.js';
+import {
+  addMiddleware,
+  type Middleware,
+  type PublishMiddleware,
+  type RunMiddleware,
+} from './tasks/middleware.js';
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import { EagerRunner } from './worker/eager.js';
@@ -142,13 +149,9 @@ export class Celeriac implements AsyncDisposable {
   register<S extends object>(service: ServiceClass<S>): Handles<S>;
   register<S extends object>(service: S): Handles<S>;
   register<S extends object>(service: S | ServiceClass<S>): Handles<S> {
-    if ((typeof service !== 'object' && typeof service !== 'function') || service === null) {
-      throw new OptionError(
-        `app.register: give an instance or a class of a service, not ${String(service)}.`,
-      );
-    }
     const tasks = this.#registry.addService(service);
-    return makeHandles<S>(this.#handles, nameOf(service), tasks);
+    const { name } = typeof service === 'function' ? service : service.constructor;
+    return makeHandles<S>(this.#handles, name, tasks);
   }
 
   /**
@@ -162,10 +165,10 @@ export class Celeriac implements AsyncDisposable {
     names: N,
   ) => Pick<Handles<S>, Extract<keyof N, keyof Handles<S>>>;
   tasks<S extends object>(service?: ServiceClass<S>): unknown {
-    if (service !== undefined) {
-      return makeHandles<S>(this.#handles, service.name, this.#registry.targetsOf(service));
-    }
+    if (service !== undefined)
+      return makeHandles<S>(this.#handles, service?.name, this.#registry.targetsOf(service));
     return (names: Readonly<Record<string, TaskReference>>) => {
+      checkOptions(names, 'app.tasks<Service>()');
       const targets = Object.entries(names).map(
         ([method, reference]) => [method, this.#reference(reference)] as const,
       );
@@ -184,7 +187,7 @@ export class Celeriac implements AsyncDisposable {
     fn: (this: TaskContext, ...args: A) => R,
   ): TaskHandle<A, Awaited<R>>;
   task<A extends unknown[], R>(name: string, second: unknown, third?: unknown): TaskHandle<A, Awaited<R>> {
-    const [options, fn] = typeof second === 'function' ? [{}, second] : [second, third];
+    const [options = {}, fn] = typeof second === 'function' ? [{}, second] : [second, third];
     if (typeof name !== 'string' || name === '' || typeof fn !== 'function') {
       throw new OptionError('app.task(name, options?, function): the name or the function is missing.');
     }
@@ -194,26 +197,26 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /** Sends a task by name, for tasks that live elsewhere; to the broker even with `taskAlwaysEager`, as in Celery. */
-  sendTask<R = unknown>(
+  async sendTask<R = unknown>(
     name: string,
-    args: readonly unknown[] = [],
-    options: CallOptions = {},
+    args?: readonly unknown[],
+    options?: CallOptions,
   ): Promise<AsyncResult<R>> {
     const { taskAlwaysEager } = this.#config;
     if (taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
-    const target = this.#registry.get(name) ?? this.#reference(name);
-    return this.#parts.sender.send<R>(target, args, options, taskAlwaysEager ? { detour: null } : undefined);
+    const given = [argumentsOf(args, 'app.sendTask'), optionsOf(options, 'app.sendTask')] as const;
+    const where = taskAlwaysEager ? 'to the broker' : undefined;
+    return this.#parts.flows.launcher.send<R>(this.#target(name), ...given, where);
   }
 
   /**
-   * Sends many signatures, in any queues; results in order. What travels together arrives together.
+   * Sends many signatures, in any queues; results in order. What travels together arrives together. All are read before
+   * any is sent, so that a wrong one keeps back all.
    * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
    */
-  async publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
-    const all = [...signatures];
-    refuseTwins(all);
-    return Promise.all(all.map((signature) => signature.applyAsync()));
+  publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
+    return publishAll(this.#parts.sender, signatures);
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */
@@ -249,10 +252,12 @@ export class Celeriac implements AsyncDisposable {
     return typeof from === 'string' ? rebuild.task(from, args, options) : rebuild.from(from);
   }
 
-  /** Adds middleware around sending and running; the first added is outermost. */
+  /**
+   * Adds middleware around sending and running; the first added is outermost.
+   * @throws {OptionError} for what has neither `publish` nor `run`
+   */
   use(middleware: Middleware): this {
-    if (middleware.publish !== undefined) this.#publishMiddleware.push(middleware.publish);
-    if (middleware.run !== undefined) this.#runMiddleware.push(middleware.run);
+    addMiddleware(middleware, this.#publishMiddleware, this.#runMiddleware);
     return this;
   }
 
@@ -261,17 +266,18 @@ export class Celeriac implements AsyncDisposable {
   worker(options?: WorkerOptions): Worker;
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
     this.#refuseClosed();
-    const { broker, hasOwnLogger } = this.#config;
-    if (options.logger !== undefined && !hasOwnLogger) this.#logger = options.logger;
+    checkOptions(options, 'app.worker()');
+    const { broker, ...config } = this.#config;
+    if (options.logger !== undefined && !config.hasOwnLogger) this.#logger = options.logger;
     const params: WorkerParams = {
-      ...this.#config,
+      ...config,
       logger: this.#logger,
       ...this.#executorParams(),
       engine: this.#parts.engine,
       app: this,
       errors: this.errors,
       appName: this.name,
-      brokerUrl: typeof broker === 'string' && !this.#parts.engine.oneProcess ? broker : undefined,
+      brokerUrl: () => (typeof broker === 'string' && !this.#parts.engine.oneProcess ? broker : undefined),
       conf: () => confOf(this.#config, this.#parts.engine.address),
       prepare: () => this.#prepare(),
       index: this.#parts.index,
@@ -386,8 +392,4 @@ export class Celeriac implements AsyncDisposable {
 // `this.app` inside a task is the app itself; see TaskApp for why it is declared this way round.
 declare module './tasks/context.js' {
   interface TaskApp extends Celeriac {}
-}
-
-function nameOf(service: object): string {
-  return typeof service === 'function' ? service.name : service.constructor.name;
 }

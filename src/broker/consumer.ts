@@ -4,50 +4,16 @@
  */
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { budgeted, type CompletedJob } from './budgeted-backend.js';
+import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { Engine, JobRef } from './engine.js';
 import type { Gate } from './gate.js';
-import { taskIdOfJob } from './ids.js';
-import { queueOfLane } from './lanes.js';
 import type { LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from './message.js';
 import { enterMove } from './moves.js';
-import { progressTopic } from './notice-channels.js';
 import { jobJson } from './producer.js';
 import { Pulse } from './pulse.js';
 import { QueueWorker } from './queue-worker.js';
-import type { Turn } from './rate-limits.js';
 import { type Share, SlotLedger, type Slots } from './slots.js';
-
-/** A task as a worker receives it. */
-export interface Delivery {
-  readonly taskId: string;
-  readonly jobId: string;
-  /** As people know it: a lane goes by its queue's name. */
-  readonly queue: string;
-  /** Where the job really lies. */
-  readonly ref: JobRef;
-  readonly name: string;
-  readonly message: Message;
-  /** The turn it was let out of its lane by. */
-  readonly turn: Turn | undefined;
-  /** Another job waits for this one in the broker itself. */
-  readonly hasParent: boolean;
-  /** Attempts that failed before this one. */
-  readonly retries: number;
-  /** How often a worker began this task, this time included. */
-  readonly deliveries: number;
-  /** How many workers died under it. */
-  readonly stalls: number;
-  readonly priority: number;
-  /** Epoch ms. */
-  readonly sentAt: number;
-  /** The trace its call was part of. */
-  readonly trace: string | undefined;
-  /** Writes `{ state, meta }` and wakes those who watch. */
-  saveProgress(progress: object): Promise<void>;
-  /** `body` runs once the job's fate has been written; not when the write failed or was not ours to make. */
-  afterwards(body: () => Promise<void>): void;
-}
 
 /** What becomes of a delivery; each kind is one atomic write, `abandon` is none. */
 export type Settlement =
@@ -103,11 +69,19 @@ export class Consumer {
   /** What is to be done once a job's fate is written; few tasks have any of it. */
   readonly #afterwards = new Map<string, (() => Promise<void>)[]>();
   readonly #finishing = new Set<Promise<void>>();
+  /** What deliveries ask of it. */
+  readonly #host: DeliveryHost;
 
   constructor(private readonly params: ConsumerParams) {
     const { engine, queue, node, lockDurationMs } = params;
     this.queue = queue;
     this.#ledger = new SlotLedger(params.slots, params.share);
+    this.#host = {
+      signals: () => engine.signals,
+      turnOf: (jobId) => params.gate?.turnOf(jobId),
+      onProgress: (delivery, progress) => params.onProgress(delivery, progress),
+      afterwards: (jobId, body) => this.#later(jobId, body),
+    };
     const parts = engine.bullmq();
     const factory = budgeted(parts.factory, {
       ledger: this.#ledger,
@@ -176,40 +150,12 @@ export class Consumer {
   }
 
   #process(job: Job, token: string): Promise<unknown> {
-    return this.params.run(this.#delivery(job)).then((settlement) => this.#apply(job, token, settlement));
+    const delivery = new JobDelivery(job, this.queue, this.#host);
+    return this.params.run(delivery).then((settlement) => this.#apply(job, token, settlement));
   }
 
-  #delivery(job: Job): Delivery {
-    const jobId = job.id ?? '';
-    const message = messageFrom(job.data);
-    const delivery: Delivery = {
-      taskId: message.id ?? taskIdOfJob(jobId),
-      jobId,
-      queue: queueOfLane(this.queue),
-      ref: { queue: this.queue, id: jobId },
-      name: job.name,
-      message,
-      turn: this.params.gate?.turnOf(jobId),
-      hasParent: job.parentKey !== undefined,
-      retries: job.attemptsMade + (message.tried ?? 0),
-      deliveries: job.attemptsStarted,
-      stalls: job.stalledCounter,
-      priority: job.priority,
-      sentAt: job.timestamp,
-      trace: job.opts.telemetry?.metadata,
-      saveProgress: async (progress) => {
-        const { signals } = this.params.engine;
-        const written = job.updateProgress(progress);
-        if (!signals.ordered) await written;
-        signals.hint(progressTopic(jobId));
-        await written;
-        this.params.onProgress(delivery, progress);
-      },
-      afterwards: (body) => {
-        this.#afterwards.set(jobId, [...(this.#afterwards.get(jobId) ?? []), body]);
-      },
-    };
-    return delivery;
+  #later(jobId: string, body: () => Promise<void>): void {
+    this.#afterwards.set(jobId, [...(this.#afterwards.get(jobId) ?? []), body]);
   }
 
   /** BullMQ writes what its processor returns or throws; per-job options decide how. */
@@ -259,7 +205,7 @@ export class Consumer {
     const { engine } = this.params;
     const from: JobRef = { queue: this.queue, id: job.id ?? '' };
     await enterMove(engine, from, lane);
-    const tried = job.attemptsMade + Number(job.data?.tried ?? 0);
+    const tried = job.attemptsMade + (messageFrom(job.data).tried ?? 0);
     const backend = await engine.backend(lane);
     const copy = jobJson({
       jobId: from.id,

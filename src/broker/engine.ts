@@ -89,8 +89,8 @@ export interface FlowWrite {
 
 /** What a write into a workflow's record found. */
 export interface FlowWritten {
-  /** The field {@link CLOSED} as it was: a closed record is not written any more, only looked at. */
-  readonly closed: string | undefined;
+  /** The field {@link REVOKED} as it was: then nothing was written, only looked at. */
+  readonly revoked: string | undefined;
   /** For each write, in order. */
   readonly rows: readonly {
     /** What was there already, and stays; `undefined` when the write made the field. */
@@ -101,8 +101,10 @@ export interface FlowWritten {
   }[];
 }
 
-/** The field of a workflow's record that says it is over. */
+/** The field of a workflow's record that says its outcome stands. What still runs beside a failure, and callbacks, write on. */
 export const CLOSED = '!';
+/** The field that says it was revoked, and why: nothing is written into the record any more. */
+export const REVOKED = '!r';
 /** The field every record of a workflow has from its first moment; without it there is no record. */
 export const HEAD = 'is';
 /** The field of its plan. */

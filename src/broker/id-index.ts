@@ -33,10 +33,11 @@ export class IdIndex {
 
   /** Where the job of a task id lies, if the id is known. Generated ids need no look-up. */
   async locate(taskId: string): Promise<JobRef | undefined> {
-    const queue = queueOfGenerated(taskId) ?? (partOf(taskId) === undefined ? undefined : '');
+    const queue = queueOfGenerated(taskId);
     if (queue !== undefined) return { queue, id: taskId };
     const [record] = await this.engine.records.read([keyOf(taskId)]);
-    if (record === undefined) return undefined;
+    // The id of a group, which has no job; a caller's own may look like one.
+    if (record === undefined) return partOf(taskId) === undefined ? undefined : { queue: '', id: taskId };
     return refIn(JSON.parse(record.value) as Entry, taskId);
   }
 
@@ -49,12 +50,24 @@ export class IdIndex {
     if (this.#inFlight.has(taskId)) throw duplicate(taskId);
     this.#inFlight.add(taskId);
     try {
-      if (queueOfGenerated(taskId) === queue) await this.#refuseExisting({ queue, id: taskId }, taskId);
-      else await this.#enter(taskId, queue, job);
+      const free =
+        queueOfGenerated(taskId) === queue
+          ? (await this.#standing({ queue, id: taskId })) !== 'kept'
+          : await this.enter(taskId, queue, job);
+      if (!free) throw duplicate(taskId);
       await send();
     } finally {
       this.#inFlight.delete(taskId);
     }
+  }
+
+  /** @throws {DuplicateTaskError} one of these ids is taken by now; none is taken by asking */
+  async refuseTaken(taskIds: readonly string[]): Promise<void> {
+    const refs = await Promise.all(taskIds.map((taskId) => this.locate(taskId)));
+    const known = taskIds.flatMap((taskId, i) => (refs[i] === undefined ? [] : [{ taskId, ref: refs[i] }]));
+    const jobs = await this.engine.readJobs(known.map(({ ref }) => ref));
+    for (const [i, { taskId }] of known.entries())
+      if (jobs[i] !== undefined && jobs[i].dropped === undefined) throw duplicate(taskId);
   }
 
   /** Keeps the entry for as long as the task takes: it runs again. */
@@ -73,7 +86,11 @@ export class IdIndex {
     if (record !== undefined) await records.replace(keyOf(taskId), record.version, record.value, ttlMs);
   }
 
-  async #enter(taskId: string, queue: string, job: string | undefined): Promise<void> {
+  /**
+   * Takes `taskId` for a job; taking it again for the same one is fine.
+   * @returns `false` when another has it
+   */
+  async enter(taskId: string, queue: string, job: string | undefined): Promise<boolean> {
     const { records } = this.engine;
     const entry: Entry = {
       queue,
@@ -82,25 +99,36 @@ export class IdIndex {
       at: this.clock.now(),
     };
     const value = JSON.stringify(entry);
-    if (await records.create(keyOf(taskId), value)) return;
+    if (await records.create(keyOf(taskId), value)) return true;
     const [record] = await records.read([keyOf(taskId)]);
-    if (record === undefined) return this.#enter(taskId, queue, job); // expired in between
+    if (record === undefined) return this.enter(taskId, queue, job); // expired in between
     const holder = JSON.parse(record.value) as Entry;
-    const dropped = await this.#refuseExisting(refIn(holder, taskId), taskId);
+    if (job !== undefined && holder.job === job) return true;
+    const holding = await this.#standing(refIn(holder, taskId));
+    if (holding === 'kept') return false;
     const mine = holder.owner === this.#owner;
     const abandoned = this.clock.now() - holder.at > ABANDONED_AFTER_MS;
-    const takenOver =
-      (mine || abandoned || dropped) && (await records.replace(keyOf(taskId), record.version, value));
-    if (!takenOver) throw duplicate(taskId);
+    return (
+      (mine || abandoned || holding === 'dropped') &&
+      (await records.replace(keyOf(taskId), record.version, value))
+    );
   }
 
-  /** A dropped task gives its id back. @returns whether that is so */
-  async #refuseExisting(ref: JobRef, taskId: string): Promise<boolean> {
+  /** @throws {DuplicateTaskError} a task that is no part of this workflow has the id */
+  async refuseOther(taskId: string, flow: string): Promise<void> {
+    const [record] = await this.engine.records.read([keyOf(taskId)]);
+    const holder = record === undefined ? undefined : (JSON.parse(record.value) as Entry);
+    if (holder === undefined || partOf(holder.job ?? '')?.flow === flow) return;
+    if ((await this.#standing(refIn(holder, taskId))) === 'kept') throw duplicate(taskId);
+  }
+
+  /** A dropped task gives its id back. */
+  async #standing(ref: JobRef): Promise<'kept' | 'dropped' | 'nowhere'> {
     const [job] = await this.engine.readJobs([ref]);
-    if (job === undefined) return false;
-    if (job.dropped === undefined) throw duplicate(taskId);
+    if (job === undefined) return 'nowhere';
+    if (job.dropped === undefined) return 'kept';
     await this.engine.records.remove(tombstoneKey(ref));
-    return true;
+    return 'dropped';
   }
 }
 

@@ -2,7 +2,7 @@
  * Task ids. A generated id carries its queue, so that any process finds the job with nothing but the id; a caller's
  * own id is encoded into something BullMQ accepts (no ':', no all-digit ids) and looked up in an index.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { OwnIds } from './engine.js';
 
 // <12 random characters of this process>-<counter>@<queue>
@@ -70,16 +70,38 @@ export function isGenerated(jobId: string): boolean {
   return GENERATED.test(jobId);
 }
 
-// No percent-encoding begins so: text never meets it.
+// No percent-encoding begins so: text never meets them.
 const ILL_FORMED = '%u';
+const DIGEST = '%h';
 
-/** The BullMQ job id of a caller's own task id. Never collides with a generated one, which has an '@'. */
+/** Longer than this a job goes by a digest: PostgreSQL's indexes take no row of more than 2,700 bytes. */
+const LONGEST = 500;
+
+/**
+ * What BullMQ would take for something else: numbers for its counter or an error code, words for the keys of a queue
+ * (`meta`, `wait`), which lie beside its jobs.
+ */
+const MISTAKABLE = /^(?:\d+$|-|[a-z-]+$)/;
+
+/**
+ * The BullMQ job id of a caller's own task id: nothing that BullMQ or we take for anything else. The id itself goes with
+ * the message, which is where a digest is read from.
+ */
 export function encodeCustomId(taskId: string): string {
-  // encodeURIComponent throws on lone surrogates, and a digit-only id would be taken for BullMQ's counter.
-  if (/^\d+$/.test(taskId)) return [...taskId].map((digit) => `%3${digit}`).join('');
-  return taskId.isWellFormed()
+  // encodeURIComponent throws on lone surrogates.
+  const encoded = taskId.isWellFormed()
     ? encodeURIComponent(taskId)
     : ILL_FORMED + Buffer.from(taskId, 'utf16le').toString('hex');
+  if (encoded.length > LONGEST) return DIGEST + createHash('sha256').update(encoded).digest('hex');
+  if (/^\d+$/.test(taskId)) return [...taskId].map(percent).join('');
+  if (MISTAKABLE.test(taskId)) return percent(taskId) + encoded.slice(1);
+  // A part of a workflow, by its looks; what looks generated has an '@', which is encoded.
+  return PART.test(encoded) ? encoded.replace('-', percent) : encoded;
+}
+
+/** The first character, which is one byte, as `encodeURIComponent` would write it if it had to. */
+function percent(text: string): string {
+  return `%${text.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 /** The task id behind a BullMQ job id: the reverse of what was done when it was sent. */

@@ -5,9 +5,9 @@
  * counts as lost.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Engine } from './engine.js';
+import type { EngineConfig } from './engine.js';
 import { type HeldLock, type LockMemory, LockTableReader } from './lock-table.js';
-import { openEngine } from './open.js';
+import { type LockRenewal, renewOnRedis } from './redis-locks.js';
 
 /** What the thread is started with. */
 export interface LockThreadData {
@@ -25,25 +25,19 @@ export interface LocksLostMessage {
 
 class Renewer {
   readonly #table: LockTableReader;
-  readonly #engine: Engine;
   /** Locks seen at the last look, and when each was last known to be ours. */
   #known = new Map<string, { readonly lock: HeldLock; keptAt: number }>();
 
-  constructor(private readonly data: LockThreadData) {
+  constructor(
+    private readonly data: LockThreadData,
+    private readonly locks: LockRenewal,
+  ) {
     this.#table = new LockTableReader(data.memory);
-    this.#engine = openEngine(data.broker, {
-      prefix: data.prefix,
-      connectTimeoutMs: 1000,
-      migrate: false,
-      onTrouble: () => undefined, // the main thread reports outages
-      onRecovered: () => undefined,
-    });
-    this.#engine.hold();
   }
 
   /** Connects before there is anything to renew: the first renewal is the one that is in a hurry. */
   async connect(): Promise<void> {
-    await this.#engine.ready().catch(() => undefined); // each renewal tries again
+    await this.locks.connect().catch(() => undefined); // each renewal tries again
   }
 
   /** A lock is renewed when it has been held for two looks, so short tasks cost nothing. */
@@ -66,10 +60,7 @@ class Renewer {
 
   async #renew(queue: string, locks: readonly HeldLock[]): Promise<void> {
     try {
-      const backend = await this.#engine.backend(queue);
-      const ids = locks.map((lock) => lock.jobId);
-      const tokens = locks.map((lock) => lock.token);
-      const lostIds = new Set(await backend.extendLocks(ids, tokens, this.data.lockDurationMs));
+      const lostIds = new Set(await this.locks.extend(queue, locks, this.data.lockDurationMs));
       this.#keep(locks.filter((lock) => !lostIds.has(lock.jobId)));
       report(locks.filter((lock) => lostIds.has(lock.jobId)));
     } catch {
@@ -94,7 +85,39 @@ function report(lost: readonly HeldLock[]): void {
   if (lost.length > 0) parentPort?.postMessage({ lost } satisfies LocksLostMessage);
 }
 
+const REDIS = /^(?:redis|rediss|unix|sentinel|clusters?):/i;
+
+/** Redis is reached without loading BullMQ, which would take as long as all else a worker does to be ready. */
+async function openRenewal({ broker, prefix }: LockThreadData): Promise<LockRenewal> {
+  const config: EngineConfig = {
+    prefix,
+    connectTimeoutMs: 1000,
+    migrate: false,
+    onTrouble: () => undefined, // the main thread reports outages
+    onRecovered: () => undefined,
+  };
+  if (REDIS.test(broker)) return renewOnRedis(broker, config);
+  const { openEngine } = await import('./open.js');
+  const engine = openEngine(broker, config);
+  engine.hold();
+  return {
+    connect: () => engine.ready(),
+    extend: async (queue, locks, durationMs) => {
+      const backend = await engine.backend(queue);
+      const ids = locks.map(({ jobId }) => jobId);
+      return backend.extendLocks(
+        ids,
+        locks.map(({ token }) => token),
+        durationMs,
+      );
+    },
+  };
+}
+
 const data = workerData as LockThreadData;
-const renewer = new Renewer(data);
-void renewer.connect().then(() => parentPort?.postMessage('ready'));
-setInterval(() => void renewer.look(), data.lockDurationMs / 5);
+void openRenewal(data).then(async (renewal) => {
+  const renewer = new Renewer(data, renewal);
+  setInterval(() => void renewer.look(), data.lockDurationMs / 5);
+  await renewer.connect();
+  parentPort?.postMessage('ready');
+});

@@ -111,6 +111,8 @@ export function messageFrom(data: unknown): Message {
     return { v: d.v, args: d.args };
   const text = (key: string) => (typeof d[key] === 'string' ? { [key]: d[key] } : undefined);
   const number = (key: string) => (typeof d[key] === 'number' ? { [key]: d[key] } : undefined);
+  const count = (key: string) =>
+    Number.isSafeInteger(d[key]) && Number(d[key]) >= 0 ? number(key) : undefined;
   const limit = (key: string) => (d[key] === null ? { [key]: null } : number(key));
   return {
     v: typeof d.v === 'number' ? d.v : 0,
@@ -122,7 +124,7 @@ export function messageFrom(data: unknown): Message {
     ...text('unique'),
     ...text('from'),
     ...text('tick'),
-    ...number('tried'),
+    ...count('tried'),
     ...number('expires'),
     ...number('eta'),
     ...limit('soft'),

@@ -10,6 +10,7 @@
  * The one in the lane runs only once the other is gone, so a crash between 2 and 3 starts nothing twice.
  */
 import type { Engine, JobRef, StoredJob } from './engine.js';
+import { type Ground, passingOn } from './pass-on.js';
 import { jobOfTombstone, tombstoneKey } from './tombstones.js';
 
 /** An entry outlives the longest backlog one may hope for; the task's end shortens it to the life of its record. */
@@ -36,11 +37,6 @@ export async function expireMove(engine: Engine, from: JobRef, keptMs: number): 
   if (record === undefined) return;
   if (keptMs === 0) await records.remove(keyOf(from));
   else await records.replace(keyOf(from), record.version, record.value, keptMs);
-}
-
-/** Where an app's tasks lie. One engine all its life, unless tests put another in its place. */
-export interface Ground {
-  engine: Engine;
 }
 
 /**
@@ -75,14 +71,9 @@ export function followingMoves(ground: Ground): Engine {
     return jobs;
   }
 
-  return new Proxy(ground.engine, {
-    get(_, property) {
-      const target = ground.engine;
-      if (property === 'readJobs') return readJobs;
-      if (property === 'readEnded') return (refs: readonly JobRef[]) => target.readEnded(refs.map(follow));
-      const value: unknown = Reflect.get(target, property, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
+  return passingOn(ground, {
+    readJobs,
+    readEnded: (refs) => ground.engine.readEnded(refs.map(follow)),
   });
 }
 

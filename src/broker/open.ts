@@ -3,11 +3,12 @@
  */
 import { OptionError } from '../errors.js';
 import { nearest } from '../options/names.js';
+import { shownUrl } from '../options/readable.js';
 import { openEmbedded } from './embedded.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { openPostgres } from './postgres.js';
 import { openRedis } from './redis.js';
-import { duplicateOf, parseRedisUrl, type RedisClient, withoutPassword } from './redis-target.js';
+import { duplicateOf, parseRedisUrl, type RedisClient } from './redis-target.js';
 
 const REDIS = ['redis', 'rediss', 'unix', 'sentinel', 'cluster', 'clusters'];
 const SCHEMES = [...REDIS, 'postgres', 'postgresql', 'memory', 'file'];
@@ -17,28 +18,32 @@ const SCHEMES = [...REDIS, 'postgres', 'postgresql', 'memory', 'file'];
  * @throws {OptionError} for a URL or object that names none
  */
 export function openEngine(broker: string | object, config: EngineConfig): Engine {
-  if (typeof broker === 'object') return openObject(broker, config);
-  const scheme = /^([a-z]+):/i.exec(broker)?.[1]?.toLowerCase() ?? '';
-  if (REDIS.includes(scheme)) return openRedis(config, parseRedisUrl(broker));
+  if (typeof broker !== 'string') return openObject(broker, config);
+  // Out of a file or an environment, with the end of its line.
+  const url = broker.trim();
+  const scheme = /^([a-z]+):\/\//i.exec(url)?.[1]?.toLowerCase() ?? '';
+  if (REDIS.includes(scheme)) return openRedis(config, parseRedisUrl(url));
   switch (scheme) {
     case 'postgres':
     case 'postgresql':
-      return openPostgres(config, { url: broker });
+      return openPostgres(config, { url });
     case 'memory':
-      return openEmbedded(config, memoryTarget(broker));
+      return openEmbedded(config, memoryTarget(url));
     case 'file':
-      return openEmbedded(config, { kind: 'file', dir: fileDirectory(broker) });
+      return openEmbedded(config, { kind: 'file', dir: fileDirectory(url) });
     default: {
-      const near = nearest(scheme, SCHEMES);
+      const near = nearest(/^[a-z]*/i.exec(url)?.[0] ?? '', SCHEMES);
       const hint = near === undefined ? '' : ` Did you mean ${near}:// ?`;
       throw new OptionError(
-        `broker: "${withoutPassword(broker)}" is no broker URL celeriac knows.${hint} Known: ${SCHEMES.join(':// ')}://`,
+        `broker: "${shownUrl(url)}" is no broker URL celeriac knows.${hint} Known: ${SCHEMES.join(':// ')}://`,
       );
     }
   }
 }
 
-function openObject(broker: object, config: EngineConfig): Engine {
+function openObject(broker: unknown, config: EngineConfig): Engine {
+  if (typeof broker !== 'object' || broker === null)
+    throw new OptionError(`broker must be a URL, an ioredis client or a pg.Pool, not a ${typeof broker}.`);
   if ('defineCommand' in broker && 'duplicate' in broker)
     return openRedis(config, duplicateOf(broker as RedisClient));
   if ('connect' in broker && 'query' in broker && 'end' in broker) {
@@ -55,8 +60,17 @@ function memoryTarget(url: string): { kind: 'memory'; name?: string } {
 }
 
 function fileDirectory(url: string): string {
-  const path = decodeURIComponent(url.slice('file://'.length));
+  const path = decodedPath(url.slice('file://'.length));
   if (path === '' || path === '/')
     throw new OptionError(`broker: "${url}" names no folder. Example: file:///var/lib/myapp/tasks`);
   return path;
+}
+
+/** A "%" that encodes nothing is one. */
+function decodedPath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // written as it is, without encoding
+  }
 }

@@ -2,7 +2,7 @@
  * The Flows port on PostgreSQL and PGlite: a row a field. One row stands for the record: it carries the
  * expiry, and whoever writes locks it, so that counters are exact whatever commits when.
  */
-import { CLOSED, type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN } from './engine.js';
+import { type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN, REVOKED } from './engine.js';
 import type { PgQuery } from './pg-wire.js';
 
 const ALIVE = '(p.expire_at IS NULL OR p.expire_at > now())';
@@ -39,7 +39,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   w jsonb;
   made int;
-  closing text;
+  revoking text;
   rows jsonb := '[]';
   counted bigint;
   extra bigint;
@@ -47,11 +47,11 @@ BEGIN
   PERFORM 1 FROM celeriac_flow p
     WHERE p.flow = the_flow AND p.field = '${HEAD}' AND ${ALIVE} FOR UPDATE;
   IF NOT FOUND THEN RETURN NULL; END IF;
-  SELECT f.value INTO closing FROM celeriac_flow f
-    WHERE f.flow = the_flow AND f.field = '${CLOSED}';
+  SELECT f.value INTO revoking FROM celeriac_flow f
+    WHERE f.flow = the_flow AND f.field = '${REVOKED}';
   FOR w IN SELECT * FROM jsonb_array_elements(writes) LOOP
     made := 0;
-    IF closing IS NULL THEN
+    IF revoking IS NULL THEN
       INSERT INTO celeriac_flow (flow, field, value)
         VALUES (the_flow, w->>'field', w->>'value') ON CONFLICT (flow, field) DO NOTHING;
       GET DIAGNOSTICS made = ROW_COUNT;
@@ -73,12 +73,12 @@ BEGIN
         (SELECT f.value FROM celeriac_flow f WHERE f.flow = the_flow AND f.field = w->>'field') END,
       'count', coalesce(counted, 0), 'extra', coalesce(extra, 0)));
   END LOOP;
-  RETURN jsonb_build_object('rows', rows, 'closed', closing);
+  RETURN jsonb_build_object('rows', rows, 'revoked', revoking);
 END $$;`;
 }
 
 interface WriteReply {
-  readonly closed: string | null;
+  readonly revoked: string | null;
   readonly rows: readonly {
     readonly before: string | null;
     readonly count: number;
@@ -106,7 +106,7 @@ export class PgFlows implements Flows {
     if (typeof text !== 'string') return undefined;
     const reply = JSON.parse(text) as WriteReply;
     return {
-      closed: reply.closed ?? undefined,
+      revoked: reply.revoked ?? undefined,
       rows: reply.rows.map((row) => ({ ...row, before: row.before ?? undefined })),
     };
   }

@@ -33,6 +33,8 @@ class PostgresWire implements PgWire {
   readonly ownsSchema = false;
   readonly address: string;
   readonly notices: PgNotices;
+  /** Holds the password. */
+  readonly #target: PostgresTarget;
   #opening: Promise<Open> | undefined;
   readonly #gaps = new Set<() => void>();
   readonly #onPoolError: (error: Error) => void;
@@ -40,9 +42,10 @@ class PostgresWire implements PgWire {
 
   constructor(
     private readonly config: EngineConfig,
-    private readonly target: PostgresTarget,
+    target: PostgresTarget,
     private readonly schema: string,
   ) {
+    this.#target = target;
     this.address = addressOf(target);
     this.notices = {
       listen: async (channel: string, handler: NoticeHandler) =>
@@ -87,7 +90,7 @@ class PostgresWire implements PgWire {
 
   async #goodbye({ pool, listener }: Open): Promise<void> {
     const listening = listener.close().catch(() => undefined); // it was gone already
-    if ('url' in this.target) {
+    if ('url' in this.#target) {
       pool.on('error', () => undefined); // so may an idle connection be
       await pool.end();
     }
@@ -104,7 +107,7 @@ class PostgresWire implements PgWire {
 
   async #make(): Promise<Open> {
     const { pool, makeClient } =
-      'url' in this.target ? await this.#ownPool(this.target.url) : this.#givenPool(this.target.pool);
+      'url' in this.#target ? await this.#ownPool(this.#target.url) : this.#givenPool(this.#target.pool);
     pool.on('error', this.#onPoolError);
     const link = new PgLink({ pool, address: this.address, config: this.config, makeClient });
     const listener = new PgListener({

@@ -4,7 +4,9 @@
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
+import { Deadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
+import { withoutArguments } from './redis-errors.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
@@ -35,6 +37,9 @@ const CHUNK = 500;
 
 export class Producer {
   #queued: Pending[] = [];
+  readonly #deadlines = new Deadlines();
+  readonly #flushing = () => this.#flush();
+  readonly #silence = () => unavailable(this.engine.address, new Error('no answer'));
 
   constructor(
     private readonly engine: Engine,
@@ -50,8 +55,27 @@ export class Producer {
     return new Promise((resolve, reject) => {
       this.#queued.push({ envelope, resolve, reject });
       // Everything sent in this tick joins; a lone call leaves after the current microtask.
-      if (this.#queued.length === 1) queueMicrotask(() => this.#flush());
+      if (this.#queued.length === 1) void NEXT.then(this.#flushing);
     });
+  }
+
+  /**
+   * Sends many, in as few pieces as the broker takes well; resolves when it has all.
+   * @throws {BrokerUnavailableError} carrying the id of the first task that was not accepted
+   */
+  async sendAll(envelopes: readonly Envelope[]): Promise<void> {
+    const pieces: Promise<void>[] = [];
+    for (const [queue, batch] of groupByQueue(envelopes, (envelope) => envelope.queue))
+      for (let i = 0; i < batch.length; i += CHUNK) {
+        const piece = batch.slice(i, i + CHUNK);
+        const [first] = piece;
+        pieces.push(
+          this.#deliver(queue, piece).catch((error: unknown) => {
+            throw withTaskId(error, first?.taskId ?? '');
+          }),
+        );
+      }
+    await Promise.all(pieces);
   }
 
   /**
@@ -76,28 +100,34 @@ export class Producer {
   #flush(): void {
     const queued = this.#queued;
     this.#queued = [];
-    for (const [queue, batch] of groupByQueue(queued)) {
-      for (let i = 0; i < batch.length; i += CHUNK) void this.#deliver(queue, batch.slice(i, i + CHUNK));
+    const [only] = queued;
+    if (only !== undefined && queued.length === 1) {
+      this.#settle(only.envelope.queue, queued);
+      return;
     }
+    for (const [queue, batch] of groupByQueue(queued, ({ envelope }) => envelope.queue))
+      for (let i = 0; i < batch.length; i += CHUNK) this.#settle(queue, batch.slice(i, i + CHUNK));
   }
 
-  async #deliver(queue: string, batch: readonly Pending[]): Promise<void> {
+  #settle(queue: string, batch: readonly Pending[]): void {
+    const envelopes = batch.map(({ envelope }) => envelope);
+    this.#deliver(queue, envelopes).then(
+      () => {
+        for (const { resolve } of batch) resolve();
+      },
+      (error: unknown) => {
+        for (const { envelope, reject } of batch) reject(withTaskId(error, envelope.taskId));
+      },
+    );
+  }
+
+  async #deliver(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#tryUntilDeadline(
-        queue,
-        batch.map((p) => p.envelope),
-      );
-      for (const { resolve } of batch) resolve();
-    } catch (error) {
-      for (const { envelope, reject } of batch) reject(withTaskId(error, envelope.taskId));
+      await this.#trying(() => this.#add(queue, envelopes));
     } finally {
       release();
     }
-  }
-
-  #tryUntilDeadline(queue: string, envelopes: readonly Envelope[]): Promise<void> {
-    return this.#trying(() => this.#add(queue, envelopes));
   }
 
   async #trying(body: () => Promise<void>): Promise<void> {
@@ -106,7 +136,9 @@ export class Producer {
       try {
         const added = body();
         // A database in this process is never away: however long it takes, it answers.
-        return await (this.engine.oneProcess ? added : withDeadline(added, deadline, this.engine.address));
+        return await (this.engine.oneProcess
+          ? added
+          : this.#deadlines.within(added, deadline, this.#silence));
       } catch (error) {
         if (!this.engine.isUnavailable(error)) throw error;
         if (performance.now() >= deadline) throw unavailable(this.engine.address, error);
@@ -118,15 +150,15 @@ export class Producer {
   async #add(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const backend: IQueueBackend = await this.engine.backend(queue);
     const [first] = envelopes;
-    if (envelopes.length === 1 && first !== undefined) {
-      await backend.addJob(jobJson(first), first.jobId, {});
-      return;
-    }
-    await backend.addJobs(envelopes.map((e) => ({ job: jobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
+    if (envelopes.length === 1 && first !== undefined) await backend.addJob(jobJson(first), first.jobId, {});
+    else
+      await backend.addJobs(envelopes.map((e) => ({ job: jobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
   }
 }
 
 const RETRY_PAUSE_MS = 50;
+/** A microtask later; `queueMicrotask` makes an async resource each time. */
+const NEXT = Promise.resolve();
 
 /** The job as BullMQ's backends take it. Retries and retention are the worker's business, so no options for them. */
 export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
@@ -152,37 +184,24 @@ export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   };
 }
 
-function groupByQueue(pending: readonly Pending[]): Map<string, Pending[]> {
-  const groups = new Map<string, Pending[]>();
-  for (const p of pending) {
-    const group = groups.get(p.envelope.queue);
-    if (group === undefined) groups.set(p.envelope.queue, [p]);
-    else group.push(p);
+function groupByQueue<T>(items: readonly T[], queueOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const queue = queueOf(item);
+    const group = groups.get(queue);
+    if (group === undefined) groups.set(queue, [item]);
+    else group.push(item);
   }
   return groups;
-}
-
-/** A broker that is there but silent (stopped, swapped out) must not hang a call. */
-async function withDeadline<R>(work: Promise<R>, deadline: number, address: string): Promise<R> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    const left = Math.max(1, deadline - performance.now());
-    // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
-    const refuse = () => reject(unavailable(address, new Error('no answer')));
-    timer = setTimeout(() => setImmediate(() => setImmediate(refuse)), left);
-  });
-  try {
-    return await Promise.race([work, silence]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => undefined); // late news of a call that was already refused
-  }
 }
 
 function unavailable(address: string, cause: unknown): BrokerUnavailableError {
   if (cause instanceof BrokerUnavailableError) return cause;
   const why = cause instanceof Error ? ` (${cause.message})` : '';
-  return new BrokerUnavailableError(`The broker at ${address} cannot be reached${why}.`, { address, cause });
+  return new BrokerUnavailableError(`The broker at ${address} cannot be reached${why}.`, {
+    address,
+    cause: withoutArguments(cause),
+  });
 }
 
 function withTaskId(error: unknown, taskId: string): unknown {
@@ -194,7 +213,9 @@ function withTaskId(error: unknown, taskId: string): unknown {
   }
   if (error instanceof CeleriacError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new BrokerError(`The broker refused task "${taskId}": ${message}`, { cause: error });
+  return new BrokerError(`The broker refused task "${taskId}": ${message}`, {
+    cause: withoutArguments(error),
+  });
 }
 
 function sleep(ms: number): Promise<void> {

@@ -76,7 +76,9 @@ export class QueueWorker extends Worker {
       } catch (error) {
         return this.#completeLater(job, token, { value, error }, mayFetch);
       }
-      job = await this.#next(fetched, token);
+      const next = this.#next(fetched, token);
+      // Awaiting what is there already would make two promises of it.
+      job = next instanceof Promise ? await next : next;
     }
     return undefined;
   }

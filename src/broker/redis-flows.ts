@@ -1,7 +1,7 @@
 /**
  * The Flows port on Redis: one hash a workflow, changed by small scripts. Removing unlinks, so a large one blocks nobody.
  */
-import { CLOSED, type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN } from './engine.js';
+import { type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN, REVOKED } from './engine.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisClient } from './redis-target.js';
 
@@ -15,16 +15,17 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`,
 );
 
-// KEYS[1] record · ARGV field, value, counter or '' … · returns what closed it and a row per write, or nil
+// KEYS[1] record · ARGV field, value, counter or '' … · returns its revocation and a row per write, or nil
 const WRITE = new RedisScript(
   1,
   `
 local key = KEYS[1]
-if redis.call('HEXISTS', key, '${HEAD}') == 0 then return false end
-local closed = redis.call('HGET', key, '${CLOSED}')
+local head = redis.call('HMGET', key, '${HEAD}', '${REVOKED}')
+if not head[1] then return false end
+local revoked = head[2]
 local rows = {}
 for i = 1, #ARGV, 3 do
-  local fresh = not closed and redis.call('HSETNX', key, ARGV[i], ARGV[i + 1]) == 1
+  local fresh = not revoked and redis.call('HSETNX', key, ARGV[i], ARGV[i + 1]) == 1
   local row = { not fresh and redis.call('HGET', key, ARGV[i]) or false, 0, 0 }
   local counter = ARGV[i + 2]
   if counter ~= '' then
@@ -37,7 +38,7 @@ for i = 1, #ARGV, 3 do
   end
   rows[#rows + 1] = row
 end
-return { closed, rows }`,
+return { revoked, rows }`,
 );
 
 export class RedisFlows implements Flows {
@@ -57,9 +58,9 @@ export class RedisFlows implements Flows {
     const args = writes.flatMap(({ field, value, counter }) => [field, value, counter ?? '']);
     const reply = await this.held((client) => WRITE.run(client, [this.#key(flow)], args));
     if (!Array.isArray(reply)) return undefined;
-    const [closed, rows] = reply as [string | null, [string | null, number, number][]];
+    const [revoked, rows] = reply as [string | null, [string | null, number, number][]];
     return {
-      closed: closed ?? undefined,
+      revoked: revoked ?? undefined,
       rows: rows.map(([before, count, extra]) => ({ before: before ?? undefined, count, extra })),
     };
   }

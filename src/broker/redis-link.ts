@@ -3,8 +3,10 @@
  * nobody holds it, and reports an outage once, with its length when it is over.
  */
 import type { Socket } from 'node:net';
+import type { Redis } from 'ioredis';
 import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
 import type { EngineConfig } from './engine.js';
+import { withoutArguments } from './redis-errors.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
 import { type Line, watchForSilence } from './silence.js';
 
@@ -19,13 +21,13 @@ const MODES: Record<LinkMode, LinkOptions> = {
 };
 
 /**
- * How many commands of one tick leave together. Calls all do. A worker's end of a task goes with its notice; more would
- * be bursts, and worker and server would take turns instead of working at the same time (measured: half the throughput
- * at concurrency 10).
+ * How many commands of one tick leave together. Calls all do. A worker's end of a task goes with its notice, if it has one
+ * that is in a hurry; more would be bursts, and worker and server would take turns instead of working at the same time
+ * (measured: half the throughput at concurrency 10).
  */
-const TOGETHER: Record<LinkMode, number> = {
-  'fail-fast': Number.POSITIVE_INFINITY,
-  patient: 2,
+const TOGETHER: Record<LinkMode, { readonly most: number; readonly always: boolean }> = {
+  'fail-fast': { most: Number.POSITIVE_INFINITY, always: true },
+  patient: { most: 2, always: false },
 };
 
 /** A client with a life of its own. */
@@ -54,11 +56,13 @@ export class RedisLink {
       reconnectOnError: (error) => error.message.startsWith('READONLY'),
     });
     this.client.on('error', (error: Error) => {
-      this.#lastError = error;
+      this.#lastError = withoutArguments(error);
     });
     this.client.on('connect', () => this.#watch());
     this.client.on('ready', () => this.#onReady());
     this.client.on('close', () => this.#onLost());
+    // A Cluster connects to a node when it is first sent something, which may be long after it is ready itself.
+    this.client.on('+node', (node: Redis) => node.on('ready', () => this.#adoptStreams()));
   }
 
   /** The event loop stays alive for this client while `held`. Workers' clients are held from start to stop. */
@@ -67,6 +71,11 @@ export class RedisLink {
     // A socket that is still connecting collects these; 'ready' applies what holds then.
     if (!isReady(this.client)) return;
     for (const stream of streamsOf(this.client)) held ? stream.ref() : stream.unref();
+  }
+
+  /** The next commands of this tick leave together, where they would not anyway. */
+  joinWrites(): void {
+    for (const stream of streamsOf(this.client)) stream[JOINED]?.arm();
   }
 
   /**
@@ -82,7 +91,7 @@ export class RedisLink {
     if (status === 'wait' || status === 'end' || status === 'close') {
       // The outcome is read from events below; a refused first attempt is retried by ioredis itself.
       this.client.connect().catch((error: Error) => {
-        this.#lastError ??= error;
+        this.#lastError ??= withoutArguments(error);
       });
     }
     // Calls that begin together wait together.
@@ -121,6 +130,8 @@ export class RedisLink {
 
   /** The error for "nobody answers here". */
   unavailable(cause: unknown = this.#lastError): BrokerUnavailableError {
+    // Found out by another command, which told the whole of it.
+    if (cause instanceof BrokerUnavailableError) return cause;
     const why = cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : '';
     return new BrokerUnavailableError(
       `The broker at ${this.target.address} cannot be reached${why}. ` +
@@ -151,12 +162,17 @@ export class RedisLink {
   #onReady(): void {
     this.#everReady = true;
     this.#lastError = undefined;
-    this.setHeld(this.#held);
-    for (const stream of streamsOf(this.client)) joinWrites(stream, TOGETHER[this.mode]);
+    this.#adoptStreams();
     if (this.#lostAt === undefined) return;
     const awayMs = Date.now() - this.#lostAt;
     this.#lostAt = undefined;
     if (this.mode === 'patient') this.config.onRecovered(`broker ${this.target.address} is back`, awayMs);
+  }
+
+  #adoptStreams(): void {
+    this.setHeld(this.#held);
+    const { most, always } = TOGETHER[this.mode];
+    for (const stream of streamsOf(this.client)) stream[JOINED] ??= new JoinedWrites(stream, most, always);
   }
 
   #onLost(): void {
@@ -176,7 +192,7 @@ export function isReady(client: RedisClient): boolean {
   return client.status === 'ready';
 }
 
-function* streamsOf(client: RedisClient): Generator<Socket> {
+function* streamsOf(client: RedisClient): Generator<JoiningSocket> {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
   for (const node of nodes) {
     const stream: unknown = (node as { stream?: unknown }).stream;
@@ -220,9 +236,13 @@ function refusal(error: Error, address: string): BrokerError | undefined {
     return undefined;
   }
   return new BrokerError(
-    `The broker at ${address} refuses to let us in: ${error.message}. Check user and password in the broker URL.`,
-    { cause: error },
+    `The broker at ${address} refuses to let us in: ${withoutPeriod(error.message)}. Check user and password in the broker URL.`,
+    { cause: withoutArguments(error) },
   );
+}
+
+function withoutPeriod(text: string): string {
+  return text.endsWith('.') ? text.slice(0, -1) : text;
 }
 
 const JOINED = Symbol('celeriac.joined');
@@ -231,23 +251,45 @@ const JOINED = Symbol('celeriac.joined');
  * Sends up to `most` of the writes of one tick with one system call. ioredis writes every command by itself; each would
  * pay for a call of its own.
  */
-function joinWrites(stream: Socket & { [JOINED]?: true }, most: number): void {
-  if (stream[JOINED]) return;
-  stream[JOINED] = true;
-  const write = stream.write;
-  let held = 0;
-  const release = () => {
-    if (held === 0) return;
-    held = 0;
-    stream.uncork();
+class JoinedWrites {
+  #held = 0;
+  #armed: boolean;
+  readonly #release = () => {
+    this.#armed = this.always;
+    if (this.#held === 0) return;
+    this.#held = 0;
+    this.stream.uncork();
   };
-  stream.write = function writeJoined(this: Socket, ...args: unknown[]): boolean {
-    if (held++ === 0) {
-      stream.cork();
-      process.nextTick(release);
+
+  constructor(
+    private readonly stream: Socket,
+    private readonly most: number,
+    /** Not only when asked to. */
+    private readonly always: boolean,
+  ) {
+    this.#armed = always;
+    const write = stream.write;
+    const join = (args: unknown[]) => this.#write(write, args);
+    stream.write = function writeJoined(this: Socket, ...args: unknown[]): boolean {
+      return join(args);
+    };
+  }
+
+  /** The next writes of this tick leave together. */
+  arm(): void {
+    this.#armed = true;
+  }
+
+  #write(write: Socket['write'], args: unknown[]): boolean {
+    if (!this.#armed) return Reflect.apply(write, this.stream, args) as boolean;
+    if (this.#held++ === 0) {
+      this.stream.cork();
+      process.nextTick(this.#release);
     }
-    const more = Reflect.apply(write, stream, args) as boolean;
-    if (held >= most) release();
+    const more = Reflect.apply(write, this.stream, args) as boolean;
+    if (this.#held >= this.most) this.#release();
     return more;
-  };
+  }
 }
+
+type JoiningSocket = Socket & { [JOINED]?: JoinedWrites };

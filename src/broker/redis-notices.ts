@@ -7,11 +7,13 @@ import { TELLS } from './notice-channels.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisClient } from './redis-target.js';
 
-/** A notice on its way. */
-export interface Notice {
-  readonly mark: string;
-  /** The key of the job whose value it carries, if that has completed. */
-  readonly jobKey: string | undefined;
+/** A notice on its way. A class for the reason that `JobDelivery` is one. */
+export class Notice {
+  constructor(
+    readonly mark: string,
+    /** The key of the job whose value it carries, if that has completed. */
+    readonly jobKey: string | undefined,
+  ) {}
 }
 
 /** Values longer than this, in bytes, are read by those who want them. */

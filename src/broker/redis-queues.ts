@@ -4,7 +4,6 @@
  */
 import {
   comparePlaces,
-  type EndedBefore,
   type FailedPlace,
   type KnownQueue,
   type QueueSizes,
@@ -110,14 +109,6 @@ export class RedisQueues implements QueueStore {
         paused: own[8] === 1,
       };
     });
-  }
-
-  async due(queues: readonly string[], { completed, failed }: EndedBefore): Promise<boolean[]> {
-    const counts = await this.#pipelined(queues, (pipeline, queue) => {
-      pipeline.zcount(this.#key(queue, 'completed'), '-inf', completed);
-      pipeline.zcount(this.#key(queue, 'failed'), '-inf', failed);
-    });
-    return queues.map((_, i) => Number(counts[2 * i]) + Number(counts[2 * i + 1]) > 0);
   }
 
   async take(queue: string, { limit, passed, token, lockMs }: TakeStep): Promise<Taken> {

@@ -10,7 +10,7 @@ import type { LinkOptions, RedisTarget } from './redis-target.js';
 
 /** @param calls the link of the Cluster's client, which knows the nodes; @param key any key of the prefix */
 export function shardOf(target: RedisTarget, calls: RedisLink, key: string): RedisTarget {
-  const node = target.nodeOptions ?? {};
+  const node = target.nodeOptions?.() ?? {};
   class OwnerConnector extends AbstractConnector {
     constructor() {
       super(DISCONNECT_MS);

@@ -4,13 +4,12 @@
  * (SPUBLISH), next to the keys of their prefix.
  */
 
-import { Audience } from './audience.js';
 import type { JobRef, NoticeListener, OwnIds, Signals } from './engine.js';
 import { channelsOf, eachNotice, isOf, routeOf } from './notice-channels.js';
 import { OwnNotices } from './own-notices.js';
 import type { RedisLink } from './redis-link.js';
 import { isReady } from './redis-link.js';
-import { type Notice, sendNotices } from './redis-notices.js';
+import { RedisOutbox } from './redis-outbox.js';
 import type { RedisClient } from './redis-target.js';
 
 /** Something to listen to; wanted as long as it is in the map. */
@@ -29,6 +28,15 @@ interface Wanted {
   readonly reject: (error: unknown) => void;
 }
 
+export interface RedisSignalsParams {
+  /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
+  readonly publisher: () => RedisLink;
+  readonly subscriber: () => RedisLink;
+  readonly channelPrefix: string;
+  readonly sharded: boolean;
+  readonly jobKey: (job: JobRef) => string;
+}
+
 export class RedisSignals implements Signals {
   /** Notices leave by the connection that writes. */
   readonly ordered = true;
@@ -37,10 +45,7 @@ export class RedisSignals implements Signals {
   #own: OwnNotices | undefined;
   #ownUsed = false;
   #ownTimer: NodeJS.Timeout | undefined;
-  readonly #audience = new Audience();
-  #outbox = new Map<string, Notice[]>();
-  /** When the last hint went out, on this process's steady clock. */
-  #hintedAt = Number.NEGATIVE_INFINITY;
+  readonly #outbox: RedisOutbox;
   #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
@@ -49,33 +54,27 @@ export class RedisSignals implements Signals {
   /** How often it was lost. */
   #losses = 0;
 
-  constructor(
-    /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
-    private readonly publisher: () => RedisClient,
-    private readonly subscriber: () => RedisLink,
-    private readonly channelPrefix: string,
-    private readonly sharded: boolean,
-    private readonly jobKey: (job: JobRef) => string,
-  ) {}
+  constructor(private readonly params: RedisSignalsParams) {
+    const { publisher: link, sharded, channelPrefix, jobKey } = params;
+    this.#outbox = new RedisOutbox({
+      link,
+      command: sharded ? 'spublish' : 'publish',
+      channelPrefix,
+      jobKey,
+    });
+  }
 
   notify(topic: string, ended?: JobRef): void {
-    const { channel, mark } = routeOf(topic);
-    // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
-    if (this.#outbox.size === 0) process.nextTick(() => this.#flushOutbox());
-    // An id of a caller's own may be used again, and a value told late would be the other task's.
-    const tells = ended !== undefined && mark !== '' && this.#audience.has(channel);
-    const jobKey = tells ? this.jobKey(ended) : undefined;
-    const notices = this.#outbox.get(channel);
-    if (notices === undefined) this.#outbox.set(channel, [{ mark, jobKey }]);
-    else notices.push({ mark, jobKey });
+    this.#outbox.notify(topic, ended);
   }
 
   hint(topic: string): void {
-    const now = performance.now();
-    // Now and then one goes out: its answer says whether somebody has begun to listen.
-    if (now - this.#hintedAt < HINT_EVERY_MS && !this.#audience.has(routeOf(topic).channel)) return;
-    this.#hintedAt = now;
-    this.notify(topic);
+    this.#outbox.hint(topic);
+  }
+
+  /** What waits to be told is told. */
+  flush(): void {
+    this.#outbox.flush();
   }
 
   subscribe(topic: string, listener: NoticeListener): Promise<void> {
@@ -137,21 +136,8 @@ export class RedisSignals implements Signals {
     return subscribed;
   }
 
-  #flushOutbox(): void {
-    const outbox = this.#outbox;
-    this.#outbox = new Map();
-    const command = this.sharded ? 'spublish' : 'publish';
-    sendNotices(this.publisher(), command, this.channelPrefix, outbox).then(
-      (heard) => {
-        let at = 0;
-        for (const channel of outbox.keys()) this.#audience.note(channel, heard[at++] ?? 0);
-      },
-      () => undefined, // best effort: a notice that cannot be sent is found by the waiters' sweep
-    );
-  }
-
   async #flushWanted(): Promise<void> {
-    const link = this.subscriber();
+    const link = this.params.subscriber();
     this.#wire(link.client);
     const connected = await settled(link.ready());
     const wanted = this.#wanted;
@@ -164,10 +150,10 @@ export class RedisSignals implements Signals {
   /** Rejects when the connection is lost under it. What is wanted stays wanted. */
   async #subscribe(client: RedisClient, names: readonly string[]): Promise<void> {
     const losses = this.#losses;
-    const channels = names.map((name) => this.channelPrefix + name);
+    const channels = names.map((name) => this.params.channelPrefix + name);
     for (let i = 0; i < channels.length; i += AT_ONCE) {
       const some = channels.slice(i, i + AT_ONCE);
-      await (this.sharded ? client.ssubscribe(...some) : client.subscribe(...some));
+      await (this.params.sharded ? client.ssubscribe(...some) : client.subscribe(...some));
     }
     if (this.#losses !== losses) throw new Error('Connection is closed.');
     const own = this.#own;
@@ -183,8 +169,8 @@ export class RedisSignals implements Signals {
   #wire(client: RedisClient): void {
     if (this.#wired) return;
     this.#wired = true;
-    const skip = this.channelPrefix.length;
-    client.on(this.sharded ? 'smessage' : 'message', (channel: string, payload: string) =>
+    const skip = this.params.channelPrefix.length;
+    client.on(this.params.sharded ? 'smessage' : 'message', (channel: string, payload: string) =>
       this.#deliver(channel.slice(skip), payload),
     );
     client.on('ready', () => void this.#resubscribe(client));
@@ -240,10 +226,10 @@ export class RedisSignals implements Signals {
   #leave(names: readonly string[]): void {
     if (names.length === 0) return;
     for (const name of names) this.#channels.delete(name);
-    const { client } = this.subscriber();
+    const { client } = this.params.subscriber();
     if (!isReady(client)) return;
-    const channels = names.map((name) => this.channelPrefix + name);
-    const gone = this.sharded ? client.sunsubscribe(...channels) : client.unsubscribe(...channels);
+    const channels = names.map((name) => this.params.channelPrefix + name);
+    const gone = this.params.sharded ? client.sunsubscribe(...channels) : client.unsubscribe(...channels);
     // The connection may close first, and the subscription with it.
     gone.catch(() => undefined);
   }
@@ -252,7 +238,6 @@ export class RedisSignals implements Signals {
 /** Waits that end close together leave in one command. */
 const UNSUBSCRIBE_AFTER_MS = 100;
 const OWN_IDLE_MS = 10_000;
-const HINT_EVERY_MS = 200;
 /** Channels a command: more would hold up the broker. */
 const AT_ONCE = 1_000;
 

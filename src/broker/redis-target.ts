@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { OptionError } from '../errors.js';
+import { shownUrl } from '../options/readable.js';
 import type { EngineKind } from './engine.js';
 
 /** Client options; the reply mapping stays ioredis's default, which BullMQ reads. */
@@ -27,8 +28,8 @@ export interface RedisTarget {
   /** For people; never a password. */
   readonly address: string;
   readonly db: number;
-  /** What a connection to one node of a Cluster takes: login and TLS. */
-  readonly nodeOptions?: LinkOptions;
+  /** What a connection to one node of a Cluster takes: login and TLS. Asked for, so that showing a target shows no password. */
+  nodeOptions?(): LinkOptions;
   /** A new, lazily connecting client with these options on top. */
   connect(options: LinkOptions): RedisClient;
 }
@@ -38,19 +39,17 @@ export interface RedisTarget {
  * @throws {OptionError} naming the part that cannot be read, without the password
  */
 export function parseRedisUrl(text: string): RedisTarget {
-  const scheme = text.slice(0, text.indexOf(':'));
+  const scheme = text.slice(0, text.indexOf(':')).toLowerCase();
   if (scheme === 'sentinel' || scheme === 'cluster' || scheme === 'clusters') return parseHosts(scheme, text);
   let url: URL;
   try {
     url = new URL(text);
   } catch {
-    throw new OptionError(
-      `broker: "${withoutPassword(text)}" is not a URL. Example: redis://localhost:6379/0`,
-    );
+    throw new OptionError(`broker: "${shownUrl(text)}" is not a URL. Example: redis://localhost:6379/0`);
   }
   const auth = credentials(url);
   if (scheme === 'unix') {
-    const path = decodeURIComponent(url.pathname);
+    const path = decoded(url.pathname);
     const db = dbNumber(url.searchParams.get('db') ?? '', text);
     return single({ ...auth, path, db }, `unix://${path}`, db);
   }
@@ -75,7 +74,7 @@ export function duplicateOf(client: RedisClient): RedisTarget {
       kind: 'cluster',
       address: `cluster://${nodes.join(',')}`,
       db: 0,
-      nodeOptions: own,
+      nodeOptions: () => own,
       connect: (options) =>
         cluster.duplicate([], {
           ...clusterOptions(options),
@@ -108,17 +107,19 @@ function single(own: LinkOptions, address: string, db: number): RedisTarget {
 /** `sentinel://h1:1,h2:2/<master>/<db>` and `cluster://h1:1,h2:2`: several hosts, which URL cannot read. */
 function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): RedisTarget {
   const match = /^\w+:\/\/(?:([^@/]*)@)?([^/?]+)(\/[^?]*)?(?:\?(.*))?$/.exec(text);
-  if (match === null) throw new OptionError(`broker: "${withoutPassword(text)}" names no hosts.`);
+  if (match === null) throw new OptionError(`broker: "${shownUrl(text)}" names no hosts.`);
   const [, userinfo = '', hostList = '', path = ''] = match;
   const url = new URL(`redis://${userinfo ? `${userinfo}@` : ''}h?${match[4] ?? ''}`);
   const auth = credentials(url);
-  const hosts = hostList.split(',').map((host) => parseHost(host, scheme === 'sentinel' ? 26379 : 6379));
+  const hosts = hostList
+    .split(',')
+    .map((host) => parseHost(host, scheme === 'sentinel' ? 26379 : 6379, text));
   const shown = hosts.map((h) => `${h.host}:${h.port}`).join(',');
   if (scheme === 'sentinel') {
     const [, master = '', dbText = ''] = path.split('/');
     if (master === '')
       throw new OptionError(
-        `broker: "${withoutPassword(text)}": sentinel://host:port/<master>/<db> needs the master's name.`,
+        `broker: "${shownUrl(text)}": sentinel://host:port/<master>/<db> needs the master's name.`,
       );
     const db = dbNumber(dbText, text);
     const own: LinkOptions = { ...auth, sentinels: hosts, name: master, db };
@@ -136,7 +137,7 @@ function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): 
     hosts,
     address: `${scheme}://${shown}`,
     db: 0,
-    nodeOptions: { ...auth, ...tls },
+    nodeOptions: () => ({ ...auth, ...tls }),
     connect: (options) =>
       new Cluster(hosts, {
         ...clusterOptions(options),
@@ -156,33 +157,45 @@ function clusterOptions(options: LinkOptions): ClusterOptions {
   };
 }
 
-function parseHost(text: string, defaultPort: number): { host: string; port: number } {
-  const match = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(text.trim());
-  if (match?.[1] === undefined) throw new OptionError(`broker: "${text}" is not host:port.`);
-  return {
-    host: match[1].replace(/^\[|\]$/g, ''),
-    port: match[2] === undefined ? defaultPort : Number(match[2]),
-  };
+function parseHost(text: string, defaultPort: number, url: string): { host: string; port: number } {
+  const [, host, digits] = /^(\[[^\]]+\]|[^:@]+)(?::(\d+))?$/.exec(text.trim()) ?? [];
+  const port = digits === undefined ? defaultPort : Number(digits);
+  if (host === undefined || port > 65_535)
+    throw new OptionError(`broker: "${shownUrl(url)}": its hosts must be host:port, separated by commas.`);
+  return { host: host.replace(/^\[|\]$/g, ''), port };
 }
 
 function credentials(url: URL): { username?: string; password?: string } {
   return {
-    ...(url.username && { username: decodeURIComponent(url.username) }),
-    ...(url.password && { password: decodeURIComponent(url.password) }),
+    ...(url.username && { username: decoded(url.username) }),
+    ...(url.password && { password: decoded(url.password) }),
   };
 }
 
-function tlsOptions(url: URL): { ca?: Buffer } {
-  const ca = url.searchParams.get('ca');
-  return ca === null ? {} : { ca: readFileSync(ca) };
+/** A "%" that encodes nothing is one. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // written as it is, without encoding
+  }
+}
+
+function tlsOptions(url: URL): { readonly ca?: Buffer } {
+  const path = url.searchParams.get('ca');
+  if (path === null) return {};
+  // Asked for at each connect: making an app reads no file.
+  return {
+    get ca() {
+      return readFileSync(path);
+    },
+  };
 }
 
 function dbNumber(text: string, url: string): number {
   if (/^\d*$/.test(text)) return Number(text);
-  throw new OptionError(`broker: "${withoutPassword(url)}": the database must be a number, not "${text}".`);
-}
-
-/** The URL as it may be shown. */
-export function withoutPassword(url: string): string {
-  return url.replace(/\/\/([^@/]*)@/, (_, userinfo: string) => `//${userinfo.split(':')[0]}:***@`);
+  // Not quoted: what stands there may be the end of a password with a "/" in it.
+  throw new OptionError(
+    `broker: "${shownUrl(url)}": the database, after the host and "/", must be a number.`,
+  );
 }

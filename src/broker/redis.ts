@@ -18,6 +18,7 @@ import type {
 import type { Finding } from './finding.js';
 import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
+import { withoutArguments } from './redis-errors.js';
 import { RedisFlows } from './redis-flows.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { leanRedisBackend } from './redis-large-results.js';
@@ -32,6 +33,9 @@ import type { RedisClient, RedisTarget } from './redis-target.js';
 export function openRedis(config: EngineConfig, target: RedisTarget): Engine {
   return new RedisEngine(config, target);
 }
+
+/** How long sockets are kept after the last use, ms: a script ends so much later. */
+const LINGER_MS = 20;
 
 class RedisEngine implements Engine {
   readonly kind: EngineKind;
@@ -49,6 +53,9 @@ class RedisEngine implements Engine {
   #root: Promise<IQueueBackend> | undefined;
   readonly #backends = new Map<string, IQueueBackend>();
   #holds = 0;
+  /** Whether the sockets keep the process alive; for a moment longer than anybody holds them. */
+  #lingering: NodeJS.Timeout | undefined;
+  #kept = false;
 
   constructor(
     private readonly config: EngineConfig,
@@ -65,13 +72,13 @@ class RedisEngine implements Engine {
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
     this.queues = new RedisQueues(held, this.#prefix);
     this.flows = new RedisFlows(held, `${this.#prefix}:~f:`);
-    this.signals = new RedisSignals(
-      () => (this.#workers ?? this.#calls).client,
-      () => this.#listenerLink(),
-      `${this.#prefix}:~s${target.db}:`,
-      target.kind === 'cluster',
-      ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
-    );
+    this.signals = new RedisSignals({
+      publisher: () => this.#workers ?? this.#calls,
+      subscriber: () => this.#listenerLink(),
+      channelPrefix: `${this.#prefix}:~s${target.db}:`,
+      sharded: target.kind === 'cluster',
+      jobKey: ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
+    });
     this.broadcast = new RedisBroadcast({
       publisher: () => this.#client(),
       subscriber: () => this.#listenerLink(),
@@ -134,13 +141,19 @@ class RedisEngine implements Engine {
   }
 
   hold(): () => void {
-    if (this.#holds++ === 0) this.#setHeld(true);
+    if (this.#holds++ === 0 && !this.#kept) this.#setHeld(true);
     let released = false;
     return () => {
       if (released) return;
       released = true;
-      if (--this.#holds === 0) this.#setHeld(false);
+      // Calls come one after another: letting go and taking hold of the sockets for each would be felt.
+      if (--this.#holds === 0) this.#lingering ??= setTimeout(() => this.#letGo(), LINGER_MS).unref();
     };
+  }
+
+  #letGo(): void {
+    this.#lingering = undefined;
+    if (this.#holds === 0) this.#setHeld(false);
   }
 
   isUnavailable(error: unknown): boolean {
@@ -166,6 +179,8 @@ class RedisEngine implements Engine {
   async migrate(): Promise<void> {}
 
   async close(): Promise<void> {
+    clearTimeout(this.#lingering);
+    this.signals.flush();
     this.#setHeld(false);
     await Promise.all([this.#calls.close(), this.#workers?.close(), this.#listener?.close()]);
   }
@@ -175,7 +190,7 @@ class RedisEngine implements Engine {
       const { target } = this;
       const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
       this.#listener = new RedisLink(place, this.config, 'fail-fast');
-      this.#listener.setHeld(this.#holds > 0);
+      this.#listener.setHeld(this.#kept);
     }
     return this.#listener;
   }
@@ -207,14 +222,14 @@ class RedisEngine implements Engine {
     try {
       return await body();
     } catch (error) {
-      const unsaid = this.isUnavailable(error) && !(error instanceof BrokerUnavailableError);
-      throw unsaid ? this.#calls.unavailable(error) : error;
+      throw withoutArguments(this.isUnavailable(error) ? this.#calls.unavailable(error) : error);
     } finally {
       release();
     }
   }
 
   #setHeld(held: boolean): void {
+    this.#kept = held;
     this.#calls.setHeld(held);
     this.#listener?.setHeld(held);
   }

@@ -40,7 +40,7 @@ export function jobOfTombstone(ref: JobRef, value: string): StoredJob {
 }
 
 /** How long is remembered that a task asked for its result to be ignored, ms: waiters hear of its end at once. */
-const IGNORED_MS = 10 * 60_000;
+export const IGNORED_MS = 10 * 60_000;
 
 /** Keeps, ahead of the end of its job, that a task leaves no result though its message does not say so. */
 export async function noteIgnored(engine: Engine, ref: JobRef): Promise<void> {

@@ -2,8 +2,8 @@
  * What the end of one part means for the parts around it: what to write, and what comes next. Pure; the one place that
  * decides how a workflow goes on.
  */
-import { CLOSED, type FlowWrite } from '../broker/engine.js';
-import { type Blame, countField, type Ending, type Failing, failedField } from './flow-record.js';
+import type { FlowWrite } from '../broker/engine.js';
+import { type Blame, CLOSE, countField, type Ending, type Failing, failedField } from './flow-record.js';
 import { finalOf, nodeAt, type Parallel, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
 
 /** What follows when a part ended well. */
@@ -12,8 +12,8 @@ export type Next =
   | { readonly kind: 'step'; readonly path: string; readonly node: PlanNode; readonly from: string }
   /** A member of a group ended; the last one ends the group. `write` is the index of the write that counts it. */
   | { readonly kind: 'member'; readonly group: string; readonly size: number; readonly write: number }
-  /** The whole has its value. */
-  | { readonly kind: 'whole' }
+  /** The whole has its value. `write` is the index of the write that says so. */
+  | { readonly kind: 'whole'; readonly write: number }
   /** A link or errback ended, which ends nothing else. */
   | { readonly kind: 'callback' };
 
@@ -58,10 +58,8 @@ export function afterSuccess(plan: Plan, path: string, ending: Ending): Advance 
 
 function closed(writes: readonly FlowWrite[], at: string): { writes: readonly FlowWrite[]; next: Next } {
   if (at !== ROOT) return { writes, next: { kind: 'callback' } };
-  return { writes: [...writes, CLOSE], next: { kind: 'whole' } };
+  return { writes: [...writes, CLOSE], next: { kind: 'whole', write: writes.length } };
 }
-
-const CLOSE: FlowWrite = { field: CLOSED, value: JSON.stringify({ end: true }) };
 
 /** What the failure of a task means. */
 export interface Downfall {
@@ -77,6 +75,8 @@ export interface Downfall {
   }[];
   /** The groups that have one more ended member, with the write that counts it. */
   readonly counted: readonly { readonly group: string; readonly size: number; readonly write: number }[];
+  /** The index of the write that says the whole has failed; undefined where it is not over by this. */
+  readonly closes: number | undefined;
 }
 
 /** A task failed for good, or was revoked. */
@@ -91,7 +91,7 @@ export function afterFailure(plan: Plan, path: string, blame: Blame, ending: End
     const { parent, index } = place;
     const around = nodeAt(plan, parent);
     if (around === undefined || around.kind === 'task') break;
-    const header = around.kind === 'chain' && around.steps[index]?.kind === 'group';
+    const header = around.kind === 'chain' && isHeader(plan, at, path);
     if (around.kind === 'group' && own !== undefined) {
       writes[own] = { ...(writes[own] as FlowWrite), counter: countField(parent) };
       counted.push({ group: parent, size: around.members.length, write: own });
@@ -115,8 +115,15 @@ export function afterFailure(plan: Plan, path: string, blame: Blame, ending: End
     at = parent;
   }
   // A group as the whole is over when all its members are.
-  if (at === ROOT && plan.root.kind !== 'group') writes.push(CLOSE);
-  return { writes, failed, counted };
+  if (at !== ROOT || plan.root.kind === 'group') return { writes, failed, counted, closes: undefined };
+  return { writes: [...writes, CLOSE], failed, counted, closes: writes.length };
+}
+
+/** Whether a step gives the list of a group, and the failed part is in that group: then the next step is a chord's body. */
+function isHeader(plan: Plan, step: string, failed: string): boolean {
+  const node = nodeAt(plan, step);
+  const final = node === undefined ? step : finalOf(node, step);
+  return nodeAt(plan, final)?.kind === 'group' && failed.startsWith(`${final}.`);
 }
 
 /** How many members a group has, those included that were added while it ran. */
@@ -134,9 +141,4 @@ export function isSpliced(plan: Plan, path: string): boolean {
   const place = placeOf(path);
   if (place === undefined || nodeAt(plan, path)?.kind !== 'group') return false;
   return (nodeAt(plan, place.parent) as Parallel | undefined)?.kind === 'group';
-}
-
-/** The part that has the value of the whole. */
-export function finalPath(plan: Plan): string {
-  return finalOf(plan.root, ROOT);
 }

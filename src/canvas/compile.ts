@@ -6,8 +6,9 @@ import { CeleriacError, OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
+import type { PreparedCall } from './outgoing.js';
 import type { Leaf, PlanNode } from './plan.js';
-import type { PreparedCall, Sender } from './sender.js';
+import type { Sender } from './sender.js';
 import { Signature } from './signature.js';
 
 /** What a part is given from outside. */
@@ -68,7 +69,7 @@ function compileNode(sender: Sender, node: Composable, context: Given): Promise<
 async function compileTask(sender: Sender, signature: Signature, context: Given): Promise<Leaf> {
   const { target, immutable } = Signature.partsOf(signature);
   const fed = context.fed && !immutable;
-  const args = immutable && context.fed ? signature.args : [...context.front, ...signature.args];
+  const args = immutable ? signature.args : [...context.front, ...signature.args];
   const options = { ...signature.options, ...context.all, ...context.first, ...context.last };
   const call = await sender.prepare(target, args, options, !fed);
   return {
@@ -129,7 +130,7 @@ async function compileWorkflow(sender: Sender, workflow: Workflow, context: Give
 }
 
 async function sequence(sender: Sender, steps: readonly Composable[], context: Given): Promise<PlanNode> {
-  const flat = steps.flatMap((step) => (isPlainChain(step) ? step.content.steps : [step]));
+  const flat = flatSteps(steps);
   const nodes: PlanNode[] = [];
   for (const [i, step] of flat.entries()) {
     nodes.push(
@@ -158,6 +159,11 @@ function flattened(member: Composable): readonly Composable[] {
   return isPlain(member) && member.content.kind === 'group'
     ? member.content.members.flatMap(flattened)
     : [member];
+}
+
+/** The steps of a chain in a chain are those of the outer one, unless something hangs on the inner one. */
+export function flatSteps(steps: readonly Composable[]): readonly Composable[] {
+  return steps.flatMap((step) => (isPlainChain(step) ? flatSteps(step.content.steps) : [step]));
 }
 
 function isPlainChain(node: Composable): node is Workflow & Composable & { content: { kind: 'chain' } } {

@@ -3,7 +3,7 @@
  * deep as one likes, it becomes one workflow when it is sent.
  */
 import { CeleriacError, OptionError } from '../errors.js';
-import type { CallOptions } from '../options/call-options.js';
+import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
@@ -28,8 +28,8 @@ interface Composed<Self, R, Result> extends Composable<R> {
   set(options: CallOptions): Self;
   /** A copy with these arguments in front of those of what begins first. */
   clone(args: readonly unknown[]): Self;
-  /** A copy that has this called with its value, once, when all of it ended well. */
-  link(callback: Composable): Self;
+  /** A copy that has this called with its value, once, when all of it ended well. One that does not take it does not compile. */
+  link<const C extends Composable>(callback: C & Body<C, R>): Self;
   /** A copy that has this called with `(request, error)`, once, when any of it failed for good. */
   onError(errback: Composable): Self;
   /** Sends it, with these arguments in front. Resolves when the broker has it. */
@@ -126,13 +126,14 @@ export class Workflow {
   }
 
   set(options: CallOptions): Workflow {
-    const { link, linkError, ...rest } = options;
+    const { link, linkError, ...rest } = optionsOf(options, this.content.kind);
     const callbacks = withErrback(withLink(this.callbacks, link), linkError);
     return new Workflow(this.content, this.front, { ...this.options, ...rest }, callbacks);
   }
 
   clone(args: readonly unknown[]): Workflow {
-    return new Workflow(this.content, [...args, ...this.front], this.options, this.callbacks);
+    const front = argumentsOf(args, this.content.kind);
+    return new Workflow(this.content, [...front, ...this.front], this.options, this.callbacks);
   }
 
   link(callback: Composable): Workflow {
@@ -147,11 +148,14 @@ export class Workflow {
     return this.applyAsync(args);
   }
 
-  async applyAsync(args: readonly unknown[] = [], options: CallOptions = {}): Promise<unknown> {
+  async applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<unknown> {
+    const { kind } = this.content;
+    const front = argumentsOf(args, kind);
+    const own = optionsOf(options, kind);
     const launcher = launcherOf(this as unknown as Composable);
     // Nothing to run, and no app to ask: the empty list is there already.
     if (launcher === undefined) return GroupResult.empty();
-    return launcher.launch(this as unknown as Composable, args, options);
+    return launcher.launch(this as unknown as Composable, front, own);
   }
 
   toJSON(): WorkflowJson {

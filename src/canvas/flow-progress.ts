@@ -10,26 +10,35 @@
  *   4 the task's own record (`settle`)      nothing is left to do
  */
 import type { BrokerClock } from '../broker/clock.js';
-import { CLOSED, type Engine, type FlowWritten } from '../broker/engine.js';
+import type { Engine, FlowWritten } from '../broker/engine.js';
+import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partOf } from '../broker/ids.js';
 import type { FlowInput } from '../broker/message.js';
 import type { Producer } from '../broker/producer.js';
-import { CeleriacError } from '../errors.js';
+import { CeleriacError, TaskRevokedError } from '../errors.js';
+import { encodeFailure } from '../tasks/failure.js';
 import { encodeResult } from '../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
+import { CALLBACKS_MS, type FlowDrop } from './flow-jobs.js';
 import {
   addedField,
   type Blame,
+  CLOSE,
   countField,
   type Ending,
   failedField,
   readFailing,
+  replacedField,
   revocationIn,
 } from './flow-record.js';
-import { encodedInput, readInput } from './flow-values.js';
+import { encodedInput, type FlowValues } from './flow-values.js';
 import { envelopeOf } from './part-message.js';
+import { plannedRequest } from './part-request.js';
 import {
+  customIds,
   finalOf,
+  groupOf,
+  hasWideCallbacks,
   idOf,
   nodeAt,
   type Plan,
@@ -46,12 +55,18 @@ export interface FlowProgressParams {
   readonly clock: BrokerClock;
   readonly producer: Producer;
   readonly plans: Plans;
+  readonly values: FlowValues;
+  readonly drops: FlowDrop;
+  readonly index: IdIndex;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
 
-/** What became of a part's end: told, or too late because the workflow was revoked, or is no longer kept. */
-export type Told = 'told' | 'gone' | { readonly revoked: string | undefined };
+/**
+ * What became of a part's end: told; told, and its workflow is over and to be forgotten; or too late because the workflow
+ * was revoked, or is no longer kept.
+ */
+export type Told = 'told' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
 
 /** A failed part, and what errbacks are told of it. */
 export interface Failed {
@@ -65,33 +80,47 @@ export interface Failed {
 export class FlowProgress {
   constructor(private readonly params: FlowProgressParams) {}
 
-  /** A part ended well. */
-  async succeed(flow: string, plan: Plan, path: string, ending: Ending): Promise<Told> {
+  /**
+   * A part ended well.
+   * @param parentId the task that what follows comes after
+   */
+  async succeed(
+    flow: string,
+    plan: Plan,
+    path: string,
+    ending: Ending,
+    parentId: string | undefined = idOf(flow, path, nodeAt(plan, path)),
+  ): Promise<Told> {
     const { engine } = this.params;
-    const parentId = idOf(flow, path, nodeAt(plan, path));
     let at = path;
     let current = ending;
     for (;;) {
       const { writes, ended, next } = afterSuccess(plan, at, current);
       const value = 's' in current ? { value: current.s } : undefined;
-      const begun = next.kind === 'step' ? starts(next.node, next.path) : [];
+      const begun = next.kind === 'step' ? starts(next.node, next.path, groupOf(plan, next.path)) : [];
       const input = next.kind === 'step' ? inputFor(begun, value, next.from) : undefined;
       // A step that has its value with it looks at the record only for what forbids it to run, so it may be sent while the
       // record is written. One that reads its value there has to come after.
       const carried = input !== undefined && 'value' in input;
       const early = carried ? this.begin(flow, plan, begun, { input, parentId }) : undefined;
-      const [written] = await Promise.all([engine.flows.write(flow, writes), early]);
+      const [written, toldEarly] = await Promise.all([engine.flows.write(flow, writes), early]);
       if (written === undefined) return 'gone';
-      const revoked = revocationIn(written.closed);
-      if (revoked !== undefined) return at === path ? { revoked: revoked.reason } : 'told';
-      if (!carried) await this.begin(flow, plan, begun, { input, parentId });
+      const revoked = revocationIn(written.revoked);
+      if (revoked !== undefined) {
+        await this.shut(flow, plan, revoked.reason);
+        return at === path ? { revoked: revoked.reason } : 'told';
+      }
+      const told = toldEarly ?? (await this.begin(flow, plan, begun, { input, parentId }));
       await this.#links(flow, plan, ended, value, parentId);
-      if (next.kind === 'whole')
-        await this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) });
-      if (next.kind !== 'member') return 'told';
+      if (next.kind === 'whole') {
+        const forgotten = isForgotten(written, next.write);
+        return this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) }, forgotten);
+      }
+      if (next.kind !== 'member') return told;
       const row = written.rows[next.write];
       if (row === undefined || !isFull(next, row.count, row.extra)) return 'told';
-      if (await this.#fullWithFailures(flow, plan, next.group)) return 'told';
+      const failed = await this.#fullWithFailures(flow, plan, next.group);
+      if (failed !== undefined) return failed;
       engine.signals.notify(flowTopic(flow, next.group));
       at = next.group;
       current = { g: row.count };
@@ -106,8 +135,11 @@ export class FlowProgress {
     const fall = afterFailure(plan, path, blame, ending);
     const written = await engine.flows.write(flow, fall.writes);
     if (written === undefined) return 'gone';
-    const revocation = revocationIn(written.closed);
-    if (revocation !== undefined) return { revoked: revocation.reason };
+    const revocation = revocationIn(written.revoked);
+    if (revocation !== undefined) {
+      await this.shut(flow, plan, revocation.reason);
+      return { revoked: revocation.reason };
+    }
     const carriers = [path];
     for (const { path: around, write, body } of fall.failed) {
       if (!isOurs(written, write, path)) break;
@@ -115,50 +147,72 @@ export class FlowProgress {
     }
     await this.#errbacks(flow, plan, carriers, failed);
     engine.signals.notify(flowTopic(flow));
+    let told: Told = 'told';
     for (const { group, size, write } of fall.counted) {
       const row = written.rows[write];
       if (row !== undefined && isFull({ size }, row.count, row.extra))
-        await this.#fullWithFailures(flow, plan, group);
+        told = (await this.#fullWithFailures(flow, plan, group)) ?? told;
     }
+    const { closes } = fall;
     const last = fall.failed.at(-1);
-    if (
-      plan.root.kind !== 'group' &&
-      (last === undefined || (last.path === ROOT && isOurs(written, last.write, path)))
-    )
-      await this.#over(flow, plan, { kind: 'failure', failed });
-    return 'told';
+    if (closes === undefined || (last !== undefined && !isOurs(written, last.write, path))) return told;
+    return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, closes));
+  }
+
+  /** A task gave its place to another workflow: that one is revoked with this one. */
+  async replaced(flow: string, path: string, inner: string): Promise<Told> {
+    const written = await this.params.engine.flows.write(flow, [
+      { field: replacedField(path), value: inner },
+    ]);
+    const revocation = revocationIn(written?.revoked);
+    return revocation === undefined ? 'told' : { revoked: revocation.reason };
+  }
+
+  /** A revoked workflow has one unfinished part less: its record goes with time, and a task whose place it took ends. */
+  async shut(flow: string, plan: Plan, reason: string | undefined): Promise<void> {
+    const { engine, failureExpiresMs } = this.params;
+    await engine.flows.expire(flow, Math.max(1, failureExpiresMs));
+    if (plan.replaces === undefined) return;
+    await this.#tellReplaced(flow, plan, plan.replaces.jobId, { kind: 'revoked', reason });
+    engine.signals.notify(plan.replaces.jobId);
   }
 
   /** Sends what begins; a group without members ends at once. */
-  async begin(flow: string, plan: Plan, begun: readonly Start[], given: Given): Promise<void> {
+  async begin(flow: string, plan: Plan, begun: readonly Start[], given: Given): Promise<Told> {
     const { producer, clock } = this.params;
     const now = clock.now();
-    await Promise.all(
-      begun.map(async (start) => {
-        if (start.kind === 'empty') await this.succeed(flow, plan, start.path, { g: 0 });
-        else await producer.send(envelopeOf(flow, plan, start, { ...given, now }));
-      }),
+    const told = await Promise.all(
+      begun.map((start) =>
+        start.kind === 'empty'
+          ? this.succeed(flow, plan, start.path, { g: 0 }, given.parentId)
+          : producer.send(envelopeOf(flow, plan, start, { ...given, now })),
+      ),
     );
+    return told.includes('forgotten') ? 'forgotten' : 'told';
   }
 
   /** Adds a member to a group that is running, once for each `by`. */
   async addMember(flow: string, plan: Plan, group: string, member: AddedMember): Promise<void> {
-    const { engine, plans } = this.params;
+    const { engine, plans, index: ids } = this.params;
     const around = nodeAt(plan, group);
     if (around?.kind !== 'group')
       throw new CeleriacError(`The part "${group}" of workflow ${flow} is no group.`);
     const value = JSON.stringify(member);
+    for (const { id } of customIds(flow, member.node, group)) await ids.refuseOther(id, flow);
     for (let ordinal = 0; ; ordinal++) {
       const field = addedField(group, ordinal);
       const written = await engine.flows.write(flow, [{ field, value, counter: `${countField(group)}+` }]);
-      if (written === undefined || written.closed !== undefined) return;
+      if (written === undefined || written.revoked !== undefined) return;
       const before = written.rows[0]?.before;
       if (before !== undefined && (JSON.parse(before) as AddedMember).by !== member.by) continue;
       const index = around.members.length + ordinal;
       const path = `${group}.${index}`;
       plans.added(flow, path, member.node);
+      for (const { id, queue, jobId } of customIds(flow, member.node, path))
+        await ids.enter(id, queue, jobId);
       const begun = starts(member.node, path, { path: group, index });
-      return this.begin(flow, (await plans.upTo(flow, path)) ?? plan, begun, NOTHING_GIVEN);
+      await this.begin(flow, (await plans.upTo(flow, path)) ?? plan, begun, NOTHING_GIVEN);
+      return;
     }
   }
 
@@ -167,7 +221,7 @@ export class FlowProgress {
     plan: Plan,
     ended: readonly { readonly path: string; readonly from: string }[],
     value: FlowInput | undefined,
-    parentId: string,
+    parentId: string | undefined,
   ): Promise<void> {
     for (const { path, from } of ended) {
       for (const [i, link] of (nodeAt(plan, path)?.links ?? []).entries()) {
@@ -188,64 +242,104 @@ export class FlowProgress {
     }
   }
 
-  /** All members have ended. `true` when one of them failed: then nothing follows. */
-  async #fullWithFailures(flow: string, plan: Plan, group: string): Promise<boolean> {
+  /** All members have ended. When one of them failed, nothing follows; `undefined` when none did. */
+  async #fullWithFailures(flow: string, plan: Plan, group: string): Promise<Told | undefined> {
     const { engine } = this.params;
     const [[text] = []] = await engine.flows.read([{ flow, fields: [failedField(group)] }]);
     const failing = readFailing(text);
-    if (failing === undefined) return false;
+    if (failing === undefined) return undefined;
     engine.signals.notify(flowTopic(flow, group));
     if (group === ROOT) {
-      await engine.flows.write(flow, [{ field: CLOSED, value: '{"end":true}' }]);
-      await this.#over(flow, plan, { kind: 'failure', failed: { blame: failing.f, request: null } });
-      return true;
+      const written = await engine.flows.write(flow, [CLOSE]);
+      if (written === undefined) return 'gone';
+      const revoked = revocationIn(written.revoked);
+      if (revoked !== undefined) {
+        await this.shut(flow, plan, revoked.reason);
+        return 'told';
+      }
+      const failed = { blame: failing.f, request: plannedRequest(flow, plan, failing.at) };
+      return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, 0));
     }
     const place = placeOf(group);
     const around = place === undefined ? undefined : nodeAt(plan, place.parent);
-    if (place !== undefined && around?.kind === 'group') {
-      const counter = `n:${place.parent}`;
-      const written = await engine.flows.write(flow, [
-        { field: group, value: JSON.stringify({ x: failing.at } satisfies Ending), counter },
-      ]);
-      const row = written?.rows[0];
-      if (row !== undefined && isFull({ size: around.members.length }, row.count, row.extra))
-        await this.#fullWithFailures(flow, plan, place.parent);
-    }
-    return true;
+    if (place === undefined || around?.kind !== 'group') return 'told';
+    const counter = countField(place.parent);
+    const written = await engine.flows.write(flow, [
+      { field: group, value: JSON.stringify({ x: failing.at } satisfies Ending), counter },
+    ]);
+    const row = written?.rows[0];
+    if (row === undefined || !isFull({ size: around.members.length }, row.count, row.extra)) return 'told';
+    return this.#fullWithFailures(flow, plan, place.parent);
   }
 
   /** The workflow is over: its record goes with time, and whoever waits hears of it. */
-  async #over(flow: string, plan: Plan, outcome: Whole): Promise<void> {
-    const { engine, resultExpiresMs, failureExpiresMs } = this.params;
+  async #over(flow: string, plan: Plan, outcome: Whole, forgotten: boolean): Promise<Told> {
+    const { engine, index, resultExpiresMs, failureExpiresMs } = this.params;
     if (plan.replaces !== undefined) await this.#tellReplaced(flow, plan, plan.replaces.jobId, outcome);
-    const keptMs = outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs;
-    await engine.flows.expire(flow, Math.max(1, keptMs));
+    const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
+    // What is called after it may go on for longer, and finds its way by the record.
+    await engine.flows.expire(flow, hasWideCallbacks(plan.root) ? Math.max(keptMs, CALLBACKS_MS) : keptMs);
+    const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
+    // The id it took over goes with the task it was.
+    for (const { id } of customIds(flow, plan.root, ROOT))
+      if (plan.replaces === undefined || id !== own) await index.expire(id, keptMs);
     engine.signals.notify(flowTopic(flow));
     if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
+    return forgotten ? 'forgotten' : 'told';
   }
 
   /** The task it took the place of ends with it, in that one's own workflow. */
   async #tellReplaced(flow: string, plan: Plan, jobId: string, outcome: Whole): Promise<void> {
+    const { plans, drops } = this.params;
     const part = partOf(jobId);
-    if (part === undefined) return;
-    const around = await this.params.plans.upTo(part.flow, part.path);
-    if (around === undefined) return;
-    if (outcome.kind === 'failure') await this.fail(part.flow, around, part.path, outcome.failed);
-    else {
-      const value = await this.#valueOf(flow, plan, outcome.from);
-      await this.succeed(part.flow, around, part.path, { s: value });
+    const around = part === undefined ? undefined : await plans.upTo(part.flow, part.path);
+    if (part === undefined || around === undefined) return;
+    const told = await this.#endReplaced(flow, plan, part, around, outcome);
+    if (told === 'forgotten') await drops.drop(part.flow);
+  }
+
+  async #endReplaced(
+    flow: string,
+    plan: Plan,
+    part: { readonly flow: string; readonly path: string },
+    around: Plan,
+    outcome: Whole,
+  ): Promise<Told> {
+    switch (outcome.kind) {
+      case 'value': {
+        const value = await this.#valueOf(flow, plan, outcome.from);
+        return this.succeed(part.flow, around, part.path, { s: value });
+      }
+      case 'failure':
+        return this.fail(part.flow, around, part.path, outcome.failed);
+      case 'revoked':
+        return this.revokePart(part.flow, around, part.path, outcome.reason);
     }
   }
 
+  /** A part ends as revoked without having run here. */
+  revokePart(flow: string, plan: Plan, path: string, reason: string | undefined): Promise<Told> {
+    const node = nodeAt(plan, path);
+    const taskId = idOf(flow, path, node);
+    const name = node?.kind === 'task' ? node.name : '';
+    const error = encodeFailure(new TaskRevokedError({ taskId, taskName: name, reason }));
+    return this.fail(flow, plan, path, {
+      blame: { id: taskId, name, error, t: Date.now() },
+      revoked: reason ?? null,
+      request: plannedRequest(flow, plan, path),
+    });
+  }
+
   async #valueOf(flow: string, plan: Plan, path: string): Promise<unknown> {
-    const input = await readInput(this.params.engine, flow, plan, path);
+    const input = await this.params.values.read(flow, plan, path);
     return input === undefined ? encodeResult(undefined) : encodedInput(input);
   }
 }
 
 type Whole =
   | { readonly kind: 'value'; readonly from: string }
-  | { readonly kind: 'failure'; readonly failed: Failed };
+  | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'revoked'; readonly reason: string | undefined };
 
 /** A member added to a group, as it is stored. */
 export interface AddedMember {
@@ -265,9 +359,15 @@ function inputFor(begun: readonly Start[], value: FlowInput | undefined, from: s
   return value !== undefined && begun.length === 1 ? value : { of: from };
 }
 
-function isOurs({ closed, rows }: FlowWritten, write: number, path: string): boolean {
+/** The failure of a part around it is this one's, told now or by a run before that died. */
+function isOurs({ rows }: FlowWritten, write: number, path: string): boolean {
   const before = rows[write]?.before;
-  return before === undefined ? closed === undefined : readFailing(before)?.at === path;
+  return before === undefined || readFailing(before)?.at === path;
+}
+
+/** Somebody asked to forget the workflow at its end, which this write is. */
+function isForgotten({ rows }: FlowWritten, write: number): boolean {
+  return (rows[write]?.extra ?? 0) > 0;
 }
 
 const NOTHING_GIVEN: Given = { input: undefined, parentId: undefined };

@@ -1,6 +1,7 @@
 /**
  * What is written into a workflow's record as it goes, and what that means. Pure. Each part writes its field once, by its
- * path, when it has ended; `!<path>` says that a group or chain has failed, `n:<path>` counts a group's ended members.
+ * path, when it has ended; `!<path>` says that a group or chain has failed, `n:<path>` counts a group's ended members,
+ * `x:<path>:<n>` is a member that was added to it, `p:<path>` the workflow that takes a task's place.
  *
  *   a task ended well         {"s": value}
  *   a task failed             {"f": {id, name, error}}
@@ -9,7 +10,7 @@
  *   a group ended             {"g": number of members}
  *   a part failed inside      {"x": path of the failed task}
  */
-import { CLOSED } from '../broker/engine.js';
+import { CLOSED, type FlowWrite, REVOKED } from '../broker/engine.js';
 import type { WireError } from '../tasks/failure.js';
 
 /** A failed task, as those after it show it. */
@@ -42,12 +43,21 @@ export interface Failing {
   readonly f: Blame;
 }
 
-/** Why a workflow is over. */
-export type Closing = { readonly end: true } | { readonly r: string | null };
-
 export const failedField = (path: string): string => `${CLOSED}${path}`;
 export const countField = (path: string): string => `n:${path}`;
+/** How many members were added to a group: what a counter's companion counts. */
+export const extraField = (path: string): string => `${countField(path)}+`;
 export const addedField = (path: string, ordinal: number): string => `x:${path}:${ordinal}`;
+export const replacedField = (path: string): string => `p:${path}`;
+/** That the workflow is to be forgotten at its end: the companion of what its end counts up, so the end sees it. */
+export const FORGET = extraField(CLOSED);
+
+/** The workflow's outcome stands. */
+export const CLOSE: FlowWrite = {
+  field: CLOSED,
+  value: JSON.stringify({ end: true }),
+  counter: countField(CLOSED),
+};
 
 export function readEnding(text: string | undefined): Ending | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Ending);
@@ -57,14 +67,24 @@ export function readFailing(text: string | undefined): Failing | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Failing);
 }
 
-export function readClosing(text: string | undefined): Closing | undefined {
-  return text === undefined ? undefined : (JSON.parse(text) as Closing);
+/** That it was revoked, as it is written. */
+export function revocation(reason: string | undefined): FlowWrite {
+  return { field: REVOKED, value: JSON.stringify({ r: reason ?? null }) };
 }
 
 /** Whether the workflow was revoked, and why. */
 export function revocationIn(text: string | undefined): { readonly reason: string | undefined } | undefined {
-  const closing = readClosing(text);
-  return closing === undefined || !('r' in closing) ? undefined : { reason: closing.r ?? undefined };
+  if (text === undefined) return undefined;
+  return { reason: (JSON.parse(text) as { r: string | null }).r ?? undefined };
+}
+
+/** The failing of a chain, as a later step of it shows it. */
+export interface SharedFailing {
+  readonly failing: Failing;
+  /** As the body of the chord whose header failed, or as a part of that body. */
+  readonly body: boolean;
+  /** It is the body, not a part of it: its errbacks are called. */
+  readonly itself: boolean;
 }
 
 /**
@@ -74,11 +94,13 @@ export function revocationIn(text: string | undefined): { readonly reason: strin
 export function sharedFailing(
   path: string,
   failings: readonly { readonly path: string; readonly failing: Failing }[],
-): { readonly failing: Failing; readonly body: boolean } | undefined {
+): SharedFailing | undefined {
   for (const { path: around, failing } of failings) {
     if (failing.in !== 'chain') continue;
     const step = Number.parseInt(path.slice(around.length + 1), 10);
-    if (step > failing.i) return { failing, body: failing.chord === true && step === failing.i + 1 };
+    if (step <= failing.i) continue;
+    const body = failing.chord === true && step === failing.i + 1;
+    return { failing, body, itself: body && path === `${around}.${step}` };
   }
   return undefined;
 }

@@ -2,25 +2,27 @@
  * Results of workflows: what `delay()` gives back, and how the parts of a workflow are found, revoked and forgotten from
  * any of them.
  */
-import { CLOSED, type Engine, HEAD, type JobRef } from '../broker/engine.js';
+import { CLOSED, type Engine, HEAD, type JobRef, REVOKED } from '../broker/engine.js';
 import { held } from '../broker/held.js';
+import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partId, partOf } from '../broker/ids.js';
-import { TaskRevokedError, UnknownTaskError } from '../errors.js';
+import { UnknownTaskError } from '../errors.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import type { FlowRelations, ResultGraph } from '../results/relations.js';
-import { forgetTask, type RevokeOptions, type RevokeReply } from '../results/revoke.js';
-import { READY } from '../states.js';
-import { encodeFailure } from '../tasks/failure.js';
+import type { RevokeOptions, RevokeReply } from '../results/revoke.js';
+import { FAILURE, READY, REVOKED as REVOKED_STATE, type State, SUCCESS } from '../states.js';
+import { type FlowDrop, type PartJob, partJobs, replacementsOf } from './flow-jobs.js';
 import type { FlowProgress } from './flow-progress.js';
-import { readClosing, readEnding } from './flow-record.js';
+import { FORGET, readEnding, revocation } from './flow-record.js';
 import {
+  customIds,
   finalOf,
   idOf,
   leaves,
   nodeAt,
+  type Parallel,
   type Plan,
-  type PlanNode,
   placeOf,
   ROOT,
   stepBefore,
@@ -32,11 +34,11 @@ export interface FlowResultsParams {
   readonly engine: Engine;
   readonly plans: Plans;
   readonly progress: FlowProgress;
+  readonly drops: FlowDrop;
+  readonly index: IdIndex;
+  readonly failureExpiresMs: number;
   readonly source: () => ResultSource;
 }
-
-/** So many records at a time. */
-const STEP = 500;
 
 export class FlowResults implements FlowRelations {
   constructor(private readonly params: FlowResultsParams) {}
@@ -49,11 +51,15 @@ export class FlowResults implements FlowRelations {
   /** The result of a group, from its id. */
   async group(id: string): Promise<GroupResult> {
     const part = partOf(id);
-    const plan = part === undefined ? undefined : await this.params.plans.upTo(part.flow, part.path);
+    const plan = part === undefined ? undefined : await this.params.plans.whole(part.flow);
     if (part === undefined || plan === undefined) throw new UnknownTaskError(id);
-    const [[head] = []] = await this.params.engine.flows.read([{ flow: part.flow, fields: [HEAD] }]);
+    const fields = [HEAD, FORGET, CLOSED, REVOKED];
+    const [[head, forget, closed, revoked] = []] = await this.params.engine.flows.read([
+      { flow: part.flow, fields },
+    ]);
+    const forgotten = forget !== undefined && (closed ?? revoked) !== undefined;
     const node = nodeAt(plan, part.path);
-    if (head === undefined || node === undefined) throw new UnknownTaskError(id);
+    if (head === undefined || forgotten || node === undefined) throw new UnknownTaskError(id);
     const result = this.#at(part.flow, plan, part.path);
     return result instanceof GroupResult
       ? result
@@ -72,20 +78,22 @@ export class FlowResults implements FlowRelations {
 
   async graph(ref: JobRef, id: string, name: string | undefined): Promise<ResultGraph> {
     const part = partOf(ref.id);
-    const plan = part === undefined ? undefined : await this.params.plans.upTo(part.flow, part.path);
+    const plan = part === undefined ? undefined : await this.params.plans.whole(part.flow);
     if (part === undefined || plan === undefined) {
       const { state, name: found } = await new AsyncResult(this.params.source(), id, { ref }).snapshot();
       return { nodes: [{ id, name: found ?? name, state }], edges: [] };
     }
     const { flow } = part;
     const parts = [...leaves(plan.root, ROOT, true)];
-    const nodes = await Promise.all(
+    const seen = await Promise.all(
       parts.map(async ([path, leaf]) => {
-        const leafId = idOf(flow, path, leaf);
-        const { state } = await this.#task(flow, plan, path).snapshot();
-        return { id: leafId, name: leaf.name, state };
+        const { state, known } = await this.#task(flow, plan, path).snapshot();
+        const now = known ? state : await this.#unstored(flow, path);
+        return now && { id: idOf(flow, path, leaf), name: leaf.name, state: now };
       }),
     );
+    // An errback that nothing calls is no part of it.
+    const nodes = seen.filter((node) => node !== undefined);
     const edges = parts.flatMap(([path]) => {
       const next = nextOf(plan, path);
       const after = next === undefined ? [] : firstTasks(plan, next);
@@ -98,6 +106,15 @@ export class FlowResults implements FlowRelations {
     return { nodes, edges };
   }
 
+  /** The state of a part whose result is not stored: the record of the workflow still tells it. */
+  async #unstored(flow: string, path: string): Promise<State | undefined> {
+    const [[text] = []] = await this.params.engine.flows.read([{ flow, fields: [path] }]);
+    const ending = readEnding(text);
+    if (ending === undefined) return undefined;
+    if (!('f' in ending)) return SUCCESS;
+    return ending.r === undefined ? FAILURE : REVOKED_STATE;
+  }
+
   revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
     return held(this.params.engine, () => this.#revoke(ref, options));
   }
@@ -107,8 +124,7 @@ export class FlowResults implements FlowRelations {
     const plan = part === undefined ? undefined : await this.params.plans.upTo(part.flow, part.path);
     if (part === undefined || plan === undefined) return undefined;
     const { flow, path } = part;
-    if (path === ROOT || path === finalOf(plan.root, ROOT))
-      return this.#revokeWhole(flow, plan, ref, options);
+    if (path === ROOT || path === finalOf(plan.root, ROOT)) return this.#revokeFlow(flow, options);
     const node = nodeAt(plan, path);
     if (node?.kind === 'task') {
       const [job] = await this.params.engine.readJobs([ref]);
@@ -131,43 +147,53 @@ export class FlowResults implements FlowRelations {
     if (part === undefined || plan === undefined) return false;
     const { flow, path } = part;
     if (path !== ROOT && path !== finalOf(plan.root, ROOT)) return true;
-    const { engine } = this.params;
-    const [[closed] = []] = await engine.flows.read([{ flow, fields: [CLOSED] }]);
-    if (readClosing(closed) === undefined) {
-      await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
-      return true;
-    }
-    await this.dropParts(flow, plan);
-    await engine.flows.remove(flow);
+    const { engine, drops } = this.params;
+    // Written first: an end that comes now sees it, one that came before is seen.
+    await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
+    const [[closed, revoked] = []] = await engine.flows.read([{ flow, fields: [CLOSED, REVOKED] }]);
+    if (closed === undefined && revoked === undefined) return true;
+    await drops.drop(flow);
     engine.signals.notify(flowTopic(flow));
     return true;
   }
 
-  /** Drops the jobs of all parts, in steps. */
-  async dropParts(flow: string, plan: Plan): Promise<void> {
-    for await (const refs of this.#jobs(flow, plan))
-      await Promise.all(refs.map((ref) => forgetTask(this.params.engine, ref)));
+  /** Revokes all of a workflow that has not ended. */
+  revokeFlow(flow: string, options: RevokeOptions): Promise<RevokeReply> {
+    return held(this.params.engine, () => this.#revokeFlow(flow, options));
   }
 
-  async #revokeWhole(flow: string, plan: Plan, ref: JobRef, options: RevokeOptions): Promise<RevokeReply> {
-    const { engine, source } = this.params;
-    const was = await new AsyncResult(source(), ref.id, { ref }).status;
-    if (READY.has(was)) return { found: true, was };
-    const value = JSON.stringify({ r: options.reason ?? null });
-    const written = await engine.flows.write(flow, [{ field: CLOSED, value }]);
+  async #revokeFlow(flow: string, options: RevokeOptions): Promise<RevokeReply> {
+    const plan = await this.params.plans.whole(flow);
+    if (plan === undefined) return { found: false, was: undefined };
+    const { engine, progress, index, failureExpiresMs, source } = this.params;
+    const was = await this.#task(flow, plan, finalOf(plan.root, ROOT)).status;
+    if (was === SUCCESS) return { found: true, was };
+    const written = await engine.flows.write(flow, [revocation(options.reason)]);
     if (written === undefined) return { found: false, was: undefined };
     engine.signals.notify(flowTopic(flow));
     const running: string[] = [];
-    for await (const refs of this.#jobs(flow, plan)) {
-      const jobs = await engine.readJobs(refs);
-      for (const job of jobs) {
-        if (job === undefined || job.doneAt !== undefined) continue;
-        if (job.running) running.push(job.id);
-        else if (job.delayMs > 0) await this.#hasten(job.queue, job.id);
-      }
-    }
+    for (const parts of partJobs(flow, plan))
+      running.push(...(await this.#revokeParts(flow, parts, options)));
     if (options.terminate === true && running.length > 0) await source().endRunning(running, options.reason);
+    if (plan.replaces === undefined)
+      for (const { id } of customIds(flow, plan.root, ROOT)) await index.expire(id, failureExpiresMs);
+    // Whoever it took the place of ends too; the record goes when its last part has.
+    else await progress.shut(flow, plan, options.reason);
     return { found: true, was };
+  }
+
+  /** @returns those that run */
+  async #revokeParts(flow: string, parts: readonly PartJob[], options: RevokeOptions): Promise<string[]> {
+    const { engine } = this.params;
+    const [jobs, replacements] = await Promise.all([
+      engine.readJobs(parts.map(({ ref }) => ref)),
+      replacementsOf(engine, flow, parts),
+    ]);
+    for (const inner of replacements) await this.#revokeFlow(inner, options);
+    const living = jobs.filter((job) => job !== undefined && job.doneAt === undefined);
+    const waiting = living.filter((job) => job !== undefined && !job.running && job.delayMs > 0);
+    await Promise.all(waiting.map((job) => job && this.#hasten(job.queue, job.id)));
+    return living.flatMap((job) => (job?.running === true ? [job.id] : []));
   }
 
   /** A delayed task would hold its place until it is due: let a worker end it now. */
@@ -184,31 +210,11 @@ export class FlowResults implements FlowRelations {
     { reason }: RevokeOptions,
   ): Promise<RevokeReply> {
     const { engine, progress } = this.params;
-    const node = nodeAt(plan, path);
-    const taskId = idOf(flow, path, node);
-    const was = await this.#task(flow, plan, path).status;
+    const was: State = await this.#task(flow, plan, path).status;
     const [[ended] = []] = await engine.flows.read([{ flow, fields: [path] }]);
     if (readEnding(ended) !== undefined || READY.has(was)) return { found: true, was };
-    const name = node?.kind === 'task' ? node.name : '';
-    const error = encodeFailure(new TaskRevokedError({ taskId, taskName: name, reason }));
-    await progress.fail(flow, plan, path, {
-      blame: { id: taskId, name, error, t: Date.now() },
-      revoked: reason ?? null,
-      request: null,
-    });
+    await progress.revokePart(flow, plan, path, reason);
     return { found: true, was };
-  }
-
-  /** Where the jobs of all parts are, or would be, a step at a time. */
-  async *#jobs(flow: string, plan: Plan): AsyncGenerator<JobRef[]> {
-    let refs: JobRef[] = [];
-    for (const [path, leaf] of leaves(plan.root, ROOT, true)) {
-      refs.push({ queue: leaf.queue, id: partId(flow, path, leaf.queue) });
-      if (refs.length < STEP) continue;
-      yield refs;
-      refs = [];
-    }
-    if (refs.length > 0) yield refs;
   }
 
   /** The result of a part: of a chain that of what gives it its value. */
@@ -218,15 +224,21 @@ export class FlowResults implements FlowRelations {
     const final = finalOf(node, path);
     const end = nodeAt(plan, final);
     if (end?.kind !== 'group' || path !== final) return this.#task(flow, plan, final);
-    const members = end.members.map((_, i) => this.#member(flow, plan, `${final}.${i}`));
-    return new GroupResult(this.params.source(), partId(flow, final), members, () =>
-      this.#parent(flow, plan, final),
+    return new GroupResult(
+      this.params.source(),
+      partId(flow, final),
+      this.#members(flow, plan, final, end),
+      () => this.#parent(flow, plan, final),
     );
   }
 
-  #member(flow: string, plan: Plan, path: string): AsyncResult {
-    const node = nodeAt(plan, path) as PlanNode;
-    return this.#task(flow, plan, finalOf(node, path));
+  /** Members that are groups themselves stand among the others with theirs, as their values do. */
+  #members(flow: string, plan: Plan, group: string, { members }: Parallel): AsyncResult[] {
+    return members.flatMap((node, i) => {
+      const path = `${group}.${i}`;
+      if (node.kind === 'group') return this.#members(flow, plan, path, node);
+      return [this.#task(flow, plan, finalOf(node, path))];
+    });
   }
 
   /** The result of a task, or of a group as one value. */
@@ -250,9 +262,6 @@ export class FlowResults implements FlowRelations {
     return this.#at(flow, plan, node.kind === 'group' ? before : finalOf(node, before));
   }
 }
-
-/** The field that says a workflow's records are dropped at its end. */
-export const FORGET = 'forget';
 
 /** What begins once this part has ended. */
 function nextOf(plan: Plan, path: string): string | undefined {

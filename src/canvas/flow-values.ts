@@ -7,57 +7,54 @@ import { decodeFailure, type ErrorClasses } from '../tasks/failure.js';
 import { encodedList, encodeResult } from '../tasks/serializer.js';
 import { isSpliced, memberPaths } from './advance.js';
 import { type Ending, readEnding } from './flow-record.js';
-import type { Plan } from './plan.js';
+import { nodeAt, type Plan } from './plan.js';
+import type { Plans } from './plans.js';
 
 const BATCH = 500;
 
-/** The value of a part that ended well; undefined when it has none (any more). */
-export async function readInput(
-  engine: Engine,
-  flow: string,
-  plan: Plan,
-  path: string,
-): Promise<FlowInput | undefined> {
-  const [ending] = await readEndings(engine, flow, [path]);
-  return ending === undefined ? undefined : inputOf(engine, flow, plan, path, ending);
-}
+export class FlowValues {
+  constructor(
+    private readonly engine: Engine,
+    private readonly plans: Plans,
+  ) {}
 
-/** The value behind an ending. */
-export async function inputOf(
-  engine: Engine,
-  flow: string,
-  plan: Plan,
-  path: string,
-  ending: Ending,
-): Promise<FlowInput | undefined> {
-  if ('s' in ending) return { value: ending.s };
-  if ('at' in ending) return readInput(engine, flow, plan, ending.at);
-  if (!('g' in ending)) return undefined;
-  const paths = memberPaths(path, ending.g);
-  const endings = await readEndings(engine, flow, paths);
-  const list: FlowInput[] = [];
-  for (const [i, member] of endings.entries()) {
-    const at = paths[i] ?? path;
-    if (member === undefined) return undefined;
-    const value = 's' in member ? { value: member.s } : await inputOf(engine, flow, plan, at, member);
-    if (value === undefined) return undefined;
-    if (isSpliced(plan, at) && 'list' in value) list.push(...value.list);
-    else list.push(value);
+  /** The value of a part that ended well; undefined when it has none (any more). */
+  async read(flow: string, plan: Plan, path: string): Promise<FlowInput | undefined> {
+    const [ending] = await this.#endings(flow, [path]);
+    return ending === undefined ? undefined : this.of(flow, plan, path, ending);
   }
-  return { list };
-}
 
-async function readEndings(
-  engine: Engine,
-  flow: string,
-  paths: readonly string[],
-): Promise<(Ending | undefined)[]> {
-  const found: (Ending | undefined)[] = [];
-  for (let i = 0; i < paths.length; i += BATCH) {
-    const [texts = []] = await engine.flows.read([{ flow, fields: paths.slice(i, i + BATCH) }]);
-    found.push(...texts.map(readEnding));
+  /** The value behind an ending. */
+  async of(flow: string, plan: Plan, path: string, ending: Ending): Promise<FlowInput | undefined> {
+    if ('s' in ending) return { value: ending.s };
+    if ('at' in ending) return this.read(flow, plan, ending.at);
+    if (!('g' in ending)) return undefined;
+    const node = nodeAt(plan, path);
+    // Members were added that this process need not know of.
+    const grown = node?.kind !== 'group' || node.members.length !== ending.g;
+    const known = grown ? ((await this.plans.whole(flow)) ?? plan) : plan;
+    const paths = memberPaths(path, ending.g);
+    const endings = await this.#endings(flow, paths);
+    const list: FlowInput[] = [];
+    for (const [i, member] of endings.entries()) {
+      const at = paths[i] ?? path;
+      if (member === undefined) return undefined;
+      const value = 's' in member ? { value: member.s } : await this.of(flow, known, at, member);
+      if (value === undefined) return undefined;
+      if (isSpliced(known, at) && 'list' in value) list.push(...value.list);
+      else list.push(value);
+    }
+    return { list };
   }
-  return found;
+
+  async #endings(flow: string, paths: readonly string[]): Promise<(Ending | undefined)[]> {
+    const found: (Ending | undefined)[] = [];
+    for (let i = 0; i < paths.length; i += BATCH) {
+      const [texts = []] = await this.engine.flows.read([{ flow, fields: paths.slice(i, i + BATCH) }]);
+      found.push(...texts.map(readEnding));
+    }
+    return found;
+  }
 }
 
 /** How values and errors are read. */

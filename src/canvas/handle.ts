@@ -2,7 +2,8 @@
  * Handles: a task as its callers see it, typed from the method behind it. `Handles<S>` is a whole service.
  */
 import { CeleriacError, OptionError } from '../errors.js';
-import type { CallOptions } from '../options/call-options.js';
+import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
+import { show } from '../options/checks.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
 import type { CallTarget } from '../tasks/registry.js';
@@ -32,11 +33,17 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   map(items: Iterable<A[0]>): Signature<[], [], R[], true>;
   /** {@link map} over argument lists. */
   starmap(items: Iterable<A>): Signature<[], [], R[], true>;
-  /** A group of tasks that run over `n` argument lists each (Celery: `chunks`); single arguments need no list. */
-  chunks(items: Iterable<A | A[0]>, n: number): Group<Signature<[], [], R[], true>[]>;
+  /**
+   * A group of tasks that run over `n` argument lists each (Celery: `chunks`). A single argument needs no list around it,
+   * unless it is a list itself.
+   */
+  chunks(items: Iterable<A | Single<A>>, n: number): Group<Signature<[], [], R[], true>[]>;
   /** The result of a task sent earlier, from its id. */
   result(taskId: string): AsyncResult<R>;
 }
+
+/** A first argument that cannot be taken for a list of arguments. */
+type Single<A extends readonly unknown[]> = A[0] extends readonly unknown[] ? never : A[0];
 
 type Method = (this: never, ...args: never[]) => unknown;
 
@@ -73,15 +80,24 @@ export function makeHandle<A extends readonly unknown[], R>(
   return Object.freeze({
     name: target.name,
     delay: (...args: A) => sender.send<R>(target, args),
-    applyAsync: (args: A, options: CallOptions = {}) => launcher.send<R>(target, args, options),
-    apply: (args: A, options: CallOptions = {}) => host.apply<R>(target, args, options),
+    applyAsync: async (args?: A, options?: CallOptions) => {
+      const where = `${target.name}.applyAsync`;
+      return launcher.send<R>(target, argumentsOf(args, where), optionsOf(options, where));
+    },
+    apply: async (args?: A, options?: CallOptions) => {
+      const where = `${target.name}.apply`;
+      return host.apply<R>(target, argumentsOf(args, where), optionsOf(options, where));
+    },
     s: <G extends A | Tails<A>>(...given: G) => new Signature<A, G, R, false>(parts(false), given),
     si: (...args: A) => new Signature<A, A, R, true>(parts(true), args),
-    signature: <G extends A | Tails<A>>(args: G, options: CallOptions = {}) =>
-      new Signature<A, G, R, false>(parts(false), args, options),
-    map: (items: Iterable<A[0]>) => over([...items].map((item) => [item])),
-    starmap: (items: Iterable<A>) => over([...items]),
-    chunks: (items: Iterable<A | A[0]>, n: number) => group(chunked(items, n, target.name).map(over)),
+    signature: <G extends A | Tails<A>>(args: G, options?: CallOptions) =>
+      new Signature<A, G, R, false>(parts(false), args, optionsOf(options, `${target.name}.signature`)),
+    map: (items: Iterable<A[0]>) => over(listOf(items, `${target.name}.map`).map((item) => [item])),
+    starmap: (items: Iterable<A>) =>
+      over(
+        listOf(items, `${target.name}.starmap`).map((args) => argumentsOf(args, `${target.name}.starmap`)),
+      ),
+    chunks: (items: Iterable<A | Single<A>>, n: number) => group(chunked(items, n, target.name).map(over)),
     result: (taskId: string) => host.result<R>(taskId),
   });
 }
@@ -95,11 +111,19 @@ const CONTAINER_HOOKS: ReadonlySet<string> = new Set([
   'beforeApplicationShutdown',
 ]);
 
+/** @throws {OptionError} for what cannot be gone through */
+function listOf<T>(items: Iterable<T>, where: string): T[] {
+  if (typeof items === 'object' && items !== null && Symbol.iterator in items) return [...items];
+  throw new OptionError(`${where}: give a list of items, not ${show(items)}.`);
+}
+
 /** Argument lists in pieces of `n`. */
 function chunked(items: Iterable<unknown>, n: number, name: string): unknown[][][] {
   if (!Number.isInteger(n) || n < 1)
     throw new OptionError(`${name}.chunks: n is how many items a task takes, at least 1, not ${String(n)}.`);
-  const lists = [...items].map((item) => (Array.isArray(item) ? (item as unknown[]) : [item]));
+  const lists = listOf(items, `${name}.chunks`).map((item) =>
+    Array.isArray(item) ? (item as unknown[]) : [item],
+  );
   return Array.from({ length: Math.ceil(lists.length / n) }, (_, i) => lists.slice(i * n, (i + 1) * n));
 }
 

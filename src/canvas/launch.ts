@@ -14,7 +14,7 @@ import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import { DuplicateTaskError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
-import type { AsyncResult, ResultSource } from '../results/async-result.js';
+import { AsyncResult, type ResultSource } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { compile } from './compile.js';
@@ -25,10 +25,12 @@ import type { FlowResults } from './flow-results.js';
 import { LaunchHere } from './launch-here.js';
 import { envelopeOf } from './part-message.js';
 import {
+  type CustomId,
+  customIds,
   finalOf,
   idOf,
   jobIdOf,
-  leaves,
+  type Leaf,
   nodeAt,
   type Plan,
   type PlanNode,
@@ -38,6 +40,7 @@ import {
 import type { Plans } from './plans.js';
 import type { Sender } from './sender.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
+import type { UniqueCalls } from './unique.js';
 
 export interface LauncherParams {
   readonly engine: Engine;
@@ -49,6 +52,7 @@ export interface LauncherParams {
   readonly plans: Plans;
   readonly progress: FlowProgress;
   readonly results: FlowResults;
+  readonly unique: UniqueCalls;
   readonly source: () => ResultSource;
 }
 
@@ -63,13 +67,23 @@ export const BEGIN_PATH = 'b';
 export class Launcher implements Dispatcher {
   constructor(private readonly params: LauncherParams) {}
 
-  /** Sends one task; with callbacks it is a workflow. */
-  send<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<AsyncResult<R>> {
-    if (options.link === undefined && options.linkError === undefined)
-      return this.params.sender().send<R>(target, args, options);
+  /**
+   * Sends one task; with callbacks it is a workflow.
+   * @param where `'to the broker'`: even where calls run here and now
+   */
+  send<R>(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+    where?: 'to the broker',
+  ): Promise<AsyncResult<R>> {
+    if (options.link === undefined && options.linkError === undefined) {
+      const settled = where === undefined ? undefined : { detour: null };
+      return this.params.sender().send<R>(target, args, options, settled);
+    }
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options);
-    return this.launch(signature as Composable, [], {}) as Promise<AsyncResult<R>>;
+    return this.launch(signature as Composable, [], {}, where) as Promise<AsyncResult<R>>;
   }
 
   /** Sends a workflow, with these arguments in front and these options on top. */
@@ -77,38 +91,82 @@ export class Launcher implements Dispatcher {
     node: Composable,
     args: readonly unknown[],
     options: CallOptions,
+    where?: 'to the broker',
   ): Promise<AsyncResult | GroupResult> {
     const { clock, ids, sender, source, results } = this.params;
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
     // Where calls run here and now, so do workflows.
-    if (sender().detour !== null) return new LaunchHere(sender(), source()).launch(carried, args, own);
-    // An id of ours: the same workflow again, after a call that may or may not have arrived.
-    const again = own.taskId === undefined ? undefined : partOf(own.taskId);
-    const { taskId, ...others } = own;
+    if (sender().detour !== null && where === undefined)
+      return new LaunchHere(sender(), source()).launch(carried, args, own);
     await clock.sync();
-    const root = await compile(sender(), carried, args, again === undefined ? own : others);
+    const again = await this.#again(carried, args, own);
+    const root = again?.root ?? (await compile(sender(), carried, args, own));
     const plan: Plan = { v: 1, root, sentAt: clock.now() };
     const flow = again?.flow ?? ids.nextFlow();
-    await this.deliver(flow, plan, again === undefined);
+    const how = again === undefined ? 'new' : 'again';
+    if (root.kind === 'task' && carried instanceof Signature)
+      return this.#launchTask(flow, { ...plan, root }, carried as Signature, args, { ...own, how });
+    await this.deliver(flow, plan, how);
     return results.ofPlan(flow, plan);
   }
 
+  /** A task with callbacks is a call like any other: it may be unique. */
+  async #launchTask(
+    flow: string,
+    plan: Plan & { readonly root: Leaf },
+    signature: Signature,
+    args: readonly unknown[],
+    { how, ...options }: CallOptions & { readonly how: Delivering },
+  ): Promise<AsyncResult | GroupResult> {
+    const { sender, unique, results, source } = this.params;
+    const { target, immutable } = Signature.partsOf(signature);
+    const all = immutable ? signature.args : [...args, ...signature.args];
+    const call = await sender().uniqueFor(target, all, { ...signature.options, ...options });
+    const { root } = plan;
+    const keyed = call && { ...plan, root: { ...root, fields: { ...root.fields, unique: call.key } } };
+    const deliver = () => this.deliver(flow, keyed ?? plan, how);
+    if (call === undefined) await deliver();
+    else {
+      const mine = { taskId: resultId(flow, root), queue: root.queue, jobId: jobIdOf(flow, ROOT, root) };
+      const holder = await unique.send(call, mine, deliver);
+      if (holder !== undefined) return new AsyncResult(source(), holder.taskId, { ref: holder.job });
+    }
+    return results.ofPlan(flow, keyed ?? plan);
+  }
+
+  /** Given the id its result would have, a workflow is one that was sent before, and may or may not have arrived. */
+  async #again(
+    node: Composable,
+    args: readonly unknown[],
+    { taskId, ...options }: CallOptions,
+  ): Promise<{ readonly flow: string; readonly root: PlanNode } | undefined> {
+    const part = taskId === undefined ? undefined : partOf(taskId);
+    if (part === undefined) return undefined;
+    const root = await compile(this.params.sender(), node, args, options);
+    return resultId(part.flow, root) === taskId ? { flow: part.flow, root } : undefined;
+  }
+
   /** Writes the plan and sends what begins. */
-  async deliver(flow: string, plan: Plan, fresh: boolean): Promise<void> {
+  async deliver(flow: string, plan: Plan, how: Delivering): Promise<void> {
     const { plans, engine } = this.params;
-    const text = JSON.stringify(plan);
-    plans.keep(flow, plan, text.length);
+    // A task that runs again replaces itself by what it did the first time, whatever it says now.
+    const known = how === 'replacement' ? await plans.get(flow) : undefined;
+    const sent = known ?? plan;
+    const text = JSON.stringify(sent);
+    plans.keep(flow, sent, text.length);
     const release = engine.hold();
     try {
-      const claimed = plan.replaces === undefined ? customIds(flow, plan) : [];
-      await this.#claiming(claimed, () => this.#send(flow, plan, text, fresh));
+      // The id it takes over is the replaced task's, and leads to it.
+      const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
+      const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
+      await this.#claiming(claimed, () => this.#send(flow, sent, text, how));
     } finally {
       release();
     }
   }
 
-  async #send(flow: string, plan: Plan, text: string, fresh: boolean): Promise<void> {
+  async #send(flow: string, plan: Plan, text: string, how: Delivering): Promise<void> {
     const { engine, producer, progress, clock } = this.params;
     const begun = firstStarts(plan);
     const tasks = begun.filter((start) => start.kind === 'task');
@@ -117,16 +175,28 @@ export class Launcher implements Dispatcher {
       tasks.length > MOST_TOGETHER
         ? [this.#beginLater(flow, tasks, now)]
         : tasks.map((start) => envelopeOf(flow, plan, start, { input: undefined, parentId: undefined, now }));
-    const id = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
-    let mayExist = !fresh;
+    const id = resultId(flow, plan.root);
+    let mayExist = how !== 'new';
+    let tried = false;
     await producer.together(envelopes, id, async () => {
       const made = await engine.flows.create(flow, text, UNATTENDED_MS);
       if (!made && !mayExist) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
+      // By a call before this one, not by an attempt of this one whose answer was lost.
+      if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);
+      tried = true;
       // Made by an attempt whose answer was lost.
       mayExist = true;
     });
     const empty = begun.filter((start) => start.kind === 'empty');
     if (empty.length > 0) await progress.begin(flow, plan, empty, { input: undefined, parentId: undefined });
+  }
+
+  /** @throws {DuplicateTaskError} the call that is made again had arrived */
+  async #refuseArrived([first]: readonly Envelope[], id: string): Promise<void> {
+    if (first === undefined) return;
+    const [job] = await this.params.engine.readJobs([{ queue: first.queue, id: first.jobId }]);
+    if (job === undefined) return;
+    throw new DuplicateTaskError(`The workflow of "${id}" was sent before, and had arrived.`, id);
   }
 
   #beginLater(flow: string, tasks: readonly Extract<Start, { kind: 'task' }>[], now: number): Envelope {
@@ -153,18 +223,13 @@ export class Launcher implements Dispatcher {
   }
 }
 
-interface CustomId {
-  readonly id: string;
-  readonly queue: string;
-  readonly jobId: string;
-}
+/** A workflow of its own, one that was sent before and may have arrived, or one that takes a task's place. */
+type Delivering = 'new' | 'again' | 'replacement';
 
-function customIds(flow: string, plan: { readonly root: PlanNode }): CustomId[] {
-  const found: CustomId[] = [];
-  for (const [path, leaf] of leaves(plan.root, ROOT, true))
-    if (leaf.id !== undefined)
-      found.push({ id: leaf.id, queue: leaf.queue, jobId: jobIdOf(flow, path, leaf) });
-  return found;
+/** The id of a workflow's result. */
+function resultId(flow: string, root: PlanNode): string {
+  const final = finalOf(root, ROOT);
+  return idOf(flow, final, nodeAt({ v: 1, root, sentAt: 0 }, final));
 }
 
 function withCallbacks(node: Composable, { link, linkError }: CallOptions): Composable {

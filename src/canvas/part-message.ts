@@ -3,10 +3,10 @@
  */
 
 import { partId } from '../broker/ids.js';
-import { type FlowInput, writeMessage } from '../broker/message.js';
+import { type FlowInput, type Message, writeMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { isPlainText } from '../text-escape.js';
-import { ancestors, firstOf, idOf, jobIdOf, nodeAt, type Plan, type Start } from './plan.js';
+import { ancestors, firstOf, type GroupPlace, idOf, jobIdOf, nodeAt, type Plan, type Start } from './plan.js';
 
 type TaskStart = Extract<Start, { kind: 'task' }>;
 
@@ -42,7 +42,7 @@ export function envelopeOf(
       ...(dueAt > now && { eta: dueAt }),
       ...(expires !== undefined && { expires }),
       ...(leaf.id !== undefined && isPlainText(leaf.id) && { id: leaf.id }),
-      flow: group === undefined ? {} : { group: partId(flow, group.path), index: group.index },
+      flow: group === undefined ? groupReplaced(plan, path) : placeIn(flow, group),
       ...(input !== undefined && leaf.immutable !== true && { input }),
     }),
     sentAt: now,
@@ -52,8 +52,17 @@ export function envelopeOf(
   };
 }
 
+function placeIn(flow: string, { path, index }: GroupPlace): NonNullable<Message['flow']> {
+  return { group: partId(flow, path), index };
+}
+
+/** What took a task's place belongs to that one's group; what is called after it does not. */
+function groupReplaced(plan: Plan, path: string): NonNullable<Message['flow']> {
+  return (carrierOf(path) === path ? plan.replaces?.group : undefined) ?? {};
+}
+
 /** The task that began what this part belongs to; undefined when it began it itself. */
-function rootOf(flow: string, plan: Plan, path: string): string | undefined {
+export function rootOf(flow: string, plan: Plan, path: string): string | undefined {
   const carrier = carrierOf(path);
   const around = ancestors(carrier).reverse();
   for (const at of around) {

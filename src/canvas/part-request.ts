@@ -1,7 +1,11 @@
 /**
  * The request of a part that failed, as errbacks get it: plain JSON.
  */
-import type { Message } from '../broker/message.js';
+import { partId } from '../broker/ids.js';
+import { queueOfLane } from '../broker/lanes.js';
+import { MESSAGE_VERSION, type Message } from '../broker/message.js';
+import { rootOf } from './part-message.js';
+import { groupOf, idOf, nodeAt, type Plan } from './plan.js';
 
 /** What is known of the part. */
 export interface PartRequest {
@@ -32,4 +36,28 @@ export function requestOf(part: PartRequest): unknown {
     queue,
     sentAt: new Date(sentAt).toISOString(),
   };
+}
+
+/** The request of a part whose job nobody has at hand: one that was never sent, mostly. */
+export function plannedRequest(flow: string, plan: Plan, path: string): unknown {
+  const node = nodeAt(plan, path);
+  if (node?.kind !== 'task') return null;
+  const root = node.fields.root ?? rootOf(flow, plan, path);
+  const group = groupOf(plan, path);
+  return requestOf({
+    taskId: idOf(flow, path, node),
+    name: node.name,
+    message: {
+      ...node.fields,
+      v: MESSAGE_VERSION,
+      args: node.args,
+      ...(root !== undefined && { root }),
+      ...(group !== undefined && { flow: { group: partId(flow, group.path), index: group.index } }),
+    },
+    queue: queueOfLane(node.queue),
+    priority: node.priority ?? 0,
+    retries: 0,
+    deliveries: 0,
+    sentAt: plan.sentAt,
+  });
 }

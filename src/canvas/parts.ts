@@ -3,30 +3,24 @@
  * more) is read from its workflow's record, and so is one whose workflow has failed or was revoked: whoever reads jobs
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
-import { CLOSED, type Engine, HEAD, type JobRef, type Signals, type StoredJob } from '../broker/engine.js';
+import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
 import { packStack, replacementIn, writeMessage } from '../broker/message.js';
+import { passingOn } from '../broker/pass-on.js';
 import { TaskRevokedError } from '../errors.js';
-import { PENDING } from '../states.js';
 import { encodeFailure, type WireError } from '../tasks/failure.js';
-import {
-  countField,
-  type Ending,
-  type Failing,
-  failedField,
-  readEnding,
-  readFailing,
-  revocationIn,
-  sharedFailing,
-} from './flow-record.js';
-import { encodedInput, inputOf } from './flow-values.js';
-import { ancestors, finalOf, idOf, nodeAt, type Plan, ROOT, stepBefore } from './plan.js';
+import { type Ending, type Failing, readEnding } from './flow-record.js';
+import { encodedInput, type FlowValues } from './flow-values.js';
+import { progressBefore } from './part-progress.js';
+import { type JobStage, partState, readRecord, recordFields } from './part-state.js';
+import { finalOf, idOf, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface PartsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
   readonly plans: Plans;
+  readonly values: FlowValues;
 }
 
 /** The engine, with parts of workflows read as jobs. */
@@ -46,7 +40,7 @@ export function followingFlows(params: PartsParams): Engine {
     const parts = addresses.filter((address) => address !== undefined);
     const [jobs, fields] = await Promise.all([
       withJobs.length === 0 ? [] : engine.readJobs(withJobs),
-      engine.flows.read(parts.map(({ flow, path }) => ({ flow, fields: fieldsOf(path) }))),
+      engine.flows.read(parts.map(({ flow, path }) => ({ flow, fields: recordFields(path) }))),
     ]);
     let job = 0;
     let part = 0;
@@ -86,16 +80,7 @@ export function followingFlows(params: PartsParams): Engine {
     });
   }
 
-  const signals = hearingFlows(engine);
-  return new Proxy(engine, {
-    get(target, property) {
-      if (property === 'readJobs') return readJobs;
-      if (property === 'readEnded') return readEnded;
-      if (property === 'signals') return signals;
-      const value: unknown = Reflect.get(target, property, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return passingOn({ engine }, { readJobs, readEnded, signals: hearingFlows(engine) });
 }
 
 function isReplaced(job: StoredJob | undefined): job is StoredJob {
@@ -138,59 +123,45 @@ function topicsOf(topic: string): string[] {
   return [part.queue === undefined ? flowTopic(part.flow, part.path) : topic, flowTopic(part.flow)];
 }
 
-function fieldsOf(path: string): string[] {
-  return [HEAD, CLOSED, path, failedField(path), ...ancestors(path).map(failedField)];
-}
-
 async function partJob(
   params: PartsParams,
   ref: JobRef,
   { flow, path }: PartAddress,
   job: StoredJob | undefined,
-  [head, closed, own, failed, ...failings]: readonly (string | undefined)[],
+  fields: readonly (string | undefined)[],
 ): Promise<StoredJob | undefined> {
-  if (head === undefined || (job?.doneAt !== undefined && !(isReplaced(job) && own !== undefined)))
-    return job;
-  const around = ancestors(path);
-  const ending = readEnding(own);
-  const shared = sharedFailing(
-    path,
-    failings.flatMap((text, i) => {
-      const failing = readFailing(text);
-      return failing === undefined ? [] : [{ path: around[i] ?? '', failing }];
-    }),
-  );
-  const revocation = revocationIn(closed);
-  if (job !== undefined && ending === undefined && shared === undefined) {
-    return revocation === undefined || job.running ? job : revokedJob(job, ref.id, revocation.reason);
-  }
+  const state = partState(jobStage(job), readRecord(path, fields));
+  if (state.kind === 'job') return job;
+  if (state.kind === 'gone') return undefined;
   const plan = await params.plans.upTo(flow, path);
   if (plan === undefined) return job;
   const base = job ?? blankJob(ref, flow, path, plan);
   if (base === undefined) return undefined;
-  if (ending !== undefined) return endedJob(params, base, { flow, path, plan, ending });
-  const failing = readFailing(failed);
-  if (failing !== undefined) return failedJob(base, failing, false);
-  if (shared !== undefined) return failedJob(base, shared.failing, shared.body);
-  if (revocation !== undefined) return revokedJob(base, ref.id, revocation.reason);
-  return job === undefined ? { ...base, progress: await headerProgress(params, flow, path, plan) } : base;
+  switch (state.kind) {
+    case 'ended':
+      // What stores no result keeps it as long as others may ask for it. The job of a success, if it is still there, is
+      // about to go; that of a failure may stay.
+      if (state.over && isIgnored(plan, path) && (job === undefined || 's' in state.ending)) return undefined;
+      return endedJob(params, base, { flow, path, plan, ending: state.ending });
+    case 'failed':
+      return failedJob(base, state.failing, state.body);
+    case 'revoked':
+      return revokedJob(base, ref.id, state.reason);
+    case 'waiting':
+      return { ...base, progress: await progressBefore(params.engine, flow, path, plan) };
+  }
 }
 
-/** How many members of the group before it have ended, for a part that waits for them. */
-async function headerProgress(
-  { engine }: PartsParams,
-  flow: string,
-  path: string,
-  plan: Plan,
-): Promise<unknown> {
-  const before = stepBefore(plan, path);
-  const header = before === undefined ? undefined : nodeAt(plan, before);
-  if (before === undefined || header?.kind !== 'group') return undefined;
-  const [[count, extra] = []] = await engine.flows.read([
-    { flow, fields: [countField(before), `${countField(before)}+`] },
-  ]);
-  const total = header.members.length + Number(extra ?? 0);
-  return { state: PENDING, meta: { completed: Number(count ?? 0), total } };
+/** How far the job of a part is. */
+function jobStage(job: StoredJob | undefined): JobStage {
+  if (job === undefined) return 'none';
+  if (job.doneAt !== undefined) return isReplaced(job) ? 'replaced' : 'done';
+  return job.running ? 'running' : 'sent';
+}
+
+function isIgnored(plan: Plan, path: string): boolean {
+  const node = nodeAt(plan, path);
+  return node?.kind === 'task' && node.fields.ignore === true;
 }
 
 /** A part whose turn has not come. */
@@ -204,6 +175,7 @@ function blankJob(ref: JobRef, flow: string, path: string, plan: Plan): StoredJo
     name: leaf?.name ?? `celeriac.${node.kind}`,
     data: writeMessage(JSON.stringify(leaf?.args ?? []), {
       ...leaf?.fields,
+      ...(leaf?.expiresAt !== undefined && { expires: leaf.expiresAt }),
       ...(leaf?.id !== undefined && { id: idOf(flow, path, node) }),
       flow: {},
     }),
@@ -246,7 +218,7 @@ async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): P
         }
       : job;
   }
-  const input = await inputOf(params.engine, flow, plan, path, ending);
+  const input = await params.values.of(flow, plan, path, ending);
   if (input === undefined) return job;
   const returnvalue = JSON.stringify(encodedInput(input));
   return { ...job, running: false, returnvalue, doneAt: job.startedAt ?? job.sentAt };
@@ -257,7 +229,7 @@ async function endingAt(params: PartsParams, flow: string, path: string): Promis
   return readEnding(text);
 }
 
-function failedJob(job: StoredJob, { f }: Failing, body: boolean): StoredJob {
+function failedJob(job: StoredJob, { f }: Pick<Failing, 'f'>, body: boolean): StoredJob {
   const error = body ? chordError(f.id, f.name, f.error) : f.error;
   return { ...job, ...failure(error, f.t), blame: { taskId: f.id, taskName: f.name } };
 }

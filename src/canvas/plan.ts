@@ -60,8 +60,12 @@ export interface Plan {
   readonly sentAt: number;
   /** Members that running tasks added to groups, by path. Not part of what is stored. */
   readonly added?: ReadonlyMap<string, PlanNode>;
-  /** A task whose place it takes: its end is that task's end. */
-  readonly replaces?: { readonly jobId: string; readonly queue: string };
+  /** A task whose place it takes: its end is that task's end, and that one's group is that of its tasks. */
+  readonly replaces?: {
+    readonly jobId: string;
+    readonly queue: string;
+    readonly group?: { readonly group: string; readonly index?: number };
+  };
 }
 
 /** The path of the whole. */
@@ -148,6 +152,14 @@ export function starts(node: PlanNode, path: string, group?: GroupPlace): Start[
   }
 }
 
+/** The innermost group a part belongs to, as a member of it or as a step of one. */
+export function groupOf(plan: Plan, path: string): GroupPlace | undefined {
+  for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent)) {
+    if (nodeAt(plan, place.parent)?.kind === 'group') return { path: place.parent, index: place.index };
+  }
+  return undefined;
+}
+
 /** All tasks of a part, in order, with their paths; callbacks only when asked for. */
 export function* leaves(node: PlanNode, path: string, callbacks = false): Generator<[string, Leaf]> {
   if (node.kind === 'task') yield [path, node];
@@ -158,6 +170,44 @@ export function* leaves(node: PlanNode, path: string, callbacks = false): Genera
   if (!callbacks) return;
   for (const [i, link] of (node.links ?? []).entries()) yield* leaves(link, `${path}.l${i}`, true);
   for (const [i, errback] of (node.errbacks ?? []).entries()) yield* leaves(errback, `${path}.e${i}`, true);
+}
+
+/** The paths of all groups of a part, callbacks included. */
+export function* groupsIn(node: PlanNode, path: string): Generator<string> {
+  if (node.kind === 'group') yield path;
+  for (const [segment, child] of children(node)) yield* groupsIn(child, `${path}.${segment}`);
+}
+
+function children(node: PlanNode): [segment: string, child: PlanNode][] {
+  const inner = node.kind === 'chain' ? node.steps : node.kind === 'group' ? node.members : [];
+  return [
+    ...inner.map((child, i): [string, PlanNode] => [`${i}`, child]),
+    ...(node.links ?? []).map((child, i): [string, PlanNode] => [`l${i}`, child]),
+    ...(node.errbacks ?? []).map((child, i): [string, PlanNode] => [`e${i}`, child]),
+  ];
+}
+
+/** The whole with further members in one of its groups. */
+export function withMembers(root: PlanNode, path: string, more: readonly PlanNode[]): PlanNode {
+  return changedAt(root, path.split('.').slice(1), (node) =>
+    node.kind === 'group' ? { ...node, members: [...node.members, ...more] } : node,
+  );
+}
+
+/** The whole with one part changed: the one that these segments of a path lead to. */
+export function changedAt(
+  node: PlanNode,
+  [segment, ...rest]: readonly string[],
+  change: (node: PlanNode) => PlanNode,
+): PlanNode {
+  if (segment === undefined) return change(node);
+  const inside = (list: readonly PlanNode[] = [], at: string) =>
+    list.map((child, i) => (`${i}` === at ? changedAt(child, rest, change) : child));
+  if (segment.startsWith('l')) return { ...node, links: inside(node.links, segment.slice(1)) };
+  if (segment.startsWith('e')) return { ...node, errbacks: inside(node.errbacks, segment.slice(1)) };
+  if (node.kind === 'chain') return { ...node, steps: inside(node.steps, segment) };
+  if (node.kind === 'group') return { ...node, members: inside(node.members, segment) };
+  return node;
 }
 
 /** The part whose end gives a part its value: the last step of the last step …; a task or a group. */
@@ -183,4 +233,31 @@ export function idOf(flow: string, path: string, node: PlanNode | undefined): st
 /** The id of a part's job. */
 export function jobIdOf(flow: string, path: string, leaf: Leaf): string {
   return partId(flow, path, leaf.queue);
+}
+
+/** A task that its caller gave an id. */
+export interface CustomId {
+  readonly id: string;
+  readonly queue: string;
+  readonly jobId: string;
+}
+
+/** The callers' own ids in a part, callbacks included. */
+export function customIds(flow: string, node: PlanNode, path: string): CustomId[] {
+  const found: CustomId[] = [];
+  for (const [at, leaf] of leaves(node, path, true))
+    if (leaf.id !== undefined) found.push({ id: leaf.id, queue: leaf.queue, jobId: jobIdOf(flow, at, leaf) });
+  return found;
+}
+
+/** Whether something is called after it that is more than a task: it goes on when the workflow's outcome stands. */
+export function hasWideCallbacks(node: PlanNode): boolean {
+  const callbacks = [...(node.links ?? []), ...(node.errbacks ?? [])];
+  if (callbacks.some((callback) => callback.kind !== 'task' || hasCallbacks(callback))) return true;
+  if (node.kind === 'task') return false;
+  return (node.kind === 'chain' ? node.steps : node.members).some(hasWideCallbacks);
+}
+
+function hasCallbacks({ links, errbacks }: PlanNode): boolean {
+  return links !== undefined || errbacks !== undefined;
 }

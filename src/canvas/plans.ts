@@ -3,8 +3,8 @@
  * to their groups are read when they are met.
  */
 import { type Engine, PLAN } from '../broker/engine.js';
-import { addedField } from './flow-record.js';
-import { nodeAt, type Plan, type PlanNode, placeOf } from './plan.js';
+import { addedField, extraField } from './flow-record.js';
+import { groupsIn, nodeAt, type Plan, type PlanNode, placeOf, ROOT, withMembers } from './plan.js';
 
 /** So much plan text is kept, least recently used first to go. */
 const KEPT_CHARS = 16_000_000;
@@ -44,9 +44,36 @@ export class Plans {
       const [[text] = []] = await this.engine.flows.read([
         { flow, fields: [addedField(place.parent, place.index - group.members.length)] },
       ]);
-      if (text !== undefined) this.added(flow, at, (JSON.parse(text) as { node: PlanNode }).node);
+      if (text === undefined) continue;
+      const node = readMember(text);
+      this.added(flow, at, node);
+      return { ...plan, added: new Map([...(plan.added ?? []), [at, node]]) };
     }
     return plan;
+  }
+
+  /** The plan with all members that were added to its groups so far. */
+  async whole(flow: string): Promise<Plan | undefined> {
+    const plan = await this.get(flow);
+    if (plan === undefined) return undefined;
+    let root = plan.root;
+    // What is added may have groups of its own, and those members of theirs.
+    for (let seen = new Set<string>(); ; ) {
+      const groups = [...groupsIn(root, ROOT)].filter((path) => !seen.has(path));
+      if (groups.length === 0) return { ...plan, root };
+      seen = new Set([...seen, ...groups]);
+      const [counts = []] = await this.engine.flows.read([{ flow, fields: groups.map(extraField) }]);
+      for (const [i, path] of groups.entries()) {
+        const extra = Number(counts[i] ?? 0);
+        if (extra > 0) root = withMembers(root, path, await this.#members(flow, path, extra));
+      }
+    }
+  }
+
+  async #members(flow: string, group: string, extra: number): Promise<PlanNode[]> {
+    const fields = Array.from({ length: extra }, (_, i) => addedField(group, i));
+    const [texts = []] = await this.engine.flows.read([{ flow, fields }]);
+    return texts.flatMap((text) => (text === undefined ? [] : [readMember(text)]));
   }
 
   /** Notes a member that was added to a group. */
@@ -77,4 +104,8 @@ export class Plans {
       this.#reading.delete(flow);
     }
   }
+}
+
+function readMember(text: string): PlanNode {
+  return (JSON.parse(text) as { node: PlanNode }).node;
 }

@@ -2,7 +2,8 @@
  * From JSON back to signatures and workflows, in any process.
  */
 import { OptionError } from '../errors.js';
-import type { CallOptions } from '../options/call-options.js';
+import { type CallOptions, optionsOf } from '../options/call-options.js';
+import { show } from '../options/checks.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
 import type { CallTarget } from '../tasks/registry.js';
@@ -29,7 +30,12 @@ export class Rebuild {
     private readonly target: (name: string) => CallTarget,
   ) {}
 
-  task(name: string, args: readonly unknown[], options: CallOptions, immutable = false): Signature {
+  task(name: string, args: readonly unknown[], options: CallOptions): Signature {
+    return this.#signature(name, args, optionsOf(options, 'app.signature'), false);
+  }
+
+  #signature(name: string, args: readonly unknown[], options: CallOptions, immutable: boolean): Signature {
+    checkList(args, `args of "${name}"`);
     const parts = { launcher: this.launcher, target: this.target(name), immutable, callbacks: NO_CALLBACKS };
     return new Signature(parts, args, options);
   }
@@ -48,7 +54,7 @@ export class Rebuild {
     if (isTask(json)) return this.#task(json);
     if (!isWorkflow(json)) {
       throw new OptionError(
-        `app.signature: ${JSON.stringify(json)?.slice(0, 80)} is no JSON of a signature, chain, group or chord.`,
+        `app.signature: ${textOf(json).slice(0, 80)} is no JSON of a signature, chain, group or chord.`,
       );
     }
     if (json.args !== undefined) checkList(json.args, 'args');
@@ -58,8 +64,8 @@ export class Rebuild {
   }
 
   #task({ task, args = [], options = {}, immutable, each }: SignatureJson): Signature {
+    if (each !== true) return this.#signature(task, args, options, immutable === true);
     checkList(args, `args of "${task}"`);
-    if (each !== true) return this.task(task, args, options, immutable === true);
     const target = { ...this.target(task), each };
     return new Signature(
       { launcher: this.launcher, target, immutable: true, callbacks: NO_CALLBACKS },
@@ -83,7 +89,7 @@ export class Rebuild {
 /** @throws {OptionError} when it is no list */
 function checkList(list: unknown, what: string): void {
   if (Array.isArray(list)) return;
-  throw new OptionError(`app.signature: ${what} must be a list, not ${JSON.stringify(list)?.slice(0, 80)}.`);
+  throw new OptionError(`app.signature: ${what} must be a list, not ${show(list).slice(0, 80)}.`);
 }
 
 function isTask(json: unknown): json is SignatureJson {
@@ -96,4 +102,12 @@ function isWorkflow(json: unknown): json is WorkflowJson {
 
 function isObject(json: unknown): json is Record<string, unknown> {
   return typeof json === 'object' && json !== null;
+}
+
+function textOf(json: unknown): string {
+  try {
+    return JSON.stringify(json) ?? show(json);
+  } catch {
+    return show(json); // a BigInt, a cycle
+  }
 }

@@ -7,22 +7,20 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
 import { laneOf, queueOfLane } from '../broker/lanes.js';
-import { type Message, writeMessage } from '../broker/message.js';
+import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
-import type { OpenSpan, SpanAttributes, Tracing } from '../broker/tracing.js';
+import type { SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
-import { type CallOptions, type ResolvedCall, resolveCall } from '../options/call-options.js';
-import { toExpiry } from '../options/checks.js';
+import { type CallOptions, overRoute, type ResolvedCall, resolveCall } from '../options/call-options.js';
 import type { Router } from '../options/routes.js';
 import { AsyncResult, type ResultSource } from '../results/async-result.js';
-import { currentTask, propagatedHeaders } from '../tasks/context.js';
-import { checkJson } from '../tasks/json-check.js';
 import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
-import { isPlainText } from '../text-escape.js';
+import { messageFields, NO_HEADERS } from './message-fields.js';
+import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './outgoing.js';
 import { type SendWatch, tellSent } from './send-watch.js';
-import { type UniqueCall, type UniqueCalls, uniqueKey } from './unique.js';
+import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
 /** What sending needs of its app. */
 export interface SenderParams {
@@ -41,15 +39,6 @@ export interface SenderParams {
   readonly tracing: Tracing | undefined;
 }
 
-/** Where calls go instead of the broker: they run in this process. */
-export interface Detour {
-  /** Whether publish middleware sees them. */
-  readonly sends: boolean;
-  run<R>(envelope: Envelope): Promise<AsyncResult<R>>;
-  /** The result of a call that went this way, where it is kept. */
-  find?<R>(taskId: string): AsyncResult<R> | undefined;
-}
-
 export class Sender {
   /** Where every call goes that does not say otherwise; `null`: to the broker. */
   detour: Detour | null = null;
@@ -64,23 +53,24 @@ export class Sender {
     settled: Settled = NOTHING_SETTLED,
   ): Promise<AsyncResult<R>> {
     const { detour = this.detour } = settled;
-    const packing = this.params.codec.packArgs(args, target);
+    const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and with it whether the broker is there at all.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
-    if (syncing !== undefined) await this.#learnClock(syncing, target, options);
+    if (syncing !== undefined) await this.#learnClock(syncing, { target, args, options });
     if (this.params.events.settling !== undefined) await this.params.events.settling;
+    const { tracing, middleware } = this.params;
+    const plain = options.headers === undefined && middleware.length === 0;
     const outgoing: Outgoing = {
       detour,
       target,
       args,
       packed,
       options,
-      headers: { ...options.headers },
-      propagated: [],
+      headers: plain ? NO_HEADERS : { ...options.headers },
+      propagated: plain ? NOBODY : [],
       settled,
     };
-    const { tracing } = this.params;
     if (tracing === undefined || detour !== null) return this.#pass(outgoing);
     const plan = { name: target.name, kind: 'producer' } as const;
     return tracing.span(plan, (span) => this.#pass({ ...outgoing, span }));
@@ -90,7 +80,7 @@ export class Sender {
     const unseen = this.params.middleware.length === 0 || outgoing.detour?.sends === false;
     return unseen
       ? this.#publish(outgoing)
-      : this.#throughMiddleware(outgoing, () => this.#publish<R>(outgoing));
+      : this.#throughMiddleware(outgoing as Seen, () => this.#publish<R>(outgoing));
   }
 
   /**
@@ -103,11 +93,8 @@ export class Sender {
     options: CallOptions,
     complete: boolean,
   ): Promise<PreparedCall> {
-    const packed = await this.params.codec.packArgs(
-      args,
-      complete ? target : { ...target, checker: undefined },
-    );
-    const outgoing: Outgoing = {
+    const packed = await this.params.codec.packArgs(args, complete ? target : unchecked(target));
+    const outgoing: Seen = {
       detour: null,
       target,
       args,
@@ -155,7 +142,7 @@ export class Sender {
     };
   }
 
-  async #throughMiddleware<R>(outgoing: Outgoing, last: () => Promise<R>): Promise<R> {
+  async #throughMiddleware<R>(outgoing: Seen, last: () => Promise<R>): Promise<R> {
     const { target, args, options, headers, propagated } = outgoing;
     let result: { readonly value: R } | undefined;
     const propagate = (header: string) => void propagated.push(header);
@@ -172,11 +159,101 @@ export class Sender {
   }
 
   async #publish<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {
+    const written = this.#write(outgoing);
+    const { envelope, unique } = written;
+    outgoing.span?.set(sendAttributes(envelope));
+    if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
+    if (unique === undefined) {
+      await this.#deliver(written);
+      return this.#resultOf(written);
+    }
+    const holder = await this.params.unique.send(unique, envelope, () => this.#deliver(written));
+    if (holder === undefined) return this.#resultOf(written);
+    const { name, ignoreResult } = written;
+    return new AsyncResult<R>(this.params.results, holder.taskId, { ref: holder.job, name, ignoreResult });
+  }
+
+  /**
+   * Sends many tasks that want nothing special. All are read before any is sent, so a wrong one keeps back all.
+   * @returns undefined where calls do not just go to the broker: each has to be sent by itself then
+   */
+  async sendTogether(calls: readonly PlainCall[]): Promise<AsyncResult[] | undefined> {
+    const { params } = this;
+    const seen = params.middleware.length > 0 || params.tracing !== undefined;
+    if (this.detour !== null || seen || params.events.active) return undefined;
+    const packing = calls.map(({ args, target }) => params.codec.packArgs(args, target));
+    const packed: readonly string[] = packing.every((text) => typeof text === 'string')
+      ? packing
+      : await Promise.all(packing);
+    const [first] = calls;
+    const syncing = params.clock.sync();
+    if (syncing !== undefined && first !== undefined) await this.#learnClock(syncing, first);
+    if (params.events.settling !== undefined) await params.events.settling;
+    // Only the first contact may have told that somebody listens.
+    if (params.events.active) return undefined;
+    // What wants something may want something wrong: all of it is read before any call is sent.
+    const routed = params.router !== undefined;
+    const read = calls.map((call, i) =>
+      routed || hasAny(call.options) ? this.#writePlain(call, packed[i] ?? '') : undefined,
+    );
+    // A route may want a call to be the only one, which nobody could tell from its own options.
+    if (read.some((call) => call?.unique !== undefined)) return undefined;
+    const results: AsyncResult[] = [];
+    let before: Promise<void> | undefined;
+    for (let at = 0; at < calls.length; at += PIECE) {
+      const written = calls
+        .slice(at, at + PIECE)
+        .map((call, i) => read[at + i] ?? this.#writePlain(call, packed[at + i] ?? ''));
+      const sent = params.producer.sendAll(written.map(({ envelope }) => envelope));
+      sent.catch(() => undefined); // awaited in its turn; the piece before it may have failed first
+      // The next piece is written while the broker takes this one: more at once would only wait in memory.
+      await before;
+      before = sent;
+      for (const each of written) results.push(this.#resultOf(each));
+    }
+    await before;
+    return results;
+  }
+
+  /**
+   * Reads a call as `send` does, and sends nothing.
+   * @throws what is wrong with it
+   */
+  async check({ target, args, options }: PlainCall): Promise<void> {
+    await this.params.codec.packArgs(args, target);
+    this.#resolve({ target, args, options }, this.params.clock.now());
+  }
+
+  /** @throws {DuplicateTaskError} one of these ids is taken */
+  async refuseTaken(taskIds: readonly string[]): Promise<void> {
+    if (taskIds.length === 0 || this.detour !== null) return;
+    try {
+      await this.params.index.refuseTaken(taskIds);
+    } catch (error) {
+      throw error instanceof BrokerUnavailableError ? notSent(error, taskIds[0] ?? '', 'Nothing') : error;
+    }
+  }
+
+  #writePlain({ target, args, options }: PlainCall, packed: string): Written {
+    return this.#write({
+      detour: null,
+      target,
+      args,
+      packed,
+      options: hasAny(options) ? options : NO_OPTIONS,
+      headers: options.headers ?? NO_HEADERS,
+      propagated: NOBODY,
+      settled: NOTHING_SETTLED,
+    });
+  }
+
+  /** The call as it goes to the broker. */
+  #write(outgoing: Outgoing): Written {
     const { params } = this;
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const { place, tick } = outgoing.settled;
+    const { place, tick, input } = outgoing.settled;
     const queue = place ?? this.#placeOf(target, call.queue);
     const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
@@ -188,10 +265,10 @@ export class Sender {
       ...messageFields(outgoing, call, now),
       ...(ignoreResult && { ignore: true as const }),
       ...(target.each && { each: true as const }),
-      // For those who read the message; where its text cannot be written, the job's id still tells it.
-      ...(jobId !== taskId && isPlainText(taskId) && { id: taskId }),
+      ...(jobId !== taskId && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),
       ...(tick !== undefined && { tick: tick.addition }),
+      ...(input !== undefined && { input }),
     };
     const envelope: Envelope = {
       taskId,
@@ -204,27 +281,38 @@ export class Sender {
       priority: call.priority ?? target.publish.priority,
       ...(outgoing.span !== undefined && { trace: outgoing.span.trace }),
     };
-    outgoing.span?.set(sendAttributes(envelope));
-    if (outgoing.detour !== null) return outgoing.detour.run<R>(envelope);
-    const fresh = !ignoreResult && fields.expires === undefined;
-    const hints = { name: target.name, ignoreResult };
-    if (unique !== undefined) {
-      const holder = await params.unique.send(unique, envelope, () =>
-        this.#deliver(envelope, call.taskId, fields),
-      );
-      if (holder !== undefined)
-        return new AsyncResult<R>(params.results, holder.taskId, { ref: holder.job, ...hints });
-    } else await this.#deliver(envelope, call.taskId, fields);
-    return new AsyncResult<R>(params.results, taskId, { ref: { queue, id: jobId }, fresh, ...hints });
+    return { envelope, name: target.name, ignoreResult, fields, unique, custom: call.taskId };
   }
 
-  #deliver(envelope: Envelope, custom: string | undefined, fields: MessageFields): Promise<void> {
+  #resultOf<R>({ envelope, name, ignoreResult, fields }: Written): AsyncResult<R> {
+    const { taskId, queue, jobId } = envelope;
+    const fresh = !ignoreResult && fields.expires === undefined;
+    return new AsyncResult<R>(this.params.results, taskId, {
+      ref: { queue, id: jobId },
+      fresh,
+      name,
+      ignoreResult,
+    });
+  }
+
+  #deliver({ envelope, custom, fields }: Written): Promise<void> {
     const { producer, index, events } = this.params;
     const delivered =
       custom === undefined
         ? producer.send(envelope)
         : index.claim(custom, envelope.queue, () => producer.send(envelope));
     return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
+  }
+
+  /** The key a call takes, and what is to be done when another has it; undefined for a call that may be made twice. */
+  async uniqueFor(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<UniqueCall | undefined> {
+    const call = this.#resolve({ target, args, options }, this.params.clock.now());
+    if ((call.unique === undefined ? target.publish.unique : call.unique) == null) return undefined;
+    return uniqueCall({ target, args, packed: await this.params.codec.packArgs(args, target) }, call);
   }
 
   /** Where a call would go: its queue, or its task's lane there. */
@@ -248,85 +336,31 @@ export class Sender {
     if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
     const routed = router?.(target.name, args, options);
     const fromRoute = typeof routed === 'string' ? { queue: routed } : routed;
-    return resolveCall({ ...fromRoute, ...options }, now, `${target.name}.applyAsync`);
+    return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`);
   }
 
-  async #learnClock(syncing: Promise<void>, target: CallTarget, options: CallOptions): Promise<void> {
+  async #learnClock(syncing: Promise<void>, { target, args, options }: PlainCall): Promise<void> {
     try {
       await Promise.all([syncing, this.params.events.meet()]);
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
-      const taskId = options.taskId ?? this.params.ids.next(this.#placeOf(target, options.queue));
-      throw new BrokerUnavailableError(
-        `${error.message} ${target.name} was not sent; calling again with { taskId: error.taskId } is safe.`,
-        { address: error.address, taskId, cause: error.cause },
-      );
+      const taskId = options.taskId ?? this.params.ids.next(this.placeFor(target, args, options));
+      throw notSent(error, taskId, target.name);
     }
   }
 }
 
-/** What a message says beside its arguments. */
-type MessageFields = Omit<Message, 'v' | 'args'>;
-/** A call that is made later, by whoever finishes the step before it. */
-export interface PreparedCall {
-  /** The trace it was made in, where somebody traces. */
-  readonly trace: string | undefined;
-  /** The encoded arguments, as JSON text. */
-  readonly packed: string;
-  /** The queue, or the task's lane there. */
-  readonly queue: string;
-  readonly taskId: string | undefined;
-  readonly priority: number;
-  readonly fields: Omit<Message, 'v' | 'args' | 'expires' | 'eta'>;
-  readonly expires: Instant | undefined;
-  readonly due: Instant | undefined;
+function notSent(error: BrokerUnavailableError, taskId: string, what: string): BrokerUnavailableError {
+  return new BrokerUnavailableError(
+    `${error.message} ${what} was not sent; calling again with { taskId: error.taskId } is safe.`,
+    { address: error.address, taskId, cause: error.cause },
+  );
 }
 
-/** A moment, or one that counts from when its turn comes. */
-export type Instant = { readonly at: number } | { readonly inMs: number };
-
-/** A call on its way out. */
-interface Outgoing {
-  readonly detour: Detour | null;
-  readonly target: CallTarget;
-  readonly args: readonly unknown[];
-  /** The encoded arguments, as JSON text. */
-  readonly packed: string;
-  readonly options: CallOptions;
-  readonly headers: Record<string, unknown>;
-  readonly propagated: string[];
-  readonly settled: Settled;
-  /** Where somebody traces. */
-  readonly span?: OpenSpan;
-}
-
-/** What has been decided about a call before it is sent. */
-export interface Settled {
-  /** Where it goes instead of the broker; `null`: nowhere else. Default: as every call. */
-  readonly detour?: Detour | null;
-  /** The queue or lane it goes to. */
-  readonly place?: string;
-  /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
-  readonly tick?: { readonly taskId: string; readonly addition: string };
-}
+/** For arguments that are not all there are. */
+const unchecked = (target: CallTarget): CallTarget => ({ ...target, checker: undefined });
 
 const NOTHING_SETTLED: Settled = Object.freeze({});
-
-/** What the message says beside the arguments; what a call does not use is absent. */
-function messageFields(outgoing: Outgoing, call: ResolvedCall, now: number): MessageFields {
-  const expires = call.expiresAt ?? expiryOf(outgoing.target, now);
-  return {
-    ...inherit(outgoing.headers, outgoing.propagated),
-    ...(expires !== undefined && { expires }),
-    ...(call.etaAt !== undefined && { eta: call.etaAt }),
-    ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),
-    ...(call.timeLimitMs !== undefined && { hard: call.timeLimitMs }),
-    ...(call.maxRetries !== undefined && {
-      retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
-    }),
-    ...(call.shadow !== undefined && { shadow: call.shadow }),
-  };
-}
 
 function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
   return {
@@ -338,18 +372,9 @@ function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
   };
 }
 
-/** The call's key, when it or its task wants one. */
-function uniqueCall({ target, args, packed }: Outgoing, call: ResolvedCall): UniqueCall | undefined {
-  const policy = call.unique === undefined ? target.publish.unique : call.unique;
-  if (policy === undefined || policy === null) return undefined;
-  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
-}
-
-/** @throws {NotSerializableError} for what JSON would change */
-function checkedHeaders(headers: Record<string, unknown>): Record<string, unknown> {
-  return checkJson(headers, 'headers').value as Record<string, unknown>;
-}
-
+/** So many plain calls are written and sent at a time. */
+const PIECE = 1_000;
+const NOBODY: readonly string[] = Object.freeze([]);
 const NO_OPTIONS: CallOptions = Object.freeze({});
 const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   queue: undefined,
@@ -367,26 +392,7 @@ const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   unique: undefined,
 });
 
-function expiryOf(target: CallTarget, now: number): number | undefined {
-  const { expires } = target.publish;
-  return expires === undefined ? undefined : toExpiry(expires, now, `task "${target.name}": expires`);
-}
-
-/** What a call made inside a task takes over from it: its place in the tree, and headers marked as propagating. */
-function inherit(
-  own: Record<string, unknown>,
-  propagated: readonly string[],
-): Pick<Message, 'headers' | 'propagate' | 'root' | 'parent'> {
-  const request = currentTask()?.request;
-  const passing = new Set(propagated);
-  const headers = { ...own };
-  for (const name of propagatedHeaders()) {
-    passing.add(name);
-    if (request !== undefined && !(name in headers)) headers[name] = request.headers[name];
-  }
-  return {
-    ...(request !== undefined && { root: request.rootId, parent: request.id }),
-    ...(Object.keys(headers).length > 0 && { headers: checkedHeaders(headers) }),
-    ...(passing.size > 0 && { propagate: [...passing] }),
-  };
+function hasAny(options: object): boolean {
+  for (const _ in options) return true;
+  return false;
 }

@@ -3,12 +3,12 @@
  * its options and what is to be called after it, and becomes JSON and back; sending it is the app's business.
  */
 import { DuplicateTaskError } from '../errors.js';
-import type { CallOptions } from '../options/call-options.js';
+import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Composable, Missing, TaskShape } from './fits.js';
+import type { Body, Composable, Missing, TaskShape } from './fits.js';
 
 /** A signature as JSON. */
 export interface SignatureJson {
@@ -68,7 +68,7 @@ export class Signature<
   constructor(parts: SignatureParts, args: G, options: Readonly<CallOptions> = {}) {
     this.#parts = parts;
     // Copies: what a caller handed in stays the caller's, to change as they like.
-    this.args = Object.freeze([...args]) as unknown as G;
+    this.args = Object.freeze([...argumentsOf(args, parts.target.name)]) as unknown as G;
     const { link, linkError, ...rest } = options;
     this.options = Object.freeze(rest);
     if (link !== undefined || linkError !== undefined) {
@@ -90,18 +90,18 @@ export class Signature<
 
   /** A copy with these options on top. */
   set(options: CallOptions): Signature<P, G, R, I> {
-    return new Signature(this.#parts, this.args, { ...this.options, ...options });
+    return new Signature(this.#parts, this.args, { ...this.options, ...optionsOf(options, this.task) });
   }
 
   /** A copy with these arguments in front of the ones it has. */
   clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I> {
-    return new Signature(this.#parts, [...args, ...this.args], this.options);
+    return new Signature(this.#parts, [...argumentsOf(args, this.task), ...this.args], this.options);
   }
 
   /** A copy that has this called with its result, once it ended well. */
-  link(callback: Composable): Signature<P, G, R, I> {
+  link<const C extends Composable>(callback: C & Body<C, R>): Signature<P, G, R, I> {
     return new Signature(
-      { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback) },
+      { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback as C) },
       this.args,
       this.options,
     );
@@ -121,12 +121,14 @@ export class Signature<
     return this.applyAsync(args);
   }
 
-  /** Sends it, with these arguments in front and these options on top. */
-  applyAsync(args: readonly unknown[] = [], options: CallOptions = {}): Promise<AsyncResult<R>> {
-    const { launcher, target, callbacks } = this.#parts;
-    const own = { ...this.options, ...options };
-    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, [...args, ...this.args], own);
-    return launcher.launch(this as Composable, args, options) as Promise<AsyncResult<R>>;
+  /** Sends it, with these arguments in front (an immutable one takes none) and these options on top. */
+  async applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<AsyncResult<R>> {
+    const { launcher, target, callbacks, immutable } = this.#parts;
+    const front = argumentsOf(args, target.name);
+    const own = optionsOf(options, target.name);
+    const all = immutable ? this.args : [...front, ...this.args];
+    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, all, { ...this.options, ...own });
+    return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R>>;
   }
 
   toJSON(): SignatureJson {
@@ -163,6 +165,4 @@ export function refuseTwins(signatures: readonly Signature[]): void {
   }
 }
 
-/** A signature of whatever task. */
-export type AnySignature = Signature<never, never, unknown, boolean>;
 export { NO_CALLBACKS };

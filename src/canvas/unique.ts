@@ -9,10 +9,12 @@ import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
+import type { ResolvedCall } from '../options/call-options.js';
 import type { UniquePolicy } from '../options/limits.js';
 import { revokeTask } from '../results/revoke.js';
 import { stateOf } from '../results/snapshot.js';
 import { PENDING, READY } from '../states.js';
+import type { CallTarget } from '../tasks/registry.js';
 
 /** What makes a call unique. */
 export interface UniqueCall {
@@ -33,6 +35,21 @@ export function uniqueKey(name: string, own: string | undefined, packedArgs: str
   return `unique:${JSON.stringify([name, own === undefined ? 'args' : 'key', kept])}`;
 }
 
+/** What the key of a call is made of. */
+export interface KeyedCall {
+  readonly target: CallTarget;
+  readonly args: readonly unknown[];
+  /** The encoded arguments. */
+  readonly packed: string;
+}
+
+/** The call's key, when it or its task wants one. */
+export function uniqueCall({ target, args, packed }: KeyedCall, call: ResolvedCall): UniqueCall | undefined {
+  const policy = call.unique === undefined ? target.publish.unique : call.unique;
+  if (policy === undefined || policy === null) return undefined;
+  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
+}
+
 export class UniqueCalls {
   readonly #keys: UniqueKeys;
 
@@ -50,7 +67,7 @@ export class UniqueCalls {
    */
   async send(
     call: UniqueCall,
-    envelope: Envelope,
+    envelope: Pick<Envelope, 'taskId' | 'queue' | 'jobId'>,
     deliver: () => Promise<void>,
   ): Promise<KeyHolder | undefined> {
     return held(this.engine, async () => {
@@ -68,7 +85,10 @@ export class UniqueCalls {
     return this.#keys.claim(key, mine, undefined);
   }
 
-  async #claim(call: UniqueCall, { taskId, queue, jobId }: Envelope): Promise<KeyHolder | undefined> {
+  async #claim(
+    call: UniqueCall,
+    { taskId, queue, jobId }: Pick<Envelope, 'taskId' | 'queue' | 'jobId'>,
+  ): Promise<KeyHolder | undefined> {
     for (;;) {
       const mine = { taskId, job: { queue, id: jobId }, at: this.clock.now() };
       const holder = await this.#keys.claim(call.key, mine, call.policy.ttlMs);
@@ -77,7 +97,11 @@ export class UniqueCalls {
     }
   }
 
-  async #deliver(call: UniqueCall, { taskId }: Envelope, deliver: () => Promise<void>): Promise<void> {
+  async #deliver(
+    call: UniqueCall,
+    { taskId }: Pick<Envelope, 'taskId'>,
+    deliver: () => Promise<void>,
+  ): Promise<void> {
     try {
       await deliver();
     } catch (error) {

@@ -7,12 +7,15 @@ import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../broker/ids.js';
 import type { Producer } from '../broker/producer.js';
 import type { ResultSource } from '../results/async-result.js';
+import { FlowDrop } from './flow-jobs.js';
 import { FlowProgress } from './flow-progress.js';
 import { FlowResults } from './flow-results.js';
+import { FlowValues } from './flow-values.js';
 import { Launcher } from './launch.js';
 import { followingFlows } from './parts.js';
 import { Plans } from './plans.js';
 import type { Sender } from './sender.js';
+import type { UniqueCalls } from './unique.js';
 
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */
@@ -27,6 +30,7 @@ export interface WorkflowNeighbours {
   readonly producer: Producer;
   readonly ids: IdSource;
   readonly index: IdIndex;
+  readonly unique: UniqueCalls;
   readonly sender: () => Sender;
   readonly source: () => ResultSource;
 }
@@ -35,25 +39,32 @@ export class Workflows {
   /** The engine as everybody else should see it: parts of workflows read as jobs. */
   readonly engine: Engine;
   readonly plans: Plans;
+  readonly #values: FlowValues;
 
   constructor(private readonly params: WorkflowsParams) {
     const { stored } = params;
     this.plans = new Plans(stored);
-    this.engine = followingFlows({ engine: stored, plans: this.plans });
+    this.#values = new FlowValues(stored, this.plans);
+    this.engine = followingFlows({ engine: stored, plans: this.plans, values: this.#values });
   }
 
-  connect({ clock, producer, ids, index, sender, source }: WorkflowNeighbours) {
+  connect({ clock, producer, ids, index, unique, sender, source }: WorkflowNeighbours) {
     const { stored: engine, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
+    const values = this.#values;
+    const drops = new FlowDrop(engine, plans);
     const progress = new FlowProgress({
       engine,
       clock,
       producer,
       plans,
+      values,
+      drops,
+      index,
       resultExpiresMs,
       failureExpiresMs,
     });
-    const results = new FlowResults({ engine, plans, progress, source });
+    const results = new FlowResults({ engine, plans, progress, drops, index, failureExpiresMs, source });
     const launcher = new Launcher({
       engine,
       clock,
@@ -64,9 +75,10 @@ export class Workflows {
       plans,
       progress,
       results,
+      unique,
       source,
     });
     const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
-    return { engine, plans, progress, results, launcher, spawning };
+    return { engine, plans, values, progress, drops, results, launcher, spawning };
   }
 }

@@ -31,6 +31,7 @@ export class Ending {
   readonly #begun = new AbortController();
   #resolve: (code: number) => void = () => undefined;
   #code: number = EXIT.ok;
+  #hurried = false;
   readonly #listeners: readonly (readonly [event: string, listener: (error: unknown) => void])[];
   readonly #process: NodeJS.EventEmitter = process;
 
@@ -54,6 +55,11 @@ export class Ending {
   /** Aborts as soon as the end has begun. */
   get signal(): AbortSignal {
     return this.#begun.signal;
+  }
+
+  /** Somebody waits at the keyboard: nothing is worth waiting for any more. */
+  get hurried(): boolean {
+    return this.#hurried;
   }
 
   /** Stops listening; signals have their usual meaning again. */
@@ -80,6 +86,7 @@ export class Ending {
   }
 
   #now(): void {
+    this.#hurried = true;
     this.#options.log.always({}, 'second SIGINT: handing back what runs, stopping now');
     this.#settle(this.#worker.stopNow());
     // A broker that does not answer must not keep somebody at the keyboard waiting.
@@ -103,7 +110,8 @@ export class Ending {
   }
 }
 
-const FORCED_AFTER_MS = 3_000;
+/** How long a second SIGINT waits for tasks to be handed back. */
+export const FORCED_AFTER_MS = 3_000;
 
 /**
  * Until there is a worker to stop, a signal ends the process as it is: nothing runs yet. Without this, process 1 of a

@@ -78,14 +78,21 @@ function totals(
     `${living.length} ${living.length === 1 ? 'worker' : 'workers'}`,
     `${active} running`,
     `${state.rate(now).toFixed(1)}/s`,
-    `sent ${sent}`,
-    `ok ${succeeded}`,
-    `failed ${failed}`,
-    `retried ${retried}`,
-    `revoked ${revoked}`,
-    ...(state.lost > 0 ? [`lost ${state.lost}`] : []),
+    `sent ${compact(sent)}`,
+    `ok ${compact(succeeded)}`,
+    `failed ${compact(failed)}`,
+    `retried ${compact(retried)}`,
+    `revoked ${compact(revoked)}`,
+    ...(state.lost > 0 ? [`lost ${compact(state.lost)}`] : []),
   ];
   return parts.join('  ');
+}
+
+/** `9999`, `12k`, `3.4M`: totals of days still fit into their line. */
+function compact(count: number): string {
+  if (count < 10_000) return String(count);
+  if (count < 1_000_000) return `${Math.floor(count / 1000)}k`;
+  return `${(Math.floor(count / 100_000) / 10).toFixed(1)}M`;
 }
 
 function workerLine(

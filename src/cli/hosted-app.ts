@@ -2,6 +2,8 @@
  * Loading an app where it is not its own master, in a thread or in a worker process: the module is loaded as the command
  * line loads it, and the app found among those that were made meanwhile. A worker that the module starts does not start.
  */
+import nodeModule from 'node:module';
+import { isMainThread } from 'node:worker_threads';
 import { isCeleriacError, OptionError } from '../errors.js';
 import type { TaskApp } from '../tasks/context.js';
 import { becomeThread, type LoadedApp, type ThreadHost } from '../worker/threads/thread-host.js';
@@ -55,7 +57,10 @@ export async function loadHostedApp(
 
 /** Whether this process was started with a TypeScript loader, which its threads start with as well. */
 function inheritsCompiler(): boolean {
-  return process.execArgv.some((argument) => /tsx|ts-node|swc/.test(argument));
+  if (process.execArgv.some((argument) => /ts-node|swc/.test(argument))) return true;
+  // Where Node has no synchronous hooks yet, tsx does nothing in the threads that are started with it.
+  const reachesHere = isMainThread || 'registerHooks' in nodeModule;
+  return reachesHere && process.execArgv.some((argument) => argument.includes('tsx'));
 }
 
 async function registerCompiler(): Promise<void> {

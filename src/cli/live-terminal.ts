@@ -63,6 +63,8 @@ export class LiveTerminal {
   #show(): void {
     const { columns = 80, rows = 24 } = process.stdout;
     const lines = this.params.page({ columns, rows });
-    this.params.write(`${HOME}${lines.map((text) => text + REST_OF_LINE).join('\r\n')}${REST_OF_SCREEN}`);
+    // Cleared first: after a full line the cursor stands on its last character, which would be cleared as well.
+    const text = lines.map((line) => REST_OF_LINE + line).join('\r\n');
+    this.params.write(`${HOME}${text}\r\n${REST_OF_SCREEN}`);
   }
 }

@@ -15,6 +15,7 @@ import type {
   ToProcess,
 } from '../worker/processes/messages.js';
 import type { Worker } from '../worker/worker.js';
+import { FORCED_AFTER_MS } from './ending.js';
 import { EXIT } from './exit.js';
 import { loadHostedApp } from './hosted-app.js';
 import { createLogger, type LogSettings, withoutReady } from './log.js';
@@ -48,8 +49,7 @@ class WorkerProcess {
         this.#end(EXIT.ok, message.timeoutMs);
         return;
       case 'stopNow':
-        void this.#worker?.stopNow();
-        this.#end(EXIT.ok, 0);
+        this.#now();
         return;
       case 'logRunning':
         this.#worker?.logRunning();
@@ -58,7 +58,7 @@ class WorkerProcess {
 
   /** SIGTERM or SIGINT, to this process or to its group. */
   signalled(signal: NodeJS.Signals): void {
-    if (signal === 'SIGINT' && this.#interrupted) void this.#worker?.stopNow();
+    if (signal === 'SIGINT' && this.#interrupted) this.#now();
     this.#interrupted ||= signal === 'SIGINT';
     tell({ kind: 'leaving', why: signal });
     this.#end(EXIT.ok);
@@ -102,6 +102,13 @@ class WorkerProcess {
     tell({ kind: 'ready' });
   }
 
+  /** A broker that does not answer must not keep somebody at the keyboard waiting. */
+  #now(): void {
+    void this.#worker?.stopNow();
+    this.#end(EXIT.ok, 0);
+    setTimeout(() => process.exit(EXIT.ok), FORCED_AFTER_MS);
+  }
+
   /** Once, whoever wanted it first. */
   #end(code: number, timeoutMs?: number): void {
     if (this.#ending.signal.aborted) return;
@@ -142,7 +149,7 @@ class WorkerProcess {
     return {
       processed: stats?.processed ?? {},
       running: stats?.running ?? 0,
-      concurrency: stats?.concurrency ?? 0,
+      concurrency: vitals?.concurrency ?? 0,
       metrics: (await vitals?.metrics()) ?? [],
       queues: vitals?.queues() ?? [],
     };

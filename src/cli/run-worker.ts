@@ -1,6 +1,7 @@
 /**
  * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
@@ -74,17 +75,22 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
       toPurge = false;
       await worker.start();
     };
-    if (!(await startPatiently({ start }, log, end.signal))) return await end.reached;
-    node = worker.node;
-    log.always({}, `ready: ${readyText(worker)}`);
-    return await end.reached;
+    const started = startPatiently({ start }, log, end.signal).then((ready) => {
+      if (!ready) return;
+      node = worker.node;
+      log.always({}, `ready: ${readyText(worker)}`);
+    });
+    // Whatever a start waits for, an end does not.
+    return await Promise.race([end.reached, started.then(() => end.reached)]);
   } finally {
     end.release();
-    await app.close();
+    // All that was worth telling the broker has been told, or could not be.
+    await (end.hurried ? Promise.race([app.close(), sleep(HURRIED_CLOSE_MS)]) : app.close());
   }
 }
 
 const SHUTDOWN_TIMEOUT_MS = 30_000;
+const HURRIED_CLOSE_MS = 300;
 const EMBEDDED_REMARK =
   'the broker is embedded in this process: only tasks that this process itself sends arrive here. ' +
   'Use Redis or PostgreSQL to call from elsewhere.';

@@ -11,6 +11,7 @@ import {
   type CommandReply,
   type CommandRequest,
   type Commands,
+  NO_ANSWER,
   type Replies,
   topicOf,
   WORKER_MARK,
@@ -51,12 +52,7 @@ export class Caller implements Asking {
     args: Commands[C]['args'],
     options: AskOptions = {},
   ): Promise<Replies<Commands[C]['reply']>> {
-    const { destination } = options;
-    if (destination !== undefined && !Array.isArray(destination))
-      throw new OptionError(
-        `control.${command}: destination ${String(destination)} must be a list of node names.`,
-      );
-    const timeoutMs = toPositiveMs(options.timeout ?? '1s', `control.${command}: timeout`);
+    const { destination, timeoutMs } = checkAsk(options, `control.${command}`);
     await this.engine.ready();
     const release = this.engine.hold();
     try {
@@ -104,7 +100,7 @@ export class Caller implements Asking {
       complete.open();
       this.#open.delete(id);
     }
-    for (const name of pending.values()) replies[name] = { error: 'no answer' };
+    for (const name of pending.values()) replies[name] = { error: NO_ANSWER };
     return replies;
   }
 
@@ -161,6 +157,16 @@ export class Caller implements Asking {
     });
     return bus;
   }
+}
+
+/** @throws {OptionError} for values that cannot be right */
+export function checkAsk(
+  { destination, timeout = '1s' }: AskOptions,
+  where: string,
+): { readonly destination: readonly string[] | undefined; readonly timeoutMs: number } {
+  if (destination !== undefined && !Array.isArray(destination))
+    throw new OptionError(`${where}: destination ${String(destination)} must be a list of node names.`);
+  return { destination, timeoutMs: toPositiveMs(timeout, `${where}: timeout`) };
 }
 
 const MOST_LOOKS = 3;

@@ -98,6 +98,13 @@ export interface ErrorReply {
   readonly error: string;
 }
 
+/** What is reported of a node that is there and silent. */
+export const NO_ANSWER = 'no answer';
+
+export function isErrorReply(reply: unknown): reply is ErrorReply {
+  return typeof reply === 'object' && reply !== null && 'error' in reply;
+}
+
 /** One reply per node. */
 export type Replies<R> = Record<string, R | ErrorReply>;
 

@@ -9,8 +9,8 @@ import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
-import type { Asking, AskOptions } from './caller.js';
-import type { Replies } from './commands.js';
+import { type Asking, type AskOptions, checkAsk } from './caller.js';
+import { isErrorReply, NO_ANSWER, type Replies } from './commands.js';
 import type { Queues } from './queues.js';
 
 type Done = Promise<Replies<{ ok: string }>>;
@@ -36,12 +36,12 @@ export class Control {
   }
 
   /** Adds `n` slots to the shared budget of each worker (Celery: `pool_grow`). Lasts until the worker restarts. */
-  poolGrow(n = 1, options: AskOptions = {}): Done {
+  async poolGrow(n = 1, options: AskOptions = {}): Done {
     return this.#ask('poolGrow', { n: count(n, 'poolGrow') }, options);
   }
 
   /** Takes `n` slots from the shared budget; what runs finishes. */
-  poolShrink(n = 1, options: AskOptions = {}): Done {
+  async poolShrink(n = 1, options: AskOptions = {}): Done {
     return this.#ask('poolShrink', { n: count(n, 'poolShrink') }, options);
   }
 
@@ -49,7 +49,7 @@ export class Control {
    * Lets the shared budget of each worker grow with the load, up to `max`, and shrink to `min` without (Celery:
    * `autoscale`; here it may also be switched on). `autoscale(4, 4)` fixes it. Lasts until the worker restarts.
    */
-  autoscale(max: number, min = 0, options: AskOptions = {}): Done {
+  async autoscale(max: number, min = 0, options: AskOptions = {}): Done {
     count(max, 'autoscale: max');
     if (min !== 0) count(min, 'autoscale: min');
     if (min > max) throw new OptionError(`control.autoscale: min ${min} is above max ${max}.`);
@@ -60,7 +60,7 @@ export class Control {
    * Makes workers consume a queue. With `concurrency` the queue gets that many slots of its own, at once, also when it
    * was consumed from the shared budget before.
    */
-  addConsumer(queue: string, options: AskOptions & { concurrency?: number } = {}): Done {
+  async addConsumer(queue: string, options: AskOptions & { concurrency?: number } = {}): Done {
     const { concurrency, ...rest } = options;
     checkQueueName(queue, 'control.addConsumer');
     const args =
@@ -71,7 +71,7 @@ export class Control {
   }
 
   /** Makes workers stop consuming a queue; what runs finishes. */
-  cancelConsumer(queue: string, options: AskOptions = {}): Done {
+  async cancelConsumer(queue: string, options: AskOptions = {}): Done {
     checkQueueName(queue, 'control.cancelConsumer');
     return this.#ask('cancelConsumer', { queue }, options);
   }
@@ -82,6 +82,7 @@ export class Control {
    */
   async revoke(ids: string | readonly string[], options: AskOptions & RevokeOptions = {}): Done {
     const { terminate = false, reason, ...ask } = options;
+    checkOptions(options, 'control.revoke', ['terminate', 'reason']);
     const list = typeof ids === 'string' ? [ids] : ids;
     for (const id of list) {
       if (typeof id !== 'string' || id === '')
@@ -101,7 +102,7 @@ export class Control {
     if (typeof task !== 'string' || task === '')
       throw new OptionError(`control.rateLimit: ${String(task)} is not a task name.`);
     const read = rate === null ? null : toRate(rate, 'control.rateLimit');
-    checkNames(options, ['destination', 'timeout'], 'control.rateLimit');
+    checkOptions(options, 'control.rateLimit');
     await this.writes.setRate(task, read);
     return this.#ask('rateLimit', { task }, options);
   }
@@ -111,7 +112,7 @@ export class Control {
    * (or nothing) for none at all. Lasts until the worker restarts (Celery: `time_limit`).
    * @example await app.control.timeLimit('render', '30s', '1m')
    */
-  timeLimit(
+  async timeLimit(
     task: string,
     soft: Duration | null = null,
     hard: Duration | null = null,
@@ -125,7 +126,7 @@ export class Control {
   }
 
   /** Changes how much each worker logs: `debug`, `info`, `warn` or `error`. Lasts until the worker restarts. */
-  loglevel(level: LogLevel | (string & Record<never, never>), options: AskOptions = {}): Done {
+  async loglevel(level: LogLevel | (string & Record<never, never>), options: AskOptions = {}): Done {
     return this.#ask('loglevel', { level: parseLogLevel(level, 'control.loglevel') }, options);
   }
 
@@ -155,21 +156,36 @@ export class Control {
 
   async #setPaused(command: 'pause' | 'resume', queue: string, options: AskOptions): Done {
     checkQueueName(queue, `control.${command}`);
-    checkNames(options, ['destination', 'timeout'], `control.${command}`);
+    checkOptions(options, `control.${command}`);
     const { queues } = this.writes;
     const known = await queues.isKnown(queue);
-    await queues[command](queue);
-    return this.#ask(command, { queue, known }, options);
+    if (known) await queues[command](queue);
+    const replies = await this.#ask(command, { queue, known }, options);
+    // A name that all who are there refuse is misspelt: it must not become a paused queue.
+    if (!known && !refusedByAll(replies)) await queues[command](queue);
+    return replies as Replies<{ ok: string }>;
   }
 
-  #ask<C extends Parameters<Asking['ask']>[0]>(
+  async #ask<C extends Parameters<Asking['ask']>[0]>(
     command: C,
     args: Parameters<Asking['ask']>[1],
     options: AskOptions,
   ) {
-    checkNames(options, ['destination', 'timeout'], `control.${command}`);
+    checkOptions(options, `control.${command}`);
     return this.caller.ask(command, args as never, options);
   }
+}
+
+/** Before anything is written or sent. */
+function checkOptions(options: AskOptions, where: string, more: readonly string[] = []): void {
+  checkNames(options, ['destination', 'timeout', ...more], where);
+  checkAsk(options, where);
+}
+
+/** Silent nodes refuse nothing. */
+function refusedByAll(replies: Replies<unknown>): boolean {
+  const answers = Object.values(replies);
+  return answers.length > 0 && answers.every((reply) => isErrorReply(reply) && reply.error !== NO_ANSWER);
 }
 
 function count(n: unknown, where: string): number {

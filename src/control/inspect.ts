@@ -66,7 +66,7 @@ export class Inspect {
    * Where these tasks are, as each worker sees it: `active` or `reserved` there, `scheduled` or `waiting` in its queues.
    * Ids a worker knows nothing of are left out; what became of ended tasks is in their results.
    */
-  queryTask(...ids: string[]): Promise<Replies<Record<string, FoundTask>>> {
+  async queryTask(...ids: string[]): Promise<Replies<Record<string, FoundTask>>> {
     for (const id of ids) {
       if (typeof id !== 'string' || id === '')
         throw new OptionError(`inspect.queryTask: ${String(id)} is not a task id.`);

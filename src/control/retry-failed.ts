@@ -28,6 +28,9 @@ export async function retryFailed(params: RetryParams, job: StoredJob): Promise<
   const message = readMessage(job.data);
   const taskId = message.id ?? taskIdOfJob(job.id);
   const ref = { queue: job.queue, id: job.id };
+  // Its workflow has failed with it: nothing would come of it.
+  if (message.flow !== undefined)
+    return 'it is a part of a workflow, which ended with it; send the workflow again';
   if (message.unique !== undefined) {
     const holder = await unique.takeAgain(message.unique, { taskId, job: ref, at: clock.now() });
     if (holder !== undefined) return `the task "${holder.taskId}" holds its unique key by now`;

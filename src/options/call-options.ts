@@ -44,19 +44,29 @@ export interface CallOptions extends PublishOptions {
   shadow?: string;
 }
 
-const CALL_NAMES: readonly string[] = [
+/** What a route may decide: all but what makes a call this one call. */
+export type RouteOptions = Omit<CallOptions, 'taskId' | 'headers' | 'link' | 'linkError'>;
+
+export const ROUTE_NAMES: readonly string[] = [
   ...PUBLISH_NAMES,
   'countdown',
   'eta',
-  'taskId',
-  'headers',
   'maxRetries',
   'softTimeLimit',
   'timeLimit',
   'shadow',
-  'link',
-  'linkError',
 ];
+
+const CALL_NAMES: readonly string[] = [...ROUTE_NAMES, 'taskId', 'headers', 'link', 'linkError'];
+
+/** The options of a call over those of its route. */
+export function overRoute(route: RouteOptions | undefined, options: CallOptions): CallOptions {
+  if (route === undefined) return options;
+  const { countdown, eta, ...others } = route;
+  // One due moment is enough, and the call's own is it.
+  const timed = options.countdown !== undefined || options.eta !== undefined;
+  return timed ? { ...others, ...options } : { ...route, ...options };
+}
 
 /** {@link CallOptions} of one call, resolved against the clock. */
 export interface ResolvedCall {
@@ -91,20 +101,25 @@ export function resolveCall(options: CallOptions, now: number, where: string): R
   if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '')) {
     throw new OptionError(`${where}: taskId must be a non-empty string, not ${show(taskId)}.`);
   }
-  if (headers !== undefined && (typeof headers !== 'object' || headers === null || Array.isArray(headers))) {
+  if (headers !== undefined && !isBag(headers)) {
     throw new OptionError(`${where}: headers must be an object of JSON data, not ${show(headers)}.`);
   }
   if (shadow !== undefined && typeof shadow !== 'string') {
     throw new OptionError(`${where}: shadow must be a string, not ${show(shadow)}.`);
   }
   const due = eta !== undefined ? toEpochMs(eta, `${where}: eta`) : now + countdownMs(countdown, where);
+  const expiresAt = expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`);
+  if (due > END_OF_TIME || (expiresAt ?? 0) > END_OF_TIME)
+    throw new OptionError(
+      `${where}: countdown, eta or expires leads beyond the year 275760, the last one there is.`,
+    );
   const soft = optionalMs(options.softTimeLimit, `${where}: softTimeLimit`);
   const hard = optionalMs(options.timeLimit, `${where}: timeLimit`);
   checkLimits(soft, hard, where);
   return {
     queue,
     priority: priority === undefined ? undefined : checkPriority(priority, where),
-    expiresAt: expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`),
+    expiresAt,
     delayMs: Math.max(0, Math.ceil(due - now)),
     etaAt: due > now ? due : undefined,
     ignoreResult:
@@ -120,6 +135,37 @@ export function resolveCall(options: CallOptions, now: number, where: string): R
   };
 }
 
+/** An object with properties; a Map or a list has none that would be sent. */
+function isBag(value: unknown): boolean {
+  try {
+    return Object.prototype.toString.call(value) === '[object Object]';
+  } catch {
+    return false; // a revoked proxy
+  }
+}
+
+/** No Date is later. */
+const END_OF_TIME = 8.64e15;
+
 function countdownMs(countdown: Duration | undefined, where: string): number {
   return countdown === undefined ? 0 : toMs(countdown, `${where}: countdown`);
+}
+
+/**
+ * The argument list of a call; none is an empty one.
+ * @throws {OptionError} for what is no list, a text above all, whose letters would be the arguments
+ */
+export function argumentsOf<A extends readonly unknown[]>(args: A | undefined, where: string): A {
+  if (Array.isArray(args)) return args as unknown as A;
+  if (args === undefined) return NO_ARGUMENTS as A;
+  throw new OptionError(`${where}: the arguments must be a list, such as ['42'], not ${show(args)}.`);
+}
+
+const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
+
+/** @throws {OptionError} for what is no object of options, or has a name that no option has */
+export function optionsOf(options: CallOptions | undefined, where: string): CallOptions {
+  if (options === undefined) return {};
+  checkNames(options, CALL_NAMES, where);
+  return options;
 }

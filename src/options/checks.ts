@@ -84,8 +84,15 @@ export function positiveInteger(value: unknown, where: string): number {
   throw new OptionError(`${where} must be a whole number of 1 or more; got ${show(value)}.`);
 }
 
+/** A value as a message about it shows it. Never throws. */
 export function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? 'a list' : String(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  try {
+    return Array.isArray(value) ? 'a list' : String(value);
+  } catch {
+    // Without a usable toString (a null prototype, a throwing getter): its type has to do.
+    return `a value of type ${typeof value}`;
+  }
 }
 
 /** @throws {OptionError} for what no broker can carry as a name */

@@ -4,6 +4,7 @@
  */
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
+import { show } from './checks.js';
 import { checkNames } from './names.js';
 
 /** Makes a key of a call's arguments. */
@@ -54,7 +55,7 @@ export function resolveConcurrency(
   checkObject(given, ['limit', 'key'], where);
   const { limit, key } = given;
   if (!Number.isInteger(limit) || limit < 1)
-    throw new OptionError(`${where}: limit ${String(limit)} must be a whole number of 1 or more.`);
+    throw new OptionError(`${where}: limit ${show(limit)} must be a whole number of 1 or more.`);
   return { limit, key: keyFunction(key, where) };
 }
 
@@ -67,7 +68,7 @@ export function resolveUnique(
   checkObject(given, ['key', 'ttl', 'mode'], where);
   const { key, ttl, mode } = given;
   if (!MODES.includes(mode))
-    throw new OptionError(`${where}: mode ${String(mode)} must be 'reject', 'return' or 'replace'.`);
+    throw new OptionError(`${where}: mode ${show(mode)} must be 'reject', 'return' or 'replace'.`);
   const ttlMs = ttl === undefined ? undefined : toPositiveMs(ttl, `${where}: ttl`);
   if (ttlMs === 0) throw new OptionError(`${where}: ttl must be longer than 0.`);
   return { key: keyFunction(key, where), ttlMs, mode };
@@ -75,17 +76,17 @@ export function resolveUnique(
 
 function checkObject(given: unknown, known: readonly string[], where: string): void {
   if (typeof given !== 'object' || given === null)
-    throw new OptionError(`${where} must be an object with ${known.join(', ')}; got ${String(given)}.`);
+    throw new OptionError(`${where} must be an object with ${known.join(', ')}; got ${show(given)}.`);
   checkNames(given, known, where);
 }
 
 function keyFunction(key: unknown, where: string): ((args: readonly unknown[]) => string) | undefined {
   if (key === undefined) return undefined;
   if (typeof key !== 'function')
-    throw new OptionError(`${where}: key must be a function of the task's arguments; got ${String(key)}.`);
+    throw new OptionError(`${where}: key must be a function of the task's arguments; got ${show(key)}.`);
   return (args) => {
     const made: unknown = Reflect.apply(key, undefined, [...args]);
     if (typeof made === 'string') return made;
-    throw new OptionError(`${where}: key() must give a string; it gave ${String(made)}.`);
+    throw new OptionError(`${where}: key() must give a string; it gave ${show(made)}.`);
   };
 }

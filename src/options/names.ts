@@ -3,12 +3,20 @@
  */
 import { distance } from 'fastest-levenshtein';
 import { OptionError } from '../errors.js';
+import { show } from './checks.js';
+
+/** @throws {OptionError} for what is no object with options */
+export function checkOptions(given: unknown, where: string): asserts given is object {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return;
+  throw new OptionError(`${where}: options must be an object such as { name: value }, not ${show(given)}.`);
+}
 
 /**
  * Refuses unknown names in an options object, with the nearest known one.
  * @throws {OptionError}
  */
 export function checkNames(given: object, known: readonly string[], where: string): void {
+  checkOptions(given, where);
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue;
     const near = nearest(name, known);

@@ -2,6 +2,7 @@
  * Rates: `'10/s'` as people write it, and the pace that keeps it. Pure; `broker/rate-limits` applies it.
  */
 import { OptionError } from '../errors.js';
+import { show } from './checks.js';
 
 /** So many starts a second, minute or hour: `'10/s' | '100/m' | '5/h'`. */
 export type RateLimit = `${number}/${'s' | 'm' | 'h'}`;
@@ -38,7 +39,7 @@ export function toRate(value: unknown, where: string): Rate {
   const periodMs = PERIODS[unit ?? ''];
   if (periodMs === undefined || Number(count) < 1 || !Number.isSafeInteger(Number(count))) {
     throw new OptionError(
-      `${where}: ${JSON.stringify(value) ?? String(value)} is not a rate. Use '10/s', '100/m' or '5/h', whole and at least 1.`,
+      `${where}: ${show(value)} is not a rate. Use '10/s', '100/m' or '5/h', whole and at least 1.`,
     );
   }
   return { count: Number(count), periodMs };

@@ -37,3 +37,21 @@ export function maskUrl(text: string): string {
       SECRET.test(name.slice(1, -1)) ? `${name}${MASK}` : whole,
     );
 }
+
+/**
+ * One URL as it may be shown. It may be misspelt in any way: whatever in it could be a password is masked, since an
+ * address with an "@" or a "/" too many is what such a message is about.
+ */
+export function shownUrl(url: string): string {
+  const [head = ''] = /^\s*(?:[a-z][a-z0-9+.-]*:)?(?:\/\/)?/i.exec(url) ?? [];
+  const rest = url.slice(head.length);
+  const at = rest.lastIndexOf('@');
+  return at < 0 ? maskUrl(url) : maskUrl(head + shownLogin(rest.slice(0, at), head) + rest.slice(at));
+}
+
+/** A login without its password; without slashes before it nobody can tell one from the other. */
+function shownLogin(login: string, head: string): string {
+  const colon = login.indexOf(':');
+  if (colon >= 0) return login.slice(0, colon + 1) + MASK;
+  return head.endsWith('//') ? login : MASK;
+}

@@ -2,12 +2,12 @@
  * The `routes` option: which queue (and options) a task goes to by its name. Pure; the first match wins.
  */
 import { OptionError } from '../errors.js';
-import type { CallOptions } from './call-options.js';
-import { checkQueueName } from './checks.js';
-import type { PublishOptions } from './task-options.js';
+import { type CallOptions, ROUTE_NAMES, type RouteOptions, resolveCall } from './call-options.js';
+import { checkQueueName, show } from './checks.js';
+import { checkNames } from './names.js';
 
-/** A queue name, or publish options. */
-export type RouteTarget = string | PublishOptions;
+/** A queue name, or options of the call. */
+export type RouteTarget = string | RouteOptions;
 
 /** Decides by name, arguments and options; `undefined` lets the next route decide. */
 export type RouteFunction = (
@@ -16,14 +16,21 @@ export type RouteFunction = (
   options: Readonly<CallOptions>,
 ) => RouteTarget | undefined;
 
+/** Where what matches a pattern goes; a function decides when it matches. */
+export type RoutePair = readonly [string | RegExp, RouteTarget | RouteFunction];
+
+/** Routes by pattern: exact names and globs, in a `Map` regular expressions too. */
+export type RouteMap =
+  | Readonly<Record<string, RouteTarget | RouteFunction>>
+  | ReadonlyMap<string | RegExp, RouteTarget | RouteFunction>;
+
 /**
- * An ordered list, or a map. Patterns are exact names, globs (`mail.*`), regular expressions; a function decides alone.
+ * An ordered list, a map, or one function. Patterns are exact names, globs (`mail.*`), regular expressions; a function
+ * decides alone.
  * @example routes: { 'mail.*': 'mail', 'report': { queue: 'slow', priority: 5 } }
  * @example routes: [[/^img\./, 'images'], (name) => (name.startsWith('x') ? 'x' : undefined)]
  */
-export type Routes =
-  | Readonly<Record<string, RouteTarget>>
-  | readonly (readonly [string | RegExp, RouteTarget] | RouteFunction)[];
+export type Routes = RouteFunction | RouteMap | readonly (RoutePair | RouteFunction | RouteMap)[];
 
 /** Routes, compiled. */
 export type Router = RouteFunction;
@@ -31,7 +38,13 @@ export type Router = RouteFunction;
 /** @throws {OptionError} for an entry that is no route */
 export function compileRoutes(routes: Routes | undefined, where: string): Router | undefined {
   if (routes === undefined) return undefined;
-  const entries: readonly unknown[] = Array.isArray(routes) ? routes : Object.entries(routes);
+  const entries: readonly unknown[] = Array.isArray(routes)
+    ? routes.flatMap((entry: unknown) => (isMap(entry) ? pairsOf(entry) : [entry]))
+    : typeof routes === 'function'
+      ? [routes]
+      : isMap(routes)
+        ? pairsOf(routes)
+        : refuse(where, routes);
   const compiled = entries.map((entry, i) => compileRoute(entry, `${where}[${i}]`));
   if (compiled.length === 0) return undefined;
   return (name, args, options) => {
@@ -44,17 +57,48 @@ export function compileRoutes(routes: Routes | undefined, where: string): Router
 }
 
 function compileRoute(entry: unknown, where: string): RouteFunction {
-  if (typeof entry === 'function') return entry as RouteFunction;
+  if (typeof entry === 'function') return checked(entry as RouteFunction, where);
   const [pattern, target] = Array.isArray(entry) ? (entry as unknown[]) : [];
-  if (
-    !(typeof pattern === 'string' || pattern instanceof RegExp) ||
-    (typeof target !== 'string' && typeof target !== 'object')
-  ) {
-    throw new OptionError(`${where}: a route is [pattern, queue or options] or a function.`);
-  }
-  if (typeof target === 'string') checkQueueName(target, where);
+  if (!(typeof pattern === 'string' || pattern instanceof RegExp)) return refuse(where, entry);
   const matches = matcherOf(pattern);
-  return (name) => (matches(name) ? (target as RouteTarget) : undefined);
+  if (typeof target === 'function') {
+    const decide = checked(target as RouteFunction, where);
+    return (name, args, options) => (matches(name) ? decide(name, args, options) : undefined);
+  }
+  checkTarget(target, where);
+  if (typeof target === 'object') resolveCall(target, 0, where);
+  return (name) => (matches(name) ? target : undefined);
+}
+
+/** A function of the user's: what it gives is looked at each time. */
+function checked(decide: RouteFunction, where: string): RouteFunction {
+  return (name, args, options) => {
+    // `null` as in other routers: not mine.
+    const target: unknown = decide(name, args, options) ?? undefined;
+    if (target !== undefined) checkTarget(target, `${where}, for ${name}`);
+    return target as RouteTarget | undefined;
+  };
+}
+
+function checkTarget(target: unknown, where: string): asserts target is RouteTarget {
+  if (typeof target === 'string') return checkQueueName(target, where);
+  if (!isMap(target) || target instanceof Map) return refuse(where, target);
+  checkNames(target, ROUTE_NAMES, where);
+}
+
+function isMap(value: unknown): value is RouteMap {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise);
+}
+
+function pairsOf(map: RouteMap): readonly unknown[] {
+  return map instanceof Map ? [...map] : Object.entries(map);
+}
+
+function refuse(where: string, given: unknown): never {
+  throw new OptionError(
+    `${where}: a route is [pattern, queue or options], a map of such, or a function that gives a queue, options or ` +
+      `undefined; got ${show(given)}.`,
+  );
 }
 
 function matcherOf(pattern: string | RegExp): (name: string) => boolean {

@@ -161,6 +161,10 @@ const TASK_NAMES: readonly string[] = [...PUBLISH_NAMES, ...RUN_NAMES, 'args', '
 /** Checks the whole of a task's options where they are written; nothing is resolved yet. */
 export function checkTaskOptions(options: TaskOptions, where: string): void {
   checkNames(options, TASK_NAMES, where);
+  if (options.args !== undefined && !Array.isArray(options.args))
+    throw new OptionError(
+      `${where}: args must be a list, one declaration for each argument; got ${show(options.args)}.`,
+    );
   if (options.schedule !== undefined) checkSchedule(options.schedule, `${where}: schedule`);
   resolvePublishPolicy(options, {}, where);
   resolveRunPolicy(options, {}, where);

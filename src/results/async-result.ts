@@ -179,8 +179,8 @@ export class AsyncResult<R = unknown> {
     if (seen === undefined) return undefined as R;
     if ('told' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.told)) as R;
     const { state, error, value } = this.#derive(seen.job);
-    // One that will leave no result need not have ended.
-    if (error === undefined || !READY.has(state)) return value as R;
+    // One that will leave no result need not have ended; in a workflow its value is there while others may need it.
+    if (error === undefined || !READY.has(state)) return (this.#unstored ? undefined : value) as R;
     if (options.propagate === false) return error;
     throw error;
   }

@@ -84,9 +84,15 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
   }
   // Whoever holds it now lets go of it, or it waits for an attempt that will not be.
   if (message.revoked !== undefined && !(job.running && message.revoked.started)) return REVOKED;
-  if (job.running) return customStateOf(job, message) ?? STARTED;
-  if (message.expires !== undefined && now >= message.expires && job.deliveries === 0) return REVOKED;
+  if (job.running && !isFetchedLate(job, message)) return customStateOf(job, message) ?? STARTED;
+  if (message.expires !== undefined && now >= message.expires && job.deliveries <= (job.running ? 1 : 0))
+    return REVOKED;
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
+}
+
+/** A worker has it in hand only to end it: it had expired when it was fetched. */
+function isFetchedLate(job: StoredJob, { expires }: Message): boolean {
+  return expires !== undefined && job.deliveries <= 1 && (job.startedAt ?? 0) >= expires;
 }
 
 /** When an unfinished job's state changes by the clock alone, epoch ms. */
@@ -128,6 +134,8 @@ function errorOf(
 }
 
 function isRevocation(job: StoredJob): boolean {
+  // What comes after a revoked task failed by it, as by any other failure.
+  if (job.blame !== undefined) return false;
   const { wireError } = unpackStack(job.stack ?? '');
   return isRecord(wireError) && wireError.name === 'TaskRevokedError';
 }

@@ -164,7 +164,7 @@ class DirectContext implements TaskContext {
 
   retry(options: RetryOptions = {}): never {
     throw (
-      options.error ??
+      options?.error ??
       new MaxRetriesExceededError(
         `${this.name}: retry() in a direct call; there is no worker to run it again. Pass { error } to see the cause.`,
       )

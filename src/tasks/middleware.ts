@@ -1,7 +1,9 @@
 /**
  * What `app.use()` takes: functions around sending and around running, outermost first.
  */
+import { OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
+import { show } from '../options/checks.js';
 import type { TaskRequest } from './context.js';
 
 /** What a `publish` middleware sees of a call on its way out. */
@@ -28,4 +30,23 @@ export type RunMiddleware = (context: RunContext, next: () => Promise<unknown>) 
 export interface Middleware {
   publish?: PublishMiddleware;
   run?: RunMiddleware;
+}
+
+/**
+ * Adds the functions of a middleware to the lists, bound to it: it may be an instance of a class.
+ * @throws {OptionError} for what is none
+ */
+export function addMiddleware(
+  given: Middleware,
+  publishing: PublishMiddleware[],
+  running: RunMiddleware[],
+): void {
+  const { publish, run } = given ?? {};
+  for (const [name, step] of Object.entries({ publish, run }))
+    if (step !== undefined && typeof step !== 'function')
+      throw new OptionError(`app.use: ${name} must be a function (context, next); got ${show(step)}.`);
+  if (publish === undefined && run === undefined)
+    throw new OptionError('app.use: give { publish } or { run }, each async (context, next) => …, or both.');
+  if (publish !== undefined) publishing.push(publish.bind(given));
+  if (run !== undefined) running.push(run.bind(given));
 }

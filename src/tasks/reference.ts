@@ -1,7 +1,8 @@
 /**
  * A task that is called without its code: known by its name, and by what the caller says of it.
  */
-import { checkTaskName } from '../options/checks.js';
+import { OptionError } from '../errors.js';
+import { checkTaskName, show } from '../options/checks.js';
 import {
   checkTaskOptions,
   needsLane,
@@ -17,7 +18,10 @@ export type TaskReference = string | ({ name: string } & TaskOptions);
 
 /** @throws {OptionError} for a name or an option that cannot be right */
 export function targetOf(reference: TaskReference, defaults: TaskOptions): CallTarget {
-  const { name, ...options } = typeof reference === 'string' ? { name: reference } : reference;
+  const given: unknown = typeof reference === 'string' ? { name: reference } : reference;
+  if (typeof given !== 'object' || given === null)
+    throw new OptionError(`a task to call must be its name or { name, …options }, not ${show(given)}.`);
+  const { name, ...options } = given as { name: string } & TaskOptions;
   checkTaskName(name, 'a task to call');
   const where = `task "${name}"`;
   checkTaskOptions(options, where);

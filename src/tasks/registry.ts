@@ -3,7 +3,7 @@
  * classes are made when a worker starts, never here.
  */
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
-import { checkTaskName } from '../options/checks.js';
+import { checkTaskName, show } from '../options/checks.js';
 import { nearest } from '../options/names.js';
 import type { Schedule } from '../options/schedules.js';
 import type { TaskOptions } from '../options/task-options.js';
@@ -88,7 +88,7 @@ export class Registry {
    */
   addService(service: object): Map<string, RegisteredTask> {
     const isClass = typeof service === 'function';
-    const cls = (isClass ? service : service.constructor) as ServiceClass;
+    const cls = checkClass(isClass ? service : service?.constructor);
     const prototype = (isClass ? cls.prototype : service) as object;
     checkNoShadowing(prototype, cls.name);
     const declared = declaredTasks(prototype);
@@ -108,6 +108,7 @@ export class Registry {
 
   /** The tasks of a service class as its callers see them; registers and constructs nothing. */
   targetsOf(cls: ServiceClass): Map<string, CallTarget> {
+    checkClass(cls);
     return this.#tasksOf(cls.prototype as object, this.#services.get(cls) ?? { cls, instance: undefined });
   }
 
@@ -152,10 +153,29 @@ export class Registry {
   async #instantiateAll(make: (cls: ServiceClass) => object | Promise<object>): Promise<void> {
     for (const slot of this.#services.values()) {
       if (slot.instance !== undefined) continue;
-      const instance = await make(slot.cls);
-      checkNoShadowing(instance, slot.cls.name);
-      slot.instance = instance as NonNullable<ServiceSlot['instance']>;
+      slot.instance = this.#checkInstance(await make(slot.cls), slot);
     }
+  }
+
+  /** @throws {OptionError} when the container gave something else */
+  #checkInstance(given: unknown, slot: ServiceSlot): NonNullable<ServiceSlot['instance']> {
+    const instance = given as NonNullable<ServiceSlot['instance']>;
+    const whole =
+      typeof given === 'object' &&
+      given !== null &&
+      this.#methodsOf(slot).every((method) => typeof instance[method] === 'function');
+    if (!whole)
+      throw new OptionError(
+        `container.get(${slot.cls.name}) gave ${show(given)}. It must give an instance of the class, with its task methods.`,
+      );
+    checkNoShadowing(instance, slot.cls.name);
+    return instance;
+  }
+
+  #methodsOf(slot: ServiceSlot): string[] {
+    return this.all().flatMap(({ target }) =>
+      target.kind === 'method' && target.service === slot ? [target.method] : [],
+    );
   }
 
   #tasksOf(prototype: object, slot: ServiceSlot): Map<string, RegisteredTask> {
@@ -205,9 +225,32 @@ export class Registry {
 
   #refuseOther(task: RegisteredTask): void {
     const known = this.#tasks.get(task.name);
-    if (known === undefined || known.code === task.code) return;
+    if (known === undefined) return;
+    if (known.code !== task.code)
+      throw new AlreadyRegisteredError(
+        `The task name "${task.name}" is already taken by other code. Give one of the two another name in @Task.`,
+      );
+    const [theirs, mine] = [classOf(known), classOf(task)];
+    if (theirs === mine) return;
+    // One of them would run the other's calls.
     throw new AlreadyRegisteredError(
-      `The task name "${task.name}" is already taken by other code. Give one of the two another name in @Task.`,
+      `The task name "${task.name}" is already taken by ${theirs?.name}, which inherits the same method as ${mine?.name}. ` +
+        `Give ${mine?.name} a method of its own for it, with another name in @Task.`,
     );
   }
+}
+
+/** Whose method a task is. */
+function classOf({ target }: RegisteredTask): ServiceClass | undefined {
+  return target.kind === 'method' ? target.service.cls : undefined;
+}
+
+/** @throws {OptionError} for what is no class: an arrow function, say */
+function checkClass(cls: unknown): ServiceClass {
+  if (typeof cls === 'function' && typeof cls.prototype === 'object' && cls.prototype !== null)
+    return cls as ServiceClass;
+  throw new OptionError(
+    `a service is a class with @Task methods, or an instance of one; ${show(cls)} is neither. ` +
+      'Two files that import each other see undefined.',
+  );
 }

@@ -107,8 +107,7 @@ export function encodeResult(value: unknown, serializer: Serializer = json, root
  * @throws {NotSerializableError} with a path such as `result[2].when`
  */
 export function encodeResults(values: readonly unknown[], serializer: Serializer = json): EncodedPayload {
-  if (serializer !== json) return encodeWith(serializer, values, 'result');
-  return encodedList(values.map((value, index) => encodeResult(value, json, `result[${index}]`)));
+  return encodedList(values.map((value, index) => encodeResult(value, serializer, `result[${index}]`)));
 }
 
 /** Results that are encoded each, as one: what a group gives. A plain list where all are plain. */

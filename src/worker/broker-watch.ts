@@ -2,9 +2,10 @@
  * Whether the broker answers, for those who ask often: one question at a time, and none that waits for long.
  */
 import type { Engine } from '../broker/engine.js';
+import { inTime } from './in-time.js';
 
 /** A broker that needs longer is as good as away. */
-const PATIENCE_MS = 2000;
+export const PATIENCE_MS = 2000;
 
 export class BrokerWatch {
   #asking: Promise<boolean> | undefined;
@@ -15,7 +16,7 @@ export class BrokerWatch {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
-    return inTime(this.#asking, false);
+    return inTime(this.#asking, false, PATIENCE_MS);
   }
 
   async #ask(): Promise<boolean> {
@@ -27,12 +28,4 @@ export class BrokerWatch {
       return false;
     }
   }
-}
-
-/** What `promise` gives, or `late` when it takes too long. */
-export function inTime<T>(promise: Promise<T>, late: T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(late), PATIENCE_MS);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -46,11 +46,19 @@ function instanceOf(target: MethodTarget): Record<string, unknown> {
   );
 }
 
+/** The scope of a task's own code. A class for the reason that `JobDelivery` is one. */
+class TaskScope implements CallScope {
+  readonly propagate: readonly string[] | undefined;
+  entered: CallScope['entered'];
+
+  constructor(
+    readonly context: RunningCall,
+    public awaiting: CallScope['awaiting'],
+  ) {
+    this.propagate = context.delivery.message.propagate;
+  }
+}
+
 export function scopeOf(call: RunningCall, task: RegisteredTask): CallScope {
-  return {
-    context: call,
-    awaiting: task.target.kind === 'method' ? entryPoint(task.target) : undefined,
-    entered: undefined,
-    propagate: call.delivery.message.propagate,
-  };
+  return new TaskScope(call, task.target.kind === 'method' ? entryPoint(task.target) : undefined);
 }

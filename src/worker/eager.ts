@@ -2,7 +2,7 @@
  * Runs calls in the caller's process, through the same steps as a worker: arguments as they would travel, hooks,
  * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
  */
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../errors.js';

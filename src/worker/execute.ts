@@ -3,7 +3,7 @@
  * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Tracing } from '../broker/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
@@ -164,13 +164,13 @@ export class Executor {
       spawning,
     );
     this.running.set(delivery.jobId, call);
-    const ended = elsewhere?.takes(task)
-      ? this.#attemptElsewhere(call, task, elsewhere)
-      : call.run(() => this.#attempt(call, task, args), kept === undefined);
-    return ended.then((outcome) => {
+    const finish = (outcome: Outcome): Execution => {
       this.running.delete(delivery.jobId);
       return { outcome, task, runtimeMs: Date.now() - call.startedAt, started: true };
-    });
+    };
+    return elsewhere?.takes(task)
+      ? this.#attemptElsewhere(call, task, elsewhere).then(finish)
+      : call.run(() => this.#attempt(call, task, args), kept === undefined, finish);
   }
 
   /** The call's own limits, else those set at runtime, else the task's, else the worker's. */
@@ -314,8 +314,7 @@ export class Executor {
         throw new CeleriacError(
           `${task.name}: replace() in an eager call; there is no record whose place to take.`,
         );
-      const flow = await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
-      return { kind: 'replaced', flow };
+      return await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
     } catch (error) {
       return this.#judge(error, call, task);
     }

@@ -3,14 +3,16 @@
  * follows from its end. Plain tasks never come here.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Delivery } from '../broker/consumer.js';
-import { CLOSED, type Engine } from '../broker/engine.js';
+import { amended, type Delivery } from '../broker/delivery.js';
+import { type Engine, REVOKED } from '../broker/engine.js';
 import { partOf } from '../broker/ids.js';
 import type { FlowInput, Message } from '../broker/message.js';
+import type { FlowDrop } from '../canvas/flow-jobs.js';
 import { type Failed, type FlowProgress, firstStarts, type Told } from '../canvas/flow-progress.js';
 import type { Blame, Ending } from '../canvas/flow-record.js';
 import { readEnding, revocationIn } from '../canvas/flow-record.js';
-import { inputOf } from '../canvas/flow-values.js';
+import type { FlowResults } from '../canvas/flow-results.js';
+import type { FlowValues } from '../canvas/flow-values.js';
 import { BEGIN_PATH } from '../canvas/launch.js';
 import { requestOf } from '../canvas/part-request.js';
 import type { Plan } from '../canvas/plan.js';
@@ -23,7 +25,10 @@ import type { Outcome } from './outcome.js';
 export interface FlowStepsParams {
   readonly engine: Engine;
   readonly plans: Plans;
+  readonly values: FlowValues;
   readonly progress: FlowProgress;
+  readonly results: FlowResults;
+  readonly drops: FlowDrop;
 }
 
 /** Whether a part runs, and with what. */
@@ -65,6 +70,8 @@ export class FlowSteps {
         if (plan === undefined) return 'gone';
         return this.#tell(flow, plan, path, end);
       });
+      // Its own record is dropped with the others', once it is written.
+      if (told === 'forgotten') delivery.afterwards(() => this.params.drops.drop(flow));
       return typeof told === 'object' ? { kind: 'revoked', reason: told.revoked } : outcome;
     } catch (error) {
       // Untold, the workflow would wait for ever: the task is delivered again, and tells it then.
@@ -73,11 +80,21 @@ export class FlowSteps {
     }
   }
 
-  #tell(flow: string, plan: Plan, path: string, end: End): Promise<Told> {
-    const { progress } = this.params;
-    return end.kind === 'value'
-      ? progress.succeed(flow, plan, path, end.ending)
-      : progress.fail(flow, plan, path, end.failed);
+  async #tell(flow: string, plan: Plan, path: string, end: End): Promise<Told> {
+    const { progress, results } = this.params;
+    switch (end.kind) {
+      case 'value':
+        return progress.succeed(flow, plan, path, end.ending);
+      case 'failure':
+        return progress.fail(flow, plan, path, end.failed);
+      case 'replaced': {
+        const told = await progress.replaced(flow, path, end.by);
+        // Revoked meanwhile, by somebody who did not see yet what took its place.
+        if (typeof told === 'object')
+          await results.revokeFlow(end.by, told.revoked === undefined ? {} : { reason: told.revoked });
+        return told;
+      }
+    }
   }
 
   async #patiently<R>(body: () => Promise<R>): Promise<R> {
@@ -93,28 +110,26 @@ export class FlowSteps {
   }
 
   async #begin(delivery: Delivery): Promise<Begun> {
-    const { engine, plans } = this.params;
+    const { engine, plans, values } = this.params;
     const address = partOf(delivery.jobId);
     if (address === undefined) return { kind: 'run', delivery };
     const { flow, path } = address;
     if (path === BEGIN_PATH) return this.#beginWhole(flow);
     const { input } = delivery.message;
     const from = input !== undefined && 'of' in input ? input.of : undefined;
-    const fields = [CLOSED, path, ...(from === undefined ? [] : [from])];
-    const [[[closed, own, before] = []], plan] = await Promise.all([
+    const fields = [REVOKED, path, ...(from === undefined ? [] : [from])];
+    const [[[revoked, own, before] = []], plan] = await Promise.all([
       engine.flows.read([{ flow, fields }]),
       plans.upTo(flow, path),
     ]);
-    const revocation = revocationIn(closed);
+    const revocation = revocationIn(revoked);
     if (revocation !== undefined) return ended({ kind: 'revoked', reason: revocation.reason });
     const mine = readEnding(own);
     if (mine !== undefined) return ended(outcomeOf(mine));
     if (from === undefined) return { kind: 'run', delivery };
     const ending = readEnding(before);
     const value =
-      plan === undefined || ending === undefined
-        ? undefined
-        : await inputOf(engine, flow, plan, from, ending);
+      plan === undefined || ending === undefined ? undefined : await values.of(flow, plan, from, ending);
     if (value === undefined) return ended({ kind: 'failure', error: noInput(delivery) });
     return { kind: 'run', delivery: withInput(delivery, value) };
   }
@@ -123,8 +138,9 @@ export class FlowSteps {
   async #beginWhole(flow: string): Promise<Begun> {
     const { plans, progress, engine } = this.params;
     const plan = await plans.get(flow);
-    const [[closed] = []] = await engine.flows.read([{ flow, fields: [CLOSED] }]);
-    if (plan !== undefined && closed === undefined)
+    const [[revoked] = []] = await engine.flows.read([{ flow, fields: [REVOKED] }]);
+    // Those beside one that has failed already begin all the same.
+    if (plan !== undefined && revoked === undefined)
       await progress.begin(flow, plan, firstStarts(plan), { input: undefined, parentId: undefined });
     return ended({ kind: 'success', value: undefined, encoded: null });
   }
@@ -132,7 +148,8 @@ export class FlowSteps {
 
 type End =
   | { readonly kind: 'value'; readonly ending: Ending }
-  | { readonly kind: 'failure'; readonly failed: Failed };
+  | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'replaced'; readonly by: string };
 
 /** What an outcome means for the workflow; nothing while the task goes on. */
 function endOf(delivery: Delivery, outcome: Outcome): End | undefined {
@@ -141,6 +158,8 @@ function endOf(delivery: Delivery, outcome: Outcome): End | undefined {
       return { kind: 'value', ending: { s: outcome.encoded } };
     case 'ignore':
       return { kind: 'value', ending: { s: encodeResult(undefined) } };
+    case 'replaced':
+      return { kind: 'replaced', by: outcome.flow };
     case 'failure':
       return failure(delivery, outcome.wire ?? encodeFailure(outcome.error));
     case 'revoked': {
@@ -179,7 +198,7 @@ function outcomeOf(ending: Ending): Outcome {
 
 function withInput(delivery: Delivery, input: FlowInput): Delivery {
   const message: Message = { ...delivery.message, input };
-  return { ...delivery, message };
+  return amended(delivery, { message });
 }
 
 function noInput({ name, taskId }: Delivery): CeleriacError {

@@ -3,25 +3,30 @@
  * leads into its lane, or the word that it leaves no result. Few tasks have any; the others are let through with a look
  * at their message.
  */
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../broker/ids.js';
 import { expireMove } from '../broker/moves.js';
-import { noteIgnored } from '../broker/tombstones.js';
+import { IGNORED_MS, noteIgnored } from '../broker/tombstones.js';
 import { releaseKey } from '../broker/unique-keys.js';
 
 /**
- * Says that a task leaves no result because it threw Ignore: whoever waits for it finds its record gone. Best effort:
- * unsaid, it counts as unknown.
+ * Says that a task leaves no result because it threw Ignore, and lets go of the rest: whoever waits for it finds its record
+ * gone. Best effort: unsaid, it counts as unknown.
  */
 export async function sayIgnored(
-  { engine }: { readonly engine: Engine },
-  { ref, message }: Delivery,
+  parts: { readonly engine: Engine; readonly index: IdIndex },
+  delivery: Delivery,
 ): Promise<void> {
+  const { ref, message } = delivery;
   // Where it was sent to, which is how others know it.
   const place = { queue: message.from ?? ref.queue, id: ref.id };
-  await noteIgnored(engine, place).catch(() => undefined);
+  // An id of the caller's own leads there for as long, and is free all the same.
+  await Promise.all([
+    letGo(parts, delivery, IGNORED_MS),
+    noteIgnored(parts.engine, place).catch(() => undefined),
+  ]);
 }
 
 /**
@@ -31,11 +36,12 @@ export async function sayIgnored(
  */
 export function letGo(
   { engine, index }: { readonly engine: Engine; readonly index: IdIndex },
-  { message, taskId, jobId, afterwards }: Delivery,
+  delivery: Delivery,
   keptMs: number,
 ): Promise<void> | undefined {
+  const { message, taskId, jobId } = delivery;
   const { unique, from } = message;
-  if (unique !== undefined) afterwards(() => releaseKey(engine, unique, taskId));
-  if (from !== undefined) afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
+  if (unique !== undefined) delivery.afterwards(() => releaseKey(engine, unique, taskId));
+  if (from !== undefined) delivery.afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
   return isGenerated(jobId) ? undefined : index.expire(taskId, keptMs);
 }

@@ -3,7 +3,7 @@
  * broker before a limited task runs. A task without limits is told apart by one look at its policy, and asks nothing.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import { Gate } from '../broker/gate.js';
 import { isLane, laneOf } from '../broker/lanes.js';
@@ -172,7 +172,8 @@ export class Limits {
     const origin = { queue: from, id: delivery.jobId };
     for (let waitedMs = 0; waitedMs <= MOVED_WAIT_MS; waitedMs += MOVED_LOOK_MS) {
       const [job] = await this.params.engine.readJobs([origin]);
-      if (job?.queue !== from) return true;
+      // A stranger's message may name any queue: what has ended there, or is this very job, is not on its way.
+      if (job?.queue !== from || job.doneAt !== undefined || from === delivery.ref.queue) return true;
       await new Promise((resolve) => setTimeout(resolve, MOVED_LOOK_MS));
     }
     return false;

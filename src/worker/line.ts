@@ -14,6 +14,7 @@ export class Line {
   readonly #plain: Consumer;
   /** One for the queue and its lanes: they count as one. */
   readonly #share: Share;
+  #closed = false;
 
   constructor(
     readonly queue: string,
@@ -46,7 +47,7 @@ export class Line {
 
   /** Takes from a task's lane as well. */
   async addLane(task: string, gate: Gate): Promise<void> {
-    if (this.#lanes.has(task)) return;
+    if (this.#closed || this.#lanes.has(task)) return;
     const consumer = this.make({
       queue: laneOf(this.queue, task),
       slots: this.#plain.slots,
@@ -68,6 +69,7 @@ export class Line {
 
   /** Fetches no more; resolves when what runs has been settled. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(this.#all().map((consumer) => consumer.close()));
   }
 

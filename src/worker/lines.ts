@@ -6,6 +6,7 @@ import type { Engine } from '../broker/engine.js';
 import { laneOf } from '../broker/lanes.js';
 import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';
+import { CeleriacError } from '../errors.js';
 import type { Limits } from './limits.js';
 import { Line, type MakeConsumer } from './line.js';
 import type { WeightedQueue } from './worker-options.js';
@@ -24,6 +25,7 @@ export interface LinesParams {
 export class Lines {
   readonly #lines = new Map<string, Line>();
   #opened = false;
+  #closed = false;
 
   constructor(private readonly params: LinesParams) {}
 
@@ -34,8 +36,12 @@ export class Lines {
     await Promise.all(queues.map(({ name, weight }) => this.#consume(name, budget, weight)));
   }
 
-  /** Takes from a queue too; with `concurrency` on slots of its own, also when it was consumed before. */
+  /**
+   * Takes from a queue too; with `concurrency` on slots of its own, also when it was consumed before.
+   * @throws {CeleriacError} once the worker stops
+   */
   async add(queue: string, concurrency: number | undefined): Promise<void> {
+    if (this.#closed) throw new CeleriacError(`this worker stops: it takes nothing from "${queue}" any more`);
     const line = this.#lines.get(queue);
     const slots = concurrency === undefined ? this.params.budget : new Slots(concurrency);
     if (line === undefined) await this.#consume(queue, slots);
@@ -69,9 +75,10 @@ export class Lines {
     return this.#all().flatMap((line) => line.queues);
   }
 
-  /** All slots: the shared ones, and those of queues that have their own. */
+  /** All slots that tasks can run on: the shared ones while a queue uses them, and those of queues with their own. */
   get concurrency(): number {
-    const slots = new Set([this.params.budget, ...this.#all().map((line) => line.slots)]);
+    const lines = this.#all();
+    const slots = new Set(lines.length === 0 ? [this.params.budget] : lines.map((line) => line.slots));
     return [...slots].reduce((sum, { limit }) => sum + limit, 0);
   }
 
@@ -82,6 +89,7 @@ export class Lines {
 
   /** Fetches no more; resolves when what runs has been settled. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(
       this.#all().map((line) => line.close().catch((error: Error) => this.params.onError(error))),
     );
@@ -93,6 +101,7 @@ export class Lines {
   }
 
   async #consume(queue: string, slots: Slots, weight = 1): Promise<void> {
+    if (this.#closed) return;
     const { limits, consumer } = this.params;
     const line = new Line(queue, { slots, weight }, consumer);
     this.#lines.set(queue, line);

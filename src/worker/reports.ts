@@ -1,7 +1,7 @@
 /**
  * What a worker tells of tasks: those it runs or holds, and those that wait in its queues. It only reads.
  */
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine, StoredJob } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { taskIdOfJob } from '../broker/ids.js';

@@ -1,8 +1,10 @@
 /**
  * Whether and when a failed attempt is tried again: one rule for `this.retry()` and `autoretryFor`. Pure.
  */
-import { toEpochMs, toPositiveMs } from '../duration.js';
-import { MaxRetriesExceededError } from '../errors.js';
+import { toEpochMs, toMs, toPositiveMs } from '../duration.js';
+import { MaxRetriesExceededError, OptionError } from '../errors.js';
+import { toMaxRetries } from '../options/checks.js';
+import { checkNames } from '../options/names.js';
 import type { RunPolicy } from '../options/task-options.js';
 import type { RetryOptions } from '../tasks/context.js';
 import type { Outcome } from './outcome.js';
@@ -13,6 +15,24 @@ export class RetryRequest extends Error {
     super('this.retry() was called; let this error pass, the worker handles it');
     this.name = 'RetryRequest';
   }
+}
+
+/**
+ * Reads what `this.retry()` was given, where it is called.
+ * @throws {OptionError} for what cannot be right
+ */
+export function retryRequest(options: RetryOptions): RetryRequest {
+  const where = 'this.retry()';
+  if ((options as unknown) instanceof Error)
+    throw new OptionError(`${where}: give the error as an option: this.retry({ error }).`);
+  checkNames(options, ['countdown', 'eta', 'error', 'maxRetries'], where);
+  const { countdown, eta, maxRetries } = options;
+  if (countdown !== undefined && eta !== undefined)
+    throw new OptionError(`${where}: give countdown or eta, not both.`);
+  if (countdown !== undefined) toMs(countdown, `${where}: countdown`);
+  if (eta !== undefined) toEpochMs(eta, `${where}: eta`);
+  if (maxRetries !== undefined) toMaxRetries(maxRetries, `${where}: maxRetries`);
+  return new RetryRequest(options);
 }
 
 /** What a retry decision is made from. */
@@ -42,14 +62,18 @@ export function afterRetryRequest(request: RetryRequest, c: RetryCase): Outcome 
     return { kind: 'failure', error: hasCause ? options.error : exhausted };
   }
   const cause = hasCause ? options.error : new Error(`${c.taskName} asked to be run again`);
-  return { kind: 'retry', error: cause, delayMs: requestedDelayMs(options, c) ?? delayMs(cause, c) };
+  const wantedMs = requestedDelayMs(options, c) ?? delayMs(cause, c);
+  return { kind: 'retry', error: cause, delayMs: Math.min(wantedMs, LONGEST_MS) };
 }
 
 /** The outcome of an attempt that threw: a retry where `autoretryFor` says so and retries are left. */
 export function afterError(error: unknown, c: RetryCase): Outcome {
   if (c.retries >= limitOf(c) || !c.policy.autoretryFor(error)) return { kind: 'failure', error };
-  return { kind: 'retry', error, delayMs: delayMs(error, c) };
+  return { kind: 'retry', error, delayMs: Math.min(delayMs(error, c), LONGEST_MS) };
 }
+
+/** A century: what is longer means never, and no broker counts that far. */
+const LONGEST_MS = 100 * 365.25 * 24 * 3_600_000;
 
 /** How long to wait before retry number `retries + 1`: own rule, else backoff, else the fixed delay. */
 export function delayMs(error: unknown, c: RetryCase): number {
@@ -80,6 +104,6 @@ function limitOf(c: RetryCase): number {
 
 function requestedDelayMs(options: RetryOptions, c: RetryCase): number | undefined {
   if (options.eta !== undefined) return Math.max(0, toEpochMs(options.eta, 'this.retry(): eta') - c.now);
-  if (options.countdown !== undefined) return toPositiveMs(options.countdown, 'this.retry(): countdown');
+  if (options.countdown !== undefined) return Math.max(0, toMs(options.countdown, 'this.retry(): countdown'));
   return undefined;
 }

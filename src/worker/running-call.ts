@@ -2,7 +2,7 @@
  * A call while it runs: the context its task sees, its limits, and the ways others may end it. Once closed it answers
  * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
  */
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Composable } from '../canvas/fits.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
@@ -10,7 +10,7 @@ import type { Logger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
 import { encodeResult } from '../tasks/serializer.js';
 import type { Outcome } from './outcome.js';
-import { RetryRequest } from './retry.js';
+import { retryRequest } from './retry.js';
 import { ReplaceRequest, type Spawning } from './spawning.js';
 
 /** What a call needs of its worker. */
@@ -43,6 +43,8 @@ export class RunningCall implements TaskContext {
   #end: ((outcome: Outcome) => void) | undefined;
   #timers: NodeJS.Timeout[] = [];
   #closed = false;
+  /** Its outcome is decided. */
+  #finished = false;
   /** How many members it has added to its group. */
   #added = 0;
 
@@ -101,7 +103,7 @@ export class RunningCall implements TaskContext {
   }
 
   retry(options: RetryOptions = {}): never {
-    throw new RetryRequest(options);
+    throw retryRequest(options);
   }
 
   replace(signature: CallbackSignature): never {
@@ -119,20 +121,20 @@ export class RunningCall implements TaskContext {
   }
 
   /**
-   * Resolves with the body's outcome, or with the first one that somebody else decides.
+   * Resolves with what `finish` makes of the body's outcome, or of the first one that somebody else decides.
    * @param timed start the limits now; else whoever runs the body calls `startLimits`
    */
-  run(body: () => Promise<Outcome>, timed = true): Promise<Outcome> {
+  run<R>(body: () => Promise<Outcome>, timed: boolean, finish: (outcome: Outcome) => R): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.#end = (outcome) => {
+      const end = (outcome: Outcome) => {
+        if (this.#finished) return;
+        this.#finished = true;
         this.close();
-        resolve(outcome);
+        resolve(finish(outcome));
       };
+      this.#end = end;
       if (timed) this.startLimits();
-      body().then((outcome) => {
-        this.close();
-        resolve(outcome);
-      }, reject);
+      body().then(end, reject);
     });
   }
 

@@ -14,7 +14,8 @@
  *   handBack   front of the queue; no attempt counted    PENDING
  *   lost       nothing: another worker owns it           (whatever that one writes)
  */
-import type { Delivery, Settlement } from '../broker/consumer.js';
+import type { Settlement } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import { replacedBy } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
 import { failureText } from '../results/failure-text.js';

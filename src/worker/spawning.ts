@@ -3,17 +3,18 @@
  * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
  */
 import { createHash } from 'node:crypto';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import { partOf } from '../broker/ids.js';
 import { compile } from '../canvas/compile.js';
 import type { Composable } from '../canvas/fits.js';
 import type { FlowProgress } from '../canvas/flow-progress.js';
 import type { Launcher } from '../canvas/launch.js';
-import { finalOf, nodeAt, type PlanNode, ROOT } from '../canvas/plan.js';
+import { changedAt, finalOf, type PlanNode, ROOT } from '../canvas/plan.js';
 import type { Plans } from '../canvas/plans.js';
 import type { Sender } from '../canvas/sender.js';
 import { CeleriacError } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
+import type { Outcome } from './outcome.js';
 
 /** Thrown by `replace()`: nothing after it runs. */
 export class ReplaceRequest extends Error {
@@ -24,6 +25,9 @@ export class ReplaceRequest extends Error {
     this.signature = signature as Composable;
   }
 }
+
+/** What became of a replacement. */
+export type Replaced = Extract<Outcome, { kind: 'replaced' | 'revoked' }>;
 
 export interface SpawningParams {
   readonly progress: FlowProgress;
@@ -36,18 +40,27 @@ export interface SpawningParams {
 export class Spawning {
   constructor(private readonly params: SpawningParams) {}
 
-  /** Sends what takes the task's place; gives the id of the workflow it is. */
-  async replace(delivery: Delivery, signature: Composable): Promise<string> {
-    const { launcher, sender, now } = this.params;
+  /**
+   * Sends what takes the task's place.
+   * @returns the workflow it is; or that nothing was sent, since the task's own workflow is revoked
+   */
+  async replace(delivery: Delivery, signature: Composable): Promise<Replaced> {
+    const { launcher, progress, sender, now } = this.params;
     const root = await compile(sender(), signature, [], {});
     const flow = flowOf(`${delivery.jobId} ${delivery.retries}`);
-    const replaces = { jobId: delivery.jobId, queue: delivery.ref.queue };
-    await launcher.deliver(
-      flow,
-      { v: 1, root: named(root, delivery.taskId), sentAt: now(), replaces },
-      false,
-    );
-    return flow;
+    const part = partOf(delivery.jobId);
+    // Before it begins: whoever revokes the one finds the other from then on.
+    const told = part === undefined ? 'told' : await progress.replaced(part.flow, part.path, flow);
+    if (typeof told === 'object') return { kind: 'revoked', reason: told.revoked };
+    const { group, index } = delivery.message.flow ?? {};
+    const replaces = {
+      jobId: delivery.jobId,
+      queue: delivery.ref.queue,
+      ...(group !== undefined && { group: { group, ...(index !== undefined && { index }) } }),
+    };
+    const placed = named(adopted(root, delivery), delivery.taskId);
+    await launcher.deliver(flow, { v: 1, root: placed, sentAt: now(), replaces }, 'replacement');
+    return { kind: 'replaced', flow };
   }
 
   /** Adds a member to the group of a running task. */
@@ -66,17 +79,24 @@ export class Spawning {
   }
 }
 
-/** The task that gives the replacement its value goes by the replaced one's id. */
-function named(root: PlanNode, taskId: string): PlanNode {
-  const final = finalOf(root, ROOT);
-  if (nodeAt({ v: 1, root, sentAt: 0 }, final)?.kind !== 'task') return root;
-  return withId(root, final.split('.').slice(1).map(Number), taskId);
+/** What begins first comes after what the replaced task came after, not after that task itself. */
+function adopted(node: PlanNode, delivery: Pick<Delivery, 'taskId' | 'message'>): PlanNode {
+  const { taskId, message } = delivery;
+  if (node.kind === 'chain') return { ...node, steps: node.steps.map((step) => adopted(step, delivery)) };
+  if (node.kind === 'group')
+    return { ...node, members: node.members.map((member) => adopted(member, delivery)) };
+  if (node.fields.parent !== taskId) return node;
+  const { parent: _, ...fields } = node.fields;
+  return {
+    ...node,
+    fields: { ...fields, ...(message.parent !== undefined && { parent: message.parent }) },
+  };
 }
 
-function withId(node: PlanNode, [step, ...rest]: readonly number[], id: string): PlanNode {
-  if (node.kind === 'task') return { ...node, id };
-  if (node.kind !== 'chain') return node;
-  return { ...node, steps: node.steps.map((inner, i) => (i === step ? withId(inner, rest, id) : inner)) };
+/** The task that gives the replacement its value goes by the replaced one's id. */
+function named(root: PlanNode, id: string): PlanNode {
+  const path = finalOf(root, ROOT).split('.').slice(1);
+  return changedAt(root, path, (node) => (node.kind === 'task' ? { ...node, id } : node));
 }
 
 /** An id of a workflow that follows from a text. */

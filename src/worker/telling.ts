@@ -4,7 +4,7 @@
  */
 import { loadavg } from 'node:os';
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Events } from '../events/events.js';
 import type { AppEvent, EventMap } from '../events/names.js';
 import { decodeResult } from '../tasks/serializer.js';
@@ -15,11 +15,12 @@ import type { Execution } from './outcome.js';
 export interface TellingParams {
   readonly events: Events;
   readonly clock: BrokerClock;
-  readonly slots: { readonly limit: number };
   /** Another process tells of the node itself. */
   readonly part?: boolean;
   node(): string;
   running(): number;
+  /** Tasks that may run at once. */
+  concurrency(): number;
   processed(): number;
   queues(): readonly string[];
 }
@@ -164,14 +165,14 @@ export class Telling implements RunWatch {
   }
 
   #facts(): Omit<EventMap['worker-heartbeat'], 'type'> {
-    const { clock, slots } = this.params;
+    const { clock } = this.params;
     return {
       timestamp: clock.now(),
       node: this.params.node(),
       pid: process.pid,
       active: this.params.running(),
       processed: this.params.processed(),
-      concurrency: slots.limit,
+      concurrency: this.params.concurrency(),
       queues: this.params.queues(),
       loadavg: loadavg(),
       freq: HEARTBEAT_MS,

@@ -2,7 +2,7 @@
  * An attempt as a span: named after its task, within the trace of the call it came from, with how it ended. What it
  * calls in turn goes on in the same trace, from a thread as well.
  */
-import type { Delivery } from '../broker/consumer.js';
+import { amended, type Delivery } from '../broker/delivery.js';
 import type { OpenSpan, Tracing } from '../broker/tracing.js';
 import type { Execution, Outcome } from './outcome.js';
 
@@ -23,7 +23,7 @@ export function tracedRun(
       'celeriac.task.retries': delivery.retries,
       'celeriac.node': node,
     });
-    const execution = await run({ ...delivery, trace: span.trace });
+    const execution = await run(amended(delivery, { trace: span.trace }));
     tell(span, execution);
     count(tracing, delivery, execution);
     return execution;

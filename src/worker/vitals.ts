@@ -3,7 +3,7 @@
  * ask has none of this but a look at an undefined field for each task.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import { readQueueStates } from '../broker/queue-depth.js';
 import {
@@ -15,8 +15,9 @@ import {
   type QueueDepth,
 } from '../events/metrics.js';
 import type { Logger } from '../options/logger.js';
-import { BrokerWatch, inTime } from './broker-watch.js';
+import { BrokerWatch, PATIENCE_MS } from './broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health.js';
+import { inTime } from './in-time.js';
 import type { Execution, Outcome } from './outcome.js';
 
 export interface VitalsParams extends MetricsSource {
@@ -94,6 +95,11 @@ export class Vitals {
     return this.params.queues();
   }
 
+  /** Tasks that may run at once. */
+  get concurrency(): number {
+    return this.params.concurrency();
+  }
+
   /** What this worker counted. */
   async metrics(): Promise<MetricsJson> {
     return (await this.#metrics?.json()) ?? [];
@@ -126,7 +132,7 @@ export async function readDepths(
   queues: readonly string[],
 ): Promise<QueueDepth[]> {
   const read = readQueueStates(engine, queues).catch(() => []); // `/ready` is where an outage is told
-  return (await inTime(read, [])).map(({ queue, counts, oldestDueAt }) => ({
+  return (await inTime(read, [], PATIENCE_MS)).map(({ queue, counts, oldestDueAt }) => ({
     queue,
     counts,
     oldestMs: oldestDueAt === undefined ? 0 : Math.max(0, clock.now() - oldestDueAt),

@@ -60,8 +60,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly logger: Logger;
   readonly lockDurationMs: number;
   readonly blockedLoopTimeoutMs: number;
-  /** What a thread can open the same broker with; undefined where none can. */
-  readonly brokerUrl: string | undefined;
+  /** What a thread can open the same broker with; undefined where none can. Asked for: it holds the password. */
+  brokerUrl(): string | undefined;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
   readonly index: IdIndex;

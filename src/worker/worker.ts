@@ -2,8 +2,10 @@
  * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
-import { Consumer, type Delivery, type Settlement } from '../broker/consumer.js';
+import { Consumer, type Settlement } from '../broker/consumer.js';
+import type { Delivery } from '../broker/delivery.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
+import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -14,15 +16,19 @@ import { answers } from './answers.js';
 import { Autoscale } from './autoscale.js';
 import { Executor } from './execute.js';
 import { FlowSteps } from './flow-steps.js';
+import { handBack } from './hand-back.js';
+import { inTime } from './in-time.js';
 import { Janitor } from './janitor.js';
 import { letGo, sayIgnored } from './let-go.js';
 import { Limits } from './limits.js';
 import type { MakeConsumer } from './line.js';
 import { Lines } from './lines.js';
 import { type LeveledLogger, leveled } from './log-level.js';
+import { endLost } from './lost-locks.js';
 import { reportText, workerConf } from './node-report.js';
+import { refuseWrongClock } from './refuse-wrong-clock.js';
 import { Reports } from './reports.js';
-import { type CallHost, WorkerStopping } from './running-call.js';
+import type { CallHost } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
 import { TaskLog } from './task-log.js';
 import { Telling } from './telling.js';
@@ -64,7 +70,11 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #telling: Telling;
   #unlisten: () => void = () => undefined;
   #phase: Phase = 'new';
+  /** Settles with the start that is under way, or was. */
+  #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  /** Its deadline has passed: what is still fetched goes back. */
+  #handingBack = false;
   #onStopped: () => void = () => undefined;
 
   constructor(options: WorkerOptions, given: WorkerParams) {
@@ -89,7 +99,7 @@ export class Worker implements CallHost, AsyncDisposable {
       node: () => this.node,
       running: () => this.#executor.running.size,
       processed: () => this.#log.total,
-      slots: this.#budget,
+      concurrency: () => this.#lines.concurrency,
       part: this.#crew !== undefined,
       queues: () => this.#lines.reports().map(({ name }) => name),
     });
@@ -109,7 +119,7 @@ export class Worker implements CallHost, AsyncDisposable {
     });
     this.#locks = new LockKeeper({
       ...params,
-      broker: params.brokerUrl,
+      broker: params.brokerUrl(),
       onError: (error) => this.#onError(error),
     });
     this.#janitor = new Janitor({
@@ -170,13 +180,19 @@ export class Worker implements CallHost, AsyncDisposable {
     if (held !== undefined) return held;
     this.#placement.check();
     this.#phase = 'starting';
-    const { engine, clock, prefix, logger } = this.#params;
+    const starting = this.#start();
+    this.#starting = starting.catch(() => undefined); // for those who only wait for its end
+    return starting;
+  }
+
+  async #start(): Promise<void> {
+    const { engine, clock, prefix, logger, lockDurationMs } = this.#params;
     try {
       await this.vitals.open();
       await engine.ready();
       const locksKept = this.#locks.start();
       await clock.sync();
-      this.#refuseWrongClock();
+      refuseWrongClock(clock.skewMs, lockDurationMs);
       await this.#params.prepare();
       await this.#placement.prepare();
       this.#responder = await (this.#crew?.respond ?? startResponder)({
@@ -191,15 +207,17 @@ export class Worker implements CallHost, AsyncDisposable {
       this.#unlisten = this.#params.registry.onAdded((task) => {
         if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
       });
+      this.#refuseStopped();
       this.#autoscale.start();
-      if (!this.stopping) await this.#params.scheduler.start();
+      await this.#params.scheduler.start();
+      this.#refuseStopped();
       await this.#lines.open();
+      this.#refuseStopped();
     } catch (error) {
-      this.#phase = 'new';
+      if (!this.stopping) this.#phase = 'new';
       await this.#release();
       throw error;
     }
-    if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
     this.#phase = 'running';
     this.#janitor.start();
     this.#telling.online();
@@ -262,13 +280,14 @@ export class Worker implements CallHost, AsyncDisposable {
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
       onProgress: (delivery, progress) => this.#telling.progress(delivery, progress),
-      onLocksLost: (jobIds) => this.#onLocksLost(jobIds),
+      onLocksLost: (jobIds) => endLost(this.#executor.running, jobIds, this.#params.logger),
       onError: (error) => this.#onError(error),
     });
   }
 
   #run(delivery: Delivery): Promise<Settlement> {
-    if (this.#crew?.lifespan.begin() === false) return Promise.resolve({ kind: 'release' });
+    if (this.#handingBack || this.#crew?.lifespan.begin() === false)
+      return Promise.resolve({ kind: 'release' });
     return this.#executor.execute(delivery).then((execution) => {
       this.#log.ended(delivery, execution);
       this.vitals.ended(delivery, execution);
@@ -276,9 +295,9 @@ export class Worker implements CallHost, AsyncDisposable {
       if (this.#telling.active) this.#telling.ended(delivery, execution);
       const settlement = settle(delivery, execution);
       const keptMs = retentionMs(settlement, this.#params);
-      const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
       if (execution.outcome.kind === 'ignore')
-        return Promise.all([parting, sayIgnored(this.#params, delivery)]).then(() => settlement);
+        return sayIgnored(this.#params, delivery).then(() => settlement);
+      const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
       return parting === undefined ? settlement : parting.then(() => settlement);
     });
   }
@@ -320,18 +339,19 @@ export class Worker implements CallHost, AsyncDisposable {
   async #stop(timeoutMs: number): Promise<void> {
     const wasStarted = this.#phase !== 'new';
     this.#phase = 'stopping';
-    const cleaned = this.#janitor.stop();
+    this.#janitor.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
     if (wasStarted) {
       void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
-      const closing = this.#lines.close();
+      // A start that is under way sees that it is to stop, unless it waits for the broker.
+      const started = inTime(this.#starting, undefined, LAST_WORDS_MS);
+      const closing = Promise.all([this.#lines.close(), started]).then(() => undefined);
       const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
-      await Promise.race([closing, expiry(timeoutMs + LAST_WORDS_MS)]);
+      await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
       clearTimeout(deadline);
       this.#lines.abandon();
-      const cleanedInTime = Promise.race([cleaned, expiry(LAST_WORDS_MS)]);
-      await Promise.all([this.#release(), this.#telling.offline(), cleanedInTime]);
+      await Promise.all([this.#release(), this.#telling.offline()]);
     }
     this.vitals.close();
     this.#phase = 'stopped';
@@ -341,58 +361,29 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #handBackAll(): void {
-    for (const call of this.#executor.running.values()) {
-      const task = this.#params.registry.get(call.delivery.name);
-      // At most once means at most once: such a task is left to end with the process.
-      if (task?.run.acksLate === false) continue;
-      call.end({ kind: 'handBack' }, new WorkerStopping());
-    }
+    this.#handingBack = true;
+    handBack(this.#executor.running.values(), this.#params.registry);
   }
 
   async #release(): Promise<void> {
     await this.#locks.stop();
     this.#unlisten();
     this.#limits.close();
-    const responder = this.#responder;
-    const leaving = Promise.all([responder?.close(), this.#placement.close(), this.#params.scheduler.stop()]);
-    leaving.catch((error: Error) => this.#onError(error));
-    await Promise.race([leaving, expiry(LAST_WORDS_MS)]);
-  }
-
-  #onLocksLost(jobIds: readonly string[]): void {
-    for (const jobId of jobIds) {
-      const call = this.#executor.running.get(jobId);
-      if (call === undefined) continue;
-      const { name, taskId } = call.delivery;
-      this.#params.logger.warn(
-        { task: name, taskId },
-        'lost the lock of a running task; another worker may run it',
-      );
-      call.end(
-        { kind: 'lost' },
-        new CeleriacError(`This worker lost ${name} (${taskId}): its lock could not be renewed in time.`),
-      );
-    }
+    const goodbyes = [this.#responder?.close(), this.#placement.close(), this.#params.scheduler.stop()];
+    const gone = Promise.all(goodbyes).then(
+      () => undefined,
+      (error: Error) => this.#onError(error),
+    );
+    await inTime(gone, undefined, LAST_WORDS_MS);
   }
 
   #onError(error: Error): void {
     // The engine reports outages itself, once; what is left here is worth a line.
     if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
-    this.#params.logger.error({ error }, `worker error: ${error.message}`);
+    this.#params.logger.error({ error: withoutArguments(error) }, `worker error: ${error.message}`);
   }
 
-  #refuseWrongClock(): void {
-    const offMs = Math.abs(this.#params.clock.skewMs);
-    if (offMs <= this.#params.lockDurationMs / 2) return;
-    throw new CeleriacError(
-      `This machine's clock is ${offMs} ms off the broker's, more than half of lockDuration: delays and locks would be ` +
-        'wrong. Set the clock (NTP) and start again.',
-    );
+  #refuseStopped(): void {
+    if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
   }
-}
-
-function expiry(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }

@@ -48,6 +48,19 @@ describe('the bench', () => {
     assert.match(readFileSync(svg, 'utf8'), /^<svg .*<\/svg>\s*$/s);
   });
 
+  it('follows chords of each design through their whole lives', { timeout: 300_000 }, async () => {
+    await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'bench/tsconfig.json'], { cwd: ROOT });
+    const what = ['--sizes', '200', '--rounds', '1', '--chained', '20'];
+    const { stdout, stderr } = await run(process.execPath, ['build/bench/chords/main.js', ...what], {
+      cwd: ROOT,
+    });
+    assert.equal(stderr, '');
+    for (const design of ['celeriac', 'BullMQ flow', 'counter'])
+      assert.match(stdout, new RegExp(`^${design}: a chord of 1000 takes \\d+ ms`, 'm'));
+    for (const phase of ['send', 'work', 'remove', 'revoke', 'expire'])
+      assert.match(stdout, new RegExp(`^  ${phase} .* bytes/member: most +\\d+.* longest command`, 'm'));
+  });
+
   it('names what it does not know', async () => {
     const bench = run(process.execPath, ['build/bench/main.js', '--only', 'nonsense'], { cwd: ROOT });
     await assert.rejects(bench, (error: { code?: number; stderr?: string }) => {

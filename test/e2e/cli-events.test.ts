@@ -1,13 +1,14 @@
 /** `celeriac events`: lines in a pipe, JSON for programs, and a live page in a terminal that gets its terminal back. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { within } from '../support/app.js';
+import { uniqueName, until, within } from '../support/app.js';
 import { CLI_PATH } from '../support/cli.js';
 import { terminals } from '../support/cli-terminals.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 const noPty = spawnSync('script', ['--version']).error === undefined ? false : 'script(1) is not installed';
+const noTmux = spawnSync('tmux', ['-V']).error === undefined ? false : 'tmux is not installed';
 
 describe('celeriac events', () => {
   let redis: RedisServer;
@@ -77,5 +78,49 @@ describe('celeriac events', () => {
     await shows(/code 0/);
     const left = screen.lastIndexOf('\u001b[?25h\u001b[?1049l');
     assert.ok(left > screen.lastIndexOf('\u001b[H'));
+  });
+
+  it('fits a terminal of 80 by 24, to the last column, and leaves it as it was', {
+    skip: noTmux,
+  }, async (t) => {
+    const { worker, prefix, run } = terminals(t, redis.url);
+    const socket = uniqueName();
+    const tmux = (...args: string[]) =>
+      execFileSync('tmux', ['-L', socket, ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix },
+      });
+    t.after(() => tmux('kill-server'));
+    tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '24', 'sh');
+    const lines = () => tmux('capture-pane', '-p').replace(/\n$/, '').split('\n');
+    const shows = async (pattern: RegExp): Promise<string[]> => {
+      let page: string[] = [];
+      const there = () => {
+        page = lines();
+        return page.some((line) => pattern.test(line));
+      };
+      await until(there, `${pattern} on the screen`, 60_000);
+      return page;
+    };
+    await worker('-n', 'one@here', '-c', '4').printed(/ready/);
+    tmux('send-keys', `echo before; ${process.execPath} ${CLI_PATH} events; echo code $?`, 'Enter');
+    await shows(/^one@here +0\/4 +0 +[\d.]+ +celeriac$/);
+    assert.equal((await run('call', 'hang')).code, 0);
+    assert.equal((await run('call', 'fail', '--task-id', `an-id-${'x'.repeat(60)}`)).code, 0);
+    await shows(/task-failed/);
+    const page = await shows(/^hang +\d/);
+    assert.equal(page.length, 24);
+    assert(
+      page.every((line) => line.length <= 80),
+      page.join('\n'),
+    );
+    assert.match(page[0] ?? '', /^celeriac events · cli-\S+ +\d\d:\d\d:\d\d$/);
+    assert.match(page[1] ?? '', /^1 worker {2}1 running {2}[\d.]+\/s {2}sent 2 {2}ok 0 {2}failed 1 /);
+    const cut = page.find((line) => line.includes('task-failed')) ?? '';
+    assert.match(cut, /^\d\d:\d\d:\d\d {2}task-failed {7}fail\[an-id-x+…$/);
+    assert.equal(cut.length, 80);
+    tmux('send-keys', 'q');
+    const left = await shows(/^code 0$/);
+    assert(left.includes('before') && !left.some((line) => line.includes('task-failed')), left.join('\n'));
   });
 });

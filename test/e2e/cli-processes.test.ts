@@ -55,7 +55,10 @@ function site(t: TestContext, extra: Readonly<Record<string, string>> = {}, env 
   const app = new Celeriac('crew', { broker: redis.url, prefix });
   t.after(() => app.close());
   const all = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix, LEDGER: `${cwd}/ledger`, ...env };
-  return { app, worker: (...args) => startCli(t, ['-A', 'tasks', 'worker', ...args], { cwd, env: all }) };
+  return {
+    app,
+    worker: (...args) => startCli(t, ['worker', ...args], { cwd, env: { CELERIAC_APP: 'tasks', ...all } }),
+  };
 }
 
 const isAlive = (pid: number) => {
@@ -141,6 +144,11 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     await running.printed(/ready/);
     await app.control.addConsumer('mail', { concurrency: 5 });
     await app.control.poolGrow(2);
+    for await (const event of app.events({ signal: t.signal })) {
+      if (event.type !== 'worker-heartbeat' || event.concurrency !== 16) continue;
+      assert.deepEqual(event.queues, ['celeriac', 'mail']);
+      break;
+    }
     const [victim = 0] = await processesOf(app);
     process.kill(victim, 'SIGKILL');
     await running.printed(/worker process died/);
@@ -217,6 +225,18 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     assert.equal((await within(running.ended, 'the end')).code, 0);
     assert.deepEqual(await Promise.all(held.map((result) => result.status)), ['PENDING', 'PENDING']);
     assert(before.every((pid) => !isAlive(pid)));
+  });
+
+  it('ends at once when it is told to while its processes still load', async (t) => {
+    const slow = `export { app } from './tasks.js';
+      console.log('loading');
+      await new Promise((resolve) => setTimeout(resolve, process.send === undefined ? 0 : 60_000));`;
+    const { worker } = site(t, { 'slow.js': slow }, { CELERIAC_APP: 'slow' });
+    const running = worker('--processes', '2');
+    // The supervisor itself and its two processes.
+    await running.printed(/loading/, { times: 3 });
+    running.kill('SIGTERM');
+    assert.equal((await within(running.ended, 'the end')).code, 0);
   });
 
   it('leaves no process behind when the supervisor is killed', async (t) => {

@@ -1,7 +1,9 @@
 /** Threads as users of the command line meet them: a TypeScript project, `-P threads`, no word about modules. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { type ProjectFiles, project, runCli, startCli } from '../support/cli.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
@@ -39,6 +41,19 @@ export class Cpu extends TaskService {
 export const cpu = app.register(new Cpu());
 `,
 };
+
+const PROGRAM = `
+import { isMainThread } from 'node:worker_threads';
+import { Celeriac } from 'celeriac';
+
+export const app = new Celeriac('program');
+const where = app.task('where', { pool: 'threads' }, async (): Promise<string> =>
+  isMainThread ? 'the worker' : 'a thread',
+);
+await app.worker({ module: import.meta.url }).start();
+console.log(await (await where.delay()).get());
+await app.close();
+`;
 
 /** Compiling takes its time on a busy machine. */
 const PATIENCE = { timeoutMs: 60_000 };
@@ -101,5 +116,16 @@ describe('celeriac worker -P threads', { timeout: 300_000 }, () => {
     await running.printed(/ready/, PATIENCE);
     const bought = await run('call', 'buy', '-a', '[{"amount":1}]', '--wait');
     assert.equal(bought.stdout, 'plain data in a thread\n', bought.stderr);
+  });
+
+  it('has a counterpart in a program that tsx runs: its threads load TypeScript too', async (t) => {
+    const cwd = project(t, { ...TASKS, 'src/program.ts': PROGRAM }, ['tsx']);
+    const env = { ...process.env, CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: `tsx-${randomUUID()}` };
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/program.ts'], {
+      cwd,
+      env,
+      timeout: PATIENCE.timeoutMs,
+    });
+    assert.equal(stdout, 'a thread\n');
   });
 });

@@ -65,8 +65,8 @@ describe('autoscale', () => {
       await Promise.all(sent.map((result) => result.get({ timeout: '20s' })));
       const conf = (await app.inspect(ask).conf())[node] as { worker: { autoscale: object } };
       assert.deepEqual(conf.worker.autoscale, { max: 7, min: 7 });
-      assert.throws(() => app.control.autoscale(1, 2), { code: 'OPTION' });
-      assert.throws(() => app.control.autoscale(0), { code: 'OPTION' });
+      await assert.rejects(app.control.autoscale(1, 2), { code: 'OPTION' });
+      await assert.rejects(app.control.autoscale(0), { code: 'OPTION' });
       assert.throws(() => app.worker({ autoscale: { max: 2, least: 1 } as never }), /unknown option "least"/);
       assert.throws(() => app.worker({ autoscale: { max: 2, min: 3 } }), /min 3 is above max 2/);
     });

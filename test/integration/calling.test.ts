@@ -242,6 +242,36 @@ describe('Call options', () => {
       ]);
     });
 
+    it('publish sends many over several queues, in the order of the list; special ones among them too', async (t) => {
+      const { app, worker } = ground.app(t);
+      const double = app.task('double', (n: number) => n * 2);
+      const plus = app.task('plus', (a: number, b: number) => a + b);
+      await worker({ queues: ['celeriac', 'other'] });
+      const signatures = Array.from({ length: 1_203 }, (_, n) =>
+        double.s(n).set(n % 3 === 0 ? { queue: 'other' } : {}),
+      );
+      const results = await app.publish([
+        ...signatures,
+        double.s(7).set({ taskId: 'by-its-own-id' }),
+        double.s(8).set({ unique: { key: () => 'one', mode: 'reject' } }),
+        double.s(4).link(plus.s(1)),
+      ]);
+      const values = await Promise.all(results.map((result) => result.get({ timeout: '60s' })));
+      assert.deepEqual(values, [...signatures.map((_, n) => n * 2), 14, 16, 8]);
+      assert.equal(results.at(-3)?.id, 'by-its-own-id');
+    });
+
+    it('publish sends nothing when one of the list is wrong', async (t) => {
+      const { app, worker } = ground.app(t);
+      const runs = new Counter();
+      const count = app.task('count', { args: [z.number()] }, (_: number) => void runs.add());
+      const wrong = await rejection(app.publish([count.s(1), count.s('two' as never), count.s(3)]));
+      assert(wrong instanceof InvalidArgumentsError, String(wrong));
+      await worker();
+      await (await count.delay(4)).get({ timeout: '20s' });
+      assert.equal(runs.count, 1);
+    });
+
     it('apply runs here and now, retries included, and its id is the request’s', async (t) => {
       const { app } = ground.app(t);
       let attempts = 0;

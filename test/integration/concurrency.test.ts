@@ -231,7 +231,7 @@ describe('Remote control', () => {
       );
       assert.deepEqual(await app.control.ping({ destination: ['c'], timeout: '1h' }), {});
       await assert.rejects(app.control.ping({ destination: 'a' as never }), /must be a list of node names/);
-      assert.throws(() => app.control.ping({ destinations: ['a'] } as never), /Did you mean "destination"/);
+      await assert.rejects(app.control.ping({ destinations: ['a'] } as never), /Did you mean "destination"/);
     });
 
     it('nobody there: an empty answer at once', async (t) => {
@@ -253,11 +253,19 @@ describe('Remote control', () => {
 
     it('wrong values are refused here, before anybody is asked', async (t) => {
       const { app } = ground.app(t);
-      assert.throws(() => app.control.poolGrow(0), { code: 'OPTION' });
-      assert.throws(() => app.control.poolShrink(1.5), { code: 'OPTION' });
-      assert.throws(() => app.control.addConsumer('a:b'), { code: 'OPTION' });
-      assert.throws(() => app.control.addConsumer('a', { concurrency: 0 }), { code: 'OPTION' });
+      await assert.rejects(app.control.poolGrow(0), { code: 'OPTION' });
+      await assert.rejects(app.control.poolShrink(1.5), { code: 'OPTION' });
+      await assert.rejects(app.control.addConsumer('a:b'), { code: 'OPTION' });
+      await assert.rejects(app.control.addConsumer('a', { concurrency: 0 }), { code: 'OPTION' });
       assert.throws(() => app.inspect({ wait: 1 } as never), { code: 'OPTION' });
+      const waiting = await app.sendTask('x');
+      for (const wrong of [{ timeout: 'soon' }, { destination: 'a' }, { destinations: ['a'] }] as never[]) {
+        await assert.rejects(app.control.pause('celeriac', wrong), { code: 'OPTION' });
+        await assert.rejects(app.control.revoke(waiting.id, wrong), { code: 'OPTION' });
+        await assert.rejects(app.control.rateLimit('x', '1/h', wrong), { code: 'OPTION' });
+      }
+      assert.equal((await app.queues.get('celeriac')).paused, false);
+      assert.equal(await waiting.status, 'PENDING');
     });
 
     it('shutdown stops a worker warmly', async (t) => {

@@ -275,7 +275,10 @@ function suite(ground: Ground): void {
             (ending) => (ending instanceof Error ? ending.name : 'value'),
             (error: Error) => error.name,
           );
+      app.task('limited', { rateLimit: '1000/s' }, (...args: unknown[]) => args.length);
+      app.task('keyed', { concurrency: { limit: 2, key: String } }, (...args: unknown[]) => args.length);
       for (const data of RAW_DATA) await add('any', data);
+      for (const name of ['limited', 'keyed']) for (const data of RAW_DATA) await add(name, data);
       await worker();
       const endings = await Promise.all(ids.map(ends));
       // Some of these options make BullMQ drop what ended before, so they come when that has been read.
@@ -283,7 +286,9 @@ function suite(ground: Ground): void {
       for (const name of ['', '__proto__', 'constructor', 'nobody', '\u2400']) await add(name, {});
       endings.push(...(await Promise.all(ids.slice(endings.length).map(ends))));
       const stuck = endings.flatMap((ending, n) =>
-        ending === 'ResultTimeoutError' ? [JSON.stringify([...RAW_DATA, ...RAW_OPTIONS][n])] : [],
+        ending === 'ResultTimeoutError'
+          ? [JSON.stringify([...RAW_DATA, ...RAW_DATA, ...RAW_DATA, ...RAW_OPTIONS][n])]
+          : [],
       );
       assert.deepEqual(stuck, []);
       // What limits and moments of no sense do not touch simply runs.
@@ -496,6 +501,15 @@ const RUNNABLE_DATA: readonly unknown[] = [
   { v: 1, args, eta: -1e300 },
   { v: 1, args, id: 5 },
   { v: 1, args, revoked: 'yes', ignore: 'yes' },
+  { v: 1, args, from: 'celeriac' },
+  { v: 1, args, from: 'nowhere' },
+  { v: 1, args, from: 5, tick: {}, unique: [], each: 'yes', input: 5, flow: 'x' },
+  { v: 1, args, unique: 'id:any' },
+  { v: 1, args, tried: { toString: 1 } },
+  { v: 1, args, tried: -1e9, retries: null },
+  { v: 1, args, flow: { group: 5, index: 'x' } },
+  { v: 1, args, flow: { group: '__proto__', index: -1 }, input: { value: 1 } },
+  { v: 1, args, input: { list: [{ value: 1 }, { list: [] }] } },
 ];
 const RUNNABLE: ReadonlySet<unknown> = new Set(RUNNABLE_DATA);
 const RAW_DATA: readonly unknown[] = [
@@ -523,6 +537,13 @@ const RAW_DATA: readonly unknown[] = [
   { v: 1, args, revoked: [] },
   own('__proto__', { args }),
   { v: 1, args: [own('__proto__', { polluted: 1 })] },
+  ...[[1], [null], ['x'], [{}], [[1], 5]].map((lists) => ({ v: 1, args: lists, each: true })),
+  ...[{ of: '0' }, { of: '__proto__' }, { list: 5 }, { list: [null] }, { request: 5, error: 5 }].flatMap(
+    (input) => [
+      { v: 1, args, input },
+      { v: 1, args, input, flow: {} },
+    ],
+  ),
 ];
 const RAW_OPTIONS: readonly object[] = [
   { attempts: 3, backoff: { type: 'unheard-of', delay: 10 } },

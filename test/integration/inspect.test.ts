@@ -102,7 +102,7 @@ describe('inspect', () => {
       finish.open();
       await running.get({ timeout: '20s' });
       assert.equal((await only(app.inspect(ask).queryTask('the one')))['the one'], undefined);
-      assert.throws(() => app.inspect().queryTask(''), { code: 'OPTION' });
+      await assert.rejects(app.inspect().queryTask(''), { code: 'OPTION' });
     });
 
     it('reserved() is empty: what was fetched runs', async (t) => {
@@ -176,8 +176,8 @@ describe('control', () => {
       assert.deepEqual(await app.control.timeLimit('nobody', '1s', '2s', ask), {
         [node]: { error: 'task "nobody" is not registered here' },
       });
-      assert.throws(() => app.control.timeLimit('slow', '2s', '1s'), { code: 'OPTION' });
-      assert.throws(() => app.control.timeLimit('slow', 'soon' as never), { code: 'OPTION' });
+      await assert.rejects(app.control.timeLimit('slow', '2s', '1s'), { code: 'OPTION' });
+      await assert.rejects(app.control.timeLimit('slow', 'soon' as never), { code: 'OPTION' });
     });
 
     it('a time limit set at runtime ends a task', async (t) => {
@@ -203,7 +203,7 @@ describe('control', () => {
       await app.control.loglevel('debug', ask);
       await run();
       await until(() => succeeded() === 2, 'the third task’s line');
-      assert.throws(() => app.control.loglevel('inof'), /Did you mean "info"/);
+      await assert.rejects(app.control.loglevel('inof'), /Did you mean "info"/);
     });
   });
 });

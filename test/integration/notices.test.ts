@@ -91,6 +91,8 @@ describe('A hint on Redis', { timeout: 120_000 }, () => {
       }
     };
     burst();
+    // What nobody is known to listen for waits a moment before it leaves.
+    await pause(100);
     await listener.signals.subscribe(topic, () => heard++);
     burst();
     await pause(100);

@@ -199,6 +199,10 @@ describe('Pausing', () => {
       await worker({ name: 'one' });
       const { one } = await app.control.pause('no-such');
       assert.match((one as { error: string }).error, /no queue "no-such"/);
+      assert.deepEqual(
+        (await app.queues.list()).map(({ name, paused }) => [name, paused]),
+        [['celeriac', false]],
+      );
       assert.match((await rejection(app.control.pause('a:b'))).message, /is not a queue name/);
     });
   });

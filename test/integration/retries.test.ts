@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { currentTask, Ignore, MaxRetriesExceededError, Reject, TaskFailedError, type Update } from 'celeriac';
+import {
+  currentTask,
+  Ignore,
+  MaxRetriesExceededError,
+  Reject,
+  type RetryOptions,
+  TaskFailedError,
+  type Update,
+} from 'celeriac';
 import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';
 
 class Flaky extends Error {}
@@ -225,6 +233,51 @@ describe('Retries', () => {
       await (await task.delay()).get({ timeout: '20s' });
       const [first = 0, second = 0] = starts;
       assert(second - first >= 300, `${second - first} ms`);
+    });
+
+    it('retry() refuses what it cannot use, and the task fails with that', async (t) => {
+      const { app, worker } = ground.app(t);
+      const wrong: Record<string, unknown> = {
+        misspelt: { countdwn: 1 },
+        duration: { countdown: 'soon' },
+        moment: { eta: 'soon' },
+        both: { countdown: 1, eta: new Date() },
+        retries: { maxRetries: -1 },
+        number: 5,
+        nothing: null,
+        error: new Error('given as it is'),
+      };
+      const task = app.task('wrong', async function (what: string) {
+        this.retry(wrong[what] as RetryOptions);
+      });
+      await worker();
+      for (const what of Object.keys(wrong)) {
+        const error = await rejection((await task.delay(what)).get({ timeout: '20s' }));
+        assert.equal((error as TaskFailedError).errorName, 'OptionError', `${what}: ${error}`);
+      }
+    });
+
+    it('a retry in the past comes at once, one beyond all calendars waits and can be revoked', async (t) => {
+      const { app, worker } = ground.app(t);
+      const past = app.task('past', function (options: { countdown?: number | string; eta?: string }) {
+        if (this.request.retries === 0) this.retry(options);
+        return 'again';
+      });
+      const far = app.task('far', { maxRetries: null }, function () {
+        this.retry({ countdown: 1e300 });
+      });
+      const ruled = app.task('ruled', { autoretryFor: true, retryDelay: () => 1e300 }, () => {
+        throw new Error('ruled');
+      });
+      await worker();
+      for (const options of [{ countdown: -5 }, { countdown: '-1h' }, { eta: '1999-12-31' }])
+        assert.equal(await (await past.delay(options)).get({ timeout: '20s' }), 'again');
+      for (const task of [far, ruled]) {
+        const waiting = await task.delay();
+        await until(async () => (await waiting.status) === 'RETRY', 'the wait for a retry');
+        await waiting.revoke();
+        assert.equal(await waiting.status, 'REVOKED');
+      }
     });
 
     it('a progress state of an earlier attempt is history: the next one is STARTED', async (t) => {

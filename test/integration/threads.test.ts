@@ -456,7 +456,7 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
     const loaded = readdirSync(folder)
       .map((name) => readFileSync(join(folder, name), 'utf8'))
       .join();
-    assert.match(loaded, /worker\/worker\.js/);
+    assert.match(loaded, /dist\/core\.js/);
     assert.doesNotMatch(loaded, /threads\/(pool|thread)\.js/);
   });
 });

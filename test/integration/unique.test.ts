@@ -54,6 +54,15 @@ describe('A unique task', () => {
       );
     });
 
+    it('is the only one where its route says so, in a published list as well', async (t) => {
+      const { app } = ground.app(t, { ...PATIENT, routes: [['sync.*', { unique: { mode: 'return' } }]] });
+      const sync = app.task('sync.all', (n: number) => n);
+      const published = await app.publish([sync.s(1), sync.s(1), sync.s(2)]);
+      assert.equal(published[0]?.id, published[1]?.id);
+      assert.notEqual(published[0]?.id, published[2]?.id);
+      assert.equal((await sync.delay(1)).id, published[0]?.id);
+    });
+
     it('gives the first one in mode return, also to calls made at once', async (t) => {
       const { app, worker, twin } = ground.app(t, PATIENT);
       const sync = app.task('sync', { unique: { mode: 'return' } }, (n: number) => n);

@@ -1,148 +1,146 @@
 /**
- * Random workflows with random failures, run on the embedded engine, end as a small evaluator says.
+ * Random workflows with random failures, links and errbacks, run by a real worker: they end as a small evaluator says, the
+ * tasks that run are those it names, once each, and every part reads as it must.
  */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { Celeriac, ChordError, type Composable, chain, chord, group, TaskFailedError } from 'celeriac';
+import {
+  type AsyncResult,
+  Celeriac,
+  ChordError,
+  type Composable,
+  type ComposableJson,
+  TaskFailedError,
+} from 'celeriac';
 import fc from 'fast-check';
-import { within } from '../support/app.js';
+import { onEveryEngine, until, within } from '../support/app.js';
+import {
+  compose,
+  type Expected,
+  evaluate,
+  Failure,
+  type Shape,
+  shapes,
+  total,
+} from '../support/random-flows.js';
 
-/** What a workflow is made of, as data. */
-type Shape =
-  | { readonly kind: 'add'; readonly n: number }
-  | { readonly kind: 'fail'; readonly n: number }
-  | { readonly kind: 'chain'; readonly parts: readonly Shape[] }
-  | { readonly kind: 'group'; readonly parts: readonly Shape[] }
-  | { readonly kind: 'chord'; readonly parts: readonly Shape[]; readonly body: Shape };
+const LONG = process.env.CELERIAC_CAMPAIGN === '1';
+/** So many workflows run at a time. */
+const TOGETHER = 6;
 
-const { shape } = fc.letrec<{ shape: Shape; leaf: Shape }>((tie) => {
-  const parts = (minLength: number) => fc.array(tie('shape'), { minLength, maxLength: 3 });
-  return {
-    leaf: fc.oneof(
-      {
-        weight: 12,
-        arbitrary: fc.record({ kind: fc.constant('add' as const), n: fc.integer({ min: 1, max: 9 }) }),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.record({ kind: fc.constant('fail' as const), n: fc.integer({ min: 1, max: 9 }) }),
-      },
-    ),
-    shape: fc.oneof(
-      { maxDepth: 3, depthSize: 'small' },
-      tie('leaf'),
-      fc.record({ kind: fc.constant('chain' as const), parts: parts(1) }),
-      fc.record({ kind: fc.constant('group' as const), parts: parts(0) }),
-      fc.record({ kind: fc.constant('chord' as const), parts: parts(0), body: tie('shape') }),
-    ),
-  };
-});
-
-/** The evaluator: the value, or the failure as `{ failed, chord }`. */
-class Failure {
-  constructor(
-    readonly n: number,
-    readonly chord = false,
-  ) {}
-}
-
-function total(value: unknown): number {
-  return Array.isArray(value)
-    ? value.reduce((sum: number, each) => sum + total(each), 0)
-    : Number(value ?? 0);
-}
-
-function evaluate(node: Shape, input: unknown): unknown {
-  switch (node.kind) {
-    case 'add':
-      return total(input) + node.n;
-    case 'fail':
-      return new Failure(node.n);
-    case 'group': {
-      const values = node.parts.flatMap((part) => {
-        const value = evaluate(part, input);
-        return part.kind === 'group' && Array.isArray(value) ? value : [value];
+describe('a random workflow that runs here and now', () => {
+  it('gives what a worker would have, and runs what it would have run, from its JSON too', async () => {
+    const silent = () => undefined;
+    const logger = { debug: silent, info: silent, warn: silent, error: silent };
+    const app = new Celeriac('here', { broker: 'memory://', taskAlwaysEager: true, logger });
+    let ran: string[] = [];
+    const note = <V>(label: string, value: V) => {
+      ran.push(label);
+      return value;
+    };
+    const start = app.task('start', async (label: string) => note(label, 0));
+    const add = app.task('add', async (input: unknown, n: number, label: string) =>
+      note(label, total(input) + n),
+    );
+    const fail = app.task('fail', async (_input: unknown, _n: number, label: string): Promise<number> => {
+      throw new RangeError(note(label, label));
+    });
+    const called = app.task('called', async (...given: unknown[]) => note(String(given.at(-1)), 1));
+    const property = fc.asyncProperty(shapes, async (shape) => {
+      ran = [];
+      const flow = compose(shape, {
+        start: () => start.s('start'),
+        add: (n, label) => add.s(n, label),
+        fail: (n, label) => fail.s(n, label),
+        note: (label) => called.signature([label] as never) as unknown as Composable,
       });
-      return values.find((value) => value instanceof Failure) ?? values;
-    }
-    case 'chord':
-      return sequence([{ kind: 'group', parts: node.parts }, node.body], input, true);
-    case 'chain':
-      return sequence(flatSteps(node.parts), input, false);
-  }
-}
-
-function flatSteps(parts: readonly Shape[]): readonly Shape[] {
-  return parts.flatMap((part) => (part.kind === 'chain' ? flatSteps(part.parts) : [part]));
-}
-
-function sequence(parts: readonly Shape[], input: unknown, isChord: boolean): unknown {
-  let value = input;
-  for (const [i, part] of parts.entries()) {
-    value = evaluate(part, value);
-    if (!(value instanceof Failure)) continue;
-    // The last step shows a ChordError when it is the body of the failed group.
-    const bodyIsLast = part.kind === 'group' && i + 1 === parts.length - 1;
-    if (i === parts.length - 1) return value;
-    return new Failure(value.n, bodyIsLast || (isChord && i === 0));
-  }
-  return value;
-}
-
-function compose(node: Shape, tasks: Tasks): Composable {
-  const all = (parts: readonly Shape[]) => parts.map((part) => compose(part, tasks));
-  switch (node.kind) {
-    case 'add':
-      return tasks.add.s(node.n);
-    case 'fail':
-      return tasks.fail.s(node.n);
-    case 'chain':
-      return chain(all(node.parts));
-    case 'group':
-      return group(all(node.parts));
-    case 'chord':
-      return chord(all(node.parts), compose(node.body, tasks) as never);
-  }
-}
-
-function tasksOf(app: Celeriac) {
-  return {
-    start: app.task('start', async () => 0),
-    add: app.task('add', async (input: unknown, n: number) => total(input) + n),
-    fail: app.task('fail', async (_input: unknown, n: number): Promise<number> => {
-      throw new RangeError(String(n));
-    }),
-  };
-}
-type Tasks = ReturnType<typeof tasksOf>;
-
-describe('a random workflow', { timeout: 200_000 }, () => {
-  it('ends as the evaluator says', async () => {
-    const app = new Celeriac('random', { broker: `memory://${randomUUID()}`, publishRetry: '20s' });
-    const tasks = tasksOf(app);
-    await app.worker({ concurrency: 20 }).start();
-    try {
-      await fc.assert(
-        fc.asyncProperty(fc.array(shape, { minLength: 4, maxLength: 4 }), async (shapes) => {
-          await Promise.all(shapes.map((node) => check(node, tasks)));
-        }),
-        { numRuns: 12, endOnFailure: true },
-      );
-    } finally {
-      await app.close();
-    }
+      const json = JSON.parse(JSON.stringify(flow)) as ComposableJson;
+      const again = app.signature(json);
+      assert.deepEqual(JSON.parse(JSON.stringify(again)), json);
+      const { outcome, ends } = evaluate(shape);
+      const got = await (await again.delay()).get({ propagate: false });
+      if (outcome instanceof Failure) assertFailure(got, outcome, ends);
+      else assert.deepEqual(got, outcome);
+      assert.deepEqual(ran.sort(), labelsThatRun(ends).sort());
+    });
+    await fc.assert(property, { numRuns: LONG ? 3000 : 100 });
+    await app.close();
   });
 });
 
-async function check(node: Shape, tasks: Tasks): Promise<void> {
-  const expected = evaluate({ kind: 'chain', parts: [{ kind: 'add', n: 0 }, node] }, 0);
-  const flow = chain([tasks.start.s(), compose(node, tasks)] as Composable[]);
-  const result = await flow.delay();
-  const outcome = await within(result.get({ propagate: false }), JSON.stringify(node), 60_000);
-  if (!(expected instanceof Failure)) return assert.deepEqual(outcome, expected, JSON.stringify(node));
-  assert.ok(outcome instanceof TaskFailedError, `${JSON.stringify(node)} gave ${JSON.stringify(outcome)}`);
-  let cause: unknown = outcome.cause;
-  if (cause instanceof ChordError) cause = cause.cause;
+describe('a random workflow', { timeout: LONG ? 3_600_000 : 200_000 }, () => {
+  onEveryEngine((ground) => {
+    it('ends as the evaluator says', async (t) => {
+      const { app, worker } = ground.app(t);
+      /** The labels of what ran, by workflow. */
+      const ran = new Map<string, string[]>();
+      const note = (label: string) => {
+        const [flow = '', part = ''] = label.split(' ');
+        ran.set(flow, [...(ran.get(flow) ?? []), part]);
+        return part;
+      };
+      const start = app.task('start', async (label: string) => Number(note(label) === ''));
+      const add = app.task('add', async (input: unknown, n: number, label: string) => {
+        note(label);
+        return total(input) + n;
+      });
+      const fail = app.task('fail', async (_input: unknown, _n: number, label: string): Promise<number> => {
+        throw new RangeError(note(label));
+      });
+      // Links get a value before their label, errbacks a request and an error.
+      const called = app.task('called', async (...given: unknown[]) => note(String(given.at(-1))));
+      const noted = (label: string) => called.signature([label] as never) as unknown as Composable;
+      await worker({ concurrency: 20 });
+      let flows = 0;
+
+      const check = async (shape: Shape): Promise<void> => {
+        const flow = `${flows++}`;
+        const tagged = (label: string) => `${flow} ${label}`;
+        const composed = compose(shape, {
+          start: () => start.s(tagged('start')),
+          add: (n, label) => add.s(n, tagged(label)),
+          fail: (n, label) => fail.s(n, tagged(label)),
+          note: (label) => noted(tagged(label)),
+        });
+        const { outcome, ends } = evaluate(shape);
+        const expected = labelsThatRun(ends);
+        const sent = composed as Composable & { delay(): Promise<AsyncResult> };
+        const result = await sent.delay();
+        const got = await within(result.get({ propagate: false }), JSON.stringify(shape), 60_000);
+        if (outcome instanceof Failure) assertFailure(got, outcome, ends);
+        else assert.deepEqual(got, outcome);
+        await until(() => (ran.get(flow)?.length ?? 0) >= expected.length, `the tasks ${expected}`);
+        const idle = async () =>
+          (await app.queues.list()).every(({ waiting, active }) => waiting + active === 0);
+        await until(idle, 'an end');
+        assert.deepEqual(ran.get(flow)?.sort(), expected.sort());
+        const { nodes } = await result.graph();
+        const count = (end: string[]) => [...ends.values()].filter((each) => end.includes(each)).length;
+        const states = (state: string) => nodes.filter((node) => node.state === state).length;
+        assert.deepEqual(
+          [states('SUCCESS'), states('FAILURE'), nodes.length],
+          [count(['ran']), count(['failed', 'failed before']), ends.size - count(['never called'])],
+        );
+      };
+
+      const property = fc.asyncProperty(
+        fc.array(shapes, { minLength: TOGETHER, maxLength: TOGETHER }),
+        async (some) => void (await Promise.all(some.map(check))),
+      );
+      await fc.assert(property, { numRuns: LONG ? 300 : 6, endOnFailure: true });
+      t.diagnostic(`${flows} workflows`);
+    });
+  });
+});
+
+function labelsThatRun(ends: Expected['ends']): string[] {
+  return [...ends].filter(([, end]) => end === 'ran' || end === 'failed').map(([label]) => label);
+}
+
+function assertFailure(got: unknown, { chord }: Failure, ends: Expected['ends']): void {
+  assert.ok(got instanceof TaskFailedError, String(got));
+  assert.equal(got.cause instanceof ChordError, chord, String(got.cause));
+  const cause: unknown = got.cause instanceof ChordError ? got.cause.cause : got.cause;
   assert.ok(cause instanceof RangeError, String(cause));
+  assert.equal(ends.get(cause.message), 'failed');
 }

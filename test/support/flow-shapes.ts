@@ -1,66 +1,222 @@
-/** Workflows for fault tests: tasks that note each run, and shapes with what each must give. */
-import { Celeriac, chain, chord, group } from 'celeriac';
+/**
+ * Workflows for fault tests: tasks that note each run in a file, ten shapes, and one workflow for each way a part can end.
+ * What must come of the shapes is told by the evaluator of random workflows.
+ */
+import { appendFileSync, readFileSync } from 'node:fs';
+import { Celeriac, type Composable, chain, chord, group, Ignore } from 'celeriac';
+import type { Outcome } from '#src/worker/outcome.js';
+import { compose, type Shape, total } from './random-flows.js';
 
-/** Notes that a part ran: under the workflow's name, with what it was. */
-export type NoteRun = (flow: string, part: string) => Promise<void>;
+export interface CrashPlace {
+  readonly broker: string;
+  readonly prefix: string;
+  /** What ran, a line each. */
+  readonly ledger: string;
+}
 
-export function crashApp(broker: string, prefix: string, note: NoteRun) {
+/** What a process does when it comes to one of the two tasks that need its help. Absent: the tasks return. */
+export interface Trouble {
+  /** The worker is to stop at once. */
+  readonly stop?: () => void;
+  /** The process is to stand still. */
+  readonly freeze?: () => void;
+  /** How long tasks work, ms. Default: no time. */
+  readonly work?: () => number;
+}
+
+export function crashApp({ broker, prefix, ledger }: CrashPlace, trouble: Trouble = {}) {
   const app = new Celeriac('crash', {
     broker,
     prefix,
     lockDuration: '1s',
-    publishRetry: '20s',
-    taskDefaults: { maxDeliveries: 50 },
+    publishRetry: '30s',
+    unknownTaskGrace: '300ms',
+    taskDefaults: { maxDeliveries: 1000 },
   });
+  const note = (label: string) => appendFileSync(ledger, `${label}\n`);
+  const quick = { autoretryFor: true as const, defaultRetryDelay: 50, maxRetries: 3 };
+  const value = async (label: string, n: number) => {
+    note(label);
+    if (trouble.work !== undefined) await new Promise((resolve) => setTimeout(resolve, trouble.work?.()));
+    return n;
+  };
   const tasks = {
-    add: app.task('add', async function (a: number, b: number) {
-      await note(this.request.rootId, `add ${a} ${b}`);
-      return a + b;
+    start: app.task('start', async (label: string) => value(label, 0)),
+    add: app.task('add', async (input: unknown, n: number, label: string) => value(label, total(input) + n)),
+    fail: app.task('fail', async (_input: unknown, _n: number, label: string): Promise<number> => {
+      note(label);
+      throw new RangeError(label);
     }),
-    sum: app.task('sum', async function (list: number[]) {
-      await note(this.request.rootId, 'sum');
-      return list.reduce((total, n) => total + n, 0);
+    called: app.task('called', async (...given: unknown[]) => {
+      note(String(given.at(-1)));
+      return 1;
     }),
-    fail: app.task('fail', async (_value: unknown): Promise<number> => {
-      throw new RangeError('it must fail');
+    flaky: app.task('flaky', quick, async function (input: unknown, n: number, label: string) {
+      if (this.request.retries < 2) throw new Error('again');
+      return value(label, total(input) + n);
     }),
-    never: app.task('never', async (value: unknown) => {
-      await note('never', String(value));
-      return value;
+    skip: app.task('skip', async (_input: unknown, label: string): Promise<undefined> => {
+      note(label);
+      throw new Ignore();
+    }),
+    keyed: app.task(
+      'keyed',
+      { concurrency: { key: () => 'one', limit: 1 } },
+      async (_input: unknown, n: number, label: string) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return value(label, n);
+      },
+    ),
+    rated: app.task('rated', { rateLimit: '1000/s' }, async (_input: unknown, n: number, label: string) =>
+      value(label, n),
+    ),
+    hold: app.task('hold', async (_input: unknown, n: number, label: string) => {
+      if (trouble.stop === undefined) return value(label, n);
+      trouble.stop();
+      return new Promise<number>(() => undefined);
+    }),
+    frozen: app.task('frozen', async (_input: unknown, n: number, label: string) => {
+      trouble.freeze?.();
+      return value(label, n);
     }),
   };
-  return { app, tasks };
+  const fork = app.task('fork', async function (_input: unknown, label: string): Promise<number> {
+    note(label);
+    return this.replace(chain(tasks.add.s(0, 1, `${label}.0`), tasks.add.s(2, `${label}.1`)));
+  });
+  return { app, tasks: { ...tasks, fork } };
 }
 
 export type CrashTasks = ReturnType<typeof crashApp>['tasks'];
 
-/** The workflow whose every write is a place to die: a step, a group, a body, a step. */
-export function crashFlow({ add, sum }: CrashTasks) {
-  return chain(add.s(1, 1), group(add.s(1), add.s(2)), sum.s(), add.s(10));
+/** How often each label was noted. */
+export function ranIn(ledger: string): Map<string, number> {
+  const ran = new Map<string, number>();
+  for (const label of readFileSync(ledger, { encoding: 'utf8', flag: 'a+' }).split('\n'))
+    if (label !== '') ran.set(label, (ran.get(label) ?? 0) + 1);
+  return ran;
 }
 
-/** What {@link crashFlow} gives. */
-export const CRASH_VALUE = 17;
-
-/** Ten shapes; each with its value, or `undefined` where it must fail. */
-export function tenShapes({ add, sum, fail, never }: CrashTasks, n: number) {
-  const pair = () => group(add.s(n, 1), add.s(n, 2));
-  return [
-    { flow: chain(add.s(n, 1), add.s(1), add.s(1)), value: n + 3 },
-    { flow: pair(), value: [n + 1, n + 2] },
-    { flow: chord([add.s(n, 1), add.s(n, 2)], sum.s()), value: 2 * n + 3 },
-    { flow: chain(pair(), sum.s(), add.s(1)), value: 2 * n + 4 },
-    { flow: chain(add.s(n, 0), group(add.s(1), chain(add.s(1), add.s(1)))), value: [n + 1, n + 2] },
-    { flow: chord([chain(add.s(n, 1), add.s(1)), add.s(n, 2)], chain(sum.s(), add.s(1))), value: 2 * n + 5 },
-    { flow: chord([add.s(n, 1)], chord([sum.s(), sum.s()], sum.s())), value: 2 * n + 2 },
-    {
-      flow: add.starmap([
-        [n, 1],
-        [n, 2],
-      ]),
-      value: [n + 1, n + 2],
-    },
-    { flow: chain(add.s(n, 1), fail.s(), never.s()), value: undefined },
-    { flow: chord([add.s(n, 1), fail.s(n)], never.s()), value: undefined },
-  ] as const;
+/** The workflow of a shape, whose labels all begin with its name. */
+export function crashFlow(shape: Shape, name: string, tasks: CrashTasks): Composable {
+  const named = (label: string) => `${name} ${label}`;
+  return compose(shape, {
+    start: () => tasks.start.s(named('start')),
+    add: (n, label) => tasks.add.s(n, named(label)),
+    fail: (n, label) => tasks.fail.s(n, named(label)),
+    // A callback gets one or two arguments before its label.
+    note: (label) => tasks.called.signature([named(label)] as never) as unknown as Composable,
+  });
 }
+
+let made = 0;
+const leaf = (kind: 'add' | 'fail', more: object = {}): Shape => ({
+  kind,
+  n: 1,
+  label: `${made++}`,
+  ...more,
+});
+const add = (more?: object) => leaf('add', more);
+const several = (kind: 'chain' | 'group', parts: Shape[], more: object = {}): Shape => ({
+  kind,
+  parts,
+  label: `${made++}`,
+  ...more,
+});
+const chorded = (parts: Shape[], body: Shape, more: object = {}): Shape => ({
+  kind: 'chord',
+  parts,
+  body,
+  label: `${made++}`,
+  ...more,
+});
+
+/** Ten shapes: the last three fail, one of them beside a chain that goes on. */
+export const TEN_SHAPES: readonly Shape[] = [
+  several('chain', [add(), add(), add()]),
+  several('group', [add(), several('chain', [add(), add()])], { link: 'task' }),
+  chorded([add(), add()], add()),
+  several('chain', [several('group', [add(), add()]), add(), add({ link: 'chain' })]),
+  several('chain', [add(), several('group', [])]),
+  chorded([several('chain', [add(), add()]), add()], several('chain', [add(), add()]), { link: 'chord' }),
+  chorded([add()], chorded([add(), add()], several('group', [add(), add()]))),
+  several('chain', [add(), leaf('fail', { errback: 'task' }), add()], { errback: 'group' }),
+  chorded([add(), leaf('fail'), several('chain', [add(), several('group', [add(), add()]), add()])], add(), {
+    errback: 'chord',
+  }),
+  several('group', [several('chain', [leaf('fail'), add()]), add()], { errback: 'task' }),
+];
+
+/** A workflow with a part that ends so; what it gives, or `undefined` where it must fail. */
+export interface RowFlow {
+  readonly flow: Composable;
+  readonly value: unknown;
+  /** What runs, once each where nobody dies. */
+  readonly labels: readonly string[];
+}
+
+/** One for each outcome that `settle` has a row for: with a new row this does not compile. */
+export const ROWS: Readonly<Record<Outcome['kind'], (app: Celeriac, tasks: CrashTasks) => RowFlow>> = {
+  success: (_app, { add, start }) => ({
+    flow: chain(
+      start.s('a'),
+      group(add.s(1, 'b'), add.s(2, 'c')),
+      add.s(0, 'd').link(add.s(0, 'link')),
+      add.s(10, 'e'),
+    ),
+    value: 13,
+    labels: ['a', 'b', 'c', 'd', 'link', 'e'],
+  }),
+  failure: (_app, { add, start, fail, called }) => ({
+    flow: chord(
+      [chain(start.s('a'), fail.s(1, 'b'), add.s(1, 'never')), start.s('c')],
+      add.s(1, 'never'),
+    ).onError(called.signature(['errback'] as never) as unknown as Composable),
+    value: undefined,
+    labels: ['a', 'b', 'c', 'errback'],
+  }),
+  retry: (_app, { add, start, flaky }) => ({
+    flow: chain(start.s('a'), group(flaky.s(1, 'b'), add.s(1, 'c')), add.s(1, 'd')),
+    value: 3,
+    labels: ['a', 'b', 'c', 'd'],
+  }),
+  replaced: (_app, { add, start, fork }) => ({
+    flow: chord([chain(start.s('a'), fork.s('b')), start.s('c')], add.s(1, 'd')),
+    value: 4,
+    labels: ['a', 'b', 'b.0', 'b.1', 'c', 'd'],
+  }),
+  ignore: (_app, { add, start, skip }) => ({
+    flow: chain(start.s('a'), skip.s('b'), add.s(1, 'c')),
+    value: 1,
+    labels: ['a', 'b', 'c'],
+  }),
+  revoked: (_app, { add, start }) => ({
+    flow: chord(
+      [start.s('a'), chain(start.s('b'), add.s(1, 'never').set({ expires: new Date(Date.now() + 1) }))],
+      add.s(1, 'never'),
+    ),
+    value: undefined,
+    labels: ['a', 'b'],
+  }),
+  later: (_app, { add, start, keyed }) => ({
+    flow: chain(start.s('a'), group(keyed.s(1, 'b'), keyed.s(2, 'c')), add.s(1, 'd')),
+    value: 4,
+    labels: ['a', 'b', 'c', 'd'],
+  }),
+  move: (app, { add, start }) => ({
+    // By name, from an app that knows nothing of its limit.
+    flow: chain(start.s('a'), app.signature('rated', [1, 'b']) as never, add.s(1, 'c')),
+    value: 2,
+    labels: ['a', 'b', 'c'],
+  }),
+  handBack: (_app, { add, start, hold }) => ({
+    flow: chain(start.s('a'), hold.s(1, 'b'), add.s(1, 'c')),
+    value: 2,
+    labels: ['a', 'b', 'c'],
+  }),
+  lost: (_app, { add, start, frozen }) => ({
+    flow: chain(start.s('a'), frozen.s(1, 'b'), add.s(1, 'c')),
+    value: 2,
+    labels: ['a', 'b', 'c'],
+  }),
+};

@@ -102,3 +102,21 @@ group(add.s(1), add.s(2)).delay();
 add.s(3).delay();
 // @ts-expect-error items are numbers
 parse.map([1]);
+
+// Links take the value, or nothing; whoever has one goes on.
+add.s(1, 2).link(add.s(3)).link(cleanup.si());
+chain(fetchPage.s(url), group(parse.s(), thumbnail.s())).link(summarise.s());
+chord(many, sumUp.s()).link(chain(cleanup.si(), cleanup.si()));
+group(add.s(1, 1), add.s(2, 2)).link(total.s()).delay();
+declare const report: TaskHandle<[request: { name: string }, error: Error, who: string], void>;
+chain(fetchPage.s(url), parse.s().onError(report.s('parse'))).onError(report.s('whole'));
+total.chunks([[[1, 2]], [[3]]], 2);
+
+// @ts-expect-error a number is no Page
+add.s(1, 2).link(parse.s());
+// @ts-expect-error the list is no number
+group(add.s(1, 1), add.s(2, 2)).link(add.s(1));
+// @ts-expect-error the body gives a Summary
+chord(many, sumUp.s()).link(total.s());
+// @ts-expect-error a list stands for the arguments, so a single list needs one around it
+total.chunks([[1, 2]], 2);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { OptionError } from '#src/errors.js';
+import { overRoute } from '#src/options/call-options.js';
 import { compileRoutes, type Routes } from '#src/options/routes.js';
 
 const route = (routes: Routes, name: string) => compileRoutes(routes, 'routes')?.(name, [], {});
@@ -56,6 +57,36 @@ describe('Routes', () => {
     assert.deepEqual(seen, [['x', [1], { countdown: 5 }]]);
   });
 
+  it('are also one function, a Map with expressions, a list of maps; a pattern may have a function', () => {
+    const byName = (name: string) => (name === 'mail.send' ? 'mail' : undefined);
+    const all: Routes[] = [
+      byName,
+      new Map<string | RegExp, string>([[/^mail/, 'mail']]),
+      [{ 'img.*': 'images' }, { 'mail.*': 'mail' }],
+      [['x', 'y'], new Map([['mail.send', 'mail']]), byName],
+      [['mail.*', byName]],
+      { 'mail.*': byName },
+    ];
+    for (const routes of all) {
+      assert.equal(route(routes, 'mail.send'), 'mail');
+      assert.equal(route(routes, 'other'), undefined);
+    }
+  });
+
+  it('a function that gives null has not decided; what is no target is refused at the call', () => {
+    assert.equal(route([() => null as never, ['x', 'q']], 'x'), 'q');
+    for (const wrong of [5, true, ['q'], 'a:b', { qeue: 'q' }, Promise.resolve('q'), () => 'q'])
+      assert.throws(() => route([() => wrong as never], 'x'), OptionError, String(wrong));
+  });
+
+  it('give way to the options of the call, its due moment above all', () => {
+    const merged = overRoute(
+      { queue: 'q', countdown: '1h', priority: 3 },
+      { eta: '2030-01-01', priority: 1 },
+    );
+    assert.deepEqual(merged, { queue: 'q', eta: '2030-01-01', priority: 1 });
+  });
+
   it('none are no router at all', () => {
     assert.equal(compileRoutes(undefined, 'routes'), undefined);
     assert.equal(compileRoutes([], 'routes'), undefined);
@@ -63,7 +94,15 @@ describe('Routes', () => {
   });
 
   it('that are none are refused, by their place', () => {
-    for (const wrong of [[['x']], [[1, 'q']], ['x'], [['x', 'a:b']], [null], [['x', 5]]]) {
+    const lists = [[['x']], [[1, 'q']], ['x'], [['x', 'a:b']], [null], [['x', 5]], [['x', null]]];
+    const maps = [
+      { x: 5 },
+      { x: null },
+      { x: { qeue: 'q' } },
+      { x: { queue: 'a:b' } },
+      { x: { priority: -1 } },
+    ];
+    for (const wrong of [...lists, ...maps, 5, 'q', null, Promise.resolve({ x: 'q' })]) {
       assert.throws(
         () => compileRoutes(wrong as never, 'routes'),
         (error: Error) => {

@@ -4,6 +4,7 @@
  */
 import type { BrokerClock } from '../../broker/clock.js';
 import type { Engine } from '../../broker/engine.js';
+import { queueOfLane } from '../../broker/lanes.js';
 import { lasting, type MetricsJson, prometheusText } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
 import { BrokerWatch } from '../broker-watch.js';
@@ -21,6 +22,15 @@ export interface CrewVitalsParams {
   readonly crew: Crew;
   /** Why it takes no tasks; undefined while it does. */
   idle(): string | undefined;
+}
+
+/** What a node's processes do together. */
+export interface CrewSums {
+  readonly running: number;
+  readonly concurrency: number;
+  readonly processed: number;
+  /** As people know them. */
+  readonly queues: readonly string[];
 }
 
 /** A process whose loop is busy for longer is heard next time. */
@@ -48,7 +58,7 @@ export class CrewVitals {
   }
 
   /** What its processes last said, added up; they are asked again for the next time. */
-  sums(): { readonly running: number; readonly concurrency: number; readonly processed: number } {
+  sums(): CrewSums {
     const records = this.params.crew.children.map(({ record }) => record);
     void this.params.crew.takeRecords(ANSWER_MS);
     const sum = (of: (record: ProcessRecord) => number) =>
@@ -58,6 +68,7 @@ export class CrewVitals {
       running: sum(({ running }) => running),
       concurrency: sum(({ concurrency }) => concurrency),
       processed: counts.flatMap(Object.values<number>).reduce((total, n) => total + n, 0),
+      queues: [...new Set(records.flatMap(({ queues }) => queues).map(queueOfLane))],
     };
   }
 

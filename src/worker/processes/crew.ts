@@ -3,6 +3,7 @@
  * then ever later; one that has done enough is replaced as soon as it says so. Asking them all is asking the node.
  */
 import type { CommandName } from '../../control/commands.js';
+import { AppClosedError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { Child, type ChildEnd, type ChildParams } from './child.js';
 import type { ProcessRecord } from './messages.js';
@@ -80,17 +81,23 @@ export class Crew {
 
   /** Ends all, warmly; resolves when they are gone, and has them gone some seconds after the deadline. */
   async stop(timeoutMs: number): Promise<void> {
-    this.#stopping = true;
-    for (const timer of this.#restarts) clearTimeout(timer);
+    this.#beginStop();
     for (const child of this.#children) child.tell({ kind: 'stop', timeoutMs });
     await this.#gone(timeoutMs + GRACE_MS);
   }
 
   /** What runs is to be handed back at once. */
   async stopNow(): Promise<void> {
-    this.#stopping = true;
+    this.#beginStop();
     for (const child of this.#children) child.tell({ kind: 'stopNow' });
     await this.#gone(GRACE_MS);
+  }
+
+  /** Nothing is started any more; who waits for the start hears that it is over. */
+  #beginStop(): void {
+    this.#stopping = true;
+    for (const timer of this.#restarts) clearTimeout(timer);
+    this.#onFailed(new AppClosedError('The worker was stopped while it started.'));
   }
 
   async #gone(withinMs: number): Promise<void> {

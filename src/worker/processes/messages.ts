@@ -31,6 +31,7 @@ export interface ProcessRecord {
   /** Ended tasks by name. */
   readonly processed: Readonly<Record<string, number>>;
   readonly running: number;
+  /** Tasks that may run at once. */
   readonly concurrency: number;
   readonly metrics: MetricsJson;
   /** The queues of the broker that it consumes. */

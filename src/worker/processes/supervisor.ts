@@ -2,12 +2,13 @@
  * A worker of several processes: one node, one health port, one end. It runs no task itself; it keeps its processes
  * running, speaks for them on the bus, and ends when they have.
  */
-import type { CommandHandlers, CommandName, ErrorReply } from '../../control/commands.js';
+import { type CommandHandlers, type CommandName, isErrorReply } from '../../control/commands.js';
 import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
-import { CeleriacError, OptionError } from '../../errors.js';
+import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
 import { positiveInteger } from '../../options/checks.js';
 import type { Logger } from '../../options/logger.js';
+import { inTime } from '../in-time.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
 import { Telling } from '../telling.js';
 import { findAppModule } from '../threads/app-module.js';
@@ -53,6 +54,8 @@ export class WorkerProcesses implements AsyncDisposable {
   #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #file = '';
   #responder: Responder | undefined;
+  /** Settles with the start that is under way, or was. */
+  #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #onStopped: () => void = () => undefined;
 
@@ -93,12 +96,8 @@ export class WorkerProcesses implements AsyncDisposable {
       node: () => this.node,
       running: () => sums().running,
       processed: () => sums().processed,
-      slots: {
-        get limit() {
-          return sums().concurrency;
-        },
-      },
-      queues: () => this.#settings.queues.map(({ name }) => name),
+      concurrency: () => sums().concurrency,
+      queues: () => sums().queues,
     });
   }
 
@@ -130,6 +129,12 @@ export class WorkerProcesses implements AsyncDisposable {
     if (held !== undefined) return held;
     this.#file = findAppModule(this.#options.module, `processes is ${this.#size}`);
     this.#phase = 'starting';
+    const starting = this.#start();
+    this.#starting = starting.catch(() => undefined); // for those who only wait for its end
+    return starting;
+  }
+
+  async #start(): Promise<void> {
     const { engine, prefix, logger } = this.#params;
     try {
       await this.#vitals.open();
@@ -142,17 +147,21 @@ export class WorkerProcesses implements AsyncDisposable {
         onError: (error) => this.#onError(error),
       });
       await this.#params.events.attach();
+      this.#refuseStopped();
     } catch (error) {
-      this.#phase = 'new';
+      if (this.#stopping === undefined) this.#phase = 'new';
+      await this.#leaveBus();
       throw error;
     }
     try {
       await this.#crew.start();
+      await this.#crew.takeRecords(ANSWER_MS); // what the worker says of itself as it comes
+      this.#refuseStopped();
     } catch (error) {
-      await this.stop({ timeout: LAST_WORDS_MS });
+      this.#starting = Promise.resolve(); // it is over: its end must not wait for itself
+      if (this.#stopping === undefined) await this.stop({ timeout: LAST_WORDS_MS });
       throw error;
     }
-    if (this.#stopping !== undefined) return this.#stopping;
     this.#phase = 'running';
     this.#telling.online();
     logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
@@ -281,10 +290,8 @@ export class WorkerProcesses implements AsyncDisposable {
 
   async #stop(end: () => Promise<void>): Promise<void> {
     this.#phase = 'stopping';
-    await end();
-    const leaving = Promise.all([this.#responder?.close(), this.#telling.offline()]);
-    leaving.catch((error: Error) => this.#onError(error));
-    await Promise.race([leaving, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref())]);
+    await Promise.all([end(), inTime(this.#starting, undefined, LAST_WORDS_MS)]);
+    await Promise.all([this.#leaveBus(), inTime(this.#telling.offline(), undefined, LAST_WORDS_MS)]);
     this.#vitals.close();
     this.#phase = 'stopped';
     this.#params.onStopped();
@@ -292,12 +299,20 @@ export class WorkerProcesses implements AsyncDisposable {
     this.#params.logger.info({ node: this.node }, 'worker stopped');
   }
 
+  /** Answers no more; may be called twice. */
+  async #leaveBus(): Promise<void> {
+    const gone = (this.#responder?.close() ?? Promise.resolve()).catch((error: Error) =>
+      this.#onError(error),
+    );
+    await inTime(gone, undefined, LAST_WORDS_MS);
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopping !== undefined) throw new AppClosedError('The worker was stopped while it started.');
+  }
+
   #onError(error: Error): void {
     if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
     this.#params.logger.error({ error }, `worker error: ${error.message}`);
   }
-}
-
-function isErrorReply(reply: unknown): reply is ErrorReply {
-  return typeof reply === 'object' && reply !== null && 'error' in reply;
 }

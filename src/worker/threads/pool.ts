@@ -73,7 +73,7 @@ export class ThreadPool {
       }
       return end.outcome;
     };
-    const outcome = await call.run(body, false);
+    const outcome = await call.run(body, false, (ended) => ended);
     if (busy !== undefined) await busy.kill();
     return outcome;
   }

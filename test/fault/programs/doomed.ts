@@ -1,13 +1,13 @@
 /**
- * A caller or worker that is killed at its nth write: `doomed.js BROKER PREFIX ROLE N`. A write is whatever it sends to
- * Redis that can change something; just before the nth the process ends by SIGKILL. Tells `{ writes }` when it got
- * through with fewer.
+ * A caller or worker that is killed at its nth write: `doomed.js BROKER PREFIX LEDGER ROLE WHAT N`. A write is whatever it
+ * sends to Redis that can change something; just before the nth the process ends by SIGKILL. A caller sends the shape
+ * WHAT, and says `sent` when it got through. A worker lives until the workflow `whole` has ended, with the trouble that
+ * the row WHAT of settle's table needs; it says `ready`, and `through`.
  */
-import { once } from 'node:events';
 import { Redis } from 'ioredis';
-import { crashApp, crashFlow } from '../../support/flow-shapes.js';
+import { crashApp, crashFlow, TEN_SHAPES } from '../../support/flow-shapes.js';
 
-const [broker = '', prefix = '', role = '', nth = ''] = process.argv.slice(2);
+const [broker = '', prefix = '', ledger = '', role = '', what = '', nth = ''] = process.argv.slice(2);
 const READS = new Set([
   'hmget',
   'get',
@@ -31,24 +31,46 @@ Redis.prototype.sendCommand = function (command, ...rest) {
   return send.call(this, command, ...rest);
 };
 
-const { app, tasks } = crashApp(broker, prefix, async () => undefined);
-if (role === 'caller') {
+const place = { broker, prefix, ledger };
+if (role === 'caller') await call();
+else await work();
+process.disconnect();
+
+async function call(): Promise<void> {
+  const { app, tasks } = crashApp(place);
   // Connected first: only the writes of the call itself count.
   await app.result('nobody').exists();
+  const shape = TEN_SHAPES[Number(what)];
+  if (shape === undefined) throw new Error(`there is no shape ${what}`);
+  const flow = crashFlow(shape, 'whole', tasks) as unknown as {
+    applyAsync(args: [], options: object): Promise<{ readonly id: string }>;
+  };
   counting = true;
-  const { id } = await crashFlow(tasks).applyAsync([], { taskId: 'whole' });
-  process.send?.({ id, writes });
+  const { id } = await flow.applyAsync([], {});
+  counting = false;
+  process.send?.({ sent: id });
   await app.close();
-  process.disconnect();
-} else {
+}
+
+async function work(): Promise<void> {
+  let over = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    over = resolve;
+  });
+  const { app } = crashApp(place, {
+    ...(what === 'handBack' && { stop: () => void worker.stop({ timeout: '1ms' }).then(over) }),
+    ...(what === 'lost' && { freeze: () => process.kill(process.pid, 'SIGSTOP') }),
+  });
   const worker = app.worker({ concurrency: 2, shutdownTimeout: '1s' });
   await worker.start();
   counting = true;
   process.send?.('ready');
-  await once(process, 'message');
-  await app.result('whole').get({ propagate: false });
+  process.once('message', async () => {
+    await app.result('whole').get({ propagate: false });
+    over();
+  });
+  await stopped;
   await worker.stop();
-  process.send?.({ writes });
+  process.send?.('through');
   await app.close();
-  process.disconnect();
 }

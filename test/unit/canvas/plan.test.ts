@@ -80,7 +80,7 @@ describe('What follows from the end of a part', () => {
 
   it('is the end of the whole', () => {
     const { writes, next } = afterSuccess(plan, '0.2', value);
-    assert.deepEqual([written(writes), next.kind], [['0.2', '0', '!'], 'whole']);
+    assert.deepEqual([written(writes), next.kind], [['0.2', '0', '!+n:!'], 'whole']);
   });
 
   it('is nothing for a link', () => {
@@ -93,7 +93,7 @@ describe('What follows from the failure of a part', () => {
   it('is the failure of every chain and group around it, and one more ended member', () => {
     const plan = planOf(chain(group(task('a'), chain(task('b'), task('c'))), task('body')));
     const { writes, failed, counted } = afterFailure(plan, '0.0.1.0', blame, { f: blame });
-    assert.deepEqual(written(writes), ['0.0.1.0', '!0.0.1', '0.0.1+n:0.0', '!0.0', '!0', '0', '!']);
+    assert.deepEqual(written(writes), ['0.0.1.0', '!0.0.1', '0.0.1+n:0.0', '!0.0', '!0', '0', '!+n:!']);
     assert.deepEqual(
       failed.map(({ path, body }) => [path, body]),
       [
@@ -118,8 +118,9 @@ describe('What follows from the failure of a part', () => {
     const around = [{ path: '0', failing }];
     assert.equal(sharedFailing('0.0', around), undefined);
     assert.equal(sharedFailing('0.1.5', around), undefined);
-    assert.deepEqual(sharedFailing('0.2', around), { failing, body: true });
-    assert.deepEqual(sharedFailing('0.3.1', around), { failing, body: false });
+    assert.deepEqual(sharedFailing('0.2', around), { failing, body: true, itself: true });
+    assert.deepEqual(sharedFailing('0.2.0', around), { failing, body: true, itself: false });
+    assert.deepEqual(sharedFailing('0.3.1', around), { failing, body: false, itself: false });
     assert.equal(sharedFailing('0.1', [{ path: '0', failing: { ...failing, in: 'group' } }]), undefined);
   });
 });

@@ -76,6 +76,21 @@ describe('The state of a task', () => {
     assert.equal(state({ ...running, progress: { percent: 3 } }), 'STARTED');
   });
 
+  it('stays REVOKED when it expired and a worker has it in hand only to end it', () => {
+    const late = { running: true, deliveries: 1, startedAt: NOW };
+    assert.equal(state(late, { expires: NOW }), 'REVOKED');
+    assert.equal(state(late, { expires: NOW + 1 }), 'STARTED');
+    assert.equal(state({ ...late, deliveries: 2 }, { expires: NOW }), 'STARTED');
+  });
+
+  it('is FAILURE by a revoked one before it, REVOKED only as that one', () => {
+    const revoked = failed(new TaskRevokedError({ taskId: 'before', taskName: 'task', reason: undefined }));
+    assert.equal(state(revoked), 'REVOKED');
+    const after = look(job({ ...revoked, blame: { taskId: 'before', taskName: 'task' } }));
+    assert.equal(after.state, 'FAILURE');
+    assert.ok(after.error instanceof TaskFailedError && after.error.cause instanceof TaskRevokedError);
+  });
+
   it('is SUCCESS with a return value, even after attempts that failed', () => {
     const done = { ...failed(new Error('earlier')), returnvalue: '{"a":1}' };
     const snapshot = look(job(done));

@@ -212,6 +212,16 @@ describe('the default serializer', () => {
     );
     const values = [new Date(0), undefined, 1n];
     assert.deepEqual(decodeResult(stored(encodeResults(values, rich)), rich), values);
+    const sealing: Serializer = {
+      name: 'sealing',
+      encode: (value) => JSON.stringify(value),
+      decode: (text) => JSON.parse(String(text)),
+    };
+    assert.deepEqual(
+      decodeResult(stored(encodeResults([1, undefined], sealing)), sealing),
+      [1, undefined],
+      'a serializer of its own is given what was returned, never nothing',
+    );
   });
 
   it('makes one of results that were encoded each, lists of lists too', () => {

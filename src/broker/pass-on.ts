@@ -1,0 +1,59 @@
+/**
+ * An engine that is another one: for those who see some of it differently and the rest as it is. Written out, since it
+ * stands in front of every call and a Proxy is dear there. Must never hold on to what the engine under it has.
+ */
+import type { Engine, Signals } from './engine.js';
+
+/** Where an app's tasks lie. One engine all its life, unless tests put another in its place. */
+export interface Ground {
+  engine: Engine;
+}
+
+/** What a view of an engine answers by itself. */
+export interface OwnView extends Pick<Engine, 'readJobs' | 'readEnded'> {
+  readonly signals?: Signals;
+}
+
+/** The engine of `ground`, whichever it is at the time, but for what `own` answers. */
+export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
+  return {
+    get kind() {
+      return ground.engine.kind;
+    },
+    get address() {
+      return ground.engine.address;
+    },
+    get oneProcess() {
+      return ground.engine.oneProcess;
+    },
+    get records() {
+      return ground.engine.records;
+    },
+    get flows() {
+      return ground.engine.flows;
+    },
+    get signals() {
+      return own.signals ?? ground.engine.signals;
+    },
+    get queues() {
+      return ground.engine.queues;
+    },
+    get broadcast() {
+      return ground.engine.broadcast;
+    },
+    readJobs: own.readJobs,
+    readEnded: own.readEnded,
+    ready: () => ground.engine.ready(),
+    backend: (queue) => ground.engine.backend(queue),
+    bullmq: () => ground.engine.bullmq(),
+    addTogether: (jobs) => ground.engine.addTogether(jobs),
+    readDelayed: (queues, limit) => ground.engine.readDelayed(queues, limit),
+    serverTime: () => ground.engine.serverTime(),
+    hold: () => ground.engine.hold(),
+    isUnavailable: (error) => ground.engine.isUnavailable(error),
+    examine: () => ground.engine.examine(),
+    examineAddresses: () => ground.engine.examineAddresses(),
+    migrate: () => ground.engine.migrate(),
+    close: () => ground.engine.close(),
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * Renewing the locks of running jobs on Redis, with nothing but a connection: for the thread that does it, which would
+ * take longer to load BullMQ than most workers take to be ready. The layout (`<key>:lock` holds the token, `stalled` the
+ * jobs that are suspected) is BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
+ */
+import type { EngineConfig } from './engine.js';
+import type { HeldLock } from './lock-table.js';
+import { RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
+import { parseRedisUrl } from './redis-target.js';
+
+/** What renews locks. */
+export interface LockRenewal {
+  /** Rejects when the broker cannot be reached. */
+  connect(): Promise<void>;
+  /**
+   * Makes these locks of one queue last `durationMs` from now.
+   * @returns the ids of jobs whose lock is no longer ours; rejects when the broker cannot be reached
+   */
+  extend(queue: string, locks: readonly HeldLock[], durationMs: number): Promise<readonly string[]>;
+}
+
+// KEYS[1] the queue's suspects · ARGV the queue's key, ms, then id and token of each job
+const EXTEND = new RedisScript(
+  1,
+  `
+local gone = {}
+for i = 3, #ARGV, 2 do
+  local lock = ARGV[1] .. ARGV[i] .. ':lock'
+  if redis.call('GET', lock) == ARGV[i + 1] then
+    redis.call('PEXPIRE', lock, ARGV[2])
+    redis.call('SREM', KEYS[1], ARGV[i])
+  else
+    gone[#gone + 1] = ARGV[i]
+  end
+end
+return gone`,
+);
+
+/** Opens a renewal of its own connection, which keeps its thread alive. */
+export function renewOnRedis(url: string, config: EngineConfig): LockRenewal {
+  const target = parseRedisUrl(url);
+  const link = new RedisLink(target, config, 'fail-fast');
+  link.setHeld(true);
+  const prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
+  return {
+    connect: () => link.ready(),
+    extend: async (queue, locks, durationMs) => {
+      await link.ready();
+      const key = `${prefix}:${queue}:`;
+      const pairs = locks.flatMap(({ jobId, token }) => [jobId, token]);
+      return (await EXTEND.run(link.client, [`${key}stalled`], [key, durationMs, ...pairs])) as string[];
+    },
+  };
+}

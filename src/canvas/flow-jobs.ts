@@ -1,0 +1,68 @@
+/**
+ * The jobs of a workflow, for what is done to all of them: a bounded number at a time, so that the broker is never blocked
+ * for long, members that were added and workflows that took a task's place included.
+ */
+import type { Engine, JobRef } from '../broker/engine.js';
+import { partId } from '../broker/ids.js';
+import { forgetTask } from '../results/revoke.js';
+import { FORGET, replacedField } from './flow-record.js';
+import { hasWideCallbacks, leaves, type Plan, ROOT } from './plan.js';
+import type { Plans } from './plans.js';
+
+/** So many at a time. */
+const STEP = 500;
+/** So long at least a record stays that callbacks of more than one task need. */
+export const CALLBACKS_MS = 24 * 3_600_000;
+
+/** A part and where its job is, or would be. */
+export interface PartJob {
+  readonly path: string;
+  readonly ref: JobRef;
+}
+
+/** The parts of a plan, callbacks included, some at a time. */
+export function* partJobs(flow: string, plan: Plan): Generator<PartJob[]> {
+  let some: PartJob[] = [];
+  for (const [path, { queue }] of leaves(plan.root, ROOT, true)) {
+    some.push({ path, ref: { queue, id: partId(flow, path, queue) } });
+    if (some.length < STEP) continue;
+    yield some;
+    some = [];
+  }
+  if (some.length > 0) yield some;
+}
+
+/** The workflows that took the places of some parts. */
+export async function replacementsOf(
+  engine: Engine,
+  flow: string,
+  parts: readonly PartJob[],
+): Promise<string[]> {
+  const [found = []] = await engine.flows.read([
+    { flow, fields: parts.map(({ path }) => replacedField(path)) },
+  ]);
+  return found.filter((inner) => inner !== undefined);
+}
+
+/** Drops a workflow: the records of its parts, and its own. */
+export class FlowDrop {
+  constructor(
+    private readonly engine: Engine,
+    private readonly plans: Plans,
+  ) {}
+
+  async drop(flow: string): Promise<void> {
+    const plan = await this.plans.whole(flow);
+    if (plan === undefined) return;
+    const { engine } = this;
+    for (const parts of partJobs(flow, plan)) {
+      const replacements = await replacementsOf(engine, flow, parts);
+      await Promise.all(parts.map(({ ref }) => forgetTask(engine, ref)));
+      for (const inner of replacements) await this.drop(inner);
+    }
+    if (!hasWideCallbacks(plan.root)) return engine.flows.remove(flow);
+    // They find their way by the record; it reads as forgotten until then.
+    await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
+    await engine.flows.expire(flow, CALLBACKS_MS);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What a message says beside its arguments, as far as the call and its surroundings decide it: headers, its place in the
+ * tree of tasks, expiry, limits. Pure but for the running task, whose calls take over from it.
+ */
+import type { Message } from '../broker/message.js';
+import type { ResolvedCall } from '../options/call-options.js';
+import { toExpiry } from '../options/checks.js';
+import { currentScope, currentTask, propagatedHeaders } from '../tasks/context.js';
+import { checkJson } from '../tasks/json-check.js';
+import type { CallTarget } from '../tasks/registry.js';
+
+/** A message but for its version and arguments. */
+export type MessageFields = Omit<Message, 'v' | 'args'>;
+
+/** What of a call on its way out is read here. */
+export interface Addressed {
+  readonly target: CallTarget;
+  /** The call's own, and what middleware added. */
+  readonly headers: Readonly<Record<string, unknown>>;
+  /** Names of headers that calls made inside take over. */
+  readonly propagated: readonly string[];
+}
+
+/** What the message says beside the arguments; what a call does not use is absent. */
+export function messageFields(outgoing: Addressed, call: ResolvedCall, now: number): MessageFields {
+  const expires = call.expiresAt ?? expiryOf(outgoing.target, now);
+  return {
+    ...inherit(outgoing.headers, outgoing.propagated),
+    ...(expires !== undefined && { expires }),
+    ...(call.etaAt !== undefined && { eta: call.etaAt }),
+    ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),
+    ...(call.timeLimitMs !== undefined && { hard: call.timeLimitMs }),
+    ...(call.maxRetries !== undefined && {
+      retries: Number.isFinite(call.maxRetries) ? call.maxRetries : null,
+    }),
+    ...(call.shadow !== undefined && { shadow: call.shadow }),
+  };
+}
+
+function expiryOf(target: CallTarget, now: number): number | undefined {
+  const { expires } = target.publish;
+  return expires === undefined ? undefined : toExpiry(expires, now, `task "${target.name}": expires`);
+}
+
+/** What a call made inside a task takes over from it: its place in the tree, and headers marked as propagating. */
+function inherit(
+  own: Readonly<Record<string, unknown>>,
+  propagated: readonly string[],
+): Pick<Message, 'headers' | 'propagate' | 'root' | 'parent'> {
+  // Most calls: from outside any task, with nothing to say.
+  if (own === NO_HEADERS && propagated.length === 0 && currentScope() === undefined) return NOTHING;
+  const request = currentTask()?.request;
+  const passing = new Set(propagated);
+  const headers: Record<string, unknown> = { ...own };
+  for (const name of propagatedHeaders()) {
+    passing.add(name);
+    if (request !== undefined && !(name in headers)) headers[name] = request.headers[name];
+  }
+  return {
+    ...(request !== undefined && { root: request.rootId, parent: request.id }),
+    ...(Object.keys(headers).length > 0 && { headers: checkedHeaders(headers) }),
+    ...(passing.size > 0 && { propagate: [...passing] }),
+  };
+}
+
+/** The headers of a call that has none. */
+export const NO_HEADERS: Readonly<Record<string, unknown>> = Object.freeze({});
+const NOTHING = Object.freeze({});
+
+/** @throws {NotSerializableError} for what JSON would change */
+function checkedHeaders(headers: Record<string, unknown>): Record<string, unknown> {
+  return checkJson(headers, 'headers').value as Record<string, unknown>;
+}

@@ -1,0 +1,77 @@
+/**
+ * Sending many signatures at once. Plain ones are read together and leave in a few large pieces, without a promise each;
+ * what wants more (callbacks, an id of its own, to be the only one) is sent as if alone, beside them.
+ */
+import { OptionError } from '../errors.js';
+import { show } from '../options/checks.js';
+import type { AsyncResult } from '../results/async-result.js';
+import { Workflow } from './compose.js';
+import type { PlainCall } from './outgoing.js';
+import type { Sender } from './sender.js';
+import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
+
+/**
+ * Sends them all; results in order.
+ * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
+ */
+export async function publishAll(sender: Sender, signatures: Iterable<Signature>): Promise<AsyncResult[]> {
+  const all = signaturesIn(signatures);
+  refuseTwins(all);
+  const plain = all.map(plainCall);
+  await refuseWrong(
+    sender,
+    all.filter((_, i) => plain[i] === undefined),
+  );
+  const sent = await sender.sendTogether(plain.filter((call) => call !== undefined));
+  if (sent === undefined) {
+    await refuseWrong(sender, all);
+    return Promise.all(all.map((signature) => signature.applyAsync()));
+  }
+  const together = sent.values();
+  return Promise.all(
+    all.map((signature, i) => (plain[i] === undefined ? signature.applyAsync() : next(together))),
+  );
+}
+
+/** @throws {OptionError} for what is no list of signatures */
+function signaturesIn(given: Iterable<Signature>): readonly Signature[] {
+  if (typeof given !== 'object' || given === null || !(Symbol.iterator in given))
+    throw new OptionError(`app.publish: give a list of signatures, such as [task.s(1)], not ${show(given)}.`);
+  const all = [...given];
+  for (const [i, one] of all.entries()) {
+    if (one instanceof Signature || (one as unknown) instanceof Workflow) continue;
+    throw new OptionError(
+      `app.publish: item ${i} is ${typeof one}, not a signature. Make one with task.s(…).`,
+    );
+  }
+  return all;
+}
+
+/** What is sent by itself is looked at before anything is sent: it may be the wrong one that keeps back all. */
+async function refuseWrong(sender: Sender, signatures: readonly Signature[]): Promise<void> {
+  const calls = signatures.filter((signature) => signature instanceof Signature);
+  await Promise.all(
+    calls.map((signature) => {
+      const { args, options } = signature;
+      return sender.check({ target: Signature.partsOf(signature).target, args, options });
+    }),
+  );
+  await sender.refuseTaken(calls.flatMap(({ options }) => options.taskId ?? []));
+}
+
+function plainCall(signature: Signature): PlainCall | undefined {
+  // A workflow is no Signature, and sends itself.
+  if (!(signature instanceof Signature)) return undefined;
+  const { target, callbacks } = Signature.partsOf(signature);
+  const { args, options } = signature;
+  const special =
+    callbacks !== NO_CALLBACKS ||
+    options.taskId !== undefined ||
+    options.unique !== undefined ||
+    target.publish.unique !== undefined;
+  return special ? undefined : { target, args, options };
+}
+
+function next(results: Iterator<AsyncResult>): AsyncResult {
+  return results.next().value as AsyncResult;
+}

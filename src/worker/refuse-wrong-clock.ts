@@ -1,0 +1,14 @@
+/**
+ * A worker starts only where its clock can be trusted: delays and locks are told by it.
+ */
+import { CeleriacError } from '../errors.js';
+
+/** @throws {CeleriacError} when this machine's clock is off the broker's by more than half a lock */
+export function refuseWrongClock(skewMs: number, lockDurationMs: number): void {
+  const offMs = Math.abs(skewMs);
+  if (offMs <= lockDurationMs / 2) return;
+  throw new CeleriacError(
+    `This machine's clock is ${offMs} ms off the broker's, more than half of lockDuration: delays and locks would be ` +
+      'wrong. Set the clock (NTP) and start again.',
+  );
+}

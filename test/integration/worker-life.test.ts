@@ -1,0 +1,44 @@
+/** How a worker begins and ends, in whatever order it is told to. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isCeleriacError } from 'celeriac';
+import { onEveryEngine, pause } from '../support/app.js';
+
+describe('A worker', () => {
+  onEveryEngine((ground) => {
+    it('that is stopped while it starts takes nothing afterwards', async (t) => {
+      const { app, twin } = ground.app(t);
+      let here = 0;
+      const task = app.task('short', async () => {
+        here++;
+        await pause(2);
+      });
+      const sent = await Promise.all(Array.from({ length: 400 }, () => task.delay()));
+      const ends: string[] = [];
+      for (const laterMs of [0, 1, 2, 4, 6, 8, 12, 16, 24, 32]) {
+        const worker = app.worker({ concurrency: 1 });
+        const start = worker.start().then(
+          () => 'started',
+          (error: unknown) => (isCeleriacError(error, 'APP_CLOSED') ? 'refused' : String(error)),
+        );
+        await pause(laterMs);
+        await worker.stop({ timeout: '10s' });
+        ends.push(await start);
+      }
+      assert(ends.includes('refused'), ends.join());
+      assert.deepEqual(
+        ends.filter((end) => end !== 'refused' && end !== 'started'),
+        [],
+      );
+      const before = here;
+      assert(before < sent.length, 'there is something left to be taken');
+      const other = twin();
+      other.task('short', () => 'elsewhere');
+      await using worker = other.worker();
+      await worker.start();
+      const values = await Promise.all(sent.map((result) => result.get({ timeout: '60s' })));
+      assert.equal(here, before);
+      assert.equal(values.filter((value) => (value as unknown) === 'elsewhere').length, sent.length - before);
+    });
+  });
+});

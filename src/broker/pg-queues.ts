@@ -4,6 +4,7 @@
  */
 import type { PgQuery, PgRow } from './pg-wire.js';
 import {
+  type EndedBefore,
   type FailedPlace,
   type KnownQueue,
   NOTHING_PASSED,
@@ -31,6 +32,13 @@ SELECT r.n, c.*, EXISTS (SELECT 1 FROM meta m WHERE m.queue = r.queue AND m.fiel
            count(*) FILTER (WHERE state = 'failed') AS failed,
            count(*) FILTER (WHERE state = 'completed') AS finished
       FROM job j WHERE j.queue = r.queue) c
+ ORDER BY r.n`;
+
+const DUE = `
+SELECT r.n,
+       EXISTS (SELECT 1 FROM job j WHERE j.queue = r.queue AND j.state = 'completed' AND j.finished_at_ms <= $2::bigint)
+    OR EXISTS (SELECT 1 FROM job j WHERE j.queue = r.queue AND j.state = 'failed' AND j.finished_at_ms <= $3::bigint) AS due
+  FROM unnest($1::text[]) WITH ORDINALITY AS r(queue, n)
  ORDER BY r.n`;
 
 // Each half finds its rows by an index of its own.
@@ -87,6 +95,12 @@ export class PgQueues implements QueueStore {
       finished: Number(row.finished),
       paused: row.paused === true,
     }));
+  }
+
+  async due(queues: readonly string[], { completed, failed }: EndedBefore): Promise<boolean[]> {
+    if (queues.length === 0) return [];
+    const { rows } = await this.query(DUE, [queues, completed, failed]);
+    return rows.map((row) => row.due === true);
   }
 
   async take(queue: string, { limit, token, lockMs }: TakeStep): Promise<Taken> {

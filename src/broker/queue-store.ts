@@ -70,6 +70,12 @@ export interface FailedPlace {
   readonly id: string;
 }
 
+/** Moments, epoch ms, by how jobs ended. */
+export interface EndedBefore {
+  readonly completed: number;
+  readonly failed: number;
+}
+
 export interface QueueStore {
   /** Writes down that queues are in use. Idempotent. */
   note(queues: readonly string[]): Promise<void>;
@@ -79,6 +85,8 @@ export interface QueueStore {
   forget(queues: readonly string[]): Promise<void>;
   /** In order, in one round trip. */
   sizes(queues: readonly string[]): Promise<QueueSizes[]>;
+  /** Whether each has jobs that ended before these moments (epoch ms), in order, in one round trip. */
+  due(queues: readonly string[], before: EndedBefore): Promise<boolean[]>;
   /** Takes what waits (delayed ones too) out of a queue, paused or not: locked by us, as if it ran. */
   take(queue: string, step: TakeStep): Promise<Taken>;
   /** The failed jobs of these queues that ended before a place, newest first. */

@@ -4,6 +4,7 @@
  */
 import {
   comparePlaces,
+  type EndedBefore,
   type FailedPlace,
   type KnownQueue,
   type QueueSizes,
@@ -109,6 +110,14 @@ export class RedisQueues implements QueueStore {
         paused: own[8] === 1,
       };
     });
+  }
+
+  async due(queues: readonly string[], { completed, failed }: EndedBefore): Promise<boolean[]> {
+    const counts = await this.#pipelined(queues, (pipeline, queue) => {
+      pipeline.zcount(this.#key(queue, 'completed'), '-inf', completed);
+      pipeline.zcount(this.#key(queue, 'failed'), '-inf', failed);
+    });
+    return queues.map((_, i) => Number(counts[2 * i]) + Number(counts[2 * i + 1]) > 0);
   }
 
   async take(queue: string, { limit, passed, token, lockMs }: TakeStep): Promise<Taken> {

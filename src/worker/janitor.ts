@@ -1,8 +1,9 @@
 /**
  * Keeps `resultExpires` and `failureExpires` without traffic: BullMQ drops old records only when others finish. Every
- * worker may be the janitor of a queue; one is, elected by a record that runs out. Works in bounded steps, so that the
- * broker is never blocked for long.
+ * worker may be the janitor; one is, elected by a record that runs out, for all queues of the app, also those that nobody
+ * consumes any more. It works in bounded steps, so that the broker is never blocked for long.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
@@ -14,21 +15,31 @@ export interface JanitorParams {
   readonly logger: Logger;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
-  /** The queues looked after: those this worker consumes now. */
+  /** The queues this worker consumes now: they are noted as in use. */
   queues(): readonly string[];
 }
 
-/** Records removed in one step of the broker, about 10 ms of its time. */
-const STEP = 500;
+/** Records removed in one step of the broker: fewer where they are large, and take it long. */
+const MAX_STEP = 500;
+const MIN_STEP = 25;
+const FIRST_STEP = 50;
+/** How long a step may hold up the broker. */
+const LONG_STEP_MS = 15;
 /** Between steps others get their turn. */
 const PAUSE_MS = 20;
 const MAX_INTERVAL_MS = 60_000;
 const MIN_INTERVAL_MS = 500;
+/** The record of who is elected. */
+const ELECTED = 'janitor';
 
 export class Janitor {
+  readonly #id = randomUUID();
   readonly #intervalMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> | undefined;
   #stopped = false;
+  /** When its term is to be prolonged, on this process's steady clock. */
+  #prolongAt = 0;
 
   constructor(private readonly params: JanitorParams) {
     const shortest = Math.min(params.resultExpiresMs, params.failureExpiresMs);
@@ -36,47 +47,85 @@ export class Janitor {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#round(), this.#intervalMs);
+    this.#timer = setInterval(() => {
+      // One that takes longer than the interval is not overtaken.
+      this.#round ??= this.#clean().finally(() => {
+        this.#round = undefined;
+      });
+    }, this.#intervalMs);
     this.#timer.unref();
   }
 
-  stop(): void {
+  /** Ends after the step under way. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
+    await this.#round;
   }
 
-  async #round(): Promise<void> {
-    for (const queue of this.params.queues()) {
-      try {
-        if (!(await this.#elected(queue))) continue;
-        await this.params.engine.queues.note([queue]);
-        await this.#clean(queue);
-      } catch (error) {
-        // The next round tries again; an outage is reported by the engine.
-        if (!this.params.engine.isUnavailable(error))
-          this.params.logger.warn({ error, queue }, 'cleaning up failed');
-      }
+  /** Never rejects. */
+  async #clean(): Promise<void> {
+    try {
+      for (const queue of await this.#due()) await this.#cleanQueue(queue);
+    } catch (error) {
+      // The next round tries again; an outage is reported by the engine.
+      if (!this.params.engine.isUnavailable(error) && !this.#stopped)
+        this.params.logger.warn({ error }, 'dropping expired records failed');
     }
   }
 
-  /** One janitor a queue and interval in the whole fleet. */
-  #elected(queue: string): Promise<boolean> {
-    return this.params.engine.records.create(`janitor:${queue}`, '', this.#intervalMs * 0.9);
+  /** The queues with records that are to go, for the one worker that is elected. */
+  async #due(): Promise<string[]> {
+    const { engine } = this.params;
+    const own = this.params.queues();
+    await engine.queues.note(own);
+    if (!(await engine.records.create(ELECTED, this.#id, this.#termMs))) return [];
+    this.#prolongAt = performance.now() + this.#termMs / 3;
+    const known = await engine.queues.known();
+    const all = [...new Set([...own, ...known.map(({ name }) => name)])];
+    const due = await engine.queues.due(all, this.#before());
+    return all.filter((_, i) => due[i]);
   }
 
-  async #clean(queue: string): Promise<void> {
-    const { engine, clock, resultExpiresMs, failureExpiresMs } = this.params;
-    const backend = await engine.backend(queue);
-    const kinds = [
-      ['completed', resultExpiresMs],
-      ['failed', failureExpiresMs],
-    ] as const;
-    for (const [state, keptMs] of kinds) {
-      for (;;) {
-        const removed = await backend.cleanJobsByState(state, clock.now() - keptMs, STEP);
-        if (removed.length < STEP || this.#stopped) break;
+  async #cleanQueue(queue: string): Promise<void> {
+    const backend = await this.params.engine.backend(queue);
+    let step = FIRST_STEP;
+    for (const state of ['completed', 'failed'] as const) {
+      while (!this.#stopped && (await this.#stays())) {
+        // Answered just before the step begins: what this process and the way there take is not the step's.
+        const begun = this.params.engine.serverTime().then(() => performance.now());
+        const [removed, begunAt] = await Promise.all([
+          backend.cleanJobsByState(state, this.#before()[state], step),
+          begun,
+        ]);
+        if (removed.length < step) break;
+        const tookMs = performance.now() - begunAt;
+        if (tookMs > LONG_STEP_MS) step = Math.max(MIN_STEP, Math.floor(step / 2));
+        else if (tookMs < LONG_STEP_MS / 3) step = Math.min(MAX_STEP, step * 2);
         await sleep(PAUSE_MS);
       }
     }
+  }
+
+  /** Whether this one is still elected, as it is while a round lasts: its term is prolonged. */
+  async #stays(): Promise<boolean> {
+    if (performance.now() < this.#prolongAt) return true;
+    const { records } = this.params.engine;
+    const [record] = await records.read([ELECTED]);
+    if (record?.value !== this.#id) return false;
+    if (!(await records.replace(ELECTED, record.version, this.#id, this.#termMs))) return false;
+    this.#prolongAt = performance.now() + this.#termMs / 3;
+    return true;
+  }
+
+  /** Ends before the next round of the others. */
+  get #termMs(): number {
+    return this.#intervalMs * 0.9;
+  }
+
+  /** What ended before is to go, epoch ms. */
+  #before() {
+    const { clock, resultExpiresMs, failureExpiresMs } = this.params;
+    return { completed: clock.now() - resultExpiresMs, failed: clock.now() - failureExpiresMs };
   }
 }

@@ -339,7 +339,7 @@ export class Worker implements CallHost, AsyncDisposable {
   async #stop(timeoutMs: number): Promise<void> {
     const wasStarted = this.#phase !== 'new';
     this.#phase = 'stopping';
-    this.#janitor.stop();
+    const cleaned = this.#janitor.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
     if (wasStarted) {
@@ -351,7 +351,8 @@ export class Worker implements CallHost, AsyncDisposable {
       await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
       clearTimeout(deadline);
       this.#lines.abandon();
-      await Promise.all([this.#release(), this.#telling.offline()]);
+      const lastStep = inTime(cleaned, undefined, LAST_WORDS_MS);
+      await Promise.all([this.#release(), this.#telling.offline(), lastStep]);
     }
     this.vitals.close();
     this.#phase = 'stopped';

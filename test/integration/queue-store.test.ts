@@ -159,6 +159,12 @@ for (const candidate of CANDIDATES) {
         all.map(({ at }) => at),
         all.map(({ at }) => at).sort((a, b) => b - a),
       );
+      const [first, last] = [all.at(-1)?.at ?? 0, all[0]?.at ?? 0];
+      const due = (failed: number, completed = last + 1) =>
+        engine.queues.due(['none', 'x', 'y'], { completed, failed });
+      assert.deepEqual(await due(first - 1), [false, false, false]);
+      assert.deepEqual(await due(last), [false, true, true]);
+      assert.deepEqual(await engine.queues.due([], { completed: last, failed: last }), []);
       assert.equal((await engine.queues.failed(['x'], undefined, 100)).length, 9);
       assert.deepEqual(await engine.queues.failed(['none'], undefined, 100), []);
     });

@@ -266,6 +266,8 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
   return readable({
     app: name,
     ...plain,
+    // By its name alone: what else one that encrypts carries is nobody's business.
+    serializer: typeof config.serializer === 'string' ? config.serializer : config.serializer.name,
     broker: address,
     resultExpires: resultExpiresMs,
     failureExpires: failureExpiresMs,

@@ -44,6 +44,7 @@ describe('SIGTERM under load', { timeout: 280_000 }, () => {
   for (const flags of [
     ['-c', '8'],
     ['-c', '4', '--processes', '2'],
+    ['-c', '4', '-P', 'threads'],
   ]) {
     it(`loses nothing and runs nothing twice (worker ${flags.join(' ')})`, async (t) => {
       const { app, worker, ledger } = await site(t);

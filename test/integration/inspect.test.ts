@@ -131,7 +131,9 @@ describe('inspect', () => {
     });
 
     it('conf() and report() show settings, and no password', async (t) => {
-      const { app, worker } = ground.app(t, { resultExpires: '2h', routes: { 'mail.*': 'mail' } });
+      const vault = { name: 'vault', key: 'k3y of the vault', encode: JSON.stringify, decode: JSON.parse };
+      const options = { resultExpires: '2h', routes: { 'mail.*': 'mail' }, serializer: vault } as const;
+      const { app, worker } = ground.app(t, options);
       app.task('x', () => 1);
       const { node } = await worker({ concurrency: 3, timeLimit: '1m', queues: ['celeriac', 'mail'] });
       const conf = await only(app.inspect(ask).conf());
@@ -151,6 +153,8 @@ describe('inspect', () => {
       assert.match(report, /^celeriac \d.*Node \d/);
       assert(report.includes(`node ${node}, pid ${process.pid}`));
       assert.match(report, /resultExpires 7200000/);
+      assert.equal(conf.serializer, 'vault');
+      assert(!report.includes(vault.key) && !JSON.stringify(conf).includes(vault.key));
     });
   });
 });

@@ -54,6 +54,7 @@ export async function examine(params: DoctorParams): Promise<Diagnosis> {
 
 function asFinding(error: unknown, reachable: boolean): Finding {
   const message = error instanceof Error ? error.message : String(error);
+  if (isCeleriacError(error, 'BROKER_IN_USE')) return problem('access', message, 'Look from that process.');
   return reachable
     ? problem('access', message, 'Check user, password and rights in the broker URL.')
     : problem('connection', message, 'Start the broker, open the way to it, or correct CELERIAC_BROKER_URL.');

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { openEmbedded } from '#src/broker/embedded.js';
 import type { EngineConfig } from '#src/broker/engine.js';
-import { isCeleriacError } from '#src/errors.js';
+import { Celeriac, isCeleriacError } from '#src/index.js';
 
 const config = (prefix = 'app'): EngineConfig => ({
   prefix,
@@ -74,6 +74,10 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
       assert.match(error.message, new RegExp(`${dir}.*process ${child.pid}`));
       return true;
     });
+    const app = new Celeriac('looking', { broker: `file://${dir}` });
+    const { healthy, findings } = await app.doctor();
+    assert.deepEqual([healthy, findings.length, findings[0]?.advice], [false, 1, 'Look from that process.']);
+    await app.close();
     child.kill('SIGKILL');
     await once(child, 'exit');
     assert.equal((await engine.records.read(['k']))[0]?.value, 'v');

@@ -3,6 +3,7 @@
  * line loads it, and the app found among those that were made meanwhile. A worker that the module starts does not start.
  */
 import nodeModule from 'node:module';
+import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { isCeleriacError, OptionError } from '../errors.js';
 import type { TaskApp } from '../tasks/context.js';
@@ -42,7 +43,7 @@ export async function loadHostedApp(
       },
     });
   });
-  if (isTypeScript(file) && !inheritsCompiler()) await registerCompiler();
+  if (isTypeScript(file) && !inheritsCompiler()) await registerCompiler(dirname(file));
   // A module that starts its own worker may wait for it as it loads: then it has come far enough.
   await Promise.race([importModule(file, file), startsWorker]);
   const named = made.filter(({ name }) => name === appName);
@@ -63,9 +64,9 @@ function inheritsCompiler(): boolean {
   return reachesHere && process.execArgv.some((argument) => argument.includes('tsx'));
 }
 
-async function registerCompiler(): Promise<void> {
+async function registerCompiler(folder: string): Promise<void> {
   try {
-    await registerTypeScript();
+    await registerTypeScript(folder, process.cwd());
   } catch (error) {
     // No compiler in the project: Node itself may take the file, as it did in the worker; if not, importing it says so.
     if (!isCeleriacError(error, 'OPTION')) throw error;

@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Celeriac } from '../app.js';
 import { isCeleriacError, OptionError } from '../errors.js';
@@ -37,7 +37,7 @@ export async function loadApp(
   const { name, exportName } = splitSpec(spec);
   const file = findModule(name, folder);
   if (isTypeScript(file)) await beforeHooks();
-  const compiler = isTypeScript(file) ? await registerTypeScript(folder) : undefined;
+  const compiler = isTypeScript(file) ? await registerTypeScript(dirname(file), folder) : undefined;
   const exports = await importModule(file, relative(folder, file));
   return { app: pickApp(exports, exportName, spec, relative(folder, file)), file, compiler };
 }

@@ -17,20 +17,22 @@ export type TypeScriptCompiler = 'swc' | 'tsx';
 
 /**
  * Lets this thread load TypeScript.
- * @param folder the project: its `@swc/core` or `tsx` is used, not ours. Default: the working folder
- * @throws {OptionError} when the project has neither
+ * @param folders where to look, in this order: the `@swc/core` or `tsx` of the first project that has one is used, not ours
+ * @throws {OptionError} when none has
  */
-export async function registerTypeScript(folder: string = process.cwd()): Promise<TypeScriptCompiler> {
-  const project = createRequire(join(folder, 'package.json'));
-  const swcPath = find(project, '@swc/core');
-  if (swcPath !== undefined) {
-    registerSwc(swcPath);
-    return 'swc';
-  }
-  const tsxManifest = find(project, 'tsx/package.json');
-  if (tsxManifest !== undefined) {
-    await registerTsx(tsxManifest);
-    return 'tsx';
+export async function registerTypeScript(...folders: string[]): Promise<TypeScriptCompiler> {
+  for (const place of folders) {
+    const project = createRequire(join(place, 'package.json'));
+    const swcPath = find(project, '@swc/core');
+    if (swcPath !== undefined) {
+      registerSwc(swcPath);
+      return 'swc';
+    }
+    const tsxManifest = find(project, 'tsx/package.json');
+    if (tsxManifest !== undefined) {
+      await registerTsx(tsxManifest);
+      return 'tsx';
+    }
   }
   throw new OptionError(
     'TypeScript needs a compiler here, and this project has none. Run "npm install --save-dev @swc/core", ' +

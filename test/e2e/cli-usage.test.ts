@@ -1,7 +1,7 @@
 /** The command line without a broker: help, mistakes, and what each of them says. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { project, runCli } from '../support/cli.js';
 import { TASKS } from '../support/cli-project.js';
@@ -65,6 +65,15 @@ describe('celeriac', () => {
       assert.match(stderr, /^celeriac: No module for "-A taks".*src\/ and dist\//);
       assert.equal(code, 2);
     }
+  });
+
+  it('compiles TypeScript with what the project of the module has, also from a folder above', async (t) => {
+    const inner = project(t, TASKS);
+    const cwd = dirname(inner);
+    const env = { CELERIAC_BROKER_URL: 'redis://127.0.0.1:1/0' };
+    const { code, stderr } = await runCli(['-A', `${basename(inner)}/src/tasks`, 'status'], { cwd, env });
+    assert.match(stderr, /127\.0\.0\.1:1/);
+    assert.equal(code, 69);
   });
 
   it('shows the stack of a module that throws only with --loglevel=debug', async (t) => {

@@ -9,6 +9,7 @@ import { type GlobalFlags, withApp } from './connect.js';
 import { describeError, EXIT } from './exit.js';
 import { argsFlag, countFlag, durationFlag, durationOrMomentFlag, headersFlag, momentFlag } from './flags.js';
 import type { Output } from './output.js';
+import { printable } from './printable.js';
 
 type AsyncResult = ReturnType<Celeriac['result']>;
 type Snapshot = Awaited<ReturnType<AsyncResult['snapshot']>>;
@@ -114,8 +115,8 @@ function exitCodeFor(snapshot: Snapshot, { follow }: ResultFlags): number {
 /** A task for people, one fact a line. */
 export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
   const rows: [string, string | undefined][] = [
-    ['id', snapshot.id],
-    ['task', snapshot.name],
+    ['id', shown(snapshot.id)],
+    ['task', shown(snapshot.name)],
     ['state', paintState(snapshot.state, out)],
     ['value', snapshot.value === undefined ? undefined : await valueText(snapshot.value)],
     ['error', snapshot.error === undefined ? undefined : describeError(snapshot.error, false)],
@@ -124,8 +125,8 @@ export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<voi
       'args',
       snapshot.args.length === 0 ? undefined : snapshot.args.map((arg) => JSON.stringify(arg)).join(', '),
     ],
-    ['queue', snapshot.queue],
-    ['worker', snapshot.worker],
+    ['queue', shown(snapshot.queue)],
+    ['worker', shown(snapshot.worker)],
     ['retries', snapshot.retries === 0 ? undefined : String(snapshot.retries)],
     ['sent', snapshot.sentAt?.toISOString()],
     ['started', snapshot.startedAt?.toISOString()],
@@ -135,6 +136,10 @@ export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<voi
     if (text !== undefined)
       out.line(`${out.colors.dim(name.padEnd(9))}${text.replaceAll('\n', `\n${' '.repeat(9)}`)}`);
   }
+}
+
+function shown(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : printable(name);
 }
 
 function updateLine(state: string, meta: unknown, out: Output): string {

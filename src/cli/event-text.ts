@@ -3,6 +3,7 @@
  */
 import type { FleetEvent } from '../events/names.js';
 import { humanDuration } from './output.js';
+import { printable } from './printable.js';
 
 /** `14:03:07.120 task-failed add[4f…] on celeriac@host after 12ms: RangeError: …` */
 export function eventLine(event: FleetEvent): string {
@@ -12,12 +13,6 @@ export function eventLine(event: FleetEvent): string {
 /** What it says beside its type and time. */
 export function eventText(event: FleetEvent): string {
   return printable(wordsOf(event));
-}
-
-/** Control characters, and with them escape sequences, become dots. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '·');
 }
 
 /** Local time. */

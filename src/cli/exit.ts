@@ -2,6 +2,7 @@
  * How a command ends: its exit code, and the one line that says why it failed.
  */
 import { isCeleriacError } from '../errors.js';
+import { printable } from './printable.js';
 
 /** Exit codes of every command (69 is sysexits' EX_UNAVAILABLE; Celery: `inspect`, `status`). */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 69 } as const;
@@ -17,7 +18,7 @@ export function exitCodeOf(error: unknown): number {
 export function describeError(error: unknown, debug: boolean): string {
   if (!(error instanceof Error)) return String(error);
   const own = isCeleriacError(error) || error.name === 'Error';
-  const message = error.message.replace(/\s*\n\s*/g, ' ').trim();
+  const message = printable(error.message.replace(/\s*\n\s*/g, ' ').trim());
   const line = own ? message : `${error.name}: ${message}`;
   return debug ? `${line}\n${stackWithCauses(error)}` : line;
 }

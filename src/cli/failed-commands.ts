@@ -11,6 +11,7 @@ import { type GlobalFlags, withApp } from './connect.js';
 import { describeError, EXIT } from './exit.js';
 import { countFlag } from './flags.js';
 import { type Output, renderTable } from './output.js';
+import { printable } from './printable.js';
 
 interface FailedFlags extends GlobalFlags {
   readonly queue?: string;
@@ -110,7 +111,7 @@ async function show(id: string, flags: FailedFlags): Promise<void> {
     if (flags.json) return;
     await showSnapshot(task, out);
     const stack: unknown = task.error === undefined ? undefined : Reflect.get(task.error, 'remoteStack');
-    if (typeof stack === 'string') out.line(`\n${stack}`);
+    if (typeof stack === 'string') out.line(`\n${stack.split('\n').map(printable).join('\n')}`);
   });
 }
 

@@ -2,9 +2,10 @@
  * The live view as lines of text: as many as fit, none longer than the terminal is wide. Pure.
  */
 import type { FleetEvent } from '../events/names.js';
-import { clockText, eventText, printable } from './event-text.js';
+import { clockText, eventText } from './event-text.js';
 import type { FleetState, RunningRow, WorkerRow } from './fleet-state.js';
 import { humanDuration, type Output } from './output.js';
+import { printable } from './printable.js';
 
 export interface ScreenSize {
   readonly columns: number;

@@ -3,6 +3,7 @@
  */
 import { errorOf, type Replies } from './broadcast.js';
 import { type Column, humanDuration, type Output, oneLine, renderTable } from './output.js';
+import { printable } from './printable.js';
 
 /** The kinds of reply; each is shown in its own way. */
 export type InspectionName =
@@ -74,7 +75,7 @@ async function showReply(name: InspectionName, reply: unknown, out: Output): Pro
 }
 
 function showLines(lines: readonly string[], out: Output): void {
-  for (const line of lines) out.line(`  ${line}`);
+  for (const line of lines) out.line(`  ${printable(line)}`);
 }
 
 type Entry = Record<string, unknown>;
@@ -127,7 +128,8 @@ function showFields(fields: Entry, out: Output): void {
       : { label: name, text: fieldText(value) },
   );
   const width = Math.max(0, ...rows.map(({ label }) => label.length));
-  for (const { label, text } of rows) out.line(`  ${out.colors.dim(label.padEnd(width))}  ${text}`);
+  for (const { label, text } of rows)
+    out.line(`  ${out.colors.dim(label.padEnd(width))}  ${printable(text)}`);
 }
 
 /** `{ add: 3, report: 1 }` as `add=3, report=1`; lists of named things by their names. */

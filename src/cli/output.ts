@@ -2,6 +2,7 @@
  * What commands print: JSON for programs (exactly one document on stdout), tables for people, remarks on stderr.
  */
 import pc from 'picocolors';
+import { printable } from './printable.js';
 
 /** Where a command's words go. */
 export interface Output {
@@ -72,7 +73,7 @@ export async function renderTable(
     chars: NO_BORDERS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
   });
-  table.push(...rows.map((row) => row.map((cell) => cell.replace(/\s*\n\s*/g, ' '))));
+  table.push(...rows.map((row) => row.map((cell) => printable(cell.replace(/\s*\n\s*/g, ' ')))));
   return table
     .toString()
     .split('\n')

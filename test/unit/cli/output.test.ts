@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import pc from 'picocolors';
+import { describeError } from '#src/cli/exit.js';
 import { humanDuration, renderTable } from '#src/cli/output.js';
 
 const colors = pc.createColors(false);
@@ -21,6 +22,19 @@ describe('tables', () => {
   it('keep everything when nobody looks at a terminal', async () => {
     const text = await renderTable(columns, rows, { colors, columns: Number.POSITIVE_INFINITY });
     assert.ok(text.includes('x'.repeat(200)));
+  });
+});
+
+describe('what comes from afar', () => {
+  const evil = 'Error: \u001b[2J\u001b]0;owned\u0007gone\u009b31m';
+  const controls = (text: string) =>
+    [...text].filter((char) => char < ' ' || (char > '~' && char < '\u00a0'));
+
+  it('steers no terminal out of a table or an error', async () => {
+    const table = await renderTable(columns, [[evil, evil]], { colors, columns: 80 });
+    assert.deepEqual(controls(table.replaceAll('\n', '')), []);
+    assert.deepEqual(controls(describeError(new RangeError(evil), false)), []);
+    assert.match(table, /Error: ·\[2J/);
   });
 });
 

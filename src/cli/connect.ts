@@ -43,8 +43,13 @@ async function openApp(flags: GlobalFlags): Promise<Celeriac> {
     );
   }
   const { Celeriac } = await import('../app.js');
-  return new Celeriac(prefix);
+  // What an app would log is what the command is about to say, or nobody's business here.
+  return new Celeriac(prefix, flags.loglevel === undefined ? { logger: SILENT } : {});
 }
+
+const SILENT = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+function nothing(): void {}
 
 /**
  * Loads what the app's module is about to load anyway: before Node 22.15 TypeScript hooks slow down every import that

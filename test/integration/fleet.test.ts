@@ -1,6 +1,7 @@
 /** Remote control of workers in processes of their own: who answers, who does not, and what a reconnect leaves. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { Celeriac, type ErrorReply, type NodeStats } from 'celeriac';
 import { Redis } from 'ioredis';
 import { type Program, startProgram, testApp, uniqueName, until, within } from '../support/app.js';
@@ -44,10 +45,14 @@ describe('A fleet of processes', () => {
     assert.equal(new Set(names).size, 10, names.join());
     assert(names.includes('same@host') && names.includes('same@host-10'), names.join());
     await app.control.ping(ask);
-    const before = performance.now();
-    const replies = await app.inspect(ask).ping();
-    t.diagnostic(`ten answers in ${(performance.now() - before).toFixed(1)} ms`);
-    assert.deepEqual(replies, Object.fromEntries(names.map((name) => [name, 'pong'])));
+    const all = Object.fromEntries(names.map((name) => [name, 'pong']));
+    // Half a second is all the time they have; a machine that was busy elsewhere gets another chance.
+    await until(async () => {
+      const before = performance.now();
+      const replies = await app.inspect({ timeout: '500ms' }).ping();
+      t.diagnostic(`${Object.keys(replies).length} answers in ${(performance.now() - before).toFixed(1)} ms`);
+      return isDeepStrictEqual(replies, all);
+    }, 'ten answers within half a second');
     const pids = Object.values(await app.inspect(ask).stats()).map((reply) => (reply as NodeStats).pid);
     assert.deepEqual(pids.sort(), nodes.map(({ program }) => program.child.pid).sort());
   });

@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
 import { Ignore, type Worker } from 'celeriac';
-import { gate, onEveryEngine, rejection, testApp, until, within } from '../support/app.js';
+import { BrokerClock } from '#src/broker/clock.js';
+import { openEngine } from '#src/broker/open.js';
+import { Vitals } from '#src/worker/vitals.js';
+import { gate, onEveryEngine, rejection, testApp, uniqueName, until, within } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 
 interface Answer {
@@ -143,5 +146,44 @@ describe('The health of a worker', () => {
     );
     assert.throws(() => app.worker({ health: { port: -1 } }), /health\.port -1 must be a port/);
     assert.throws(() => app.worker({ health: { port: 1, hots: 'x' } as never }), /Did you mean "host"/);
+  });
+});
+
+describe('A worker that has been deaf for a minute', () => {
+  it('is to be restarted when its broker answers others, and to be left alone when not', async (t) => {
+    const server = await startRedis();
+    t.after(() => server.close());
+    const engine = openEngine(server.url, {
+      prefix: uniqueName(),
+      connectTimeoutMs: 1000,
+      migrate: false,
+      onTrouble: () => undefined,
+      onRecovered: () => undefined,
+    });
+    t.after(() => engine.close());
+    await engine.ready();
+    let deafMs = 0;
+    const vitals = new Vitals({
+      engine,
+      clock: new BrokerClock(engine),
+      logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+      health: undefined,
+      measured: false,
+      running: () => 0,
+      concurrency: () => 1,
+      idle: () => undefined,
+      deafMs: () => deafMs,
+      queues: () => [],
+    });
+    const told = async () => [(await vitals.live()).ok, (await vitals.ready()).ok];
+    assert.deepEqual(await told(), [true, true]);
+    deafMs = 10_000;
+    assert.deepEqual(await told(), [true, false]);
+    deafMs = 61_000;
+    assert.deepEqual(await told(), [false, false]);
+    assert.match((await vitals.live()).why ?? '', /no queue has been listened to for 61 s/);
+    server.freeze();
+    assert.deepEqual(await told(), [true, false]);
+    server.thaw();
   });
 });

@@ -6,17 +6,19 @@ import { inTime } from './in-time.js';
 
 /** A broker that needs longer is as good as away. */
 export const PATIENCE_MS = 2000;
+/** A probe that hears nothing for a second counts as a no by default, and a restart brings no broker back. */
+export const PROBE_MS = 500;
 
 export class BrokerWatch {
   #asking: Promise<boolean> | undefined;
 
   constructor(private readonly engine: Engine) {}
 
-  answers(): Promise<boolean> {
+  answers(withinMs = PATIENCE_MS): Promise<boolean> {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
-    return inTime(this.#asking, false, PATIENCE_MS);
+    return inTime(this.#asking, false, withinMs);
   }
 
   async #ask(): Promise<boolean> {

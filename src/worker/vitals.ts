@@ -15,7 +15,7 @@ import {
   type QueueDepth,
 } from '../events/metrics.js';
 import type { Logger } from '../options/logger.js';
-import { BrokerWatch, PATIENCE_MS } from './broker-watch.js';
+import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health.js';
 import { inTime } from './in-time.js';
 import type { Execution, Outcome } from './outcome.js';
@@ -75,7 +75,7 @@ export class Vitals {
   }
 
   async live(): Promise<Verdict> {
-    if (this.params.deafMs() < HOPELESS_MS || !(await this.#watch.answers())) return { ok: true };
+    if (this.params.deafMs() < HOPELESS_MS || !(await this.#watch.answers(PROBE_MS))) return { ok: true };
     return { ok: false, why: `no queue has been listened to for ${seconds(this.params.deafMs())}` };
   }
 

@@ -184,6 +184,13 @@ describe('A worker that has been deaf for a minute', () => {
     assert.match((await vitals.live()).why ?? '', /no queue has been listened to for 61 s/);
     server.freeze();
     assert.deepEqual(await told(), [true, false]);
+    // A probe waits a second by default: whether to restart must be known by then.
+    const order: string[] = [];
+    await Promise.all([
+      vitals.ready().then(() => order.push('ready')),
+      vitals.live().then(() => order.push('live')),
+    ]);
+    assert.deepEqual(order, ['live', 'ready']);
     server.thaw();
   });
 });

@@ -7,7 +7,7 @@ import type { Engine } from '../../broker/engine.js';
 import { queueOfLane } from '../../broker/lanes.js';
 import { lasting, type MetricsJson, prometheusText } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
-import { BrokerWatch } from '../broker-watch.js';
+import { BrokerWatch, PROBE_MS } from '../broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from '../health.js';
 import { readDepths } from '../vitals.js';
 import type { Crew } from './crew.js';
@@ -95,7 +95,7 @@ export class CrewVitals {
   }
 
   async #live(): Promise<Verdict> {
-    const answers = await this.#ask();
+    const answers = await this.#ask(PROBE_MS);
     return answers.map(({ live }) => live).find(({ ok }) => !ok) ?? WELL;
   }
 
@@ -124,7 +124,7 @@ export class CrewVitals {
     );
   }
 
-  async #ask(): Promise<ProcessHealth[]> {
-    return (await this.params.crew.ask('health', {}, ANSWER_MS)) as ProcessHealth[];
+  async #ask(withinMs = ANSWER_MS): Promise<ProcessHealth[]> {
+    return (await this.params.crew.ask('health', {}, withinMs)) as ProcessHealth[];
   }
 }

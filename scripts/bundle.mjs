@@ -20,7 +20,7 @@ const THREAD = 'broker/lock-thread.js';
 /** CommonJS inside: `require` spares Node the search for the names they export, a third of what loading them takes. */
 const COMMON_JS = ['bullmq', 'ioredis'];
 /** Where a module's code, and not its texts, asks for it. */
-const OWN_URL = /(?<=\(|, )import\.meta\.url(?=\))/;
+const OWN_URL = /(?<=\(|, )import\.meta\.url(?=\))/g;
 
 const modules = closureOf('index.js');
 const base = shallowOf(readdirSync(join(DIST, 'cli')).map((name) => `cli/${name}`));
@@ -122,9 +122,9 @@ function plugin(home) {
     // Files beside a module are found from where it would be.
     onLoad({ filter: /\.js$/, namespace: 'file' }, ({ path }) => {
       const text = readFileSync(path, 'utf8');
-      if (!OWN_URL.test(text)) return undefined;
+      if (text.search(OWN_URL) === -1) return undefined;
       const own = `new URL('./${relative(home, path)}', import.meta.url).href`;
-      return { contents: text.replace(OWN_URL, own) };
+      return { contents: text.replaceAll(OWN_URL, own) };
     });
   };
 }

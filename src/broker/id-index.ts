@@ -3,7 +3,7 @@
  * claimed before the job is added, so a task id is unique in the app; tasks with generated ids never touch it.
  */
 import { randomUUID } from 'node:crypto';
-import { DuplicateTaskError } from '../errors.js';
+import { DuplicateTaskError, OptionError } from '../errors.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
 import { encodeCustomId, partOf, queueOfGenerated } from './ids.js';
@@ -45,15 +45,18 @@ export class IdIndex {
    * Takes `taskId` for a task in `queue`, for as long as `send` takes; after that its job holds it.
    * @param job the job's id, where it is not the encoded task id
    * @throws {DuplicateTaskError} when the id is taken
+   * @throws {OptionError} for an id of ours that says that its task waits in another queue: nobody would find it again
    */
   async claim(taskId: string, queue: string, send: () => Promise<void>, job?: string): Promise<void> {
     if (this.#inFlight.has(taskId)) throw duplicate(taskId);
     this.#inFlight.add(taskId);
     try {
+      const home = queueOfGenerated(taskId);
+      if (home !== undefined && home !== queue) throw misplaced(taskId, home, queue);
       const free =
-        queueOfGenerated(taskId) === queue
-          ? (await this.#standing({ queue, id: taskId })) !== 'kept'
-          : await this.enter(taskId, queue, job);
+        home === undefined
+          ? await this.enter(taskId, queue, job)
+          : (await this.#standing({ queue, id: taskId })) !== 'kept';
       if (!free) throw duplicate(taskId);
       await send();
     } finally {
@@ -139,6 +142,13 @@ function refIn({ queue, job }: Entry, taskId: string): JobRef {
 function keyOf(taskId: string): string {
   // Encoded: PostgreSQL takes no NUL and no lone surrogate in a key.
   return `id:${encodeCustomId(taskId)}`;
+}
+
+function misplaced(taskId: string, home: string, queue: string): OptionError {
+  return new OptionError(
+    `The task id "${taskId}" was made by celeriac for a task in queue "${home}", and this call goes to "${queue}". ` +
+      'Send it to that queue, or leave taskId out.',
+  );
 }
 
 function duplicate(taskId: string): DuplicateTaskError {

@@ -5,7 +5,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { OwnIds } from './engine.js';
 
-// <12 random characters of this process>-<counter>@<queue>
+// <stem of this process>-<counter>@<queue>; the stem is 10 random characters and 2 that follow from them, so that a
+// caller's own `notification-5@user` is not taken for one
 const GENERATED = /^[0-9a-z]{12}-[0-9a-z]+(?:\.[0-9a-z.]+)?@(.+)$/s;
 // <flow>.<path>[@<queue>]: a part of a workflow; a group and other parts without a job of their own have no queue
 const PART = /^([0-9a-z]{12}-[0-9a-z]+)\.([0-9a-z.]+)(?:@(.+))?$/s;
@@ -62,7 +63,8 @@ export function partOf(id: string): PartAddress | undefined {
 
 /** The queue a generated id carries; undefined for a caller's own id. */
 export function queueOfGenerated(taskId: string): string | undefined {
-  return GENERATED.exec(taskId)?.[1];
+  const queue = GENERATED.exec(taskId)?.[1];
+  return taskId.slice(RANDOM_CHARS, STEM_CHARS) === checkOf(taskId) ? queue : undefined;
 }
 
 /** Whether a job id is one of ours, which says where its job lies. */
@@ -116,6 +118,17 @@ export function taskIdOfJob(jobId: string): string {
   }
 }
 
+const RANDOM_CHARS = 10;
+const STEM_CHARS = 12;
+
 function randomStem(): string {
-  return [...randomBytes(12)].map((byte) => (byte % 36).toString(36)).join('');
+  const random = [...randomBytes(RANDOM_CHARS)].map((byte) => (byte % 36).toString(36)).join('');
+  return random + checkOf(random);
+}
+
+/** The characters that make a stem of the first ones of `text`. */
+function checkOf(text: string): string {
+  let sum = 0;
+  for (let i = 0; i < RANDOM_CHARS; i++) sum = (sum * 31 + text.charCodeAt(i)) % 36 ** 2;
+  return sum.toString(36).padStart(STEM_CHARS - RANDOM_CHARS, '0');
 }

@@ -4,7 +4,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { BrokerUnavailableError, Celeriac, DuplicateTaskError, Ignore, UnknownTaskError } from 'celeriac';
+import {
+  BrokerUnavailableError,
+  Celeriac,
+  DuplicateTaskError,
+  Ignore,
+  OptionError,
+  UnknownTaskError,
+} from 'celeriac';
 import { onEveryEngine, rejection, uniqueName, until } from '../support/app.js';
 
 const ODD = [
@@ -48,6 +55,9 @@ const ODD = [
   '\ud800'.repeat(3_400),
   // By its looks a part of a workflow.
   'subscription-2024.01',
+  // One of ours, of a queue of that name.
+  'notification-5@user',
+  'notification-5.1@user',
 ];
 
 onEveryEngine(
@@ -95,6 +105,15 @@ onEveryEngine(
         const sent = await one.applyAsync([], { taskId });
         assert.equal(await sent.get({ timeout: '20s' }), 1, JSON.stringify(taskId.slice(0, 30)));
       }
+    });
+
+    it('that was made for one queue is refused in another', async (t) => {
+      const { app } = ground.app(t);
+      const one = app.task('one', () => 1);
+      const { id: taskId } = await one.delay();
+      const error = await rejection(one.applyAsync([], { taskId, queue: 'other' }));
+      assert.ok(error instanceof OptionError);
+      assert.match(error.message, /celeriac".*"other"/s);
     });
 
     it('of a task that ended with Ignore gives undefined to who asks late; a record that is gone does not', async (t) => {

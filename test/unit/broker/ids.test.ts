@@ -56,9 +56,19 @@ describe('Task ids', () => {
   });
 
   it('tells no queue from an id that was not generated', () => {
-    for (const id of ['invoice-42', 'a@b', '@q', 'short-0@q', 'ABCDEFGHIJKL-0@q', 'abcdefghijkl-0@']) {
+    for (const id of [
+      'invoice-42',
+      'a@b',
+      '@q',
+      'short-0@q',
+      'ABCDEFGHIJKL-0@q',
+      'abcdefghijkl-0@',
+      'notification-5@user',
+    ]) {
       assert.equal(queueOfGenerated(id), undefined, id);
     }
+    for (const queue of ['mail', 'a b', 'ü'])
+      assert.equal(queueOfGenerated(new IdSource().next(queue)), queue);
   });
 
   it('takes the job id of another program as it is', () => {

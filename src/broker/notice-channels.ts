@@ -24,10 +24,21 @@ export function progressTopic(id: string): string {
   return PROGRESS + id;
 }
 
+let lastTopic = '';
+let lastRoute: NoticeRoute = { channel: '', mark: '' };
+
 /** The route of a topic: a channel of its own, unless it is about an id that some process made. */
 export function routeOf(topic: string): NoticeRoute {
+  // A task that is sent, awaited and ended is asked for several times in a row.
+  if (topic === lastTopic) return lastRoute;
+  lastRoute = newRouteOf(topic);
+  lastTopic = topic;
+  return lastRoute;
+}
+
+function newRouteOf(topic: string): NoticeRoute {
   if (topic.startsWith(PROGRESS)) {
-    const { channel, mark } = routeOf(topic.slice(PROGRESS.length));
+    const { channel, mark } = newRouteOf(topic.slice(PROGRESS.length));
     return { channel: PROGRESS + channel, mark };
   }
   const match = GENERATED.exec(topic);

@@ -45,14 +45,50 @@ export interface WaitLimit {
 /** How a wait ended: with the job as it is, or with the value that came with the notice of its end, as JSON. */
 export type Seen = { readonly job: StoredJob | undefined } | { readonly told: string };
 
-interface Wait extends Awaited {
-  readonly settle: (outcome: Seen | { readonly error: unknown }) => void;
+/** Somebody who waits. A class with all its fields from the start, since there is one for each awaited task. */
+class Wait {
+  timer: NodeJS.Timeout | undefined;
+  rechecks = 0;
+  /** Nobody waits any more. */
+  over = false;
   /** What the broker's notices call. */
   readonly heard: NoticeListener;
-  timer: NodeJS.Timeout | undefined;
-  rechecks: number;
-  /** Nobody waits any more. */
-  over: boolean;
+  readonly #late: NodeJS.Timeout | undefined;
+  readonly #leave: () => void;
+
+  constructor(
+    readonly awaited: Awaited,
+    private readonly resolve: (seen: Seen) => void,
+    private readonly reject: (error: unknown) => void,
+    private readonly host: { look(wait: Wait): void; end(wait: Wait): void },
+  ) {
+    const { signal, limit } = awaited;
+    this.heard = (told) => (told === undefined ? host.look(this) : this.settle({ told }));
+    this.#leave = onAbort(signal, () => this.fail(signal?.reason));
+    this.#late =
+      limit === undefined || limit.ms > MAX_TIMER_MS
+        ? undefined
+        : setTimeout(() => this.fail(limit.error()), limit.ms);
+  }
+
+  settle(seen: Seen): void {
+    if (this.#close()) this.resolve(seen);
+  }
+
+  fail(error: unknown): void {
+    if (this.#close()) this.reject(error);
+  }
+
+  /** @returns `false` when it was over already */
+  #close(): boolean {
+    if (this.over) return false;
+    this.over = true;
+    this.#leave();
+    clearTimeout(this.#late);
+    clearTimeout(this.timer);
+    this.host.end(this);
+    return true;
+  }
 }
 
 export class Feed {
@@ -65,6 +101,10 @@ export class Feed {
   /** What rings those who follow a task. */
   readonly #watchers = new Set<() => void>();
   readonly #patience: Patience;
+  readonly #host = {
+    look: (wait: Wait) => this.#look(wait, true),
+    end: (wait: Wait) => this.#end(wait),
+  };
   #closed = false;
 
   constructor(
@@ -106,30 +146,9 @@ export class Feed {
   /** Resolves once `accept` says so of the job, or its end was told. */
   until(awaited: Awaited): Promise<Seen> {
     return new Promise((resolve, reject) => {
-      const { signal, limit } = awaited;
-      if (signal?.aborted) return reject(signal.reason);
+      if (awaited.signal?.aborted) return reject(awaited.signal.reason);
       if (this.#closed) return reject(new AppClosedError());
-      const wait: Wait = {
-        ...awaited,
-        settle: (outcome) => {
-          if (wait.over) return;
-          leave();
-          clearTimeout(late);
-          this.#end(wait);
-          if ('error' in outcome) reject(outcome.error);
-          else resolve(outcome);
-        },
-        heard: (told) => (told === undefined ? this.#look(wait, true) : wait.settle({ told })),
-        timer: undefined,
-        rechecks: 0,
-        over: false,
-      };
-      const leave = onAbort(signal, () => wait.settle({ error: signal?.reason }));
-      const late =
-        limit === undefined || limit.ms > MAX_TIMER_MS
-          ? undefined
-          : setTimeout(() => wait.settle({ error: limit.error() }), limit.ms);
-      this.#begin(wait);
+      this.#begin(new Wait(awaited, resolve, reject, this.#host));
     });
   }
 
@@ -159,7 +178,7 @@ export class Feed {
     this.#closed = true;
     this.#patience.close();
     clearInterval(this.#sweeper);
-    for (const wait of [...this.#waits]) wait.settle({ error: new AppClosedError() });
+    for (const wait of [...this.#waits]) wait.fail(new AppClosedError());
     for (const ring of this.#watchers) ring();
   }
 
@@ -171,16 +190,14 @@ export class Feed {
   }
 
   #end(wait: Wait): void {
-    wait.over = true;
-    clearTimeout(wait.timer);
-    this.#signals.unsubscribe(wait.ref.id, wait.heard);
+    this.#signals.unsubscribe(wait.awaited.ref.id, wait.heard);
     this.#waits.delete(wait);
     if (this.#waits.size === 0) this.#release();
   }
 
   #listen(wait: Wait): void {
-    const listening = this.#signals.subscribe(wait.ref.id, wait.heard);
-    if (wait.untold) {
+    const listening = this.#signals.subscribe(wait.awaited.ref.id, wait.heard);
+    if (wait.awaited.untold) {
       this.#patience.noteReached();
       return;
     }
@@ -190,7 +207,7 @@ export class Feed {
         this.#look(wait, false);
       },
       (error: unknown) => {
-        if (!this.#patience.isAway(error)) wait.settle({ error });
+        if (!this.#patience.isAway(error)) wait.fail(error);
         else if (!wait.over) setTimeout(() => this.#relisten(wait), AGAIN_MS);
       },
     );
@@ -201,24 +218,24 @@ export class Feed {
   }
 
   #look(wait: Wait, noticed: boolean): void {
-    this.read(wait.ref).then(
+    this.read(wait.awaited.ref).then(
       (job) => this.#judge(wait, job, noticed),
       // Out of reach just now: the sweep asks again, the caller's timeout decides how long.
       (error: unknown) => {
-        if (!this.#patience.isAway(error)) wait.settle({ error });
+        if (!this.#patience.isAway(error)) wait.fail(error);
       },
     );
   }
 
   #judge(wait: Wait, job: StoredJob | undefined, noticed: boolean): void {
     if (wait.over) return;
-    if (wait.accept(job)) {
+    if (wait.awaited.accept(job)) {
       wait.settle({ job });
       return;
     }
     clearTimeout(wait.timer);
     const recheckMs = noticed ? RECHECK_MS[wait.rechecks++] : undefined;
-    const at = job === undefined ? undefined : wait.wakeAt(job);
+    const at = job === undefined ? undefined : wait.awaited.wakeAt(job);
     const delayMs = recheckMs ?? (at === undefined ? undefined : Math.max(1, at - Date.now()));
     if (delayMs === undefined || delayMs > MAX_TIMER_MS) return;
     wait.timer = setTimeout(() => this.#look(wait, recheckMs !== undefined), delayMs);
@@ -246,7 +263,7 @@ export class Feed {
     }
     const waits = [...this.#waits];
     try {
-      const ended = await this.engine.readEnded(waits.map((wait) => wait.ref));
+      const ended = await this.engine.readEnded(waits.map((wait) => wait.awaited.ref));
       waits.forEach((wait, i) => {
         if (ended[i] === true && !wait.over) this.#look(wait, false);
       });

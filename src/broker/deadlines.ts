@@ -2,6 +2,7 @@
  * Gives up on work that takes too long: a broker that is there but silent (stopped, swapped out) must not hang a call. One
  * timer for everything under way, since one for each call would cost more than most of what a call does itself.
  */
+import { MAX_TIMER_MS } from '../duration.js';
 
 interface Pending {
   /** On this process's steady clock. */
@@ -46,7 +47,10 @@ export class Deadlines {
     clearTimeout(this.#timer);
     // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
     const look = () => setImmediate(() => setImmediate(() => this.#look()));
-    this.#timer = setTimeout(look, Math.max(1, Math.ceil(deadline - performance.now()))).unref();
+    this.#timer = setTimeout(
+      look,
+      Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(deadline - performance.now()))),
+    ).unref();
   }
 
   #look(): void {

@@ -4,7 +4,7 @@
  */
 import { type Bus, openBus } from '../broker/bus.js';
 import type { Engine } from '../broker/engine.js';
-import { type Duration, toPositiveMs } from '../duration.js';
+import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
 import { BrokerUnavailableError, OptionError } from '../errors.js';
 import {
   type CommandName,
@@ -190,7 +190,7 @@ async function dropThoseWhoLeft(
 function gate(timeoutMs: number): { opened: Promise<void>; open(): void } {
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs);
+    const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS));
     open = () => {
       clearTimeout(timer);
       resolve();

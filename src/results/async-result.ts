@@ -7,7 +7,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
 import { type Message, readMessage } from '../broker/message.js';
 import { wasIgnored } from '../broker/tombstones.js';
-import { type Duration, toPositiveMs } from '../duration.js';
+import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
@@ -293,6 +293,7 @@ export class AsyncResult<R = unknown> {
     body: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> {
     const limit = this.#limit(timeout);
+    // A wait that long is one without an end.
     if (limit === undefined || limit.ms > MAX_TIMER_MS) return body(signal);
     signal?.throwIfAborted();
     const controller = new AbortController();
@@ -371,9 +372,6 @@ export class AsyncResult<R = unknown> {
     return this.#ref;
   }
 }
-
-/** Node's timers take no more (24.8 days) and would fire at once: a longer wait is one without an end. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** How often a watched task is looked at when nothing is heard of it: STARTED has no notice of its own. */
 const POLL_MS = 500;

@@ -6,6 +6,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/engine.js';
 import { progressTopic } from '../broker/notice-channels.js';
+import { MAX_TIMER_MS } from '../duration.js';
 import { AppClosedError } from '../errors.js';
 import { onAbort } from './abort.js';
 import { AGAIN_MS, Patience } from './patience.js';
@@ -66,6 +67,7 @@ class Wait {
     this.heard = (told) => (told === undefined ? host.look(this) : this.settle({ told }));
     this.#leave = onAbort(signal, () => this.fail(signal?.reason));
     this.#late =
+      // A wait that long is looked after by the sweep.
       limit === undefined || limit.ms > MAX_TIMER_MS
         ? undefined
         : setTimeout(() => this.fail(limit.error()), limit.ms);
@@ -274,9 +276,6 @@ export class Feed {
 }
 
 type ReadResult = { job: StoredJob | undefined } | { error: unknown };
-
-/** Node's timers take no more. A wait that long is looked after by the sweep. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function keyOf(ref: JobRef): string {
   return `${ref.queue}\0${ref.id}`;

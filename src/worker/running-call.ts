@@ -4,6 +4,7 @@
  */
 import type { Delivery } from '../broker/delivery.js';
 import type { Composable } from '../canvas/fits.js';
+import { MAX_TIMER_MS } from '../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
@@ -28,9 +29,6 @@ export interface CallLimits {
   readonly softMs: number | undefined;
   readonly hardMs: number | undefined;
 }
-
-/** Node's timers take no more (24.8 days) and would fire at once; no process is asked to watch a task that long. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A state's name as Celery's users write it. */
 const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
@@ -166,6 +164,7 @@ export class RunningCall implements TaskContext {
   startLimits(): void {
     const { softMs, hardMs } = this.limits;
     const { name, taskId } = this.delivery;
+    // No process is asked to watch a task longer than a timer can.
     if (softMs !== undefined && softMs <= MAX_TIMER_MS) {
       const passed = () =>
         this.abort(new SoftTimeLimitExceeded(`${name} (${taskId}) ran over its soft limit of ${softMs} ms.`));

@@ -8,7 +8,7 @@ import { LockKeeper } from '../broker/lock-keeper.js';
 import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
-import { type Duration, toPositiveMs } from '../duration.js';
+import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
@@ -347,7 +347,7 @@ export class Worker implements CallHost, AsyncDisposable {
       // A start that is under way sees that it is to stop, unless it waits for the broker.
       const started = inTime(this.#starting, undefined, LAST_WORDS_MS);
       const closing = Promise.all([this.#lines.close(), started]).then(() => undefined);
-      const deadline = setTimeout(() => this.#handBackAll(), timeoutMs);
+      const deadline = setTimeout(() => this.#handBackAll(), Math.min(timeoutMs, MAX_TIMER_MS));
       await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
       clearTimeout(deadline);
       this.#lines.abandon();

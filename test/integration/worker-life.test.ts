@@ -54,7 +54,7 @@ describe('A worker', () => {
       const sent = await task.delay();
       await begun.opened;
       await app.control.cancelConsumer('mail', { timeout: '20s' });
-      const stopped = worker.stop({ timeout: '60s' });
+      const stopped = worker.stop({ timeout: '40d' });
       let over = false;
       void stopped.then(() => {
         over = true;

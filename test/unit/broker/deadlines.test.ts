@@ -37,4 +37,18 @@ describe('Deadlines', () => {
       /refused/,
     );
   });
+
+  it('waits as long as it is told, though no timer can', async () => {
+    const monthMs = 40 * 24 * 3600 * 1000;
+    const work = new Promise((resolve) => setTimeout(resolve, 50, 'done'));
+    const overflows: string[] = [];
+    const note = ({ name }: Error) => void overflows.push(name);
+    process.on('warning', note);
+    assert.equal(
+      await new Deadlines().within(work, performance.now() + monthMs, () => new Error('late')),
+      'done',
+    );
+    process.off('warning', note);
+    assert.deepEqual(overflows, []);
+  });
 });

@@ -121,6 +121,23 @@ export function taskIdOfJob(jobId: string): string {
 const RANDOM_CHARS = 10;
 const STEM_CHARS = 12;
 
+/** The stem of ids that follow from a text, so that whoever works them out comes to the same. */
+export function stemFrom(text: string): string {
+  const random = digestOf(text).slice(0, RANDOM_CHARS);
+  return random + checkOf(random);
+}
+
+/** The id of a workflow that follows from a text. */
+export function flowFrom(text: string): string {
+  return `${stemFrom(text)}-${digestOf(text).slice(RANDOM_CHARS, 18)}`;
+}
+
+function digestOf(text: string): string {
+  return BigInt(`0x${createHash('sha256').update(text).digest('hex')}`)
+    .toString(36)
+    .padStart(50, '0');
+}
+
 function randomStem(): string {
   const random = [...randomBytes(RANDOM_CHARS)].map((byte) => (byte % 36).toString(36)).join('');
   return random + checkOf(random);

@@ -2,9 +2,9 @@
  * From a schedule's entry to a call and back: what is stored of a call, and how it is made again and again. A process
  * that has the task's code calls it as everybody does; another one goes by what was stored.
  */
-import { createHash } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
+import { stemFrom } from '../broker/ids.js';
 import type { Sender } from '../canvas/sender.js';
 import { OptionError } from '../errors.js';
 import { resolveCall } from '../options/call-options.js';
@@ -112,9 +112,7 @@ export class ScheduledCalls {
 
 /** The id of the task that a tick starts: the same, whoever works it out. It carries its queue, as all ids do. */
 export function tickId(name: string, at: number, place: string): string {
-  const digest = createHash('sha256').update(name).digest('hex');
-  const stem = BigInt(`0x${digest}`).toString(36).slice(-12).padStart(12, '0');
-  return `${stem}-${at.toString(36)}@${place}`;
+  return `${stemFrom(name)}-${at.toString(36)}@${place}`;
 }
 
 function placeOf(taskId: string): string {

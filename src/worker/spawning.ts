@@ -2,9 +2,8 @@
  * What a running task may start that belongs to its own workflow: a replacement for itself, and further members of its
  * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
  */
-import { createHash } from 'node:crypto';
 import type { Delivery } from '../broker/delivery.js';
-import { partOf } from '../broker/ids.js';
+import { flowFrom, partOf } from '../broker/ids.js';
 import { compile } from '../canvas/compile.js';
 import type { Composable } from '../canvas/fits.js';
 import type { FlowProgress } from '../canvas/flow-progress.js';
@@ -47,7 +46,7 @@ export class Spawning {
   async replace(delivery: Delivery, signature: Composable): Promise<Replaced> {
     const { launcher, progress, sender, now } = this.params;
     const root = await compile(sender(), signature, [], {});
-    const flow = flowOf(`${delivery.jobId} ${delivery.retries}`);
+    const flow = flowFrom(`${delivery.jobId} ${delivery.retries}`);
     const part = partOf(delivery.jobId);
     // Before it begins: whoever revokes the one finds the other from then on.
     const told = part === undefined ? 'told' : await progress.replaced(part.flow, part.path, flow);
@@ -97,10 +96,4 @@ function adopted(node: PlanNode, delivery: Pick<Delivery, 'taskId' | 'message'>)
 function named(root: PlanNode, id: string): PlanNode {
   const path = finalOf(root, ROOT).split('.').slice(1);
   return changedAt(root, path, (node) => (node.kind === 'task' ? { ...node, id } : node));
-}
-
-/** An id of a workflow that follows from a text. */
-function flowOf(text: string): string {
-  const digest = BigInt(`0x${createHash('sha256').update(text).digest('hex')}`).toString(36);
-  return `${digest.slice(0, 12)}-${digest.slice(12, 18)}`;
 }

@@ -15,13 +15,12 @@ import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partOf } from '../broker/ids.js';
 import type { FlowInput } from '../broker/message.js';
 import type { Producer } from '../broker/producer.js';
-import { CeleriacError, TaskRevokedError } from '../errors.js';
+import { TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../tasks/failure.js';
 import { encodeResult } from '../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
 import { type FlowDrop, GOING_ON_MS } from './flow-jobs.js';
 import {
-  addedField,
   type Blame,
   CLOSE,
   countField,
@@ -180,7 +179,12 @@ export class FlowProgress {
   }
 
   /** Sends what begins; a group without members ends at once. */
-  async begin(flow: string, plan: Plan, begun: readonly Start[], given: Given): Promise<Told> {
+  async begin(
+    flow: string,
+    plan: Plan,
+    begun: readonly Start[],
+    given: Given = NOTHING_GIVEN,
+  ): Promise<Told> {
     const { producer, clock } = this.params;
     const now = clock.now();
     const told = await Promise.all(
@@ -191,31 +195,6 @@ export class FlowProgress {
       ),
     );
     return told.includes('forgotten') ? 'forgotten' : 'told';
-  }
-
-  /** Adds a member to a group that is running, once for each `by`. */
-  async addMember(flow: string, plan: Plan, group: string, member: AddedMember): Promise<void> {
-    const { engine, plans, index: ids } = this.params;
-    const around = nodeAt(plan, group);
-    if (around?.kind !== 'group')
-      throw new CeleriacError(`The part "${group}" of workflow ${flow} is no group.`);
-    const value = JSON.stringify(member);
-    for (const { id } of customIds(flow, member.node, group)) await ids.refuseOther(id, flow);
-    for (let ordinal = 0; ; ordinal++) {
-      const field = addedField(group, ordinal);
-      const written = await engine.flows.write(flow, [{ field, value, counter: `${countField(group)}+` }]);
-      if (written === undefined || written.revoked !== undefined) return;
-      const before = written.rows[0]?.before;
-      if (before !== undefined && (JSON.parse(before) as AddedMember).by !== member.by) continue;
-      const index = around.members.length + ordinal;
-      const path = `${group}.${index}`;
-      plans.added(flow, path, member.node);
-      for (const { id, queue, jobId } of customIds(flow, member.node, path))
-        await ids.enter(id, queue, jobId);
-      const begun = starts(member.node, path, { path: group, index });
-      await this.begin(flow, (await plans.upTo(flow, path)) ?? plan, begun, NOTHING_GIVEN);
-      return;
-    }
   }
 
   async #links(
@@ -349,13 +328,6 @@ type Whole =
   | { readonly kind: 'value'; readonly from: string }
   | { readonly kind: 'failure'; readonly failed: Failed }
   | { readonly kind: 'revoked'; readonly reason: string | undefined };
-
-/** A member added to a group, as it is stored. */
-export interface AddedMember {
-  /** Who added it, and as which of its additions. */
-  readonly by: string;
-  readonly node: PlanNode;
-}
 
 /** What begins receives. */
 interface Given {

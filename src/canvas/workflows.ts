@@ -1,12 +1,14 @@
 /**
  * The parts that make workflows, put together for one app.
  */
+
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../broker/ids.js';
 import type { Producer } from '../broker/producer.js';
 import type { ResultSource } from '../results/async-result.js';
+import { AddedMembers } from './added-members.js';
 import { FlowDrop } from './flow-jobs.js';
 import { FlowProgress } from './flow-progress.js';
 import { FlowResults } from './flow-results.js';
@@ -64,6 +66,12 @@ export class Workflows {
       resultExpiresMs,
       failureExpiresMs,
     });
+    const added = new AddedMembers({
+      engine,
+      plans,
+      index,
+      begin: (flow, plan, begun) => progress.begin(flow, plan, begun),
+    });
     const results = new FlowResults({ engine, plans, progress, drops, index, failureExpiresMs, source });
     const launcher = new Launcher({
       engine,
@@ -78,7 +86,7 @@ export class Workflows {
       unique,
       source,
     });
-    const spawning = { progress, launcher, plans, sender, now: () => clock.now() };
-    return { engine, plans, values, progress, drops, results, launcher, spawning };
+    const spawning = { progress, added, launcher, plans, sender, now: () => clock.now() };
+    return { engine, plans, values, progress, added, drops, results, launcher, spawning };
   }
 }

@@ -7,6 +7,7 @@ import { amended, type Delivery } from '../broker/delivery.js';
 import { type Engine, REVOKED } from '../broker/engine.js';
 import { partOf } from '../broker/ids.js';
 import type { FlowInput, Message } from '../broker/message.js';
+import type { AddedMembers } from '../canvas/added-members.js';
 import type { FlowDrop } from '../canvas/flow-jobs.js';
 import { type Failed, type FlowProgress, firstStarts, type Told } from '../canvas/flow-progress.js';
 import type { Blame, Ending } from '../canvas/flow-record.js';
@@ -27,6 +28,7 @@ export interface FlowStepsParams {
   readonly plans: Plans;
   readonly values: FlowValues;
   readonly progress: FlowProgress;
+  readonly added: AddedMembers;
   readonly results: FlowResults;
   readonly drops: FlowDrop;
 }
@@ -68,6 +70,7 @@ export class FlowSteps {
       const told = await this.#patiently(async () => {
         const plan = await this.params.plans.upTo(flow, path);
         if (plan === undefined) return 'gone';
+        if (delivery.deliveries > 1) await this.#sendAdded(delivery);
         return this.#tell(flow, plan, path, end);
       });
       // Its own record is dropped with the others', once it is written.
@@ -78,6 +81,14 @@ export class FlowSteps {
       if (this.params.engine.isUnavailable(error) || outcome.kind === 'failure') return { kind: 'lost' };
       return this.finish(delivery, { kind: 'failure', error });
     }
+  }
+
+  /** What a run that died has added to the group of its task, and perhaps not sent. */
+  async #sendAdded({ jobId, message }: Delivery): Promise<void> {
+    const { plans, added } = this.params;
+    const group = partOf(message.flow?.group ?? '');
+    const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
+    if (group !== undefined && plan !== undefined) await added.sendAgain(group, plan, jobId);
   }
 
   async #tell(flow: string, plan: Plan, path: string, end: End): Promise<Told> {

@@ -4,6 +4,7 @@
  */
 import type { Delivery } from '../broker/delivery.js';
 import { flowFrom, partOf } from '../broker/ids.js';
+import type { AddedMembers } from '../canvas/added-members.js';
 import { compile } from '../canvas/compile.js';
 import type { Composable } from '../canvas/fits.js';
 import type { FlowProgress } from '../canvas/flow-progress.js';
@@ -30,6 +31,7 @@ export type Replaced = Extract<Outcome, { kind: 'replaced' | 'revoked' }>;
 
 export interface SpawningParams {
   readonly progress: FlowProgress;
+  readonly added: AddedMembers;
   readonly launcher: Launcher;
   readonly plans: Plans;
   readonly sender: () => Sender;
@@ -64,7 +66,7 @@ export class Spawning {
 
   /** Adds a member to the group of a running task. */
   async addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void> {
-    const { plans, progress, sender } = this.params;
+    const { plans, added, sender } = this.params;
     const group = partOf(delivery.message.flow?.group ?? '');
     const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
     if (group === undefined || plan === undefined) {
@@ -74,7 +76,7 @@ export class Spawning {
       );
     }
     const node = await compile(sender(), signature, [], {});
-    await progress.addMember(group.flow, plan, group.path, { by: `${delivery.jobId} ${ordinal}`, node });
+    await added.add(group, plan, { by: `${delivery.jobId} ${ordinal}`, node });
   }
 }
 

@@ -1,10 +1,13 @@
 /** What a running task does to its own workflow: it gives its place away, and adds members to its group. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Queue } from 'bullmq';
 import { type Celeriac, type Composable, chain, chord, GroupResult, group, type TaskHandle } from 'celeriac';
-import { onEveryEngine, rejection } from '../support/app.js';
+import { onEveryEngine, rejection, startProgram, startWorker, testApp, uniqueName } from '../support/app.js';
 import { flowTasks, Notes, noteTask } from '../support/flow-tasks.js';
+import { startRedis } from '../support/redis.js';
 
+const ADDING_WORKER = new URL('./programs/adding-worker.js', import.meta.url);
 const SOON = { timeout: '20s' } as const;
 
 /** A task that gives its place to one of these, by name. */
@@ -181,5 +184,30 @@ describe('a task that adds to its group', () => {
       const again = await rejection((await chord([more.s(1)], show.s()).delay()).get(SOON));
       assert.match(again.message, /added 1/);
     });
+  });
+});
+
+describe('a member that was added by a run that died', () => {
+  it('is sent, though the next run adds nothing', async (t) => {
+    const redis = await startRedis();
+    t.after(() => redis.close());
+    const broker = { broker: redis.url, prefix: uniqueName() };
+    const { app } = testApp(t, { ...broker, lockDuration: '1s' });
+    app.task('grow', () => 1);
+    app.task('five', { queue: 'later' }, () => 5);
+    const { grow } = app.tasks<{ grow(): number }>()({ grow: { name: 'grow' } });
+    const result = await group(grow.s(), grow.s().set({ queue: 'later' })).delay();
+    const dying = startProgram(t, ADDING_WORKER, [broker.broker, broker.prefix]);
+    await dying.message((message) => message === 'added', 30_000);
+    dying.child.kill('SIGKILL');
+    await dying.ended;
+    // It might have died a little sooner: its member is in the record, and not in a queue.
+    const queue = new Queue('later', { connection: { url: redis.url }, prefix: broker.prefix });
+    const sent = (await queue.getJobs()).filter((job) => job.name === 'five');
+    assert.equal(sent.length, 1);
+    await sent[0]?.remove();
+    await queue.close();
+    await startWorker(app, { queues: ['celeriac', 'later'] });
+    assert.deepEqual(await result.get(SOON), [1, 1, 5]);
   });
 });

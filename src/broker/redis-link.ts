@@ -78,6 +78,11 @@ export class RedisLink {
     for (const stream of streamsOf(this.client)) stream[JOINED]?.arm();
   }
 
+  /** Whether `ready()` would have nothing to wait for. */
+  get isReady(): boolean {
+    return !this.#closed && isReady(this.client);
+  }
+
   /**
    * Resolves when the client is connected.
    * @throws {BrokerUnavailableError} after the configured second

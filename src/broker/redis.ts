@@ -68,7 +68,7 @@ class RedisEngine implements Engine {
     this.#calls = new RedisLink(target, config, 'fail-fast');
     // '~' never begins a queue name, so these keys cannot meet BullMQ's.
     const held = <R>(body: (client: RedisClient) => Promise<R>) =>
-      this.#held(async () => body(await this.#client()));
+      this.#held(() => (this.#calls.isReady ? body(this.#calls.client) : this.#client().then(body)));
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
     this.queues = new RedisQueues(held, this.#prefix);
     this.flows = new RedisFlows(held, `${this.#prefix}:~f:`);

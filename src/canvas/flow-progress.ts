@@ -104,15 +104,21 @@ export class FlowProgress {
       // record is written. One that reads its value there has to come after.
       const carried = input !== undefined && 'value' in input;
       const early = carried ? this.begin(flow, plan, begun, { input, parentId }) : undefined;
-      const [written, toldEarly] = await Promise.all([engine.flows.write(flow, writes), early]);
+      const writing = engine.flows.write(flow, writes);
+      const [written, toldEarly] =
+        early === undefined ? [await writing] : await Promise.all([writing, early]);
       if (written === undefined) return 'gone';
       const revoked = revocationIn(written.revoked);
       if (revoked !== undefined) {
         await this.shut(flow, plan, revoked.reason);
         return at === path ? { revoked: revoked.reason } : 'told';
       }
-      const told = toldEarly ?? (await this.begin(flow, plan, begun, { input, parentId }));
-      await this.#links(flow, plan, ended, value, parentId);
+      let told = toldEarly ?? 'told';
+      if (toldEarly === undefined && begun.length > 0)
+        told = await this.begin(flow, plan, begun, { input, parentId });
+      for (const part of ended)
+        if (nodeAt(plan, part.path)?.links !== undefined)
+          await this.#links(flow, plan, part, value, parentId);
       if (next.kind === 'whole') {
         const forgotten = isForgotten(written, next.write);
         return this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) }, forgotten);
@@ -200,15 +206,13 @@ export class FlowProgress {
   async #links(
     flow: string,
     plan: Plan,
-    ended: readonly { readonly path: string; readonly from: string }[],
+    { path, from }: { readonly path: string; readonly from: string },
     value: FlowInput | undefined,
     parentId: string | undefined,
   ): Promise<void> {
-    for (const { path, from } of ended) {
-      for (const [i, link] of (nodeAt(plan, path)?.links ?? []).entries()) {
-        const begun = starts(link, `${path}.l${i}`);
-        await this.begin(flow, plan, begun, { input: inputFor(begun, value, from), parentId });
-      }
+    for (const [i, link] of (nodeAt(plan, path)?.links ?? []).entries()) {
+      const begun = starts(link, `${path}.l${i}`);
+      await this.begin(flow, plan, begun, { input: inputFor(begun, value, from), parentId });
     }
   }
 

@@ -34,8 +34,16 @@ export class Plans {
     return reading;
   }
 
-  /** The plan with everything known that the path leads to. */
-  async upTo(flow: string, path: string): Promise<Plan | undefined> {
+  /** The plan with everything known that the path leads to; at once where that has been read before. */
+  upTo(flow: string, path: string): Plan | undefined | Promise<Plan | undefined> {
+    const plan = this.get(flow);
+    // Mostly it is here, and a part that ends well need not wait for a promise of it.
+    if (plan instanceof Promise || plan === undefined || nodeAt(plan, path) === undefined)
+      return this.#readUpTo(flow, path);
+    return plan;
+  }
+
+  async #readUpTo(flow: string, path: string): Promise<Plan | undefined> {
     const plan = await this.get(flow);
     if (plan === undefined || nodeAt(plan, path) !== undefined) return plan;
     for (let at = path, place = placeOf(at); place !== undefined; at = place.parent, place = placeOf(at)) {

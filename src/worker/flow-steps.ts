@@ -68,7 +68,8 @@ export class FlowSteps {
     const { flow, path } = address;
     try {
       const told = await this.#patiently(async () => {
-        const plan = await this.params.plans.upTo(flow, path);
+        const known = this.params.plans.upTo(flow, path);
+        const plan = known instanceof Promise ? await known : known;
         if (plan === undefined) return 'gone';
         if (delivery.deliveries > 1) await this.#sendAdded(delivery);
         return this.#tell(flow, plan, path, end);
@@ -129,10 +130,11 @@ export class FlowSteps {
     const { input } = delivery.message;
     const from = input !== undefined && 'of' in input ? input.of : undefined;
     const fields = [REVOKED, path, ...(from === undefined ? [] : [from])];
-    const [[[revoked, own, before] = []], plan] = await Promise.all([
-      engine.flows.read([{ flow, fields }]),
-      plans.upTo(flow, path),
-    ]);
+    const reading = engine.flows.read([{ flow, fields }]);
+    const known = plans.upTo(flow, path);
+    // Read at the same time where it is not known yet: whatever comes next asks for it.
+    const [[[revoked, own, before] = []], plan] =
+      known instanceof Promise ? await Promise.all([reading, known]) : [await reading, known];
     const revocation = revocationIn(revoked);
     if (revocation !== undefined) return ended({ kind: 'revoked', reason: revocation.reason });
     const mine = readEnding(own);

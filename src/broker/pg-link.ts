@@ -9,6 +9,8 @@ import { isGone, loginRefusal, type PgClient, type PgPool, type PgPooledClient }
 import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
 
 interface Flight {
+  /** On this process's steady clock. */
+  readonly since: number;
   /** Waits for a connection, or for an answer on one. */
   readonly waitsFor: 'connection' | 'answer';
   giveUp(error: Error): void;
@@ -24,6 +26,8 @@ export interface PgLinkParts {
 
 export class PgLink {
   readonly #flights = new Set<Flight>();
+  /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
+  #watchdog: NodeJS.Timeout | undefined;
   #probing: Promise<void> | undefined;
   #lostAt: number | undefined;
   #closed = false;
@@ -86,6 +90,7 @@ export class PgLink {
 
   close(): void {
     this.#closed = true;
+    clearInterval(this.#watchdog);
     this.#abandon(
       new BrokerUnavailableError('The broker connection was closed.', { address: this.parts.address }),
     );
@@ -134,10 +139,10 @@ export class PgLink {
       let over = false;
       const end = () => {
         over = true;
-        clearInterval(watchdog);
         this.#flights.delete(flight);
       };
       const flight: Flight = {
+        since: performance.now(),
         waitsFor,
         giveUp: (error) => {
           end();
@@ -145,7 +150,7 @@ export class PgLink {
         },
       };
       this.#flights.add(flight);
-      const watchdog = setInterval(() => this.#probe(), this.parts.config.connectTimeoutMs / 2);
+      this.#watchdog ??= setInterval(() => this.#watch(), this.parts.config.connectTimeoutMs / 8).unref();
       start().then(
         (value) => {
           if (over) return discard?.(value);
@@ -163,6 +168,16 @@ export class PgLink {
         },
       );
     });
+  }
+
+  /** Nearly half a timeout without an answer is worth a question, which takes the other half. */
+  #watch(): void {
+    const [oldest] = this.#flights;
+    if (oldest === undefined) {
+      clearInterval(this.#watchdog);
+      this.#watchdog = undefined;
+    } else if (performance.now() - oldest.since >= (this.parts.config.connectTimeoutMs * 3) / 8)
+      this.#probe();
   }
 
   /** Asks on a connection of its own whether anybody is there; no answer ends what is in flight. */

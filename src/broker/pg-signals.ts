@@ -1,7 +1,7 @@
 /**
  * The Signals port on NOTIFY. A topic's hash picks one of 256 channels; a process listens on a channel only while
- * it waits for a topic there, so it does not read what the rest of the fleet is told. What is notified in one tick
- * leaves in one statement, with the hashes of a channel packed into one payload.
+ * it waits for a topic there, so it does not read what the rest of the fleet is told. What is notified in one tick, or
+ * while a statement is under way, leaves in one, with the hashes of a channel packed into one payload.
  */
 import { createHash } from 'node:crypto';
 import type { NoticeListener, Signals } from './engine.js';
@@ -22,6 +22,8 @@ export class PgSignals implements Signals {
   readonly ordered = false;
   readonly #buckets = new Map<string, Bucket>();
   #outbox = new Set<string>();
+  /** A statement is under way; what is told meanwhile leaves with the next. */
+  #sending = false;
   readonly #channelPrefix: string;
 
   constructor(
@@ -33,7 +35,7 @@ export class PgSignals implements Signals {
   }
 
   notify(topic: string): void {
-    if (this.#outbox.size === 0) setImmediate(() => this.#flush());
+    if (this.#outbox.size === 0 && !this.#sending) setImmediate(() => this.#flush());
     this.#outbox.add(hashOf(topic));
   }
 
@@ -109,10 +111,15 @@ export class PgSignals implements Signals {
       for (let i = 0; i < hashes.length; i += HASHES_A_PAYLOAD)
         batch.push({ channel, payload: hashes.slice(i, i + HASHES_A_PAYLOAD).join('') });
     }
+    this.#sending = true;
     // Best effort: a notice that cannot be sent is found by the waiters' sweep.
     this.notices()
       .then((notices) => notices.send(batch))
-      .catch(() => undefined);
+      .catch(() => undefined)
+      .finally(() => {
+        this.#sending = false;
+        if (this.#outbox.size > 0) this.#flush();
+      });
   }
 
   #channelOf(hash: string): string {

@@ -71,9 +71,11 @@ class PostgresWire implements PgWire {
     this.#checkSearchPath(String(rows[0]?.['path']));
   }
 
-  readonly calls: PgQuery = async (text, params) => (await this.#parts()).link.calls(text, params);
+  readonly calls: PgQuery = (text, params) =>
+    this.#open?.link.calls(text, params) ?? this.#parts().then(({ link }) => link.calls(text, params));
 
-  readonly patient: PgQuery = async (text, params) => (await this.#parts()).link.patient(text, params);
+  readonly patient: PgQuery = (text, params) =>
+    this.#open?.link.patient(text, params) ?? this.#parts().then(({ link }) => link.patient(text, params));
 
   async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
     return (await this.#parts()).link.session(body);

@@ -9,7 +9,7 @@ import { flowWriteFunction } from './pg-flows.js';
 import type { PgQuery } from './pg-wire.js';
 
 /** Goes up with every change of {@link ownTables}; part of the template's name. */
-export const OWN_SCHEMA_VERSION = 4;
+const OWN_SCHEMA_VERSION = 4;
 
 /** What both schemas together are called in caches. */
 export const SCHEMA_VERSIONS = `bullmq${LATEST_SCHEMA_VERSION}-celeriac${OWN_SCHEMA_VERSION}`;

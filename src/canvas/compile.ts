@@ -36,7 +36,7 @@ export function compile(
 }
 
 /** The plan of a callback: all it lacks comes when it is called. */
-export function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
+function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
   return compileNode(sender, node, { ...NOTHING, front: [], fed: true });
 }
 

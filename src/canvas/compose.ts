@@ -186,7 +186,7 @@ function jsonOf(node: Composable): ComposableJson {
 }
 
 /** The app a composition is sent by: that of its first signature. */
-export function launcherOf(node: Composable): Dispatcher | undefined {
+function launcherOf(node: Composable): Dispatcher | undefined {
   if (node instanceof Signature) return Signature.partsOf(node as Signature).launcher;
   if (!(node instanceof Workflow)) return undefined;
   const { content } = node as Workflow;

@@ -70,7 +70,7 @@ export function decodeInputs(input: FlowInput, decoding: InputDecoding): unknown
 }
 
 /** A value, or a list of them. */
-export function decodeInput(input: FlowInput, decoding: InputDecoding): unknown {
+function decodeInput(input: FlowInput, decoding: InputDecoding): unknown {
   if ('list' in input) return input.list.map((member) => decodeInput(member, decoding));
   return 'value' in input ? decoding.decodeResult(input.value) : undefined;
 }

@@ -62,7 +62,7 @@ const MOST_TOGETHER = 100;
 /** A workflow that nobody works on is forgotten after this; its end shortens it to the life of its results. */
 const UNATTENDED_MS = 90 * 24 * 3_600_000;
 /** The name of the task that begins a large workflow, and its path. */
-export const BEGIN_TASK = 'celeriac.begin';
+const BEGIN_TASK = 'celeriac.begin';
 export const BEGIN_PATH = 'b';
 
 export class Launcher implements Dispatcher {

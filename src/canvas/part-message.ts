@@ -80,7 +80,7 @@ export function rootOf(flow: string, plan: Plan, path: string): string | undefin
 }
 
 /** The part whose link or errback this belongs to; the path itself where it belongs to none. */
-export function carrierOf(path: string): string {
+function carrierOf(path: string): string {
   const callback = /\.[le]\d/.exec(path);
   return callback === null ? path : path.slice(0, callback.index);
 }

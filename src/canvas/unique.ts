@@ -29,7 +29,7 @@ export interface UniqueCall {
 const LONGEST_PLAIN = 200;
 
 /** The record of a task's key; without a key of its own a call is known by its arguments, as they travel. */
-export function uniqueKey(name: string, own: string | undefined, packedArgs: string): string {
+function uniqueKey(name: string, own: string | undefined, packedArgs: string): string {
   const key = own ?? packedArgs;
   const kept = key.length <= LONGEST_PLAIN ? key : createHash('sha256').update(key).digest('hex');
   return `unique:${JSON.stringify([name, own === undefined ? 'args' : 'key', kept])}`;

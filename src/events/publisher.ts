@@ -70,7 +70,7 @@ export class Publisher {
 }
 
 /** As few texts as hold them, in their order. */
-export function packets(from: string, at: number, events: readonly AppEvent[]): string[] {
+function packets(from: string, at: number, events: readonly AppEvent[]): string[] {
   const texts: string[] = [];
   const room = BROADCAST_BYTES - packet(from, Number.MAX_SAFE_INTEGER, []).length;
   let parts: string[] = [];

@@ -45,12 +45,6 @@ export function toRate(value: unknown, where: string): Rate {
   return { count: Number(count), periodMs };
 }
 
-/** The rate as it is written. */
-export function rateText({ count, periodMs }: Rate): string {
-  const unit = Object.keys(PERIODS).find((name) => PERIODS[name] === periodMs) ?? 's';
-  return `${count}/${unit}`;
-}
-
 /**
  * The pace at which no window of the period holds more than `count` starts. Of any `count + 1` grants in a row the last
  * comes at least `(count + 1 - burst) * intervalMs` after the first, which is the period.

@@ -4,7 +4,7 @@
  */
 
 /** What stands in a secret's place. */
-export const MASK = '********';
+const MASK = '********';
 
 /** Celery masks by name too: `API|TOKEN|KEY|SECRET|PASS|SIGNATURE|DATABASE`; here "key" alone is a word of our own. */
 const SECRET =
@@ -30,7 +30,7 @@ export function readable(value: unknown, depth = 0): unknown {
 }
 
 /** The text with the password of each URL in it masked, and what its query calls a secret. */
-export function maskUrl(text: string): string {
+function maskUrl(text: string): string {
   return text
     .replace(/([a-z][a-z+.-]*:\/\/[^\s/?#@]*?:)[^\s/?#]*(@)/gi, `$1${MASK}$2`)
     .replace(/([?&][^=&\s#]*=)([^&\s#]*)/g, (whole, name: string) =>

@@ -24,14 +24,14 @@ export function taskResultFrom<R>(source: ResultSource, json: string | ResultJso
 }
 
 /** The result of a group, from its JSON. */
-export function groupResultFrom(source: ResultSource, json: GroupResultJson): GroupResult {
+function groupResultFrom(source: ResultSource, json: GroupResultJson): GroupResult {
   const { id, results, parent } = json;
   const members = results.filter(hasId).map((member) => taskResultFrom(source, member));
   return new GroupResult(source, id, members, hasId(parent) ? () => relatedFrom(source, parent) : undefined);
 }
 
 /** Whether this is the JSON of a group's result. */
-export function isGroupJson(json: unknown): json is GroupResultJson {
+function isGroupJson(json: unknown): json is GroupResultJson {
   return hasId(json) && 'results' in json && Array.isArray(json.results);
 }
 

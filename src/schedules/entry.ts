@@ -146,7 +146,7 @@ export function dueTick(
 }
 
 /** `JSON.stringify` of two specs made by the same code gives the same text for the same thing. */
-export function sameSpec(a: Spec, b: Spec): boolean {
+function sameSpec(a: Spec, b: Spec): boolean {
   return contentOf(a) === contentOf(b);
 }
 

@@ -5,14 +5,8 @@
  */
 import { InvalidArgumentsError, OptionError, type Violation } from '../errors.js';
 import type { ArgumentReader, Reading } from './argument-reader.js';
-import { type DtoClass, dtoReader, isDtoClass } from './dto.js';
-import { isStandardSchema, type StandardSchema, schemaReader } from './standard-schema.js';
-
-/**
- * One declared argument: a class with class-validator decorators, or any Standard Schema (zod, valibot, arktype).
- * `Object`, `Array`, `String`, `Number` and `Boolean` count as a position and check nothing.
- */
-export type ArgSpec = DtoClass | StandardSchema | typeof Object | typeof Array | typeof String;
+import { dtoReader, isDtoClass } from './dto.js';
+import { isStandardSchema, schemaReader } from './standard-schema.js';
 
 /** Where argument declarations come from. */
 export interface ArgumentOrigin {

@@ -22,7 +22,7 @@ export function declare(method: object, declaration: Declaration): void {
 }
 
 /** The declaration on a function, if it is a task. */
-export function declarationOf(value: unknown): Declaration | undefined {
+function declarationOf(value: unknown): Declaration | undefined {
   if (typeof value !== 'function' || !Object.hasOwn(value, MARK)) return undefined;
   return (value as { [MARK]?: Declaration })[MARK];
 }

@@ -4,7 +4,7 @@
 import { PayloadTooLargeError } from '../errors.js';
 
 /** Bytes of an encoded text. */
-export function payloadBytes(text: string): number {
+function payloadBytes(text: string): number {
   return Buffer.byteLength(text, 'utf8');
 }
 

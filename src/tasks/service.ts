@@ -69,17 +69,8 @@ export interface TaskHooks {
   afterReturn?(state: string, valueOrError: unknown, taskId: string, args: readonly unknown[]): unknown;
 }
 
-/** The names of {@link TaskHooks}: public methods that are neither tasks nor helpers. */
-export const HOOK_NAMES: ReadonlySet<string> = new Set([
-  'beforeStart',
-  'onSuccess',
-  'onFailure',
-  'onRetry',
-  'afterReturn',
-]);
-
 /** TaskService's own members, which a service may not shadow. */
-export const SERVICE_MEMBERS: ReadonlySet<string> = new Set(
+const SERVICE_MEMBERS: ReadonlySet<string> = new Set(
   Object.getOwnPropertyNames(TaskService.prototype).filter((name) => name !== 'constructor'),
 );
 

@@ -64,9 +64,3 @@ export type FromProcess =
   | { readonly kind: 'leaving'; readonly why: string }
   /** Its last words. */
   | { readonly kind: 'bye'; readonly record: ProcessRecord };
-
-/** Commands that only a supervisor gives, beside those of remote control. */
-export interface OwnCommands {
-  record: ProcessRecord;
-  health: ProcessHealth;
-}

@@ -14,7 +14,7 @@ import type { GlobalFlags } from './connect.js';
 import { Ending, endAtOnce } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
-import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
+import { type CliLogger, createLogger, type LogFormat, withoutReady, workUnread } from './log.js';
 import { startPatiently } from './patient-start.js';
 
 type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
@@ -44,6 +44,7 @@ export interface WorkerFlags extends GlobalFlags {
 
 /** Runs until a signal, a remote shutdown or a stray exception ends it. @returns the exit code */
 export async function runWorker(spec: string, flags: WorkerFlags): Promise<number> {
+  workUnread();
   let node: string | undefined;
   const log = createLogger({
     level: flags.loglevel ?? 'info',

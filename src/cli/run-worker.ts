@@ -146,13 +146,19 @@ function printBanner(worker: Worker, flags: WorkerFlags): void {
     {
       ...facts,
       version: VERSION,
-      queues: facts.queues.map(({ name }) => name),
+      queues: facts.queues.map(({ name }) => weighted(name, flags)),
       pid: process.pid,
       runtime: `Node ${process.version.slice(1)}`,
     },
     useColor(flags),
   );
   process.stdout.write(banner);
+}
+
+/** `mail=2`, as `-Q` has it; a weight of one goes without saying. */
+function weighted(name: string, { queues = [] }: WorkerFlags): string {
+  const weight = queues.find((queue) => queue.name === name)?.weight ?? 1;
+  return weight === 1 ? name : `${name}=${weight}`;
 }
 
 function readyText(worker: Worker): string {

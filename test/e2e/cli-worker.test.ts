@@ -31,12 +31,12 @@ async function activeTasks(json: Terminals['json'], count: number): Promise<void
 describe('celeriac worker', () => {
   it('shows a banner, says that it is ready, runs tasks, and exits 0 on SIGTERM', async (t) => {
     const { worker, run } = terminals(t);
-    const running = worker('-c', '4', '-n', 'w@test');
+    const running = worker('-c', '4', '-n', 'w@test', '-Q', 'celeriac=2,mail');
     await running.printed(/ready/);
     for (const part of [
       /w@test/,
       /app +reports/,
-      /queues +celeriac/,
+      /queues +celeriac=2, mail/,
       /concurrency +4 \(async\)/,
       /· report/,
     ]) {

@@ -27,8 +27,9 @@ type Cell = readonly [text: string, width?: number];
 export function renderScreen(facts: ScreenFacts, { columns, rows }: ScreenSize): string[] {
   const { state, now, colors } = facts;
   const workers = state.workers(now);
-  const running = state.running();
+  const running = state.running(now);
   const failed = state.failed();
+  const silent = state.silentMs(now);
   // Title, totals, and for each part an empty line and a heading; the last line stays free.
   const room = Math.max(3, rows - 2 - (failed.length > 0 ? 4 : 3) * 2 - 1);
   const share = (list: readonly unknown[], part: number) =>
@@ -46,7 +47,9 @@ export function renderScreen(facts: ScreenFacts, { columns, rows }: ScreenSize):
   return [
     colors.bold(title(facts.app, workers, running, now, columns)),
     line([totals(state, now)]),
-    '',
+    silent === undefined
+      ? ''
+      : colors.yellow(line([`nothing heard for ${humanDuration(silent)}: is the broker away?`])),
     heading(['WORKER', nodeWidth], ['RUNNING', 9], ['DONE', 9], ['LOAD', 6], ['QUEUES']),
     ...part(workers, forWorkers, 'none heard of yet', {
       show: (row) => workerLine(row, nodeWidth, line, colors),

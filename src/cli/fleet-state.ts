@@ -90,13 +90,15 @@ export class FleetState {
     for (const [node, { row }] of this.#workers)
       if (now - row.seenAt > FORGOTTEN_MS) this.#workers.delete(node);
     return [...this.#workers.values()]
-      .map(({ row, freq }) => ({ ...row, gone: row.gone || now - row.seenAt > freq * SILENT_BEATS }))
+      .map(({ row }) => ({ ...row, gone: this.#isGone(row.node, now) }))
       .sort((a, b) => Number(a.gone) - Number(b.gone) || (a.node < b.node ? -1 : 1));
   }
 
-  /** Longest first. */
-  running(): RunningRow[] {
-    return [...this.#running.values()].sort((a, b) => a.since - b.since);
+  /** Longest first. What a worker that is gone ran runs elsewhere soon, and is told then. */
+  running(now: number): RunningRow[] {
+    return [...this.#running.values()]
+      .filter(({ node }) => !this.#isGone(node, now))
+      .sort((a, b) => a.since - b.since);
   }
 
   /** Newest first; without heartbeats, progress and `task-received`. */
@@ -107,6 +109,13 @@ export class FleetState {
   /** The last failures, newest first, however much else has happened since. */
   failed(): readonly FailedRow[] {
     return this.#failed;
+  }
+
+  /** How long every worker has been silent, where none of them left: then rather the broker is away. */
+  silentMs(now: number): number | undefined {
+    const rows = [...this.#workers.values()].map(({ row }) => row).filter((row) => !row.gone);
+    if (rows.length === 0 || !rows.every(({ node }) => this.#isGone(node, now))) return undefined;
+    return now - Math.max(...rows.map(({ seenAt }) => seenAt));
   }
 
   /** Ended tasks a second, of late. */
@@ -148,6 +157,11 @@ export class FleetState {
     this.#running.delete(id);
     const second = Math.floor(now / 1000);
     this.#ended.set(second, (this.#ended.get(second) ?? 0) + 1);
+  }
+
+  #isGone(node: string, now: number): boolean {
+    const known = this.#workers.get(node);
+    return known !== undefined && (known.row.gone || now - known.row.seenAt > known.freq * SILENT_BEATS);
   }
 
   #ofNode(node: string): RunningRow[] {

@@ -61,6 +61,11 @@ describe('the live page', () => {
     state.take(heartbeat('left', 1), NOW);
     state.take({ type: 'task-started', ...ofTask('a', 'report', 'left') }, NOW);
     state.take({ ...heartbeat('left'), type: 'worker-offline' }, NOW);
+    state.take({ type: 'task-started', ...ofTask('b', 'report', 'silent') }, NOW);
+    assert.deepEqual(
+      state.running(NOW).map(({ node }) => node),
+      ['silent'],
+    );
     const gone = (now: number) =>
       state
         .workers(now)
@@ -68,7 +73,7 @@ describe('the live page', () => {
         .map(({ node }) => node);
     assert.deepEqual(gone(NOW + 5000), ['left']);
     assert.deepEqual(gone(NOW + 8000), ['left', 'silent']);
-    assert.deepEqual(state.running(), []);
+    assert.deepEqual(state.running(NOW + 8000), []);
   });
 
   it('keeps the last failures in sight, whatever else happens', () => {
@@ -95,14 +100,23 @@ describe('the live page', () => {
     assert.match(text, /^… 3 more, 1 gone$/m);
   });
 
+  it('asks after the broker when all are silent at once, not when they have left', () => {
+    const state = new FleetState(NOW);
+    for (const node of ['one', 'two']) state.take(heartbeat(node), NOW);
+    assert.equal(page(state, 80, 24, NOW + 5000)[2], '');
+    assert.equal(page(state, 80, 24, NOW + 12_000)[2], 'nothing heard for 12.0s: is the broker away?');
+    for (const node of ['one', 'two']) state.take({ ...heartbeat(node), type: 'worker-offline' }, NOW);
+    assert.equal(page(state, 80, 24, NOW + 12_000)[2], '');
+  });
+
   it('forgets who has long been gone, and a task whose end it missed', () => {
     const state = new FleetState(NOW);
     state.take(heartbeat('old@here'), NOW);
     state.take({ type: 'task-started', ...ofTask('a') }, NOW);
     state.take(heartbeat('one@here', 0), NOW + 1000);
-    assert.equal(state.running().length, 1, 'it may have begun after the heartbeat was made');
+    assert.equal(state.running(NOW).length, 1, 'it may have begun after the heartbeat was made');
     state.take(heartbeat('one@here', 0), NOW + 600_000);
-    assert.deepEqual(state.running(), []);
+    assert.deepEqual(state.running(NOW), []);
     assert.deepEqual(
       state.workers(NOW + 600_000).map(({ node }) => node),
       ['one@here'],
@@ -154,7 +168,7 @@ describe('the live page', () => {
   it('keeps a bounded memory of the fleet', () => {
     const state = new FleetState(NOW);
     for (let n = 0; n < 20_000; n++) state.take({ type: 'task-started', ...ofTask(`${n}`) }, NOW + n);
-    assert.equal(state.running().length, 5000);
+    assert.equal(state.running(NOW).length, 5000);
     assert.equal(state.recent().length, 200);
   });
 });

@@ -24,12 +24,16 @@ export interface PgLinkParts {
   readonly makeClient: (timeoutMs: number) => PgClient;
 }
 
+/** Other connections that broke in an outage are met this long after it: of it, they say nothing new. */
+const AFTERMATH_MS = 2_000;
+
 export class PgLink {
   readonly #flights = new Set<Flight>();
   /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
   #watchdog: NodeJS.Timeout | undefined;
   #probing: Promise<void> | undefined;
   #lostAt: number | undefined;
+  #backAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(private readonly parts: PgLinkParts) {}
@@ -76,14 +80,16 @@ export class PgLink {
 
   /** An outage was noticed elsewhere (the listening connection). */
   lost(error: unknown): void {
-    if (this.#lostAt !== undefined || this.#closed) return;
-    this.#lostAt = performance.now();
+    const now = performance.now();
+    if (this.#lostAt !== undefined || this.#closed || now - this.#backAt < AFTERMATH_MS) return;
+    this.#lostAt = now;
     this.parts.config.onTrouble(`PostgreSQL at ${this.parts.address} does not answer`, error);
   }
 
   recovered(): void {
     if (this.#lostAt === undefined) return;
-    const awayMs = Math.round(performance.now() - this.#lostAt);
+    this.#backAt = performance.now();
+    const awayMs = Math.round(this.#backAt - this.#lostAt);
     this.#lostAt = undefined;
     this.parts.config.onRecovered(`PostgreSQL at ${this.parts.address} answers again`, awayMs);
   }

@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
-import { isCeleriacError } from '../errors.js';
+import { CeleriacError, isCeleriacError } from '../errors.js';
 import { EXCEPTION, READY } from '../states.js';
 import { type GlobalFlags, withApp } from './connect.js';
 import { describeError, EXIT } from './exit.js';
@@ -67,10 +67,18 @@ async function call(name: string, flags: CallFlags): Promise<void> {
     const sent = await app.sendTask(name, flags.args ?? [], callOptions(flags));
     if (!flags.wait) return flags.json ? out.json(sent) : out.line(sent.id);
     out.note(`${name} ${sent.id}`);
-    const value = await sent.get({
-      ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
-      onUpdate: (update) => out.note(updateLine(update.state, update.meta, out)),
-    });
+    const value = await sent
+      .get({
+        ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
+        onUpdate: (update) => out.note(updateLine(update.state, update.meta, out)),
+      })
+      .catch((error: unknown) => {
+        if (!isCeleriacError(error, 'RESULT_TIMEOUT')) throw error;
+        // The error's own words are for programs.
+        throw new CeleriacError(
+          `it did not end within ${flags.timeout} ms. It goes on: "celeriac result ${sent.id} --follow" waits longer.`,
+        );
+      });
     if (flags.json) out.json(value);
     else out.line(await valueText(value));
   });

@@ -2,6 +2,7 @@
  * An event as one line for people. Names and texts come from anywhere: nothing in them may steer the terminal.
  */
 import type { FleetEvent } from '../events/names.js';
+import { cutMiddle } from './cut.js';
 import { humanDuration } from './output.js';
 import { printable } from './printable.js';
 
@@ -10,9 +11,14 @@ export function eventLine(event: FleetEvent): string {
   return `${clockText(event.timestamp, true)}  ${event.type.padEnd(16)}  ${eventText(event)}`;
 }
 
-/** What it says beside its type and time. */
-export function eventText(event: FleetEvent): string {
-  return printable(wordsOf(event));
+/**
+ * What it says beside its type and time.
+ * @param nameWidth room for a name of a task or a node, so that a long one leaves some for the rest
+ */
+export function eventText(event: FleetEvent, nameWidth = Number.POSITIVE_INFINITY): string {
+  const short = 'name' in event && event.name !== undefined ? { name: cutMiddle(event.name, nameWidth) } : {};
+  const node = 'node' in event && event.node !== undefined ? { node: cutMiddle(event.node, nameWidth) } : {};
+  return printable(wordsOf({ ...event, ...short, ...node } as FleetEvent));
 }
 
 /** Local time. */

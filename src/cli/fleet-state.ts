@@ -24,6 +24,13 @@ export interface RunningRow {
   readonly state: string | undefined;
 }
 
+export interface FailedRow {
+  readonly name: string;
+  readonly exception: string;
+  /** The broker's clock, epoch ms. */
+  readonly at: number;
+}
+
 /** What is counted. */
 export type Tally = 'sent' | 'succeeded' | 'failed' | 'retried' | 'revoked';
 
@@ -33,7 +40,10 @@ type WorkerEvent = EventMap['worker-online' | 'worker-heartbeat' | 'worker-offli
 const SILENT_BEATS = 3.5;
 /** Ended tasks a second are counted over this long. */
 const RATE_MS = 10_000;
+/** A page that is left open for days is not to fill up with workers of old deploys. */
+const FORGOTTEN_MS = 300_000;
 const MOST_RECENT = 200;
+const MOST_FAILED = 50;
 const MOST_RUNNING = 5_000;
 const MOST_WORKERS = 1_000;
 
@@ -44,6 +54,8 @@ const TALLIES: Readonly<Partial<Record<FleetEvent['type'], Tally>>> = {
   'task-retried': 'retried',
   'task-revoked': 'revoked',
 };
+/** Told elsewhere on the page, or with the next event: they would push out what is rare. */
+const COMMON: ReadonlySet<string> = new Set(['worker-heartbeat', 'task-received', 'task-progress']);
 const ENDS: ReadonlySet<string> = new Set(['task-succeeded', 'task-failed', 'task-retried', 'task-revoked']);
 
 export class FleetState {
@@ -52,6 +64,7 @@ export class FleetState {
   readonly #workers = new Map<string, { row: WorkerRow; freq: number }>();
   readonly #running = new Map<string, RunningRow>();
   readonly #recent: FleetEvent[] = [];
+  readonly #failed: FailedRow[] = [];
   /** Ended tasks by second. */
   readonly #ended = new Map<number, number>();
   readonly #startedAt: number;
@@ -67,27 +80,42 @@ export class FleetState {
     if (event.type === 'events-lost') this.lost += event.count;
     else if (isOfWorker(event)) this.#worker(event, now);
     else this.#task(event, now);
-    // What comes every two seconds, or with the next event, would only fill the page.
-    if (event.type === 'worker-heartbeat' || event.type === 'task-received') return;
+    if (COMMON.has(event.type)) return;
     this.#recent.unshift(event);
     if (this.#recent.length > MOST_RECENT) this.#recent.pop();
   }
 
   /** Living ones first, then by name. */
   workers(now: number): WorkerRow[] {
+    for (const [node, { row }] of this.#workers)
+      if (now - row.seenAt > FORGOTTEN_MS) this.#workers.delete(node);
     return [...this.#workers.values()]
-      .map(({ row, freq }) => ({ ...row, gone: row.gone || now - row.seenAt > freq * SILENT_BEATS }))
+      .map(({ row }) => ({ ...row, gone: this.#isGone(row.node, now) }))
       .sort((a, b) => Number(a.gone) - Number(b.gone) || (a.node < b.node ? -1 : 1));
   }
 
-  /** Longest first. */
-  running(): RunningRow[] {
-    return [...this.#running.values()].sort((a, b) => a.since - b.since);
+  /** Longest first. What a worker that is gone ran runs elsewhere soon, and is told then. */
+  running(now: number): RunningRow[] {
+    return [...this.#running.values()]
+      .filter(({ node }) => !this.#isGone(node, now))
+      .sort((a, b) => a.since - b.since);
   }
 
-  /** Newest first; without heartbeats and `task-received`. */
+  /** Newest first; without heartbeats, progress and `task-received`. */
   recent(): readonly FleetEvent[] {
     return this.#recent;
+  }
+
+  /** The last failures, newest first, however much else has happened since. */
+  failed(): readonly FailedRow[] {
+    return this.#failed;
+  }
+
+  /** How long every worker has been silent, where none of them left: then rather the broker is away. */
+  silentMs(now: number): number | undefined {
+    const rows = [...this.#workers.values()].map(({ row }) => row).filter((row) => !row.gone);
+    if (rows.length === 0 || !rows.every(({ node }) => this.#isGone(node, now))) return undefined;
+    return now - Math.max(...rows.map(({ seenAt }) => seenAt));
   }
 
   /** Ended tasks a second, of late. */
@@ -105,7 +133,9 @@ export class FleetState {
   #worker(event: WorkerEvent, now: number): void {
     const { node, active, concurrency, processed, queues, loadavg, freq } = event;
     const gone = event.type === 'worker-offline';
-    if (gone) for (const { id } of this.#ofNode(node)) this.#running.delete(id);
+    // A task whose end was among lost events would be shown as running for ever.
+    const idle = gone ? now : active === 0 ? now - 2 * freq : Number.NEGATIVE_INFINITY;
+    for (const { id, since } of this.#ofNode(node)) if (since <= idle) this.#running.delete(id);
     if (this.#workers.size >= MOST_WORKERS && !this.#workers.has(node)) return;
     const row = { node, active, concurrency, processed, queues, load: loadavg[0] ?? 0, seenAt: now, gone };
     this.#workers.set(node, { row, freq });
@@ -118,11 +148,20 @@ export class FleetState {
     const runs = this.#running.get(id);
     if (event.type === 'task-progress' && runs !== undefined)
       this.#running.set(id, { ...runs, state: progressText(event) });
+    if (event.type === 'task-failed') {
+      this.#failed.unshift({ name, exception: event.exception, at: event.timestamp });
+      if (this.#failed.length > MOST_FAILED) this.#failed.pop();
+    }
     if (event.type === 'task-rejected') this.#running.delete(id);
     if (!ENDS.has(event.type)) return;
     this.#running.delete(id);
     const second = Math.floor(now / 1000);
     this.#ended.set(second, (this.#ended.get(second) ?? 0) + 1);
+  }
+
+  #isGone(node: string, now: number): boolean {
+    const known = this.#workers.get(node);
+    return known !== undefined && (known.row.gone || now - known.row.seenAt > known.freq * SILENT_BEATS);
   }
 
   #ofNode(node: string): RunningRow[] {

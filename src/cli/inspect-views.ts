@@ -112,6 +112,7 @@ function age(startedAt: unknown): string {
 }
 
 async function showQueried(found: Record<string, unknown>, out: Output): Promise<void> {
+  if (Object.keys(found).length === 0) return out.line('  none of them here');
   const rows = Object.entries(found).map(([id, where]) => {
     const { state, info } = asRecord(where);
     return [id, oneLine(state ?? where), oneLine(info)];

@@ -111,7 +111,8 @@ function shortName(node: string): string {
 
 /** An outage is nobody's code: of a connection that broke, the stack says nothing. */
 function isOutage(error: Error, fields: Entry['fields']): boolean {
-  const broke = 'syscall' in error || isCeleriacError(error, 'BROKER_UNAVAILABLE');
+  const code = 'code' in error ? error.code : undefined;
+  const broke = 'syscall' in error || code === 'ETIMEDOUT' || isCeleriacError(error, 'BROKER_UNAVAILABLE');
   return broke && fields.taskId === undefined;
 }
 
@@ -150,6 +151,14 @@ function localTime(at: Date): string {
   const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return `${date} ${time},${String(at.getMilliseconds()).padStart(3, '0')}`;
+}
+
+/**
+ * Whoever reads the log may go away (a closed pipe, a collector that died): the work goes on. Without this each line would
+ * be an exception outside any task, and be logged.
+ */
+export function workUnread(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 }
 
 /** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */

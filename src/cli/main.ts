@@ -28,7 +28,7 @@ async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync(argv);
     code = Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
-    code = report(error, argv);
+    code = report(error, argv, program);
   }
   clearInterval(alive);
   // The app's module may hold sockets and timers open; the command is over all the same.
@@ -71,10 +71,11 @@ Examples:
 
 Exit codes: 0 fine, 1 failed, 2 usage, 69 no worker answered or no broker.`;
 
-function report(error: unknown, argv: readonly string[]): number {
+function report(error: unknown, argv: readonly string[], program: Command): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    if (error.code !== 'commander.help') process.stderr.write(`celeriac: ${usageLine(error.message)}\n`);
+    if (error.code !== 'commander.help')
+      process.stderr.write(`celeriac: ${usageLine(error.message, meant(program, argv))}\n`);
     return EXIT.usage;
   }
   const debug = argv.some((arg, at) => /^(--loglevel=|-l)debug$/i.test(arg) || isLevelPair(argv, at));
@@ -87,10 +88,23 @@ function isLevelPair(argv: readonly string[], at: number): boolean {
 }
 
 /** Commander's message on one line: `unknown option '--concurency'. Did you mean --concurrency?` */
-function usageLine(message: string): string {
+function usageLine(message: string, command: string): string {
   const [what = '', hint] = message.replace(/^error: /, '').split('\n');
   const suggestion = hint === undefined ? '' : ` ${hint.replace(/^\(|\)$/g, '')}`;
-  return `${what.replace(/\.$/, '')}.${suggestion} See "celeriac --help".`;
+  return `${what.replace(/\.$/, '')}.${suggestion} See "${command} --help".`;
+}
+
+/** The command that the words lead to, `celeriac control add-consumer`, as far as there is one. */
+function meant(program: Command, argv: readonly string[]): string {
+  const path = ['celeriac'];
+  let at: Command | undefined = program;
+  for (const word of argv.slice(2)) {
+    const next: Command | undefined = at.commands.find((one) => one.name() === word);
+    if (next === undefined) continue;
+    path.push(word);
+    at = next;
+  }
+  return path.join(' ');
 }
 
 /** CommonJS projects require this package, which is ESM; Node 20 and 22 would remark on that each time. */

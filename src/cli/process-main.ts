@@ -18,7 +18,7 @@ import type { Worker } from '../worker/worker.js';
 import { FORCED_AFTER_MS } from './ending.js';
 import { EXIT } from './exit.js';
 import { loadHostedApp } from './hosted-app.js';
-import { createLogger, type LogSettings, withoutReady } from './log.js';
+import { createLogger, type LogSettings, withoutReady, workUnread } from './log.js';
 import { startPatiently } from './patient-start.js';
 
 /** A task may run on for as long as it likes beside its process's successor: about as long as a timer can be. */
@@ -186,6 +186,7 @@ function told(message: FromProcess): Promise<void> {
 function nothing(): void {}
 
 const own = new WorkerProcess();
+workUnread();
 process.on('message', (message: ToProcess) => own.receive(message));
 process.on('disconnect', () => own.orphaned());
 process.on('SIGTERM', () => own.signalled('SIGTERM'));

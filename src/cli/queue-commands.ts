@@ -80,15 +80,16 @@ async function purge(flags: QueueFlags): Promise<void> {
     }
     const chosen = all.filter(({ name }) => names.includes(name));
     const waiting = chosen.reduce((sum, queue) => sum + queue.waiting + queue.delayed, 0);
+    if (names.length === 0 && !flags.json)
+      return out.note(`celeriac: the app "${app.name}" has no queue to purge.`);
     const question = `Drop ${tasks(waiting)} waiting in ${names.join(', ') || 'no queue'} of "${app.name}"?`;
-    if (!(await confirm(question, flags.yes, out))) {
+    if (names.length > 0 && !(await confirm(question, flags.yes, out))) {
       process.exitCode = EXIT.failed;
       return;
     }
     const dropped = await app.queues.purge(names);
     if (flags.json) return out.json(dropped);
     for (const [name, count] of Object.entries(dropped)) out.line(`${name}: ${tasks(count)} dropped`);
-    if (names.length === 0) out.line('There is no queue to purge.');
   });
 }
 

@@ -14,7 +14,7 @@ import type { GlobalFlags } from './connect.js';
 import { Ending, endAtOnce } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
-import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
+import { type CliLogger, createLogger, type LogFormat, withoutReady, workUnread } from './log.js';
 import { startPatiently } from './patient-start.js';
 
 type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
@@ -44,6 +44,7 @@ export interface WorkerFlags extends GlobalFlags {
 
 /** Runs until a signal, a remote shutdown or a stray exception ends it. @returns the exit code */
 export async function runWorker(spec: string, flags: WorkerFlags): Promise<number> {
+  workUnread();
   let node: string | undefined;
   const log = createLogger({
     level: flags.loglevel ?? 'info',
@@ -145,13 +146,19 @@ function printBanner(worker: Worker, flags: WorkerFlags): void {
     {
       ...facts,
       version: VERSION,
-      queues: facts.queues.map(({ name }) => name),
+      queues: facts.queues.map(({ name }) => weighted(name, flags)),
       pid: process.pid,
       runtime: `Node ${process.version.slice(1)}`,
     },
     useColor(flags),
   );
   process.stdout.write(banner);
+}
+
+/** `mail=2`, as `-Q` has it; a weight of one goes without saying. */
+function weighted(name: string, { queues = [] }: WorkerFlags): string {
+  const weight = queues.find((queue) => queue.name === name)?.weight ?? 1;
+  return weight === 1 ? name : `${name}=${weight}`;
 }
 
 function readyText(worker: Worker): string {

@@ -74,8 +74,8 @@ export interface Commands {
   /** A queue was paused or resumed in the broker; `known` when it had been used before. */
   pause: { args: { queue: string; known: boolean }; reply: { ok: string } };
   resume: { args: { queue: string; known: boolean }; reply: { ok: string } };
-  /** The rate of a task was changed in the broker. */
-  rateLimit: { args: { task: string }; reply: { ok: string } };
+  /** The rate of a task was changed in the broker, to this one (`null` for none). */
+  rateLimit: { args: { task: string; rate: string | null }; reply: { ok: string } };
   /** ms; `null` for none. For what starts from now on. */
   timeLimit: { args: { task: string; softMs: number | null; hardMs: number | null }; reply: { ok: string } };
   loglevel: { args: { level: LogLevel }; reply: { ok: string } };

@@ -104,7 +104,7 @@ export class Control {
     const read = rate === null ? null : toRate(rate, 'control.rateLimit');
     checkOptions(options, 'control.rateLimit');
     await this.writes.setRate(task, read);
-    return this.#ask('rateLimit', { task }, options);
+    return this.#ask('rateLimit', { task, rate }, options);
   }
 
   /**

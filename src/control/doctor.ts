@@ -105,12 +105,13 @@ async function skew({ engine, lockDurationMs }: DoctorParams): Promise<Finding> 
 }
 
 function workers(replies: Replies<NodeStats>): Finding[] {
-  const names = Object.keys(replies);
+  const names = Object.keys(replies).sort();
   if (names.length === 0) {
     return [warning('workers', 'none answers', 'Start one: "celeriac -A <module> worker".')];
   }
   const silent = names.filter((name) => isSilent(replies[name]));
-  const found = ok('workers', `${names.length - silent.length} answered: ${names.join(', ')}`);
+  const heard = names.filter((name) => !silent.includes(name));
+  const found = ok('workers', `${heard.length} answered${heard.length > 0 ? `: ${heard.join(', ')}` : ''}`);
   const late = silent.map((name) =>
     warning('workers', `${name} does not answer`, 'It is gone, or its event loop is blocked: see its log.'),
   );

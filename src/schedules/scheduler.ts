@@ -154,7 +154,7 @@ export class Scheduler {
     this.#lookAt = clock.now() + AGAIN_MS;
     try {
       await clock.sync();
-      await this.#read();
+      if (await this.#read()) await this.#declare();
       await this.#settle();
       const idle = this.#rows.size === 0 && this.#set === undefined;
       this.#lookAt = clock.now() + (idle ? IDLE_LOOK_MS : LOOK_MS);
@@ -163,10 +163,16 @@ export class Scheduler {
     }
   }
 
-  /** The entries, where they changed, and who lives; says that this worker's set does. */
-  async #read(): Promise<void> {
+  /**
+   * The entries, where they changed, and who lives; says that this worker's set does.
+   * @returns whether the broker has forgotten what this worker declared: it lost its data, or nobody of the set was heard
+   *   of for a whole lease
+   */
+  async #read(): Promise<boolean> {
     let outlook = await this.#store.look(this.#sets());
-    if (outlook.revision !== this.#revision) {
+    const forgotten =
+      this.#set !== undefined && (outlook.revision < this.#revision || !outlook.aliveUntil.has(this.#set));
+    if (forgotten || outlook.revision !== this.#revision) {
       const { revision, rows } = await this.#store.readAll();
       this.#rows = rows;
       this.#revision = revision;
@@ -181,6 +187,7 @@ export class Scheduler {
       alive.add(this.#set);
     }
     this.#alive = alive;
+    return forgotten;
   }
 
   #sets(): string[] {

@@ -103,9 +103,9 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
     },
     pause: ({ queue, known }) => ({ ok: `"${queue}" is paused${elsewhere(worker, queue, known)}` }),
     resume: ({ queue, known }) => ({ ok: `"${queue}" goes on${elsewhere(worker, queue, known)}` }),
-    rateLimit: async ({ task }) => {
+    rateLimit: async ({ task, rate }) => {
       if (!(await worker.rateLimit(task))) throw unknownTask(task);
-      return { ok: `the rate of ${task} is as set` };
+      return { ok: `${task}: ${rate ?? 'no rate limit'}, over all workers` };
     },
     timeLimit: ({ task, softMs, hardMs }) => {
       if (!worker.registered().includes(task)) throw unknownTask(task);

@@ -326,6 +326,7 @@ export class Worker implements CallHost, AsyncDisposable {
         return true;
       },
       shutdown: () => {
+        this.#params.logger.info({ node: this.node }, 'told to shut down: what runs may finish');
         // After the reply has left.
         setTimeout(() => void this.stop(), 50);
       },

@@ -67,7 +67,7 @@ describe('celeriac control', () => {
     await says(/from 3 to 9 by itself/, 'autoscale', '9', '3');
     await says(/consuming "mail" with 8 slots of its own/, 'add-consumer', '-Q', 'mail', '-c', '8');
     await says(/no longer consuming "mail"/, 'cancel-consumer', '-Q', 'mail');
-    await says(/the rate of sleep is as set/, 'rate-limit', 'sleep', '10/m');
+    await says(/sleep: 10\/m, over all workers/, 'rate-limit', 'sleep', '10/m');
     await says(/soft 30000 ms, hard none/, 'time-limit', 'sleep', '30s', 'none');
     await says(/log level is debug now/, 'loglevel', 'debug');
     await using app = new Celeriac('reports', { broker: redis.url, prefix });

@@ -72,7 +72,7 @@ describe('celeriac events', () => {
     child.stdout.on('data', (text) => {
       screen += String(text);
     });
-    await shows(/1 worker .*[\s\S]*one@here +0\//);
+    await shows(/1 worker · 0 running.*[\s\S]*one@here +0\//);
     assert.ok(screen.includes('\u001b[?1049h\u001b[?25l'));
     child.stdin.write('\u0003');
     await shows(/code 0/);
@@ -114,8 +114,9 @@ describe('celeriac events', () => {
       page.every((line) => line.length <= 80),
       page.join('\n'),
     );
-    assert.match(page[0] ?? '', /^celeriac events · cli-\S+ +\d\d:\d\d:\d\d$/);
-    assert.match(page[1] ?? '', /^1 worker {2}1 running {2}[\d.]+\/s {2}sent 2 {2}ok 0 {2}failed 1 /);
+    assert.match(page[0] ?? '', /^celeriac events · cli-\S+ · 1 worker · 1 running +\d\d:\d\d:\d\d$/);
+    assert.match(page[1] ?? '', /^[\d.]+\/s {2}sent 2 {2}ok 0 {2}failed 1 /);
+    assert(page.some((line) => /^\d\d:\d\d:\d\d {2}fail +RangeError: no such report$/.test(line)));
     const cut = page.find((line) => line.includes('task-failed')) ?? '';
     assert.match(cut, /^\d\d:\d\d:\d\d {2}task-failed {7}fail\[an-id-x+…$/);
     assert.equal(cut.length, 80);

@@ -143,7 +143,9 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     const running = worker('--processes', '2', '-c', '1');
     await running.printed(/ready/);
     await app.control.addConsumer('mail', { concurrency: 5 });
-    await app.control.poolGrow(2);
+    assert.deepEqual(Object.values(await app.control.poolGrow(2)), [
+      { ok: 'in each of 2 processes: concurrency is 3 now' },
+    ]);
     for await (const event of app.events({ signal: t.signal })) {
       if (event.type !== 'worker-heartbeat' || event.concurrency !== 16) continue;
       assert.deepEqual(event.queues, ['celeriac', 'mail']);

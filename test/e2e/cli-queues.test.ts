@@ -75,6 +75,14 @@ describe('celeriac purge', () => {
     assert.equal((await json('queues'))[0].waiting, 1);
   });
 
+  it('has nothing to ask about where there is no queue', async (t) => {
+    const { run, json } = terminals(t);
+    const { code, stdout, stderr } = await run('purge');
+    assert.deepEqual([code, stdout], [0, '']);
+    assert.match(stderr, /has no queue to purge/);
+    assert.deepEqual(await json('purge'), {});
+  });
+
   it('remarks on a queue that nobody knows', async (t) => {
     const { code, stdout, stderr } = await terminals(t).run('purge', '-Q', 'maill', '--yes');
     assert.deepEqual([code, stdout], [0, 'maill: 0 tasks dropped\n']);

@@ -103,7 +103,7 @@ describe('following a task', () => {
     const { code, stderr } = await run(
       ...['call', 'report', '-a', '["7"]', '--task-id', 'mine', '--wait', '--timeout', '300ms'],
     );
-    assert.match(stderr, /celeriac: .*300 ms/);
+    assert.match(stderr, /celeriac: it did not end within 300 ms\. .*celeriac result mine --follow/);
     assert.equal(code, 1);
     assert.match((await run('result', 'mine')).stdout, /state +PENDING/);
   });

@@ -33,7 +33,11 @@ describe('celeriac', () => {
       ['-A', 'tasks', 'inspect', 'ping', '--timeout', '10'],
       /Write 10s or 10ms/,
     ],
-    ['a missing queue', ['-A', 'tasks', 'control', 'add-consumer', '-c', '8'], /required option '-Q/],
+    [
+      'a missing queue',
+      ['-A', 'tasks', 'control', 'add-consumer', '-c', '8'],
+      /required option '-Q.* See "celeriac control add-consumer --help"/,
+    ],
     ['a worker without an app', ['worker'], /which app\?.*celeriac -A tasks worker/],
     ['a command without any app', ['status'], /Which app\?.*CELERIAC_PREFIX/],
     [

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { Celeriac } from '#src/index.js';
+import { within } from '../support/app.js';
 import { project, runCli, startCli } from '../support/cli.js';
 import { TASKS } from '../support/cli-project.js';
 import { terminals as openTerminals, type Terminals } from '../support/cli-terminals.js';
@@ -30,12 +31,12 @@ async function activeTasks(json: Terminals['json'], count: number): Promise<void
 describe('celeriac worker', () => {
   it('shows a banner, says that it is ready, runs tasks, and exits 0 on SIGTERM', async (t) => {
     const { worker, run } = terminals(t);
-    const running = worker('-c', '4', '-n', 'w@test');
+    const running = worker('-c', '4', '-n', 'w@test', '-Q', 'celeriac=2,mail');
     await running.printed(/ready/);
     for (const part of [
       /w@test/,
       /app +reports/,
-      /queues +celeriac/,
+      /queues +celeriac=2, mail/,
       /concurrency +4 \(async\)/,
       /· report/,
     ]) {
@@ -214,6 +215,22 @@ describe('celeriac worker', () => {
     assert.ok(entries.every(({ node }) => node === 'w@test'));
     const { level, task, taskId } = entries.find(({ message }) => message === 'task succeeded');
     assert.deepEqual({ level, task, taskId }, { level: 'info', task: 'report', taskId: 'mine' });
+  });
+
+  it('works on, and ends with 0, though nobody reads its log any more', async (t) => {
+    for (const flags of [[], ['--processes', '2']]) {
+      const { worker, run } = terminals(t);
+      const running = worker('-c', '1', ...flags);
+      await running.printed(/ready/);
+      running.stopReading();
+      for (const id of ['7', '8'])
+        assert.match(
+          (await run('call', 'report', '-a', `["${id}"]`, '--wait', '--timeout', '30s')).stdout,
+          /^Report/,
+        );
+      running.kill('SIGTERM');
+      assert.equal((await within(running.ended, 'its end')).code, 0);
+    }
   });
 
   it('ends warmly with exit code 1 after an exception outside any task', async (t) => {

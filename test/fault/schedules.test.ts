@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Celeriac } from 'celeriac';
+import { Celeriac, every } from 'celeriac';
 import { Redis } from 'ioredis';
-import { type Program, startProgram, uniqueName, until } from '../support/app.js';
+import { type Program, startProgram, testApp, uniqueName, until } from '../support/app.js';
 import { ready } from '../support/fault-fleet.js';
 import { startRedis } from '../support/redis.js';
 
@@ -77,5 +77,33 @@ describe('a schedule of every second', { timeout: 300_000 }, () => {
     }
     for (const program of fleet) if (program.child.connected) program.send('stop' as never);
     await Promise.all(fleet.map((program) => program.ended));
+  });
+});
+
+describe('Schedules of a broker that lost its data', { timeout: 120_000 }, () => {
+  it('are declared again by the workers that live on, each its own', async (t) => {
+    const redis = await startRedis();
+    t.after(() => redis.close());
+    const one = testApp(t, { broker: redis.url });
+    const two = one.twin();
+    const ran = new Set<string>();
+    for (const [app, name] of [
+      [one.app, 'one'],
+      [two, 'two'],
+    ] as const)
+      app.task(name, { schedule: every('1s'), queue: name }, () => void ran.add(name));
+    await one.worker({ queues: ['one'] });
+    const other = two.worker({ queues: ['two'] });
+    await other.start();
+    t.after(() => other.stop());
+    const both = async () => {
+      const names = await one.app.schedules.list().then((all) => all.map(({ name }) => name).sort());
+      return names.join() === 'one,two' && ran.size === 2;
+    };
+    await until(both, 'both, and their ticks');
+    await redis.stop('SIGKILL');
+    await redis.start();
+    ran.clear();
+    await until(() => both().catch(() => false), 'both again, and their ticks', 60_000);
   });
 });

@@ -105,6 +105,12 @@ export class RunningCli {
     this.#child.kill(signal);
   }
 
+  /** Closes the ends that its words come out of: nobody reads them any more. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   /** Resolves once `pattern` was printed `times` times. */
   async printed(pattern: RegExp, { times = 1, timeoutMs = 90_000 } = {}): Promise<void> {
     const every = new RegExp(pattern.source, `${pattern.flags.replace('g', '')}g`);

@@ -33,10 +33,10 @@ export const RULES: Rules = {
   conf: { merge: first },
   report: { merge: first },
   queryTask: { merge: nearest },
-  poolGrow: { merge: said, lasts: 'each' },
-  poolShrink: { merge: said, lasts: 'each' },
-  autoscale: { merge: said, lasts: () => 'autoscale' },
-  addConsumer: { merge: said, lasts: ({ queue }) => `consumer of ${queue}` },
+  poolGrow: { merge: saidOfEach, lasts: 'each' },
+  poolShrink: { merge: saidOfEach, lasts: 'each' },
+  autoscale: { merge: saidOfEach, lasts: () => 'autoscale' },
+  addConsumer: { merge: saidOfEach, lasts: ({ queue }) => `consumer of ${queue}` },
   cancelConsumer: { merge: said, lasts: ({ queue }) => `consumer of ${queue}` },
   // These lie in the broker, where a later process finds them.
   pause: { merge: said },
@@ -76,6 +76,12 @@ function distinct(lists: readonly (readonly string[])[]): string[] {
 /** What the processes did, each wording once. */
 function said(replies: readonly { readonly ok: string }[]): { ok: string } {
   return { ok: [...new Set(replies.map(({ ok }) => ok))].join('; ') };
+}
+
+/** The same of what has a number in it, which is that of one process. */
+function saidOfEach(replies: readonly { readonly ok: string }[]): { ok: string } {
+  const { ok } = said(replies);
+  return { ok: replies.length === 1 ? ok : `in each of ${replies.length} processes: ${ok}` };
 }
 
 function sumQueues(lists: readonly (readonly QueueReport[])[]): QueueReport[] {

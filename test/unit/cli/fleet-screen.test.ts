@@ -47,7 +47,8 @@ describe('the live page', () => {
     ];
     for (const event of events) state.take(event, NOW);
     const text = page(state, 80, 24, NOW + 1500).join('\n');
-    assert.match(text, /1 worker {2}1 running {2}0\.7\/s {2}sent 0 {2}ok 0 {2}failed 1 .* lost 3/);
+    assert.match(text, /^celeriac events · reports · 1 worker · 1 running +\d\d:\d\d:\d\d$/m);
+    assert.match(text, /^0\.7\/s {2}sent 0 {2}ok 0 {2}failed 1 .* lost 3$/m);
     assert.match(text, /one@here +1\/4 +7 +0\.5 +celeriac/);
     assert.match(text, /report +1\.5s +one@here +PROGRESS \{"percent":5/);
     assert.match(text, /task-failed +report\[b\] after 12ms: RangeError: out of it/);
@@ -60,6 +61,11 @@ describe('the live page', () => {
     state.take(heartbeat('left', 1), NOW);
     state.take({ type: 'task-started', ...ofTask('a', 'report', 'left') }, NOW);
     state.take({ ...heartbeat('left'), type: 'worker-offline' }, NOW);
+    state.take({ type: 'task-started', ...ofTask('b', 'report', 'silent') }, NOW);
+    assert.deepEqual(
+      state.running(NOW).map(({ node }) => node),
+      ['silent'],
+    );
     const gone = (now: number) =>
       state
         .workers(now)
@@ -67,7 +73,68 @@ describe('the live page', () => {
         .map(({ node }) => node);
     assert.deepEqual(gone(NOW + 5000), ['left']);
     assert.deepEqual(gone(NOW + 8000), ['left', 'silent']);
-    assert.deepEqual(state.running(), []);
+    assert.deepEqual(state.running(NOW + 8000), []);
+  });
+
+  it('keeps the last failures in sight, whatever else happens', () => {
+    const state = new FleetState(NOW);
+    state.take({ type: 'task-failed', ...ofTask('a'), runtime: 1, exception: 'RangeError: out of it' }, NOW);
+    for (let n = 0; n < 300; n++) {
+      state.take({ type: 'task-progress', ...ofTask('c'), state: 'PROGRESS' }, NOW);
+      state.take({ type: 'task-succeeded', ...ofTask('b'), runtime: 1 }, NOW);
+    }
+    const text = page(state).join('\n');
+    assert.match(text, /^FAILED +TASK +ERROR\n\d\d:\d\d:\d\d +report +RangeError: out of it$/m);
+    assert.doesNotMatch(text, /task-progress/);
+    assert.doesNotMatch(page(new FleetState(NOW)).join('\n'), /FAILED/);
+  });
+
+  it('tells pods apart by the end of their names, and how many of those it cannot show are gone', () => {
+    const state = new FleetState(NOW);
+    const pods = ['b2x7k', 'k8s1q', 'm0z4d', 'q9w3e', 'xk2vj', 'zz5rt'];
+    for (const pod of pods) state.take(heartbeat(`reports@reports-worker-7f9c6d5b8d-${pod}`), NOW);
+    const last = heartbeat(`reports@reports-worker-7f9c6d5b8d-${pods.at(-1)}`);
+    state.take({ ...last, type: 'worker-offline' }, NOW);
+    const text = page(state).join('\n');
+    assert.match(text, /^reports@\S+…\S+-b2x7k +0\/4/m);
+    assert.match(text, /^… 3 more, 1 gone$/m);
+  });
+
+  it('asks after the broker when all are silent at once, not when they have left', () => {
+    const state = new FleetState(NOW);
+    for (const node of ['one', 'two']) state.take(heartbeat(node), NOW);
+    assert.equal(page(state, 80, 24, NOW + 5000)[2], '');
+    assert.equal(page(state, 80, 24, NOW + 12_000)[2], 'nothing heard for 12.0s: is the broker away?');
+    for (const node of ['one', 'two']) state.take({ ...heartbeat(node), type: 'worker-offline' }, NOW);
+    assert.equal(page(state, 80, 24, NOW + 12_000)[2], '');
+  });
+
+  it('forgets who has long been gone, and a task whose end it missed', () => {
+    const state = new FleetState(NOW);
+    state.take(heartbeat('old@here'), NOW);
+    state.take({ type: 'task-started', ...ofTask('a') }, NOW);
+    state.take(heartbeat('one@here', 0), NOW + 1000);
+    assert.equal(state.running(NOW).length, 1, 'it may have begun after the heartbeat was made');
+    state.take(heartbeat('one@here', 0), NOW + 600_000);
+    assert.deepEqual(state.running(NOW), []);
+    assert.deepEqual(
+      state.workers(NOW + 600_000).map(({ node }) => node),
+      ['one@here'],
+    );
+  });
+
+  it('has room for its totals in 80 columns, whatever they are', () => {
+    const state = new FleetState(NOW);
+    for (const tally of ['sent', 'succeeded', 'failed', 'retried', 'revoked'] as const)
+      state.tallies[tally] = 999_999;
+    state.lost = 999_999;
+    state.take(heartbeat('one@here', 1234), NOW);
+    const [title, totals] = renderScreen(
+      { app: 'a-name-of-an-app-that-is-quite-long-indeed', state, now: NOW, colors },
+      { columns: 80, rows: 24 },
+    );
+    assert.match(title ?? '', / · 1 worker · 1234 running +\d\d:\d\d:\d\d$/);
+    assert.match(totals ?? '', / {2}revoked 999k {2}lost 999k$/);
   });
 
   it('fits into every terminal, whatever names and texts hold', () => {
@@ -101,7 +168,7 @@ describe('the live page', () => {
   it('keeps a bounded memory of the fleet', () => {
     const state = new FleetState(NOW);
     for (let n = 0; n < 20_000; n++) state.take({ type: 'task-started', ...ofTask(`${n}`) }, NOW + n);
-    assert.equal(state.running().length, 5000);
+    assert.equal(state.running(NOW).length, 5000);
     assert.equal(state.recent().length, 200);
   });
 });

@@ -1,0 +1,80 @@
+/** A worker whose PostgreSQL freezes, dies or restarts: that it can be stopped, what it says, and that it works on. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import type { Worker } from 'celeriac';
+import { gate, testApp, until, within } from '../support/app.js';
+import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
+
+const skip = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
+/** As with Redis: longer than the deadline, the last words and a busy machine take. */
+const IN_TIME_MS = 15_000;
+
+async function postgresFor(t: TestContext): Promise<PostgresServer> {
+  const server = await startPostgres();
+  t.after(() => within(server.close(), 'the end of the server'));
+  return server;
+}
+
+const statusOf = async (worker: Worker, path: string) =>
+  (await fetch(`http://127.0.0.1:${worker.healthPort}${path}`)).status;
+
+describe('A worker on PostgreSQL', { skip, timeout: 290_000 }, () => {
+  for (const [how, trouble] of Object.entries({
+    'is frozen': async (server: PostgresServer) => server.freeze(),
+    'is gone': (server: PostgresServer) => server.stop('SIGINT'),
+  }))
+    it(`stops in time though its broker ${how}, idle or busy, also when told twice`, async (t) => {
+      const server = await postgresFor(t);
+      const options = { broker: server.url, migrate: true };
+      const [idle, busy] = [testApp(t, options), testApp(t, options)];
+      const [begun, aborted] = [gate(), gate()];
+      const stuck = busy.app.task('stuck', async function () {
+        begun.open();
+        this.signal.addEventListener('abort', () => aborted.open());
+        await new Promise(() => undefined);
+      });
+      const workers = [await idle.worker(), await busy.worker()];
+      await stuck.delay();
+      await begun.opened;
+      await trouble(server);
+      const before = performance.now();
+      const stops = workers.flatMap((worker) => [
+        worker.stop({ timeout: 500 }),
+        worker.stop(),
+        worker.stopNow(),
+      ]);
+      await within(Promise.all(stops), 'the end of the workers', IN_TIME_MS);
+      t.diagnostic(`stopped after ${Math.round(performance.now() - before)} ms`);
+      await within(aborted.opened, 'the signal of what ran');
+      await within(Promise.all([idle.app.close(), busy.app.close()]), 'the end of the apps', IN_TIME_MS);
+    });
+
+  for (const [what, disturb] of Object.entries({
+    'is frozen': async (server: PostgresServer) => {
+      server.freeze();
+      return async () => server.thaw();
+    },
+    restarts: async (server: PostgresServer) => {
+      await server.stop('SIGINT');
+      return () => server.start();
+    },
+  }))
+    it(`whose broker ${what} is live and not ready, says so once at most, and takes work again afterwards`, async (t) => {
+      const server = await postgresFor(t);
+      const { app, worker: start, lines } = testApp(t, { broker: server.url, migrate: true });
+      const task = app.task('task', () => 'done');
+      const worker = await start({ health: { port: 0 } });
+      await until(async () => (await statusOf(worker, '/ready')) === 200, 'being ready');
+      const undo = await disturb(server);
+      await until(async () => (await statusOf(worker, '/ready')) === 503, 'not being ready');
+      assert.equal(await statusOf(worker, '/live'), 200);
+      await undo();
+      await until(async () => (await statusOf(worker, '/ready')) === 200, 'being ready again', 40_000);
+      assert.equal(await (await task.delay()).get({ timeout: '30s' }), 'done');
+      const said = (pattern: RegExp) => lines.filter(({ message }) => pattern.test(message)).length;
+      await until(() => said(/answers again/) === said(/does not answer/), 'word of its return');
+      // A freeze that was short is no outage yet.
+      assert.ok(said(/does not answer/) <= 1);
+      if (what === 'restarts') assert.equal(said(/does not answer/), 1);
+    });
+});

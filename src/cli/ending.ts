@@ -1,5 +1,5 @@
 /**
- * How a worker's process ends: SIGTERM or SIGINT stops it warmly, a second SIGINT at once, an exception outside any
+ * How a worker's process ends: SIGTERM, SIGINT or SIGHUP stops it warmly, a second SIGINT at once, an exception outside any
  * task warmly but with exit code 1. Also SIGUSR1, which ends nothing. Installed before the first connection, so that
  * Ctrl-C works while the broker is away.
  */
@@ -43,6 +43,8 @@ export class Ending {
     });
     this.#listeners = [
       ['SIGTERM', () => this.#warm('SIGTERM')],
+      // The terminal was closed.
+      ['SIGHUP', () => this.#warm('SIGHUP')],
       ['SIGINT', () => (this.#begun.signal.aborted ? this.#now() : this.#warm('SIGINT'))],
       ['SIGUSR1', () => options.report()],
       ['uncaughtException', (error) => this.#stray(error, 'an exception')],
@@ -110,6 +112,8 @@ export class Ending {
   }
 }
 
+const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
 /** How long a second SIGINT waits for tasks to be handed back. */
 export const FORCED_AFTER_MS = 3_000;
 
@@ -120,8 +124,8 @@ export const FORCED_AFTER_MS = 3_000;
  */
 export function endAtOnce(): () => void {
   const end = () => process.exit(EXIT.ok);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end);
+  for (const signal of ENDS) process.on(signal, end);
   return () => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, end);
+    for (const signal of ENDS) process.off(signal, end);
   };
 }

@@ -56,7 +56,7 @@ class WorkerProcess {
     }
   }
 
-  /** SIGTERM or SIGINT, to this process or to its group. */
+  /** SIGTERM, SIGINT or SIGHUP, to this process or to its group. */
   signalled(signal: NodeJS.Signals): void {
     if (signal === 'SIGINT' && this.#interrupted) this.#now();
     this.#interrupted ||= signal === 'SIGINT';
@@ -191,6 +191,7 @@ process.on('message', (message: ToProcess) => own.receive(message));
 process.on('disconnect', () => own.orphaned());
 process.on('SIGTERM', () => own.signalled('SIGTERM'));
 process.on('SIGINT', () => own.signalled('SIGINT'));
+process.on('SIGHUP', () => own.signalled('SIGHUP'));
 process.on('uncaughtException', (error) => own.stray(error, 'an exception'));
 process.on('unhandledRejection', (error) => own.stray(error, 'a rejected promise'));
 // What the process waits for may hold nothing open: a broker that is away, a command.

@@ -88,9 +88,9 @@ export function addWorkerCommand(program: Command): void {
 
 const SIGNALS = `
 Signals:
-  SIGTERM, SIGINT   take nothing new, finish what runs, exit 0
-  second SIGINT     hand back what runs, exit 0
-  SIGUSR1           log what is running`;
+  SIGTERM, SIGINT, SIGHUP   take nothing new, finish what runs, exit 0
+  second SIGINT             hand back what runs, exit 0
+  SIGUSR1                   log what is running`;
 
 function requireApp(flags: WorkerFlags): string {
   const spec = appSpec(flags);

@@ -64,6 +64,17 @@ describe('celeriac worker', () => {
     assert.match((await run('result', id)).stdout, /state +SUCCESS/);
   });
 
+  it('lets a running task finish when its terminal is closed', async (t) => {
+    const { worker, run, json } = terminals(t);
+    const running = worker('-c', '1');
+    await running.printed(/ready/);
+    const id = (await run('call', 'sleep', '-a', '[3000]')).stdout.trim();
+    await activeTasks(json, 1);
+    running.kill('SIGHUP');
+    assert.equal((await running.ended).code, 0);
+    assert.match((await run('result', id)).stdout, /state +SUCCESS/);
+  });
+
   it('hands running tasks back at the second SIGINT, still with exit code 0', async (t) => {
     const { worker, run, json } = terminals(t);
     const first = worker('-c', '1');

@@ -56,20 +56,21 @@ describe('Waiting on Redis', { timeout: CAMPAIGN ? 3_600_000 : 240_000 }, () => 
     });
   }
 
-  for (const how of ['has only the ids', 'calls the tasks itself']) {
+  for (const how of ['has only the ids', 'calls the tasks itself', 'gives up'] as const) {
     it(`leaves no listener, timer or subscription behind, and does not grow, in a process that ${how}`, async (t) => {
       const { meter, own, startWaiter } = await ground(t);
       const waiter = await startWaiter();
-      await own.worker({ queues: QUEUES, concurrency: 50 });
+      if (how !== 'gives up') await own.worker({ queues: QUEUES, concurrency: 50 });
       const rounds: Usage[] = [];
       const times = CAMPAIGN ? 6 : 3;
       for (let round = 0; round < times; round++) {
         const first = round * WAITS;
-        if (how === 'has only the ids') await waiter.wait(await send(own, WAITS, { first }), first);
-        else waiter.call(WAITS, first);
+        if (how === 'calls the tasks itself') waiter.call(WAITS, first);
+        else if (how === 'gives up') waiter.giveUp(await send(own, WAITS, { first }), first);
+        else await waiter.wait(await send(own, WAITS, { first }), first);
         assert.deepEqual((await waiter.ended(first)).wrong, []);
         // A process that calls keeps its own for a while, ready for more.
-        if (how === 'has only the ids' || round === times - 1)
+        if (how !== 'calls the tasks itself' || round === times - 1)
           await until(async () => (await meter.channels()) === 0, 'the end of the subscriptions', 40_000);
         // Sockets are let go of a moment after the last use.
         await until(async () => {

@@ -29,6 +29,8 @@ export interface Waiter {
   wait(ids: readonly string[], first: number): Promise<unknown>;
   /** Calls so many tasks itself, and waits for them. */
   call(count: number, first: number): void;
+  /** Waits for these in vain, and not for long. */
+  giveUp(ids: readonly string[], first: number): void;
   ended(first: number): Promise<Ended>;
   usage(options?: { gc?: boolean }): Promise<Usage>;
   /** Resolves once it has used next to nothing for a while: a process that has just started is not idle. */
@@ -61,6 +63,7 @@ export async function startWaiter(
       return program.message(begun, longMs);
     },
     call: (count, first) => program.send({ call: count, first }),
+    giveUp: (ids, first) => program.send({ giveUp: ids, first }),
     ended: (first) =>
       program.message<Ended>((message) => 'ended' in message && message.first === first, longMs),
     settledDown: async () => {

@@ -1,15 +1,16 @@
 /**
  * A process that waits for tasks of which it has only the ids. Told `{ wait: ids }` it calls get() on all of them at once
- * and says `waiting`; told `{ call: count }` it calls them itself. Each end is counted, and a value that is not the task's
- * place in the order is told. It can say what it uses.
+ * and says `waiting`; told `{ call: count }` it calls them itself; told `{ giveUp: ids }` it waits for a moment only. Each end
+ * is counted, and a value that is not the task's place in the order is told. It can say what it uses.
  */
 import { getEventListeners } from 'node:events';
-import { type AsyncResult, Celeriac } from 'celeriac';
+import { type AsyncResult, Celeriac, ResultTimeoutError } from 'celeriac';
 
 interface Order {
   /** Task ids; the value of each is its place in the list, from `first` on. */
   wait?: string[];
   call?: number;
+  giveUp?: string[];
   first?: number;
   /** Say what this process uses now; after a collection of garbage where told. */
   usage?: number;
@@ -30,6 +31,7 @@ let waiting = 0;
 process.on('message', (order: Order) => {
   if (order.wait !== undefined) void waitFor(order.wait, order.first ?? 0);
   if (order.call !== undefined) void call(order.call, order.first ?? 0);
+  if (order.giveUp !== undefined) void giveUp(order.giveUp, order.first ?? 0);
   if (order.gc) globalThis.gc?.();
   if (order.usage !== undefined) process.send?.(usage(order.usage));
 });
@@ -51,6 +53,25 @@ async function call(count: number, first: number): Promise<void> {
   const callOne = async (n: number) => waitForOne(await app.sendTask('echo', [n], { queue: 'one' }), n);
   const outcomes = await Promise.all(Array.from({ length: count }, (_, i) => callOne(first + i)));
   tell(outcomes, { first });
+}
+
+/** Half by a timeout, half by a signal. */
+async function giveUp(ids: readonly string[], first: number): Promise<void> {
+  const enough = new AbortController();
+  const beganAt = Date.now();
+  const outcomes = ids.map(async (id, i) => {
+    const how = i % 2 === 0 ? { timeout: '500ms' } : { signal: enough.signal };
+    const error: unknown = await app
+      .result(id)
+      .get({ ...how, propagate: false })
+      .then(Boolean, (e) => e);
+    const expected = i % 2 === 0 ? error instanceof ResultTimeoutError : error === enough.signal.reason;
+    return { beganAt, heardAt: Date.now(), ...(!expected && { wrong: `${id}: ${error}` }) };
+  });
+  setTimeout(() => enough.abort(), 500);
+  const all: Outcome[] = await Promise.all(outcomes);
+  const left = getEventListeners(enough.signal, 'abort').length;
+  tell(left === 0 ? all : [...all, { beganAt, heardAt: 0, wrong: `${left} listeners` }], { first });
 }
 
 async function waitForOne(result: AsyncResult, value: number): Promise<Outcome> {

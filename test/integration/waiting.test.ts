@@ -170,6 +170,7 @@ describe('Waiting in another process', { timeout: CAMPAIGN ? 3_600_000 : 240_000
   onEveryEngine(
     (ground) => {
       it('is nearly silent while nothing happens', async (t) => {
+        if (ground.engine !== 'postgres') return t.skip('it counts transactions');
         const own = ground.app(t);
         const waiter = await startWaiter(t, ground.url, own.prefix, LONG_MS);
         await waiter.wait(await send(own, WAITS), 0);

@@ -14,12 +14,13 @@ WITH head AS (
   ON CONFLICT (flow, field) DO NOTHING RETURNING flow)
 INSERT INTO celeriac_flow (flow, field, value) SELECT flow, '${PLAN}', $2 FROM head`;
 
+// By both parts of the key: a look at each field of the flow for each of many reads would cost their product.
 const READ = `
 SELECT w.n, f.field, f.value
   FROM jsonb_to_recordset($1::jsonb) AS w(n int, flow text, fields jsonb)
   JOIN celeriac_flow p ON p.flow = w.flow AND p.field = '${HEAD}' AND ${ALIVE}
-  JOIN celeriac_flow f ON f.flow = w.flow
-       AND f.field = ANY (SELECT jsonb_array_elements_text(w.fields))`;
+  CROSS JOIN LATERAL jsonb_array_elements_text(w.fields) AS k(field)
+  JOIN celeriac_flow f ON f.flow = w.flow AND f.field = k.field`;
 
 const EXPIRE = `
 UPDATE celeriac_flow SET expire_at = now() + $2::double precision * interval '1 millisecond'

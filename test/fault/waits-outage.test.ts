@@ -3,9 +3,10 @@
  * away, by generated ids and by ids of a caller's own, in a process that has only the ids.
  */
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
-import { gate, startProgram, testApp, until } from '../support/app.js';
+import { describe, it } from 'node:test';
+import { gate, testApp, until } from '../support/app.js';
 import { postgresBinaries, startPostgres } from '../support/postgres.js';
+import { startReader } from '../support/reader.js';
 import { startRedis } from '../support/redis.js';
 
 interface Server {
@@ -13,12 +14,6 @@ interface Server {
   stop(): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
-}
-
-interface Answer {
-  readonly ask: number;
-  readonly gave?: unknown;
-  readonly threw?: { readonly error: string; readonly message: string };
 }
 
 const SERVERS: readonly {
@@ -90,19 +85,3 @@ describe('An outage of', { timeout: 290_000 }, () => {
     });
   }
 });
-
-async function startReader(t: TestContext, url: string, prefix: string) {
-  const program = startProgram(t, new URL('../integration/programs/reader.js', import.meta.url), [
-    url,
-    prefix,
-  ]);
-  await program.message<object>((message) => 'up' in message);
-  let asked = 0;
-  return {
-    ask(of: string, what: string, options?: object): Promise<Answer> {
-      const ask = ++asked;
-      program.send({ ask, of, what, options });
-      return program.message<Answer>((message) => message.ask === ask, 60_000);
-    },
-  };
-}

@@ -202,6 +202,6 @@ describe('The updates of a large group', { timeout: 240_000 }, () => {
         assert.deepEqual(warnings, []);
       });
     },
-    ['redis'],
+    ['redis', 'postgres'],
   );
 });

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { DuplicateTaskError, OptionError } from '../errors.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
-import { encodeCustomId, partOf, queueOfGenerated } from './ids.js';
+import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from './ids.js';
 import { tombstoneKey } from './tombstones.js';
 
 interface Entry {
@@ -36,9 +36,10 @@ export class IdIndex {
     const queue = queueOfGenerated(taskId);
     if (queue !== undefined) return { queue, id: taskId };
     const [record] = await this.engine.records.read([keyOf(taskId)]);
-    // The id of a group, which has no job; a caller's own may look like one.
-    if (record === undefined) return partOf(taskId) === undefined ? undefined : { queue: '', id: taskId };
-    return refIn(JSON.parse(record.value) as Entry, taskId);
+    if (record !== undefined) return refIn(JSON.parse(record.value) as Entry, taskId);
+    // A job that another program added; or the id of a group, which has no job. A caller's own may look like either.
+    const named = queueByShape(taskId) ?? (partOf(taskId) === undefined ? undefined : '');
+    return named === undefined ? undefined : { queue: named, id: taskId };
   }
 
   /**

@@ -63,8 +63,12 @@ export function partOf(id: string): PartAddress | undefined {
 
 /** The queue a generated id carries; undefined for a caller's own id. */
 export function queueOfGenerated(taskId: string): string | undefined {
-  const queue = GENERATED.exec(taskId)?.[1];
-  return taskId.slice(RANDOM_CHARS, STEM_CHARS) === checkOf(taskId) ? queue : undefined;
+  return taskId.slice(RANDOM_CHARS, STEM_CHARS) === checkOf(taskId) ? queueByShape(taskId) : undefined;
+}
+
+/** The queue that an id names if it is a job's: other programs may have made theirs in the shape of ours. */
+export function queueByShape(id: string): string | undefined {
+  return GENERATED.exec(id)?.[1];
 }
 
 /** Whether a job id is one of ours, which says where its job lies. */

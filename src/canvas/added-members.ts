@@ -6,8 +6,11 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { CeleriacError } from '../errors.js';
 import { addedField, extraField } from './flow-record.js';
-import { customIds, nodeAt, type Parallel, type Plan, type PlanNode, type Start, starts } from './plan.js';
+import { customIds, nodeAt, type Plan, type PlanNode, type Start, starts } from './plan.js';
 import type { Plans } from './plans.js';
+
+/** So many are read at a time. */
+const BATCH = 500;
 
 export interface AddedMembersParams {
   readonly engine: Engine;
@@ -36,7 +39,9 @@ export class AddedMembers {
   /** Adds a member, once for each addition of a task. */
   async add({ flow, path: group }: GroupAddress, plan: Plan, member: AddedMember): Promise<void> {
     const { engine, index: ids } = this.params;
-    const { members } = groupAt(flow, plan, group);
+    const around = nodeAt(plan, group);
+    if (around?.kind !== 'group')
+      throw new CeleriacError(`The part "${group}" of workflow ${flow} is no group.`);
     const value = JSON.stringify(member);
     for (const { id } of customIds(flow, member.node, group)) await ids.refuseOther(id, flow);
     for (let ordinal = 0; ; ordinal++) {
@@ -45,7 +50,11 @@ export class AddedMembers {
       if (written === undefined || written.revoked !== undefined) return;
       const before = written.rows[0]?.before;
       if (before !== undefined && (JSON.parse(before) as AddedMember).by !== member.by) continue;
-      return this.#send(flow, plan, { group, index: members.length + ordinal, node: member.node });
+      return this.#send(flow, plan, {
+        group,
+        index: around.members.length + ordinal,
+        node: member.node,
+      });
     }
   }
 
@@ -57,14 +66,18 @@ export class AddedMembers {
   async sendAgain({ flow, path: group }: GroupAddress, plan: Plan, adder: string): Promise<void> {
     const { flows } = this.params.engine;
     const [[count] = []] = await flows.read([{ flow, fields: [extraField(group)] }]);
-    if (count === undefined) return;
-    const { members } = groupAt(flow, plan, group);
-    const fields = Array.from({ length: Number(count) }, (_, ordinal) => addedField(group, ordinal));
-    const [texts = []] = await flows.read([{ flow, fields }]);
-    for (const [ordinal, text] of texts.entries()) {
-      const { by, node } = JSON.parse(text ?? '{"by":""}') as AddedMember;
-      if (by.startsWith(`${adder} `))
-        await this.#send(flow, plan, { group, index: members.length + ordinal, node });
+    const around = nodeAt(plan, group);
+    // A message may name what is no group; nothing was added there, and its end must not fail of it.
+    if (count === undefined || around?.kind !== 'group') return;
+    for (let first = 0; first < Number(count); first += BATCH) {
+      const length = Math.min(BATCH, Number(count) - first);
+      const fields = Array.from({ length }, (_, i) => addedField(group, first + i));
+      const [texts = []] = await flows.read([{ flow, fields }]);
+      for (const [i, text] of texts.entries()) {
+        const { by, node } = JSON.parse(text ?? '{"by":""}') as AddedMember;
+        const index = around.members.length + first + i;
+        if (by.startsWith(`${adder} `)) await this.#send(flow, plan, { group, index, node });
+      }
     }
   }
 
@@ -81,10 +94,4 @@ interface Place {
   readonly group: string;
   readonly index: number;
   readonly node: PlanNode;
-}
-
-function groupAt(flow: string, plan: Plan, path: string): Parallel {
-  const node = nodeAt(plan, path);
-  if (node?.kind === 'group') return node;
-  throw new CeleriacError(`The part "${path}" of workflow ${flow} is no group.`);
 }

@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { Worker } from 'celeriac';
-import { gate, testApp, until, within } from '../support/app.js';
+import { testApp, until, within } from '../support/app.js';
 import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
+import { stopInTime } from '../support/stopping.js';
 
 const skip = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
-/** As with Redis: longer than the deadline, the last words and a busy machine take. */
-const IN_TIME_MS = 15_000;
 
 async function postgresFor(t: TestContext): Promise<PostgresServer> {
   const server = await startPostgres();
@@ -25,28 +24,7 @@ describe('A worker on PostgreSQL', { skip, timeout: 290_000 }, () => {
   }))
     it(`stops in time though its broker ${how}, idle or busy, also when told twice`, async (t) => {
       const server = await postgresFor(t);
-      const options = { broker: server.url, migrate: true };
-      const [idle, busy] = [testApp(t, options), testApp(t, options)];
-      const [begun, aborted] = [gate(), gate()];
-      const stuck = busy.app.task('stuck', async function () {
-        begun.open();
-        this.signal.addEventListener('abort', () => aborted.open());
-        await new Promise(() => undefined);
-      });
-      const workers = [await idle.worker(), await busy.worker()];
-      await stuck.delay();
-      await begun.opened;
-      await trouble(server);
-      const before = performance.now();
-      const stops = workers.flatMap((worker) => [
-        worker.stop({ timeout: 500 }),
-        worker.stop(),
-        worker.stopNow(),
-      ]);
-      await within(Promise.all(stops), 'the end of the workers', IN_TIME_MS);
-      t.diagnostic(`stopped after ${Math.round(performance.now() - before)} ms`);
-      await within(aborted.opened, 'the signal of what ran');
-      await within(Promise.all([idle.app.close(), busy.app.close()]), 'the end of the apps', IN_TIME_MS);
+      await stopInTime(t, { broker: server.url, migrate: true }, () => trouble(server));
     });
 
   for (const [what, disturb] of Object.entries({

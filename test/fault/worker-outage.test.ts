@@ -6,9 +6,10 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { Worker } from 'celeriac';
 import { Redis } from 'ioredis';
-import { gate, startProgram, testApp, uniqueName, until, within } from '../support/app.js';
+import { startProgram, testApp, uniqueName, until, within } from '../support/app.js';
 import { startProxy } from '../support/proxy.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
+import { IN_TIME_MS, stopInTime } from '../support/stopping.js';
 
 async function redisFor(t: TestContext): Promise<RedisServer> {
   const server = await startRedis(['--appendonly', 'yes']);
@@ -18,9 +19,6 @@ async function redisFor(t: TestContext): Promise<RedisServer> {
 
 const ready = async (worker: Worker) => (await fetch(`http://127.0.0.1:${worker.healthPort}/ready`)).status;
 
-/** Longer than the deadline, the last words and a busy machine take; a worker that hangs is far beyond. */
-const IN_TIME_MS = 15_000;
-
 describe('stop() of a worker', { timeout: 280_000 }, () => {
   const troubles = {
     'whose broker is frozen': async (server: RedisServer) => server.freeze(),
@@ -29,28 +27,11 @@ describe('stop() of a worker', { timeout: 280_000 }, () => {
   for (const [which, trouble] of Object.entries(troubles)) {
     it(`${which} returns in time, idle or busy, also when called twice`, async (t) => {
       const server = await redisFor(t);
-      const idle = testApp(t, { broker: server.url });
-      const busy = testApp(t, { broker: server.url });
-      const [begun, aborted] = [gate(), gate()];
-      const stuck = busy.app.task('stuck', async function () {
-        begun.open();
-        this.signal.addEventListener('abort', () => aborted.open());
-        await new Promise(() => undefined);
+      await stopInTime(t, { broker: server.url }, async (lines) => {
+        await trouble(server);
+        if (which.includes('reconnecting'))
+          await until(() => lines.some(({ message }) => /lost the connection/.test(message)), 'the loss');
       });
-      const workers = [await idle.worker(), await busy.worker()];
-      await stuck.delay();
-      await begun.opened;
-      await trouble(server);
-      if (which.includes('reconnecting'))
-        await until(() => idle.lines.some(({ message }) => /lost the connection/.test(message)), 'the loss');
-      const stops = workers.flatMap((worker) => [
-        worker.stop({ timeout: 500 }),
-        worker.stop({ timeout: 500 }),
-        worker.stopNow(),
-      ]);
-      await within(Promise.all(stops), 'the end of the workers', IN_TIME_MS);
-      await within(aborted.opened, 'the signal of what ran');
-      await within(Promise.all([idle.app.close(), busy.app.close()]), 'the end of the apps', IN_TIME_MS);
     });
   }
 

@@ -20,8 +20,6 @@ export interface BackendHooks {
   moved(jobId: string, completed?: CompletedJob): void;
   /** Whether to say so while the write is under way (see Signals.ordered). */
   readonly noticeFirst: boolean;
-  /** A fetch that brings a job leaves a marker behind it, so that somebody looks for more (BullMQ's scripts on Redis). */
-  readonly leavesMarker: boolean;
   /** That write has been made, or has failed. */
   left(jobId: string, written: boolean): void;
   /** Told of every step of fetching. */
@@ -39,22 +37,17 @@ export function budgeted(factory: BackendFactory<IQueueBackend, never>, hooks: B
   };
 }
 
-/** A marker that was left a moment ago is there by then, or somebody else has it. */
-const MARKER_WAIT_S = 0.1;
-
 type NextJob = unknown[];
 const NO_JOB: NextJob = [undefined, undefined, 0, 0];
 
 function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
-  const { ledger, gate, moved, left, noticeFirst, leavesMarker, pulse } = hooks;
+  const { ledger, gate, moved, left, noticeFirst, pulse } = hooks;
   /** A fetch was refused for want of a slot: the next wait is for a slot, not for a job. */
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
   let reserved: Slots | undefined;
   /** When the gate may be asked again, on this process's steady clock. */
   let shutUntil = 0;
-
-  const lone = gate === undefined && leavesMarker ? new LoneJobs() : undefined;
 
   /** Behind a gate each fetch is asked for by itself. */
   const mayFetchNext = (): boolean => gate === undefined && ledger.slots.mayContinue(ledger);
@@ -106,7 +99,6 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   }
 
   backend.moveToActive = async (token, name) => {
-    if (lone?.leavesToMarker()) return NO_JOB;
     const slots = reserved ?? take();
     reserved = undefined;
     if (slots === undefined) {
@@ -119,7 +111,6 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       if (gate !== undefined && !(await letIn(gate))) return NO_JOB;
       const next: NextJob = await original.moveToActive(token, name);
       fetched = fetchedId(next);
-      lone?.fetched(fetched !== undefined);
       if (gate === undefined) return next;
       await gate.passed(fetched);
       return fetched === undefined ? next : startAtOnce(next);
@@ -142,10 +133,9 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   const waitForJob: IQueueBackend['waitForJob'] = async (timeoutSeconds) => {
     const deadline = Date.now() + timeoutSeconds * 1000;
     if (!owed) {
-      const marker = await original.waitForJob(lone?.waitSeconds(timeoutSeconds) ?? timeoutSeconds);
+      const marker = await original.waitForJob(timeoutSeconds);
       if (marker === null || marker.score > Date.now()) return marker;
       reserved = take();
-      lone?.woken();
       if (reserved !== undefined) return marker;
       // The marker was the only wake-up and is gone now: look at the queue once a slot is free.
       owed = true;
@@ -194,43 +184,6 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     leaving(jobId, original.moveJobFromActiveToWait(jobId, token), () => undefined);
 
   return backend;
-}
-
-/**
- * Tasks that come one at a time. BullMQ fetches after a wake-up until nothing is left, and is then woken once more by the
- * marker that its fetch left behind, for nothing: of what a lone task costs its worker, a fifth. So the first job after a
- * wake-up is not followed by a fetch but by that wake-up, which finds nothing, or more: then it goes on as ever. Another
- * worker may take the marker and have no slot for what it stands for, so it is not waited for as long as for a task.
- */
-class LoneJobs {
-  /** The last fetch found nothing: what comes next may be alone. */
-  #quiet = true;
-  #woken = false;
-  #leave = false;
-  #left = false;
-
-  /** A marker came. */
-  woken(): void {
-    this.#woken = true;
-  }
-
-  fetched(job: boolean): void {
-    this.#leave = job && this.#quiet && this.#woken;
-    this.#quiet = !job;
-    this.#woken = false;
-  }
-
-  /** Whether the fetch that is asked for is left out, since its marker will ask again; said once. */
-  leavesToMarker(): boolean {
-    this.#left = this.#leave;
-    this.#leave = false;
-    return this.#left;
-  }
-
-  /** How long the next wait may take. */
-  waitSeconds(most: number): number {
-    return this.#left ? Math.min(most, MARKER_WAIT_S) : most;
-  }
 }
 
 /**

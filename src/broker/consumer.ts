@@ -89,7 +89,6 @@ export class Consumer {
       moved: (jobId, completed) => this.#notify(jobId, completed),
       left: (jobId, written) => this.#left(jobId, written),
       noticeFirst: engine.signals.ordered,
-      leavesMarker: engine.kind !== 'postgres' && engine.kind !== 'embedded',
       pulse: this.#pulse,
     });
     this.#worker = new QueueWorker(

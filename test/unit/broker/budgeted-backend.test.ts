@@ -9,7 +9,6 @@ import { Share, SlotLedger, Slots } from '#src/broker/slots.js';
 class FakeBackend {
   readonly jobs: string[] = [];
   readonly calls: unknown[] = [];
-  readonly waits: number[] = [];
   marker: { member: string; score: number } | null = { member: '0', score: 0 };
   broken: Error | undefined;
 
@@ -22,9 +21,8 @@ class FakeBackend {
     if (this.broken) throw this.broken;
     return this.#fetch();
   }
-  async waitForJob(seconds: number) {
+  async waitForJob() {
     this.calls.push('waitForJob');
-    this.waits.push(seconds);
     return this.marker;
   }
   async moveToCompleted(
@@ -69,7 +67,6 @@ function setUp(size: number, jobs: readonly string[] = [], slots = new Slots(siz
     ledger,
     gate: undefined,
     noticeFirst: false,
-    leavesMarker: true,
     pulse: new Pulse(),
     moved: (jobId: string) => void moved.push(jobId),
     left: () => undefined,
@@ -164,23 +161,6 @@ describe('A backend on a budget', () => {
       [['moveToCompleted', '1', false], 'moveToActive'],
       'the broker was not asked for a marker',
     );
-  });
-
-  it('leaves what may follow a lone job to the marker that its fetch left, but not in a burst', async () => {
-    const { fake, backend, fetch } = setUp(9, ['1', '2', '3']);
-    const asked = () => fake.calls.splice(0).length;
-    await backend.waitForJob(5);
-    assert.deepEqual([await fetch(), await fetch(), asked()], ['1', undefined, 2]);
-    await backend.waitForJob(5);
-    assert.deepEqual(fake.waits.splice(0), [5, 0.1], 'somebody else may have taken the marker');
-    assert.deepEqual([await fetch(), await fetch(), await fetch(), asked()], ['2', '3', undefined, 4]);
-    fake.jobs.push('4', '5');
-    await backend.waitForJob(5);
-    assert.deepEqual([await fetch(), await fetch(), asked()], ['4', undefined, 2]);
-    await backend.waitForJob(5);
-    assert.deepEqual([await fetch(), await fetch(), asked()], ['5', undefined, 3]);
-    await backend.waitForJob(5);
-    assert.deepEqual(fake.waits, [5, 0.1, 5]);
   });
 
   it('does not lose the wake-up whose marker came while no slot was free', async () => {

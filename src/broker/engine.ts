@@ -20,6 +20,8 @@ export interface BullmqParts {
   readonly factory: BackendFactory<IQueueBackend, never>;
   /** BullMQ's `backend` option for Relay, where it is not the Redis one. */
   readonly relay?: unknown;
+  /** Takes a Worker's own connection away from it for good, where closing one would wait for a broker that never answers. */
+  readonly sever?: (backend: IQueueBackend) => void;
 }
 
 /** A job as it lies in the broker, before anyone interprets it. Texts are as stored. */

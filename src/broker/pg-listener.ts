@@ -23,6 +23,7 @@ const UNLISTEN_AFTER_MS = 5_000;
 /** How often an idle connection is asked whether it is still there; TCP alone may take ten minutes to say. */
 const PING_EVERY_MS = 15_000;
 const PING_TIMEOUT_MS = 5_000;
+const GOODBYE_MS = 2_000;
 const RETRY_MS = [50, 200, 500, 1_000, 2_000];
 
 export class PgListener implements PgNotices {
@@ -77,8 +78,10 @@ export class PgListener implements PgNotices {
     const client = this.#client;
     this.#client = undefined;
     if (client === undefined) return;
-    client.ref?.(); // somebody waits for the goodbye
+    client.ref?.(); // somebody waits for the goodbye, though not for ever: a frozen server never says it
+    const impatience = setTimeout(() => client.unref?.(), GOODBYE_MS).unref();
     await client.end();
+    clearTimeout(impatience);
   }
 
   async #flush(): Promise<void> {

@@ -4,10 +4,14 @@
  * takes BullMQ's own way, so that its rules are written down once.
  */
 import { type Job, type JobJson, LockManager, Worker, type WorkerOptions } from 'bullmq';
+import type { BullmqParts } from './engine.js';
 import { KeptLocks, type LockKeeper } from './lock-keeper.js';
 import { UNREADABLE_DATA } from './message.js';
 
-export type QueueWorkerOptions = WorkerOptions & { readonly keeper: LockKeeper };
+export type QueueWorkerOptions = WorkerOptions & {
+  readonly keeper: LockKeeper;
+  readonly sever: BullmqParts['sever'];
+};
 
 /** What a backend answers to a fetch: job, id, and until when there is nothing more to fetch. */
 type Fetched = [data: JobJson | undefined, id: string, limitDelay: number, delayUntil: number];
@@ -44,9 +48,10 @@ export class QueueWorker extends Worker {
     }
   }
 
-  /** `close()` stops renewing locks last, after goodbyes that a dead broker never answers. */
+  /** `close()` lets go of locks and connection last, after goodbyes that a dead broker never answers. */
   abandon(): void {
     void this.lockManager.close();
+    this.opts.sever?.(this.backend);
   }
 
   override processJob(job: Job, token: string, mayFetch: () => boolean = always): Promise<Job | undefined> {

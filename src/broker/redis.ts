@@ -25,6 +25,7 @@ import { leanRedisBackend } from './redis-large-results.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
 import { RedisRecords } from './redis-records.js';
+import { severRedisBackend } from './redis-sever.js';
 import { shardOf } from './redis-shard.js';
 import { RedisSignals } from './redis-signals.js';
 import type { RedisClient, RedisTarget } from './redis-target.js';
@@ -111,6 +112,7 @@ class RedisEngine implements Engine {
       connection: this.#workers.client,
       prefix: this.#prefix,
       factory: leanRedisBackend,
+      sever: severRedisBackend,
     };
   }
 

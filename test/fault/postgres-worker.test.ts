@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { Worker } from 'celeriac';
-import { testApp, until, within } from '../support/app.js';
+import { startProgram, testApp, uniqueName, until, within } from '../support/app.js';
 import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
-import { stopInTime } from '../support/stopping.js';
+import { IN_TIME_MS, stopInTime } from '../support/stopping.js';
 
 const skip = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
 
@@ -26,6 +26,18 @@ describe('A worker on PostgreSQL', { skip, timeout: 290_000 }, () => {
       const server = await postgresFor(t);
       await stopInTime(t, { broker: server.url, migrate: true }, () => trouble(server));
     });
+
+  it('leaves a process that ends, though its broker is frozen', async (t) => {
+    const server = await postgresFor(t);
+    const program = startProgram(t, new URL('./programs/stops.js', import.meta.url), [
+      server.url,
+      uniqueName(),
+    ]);
+    await program.message(({ ready }: { ready?: true }) => ready === true);
+    server.freeze();
+    program.send({ stop: true });
+    assert.equal(await within(program.ended, 'the end of the program', IN_TIME_MS), 0, program.output());
+  });
 
   for (const [what, disturb] of Object.entries({
     'is frozen': async (server: PostgresServer) => {

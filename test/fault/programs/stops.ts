@@ -2,7 +2,7 @@
 import { Celeriac } from 'celeriac';
 
 const [broker = '', prefix = ''] = process.argv.slice(2);
-const app = new Celeriac('stops', { broker, prefix });
+const app = new Celeriac('stops', { broker, prefix, migrate: true });
 const stuck = app.task('stuck', () => new Promise(() => undefined));
 const worker = app.worker({ concurrency: 2, shutdownTimeout: 500 });
 await worker.start();

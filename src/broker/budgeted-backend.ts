@@ -5,6 +5,7 @@
  */
 import type { BackendFactory, IQueueBackend } from 'bullmq';
 import type { Gate } from './gate.js';
+import { LoneJobs } from './lone-jobs.js';
 import type { Pulse } from './pulse.js';
 import type { SlotLedger, Slots } from './slots.js';
 
@@ -20,6 +21,8 @@ export interface BackendHooks {
   moved(jobId: string, completed?: CompletedJob): void;
   /** Whether to say so while the write is under way (see Signals.ordered). */
   readonly noticeFirst: boolean;
+  /** A fetch that brings a job leaves a marker behind it, so that somebody looks for more (BullMQ's scripts on Redis). */
+  readonly leavesMarker: boolean;
   /** That write has been made, or has failed. */
   left(jobId: string, written: boolean): void;
   /** Told of every step of fetching. */
@@ -41,7 +44,7 @@ type NextJob = unknown[];
 const NO_JOB: NextJob = [undefined, undefined, 0, 0];
 
 function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
-  const { ledger, gate, moved, left, noticeFirst, pulse } = hooks;
+  const { ledger, gate, moved, left, noticeFirst, leavesMarker, pulse } = hooks;
   /** A fetch was refused for want of a slot: the next wait is for a slot, not for a job. */
   let owed = false;
   /** A slot taken while waiting, for the fetch that follows. */
@@ -64,6 +67,8 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     retryJob: backend.retryJob.bind(backend),
     moveJobFromActiveToWait: backend.moveJobFromActiveToWait.bind(backend),
   };
+
+  const lone = gate === undefined && leavesMarker ? new LoneJobs(original.waitForJob) : undefined;
 
   /** Runs a write that ends a job's stay; its slot goes to the job fetched with it, or back. */
   function leaving<R>(
@@ -99,6 +104,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   }
 
   backend.moveToActive = async (token, name) => {
+    if (lone?.leavesToMarker()) return NO_JOB;
     const slots = reserved ?? take();
     reserved = undefined;
     if (slots === undefined) {
@@ -111,6 +117,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       if (gate !== undefined && !(await letIn(gate))) return NO_JOB;
       const next: NextJob = await original.moveToActive(token, name);
       fetched = fetchedId(next);
+      lone?.fetched(fetched !== undefined);
       if (gate === undefined) return next;
       await gate.passed(fetched);
       return fetched === undefined ? next : startAtOnce(next);
@@ -133,9 +140,10 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   const waitForJob: IQueueBackend['waitForJob'] = async (timeoutSeconds) => {
     const deadline = Date.now() + timeoutSeconds * 1000;
     if (!owed) {
-      const marker = await original.waitForJob(timeoutSeconds);
+      const marker = await (lone?.wait(timeoutSeconds) ?? original.waitForJob(timeoutSeconds));
       if (marker === null || marker.score > Date.now()) return marker;
       reserved = take();
+      lone?.woken();
       if (reserved !== undefined) return marker;
       // The marker was the only wake-up and is gone now: look at the queue once a slot is free.
       owed = true;

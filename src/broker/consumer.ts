@@ -89,6 +89,7 @@ export class Consumer {
       moved: (jobId, completed) => this.#notify(jobId, completed),
       left: (jobId, written) => this.#left(jobId, written),
       noticeFirst: engine.signals.ordered,
+      leavesMarker: engine.kind !== 'postgres' && engine.kind !== 'embedded',
       pulse: this.#pulse,
     });
     this.#worker = new QueueWorker(
@@ -104,6 +105,7 @@ export class Consumer {
         stalledInterval: params.stalledIntervalMs,
         maxStalledCount: NEVER,
         keeper: params.locks,
+        sever: parts.sever,
         settings: {
           backoffStrategy: (_attempts, _type, error) => (error instanceof RetryLater ? error.delayMs : -1),
         },

@@ -58,7 +58,12 @@ class FakeBackend {
   }
 }
 
-function setUp(size: number, jobs: readonly string[] = [], slots = new Slots(size)) {
+function setUp(
+  size: number,
+  jobs: readonly string[] = [],
+  slots = new Slots(size),
+  { leavesMarker = true } = {},
+) {
   const fake = new FakeBackend();
   fake.jobs.push(...jobs);
   const ledger = new SlotLedger(slots);
@@ -67,6 +72,7 @@ function setUp(size: number, jobs: readonly string[] = [], slots = new Slots(siz
     ledger,
     gate: undefined,
     noticeFirst: false,
+    leavesMarker,
     pulse: new Pulse(),
     moved: (jobId: string) => void moved.push(jobId),
     left: () => undefined,
@@ -161,6 +167,26 @@ describe('A backend on a budget', () => {
       [['moveToCompleted', '1', false], 'moveToActive'],
       'the broker was not asked for a marker',
     );
+  });
+
+  it('leaves what may follow a lone job to the marker that its fetch left, but not in a burst', async () => {
+    const { fake, backend, fetch } = setUp(9, ['1', '2', '3']);
+    const asked = () => fake.calls.splice(0).length;
+    await backend.waitForJob(5);
+    assert.deepEqual([await fetch(), await fetch(), asked()], ['1', undefined, 2]);
+    await backend.waitForJob(5);
+    assert.deepEqual([await fetch(), await fetch(), await fetch(), asked()], ['2', '3', undefined, 4]);
+    fake.jobs.push('4', '5');
+    await backend.waitForJob(5);
+    assert.deepEqual([await fetch(), await fetch(), asked()], ['4', undefined, 2]);
+    await backend.waitForJob(5);
+    assert.deepEqual([await fetch(), await fetch(), asked()], ['5', undefined, 3]);
+  });
+
+  it('does so only where a fetch leaves a marker', async () => {
+    const { backend, fetch } = setUp(9, ['1', '2'], undefined, { leavesMarker: false });
+    await backend.waitForJob(5);
+    assert.deepEqual([await fetch(), await fetch()], ['1', '2']);
   });
 
   it('does not lose the wake-up whose marker came while no slot was free', async () => {

@@ -173,8 +173,8 @@ describe('Events', () => {
         const busy = gate();
         const task = host.task('busy', () => busy.opened);
         const worker = host.worker({ name: 'two@here', concurrency: 3 });
-        // The loop has begun once a first worker was heard.
-        const first = twin().worker({ name: 'first@here' });
+        // The loop has begun once a first worker was heard, which must not take the other's task.
+        const first = twin().worker({ name: 'first@here', queues: ['others'] });
         await first.start();
         await heard.untilWorker('worker-heartbeat', 'first@here');
         await worker.start();

@@ -95,7 +95,8 @@ export class Control {
 
   /**
    * Changes the rate of a task over the whole fleet, at once, until its code says another one; `null` lifts it. It holds
-   * for workers that start later as well (Celery: `rate_limit`, which is forgotten).
+   * for workers that start later as well (Celery: `rate_limit`, which is forgotten). A name that no running worker has is
+   * refused and changes nothing.
    * @example await app.control.rateLimit('send_mail', '100/m')
    */
   async rateLimit(task: string, rate: RateLimit | null, options: AskOptions = {}): Done {
@@ -103,7 +104,10 @@ export class Control {
       throw new OptionError(`control.rateLimit: ${String(task)} is not a task name.`);
     const read = rate === null ? null : toRate(rate, 'control.rateLimit');
     checkOptions(options, 'control.rateLimit');
-    await this.writes.setRate(task, read);
+    const { destination: _, ...anywhere } = options;
+    const registered = answersOf(await this.caller.ask('registered', {}, anywhere));
+    const misspelt = registered.length > 0 && !registered.some((names) => names.includes(task));
+    if (!misspelt) await this.writes.setRate(task, read);
     return this.#ask('rateLimit', { task, rate }, options);
   }
 
@@ -180,6 +184,11 @@ export class Control {
 function checkOptions(options: AskOptions, where: string, more: readonly string[] = []): void {
   checkNames(options, ['destination', 'timeout', ...more], where);
   checkAsk(options, where);
+}
+
+/** What those said who could. */
+function answersOf<R>(replies: Replies<R>): R[] {
+  return Object.values(replies).filter((reply): reply is R => !isErrorReply(reply));
 }
 
 /** Silent nodes refuse nothing. */

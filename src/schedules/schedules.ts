@@ -182,6 +182,6 @@ function checkScheduleName(name: unknown, where: string): asserts name is string
 
 function unknownSchedule(name: string): CeleriacError {
   return new CeleriacError(
-    `There is no schedule "${name}". app.schedules.list() tells which there are; app.schedules.upsert() sets one.`,
+    `There is no schedule "${name}". \`celeriac schedules list\`, or app.schedules.list(), tells which there are.`,
   );
 }

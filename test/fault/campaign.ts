@@ -1,11 +1,13 @@
 /**
  * The long form of `kill-workers.test.ts`, for by hand and for machines with time:
- * `node build/test/fault/campaign.js [--rounds 10] [--tasks 1000] [--kills 40] [--workers 4] [--seed 1]`.
+ * `node build/test/fault/campaign.js [--rounds 10] [--tasks 1000] [--kills 40] [--workers 4] [--seed 1]
+ * [--engine redis|postgres]`.
  * Each round has a seed of its own; the exit code is 1 when one found a fault.
  */
 import { parseArgs } from 'node:util';
 import { killsAtRandom, runCampaign } from '../support/fault-campaign.js';
 import { faultPlan } from '../support/fault-plan.js';
+import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 
 const { values } = parseArgs({
@@ -15,21 +17,28 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '40' },
     workers: { type: 'string', default: '4' },
     seed: { type: 'string', default: '1' },
+    engine: { type: 'string', default: 'redis' },
   },
 });
-const number = (name: keyof typeof values) => {
+const number = (name: 'rounds' | 'tasks' | 'kills' | 'workers' | 'seed') => {
   const n = Number(values[name]);
   if (Number.isInteger(n) && n > 0) return n;
   throw new Error(`--${name} must be a whole number of 1 or more, not ${values[name]}`);
 };
 
-const redis = await startRedis();
+const server = await start(values.engine);
 let faults = 0;
 for (let round = 0; round < number('rounds'); round++) {
   faults += await run(number('seed') + round);
 }
-await redis.close();
+await server.close();
 process.exitCode = faults === 0 ? 0 : 1;
+
+function start(engine: string): Promise<{ readonly url: string; close(): Promise<void> }> {
+  if (engine === 'redis') return startRedis();
+  if (engine === 'postgres') return startPostgres();
+  throw new Error(`--engine must be redis or postgres, not ${engine}`);
+}
 
 /** One round; what it started is ended before the next. */
 async function run(seed: number): Promise<number> {
@@ -38,7 +47,7 @@ async function run(seed: number): Promise<number> {
     const report = await runCampaign(
       { after: (fn) => void cleanups.push(fn as () => unknown) },
       {
-        broker: redis.url,
+        broker: server.url,
         tasks: faultPlan(seed, { count: number('tasks'), poison: Math.ceil(number('tasks') / 250) }),
         workers: number('workers'),
         trouble: killsAtRandom(seed, number('kills')),

@@ -7,10 +7,12 @@ import { describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { killsAtRandom, runCampaign } from '../support/fault-campaign.js';
 import { faultPlan } from '../support/fault-plan.js';
+import { postgresBinaries, startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 
 /** Another seed, other tasks and kills; a failure that one finds is worth a test of its own. */
 const SEED = 20_240;
+const withoutPostgres = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
 
 describe('workers in trouble', { timeout: 300_000 }, () => {
   it('end each of a thousand tasks once and rightly, though workers are killed all the time', async (t) => {
@@ -46,6 +48,40 @@ describe('workers in trouble', { timeout: 300_000 }, () => {
     t.diagnostic(JSON.stringify({ ...report, faults: report.faults.length }));
     assert.deepEqual(report.faults, []);
     assert.deepEqual(report.endings, { value: 5000 });
+  });
+});
+
+describe('workers in trouble on PostgreSQL', { skip: withoutPostgres, timeout: 300_000 }, () => {
+  it('end each of many tasks once and rightly, though workers are killed all the time', async (t) => {
+    const server = await startPostgres();
+    t.after(() => server.close());
+    const report = await runCampaign(t, {
+      broker: server.url,
+      tasks: faultPlan(SEED, { count: 400, poison: 2 }),
+      workers: 3,
+      trouble: killsAtRandom(SEED, 10),
+    });
+    t.diagnostic(JSON.stringify({ ...report, faults: report.faults.length }));
+    assert.deepEqual(report.faults, []);
+    assert.ok(report.killed >= 7, `only ${report.killed} workers were killed`);
+  });
+
+  it('end all of many tasks, though the server dies and returns', async (t) => {
+    const server = await startPostgres();
+    t.after(() => server.close());
+    const report = await runCampaign(t, {
+      broker: server.url,
+      tasks: faultPlan(SEED, { count: 1500, only: ['plain', 'delayed'], longestWorkMs: 10 }),
+      workers: 3,
+      trouble: async ({ reached }) => {
+        await reached(0.3);
+        await server.stop('SIGQUIT'); // at once, and recovers from its log
+        await server.start();
+      },
+    });
+    t.diagnostic(JSON.stringify({ ...report, faults: report.faults.length }));
+    assert.deepEqual(report.faults, []);
+    assert.deepEqual(report.endings, { value: 1500 });
   });
 });
 

@@ -9,9 +9,12 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type AsyncResult, type Celeriac, ChordError, type GroupResult, TaskFailedError } from 'celeriac';
 import { Redis } from 'ioredis';
+import pg from 'pg';
 import { pause, startProgram, uniqueName, until, within } from '../support/app.js';
+import { ledgerFile } from '../support/fault-campaign.js';
 import { randomFrom } from '../support/fault-plan.js';
 import { type CrashPlace, crashApp, crashFlow, ROWS, ranIn, TEN_SHAPES } from '../support/flow-shapes.js';
+import { postgresBinaries, startPostgres } from '../support/postgres.js';
 import { evaluate, Failure } from '../support/random-flows.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
@@ -126,64 +129,84 @@ describe('workflows in trouble', { timeout: LONG ? 3_600_000 : 600_000 }, () => 
 
   it('end rightly though workers are killed and connections are cut all the time', async (t) => {
     const [redis, place] = await ground(t);
-    const at = place();
-    const random = randomFrom(20_240);
-    const { app, tasks } = crashApp(at);
-    const spawn = () => startProgram(t, FLOW_WORKER, [redis.url, at.prefix, at.ledger, LONG ? '400' : '60']);
-    const workers = [spawn(), spawn(), spawn()];
-    await Promise.all(workers.map((worker) => worker.message((message) => message === 'ready')));
-    const flows = Array.from({ length: LONG ? 20 : 8 }, (_, n) =>
-      TEN_SHAPES.map((shape, i) => ({ name: `${n}-${i}`, shape })),
-    ).flat();
-    const results = await Promise.all(
-      flows.map(({ shape, name }) => (crashFlow(shape, name, tasks) as unknown as Sendable).applyAsync([])),
-    );
-    const done = { kills: 0, cuts: 0 };
-    let over = false;
-    const trouble = (async () => {
-      while (!over || done.kills < 5 || done.cuts < 3) {
-        await pause(150 + random() * 600);
-        if (random() < 0.3) {
-          await cutConnections(redis.port);
-          done.cuts++;
-          continue;
-        }
-        const index = Math.floor(random() * workers.length);
-        workers[index]?.child.kill('SIGKILL');
-        workers[index] = spawn();
-        done.kills++;
-      }
-    })();
-    for (const [i, { shape, name }] of flows.entries()) {
-      const { outcome, ends } = evaluate(shape);
-      const got: unknown = await results[i]
-        ?.get({ timeout: '240s', propagate: true })
-        .catch((error: unknown) => error);
-      if (!(outcome instanceof Failure)) {
-        assert.deepEqual(got, outcome, name);
-        continue;
-      }
-      assert.ok(got instanceof TaskFailedError, `${name} gave ${String(got)}`);
-      const cause: unknown = got.cause instanceof ChordError ? got.cause.cause : got.cause;
-      assert.ok(cause instanceof RangeError, `${name} failed with ${String(cause)}`);
-      assert.equal(ends.get(cause.message.slice(name.length + 1)), 'failed', name);
-    }
-    over = true;
-    await trouble;
-    const expected = flows.flatMap(({ shape, name }) =>
-      [...evaluate(shape).ends]
-        .filter(([, end]) => end === 'ran' || end === 'failed')
-        .map(([label]) => `${name} ${label}`),
-    );
-    const allRan = async () => (await idle(app)) && ranIn(at.ledger).size >= expected.length;
-    await until(allRan, 'the end of everything', 120_000);
-    assertRan(at, expected, Number.POSITIVE_INFINITY);
-    t.diagnostic(
-      JSON.stringify({ flows: flows.length, ...done, runs: total(ranIn(at.ledger)), tasks: expected.length }),
-    );
-    await app.close();
+    await survive(t, place(), () => cutConnections(redis.port));
+  });
+
+  it('end rightly though workers are killed and connections are cut all the time, on PostgreSQL', {
+    skip: postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false,
+  }, async (t) => {
+    const server = await startPostgres();
+    const ledger = ledgerFile(t);
+    t.after(() => server.close());
+    const admin = new pg.Pool({ connectionString: server.url, max: 1 });
+    admin.on('error', () => undefined);
+    t.after(() => admin.end());
+    await survive(t, { broker: server.url, prefix: uniqueName(), ledger }, async () => {
+      await admin.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+      );
+    });
   });
 });
+
+/** Many workflows, and workers that are killed and connections that are cut under them. */
+async function survive(t: TestContext, at: CrashPlace, cutAll: () => Promise<void>): Promise<void> {
+  const random = randomFrom(20_240);
+  const { app, tasks } = crashApp(at);
+  const spawn = () => startProgram(t, FLOW_WORKER, [at.broker, at.prefix, at.ledger, LONG ? '400' : '60']);
+  const workers = [spawn(), spawn(), spawn()];
+  await Promise.all(workers.map((worker) => worker.message((message) => message === 'ready')));
+  const flows = Array.from({ length: LONG ? 20 : 8 }, (_, n) =>
+    TEN_SHAPES.map((shape, i) => ({ name: `${n}-${i}`, shape })),
+  ).flat();
+  const results = await Promise.all(
+    flows.map(({ shape, name }) => (crashFlow(shape, name, tasks) as unknown as Sendable).applyAsync([])),
+  );
+  const done = { kills: 0, cuts: 0 };
+  let over = false;
+  const trouble = (async () => {
+    while (!over || done.kills < 5 || done.cuts < 3) {
+      await pause(150 + random() * 600);
+      if (random() < 0.3) {
+        await cutAll();
+        done.cuts++;
+        continue;
+      }
+      const index = Math.floor(random() * workers.length);
+      workers[index]?.child.kill('SIGKILL');
+      workers[index] = spawn();
+      done.kills++;
+    }
+  })();
+  for (const [i, { shape, name }] of flows.entries()) {
+    const { outcome, ends } = evaluate(shape);
+    const got: unknown = await results[i]
+      ?.get({ timeout: '240s', propagate: true })
+      .catch((error: unknown) => error);
+    if (!(outcome instanceof Failure)) {
+      assert.deepEqual(got, outcome, name);
+      continue;
+    }
+    assert.ok(got instanceof TaskFailedError, `${name} gave ${String(got)}`);
+    const cause: unknown = got.cause instanceof ChordError ? got.cause.cause : got.cause;
+    assert.ok(cause instanceof RangeError, `${name} failed with ${String(cause)}`);
+    assert.equal(ends.get(cause.message.slice(name.length + 1)), 'failed', name);
+  }
+  over = true;
+  await trouble;
+  const expected = flows.flatMap(({ shape, name }) =>
+    [...evaluate(shape).ends]
+      .filter(([, end]) => end === 'ran' || end === 'failed')
+      .map(([label]) => `${name} ${label}`),
+  );
+  const allRan = async () => (await idle(app)) && ranIn(at.ledger).size >= expected.length;
+  await until(allRan, 'the end of everything', 120_000);
+  assertRan(at, expected, Number.POSITIVE_INFINITY);
+  t.diagnostic(
+    JSON.stringify({ flows: flows.length, ...done, runs: total(ranIn(at.ledger)), tasks: expected.length }),
+  );
+  await app.close();
+}
 
 /** A Redis, and places on it with a ledger each. */
 async function ground(t: TestContext): Promise<[RedisServer, () => CrashPlace]> {

@@ -149,8 +149,19 @@ describe('A rate limit', () => {
         await Promise.all([first, second, third].map((result) => result.get({ timeout: '20s' }))),
         [1, 2, 3],
       );
-      const [unknown] = Object.values(await app.control.rateLimit('nobody', '1/s'));
+    });
+
+    it('refuses a rate for a name that no worker has, and changes nothing', async (t) => {
+      const { app, worker, twin } = ground.app(t, PATIENT);
+      await worker();
+      const [unknown] = Object.values(await app.control.rateLimit('nobody', '1/h'));
       assert.deepEqual(unknown, { error: 'task "nobody" is not registered here' });
+      const late = twin();
+      const nobody = late.task('nobody', (n: number) => n);
+      await app.close();
+      await late.worker().start();
+      const results = [await nobody.delay(1), await nobody.delay(2)];
+      assert.deepEqual(await Promise.all(results.map((result) => result.get({ timeout: '20s' }))), [1, 2]);
     });
 
     it('leaves the slots to other tasks', async (t) => {

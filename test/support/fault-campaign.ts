@@ -6,7 +6,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { Queue } from 'bullmq';
 import { pause, startProgram, uniqueName, until, within } from './app.js';
 import { ready, untilStarts, WorkerFleet } from './fault-fleet.js';
 import { faultsIn, type SentTask, tally } from './fault-judge.js';
@@ -46,6 +45,7 @@ export interface CampaignReport {
 export async function runCampaign(t: Cleanup, options: CampaignOptions): Promise<CampaignReport> {
   const place = { broker: options.broker, prefix: uniqueName() };
   const ledger = ledgerFile(t);
+  await migrate(place);
   const fleet = new WorkerFleet(t, place, ledger);
   await fleet.start(options.workers);
   const waiter = await Waiter.start(t, place, ledger, 'beside');
@@ -78,6 +78,14 @@ export async function runCampaign(t: Cleanup, options: CampaignOptions): Promise
   };
 }
 
+/** Once, before all the processes, where a broker needs it. */
+async function migrate(place: FaultPlace): Promise<void> {
+  if (!place.broker.startsWith('postgres')) return;
+  const app = faultApp(place, { migrate: true });
+  await app.queues.list();
+  await app.close();
+}
+
 /** A file for a ledger, removed after the test. */
 export function ledgerFile(t: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), 'celeriac-fault-'));
@@ -108,15 +116,16 @@ export class Waiter {
   }
 }
 
-/** Resolves when nothing waits and nothing runs in the queue. */
-export async function untilIdle(t: Cleanup, { broker, prefix }: FaultPlace): Promise<void> {
-  const queue = new Queue('celeriac', { connection: { url: broker }, prefix });
-  t.after(() => queue.close());
-  const unended = ['waiting', 'active', 'delayed', 'prioritized', 'waiting-children'] as const;
-  await until(
-    async () => Object.values(await queue.getJobCounts(...unended)).every((count) => count === 0),
-    'an empty queue',
-  );
+/** Resolves when nothing waits and nothing runs any more. */
+async function untilIdle(t: Cleanup, place: FaultPlace): Promise<void> {
+  const app = faultApp(place);
+  t.after(() => app.close());
+  await until(async () => {
+    const queues = await app.queues.list();
+    return queues.every(
+      (queue) => queue.waiting + queue.active + queue.delayed + queue.waitingChildren === 0,
+    );
+  }, 'empty queues');
 }
 
 /** Sends everything, some at a time, so that workers are at it while more arrives. */

@@ -2,6 +2,7 @@
 import {
   BrokerUnavailableError,
   Celeriac,
+  type CeleriacOptions,
   DuplicateTaskError,
   type Logger,
   type TaskContext,
@@ -25,8 +26,8 @@ export interface FaultPlace {
 const LOCK_DURATION = '1s';
 
 /** An app for one process of the campaign. */
-export function faultApp({ broker, prefix }: FaultPlace): Celeriac {
-  return new Celeriac('fault', { broker, prefix, lockDuration: LOCK_DURATION, logger: quiet });
+export function faultApp({ broker, prefix }: FaultPlace, options: CeleriacOptions = {}): Celeriac {
+  return new Celeriac('fault', { ...options, broker, prefix, lockDuration: LOCK_DURATION, logger: quiet });
 }
 
 /** What `broken` and `exhaust` throw: more than a name and a message must arrive. */
@@ -131,4 +132,4 @@ function pause(ms: number): Promise<void> {
 }
 
 const silent = () => undefined;
-const quiet: Logger = { debug: silent, info: silent, warn: silent, error: silent };
+export const quiet: Logger = { debug: silent, info: silent, warn: silent, error: silent };

@@ -5,6 +5,7 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { Celeriac, type Composable, chain, chord, group, Ignore } from 'celeriac';
 import type { Outcome } from '#src/worker/outcome.js';
+import { quiet } from './fault-tasks.js';
 import { compose, type Shape, total } from './random-flows.js';
 
 export interface CrashPlace {
@@ -28,6 +29,8 @@ export function crashApp({ broker, prefix, ledger }: CrashPlace, trouble: Troubl
   const app = new Celeriac('crash', {
     broker,
     prefix,
+    migrate: true,
+    logger: quiet,
     lockDuration: '1s',
     publishRetry: '30s',
     unknownTaskGrace: '300ms',

@@ -1,11 +1,13 @@
 /**
- * `npm run bench`: celeriac beside raw BullMQ and Celery, on a Redis of its own.
+ * `npm run bench`: celeriac beside raw BullMQ and Celery, on a server of its own.
  * The way through: options, subjects that can run here, rounds, tables. What to make of them is in README.md.
  */
 import { writeFile } from 'node:fs/promises';
 import { runRounds, type Sample } from './measure/rounds.js';
-import { type BenchOptions, parseOptions, USAGE } from './options.js';
+import { type BenchOptions, type BrokerKind, parseOptions, USAGE } from './options.js';
+import type { Broker } from './processes/broker.js';
 import { Children } from './processes/children.js';
+import { PostgresServer } from './processes/postgres.js';
 import { RedisServer } from './processes/redis.js';
 import { renderChart } from './report/chart.js';
 import { writeJson } from './report/json.js';
@@ -44,17 +46,17 @@ function readPlan(argv: readonly string[]): Plan | 'help' {
 }
 
 async function bench({ options, workloads, subjects: selected }: Plan): Promise<number> {
-  const versions = await findSubjects(selected);
+  const versions = await findSubjects(selected, options.broker);
   const subjects = [...versions.keys()];
   const children = new Children();
   endChildrenWithUs(children);
 
-  const redis = await RedisServer.start(children);
+  const broker = await startBroker(options.broker, children);
   try {
-    console.error(`Redis ${redis.version}, Node ${process.version}, ${options.rounds} round(s)\n`);
+    console.error(`${broker.title}, Node ${process.version}, ${options.rounds} round(s)\n`);
     const stage = {
-      redis,
-      place: { broker: redis.address, children },
+      broker,
+      place: { broker: broker.address, children },
       quick: options.quick,
       atMost: options.jobs,
     };
@@ -73,20 +75,24 @@ async function bench({ options, workloads, subjects: selected }: Plan): Promise<
       await writeFile(options.svgFile, renderChart({ subjects, workloads, samples }));
     if (options.jsonFile !== undefined) {
       const named = Object.fromEntries([...versions].map(([subject, version]) => [subject.name, version]));
-      await writeJson(options.jsonFile, { redis: redis.version, subjects: named, options, samples });
+      await writeJson(options.jsonFile, { broker: broker.title, subjects: named, options, samples });
     }
     return failed > 0 ? 1 : 0;
   } finally {
-    await redis.stop();
+    await broker.stop();
     children.killAll();
   }
 }
 
+function startBroker(kind: BrokerKind, children: Children): Promise<Broker> {
+  return kind === 'postgres' ? PostgresServer.start(children) : RedisServer.start(children);
+}
+
 /** The subjects that can run here, with their versions; says why for those that cannot. */
-async function findSubjects(selected: readonly Subject[]): Promise<Map<Subject, string>> {
+async function findSubjects(selected: readonly Subject[], broker: BrokerKind): Promise<Map<Subject, string>> {
   const found = new Map<Subject, string>();
   for (const subject of selected) {
-    const availability = await subject.available();
+    const availability = await subject.available(broker);
     if ('missing' in availability) {
       console.error(`${subject.title}: left out, ${availability.missing}`);
     } else {

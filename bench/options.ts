@@ -4,6 +4,8 @@
  */
 import { parseArgs } from 'node:util';
 
+export type BrokerKind = 'redis' | 'postgres';
+
 export interface BenchOptions {
   /** A smoke run of about a minute: proves that everything works, its figures prove nothing. */
   readonly quick: boolean;
@@ -15,6 +17,8 @@ export interface BenchOptions {
   readonly subjects: readonly string[];
   /** At most so many jobs a workload (more where it works in larger units). */
   readonly jobs: number | undefined;
+  /** On which server. */
+  readonly broker: BrokerKind;
   /** Where the chart is drawn. */
   readonly svgFile: string | undefined;
   /** Where the whole run is written as JSON. */
@@ -26,6 +30,7 @@ export const USAGE = `npm run bench -- [options]
   --rounds N       rounds (default 5, quick 1)
   --only NAMES     workloads by name or beginning, comma-separated (drain, call-one, ...)
   --subjects NAMES subjects by name, comma-separated (bullmq, celeriac, celery)
+  --broker NAME    redis (default) or postgres
   --jobs N         at most so many jobs a workload: only shows that it works
   --svg FILE       also draw the ratios to raw BullMQ as a chart
   --json FILE      also write everything measured to FILE
@@ -41,6 +46,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
       only: { type: 'string', multiple: true, default: [] },
       subjects: { type: 'string', multiple: true, default: [] },
       jobs: { type: 'string' },
+      broker: { type: 'string', default: 'redis' },
       svg: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -53,6 +59,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
     only: splitNames(values.only),
     subjects: splitNames(values.subjects),
     jobs: parseCount(values.jobs, 'jobs'),
+    broker: brokerKind(values.broker),
     svgFile: values.svg,
     jsonFile: values.json,
   };
@@ -64,6 +71,11 @@ function parseCount(text: string | undefined, option: string): number | undefine
   if (!Number.isInteger(count) || count < 1)
     throw new Error(`--${option} takes a whole number from 1, not "${text}"`);
   return count;
+}
+
+function brokerKind(name: string): BrokerKind {
+  if (name === 'redis' || name === 'postgres') return name;
+  throw new Error(`--broker takes redis or postgres, not "${name}"`);
 }
 
 function splitNames(given: readonly string[]): string[] {

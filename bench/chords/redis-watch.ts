@@ -1,6 +1,6 @@
 /** What a Redis did meanwhile: its slowest command, how much it was asked, what it holds. */
 import { Redis } from 'ioredis';
-import type { BrokerAddress } from '../processes/redis.js';
+import type { BrokerAddress } from '../processes/broker.js';
 
 /** What happened in one phase. */
 export interface Phase {

@@ -1,7 +1,7 @@
 /**
  * A design for chords, as the measurement sees it: many members whose values a last task adds up.
  */
-import type { BrokerAddress } from '../processes/redis.js';
+import type { BrokerAddress } from '../processes/broker.js';
 
 export interface ChordDesign {
   readonly name: string;

@@ -1,8 +1,9 @@
 /**
- * One measurement: one workload on one subject, in fresh processes on an emptied Redis.
+ * One measurement: one workload on one subject, in fresh processes on an emptied broker.
  * Warm-up first, readings of every process before and after, differences per job.
  */
-import { callsBetween, type RedisReading, type RedisServer } from '../processes/redis.js';
+import type { Broker, BrokerReading } from '../processes/broker.js';
+import { callsBetween } from '../processes/redis.js';
 import type { CallerProcess, Place, Reading, Subject, WorkerProcess } from '../subjects/subject.js';
 import {
   type CallWorkload,
@@ -19,12 +20,12 @@ import { percentile } from './statistics.js';
 export interface Measurement {
   readonly jobs: number;
   readonly figures: Figures;
-  /** Redis commands per job by name, those inside scripts included. */
-  readonly redisCommands: Readonly<Record<string, number>>;
+  /** Redis' commands per job by name, those inside scripts included. */
+  readonly brokerCommands: Readonly<Record<string, number>>;
 }
 
 export interface Stage {
-  readonly redis: RedisServer;
+  readonly broker: Broker;
   readonly place: Place;
   readonly quick: boolean;
   /** At most so many jobs a workload. */
@@ -37,18 +38,18 @@ export async function measure(
   subject: Subject,
   workload: Workload,
 ): Promise<Measurement | undefined> {
-  await stage.redis.flush();
-  const jobs = jobsFor(workload, { ...stage, scale: subject.scale });
+  await stage.broker.flush();
+  const jobs = jobsFor(workload, { ...stage, scale: subject.scale * stage.broker.scale });
   const load: Load = { jobs, warmUp: warmUpFor(workload, jobs) };
   const crew = new Crew(subject, stage.place);
   try {
     switch (workload.kind) {
       case 'call':
-        return await measureCalls(stage.redis, crew, workload, load);
+        return await measureCalls(stage.broker, crew, workload, load);
       case 'drain':
-        return await measureDrain(stage.redis, crew, workload, load);
+        return await measureDrain(stage.broker, crew, workload, load);
       case 'size':
-        return await measureSize(stage.redis, crew, workload, jobs);
+        return await measureSize(stage.broker, crew, workload, jobs);
       case 'start':
         return await measureStart(subject, stage.place, jobs);
     }
@@ -63,7 +64,7 @@ interface Load {
 }
 
 async function measureCalls(
-  redis: RedisServer,
+  broker: Broker,
   crew: Crew,
   workload: CallWorkload,
   { jobs, warmUp }: Load,
@@ -87,9 +88,9 @@ async function measureCalls(
   }
   const othersBefore = await cpuTogether(bystanders);
   const workerBefore = await worker?.usage();
-  const redisBefore = await redis.read();
+  const brokerBefore = await broker.read();
   const performed = await caller.perform({ workload: workload.name, first: warmUp, count: jobs });
-  const redisAfter = await redis.read();
+  const brokerAfter = await broker.read();
   const workerAfter = await worker?.usage();
   const othersAfter = await cpuTogether(bystanders);
   if (performed === undefined) return undefined;
@@ -97,7 +98,7 @@ async function measureCalls(
     wallMs: performed.after.atMs - performed.before.atMs,
     caller: performed,
     worker: span(workerBefore, workerAfter),
-    redis: { before: redisBefore, after: redisAfter },
+    broker: { before: brokerBefore, after: brokerAfter },
     latenciesMs: performed.latenciesMs,
     bystandersCpuMs: othersAfter - othersBefore,
   });
@@ -109,7 +110,7 @@ async function cpuTogether(processes: readonly CallerProcess[]): Promise<number>
 }
 
 async function measureDrain(
-  redis: RedisServer,
+  broker: Broker,
   crew: Crew,
   workload: DrainWorkload,
   { jobs, warmUp }: Load,
@@ -122,7 +123,7 @@ async function measureDrain(
 
   const readAt = async (count: number) => ({
     worker: await worker.reached(count),
-    redis: await redis.read(),
+    broker: await broker.read(),
   });
   // Both marks are set before it begins: a fast worker would otherwise run past the second.
   const marks = Promise.all([readAt(warmUp), readAt(warmUp + jobs)]);
@@ -131,7 +132,7 @@ async function measureDrain(
     wallMs: after.worker.atMs - before.worker.atMs,
     caller: undefined,
     worker: span(before.worker, after.worker),
-    redis: { before: before.redis, after: after.redis },
+    broker: { before: before.broker, after: after.broker },
     latenciesMs: undefined,
     bystandersCpuMs: 0,
   });
@@ -146,7 +147,7 @@ interface Observed {
   readonly wallMs: number;
   readonly caller: Span<Reading> | undefined;
   readonly worker: Span<Reading> | undefined;
-  readonly redis: Span<RedisReading>;
+  readonly broker: Span<BrokerReading>;
   readonly latenciesMs: readonly number[] | undefined;
   /** Of processes that only stood by. */
   readonly bystandersCpuMs: number;
@@ -157,8 +158,8 @@ function summarise(jobs: number, observed: Observed): Measurement {
     ms === undefined ? undefined : (ms * 1_000) / jobs;
   const callerCpuUs = perJobUs(cpuOf(observed.caller));
   const workerCpuUs = perJobUs(cpuOf(observed.worker));
-  const redisCpuUs = perJobUs(observed.redis.after.cpuMs - observed.redis.before.cpuMs) ?? 0;
-  const calls = callsBetween(observed.redis.before, observed.redis.after);
+  const brokerCpuUs = perJobUs(observed.broker.after.cpuMs - observed.broker.before.cpuMs) ?? 0;
+  const calls = callsBetween(observed.broker.before, observed.broker.after);
   const totalCalls = [...calls.values()].reduce((total, count) => total + count, 0);
   return {
     jobs,
@@ -166,21 +167,21 @@ function summarise(jobs: number, observed: Observed): Measurement {
       jobsPerSecond: (jobs * 1_000) / observed.wallMs,
       callerCpuUs,
       workerCpuUs,
-      redisCpuUs,
+      brokerCpuUs,
       cpuUs: totalCpu(observed, {
         callerCpuUs,
         workerCpuUs,
-        redisCpuUs,
+        brokerCpuUs,
         others: perJobUs(observed.bystandersCpuMs) ?? 0,
       }),
-      redisCalls: totalCalls / jobs,
+      brokerCalls: calls.size === 0 ? undefined : totalCalls / jobs,
       p50Ms: observed.latenciesMs && percentile(observed.latenciesMs, 50),
       p99Ms: observed.latenciesMs && percentile(observed.latenciesMs, 99),
       callerPeakMb: megabytes(observed.caller?.after.peakRssBytes),
       workerPeakMb: megabytes(observed.worker?.after.peakRssBytes),
       workerGrowthMb: megabytes(growthOf(observed.worker)),
     }),
-    redisCommands: Object.fromEntries([...calls].map(([command, count]) => [command, count / jobs])),
+    brokerCommands: Object.fromEntries([...calls].map(([command, count]) => [command, count / jobs])),
   };
 }
 
@@ -190,13 +191,13 @@ function totalCpu(
   parts: {
     callerCpuUs: number | undefined;
     workerCpuUs: number | undefined;
-    redisCpuUs: number;
+    brokerCpuUs: number;
     others: number;
   },
 ): number | undefined {
   if (observed.caller !== undefined && parts.callerCpuUs === undefined) return undefined;
   if (observed.worker !== undefined && parts.workerCpuUs === undefined) return undefined;
-  return (parts.callerCpuUs ?? 0) + (parts.workerCpuUs ?? 0) + parts.redisCpuUs + parts.others;
+  return (parts.callerCpuUs ?? 0) + (parts.workerCpuUs ?? 0) + parts.brokerCpuUs + parts.others;
 }
 
 function cpuOf(span: Span<Reading> | undefined): number | undefined {

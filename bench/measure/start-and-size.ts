@@ -1,5 +1,5 @@
 /** What is measured once rather than per job of a load: how long a start takes, and what tasks take in the broker. */
-import type { RedisServer } from '../processes/redis.js';
+import type { Broker } from '../processes/broker.js';
 import type { Place, StartUp, Subject } from '../subjects/subject.js';
 import type { SizeWorkload } from '../workloads/workload.js';
 import type { Crew } from './crew.js';
@@ -19,12 +19,12 @@ export async function measureStart(
     importMs: median(starts.map(({ importMs }) => importMs)),
     readyMs: median(starts.map(({ readyMs }) => readyMs)),
   };
-  return { jobs: times, figures, redisCommands: {} };
+  return { jobs: times, figures, brokerCommands: {} };
 }
 
 /** Memory of the broker before, with all tasks waiting, and with all of them done. */
 export async function measureSize(
-  redis: RedisServer,
+  broker: Broker,
   crew: Crew,
   workload: SizeWorkload,
   jobs: number,
@@ -32,13 +32,15 @@ export async function measureSize(
   const worker = await crew.worker(workload.workerConcurrency);
   if (worker === undefined) return undefined;
   const caller = await crew.caller();
-  const empty = await redis.usedBytes();
-  await caller.fill(0, jobs);
-  const waiting = await redis.usedBytes();
-  await Promise.all([worker.reached(jobs), worker.begin()]);
+  // Scripts, schemas and the like come with the first.
+  await caller.fill(0, 1);
+  const empty = await broker.usedBytes();
+  await caller.fill(1, jobs);
+  const waiting = await broker.usedBytes();
+  await Promise.all([worker.reached(jobs + 1), worker.begin()]);
   // The last ends are written after their tasks' bodies.
   await new Promise((resolve) => setTimeout(resolve, 500));
-  const finished = await redis.usedBytes();
+  const finished = await broker.usedBytes();
   const figures = { waitingBytes: (waiting - empty) / jobs, finishedBytes: (finished - empty) / jobs };
-  return { jobs, figures, redisCommands: {} };
+  return { jobs, figures, brokerCommands: {} };
 }

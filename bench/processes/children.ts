@@ -10,6 +10,8 @@ const STDERR_TAIL = 4_000;
 export interface SpawnOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 /** A started process and the end of what it wrote to stderr. */

@@ -5,7 +5,7 @@ import type { Sample } from '../measure/rounds.js';
 import type { BenchOptions } from '../options.js';
 
 export interface JsonReport {
-  readonly redis: string;
+  readonly broker: string;
   readonly subjects: Readonly<Record<string, string>>;
   readonly options: BenchOptions;
   readonly samples: readonly Sample[];
@@ -16,7 +16,7 @@ export async function writeJson(file: string, report: JsonReport): Promise<void>
     node: process.version,
     platform: process.platform,
     cpus: availableParallelism(),
-    redis: report.redis,
+    broker: report.broker,
     subjects: report.subjects,
   };
   const content = { environment, options: report.options, samples: report.samples };

@@ -4,15 +4,17 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  type ConnectionOptions,
+  createPostgresBackend,
   type FlowJob,
   FlowProducer,
   type Job,
   Queue,
   QueueEvents,
+  type QueueOptions,
+  setDefaultBackendFactory,
   Worker,
 } from 'bullmq';
-import type { BrokerAddress } from '../processes/redis.js';
+import type { BrokerAddress } from '../processes/broker.js';
 import type { BenchTask, Driver } from './driver.js';
 
 const QUEUE = 'bench';
@@ -31,12 +33,12 @@ interface BenchData {
 
 export const bullmqDriver: Driver = {
   async openCaller(broker) {
-    const queue = new Queue<BenchData, number>(QUEUE, { connection: connectionTo(broker) });
+    const queue = new Queue<BenchData, number>(QUEUE, optionsFor(broker));
     // A thousand waiters listen on one queue; Node warns from the eleventh.
     queue.setMaxListeners(0);
     await queue.waitUntilReady();
     let events: Promise<QueueEvents> | undefined;
-    const flows = new FlowProducer({ connection: connectionTo(broker) });
+    const flows = new FlowProducer(optionsFor(broker));
     const finished = async (added: () => Promise<Job>): Promise<unknown> => {
       events ??= openEvents(broker);
       const listening = await events;
@@ -76,13 +78,14 @@ export const bullmqDriver: Driver = {
     const processor = threads
       ? new URL('./bullmq-burn.js', import.meta.url)
       : (job: Job<BenchData, number>) => run(job, task);
-    const worker = new Worker<BenchData, number>(QUEUE, processor, {
-      connection: connectionTo(broker),
+    const setup = {
+      ...optionsFor(broker),
       concurrency,
       useWorkerThreads: threads,
       removeOnComplete: { age: RESULT_AGE_S },
       removeOnFail: { age: FAILURE_AGE_S },
-    });
+    };
+    const worker = new Worker<BenchData, number>(QUEUE, processor, setup);
     worker.on('error', (error) => console.error(error));
     await worker.waitUntilReady();
     return { close: () => worker.close(true) };
@@ -117,7 +120,7 @@ function nested(steps: number): FlowJob {
 }
 
 async function openEvents(broker: BrokerAddress): Promise<QueueEvents> {
-  const events = new QueueEvents(QUEUE, { connection: connectionTo(broker) });
+  const events = new QueueEvents(QUEUE, optionsFor(broker));
   events.setMaxListeners(0);
   await events.waitUntilReady();
   // BullMQ 6: ready does not mean that the first read is under way, and what ends before it is waited for in vain.
@@ -125,6 +128,9 @@ async function openEvents(broker: BrokerAddress): Promise<QueueEvents> {
   return events;
 }
 
-function connectionTo({ host, port }: BrokerAddress): ConnectionOptions {
-  return { host, port };
+function optionsFor({ url, host, port }: BrokerAddress): QueueOptions {
+  if (!url.startsWith('postgres:')) return { connection: { host, port } };
+  setDefaultBackendFactory(createPostgresBackend);
+  // The types of the default are those of Redis.
+  return { connection: { connectionString: url, migrate: true } as never };
 }

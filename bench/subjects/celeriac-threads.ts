@@ -10,6 +10,7 @@ const SILENT = { debug() {}, info() {}, warn: console.error, error: console.erro
 
 export const app = new Celeriac('bench', {
   logger: SILENT,
+  migrate: true,
   ...(process.env.BENCH_BROKER !== undefined && { broker: process.env.BENCH_BROKER }),
 });
 app.task('burn', { pool: 'threads' }, async () => burn());

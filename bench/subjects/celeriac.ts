@@ -3,7 +3,6 @@
  * Defaults throughout; silent, because raw BullMQ logs nothing.
  */
 import { Celeriac, type Chain, chain, chord, type Signature, Task, TaskService } from 'celeriac';
-import type { BrokerAddress } from '../processes/redis.js';
 import type { BenchTask, Driver } from './driver.js';
 
 const SILENT = { debug() {}, info() {}, warn: console.error, error: console.error };
@@ -40,7 +39,7 @@ class BenchService extends TaskService {
 
 export const celeriacDriver: Driver = {
   async openCaller(broker) {
-    const app = new Celeriac('bench', { broker: brokerUrl(broker), logger: SILENT });
+    const app = new Celeriac('bench', { broker: broker.url, migrate: true, logger: SILENT });
     const { noop, progress, total, step } = app.tasks(BenchService);
     return {
       call: (text) => noop.delay(text),
@@ -67,16 +66,12 @@ export const celeriacDriver: Driver = {
 
   async startWorker(broker, { concurrency, task, threads }) {
     if (threads) {
-      process.env.BENCH_BROKER = brokerUrl(broker);
+      process.env.BENCH_BROKER = broker.url;
       return (await import('./celeriac-threads.js')).startThreads(concurrency);
     }
-    const app = new Celeriac('bench', { broker: brokerUrl(broker), logger: SILENT });
+    const app = new Celeriac('bench', { broker: broker.url, migrate: true, logger: SILENT });
     app.register(new BenchService(task));
     await app.worker({ concurrency }).start();
     return { close: () => app.close() };
   },
 };
-
-function brokerUrl({ host, port }: BrokerAddress): string {
-  return `redis://${host}:${port}/0`;
-}

@@ -34,7 +34,8 @@ export function celerySubject(): Subject {
     name: 'celery',
     title: 'Celery',
     scale: 0.1,
-    async available() {
+    async available(broker) {
+      if (broker !== 'redis') return { missing: 'its broker here is Redis' };
       const found = await findCelery();
       if ('python' in found) python = found.python;
       return found;
@@ -66,7 +67,7 @@ async function findCelery(): Promise<{ python: string; version: string } | { mis
 }
 
 async function startWorker(python: string, place: Place, processes: number): Promise<WorkerProcess> {
-  const results = new Redis({ ...place.broker, db: RESULTS_DB, lazyConnect: true });
+  const results = new Redis(place.broker.url, { db: RESULTS_DB, lazyConnect: true });
   await results.connect();
   let worker: Child | undefined;
   const started = (): Child => {

@@ -3,7 +3,7 @@
  * Runs inside the child processes; the measuring is done around it. A new subject is one driver file, one line
  * in `drivers.ts` and one in `registry.ts`.
  */
-import type { BrokerAddress } from '../processes/redis.js';
+import type { BrokerAddress } from '../processes/broker.js';
 
 export interface Driver {
   /** Connects and is ready to call. */

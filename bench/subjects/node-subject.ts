@@ -83,6 +83,5 @@ async function startWorker(subject: string, place: Place, needs: WorkerNeeds): P
 
 function spawnRole(role: 'caller' | 'worker', subject: string, place: Place): JsonChild {
   const script = fileURLToPath(new URL(`../processes/${role}-process.js`, import.meta.url));
-  const { host, port } = place.broker;
-  return JsonChild.spawn(place.children, process.execPath, [script, subject, host, String(port)]);
+  return JsonChild.spawn(place.children, process.execPath, [script, subject, place.broker.url]);
 }

@@ -3,8 +3,9 @@
  * Subjects written in TypeScript come from `node-subject.ts` and a driver; others fill this themselves.
  */
 
+import type { BrokerKind } from '../options.js';
+import type { BrokerAddress } from '../processes/broker.js';
 import type { Children } from '../processes/children.js';
-import type { BrokerAddress } from '../processes/redis.js';
 
 export interface Subject {
   /** For `--subjects` and the JSON report. */
@@ -14,7 +15,7 @@ export interface Subject {
   /** Its share of a workload's jobs: below 1 for subjects so slow that the full number only takes time. */
   readonly scale: number;
   /** Whether it can run here: its version, or why not. */
-  available(): Promise<Availability>;
+  available(broker: BrokerKind): Promise<Availability>;
   startCaller(place: Place): Promise<CallerProcess>;
   /** `undefined` when it has nothing comparable to this concurrency. */
   startWorker(place: Place, setup: WorkerNeeds): Promise<WorkerProcess> | undefined;

@@ -7,7 +7,7 @@ export const callOne: CallWorkload = {
   name: 'call-one',
   title: 'call, one at a time',
   jobs: { full: 10_000, quick: 1_000 },
-  targets: { callerCpuUs: 1.1, redisCpuUs: 1.05 },
+  targets: { callerCpuUs: 1.1, brokerCpuUs: 1.05 },
   prepare: (caller) => async (first, count) => {
     for (let index = first; index < first + count; index++) await caller.call(argument(index));
     return undefined;

@@ -2,6 +2,7 @@
  * Takes tasks out of one queue: a BullMQ Worker whose jobs become Deliveries, and whose fate is a Settlement. The only
  * place where a run's outcome is written to the broker, in one atomic step of BullMQ's per settlement.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import { budgeted, type CompletedJob } from './budgeted-backend.js';
 import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
@@ -69,6 +70,7 @@ export class Consumer {
   /** What is to be done once a job's fate is written; few tasks have any of it. */
   readonly #afterwards = new Map<string, (() => Promise<void>)[]>();
   readonly #finishing = new Set<Promise<void>>();
+  #abandoned = false;
   /** What deliveries ask of it. */
   readonly #host: DeliveryHost;
 
@@ -109,7 +111,7 @@ export class Consumer {
         settings: {
           backoffStrategy: (_attempts, _type, error) => (error instanceof RetryLater ? error.delayMs : -1),
         },
-        runRetryDelay: 1000,
+        runRetryDelay: WRITE_AGAIN_MS,
       },
       factory as never,
     );
@@ -148,6 +150,7 @@ export class Consumer {
 
   /** Lets go at once of a broker that cannot be told: nothing of this consumer keeps the process alive. */
   abandon(): void {
+    this.#abandoned = true;
     this.#worker.abandon();
   }
 
@@ -177,9 +180,12 @@ export class Consumer {
         job.opts.stackTraceLimit = 1;
         throw withStack(new RetryLater(settlement.message, settlement.delayMs), settlement.stack);
       case 'postpone':
-        return moved(job.moveToDelayed(Date.now() + settlement.delayMs, token), new DelayedError());
+        return this.#moved(
+          () => job.moveToDelayed(Date.now() + settlement.delayMs, token),
+          new DelayedError(),
+        );
       case 'release':
-        return moved(job.moveToWait(token), new WaitingError());
+        return this.#moved(() => job.moveToWait(token), new WaitingError());
       case 'move':
         return this.#move(job, token, settlement.lane);
       case 'abandon':
@@ -199,7 +205,7 @@ export class Consumer {
       if (error instanceof RangeError)
         throw new UnrecoverableError(`the job cannot be moved: ${error.message}`);
       this.params.onError(error instanceof Error ? error : new Error(String(error)));
-      return moved(job.moveToDelayed(Date.now() + MOVE_AGAIN_MS, token), new DelayedError());
+      return this.#moved(() => job.moveToDelayed(Date.now() + MOVE_AGAIN_MS, token), new DelayedError());
     }
     job.opts.removeOnComplete = true;
     return null;
@@ -222,6 +228,26 @@ export class Consumer {
       ...(job.opts.telemetry?.metadata !== undefined && { trace: job.opts.telemetry.metadata }),
     });
     await backend.addJob(copy, from.id, {});
+  }
+
+  /**
+   * Moves a job by hand, of which BullMQ wants to hear by an error: any other error would fail a task that never ran. One
+   * that does not get through is made again; one that is refused was made the first time, or the lock is gone.
+   */
+  async #moved(move: () => Promise<unknown>, sign: Error): Promise<never> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await move();
+        break;
+      } catch (error) {
+        const away = this.params.engine.isUnavailable(error);
+        if (!away && tries === 1)
+          this.params.onError(error instanceof Error ? error : new Error(String(error)));
+        if (!away || this.#abandoned) break;
+        await sleep(WRITE_AGAIN_MS, undefined, { ref: false });
+      }
+    }
+    throw sign;
   }
 
   #left(jobId: string, written: boolean): void {
@@ -247,13 +273,8 @@ export class Consumer {
   }
 }
 
-/** Once a job has been moved by hand, BullMQ wants to hear so by an error. */
-async function moved(move: Promise<unknown>, sign: Error): Promise<never> {
-  await move;
-  throw sign;
-}
-
 const MOVE_AGAIN_MS = 1000;
+const WRITE_AGAIN_MS = 1000;
 
 /** Makes BullMQ count the attempt and delay the job, in one step. */
 class RetryLater extends Error {

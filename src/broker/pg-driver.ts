@@ -15,6 +15,7 @@ export interface PgClient {
     event: 'notification',
     listener: (notice: { channel: string; payload?: string | undefined }) => void,
   ): unknown;
+  off?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 export interface PgPooledClient extends PgClient {
@@ -27,7 +28,9 @@ export interface PgPool {
   query(text: string, params?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
   end(): Promise<void>;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect', listener: (client: PgClient) => void): unknown;
   off(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'connect', listener: (client: PgClient) => void): unknown;
 }
 
 export interface PgDriver {

@@ -60,6 +60,7 @@ export class PgLink {
   async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
     const client = await this.#checkout();
     let failed = true;
+    const unguard = guard(client);
     try {
       const result = await body(async (text, params) =>
         shape(await this.#flight('answer', () => send(client, text, params))),
@@ -69,6 +70,7 @@ export class PgLink {
     } catch (error) {
       throw this.#told(error);
     } finally {
+      unguard();
       // A session that failed may be in the middle of a transaction.
       client.release(failed);
     }
@@ -123,8 +125,7 @@ export class PgLink {
 
   async #run(client: PgPooledClient, text: string, params?: readonly unknown[]): Promise<PgResult> {
     let broken = false;
-    const onError = () => undefined; // the statement rejects with it; without a listener it would be thrown
-    client.on('error', onError);
+    const unguard = guard(client);
     try {
       const result = await this.#flight('answer', () => send(client, text, params));
       this.recovered();
@@ -133,7 +134,7 @@ export class PgLink {
       broken = this.isUnavailable(error);
       throw error;
     } finally {
-      if ('off' in client && typeof client.off === 'function') client.off('error', onError);
+      unguard();
       client.release(broken);
     }
   }
@@ -230,6 +231,17 @@ export class PgLink {
     );
   }
 }
+
+/**
+ * A client that breaks says so beside the statement, which rejects: unheard, it would end the process.
+ * @returns the way back
+ */
+export function guard(client: PgClient): () => void {
+  client.on('error', ignore);
+  return () => client.off?.('error', ignore);
+}
+
+const ignore = () => undefined;
 
 function send(client: PgClient, text: string, params: readonly unknown[] | undefined) {
   // Without parameters pg takes many statements in one text.

@@ -6,7 +6,7 @@ import { OptionError } from '../errors.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { loadPg, type PgClient, type PgDriver, type PgPool } from './pg-driver.js';
 import { PgEngine } from './pg-engine.js';
-import { PgLink } from './pg-link.js';
+import { guard, PgLink } from './pg-link.js';
 import { PgListener } from './pg-listener.js';
 import { schemaOf } from './pg-schema.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
@@ -90,6 +90,7 @@ class PostgresWire implements PgWire {
     if (open === undefined) return;
     open.link.close();
     open.pool.off('error', this.#onPoolError);
+    if ('pool' in this.#target) open.pool.off('connect', guardNewcomer);
     // A connection that hangs in the middle of a goodbye must not hold up the program.
     await Promise.race([this.#goodbye(open), new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
   }
@@ -115,6 +116,7 @@ class PostgresWire implements PgWire {
     const { pool, makeClient } =
       'url' in this.#target ? await this.#ownPool(this.#target.url) : this.#givenPool(this.#target.pool);
     pool.on('error', this.#onPoolError);
+    pool.on('connect', guardNewcomer);
     const link = new PgLink({ pool, address: this.address, config: this.config, makeClient });
     const listener = new PgListener({
       makeClient: () => makeClient(this.config.connectTimeoutMs),
@@ -174,6 +176,14 @@ class PostgresWire implements PgWire {
         `"${this.schema}". Make the pool with options: '-c search_path="${this.schema}"', or set the prefix to the pool's schema.`,
     );
   }
+}
+
+/**
+ * The pool stops listening to a client when it hands it over, which we hear of a moment later; a server that ends the
+ * connection with its first words would be faster.
+ */
+function guardNewcomer(client: PgClient): void {
+  setImmediate(guard(client));
 }
 
 /** The URL as pg settings, with the search_path every session needs. */

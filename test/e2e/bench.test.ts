@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { CLI_PATH } from '../support/cli.js';
+import { postgresBinaries } from '../support/postgres.js';
 
 const ROOT = dirname(dirname(dirname(CLI_PATH)));
 const run = promisify(execFile);
@@ -46,6 +47,20 @@ describe('the bench', () => {
       assert.deepEqual(kinds, ['measured', 'measured'], workload);
     }
     assert.match(readFileSync(svg, 'utf8'), /^<svg .*<\/svg>\s*$/s);
+  });
+
+  it('measures them on PostgreSQL too', {
+    skip: postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false,
+    timeout: 300_000,
+  }, async () => {
+    await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'bench/tsconfig.json'], { cwd: ROOT });
+    const what = ['--only', 'call-one,drain-10,size', '--jobs', '20', '--quick', '--broker', 'postgres'];
+    const { stdout } = await run(process.execPath, ['build/bench/main.js', ...what], {
+      cwd: ROOT,
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    });
+    for (const metric of ['jobs/s', 'caller CPU, µs/job', 'worker CPU, µs/job', 'broker bytes, waiting task'])
+      assert.match(stdout, new RegExp(`^\\| ${metric} +\\| +[\\d,]+ \\| +[\\d,]+ \\|`, 'm'));
   });
 
   it('follows chords of each design through their whole lives', { timeout: 300_000 }, async () => {

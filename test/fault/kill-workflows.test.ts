@@ -14,7 +14,7 @@ import { pause, startProgram, uniqueName, until, within } from '../support/app.j
 import { ledgerFile } from '../support/fault-campaign.js';
 import { randomFrom } from '../support/fault-plan.js';
 import { type CrashPlace, crashApp, crashFlow, ROWS, ranIn, TEN_SHAPES } from '../support/flow-shapes.js';
-import { postgresBinaries, startPostgres } from '../support/postgres.js';
+import { CUT_ALL, postgresBinaries, startPostgres } from '../support/postgres.js';
 import { evaluate, Failure } from '../support/random-flows.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
@@ -142,9 +142,7 @@ describe('workflows in trouble', { timeout: LONG ? 3_600_000 : 600_000 }, () => 
     admin.on('error', () => undefined);
     t.after(() => admin.end());
     await survive(t, { broker: server.url, prefix: uniqueName(), ledger }, async () => {
-      await admin.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-      );
+      await admin.query(CUT_ALL);
     });
   });
 });
@@ -178,22 +176,25 @@ async function survive(t: TestContext, at: CrashPlace, cutAll: () => Promise<voi
       done.kills++;
     }
   })();
-  for (const [i, { shape, name }] of flows.entries()) {
-    const { outcome, ends } = evaluate(shape);
-    const got: unknown = await results[i]
-      ?.get({ timeout: '240s', propagate: true })
-      .catch((error: unknown) => error);
-    if (!(outcome instanceof Failure)) {
-      assert.deepEqual(got, outcome, name);
-      continue;
+  try {
+    for (const [i, { shape, name }] of flows.entries()) {
+      const { outcome, ends } = evaluate(shape);
+      const got: unknown = await results[i]
+        ?.get({ timeout: '240s', propagate: true })
+        .catch((error: unknown) => error);
+      if (!(outcome instanceof Failure)) {
+        assert.deepEqual(got, outcome, name);
+        continue;
+      }
+      assert.ok(got instanceof TaskFailedError, `${name} gave ${String(got)}`);
+      const cause: unknown = got.cause instanceof ChordError ? got.cause.cause : got.cause;
+      assert.ok(cause instanceof RangeError, `${name} failed with ${String(cause)}`);
+      assert.equal(ends.get(cause.message.slice(name.length + 1)), 'failed', name);
     }
-    assert.ok(got instanceof TaskFailedError, `${name} gave ${String(got)}`);
-    const cause: unknown = got.cause instanceof ChordError ? got.cause.cause : got.cause;
-    assert.ok(cause instanceof RangeError, `${name} failed with ${String(cause)}`);
-    assert.equal(ends.get(cause.message.slice(name.length + 1)), 'failed', name);
+  } finally {
+    over = true;
+    await trouble;
   }
-  over = true;
-  await trouble;
   const expected = flows.flatMap(({ shape, name }) =>
     [...evaluate(shape).ends]
       .filter(([, end]) => end === 'ran' || end === 'failed')

@@ -1,9 +1,11 @@
 /** A worker whose PostgreSQL freezes, dies or restarts: that it can be stopped, what it says, and that it works on. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'celeriac';
+import pg from 'pg';
 import { startProgram, testApp, uniqueName, until, within } from '../support/app.js';
-import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
+import { CUT_ALL, type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
 import { IN_TIME_MS, stopInTime } from '../support/stopping.js';
 
 const skip = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
@@ -67,4 +69,28 @@ describe('A worker on PostgreSQL', { skip, timeout: 290_000 }, () => {
       assert.ok(said(/does not answer/) <= 1);
       if (what === 'restarts') assert.equal(said(/does not answer/), 1);
     });
+
+  it('fails no task that it puts back while connections break', async (t) => {
+    const server = await postgresFor(t);
+    const { app, worker } = testApp(t, {
+      broker: server.url,
+      migrate: true,
+      publishRetry: '30s',
+      lockDuration: '1s',
+    });
+    const one = { concurrency: { key: () => 'one', limit: 1 }, maxDeliveries: 1000 };
+    const task = app.task('task', one, () => sleep(20, 'done'));
+    await worker({ concurrency: 10 });
+    const results = await Promise.all(Array.from({ length: 40 }, () => task.delay()));
+    const admin = new pg.Client({ connectionString: server.url });
+    admin.on('error', () => undefined);
+    await admin.connect();
+    t.after(() => admin.end());
+    for (let cuts = 0; cuts < 25; cuts++) {
+      await admin.query(CUT_ALL);
+      await sleep(60);
+    }
+    const ends = await Promise.all(results.map((result) => result.get({ timeout: '60s' })));
+    assert.deepEqual(ends, Array(40).fill('done'));
+  });
 });

@@ -18,6 +18,10 @@ export interface PostgresServer {
   close(): Promise<void>;
 }
 
+/** A statement that ends every connection but its own. */
+export const CUT_ALL =
+  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+
 /** The folder of `initdb` and `postgres`, or `undefined` where they are not installed. */
 export function postgresBinaries(): string | undefined {
   const debian = '/usr/lib/postgresql';

@@ -177,6 +177,11 @@ export class BrokerUnavailableError extends BrokerError {
 }
 named(BrokerUnavailableError, 'BrokerUnavailableError');
 
+/** What people are to hear: BullMQ hears of an outage by an error of its own kind, around ours. */
+export function outageIn(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof BrokerUnavailableError ? error.cause : error;
+}
+
 /** An embedded broker's folder is open in another process. */
 export class BrokerInUseError extends BrokerError {
   constructor(message: string, details: Details = {}) {

@@ -61,6 +61,11 @@ export function isGone(error: unknown): boolean {
   return GONE.test('code' in error ? String(error.code) : '') || GONE_TEXT.test(error.message);
 }
 
+/** Whether the server itself said that it is going, or not ready yet: it is there. */
+export function saidItself(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('57P0');
+}
+
 /** The reason a server turns a login away, in words; `undefined` for anything else. */
 export function loginRefusal(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';

@@ -9,7 +9,7 @@ import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
-import { AppClosedError, CeleriacError } from '../errors.js';
+import { AppClosedError, CeleriacError, outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
 import { answers } from './answers.js';
@@ -216,7 +216,7 @@ export class Worker implements CallHost, AsyncDisposable {
     } catch (error) {
       if (!this.stopping) this.#phase = 'new';
       await this.#release();
-      throw error;
+      throw outageIn(error);
     }
     this.#phase = 'running';
     this.#janitor.start();

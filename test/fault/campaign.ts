@@ -1,13 +1,13 @@
 /**
  * The long form of `kill-workers.test.ts`, for by hand and for machines with time:
  * `node build/test/fault/campaign.js [--rounds 10] [--tasks 1000] [--kills 40] [--workers 4] [--seed 1]
- * [--engine redis|postgres]`.
+ * [--engine redis|postgres]`. On PostgreSQL about every other kill is a cut of all connections.
  * Each round has a seed of its own; the exit code is 1 when one found a fault.
  */
 import { parseArgs } from 'node:util';
 import { killsAtRandom, runCampaign } from '../support/fault-campaign.js';
 import { faultPlan } from '../support/fault-plan.js';
-import { startPostgres } from '../support/postgres.js';
+import { cutter, startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 
 const { values } = parseArgs({
@@ -43,16 +43,15 @@ function start(engine: string): Promise<{ readonly url: string; close(): Promise
 /** One round; what it started is ended before the next. */
 async function run(seed: number): Promise<number> {
   const cleanups: (() => unknown)[] = [];
+  const t = { after: (fn: unknown) => void cleanups.push(fn as () => unknown) };
   try {
-    const report = await runCampaign(
-      { after: (fn) => void cleanups.push(fn as () => unknown) },
-      {
-        broker: server.url,
-        tasks: faultPlan(seed, { count: number('tasks'), poison: Math.ceil(number('tasks') / 250) }),
-        workers: number('workers'),
-        trouble: killsAtRandom(seed, number('kills')),
-      },
-    );
+    const cut = values.engine === 'postgres' ? await cutter(t, server.url) : undefined;
+    const report = await runCampaign(t, {
+      broker: server.url,
+      tasks: faultPlan(seed, { count: number('tasks'), poison: Math.ceil(number('tasks') / 250) }),
+      workers: number('workers'),
+      trouble: killsAtRandom(seed, number('kills'), cut),
+    });
     console.log(JSON.stringify({ seed, ...report }));
     return report.faults.length;
   } finally {

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'celeriac';
-import pg from 'pg';
 import { startProgram, testApp, uniqueName, until, within } from '../support/app.js';
-import { CUT_ALL, type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
+import { cutter, type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
 import { IN_TIME_MS, stopInTime } from '../support/stopping.js';
 
 const skip = postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false;
@@ -82,12 +81,9 @@ describe('A worker on PostgreSQL', { skip, timeout: 290_000 }, () => {
     const task = app.task('task', one, () => sleep(20, 'done'));
     await worker({ concurrency: 10 });
     const results = await Promise.all(Array.from({ length: 40 }, () => task.delay()));
-    const admin = new pg.Client({ connectionString: server.url });
-    admin.on('error', () => undefined);
-    await admin.connect();
-    t.after(() => admin.end());
+    const cutAll = await cutter(t, server.url);
     for (let cuts = 0; cuts < 25; cuts++) {
-      await admin.query(CUT_ALL);
+      await cutAll();
       await sleep(60);
     }
     const ends = await Promise.all(results.map((result) => result.get({ timeout: '60s' })));

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { BrokerUnavailableError } from 'celeriac';
 import { pause, startProgram, uniqueName, until, within } from './app.js';
 import { ready, untilStarts, WorkerFleet } from './fault-fleet.js';
 import { faultsIn, type SentTask, tally } from './fault-judge.js';
@@ -86,6 +87,11 @@ async function migrate(place: FaultPlace): Promise<void> {
   await app.close();
 }
 
+/** For questions that may meet a connection which was just cut. */
+export function unlessAway(error: unknown): undefined {
+  if (!(error instanceof BrokerUnavailableError)) throw error;
+}
+
 /** A file for a ledger, removed after the test. */
 export function ledgerFile(t: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), 'celeriac-fault-'));
@@ -154,14 +160,22 @@ async function sendAll(
 
 const BATCH = 100;
 
-/** Kills spread over the whole campaign: each when so much has begun, and a random moment later. */
-export function killsAtRandom(seed: number, kills: number): CampaignOptions['trouble'] {
+/**
+ * Kills spread over the whole campaign: each when so much has begun, and a random moment later.
+ * @param cut breaks every connection, in place of about every other kill
+ */
+export function killsAtRandom(
+  seed: number,
+  kills: number,
+  cut?: () => Promise<unknown>,
+): CampaignOptions['trouble'] {
   const random = randomFrom(seed);
   return async ({ fleet, reached }) => {
     for (let n = 1; n <= kills; n++) {
       await reached(n / (kills + 1));
       await pause(random() * 150);
-      fleet.kill(random());
+      if (cut !== undefined && random() < 0.5) await cut();
+      else fleet.kill(random());
     }
   };
 }

@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { TestContext } from 'node:test';
 import pg from 'pg';
 import { endProcess, endWithUs, freePort, untilAnswering } from './servers.js';
 
@@ -18,9 +19,18 @@ export interface PostgresServer {
   close(): Promise<void>;
 }
 
-/** A statement that ends every connection but its own. */
-export const CUT_ALL =
-  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+/** Ends every connection but its own, as often as it is called. */
+export async function cutter(t: Pick<TestContext, 'after'>, url: string): Promise<() => Promise<void>> {
+  const admin = new pg.Client({ connectionString: url });
+  admin.on('error', () => undefined); // the server may be closed first
+  await admin.connect();
+  t.after(() => admin.end());
+  return async () => {
+    await admin.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    );
+  };
+}
 
 /** The folder of `initdb` and `postgres`, or `undefined` where they are not installed. */
 export function postgresBinaries(): string | undefined {

@@ -229,6 +229,8 @@ export interface Engine {
   hold(): () => void;
   /** Whether `error` says "the connection is gone" rather than "the broker refuses". */
   isUnavailable(error: unknown): boolean;
+  /** Whether such an error shows that the broker was reached, or is about to come up. */
+  wasThere(error: unknown): boolean;
   /** Looks the server over, also when its schema is not there yet. Fails fast. */
   examine(): Promise<Finding[]>;
   /** Which of the addresses it was given answer; nothing where there is one, which `examine` tells of. Never rejects. */

@@ -51,6 +51,7 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     serverTime: () => ground.engine.serverTime(),
     hold: () => ground.engine.hold(),
     isUnavailable: (error) => ground.engine.isUnavailable(error),
+    wasThere: (error) => ground.engine.wasThere(error),
     examine: () => ground.engine.examine(),
     examineAddresses: () => ground.engine.examineAddresses(),
     migrate: () => ground.engine.migrate(),

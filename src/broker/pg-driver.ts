@@ -61,9 +61,11 @@ export function isGone(error: unknown): boolean {
   return GONE.test('code' in error ? String(error.code) : '') || GONE_TEXT.test(error.message);
 }
 
-/** Whether the server itself said that it is going, or not ready yet: it is there. */
-export function saidItself(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('57P0');
+/** Whether a server that is gone was there: it said that it ends, or starts up, or ended a connection that stood. */
+export function wasThere(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? String(error.code) : '';
+  return code.startsWith('57P0') || /not queryable/.test(error.message) || wasThere(error.cause);
 }
 
 /** The reason a server turns a login away, in words; `undefined` for anything else. */

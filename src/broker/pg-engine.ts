@@ -19,6 +19,7 @@ import type { Finding } from './finding.js';
 import { PgBroadcast } from './pg-broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
 import { examinePostgres } from './pg-checkup.js';
+import { wasThere } from './pg-driver.js';
 import { PgFlows } from './pg-flows.js';
 import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
@@ -132,6 +133,10 @@ export class PgEngine implements Engine {
 
   isUnavailable(error: unknown): boolean {
     return this.wire.isUnavailable(error);
+  }
+
+  wasThere(error: unknown): boolean {
+    return wasThere(error);
   }
 
   async examine(): Promise<Finding[]> {

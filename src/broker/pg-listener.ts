@@ -2,7 +2,7 @@
  * The one connection of a process that LISTENs: for all its workers and all it waits for. When it breaks it is made
  * anew, listens to the same channels again, and says that notices may have been missed.
  */
-import { isGone, type PgClient, saidItself } from './pg-driver.js';
+import type { PgClient } from './pg-driver.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery } from './pg-wire.js';
 
 interface Channel {
@@ -89,26 +89,11 @@ export class PgListener implements PgNotices {
     this.#wanted = [];
     this.#flushing = undefined;
     try {
-      await this.#join(channels);
+      await this.#command(channels, 'LISTEN');
     } catch (error) {
       // The callers are told; a later listen starts afresh.
       for (const channel of channels) this.#channels.delete(channel);
       throw error;
-    }
-  }
-
-  /** Again on another connection when one breaks, or is turned away, by a server that is there. */
-  async #join(channels: readonly string[]): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      let there = false;
-      try {
-        if (this.#client === undefined) await this.#connect();
-        there = true;
-        return await this.#command(channels, 'LISTEN');
-      } catch (error) {
-        if (this.#closed || !isGone(error) || !(there || saidItself(error))) throw error;
-      }
-      await pause(attempt);
     }
   }
 
@@ -174,7 +159,7 @@ export class PgListener implements PgNotices {
   }
 
   async #restore(attempt: number): Promise<void> {
-    await pause(attempt);
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[attempt] ?? 2_000).unref());
     if (this.#closed || this.#client !== undefined || this.#channels.size === 0) return;
     try {
       await this.#connect();
@@ -202,8 +187,4 @@ export class PgListener implements PgNotices {
       },
     );
   }
-}
-
-function pause(attempt: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, RETRY_MS[attempt] ?? 2_000).unref());
 }

@@ -158,6 +158,11 @@ class RedisEngine implements Engine {
     if (this.#holds === 0) this.#setHeld(false);
   }
 
+  /** While it loads its data, clients wait. */
+  wasThere(): boolean {
+    return false;
+  }
+
   isUnavailable(error: unknown): boolean {
     if (!(error instanceof Error)) return false;
     if (error instanceof BrokerUnavailableError) return true;

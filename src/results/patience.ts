@@ -27,8 +27,9 @@ export class Patience {
 
   /** Whether what went wrong is that the broker, which was there, is away. */
   isAway(error: unknown): boolean {
-    if (this.#closed || !(this.#reached || this.clock.measured)) return false;
-    return this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError;
+    if (this.#closed) return false;
+    const isThere = this.#reached || this.clock.measured || this.engine.wasThere(error);
+    return isThere && (this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError);
   }
 
   /** Does it, again and again while the broker is away; rejects with the signal's reason as soon as that aborts. */

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gate, testApp, until } from '../support/app.js';
-import { postgresBinaries, startPostgres } from '../support/postgres.js';
+import { cutter, postgresBinaries, startPostgres } from '../support/postgres.js';
 import { startReader } from '../support/reader.js';
 import { startRedis } from '../support/redis.js';
 
@@ -84,4 +85,27 @@ describe('An outage of', { timeout: 290_000 }, () => {
       }
     });
   }
+
+  it('a connection of PostgreSQL ends no wait, not even its first', {
+    skip: SERVERS[1]?.skip ?? false,
+  }, async (t) => {
+    const server = await startPostgres();
+    t.after(() => server.close());
+    const here = testApp(t, { broker: server.url, migrate: true });
+    const { id } = await here.app.task('task', () => 'done').delay();
+    const cutAll = await cutter(t, server.url);
+    // Each has its first connection of all in the middle of cuts.
+    const waits = Array.from({ length: 20 }, async (_, n) => {
+      await sleep(n * 50);
+      return here.twin().result(id).get({ timeout: '60s' });
+    });
+    const all = Promise.all(waits);
+    all.catch(() => undefined); // looked at below
+    for (let cuts = 0; cuts < 60; cuts++) {
+      await cutAll();
+      await sleep(20);
+    }
+    await here.worker();
+    assert.deepEqual(await all, Array(20).fill('done'));
+  });
 });

@@ -111,6 +111,11 @@ export class LinkedEngine implements Engine {
     return this.link.isUnavailable(error);
   }
 
+  /** The worker of a thread has been connected long since. */
+  wasThere(): boolean {
+    return true;
+  }
+
   async examine(): Promise<Finding[]> {
     throw new CeleriacError('app.doctor() in a task with pool: \'threads\': run "celeriac doctor" instead.');
   }

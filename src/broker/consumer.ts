@@ -244,7 +244,7 @@ export class Consumer {
         if (!away && tries === 1)
           this.params.onError(error instanceof Error ? error : new Error(String(error)));
         if (!away || this.#abandoned) break;
-        await sleep(WRITE_AGAIN_MS, undefined, { ref: false });
+        await sleep(MOVED_AGAIN_MS, undefined, { ref: false });
       }
     }
     throw sign;
@@ -275,6 +275,8 @@ export class Consumer {
 
 const MOVE_AGAIN_MS = 1000;
 const WRITE_AGAIN_MS = 1000;
+/** Sooner than what was moved can be due: it must not run here again when the answer alone was lost. */
+const MOVED_AGAIN_MS = 100;
 
 /** Makes BullMQ count the attempt and delay the job, in one step. */
 class RetryLater extends Error {

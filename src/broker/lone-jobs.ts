@@ -46,9 +46,9 @@ export class LoneJobs {
     return this.#left;
   }
 
-  async wait(timeoutSeconds: number): Promise<Marker> {
-    if (!this.#left && this.#underWay === undefined) return this.waitForMarker(timeoutSeconds);
-    return this.#waitFor(timeoutSeconds);
+  wait(timeoutSeconds: number): Promise<Marker> {
+    const asEver = !this.#left && this.#underWay === undefined;
+    return asEver ? this.waitForMarker(timeoutSeconds) : this.#waitFor(timeoutSeconds);
   }
 
   async #waitFor(timeoutSeconds: number): Promise<Marker> {

@@ -231,8 +231,8 @@ export class Consumer {
   }
 
   /**
-   * Moves a job by hand, of which BullMQ wants to hear by an error: any other error would fail a task that never ran. One
-   * that does not get through is made again; one that is refused was made the first time, or the lock is gone.
+   * Moves a job by hand, of which BullMQ wants to hear by an error; any other error fails the job, if it is still ours. So a
+   * move that did not get through, of a task that never ran, is made again. Refused then, it was made the first time.
    */
   async #moved(move: () => Promise<unknown>, sign: Error): Promise<never> {
     for (let tries = 1; ; tries++) {
@@ -241,8 +241,7 @@ export class Consumer {
         break;
       } catch (error) {
         const away = this.params.engine.isUnavailable(error);
-        if (!away && tries === 1)
-          this.params.onError(error instanceof Error ? error : new Error(String(error)));
+        if (!away && tries === 1) throw error;
         if (!away || this.#abandoned) break;
         await sleep(MOVED_AGAIN_MS, undefined, { ref: false });
       }

@@ -41,6 +41,8 @@ export function budgeted(factory: BackendFactory<IQueueBackend, never>, hooks: B
 }
 
 type NextJob = unknown[];
+/** BullMQ's default, which nobody fetches under. */
+const NO_TOKEN = '0';
 const NO_JOB: NextJob = [undefined, undefined, 0, 0];
 
 function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
@@ -73,6 +75,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   /** Runs a write that ends a job's stay; its slot goes to the job fetched with it, or back. */
   function leaving<R>(
     jobId: string,
+    token: string | undefined,
     write: Promise<R>,
     nextOf: (result: R) => unknown,
     completed?: CompletedJob,
@@ -82,12 +85,12 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
       (result) => {
         const next = fetchedId(nextOf(result));
         if (!noticeFirst) moved(jobId, completed);
-        ledger.leave(jobId, next);
+        ledger.leave(token ?? NO_TOKEN, next !== undefined);
         left(jobId, true);
         return result;
       },
       (error: unknown) => {
-        ledger.leave(jobId);
+        ledger.leave(token ?? NO_TOKEN);
         left(jobId, false);
         throw error;
       },
@@ -104,7 +107,12 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
   }
 
   backend.moveToActive = async (token, name) => {
-    if (lone?.leavesToMarker()) return NO_JOB;
+    if (lone?.leavesToMarker()) {
+      // Whoever waited has a slot for the fetch that is left out now.
+      reserved?.giveUnused(ledger.share);
+      reserved = undefined;
+      return NO_JOB;
+    }
     const slots = reserved ?? take();
     reserved = undefined;
     if (slots === undefined) {
@@ -124,7 +132,7 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     } finally {
       pulse.turned();
       if (fetched === undefined) slots.giveUnused(ledger.share);
-      else ledger.assign(fetched, slots);
+      else ledger.assign(token, slots);
     }
   };
 
@@ -167,17 +175,18 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
 
   backend.moveToCompleted = (job, value, remove, token, fetchNext) => {
     const write = original.moveToCompleted(job, value, remove, token, fetchNext && mayFetchNext());
-    return leaving(job.id ?? '', write, (done) => done.result, job);
+    return leaving(job.id ?? '', token, write, (done) => done.result, job);
   };
 
   backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) => {
     const write = original.moveToFailed(job, reason, remove, token, fetchNext && mayFetchNext(), fields);
-    return leaving(job.id ?? '', write, (done) => done.result);
+    return leaving(job.id ?? '', token, write, (done) => done.result);
   };
 
   backend.moveToDelayed = (jobId, timestamp, delay, token, opts) =>
     leaving(
       jobId,
+      token,
       original.moveToDelayed(jobId, timestamp, delay, token, {
         ...opts,
         fetchNext: Boolean(opts?.fetchNext) && mayFetchNext(),
@@ -186,10 +195,10 @@ function decorate(backend: IQueueBackend, hooks: BackendHooks): IQueueBackend {
     );
 
   backend.retryJob = (jobId, lifo, token, opts) =>
-    leaving(jobId, original.retryJob(jobId, lifo, token, opts), () => undefined);
+    leaving(jobId, token, original.retryJob(jobId, lifo, token, opts), () => undefined);
 
   backend.moveJobFromActiveToWait = (jobId, token) =>
-    leaving(jobId, original.moveJobFromActiveToWait(jobId, token), () => undefined);
+    leaving(jobId, token, original.moveJobFromActiveToWait(jobId, token), () => undefined);
 
   return backend;
 }

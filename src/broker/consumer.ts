@@ -190,7 +190,7 @@ export class Consumer {
         return this.#move(job, token, settlement.lane);
       case 'abandon':
         this.#afterwards.delete(job.id ?? '');
-        this.#ledger.leave(job.id ?? '');
+        this.#ledger.leave(token);
         // BullMQ takes this for "already moved elsewhere" and writes nothing.
         throw new WaitingError();
     }

@@ -132,7 +132,10 @@ export class Slots {
   }
 }
 
-/** Which slots the running jobs of one queue hold, and from where the next ones take theirs. */
+/**
+ * Which slots the running jobs of one queue hold, and from where the next ones take theirs. A run is known by the token
+ * of its lock: the same job may be fetched again before the end of its last run has been heard of.
+ */
 export class SlotLedger implements Claimant {
   readonly #holders = new TransientMap<Slots>();
 
@@ -161,28 +164,28 @@ export class SlotLedger implements Claimant {
   switchTo(slots: Slots): void {
     const previous = this.budget;
     this.budget = slots;
-    for (const [jobId, held] of this.#holders.entries()) {
+    for (const [token, held] of this.#holders.entries()) {
       slots.take();
       held.give();
-      this.#holders.set(jobId, slots);
+      this.#holders.set(token, slots);
     }
     previous.wakeAll();
   }
 
-  /** A job runs on a slot that was taken for it. */
-  assign(jobId: string, slots: Slots): void {
-    this.#holders.set(jobId, slots);
+  /** A job runs under this token on a slot that was taken for it. */
+  assign(token: string, slots: Slots): void {
+    this.#holders.set(token, slots);
   }
 
-  /** A job left: its slot goes to `nextJobId`, or back. */
-  leave(jobId: string, nextJobId?: string): void {
-    const slots = this.#holders.get(jobId);
+  /** The job of this token left: its slot goes to the next one under the same token, or back. */
+  leave(token: string, followed = false): void {
+    const slots = this.#holders.get(token);
     if (slots === undefined) return;
-    this.#holders.delete(jobId);
-    if (nextJobId === undefined) slots.give();
-    else {
+    if (followed) {
       slots.charge(this.share);
-      this.#holders.set(nextJobId, slots);
+      return;
     }
+    this.#holders.delete(token);
+    slots.give();
   }
 }

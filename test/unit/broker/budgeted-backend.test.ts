@@ -11,6 +11,8 @@ class FakeBackend {
   readonly calls: unknown[] = [];
   marker: { member: string; score: number } | null = { member: '0', score: 0 };
   broken: Error | undefined;
+  /** What the answer to a delaying waits for. */
+  delaying: Promise<void> | undefined;
 
   #fetch(): unknown[] {
     const id = this.jobs.shift();
@@ -48,6 +50,7 @@ class FakeBackend {
     opts: { fetchNext?: boolean },
   ) {
     this.calls.push(['moveToDelayed', id, opts.fetchNext]);
+    await this.delaying;
     return opts.fetchNext ? this.#fetch() : undefined;
   }
   async retryJob(id: string) {
@@ -79,12 +82,24 @@ function setUp(
   };
   const make = budgeted((() => fake) as never, hooks) as unknown as (...args: unknown[]) => IQueueBackend;
   const backend = make('q', {}, { withBlockingConnection: true });
-  const fetch = async () => (await backend.moveToActive('token', 'node'))[1] as string | undefined;
-  const complete = async (id: string, next = true) =>
-    (await backend.moveToCompleted({ id } as never, 1, false as never, 'token', next)).result as
-      | unknown[]
-      | undefined;
-  return { fake, slots, ledger, moved, backend, fetch, complete };
+  let fetches = 0;
+  /** The token each job was fetched under; one that comes with the end of another has the other's. */
+  const tokens = new Map<string, string>();
+  const tokenOf = (id: string) => tokens.get(id) ?? 'none';
+  const fetch = async () => {
+    const token = `token:${fetches++}`;
+    const id = (await backend.moveToActive(token, 'node'))[1] as string | undefined;
+    if (id !== undefined) tokens.set(id, token);
+    return id;
+  };
+  const complete = async (id: string, next = true) => {
+    const token = tokenOf(id);
+    const done = await backend.moveToCompleted({ id } as never, 1, false as never, token, next);
+    const fetched = done.result as unknown[] | undefined;
+    if (fetched?.[1] !== undefined) tokens.set(String(fetched[1]), token);
+    return fetched;
+  };
+  return { fake, slots, ledger, moved, backend, fetch, complete, tokenOf };
 }
 
 describe('A backend on a budget', () => {
@@ -129,16 +144,16 @@ describe('A backend on a budget', () => {
   });
 
   it('gives the slot back whichever way a job leaves, also when the write fails', async () => {
-    const { fake, slots, backend, fetch } = setUp(9, ['1', '2', '3', '4', '5']);
+    const { fake, slots, backend, fetch, tokenOf } = setUp(9, ['1', '2', '3', '4', '5']);
     for (let i = 0; i < 5; i++) await fetch();
-    await backend.moveToFailed({ id: '1' } as never, 'x', false as never, 'token', false);
-    await backend.moveToDelayed('2', 0, 0, 'token', {});
-    await backend.retryJob('3', false, 'token', {});
-    await backend.moveJobFromActiveToWait('4', 'token');
+    await backend.moveToFailed({ id: '1' } as never, 'x', false as never, tokenOf('1'), false);
+    await backend.moveToDelayed('2', 0, 0, tokenOf('2'), {});
+    await backend.retryJob('3', false, tokenOf('3'), {});
+    await backend.moveJobFromActiveToWait('4', tokenOf('4'));
     assert.equal(slots.used, 1);
     fake.broken = new Error('lost');
     await assert.rejects(
-      backend.moveToCompleted({ id: '5' } as never, 1, false as never, 'token', true),
+      backend.moveToCompleted({ id: '5' } as never, 1, false as never, tokenOf('5'), true),
       /lost/,
     );
     assert.equal(slots.used, 0);
@@ -181,6 +196,34 @@ describe('A backend on a budget', () => {
     assert.deepEqual([await fetch(), await fetch(), asked()], ['4', undefined, 2]);
     await backend.waitForJob(5);
     assert.deepEqual([await fetch(), await fetch(), asked()], ['5', undefined, 3]);
+  });
+
+  it('holds no slot for the fetch that is left out', async () => {
+    const { slots, backend, fetch } = setUp(9, ['1']);
+    await backend.waitForJob(5);
+    await fetch();
+    // A wait that ends before the marker's turn comes reserves a slot for the fetch after it.
+    await backend.waitForJob(5);
+    assert.equal(slots.used, 2);
+    await fetch();
+    assert.equal(slots.used, 1);
+  });
+
+  it('gives back both slots of a job that was fetched again before the end of its first run was heard of', async () => {
+    const { fake, slots, fetch, tokenOf, backend } = setUp(9, ['1', '1']);
+    await fetch();
+    const first = tokenOf('1');
+    let answer = () => {};
+    fake.delaying = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const end = backend.moveToDelayed('1', 0, 0, first, {});
+    await fetch();
+    answer();
+    await end;
+    assert.equal(slots.used, 1);
+    await backend.retryJob('1', false, tokenOf('1'), {});
+    assert.equal(slots.used, 0);
   });
 
   it('does so only where a fetch leaves a marker', async () => {

@@ -77,9 +77,11 @@ describe('Shares of slots', () => {
       await soon();
       const ended = running.shift();
       if (ended === undefined) continue;
-      const next = slots.mayContinue(ended.ledger) ? `${total++}` : undefined;
-      ended.ledger.leave(ended.id, next);
-      if (next !== undefined) start(ledgers.indexOf(ended.ledger), next);
+      const followed = slots.mayContinue(ended.ledger);
+      ended.ledger.leave(ended.id, followed);
+      if (!followed) continue;
+      total++;
+      start(ledgers.indexOf(ended.ledger), ended.id);
     }
     slots.resize(1000);
     await Promise.all(fetching);
@@ -116,10 +118,10 @@ describe('A slot ledger', () => {
     const ledger = new SlotLedger(slots);
     slots.tryTake(new Share());
     ledger.assign('1', slots);
-    ledger.leave('1', '2');
+    ledger.leave('1', true);
     assert.equal(slots.used, 1);
-    ledger.leave('2');
-    ledger.leave('2');
+    ledger.leave('1');
+    ledger.leave('1');
     ledger.leave('never-there');
     assert.equal(slots.used, 0);
   });
@@ -161,8 +163,8 @@ describe('A slot ledger', () => {
           } else if (s.kind === 'end' && running.length > 0) {
             const [id = ''] = running.splice(s.which % running.length, 1);
             const chained = s.chained && ledger.slots.mayContinue(ledger);
-            if (chained) running.push(`${next}`);
-            ledger.leave(id, chained ? `${next++}` : undefined);
+            if (chained) running.push(id);
+            ledger.leave(id, chained);
           } else if (s.kind === 'switch') {
             current = 1 - current;
             ledger.switchTo(all[current] ?? all[0]);

@@ -5,11 +5,10 @@
  * A folder survives the end of the process, SIGKILL included: what was committed is in the write-ahead log when the
  * call returns. PGlite does not fsync, so a crash of the machine may lose the last seconds.
  */
-import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { BrokerError, CeleriacError } from '../errors.js';
+import { openEmbeddedFolder } from './embedded-folder.js';
 import type { Engine, EngineConfig } from './engine.js';
-import { lockFolder } from './folder-lock.js';
 import { PgEngine } from './pg-engine.js';
 import { isMigrated, schemaOf } from './pg-schema.js';
 import type { NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
@@ -128,28 +127,20 @@ async function start(target: EmbeddedTarget): Promise<Database> {
     const pool = await PglitePool.open(undefined, true);
     return { pool, close: () => pool.close() };
   }
-  mkdirSync(target.dir, { recursive: true, mode: 0o700 });
-  const folder = realpathSync(target.dir);
-  const unlock = lockFolder(folder);
+  const folder = await openEmbeddedFolder(target.dir);
+  let pool: PglitePool | undefined;
   try {
-    const pool = await openFolder(folder);
+    pool = await PglitePool.open(folder.data, folder.fresh);
+    folder.finish();
     await releaseOrphans(pool);
-    return { pool, close: () => pool.close().finally(unlock) };
   } catch (error) {
-    unlock();
+    // The lock is given back only when nothing writes in the folder any more.
+    await pool?.close();
+    folder.unlock();
     throw error;
   }
-}
-
-async function openFolder(folder: string): Promise<PglitePool> {
-  const data = join(folder, 'data');
-  const complete = join(folder, 'complete');
-  const fresh = !existsSync(complete);
-  // Begun and never finished: nothing was ever promised about what is in there.
-  if (fresh) rmSync(data, { recursive: true, force: true });
-  const pool = await PglitePool.open(data, fresh);
-  if (fresh) writeFileSync(complete, 'celeriac: the database in data/ is whole\n');
-  return pool;
+  const opened = pool;
+  return { pool: opened, close: () => opened.close().finally(folder.unlock) };
 }
 
 /** The process that ran these jobs is gone, or the folder would be locked: nobody has to wait for their locks to end. */

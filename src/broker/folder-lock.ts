@@ -1,52 +1,66 @@
 /**
  * One process at a time in a folder. The lock is a numbered file that names its holder; the highest number counts.
  * A lock whose holder is dead is not deleted but outnumbered, which exactly one newcomer can do, so two processes that
- * find the same stale lock never both get in.
+ * find the same stale lock never both get in. A file that is not a lock of ours is never removed.
  */
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokerInUseError } from '../errors.js';
 
-interface Holder {
+/** Who holds a lock. */
+export interface Holder {
   readonly pid: number;
   readonly host: string;
   /** When the process began, as the system counts it: a number used again is another process. */
   readonly began: string;
+  /** Where `pid` means this process: the running kernel and the pid namespace. Empty where the system does not say. */
+  readonly space: string;
 }
 
 const NAME = /^lock\.(\d+)$/;
 const BEAT_MS = 5_000;
-/** A holder on another machine (or container) cannot be asked; its lock counts while it is touched. */
+/** A holder on another machine or in another container cannot be asked; its lock counts while it is touched. */
 const SILENT_AFTER_MS = 20_000;
+const LOOK_EVERY_MS = 250;
 /** A lock file that is empty is being written, unless its writer died at it. */
 const UNWRITTEN_AFTER_MS = 2_000;
 
 /**
- * Takes the folder; the returned function gives it back.
+ * Takes the folder; the returned function gives it back. A holder that cannot be asked is watched until it shows itself
+ * or has been silent for 20 seconds.
  * @throws {BrokerInUseError} naming the folder and who has it
  */
-export function lockFolder(folder: string): () => void {
+export async function lockFolder(folder: string): Promise<() => void> {
+  const text = JSON.stringify(ourselves());
   for (;;) {
     const highest = numbersIn(folder).at(-1) ?? 0;
-    if (highest > 0) refuseIfHeld(folder, highest);
+    if (highest > 0) await refuseIfHeld(folder, highest);
     const mine = highest + 1;
-    if (!claim(pathOf(folder, mine))) continue;
+    if (!claim(pathOf(folder, mine), text)) continue;
     const numbers = numbersIn(folder);
     // Somebody looked earlier and numbered higher: theirs counts.
     if (numbers.at(-1) !== mine) {
-      rmSync(pathOf(folder, mine), { force: true });
+      removeOwn(pathOf(folder, mine), text);
       continue;
     }
-    for (const older of numbers.slice(0, -1)) rmSync(pathOf(folder, older), { force: true });
-    return keep(pathOf(folder, mine));
+    for (const older of numbers.slice(0, -1)) removeStale(pathOf(folder, older));
+    return keep(pathOf(folder, mine), text);
   }
 }
 
-function claim(path: string): boolean {
-  const holder: Holder = { pid: process.pid, host: hostname(), began: beganOf(process.pid) ?? '' };
+function claim(path: string, text: string): boolean {
   try {
-    writeFileSync(path, JSON.stringify(holder), { flag: 'wx' });
+    writeFileSync(path, text, { flag: 'wx' });
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
@@ -54,7 +68,17 @@ function claim(path: string): boolean {
   }
 }
 
-function keep(path: string): () => void {
+/** A lock that was taken from us meanwhile may have its number again, for somebody else. */
+function removeOwn(path: string, text: string): void {
+  if (readText(path) === text) rmSync(path, { force: true });
+}
+
+function removeStale(path: string): void {
+  const text = readText(path);
+  if (text !== undefined && parse(text) !== undefined) rmSync(path, { force: true });
+}
+
+function keep(path: string, text: string): () => void {
   const beat = setInterval(() => {
     const now = new Date();
     try {
@@ -65,55 +89,87 @@ function keep(path: string): () => void {
   }, BEAT_MS).unref();
   return () => {
     clearInterval(beat);
-    rmSync(path, { force: true });
+    removeOwn(path, text);
   };
 }
 
-function refuseIfHeld(folder: string, number: number): void {
+async function refuseIfHeld(folder: string, number: number): Promise<void> {
   const path = pathOf(folder, number);
-  let silentMs: number;
-  let text: string;
-  try {
-    silentMs = Date.now() - statSync(path).mtimeMs;
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return; // just given back
+  let seenAt: number | undefined;
+  for (;;) {
+    const text = readText(path);
+    const touchedAt = text === undefined ? undefined : touchedAtOf(path);
+    if (text === undefined || touchedAt === undefined) return; // just given back
+    seenAt ??= touchedAt;
+    const silentMs = Date.now() - touchedAt;
+    const holder = parse(text);
+    const life = holder === undefined ? unwritten(silentMs) : lifeOf(holder, silentMs);
+    if (life === 'dead') return;
+    if (life === 'alive' || touchedAt !== seenAt) throw inUse(folder, holder);
+    await sleep(LOOK_EVERY_MS);
   }
-  const holder = parse(text);
-  if (holder === undefined ? silentMs > UNWRITTEN_AFTER_MS : !isAlive(holder, silentMs)) return;
+}
+
+function inUse(folder: string, holder: Holder | undefined): BrokerInUseError {
   const who = holder === undefined ? 'another process' : holderText(holder);
-  throw new BrokerInUseError(
+  return new BrokerInUseError(
     `The folder ${folder} is open in ${who}. An embedded broker serves one process at a time: ` +
       'stop that one, use another folder, or a Redis or PostgreSQL broker for several processes.',
   );
 }
 
 function holderText(holder: Holder): string {
-  if (holder.host !== hostname()) return `process ${holder.pid} on ${holder.host}`;
-  return holder.pid === process.pid ? `this process (pid ${holder.pid}) already` : `process ${holder.pid}`;
+  const { pid, host, space } = holder;
+  if (host !== hostname()) return `process ${pid} on ${host}`;
+  if (!isOurSpace(space)) return `process ${pid} of another container or machine named ${host}`;
+  return pid === process.pid ? `this process (pid ${pid}) already` : `process ${pid}`;
 }
 
-function isAlive(holder: Holder, silentMs: number): boolean {
-  if (holder.host !== hostname()) return silentMs < SILENT_AFTER_MS;
+type Life = 'alive' | 'dead' | 'unknown';
+
+function unwritten(silentMs: number): Life {
+  return silentMs > UNWRITTEN_AFTER_MS ? 'dead' : 'alive';
+}
+
+/** What can be known of a holder from here; exported for its test. */
+export function lifeOf(holder: Holder, silentMs: number): Life {
+  // A process number says nothing about another machine, nor about another container that calls itself the same.
+  if (holder.host !== hostname() || !isOurSpace(holder.space))
+    return silentMs < SILENT_AFTER_MS ? 'unknown' : 'dead';
   const began = beganOf(holder.pid);
-  if (began !== undefined) return began === holder.began;
+  if (began !== undefined) return began === holder.began ? 'alive' : 'dead';
   try {
     process.kill(holder.pid, 0);
-    return true;
+    return 'alive';
   } catch (error) {
     // EPERM: it is there, and somebody else's.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return error instanceof Error && 'code' in error && error.code === 'EPERM' ? 'alive' : 'dead';
   }
+}
+
+/** This process as the holder of a lock. */
+export function ourselves(): Holder {
+  return { pid: process.pid, host: hostname(), began: beganOf(process.pid) ?? '', space: spaceOf() };
+}
+
+function isOurSpace(space: string): boolean {
+  return space === spaceOf();
 }
 
 /** The start of a process in clock ticks since boot, where the system tells (Linux). */
 function beganOf(pid: number): string | undefined {
+  const stat = readText(`/proc/${pid}/stat`);
+  // The name in parentheses may hold spaces and parentheses itself: count from the last one.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+/** The kernel that runs and the pid namespace in it (Linux): two containers may share host name, folder and numbers. */
+function spaceOf(): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold spaces and parentheses itself: count from the last one.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
-    return undefined;
+    return '';
   }
 }
 
@@ -121,8 +177,25 @@ function parse(text: string): Holder | undefined {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return undefined;
-    const { pid, host, began } = value as Record<string, unknown>;
-    return { pid: Number(pid), host: String(host), began: String(began) };
+    const { pid, host, began, space } = value as Record<string, unknown>;
+    if (typeof pid !== 'number' || typeof host !== 'string') return undefined;
+    return { pid, host, began: String(began ?? ''), space: String(space ?? '') };
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function touchedAtOf(path: string): number | undefined {
+  try {
+    return statSync(path).mtimeMs;
   } catch {
     return undefined;
   }

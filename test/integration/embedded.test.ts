@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { openEmbedded } from '#src/broker/embedded.js';
 import type { EngineConfig } from '#src/broker/engine.js';
+import { ourselves } from '#src/broker/folder-lock.js';
 import { Celeriac, isCeleriacError } from '#src/index.js';
 
 const config = (prefix = 'app'): EngineConfig => ({
@@ -61,6 +62,20 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
     }
   });
 
+  it('leaves a project that has a data folder of its own as it was', async () => {
+    const dir = folder();
+    await mkdir(join(dir, 'data'), { recursive: true });
+    await writeFile(join(dir, 'data', 'orders.csv'), 'mine');
+    await writeFile(join(dir, 'lock.3'), 'mine too');
+    const engine = openEmbedded(config(), { kind: 'file', dir });
+    await engine.records.create('k', 'v');
+    await engine.close();
+    assert.equal(await readFile(join(dir, 'data', 'orders.csv'), 'utf8'), 'mine');
+    assert.equal(await readFile(join(dir, 'lock.3'), 'utf8'), 'mine too');
+    assert.deepEqual((await readdir(dir)).sort(), ['celeriac-db', 'data', 'lock.3']);
+    assert.deepEqual((await readdir(join(dir, 'celeriac-db'))).sort(), ['data', 'made-by-celeriac']);
+  });
+
   it('refuses a folder that another process has open, naming both, and takes it when that one was killed', async () => {
     const dir = folder();
     const child = start(
@@ -89,8 +104,7 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
     const first = openEmbedded(config(), { kind: 'file', dir });
     await first.ready();
     await first.close();
-    const lock = { pid: process.pid, host: (await import('node:os')).hostname(), began: '1' };
-    await writeFile(join(dir, 'lock.7'), JSON.stringify(lock));
+    await writeFile(join(dir, 'celeriac-db', 'lock.7'), JSON.stringify({ ...ourselves(), began: '1' }));
     const second = openEmbedded(config(), { kind: 'file', dir });
     if (process.platform === 'linux') await second.ready();
     await second.close();
@@ -101,14 +115,12 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
     const first = openEmbedded(config(), { kind: 'file', dir });
     await first.ready();
     await first.close();
-    await writeFile(
-      join(dir, 'lock.1'),
-      JSON.stringify({ pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), began: '1' }),
-    );
+    const database = join(dir, 'celeriac-db');
+    await writeFile(join(database, 'lock.1'), JSON.stringify({ ...ourselves(), pid: 2 ** 22 + 1 }));
     const source = `
       const { lockFolder } = await import('#src/broker/folder-lock.js');
-      try { lockFolder(process.argv[1]); console.log('got it'); setInterval(() => {}, 1e6); } catch (error) { console.log(error.code); }`;
-    const children = Array.from({ length: 8 }, () => start(source, dir));
+      try { await lockFolder(process.argv[1]); console.log('got it'); setInterval(() => {}, 1e6); } catch (error) { console.log(error.code); }`;
+    const children = Array.from({ length: 8 }, () => start(source, database));
     const words = await Promise.all(children.map((child) => firstLine(child)));
     for (const child of children) child.kill('SIGKILL');
     assert.deepEqual(words.sort(), [...Array(7).fill('BROKER_IN_USE'), 'got it']);

@@ -1,6 +1,7 @@
 /**
- * The one connection of a process that LISTENs: for all its workers and all it waits for. When it breaks it is made
- * anew, listens to the same channels again, and says that notices may have been missed.
+ * The one connection of a process that LISTENs: for all its workers and all it waits for. Whoever needs it first after a
+ * loss makes it anew, and a connection counts as there only once it listens to every channel that is wanted; then it says
+ * that notices may have been missed.
  */
 import type { PgClient } from './pg-driver.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery } from './pg-wire.js';
@@ -29,6 +30,8 @@ const RETRY_MS = [50, 200, 500, 1_000, 2_000];
 export class PgListener implements PgNotices {
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
+  /** What the connection listens to; another one begins with nothing. */
+  #heard = new Set<string>();
   #wanted: string[] = [];
   #flushing: Promise<void> | undefined;
   #client: PgClient | undefined;
@@ -36,6 +39,9 @@ export class PgListener implements PgNotices {
   #sweep: NodeJS.Timeout | undefined;
   #ping: NodeJS.Timeout | undefined;
   #busy = 0;
+  /** A connection was lost, and no other has taken its place yet. */
+  #isLost = false;
+  #restoring = false;
   #closed = false;
 
   constructor(private readonly parts: PgListenerParts) {}
@@ -89,12 +95,20 @@ export class PgListener implements PgNotices {
     this.#wanted = [];
     this.#flushing = undefined;
     try {
-      await this.#command(channels, 'LISTEN');
+      await this.#use(async (client) => {
+        const unheard = channels.filter((channel) => !this.#heard.has(channel));
+        if (unheard.length > 0) await this.#hear(client, unheard);
+      });
     } catch (error) {
-      // The callers are told; a later listen starts afresh.
+      // The callers get the error; a later listen starts afresh.
       for (const channel of channels) this.#channels.delete(channel);
       throw error;
     }
+  }
+
+  async #hear(client: PgClient, channels: readonly string[]): Promise<void> {
+    await client.query(commands('LISTEN', channels));
+    if (client === this.#client) for (const channel of channels) this.#heard.add(channel);
   }
 
   #leave(): void {
@@ -102,23 +116,21 @@ export class PgListener implements PgNotices {
     const channels = [...this.#channels]
       .filter(([, { handlers }]) => handlers.size === 0)
       .map(([name]) => name);
-    for (const channel of channels) this.#channels.delete(channel);
+    for (const channel of channels) {
+      this.#channels.delete(channel);
+      this.#heard.delete(channel);
+    }
     if (channels.length === 0 || this.#client === undefined) return;
     // A connection that breaks here has left all channels anyway.
-    this.#command(channels, 'UNLISTEN').catch(() => undefined);
+    this.#use((client) => client.query(commands('UNLISTEN', channels))).catch(() => undefined);
   }
 
-  async #command(channels: readonly string[], verb: 'LISTEN' | 'UNLISTEN'): Promise<void> {
-    if (channels.length === 0) return;
-    await this.#ask(channels.map((channel) => `${verb} "${channel}"`).join('; '));
-  }
-
-  /** A statement on the connection, which keeps the process alive only while one is under way. */
-  async #ask(text: string): Promise<void> {
+  /** Something on the connection, which keeps the process alive only while one is under way. */
+  async #use(body: (client: PgClient) => Promise<unknown>): Promise<void> {
     const client = this.#client ?? (await this.#connect());
     if (this.#busy++ === 0) client.ref?.();
     try {
-      await client.query(text);
+      await body(client);
     } finally {
       if (--this.#busy === 0) client.unref?.();
     }
@@ -133,43 +145,65 @@ export class PgListener implements PgNotices {
 
   async #makeConnection(): Promise<PgClient> {
     const client = this.parts.makeClient();
-    client.on('error', (error) => this.#lose(client, error));
-    client.on('end', () => this.#lose(client, new Error('Connection terminated unexpectedly')));
+    let broken: unknown;
+    const onBroken = (error: unknown) => {
+      broken ??= error;
+      this.#lose(client, error);
+    };
+    client.on('error', onBroken);
+    client.on('end', () => onBroken(new Error('Connection terminated unexpectedly')));
     client.on('notification', ({ channel, payload }) => {
       const handlers = this.#channels.get(channel)?.handlers;
       if (handlers !== undefined) for (const handler of [...handlers]) handler(payload ?? '');
     });
-    await client.connect();
-    client.unref?.();
-    if (this.#closed) {
-      await client.end();
-      throw new Error('Connection terminated');
+    const channels = [...this.#channels.keys()];
+    try {
+      await client.connect();
+      // Whoever listened on the connection before counts on this one.
+      if (channels.length > 0) await client.query(commands('LISTEN', channels));
+      if (broken !== undefined) throw broken;
+      if (this.#closed) throw new Error('Connection terminated');
+    } catch (error) {
+      client.end().catch(() => undefined); // it may never have been there
+      throw error;
     }
+    client.unref?.();
     this.#client = client;
+    this.#heard = new Set(channels);
     this.#ping ??= setInterval(() => this.#checkAlive(), PING_EVERY_MS).unref();
+    if (this.#isLost) this.#back();
     return client;
+  }
+
+  #back(): void {
+    this.#isLost = false;
+    this.parts.onBack();
+    for (const listener of [...this.#gapListeners]) listener();
   }
 
   #lose(client: PgClient, error: unknown): void {
     if (this.#client !== client || this.#closed) return;
     this.#client = undefined;
+    this.#heard = new Set();
+    this.#isLost = true;
     client.end().catch(() => undefined); // it is gone
     this.parts.onLost(error);
-    void this.#restore(0);
+    if (!this.#restoring) void this.#restore();
   }
 
-  async #restore(attempt: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[attempt] ?? 2_000).unref());
-    if (this.#closed || this.#client !== undefined || this.#channels.size === 0) return;
-    try {
-      await this.#connect();
-      await this.#command([...this.#channels.keys()], 'LISTEN');
-    } catch {
-      // Told when it was lost; until it is back there is nothing to add.
-      return this.#restore(attempt + 1);
+  /** Until a connection is there again, by this loop or by a new listener that came first. */
+  async #restore(): Promise<void> {
+    this.#restoring = true;
+    for (let attempt = 0; ; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS[attempt] ?? 2_000).unref());
+      if (this.#closed || this.#client !== undefined || this.#channels.size === 0) break;
+      try {
+        await this.#connect();
+      } catch {
+        // Said when it was lost; until it is back there is nothing to add.
+      }
     }
-    this.parts.onBack();
-    for (const listener of [...this.#gapListeners]) listener();
+    this.#restoring = false;
   }
 
   #checkAlive(): void {
@@ -187,4 +221,8 @@ export class PgListener implements PgNotices {
       },
     );
   }
+}
+
+function commands(verb: 'LISTEN' | 'UNLISTEN', channels: readonly string[]): string {
+  return channels.map((channel) => `${verb} "${channel}"`).join('; ');
 }

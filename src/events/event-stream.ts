@@ -6,7 +6,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import { announceListener } from './demand.js';
 import type { AppEvent, FleetEvent } from './names.js';
-import type { Packet } from './publisher.js';
+import { readPacket } from './packet.js';
 import { SentFirst } from './sent-first.js';
 
 export interface EventStreamParams {
@@ -121,8 +121,10 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
   }
 
   #receive(text: string): void {
-    const { from, at, events } = JSON.parse(text) as Packet;
-    if (from === this.params.ownId) return;
+    const packet = readPacket(text);
+    // Whoever may write to the channel may write anything.
+    if (packet === undefined || packet.from === this.params.ownId) return;
+    const { from, at, events } = packet;
     const expected = this.#next.get(from) ?? at;
     // Moved to the end: the one that has been silent longest is forgotten first.
     this.#next.delete(from);

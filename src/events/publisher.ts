@@ -11,15 +11,6 @@ const GATHER_MS = 20;
 /** More than this are not kept while a batch is on its way. */
 const MOST_WAITING = 2_000;
 
-/** A text on the wire. */
-export interface Packet {
-  /** The publishing app, by a name of its own. */
-  readonly from: string;
-  /** The number of its first event, counted by the publisher. */
-  readonly at: number;
-  readonly events: readonly AppEvent[];
-}
-
 export class Publisher {
   /** This publisher's name on the wire. */
   readonly id = randomBytes(6).toString('base64url');

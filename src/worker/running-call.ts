@@ -2,6 +2,7 @@
  * A call while it runs: the context its task sees, its limits, and the ways others may end it. Once closed it answers
  * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Delivery } from '../broker/delivery.js';
 import type { Composable } from '../canvas/fits.js';
 import { MAX_TIMER_MS } from '../duration.js';
@@ -37,6 +38,8 @@ export class RunningCall implements TaskContext {
   readonly startedAt = Date.now();
   #request: TaskRequest | undefined;
   #abort: AbortController | undefined;
+  /** Goes back to where the task first asked for its signal. */
+  #within: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined;
   #abortReason: { readonly reason: unknown } | undefined;
   #end: ((outcome: Outcome) => void) | undefined;
   #timers: NodeJS.Timeout[] = [];
@@ -63,6 +66,7 @@ export class RunningCall implements TaskContext {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = this.host.newAbort?.() ?? new AbortController();
+      this.#within = AsyncLocalStorage.snapshot();
       if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason.reason);
     }
     return this.#abort.signal;
@@ -147,7 +151,8 @@ export class RunningCall implements TaskContext {
   abort(reason: unknown): void {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = { reason };
-    this.#abort?.abort(reason);
+    // Listeners run inside whatever aborts, a timer mostly. They belong to the task: `this` has to find it there too.
+    this.#within?.(() => this.#abort?.abort(reason));
   }
 
   /** From here on nothing of this call changes anything. */

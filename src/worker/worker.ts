@@ -13,6 +13,7 @@ import { AppClosedError, CeleriacError, outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
 import { answers } from './answers.js';
+import { apart } from './apart.js';
 import { Autoscale } from './autoscale.js';
 import { Executor } from './execute.js';
 import { FlowSteps } from './flow-steps.js';
@@ -180,7 +181,8 @@ export class Worker implements CallHost, AsyncDisposable {
     if (held !== undefined) return held;
     this.#placement.check();
     this.#phase = 'starting';
-    const starting = this.#start();
+    // Whatever the caller is in the middle of is no business of the tasks that this worker will run.
+    const starting = apart(() => this.#start());
     this.#starting = starting.catch(() => undefined); // for those who only wait for its end
     return starting;
   }
@@ -288,7 +290,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #run(delivery: Delivery): Promise<Settlement> {
     if (this.#handingBack || this.#crew?.lifespan.begin() === false)
       return Promise.resolve({ kind: 'release' });
-    return this.#executor.execute(delivery).then((execution) => {
+    return apart(() => this.#executor.execute(delivery)).then((execution) => {
       this.#log.ended(delivery, execution);
       this.vitals.ended(delivery, execution);
       this.#crew?.lifespan.ended();

@@ -6,6 +6,7 @@ import { getHeapStatistics } from 'node:v8';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../tasks/failure.js';
+import { apart } from '../apart.js';
 import { Executor } from '../execute.js';
 import type { Outcome } from '../outcome.js';
 import type { CallHost } from '../running-call.js';
@@ -62,7 +63,8 @@ export class ThreadRunner {
     };
     // What follows the write is the worker's business: it does the writing.
     const afterwards = () => undefined;
-    return (await this.#executor.perform({ ...delivery, saveProgress, afterwards }, task, limits)).outcome;
+    const perform = () => this.#executor.perform({ ...delivery, saveProgress, afterwards }, task, limits);
+    return (await apart(perform)).outcome;
   }
 
   #unknown(name: string): NotRegisteredError {

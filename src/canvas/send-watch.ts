@@ -22,6 +22,7 @@ export interface SentEvent {
   readonly timestamp: number;
   readonly id: string;
   readonly name: string;
+  readonly shadow?: string;
   readonly queue: string;
   readonly rootId: string;
   readonly parentId?: string;
@@ -33,7 +34,7 @@ export interface SentEvent {
 export async function tellSent(
   watch: SendWatch,
   { taskId, queue, name, sentAt }: Envelope,
-  { root, parent, eta, expires }: Omit<Message, 'v' | 'args'>,
+  { root, parent, eta, expires, shadow }: Omit<Message, 'v' | 'args'>,
   delivered: Promise<void>,
 ): Promise<void> {
   const told = watch.sending({
@@ -41,6 +42,7 @@ export async function tellSent(
     timestamp: sentAt,
     id: taskId,
     name,
+    ...(shadow !== undefined && { shadow }),
     queue: queueOfLane(queue),
     rootId: root ?? taskId,
     ...(parent !== undefined && { parentId: parent }),

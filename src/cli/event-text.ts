@@ -16,7 +16,9 @@ export function eventLine(event: FleetEvent): string {
  * @param nameWidth room for a name of a task or a node, so that a long one leaves some for the rest
  */
 export function eventText(event: FleetEvent, nameWidth = Number.POSITIVE_INFINITY): string {
-  const short = 'name' in event && event.name !== undefined ? { name: cutMiddle(event.name, nameWidth) } : {};
+  // As `shadow` has it, where a call gave one.
+  const name = 'name' in event ? (event.shadow ?? event.name) : undefined;
+  const short = name === undefined ? {} : { name: cutMiddle(name, nameWidth) };
   const node = 'node' in event && event.node !== undefined ? { node: cutMiddle(event.node, nameWidth) } : {};
   return printable(wordsOf({ ...event, ...short, ...node } as FleetEvent));
 }

@@ -142,7 +142,8 @@ export class FleetState {
   }
 
   #task(event: Exclude<AppEvent, WorkerEvent>, now: number): void {
-    const { id, name } = event;
+    const { id } = event;
+    const name = event.shadow ?? event.name;
     if (event.type === 'task-started' && this.#running.size < MOST_RUNNING)
       this.#running.set(id, { id, name, node: event.node, since: now, state: undefined });
     const runs = this.#running.get(id);

@@ -16,6 +16,8 @@ interface TaskEventOf<T extends string> extends EventOf<T> {
   readonly id: string;
   /** The task's name. */
   readonly name: string;
+  /** The name it goes by for people, where its call gave one (`shadow`). */
+  readonly shadow?: string;
   readonly queue: string;
 }
 

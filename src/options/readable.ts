@@ -4,12 +4,17 @@
  */
 
 /** What stands in a secret's place. */
-const MASK = '********';
+export const MASK = '********';
 
 /** Celery masks by name too: `API|TOKEN|KEY|SECRET|PASS|SIGNATURE|DATABASE`; here "key" alone is a word of our own. */
 const SECRET =
-  /pass(word|phrase|wd)?$|secret|token|credential|signature|(api|private|access|encryption)_?key/i;
+  /pass(word|phrase|wd)?$|passw(or)?d|pwd$|secret|token|credential|signature|authori[sz]ation|cookie|bearer|^auth$|(api|private|access|encryption)[-_]?key/i;
 const DEPTH = 6;
+
+/** Whether what goes by this name is a secret. */
+export function isSecretName(name: string): boolean {
+  return SECRET.test(name);
+}
 
 /** A copy that JSON carries as it is, with secrets masked. */
 export function readable(value: unknown, depth = 0): unknown {
@@ -25,16 +30,16 @@ export function readable(value: unknown, depth = 0): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, item]) => item !== undefined)
-      .map(([key, item]) => [key, SECRET.test(key) ? MASK : readable(item, depth + 1)]),
+      .map(([key, item]) => [key, isSecretName(key) ? MASK : readable(item, depth + 1)]),
   );
 }
 
 /** The text with the password of each URL in it masked, and what its query calls a secret. */
-function maskUrl(text: string): string {
+export function maskUrl(text: string): string {
   return text
-    .replace(/([a-z][a-z+.-]*:\/\/[^\s/?#@]*?:)[^\s/?#]*(@)/gi, `$1${MASK}$2`)
+    .replace(/([a-z][a-z+.-]{0,20}:\/\/[^\s/?#@]*?:)[^\s/?#]*(@)/gi, `$1${MASK}$2`)
     .replace(/([?&][^=&\s#]*=)([^&\s#]*)/g, (whole, name: string) =>
-      SECRET.test(name.slice(1, -1)) ? `${name}${MASK}` : whole,
+      isSecretName(name.slice(1, -1)) ? `${name}${MASK}` : whole,
     );
 }
 

@@ -3,9 +3,12 @@
  * what JSON cannot carry is described, text is escaped for every engine. It must never throw, and never cost more
  * than its budget whatever it is given.
  */
+import { isSecretName, MASK, maskUrl } from '../options/readable.js';
 import { escapeText, setOwn } from '../text-escape.js';
 
 const MAX_DEPTH = 8;
+/** Of a discreet picture: a list of objects that hold lists, and no more. */
+const DISCREET_DEPTH = 4;
 const MAX_ITEMS = 1000;
 const MAX_KEY_BYTES = 256;
 const MAX_TEXT_BYTES = 8192;
@@ -15,7 +18,14 @@ export class Budget {
   /** Something was cut or left out. */
   truncated = false;
 
-  constructor(private bytesLeft: number) {}
+  /**
+   * @param discreet for what is kept and shown around: secrets are masked by their names, what hangs on an error of a
+   *   client (its request, response and settings) is left out, and a picture is shallow
+   */
+  constructor(
+    private bytesLeft: number,
+    readonly discreet = false,
+  ) {}
 
   get left(): number {
     return this.bytesLeft;
@@ -30,7 +40,37 @@ export class Budget {
     this.bytesLeft -= bytes;
     return true;
   }
+
+  /** Spends at most `bytes` of it on `body`. */
+  part<R>(bytes: number, body: (part: Budget) => R): R {
+    const size = Math.min(bytes, this.bytesLeft);
+    const part = new Budget(size, this.discreet);
+    const result = body(part);
+    this.bytesLeft -= size - part.left;
+    this.truncated ||= part.truncated;
+    return result;
+  }
 }
+
+/**
+ * What HTTP clients, database drivers and the like hang on their errors: everything that was sent, headers with
+ * credentials included. Under these names an object or list is left out; a text, such as a mail server's answer, stays.
+ */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  'config',
+  'request',
+  'req',
+  'response',
+  'res',
+  'headers',
+  'socket',
+  'agent',
+  'client',
+  'connection',
+  'command',
+  'parameters',
+  'bindings',
+]);
 
 /** A text, escaped and cut to at most `maxBytes` of JSON. */
 export function boundedText(text: string, budget: Budget, maxBytes = MAX_TEXT_BYTES): string {
@@ -63,7 +103,7 @@ export function boundedJson(value: unknown, budget: Budget, ancestors: readonly 
 function picture(value: unknown, budget: Budget, ancestors: readonly unknown[]): unknown {
   switch (typeof value) {
     case 'string':
-      return boundedText(value, budget);
+      return boundedText(budget.discreet ? discreetText(value) : value, budget);
     case 'number':
       if (!Number.isFinite(value)) return boundedText(String(value), budget);
       return budget.take(24) ? value : undefined;
@@ -81,7 +121,7 @@ function picture(value: unknown, budget: Budget, ancestors: readonly unknown[]):
 
 function pictureOfObject(value: object, budget: Budget, ancestors: readonly unknown[]): unknown {
   if (ancestors.includes(value)) return boundedText('[circular]', budget);
-  if (ancestors.length >= MAX_DEPTH) {
+  if (ancestors.length >= (budget.discreet ? DISCREET_DEPTH : MAX_DEPTH)) {
     budget.truncated = true;
     return boundedText('[deep]', budget);
   }
@@ -142,9 +182,19 @@ export function addBounded(
     value = '[unreadable]';
   }
   if (value === undefined || typeof value === 'function' || typeof value === 'symbol') return;
+  if (budget.discreet) {
+    if (typeof value === 'object' && LEFT_OUT.has(key)) return;
+    if (isSecretName(key)) value = MASK;
+  }
   const name = boundedText(key, budget, MAX_KEY_BYTES);
   const shown = boundedJson(value, budget, ancestors);
   if (shown !== undefined && budget.take(2)) setOwn(target, name, shown);
+}
+
+/** Looked over as far as it can be shown: what lies behind is cut anyway. */
+function discreetText(text: string): string {
+  const most = 2 * MAX_TEXT_BYTES;
+  return text.length <= most ? maskUrl(text) : maskUrl(text.slice(0, most)) + text.slice(most);
 }
 
 function budgetable(text: string, limit: number, budget: Budget): boolean {

@@ -19,7 +19,7 @@ export interface WireError {
   readonly class?: string;
   readonly stack?: string;
   readonly code?: string | number;
-  /** Own enumerable properties that have a JSON form. */
+  /** Own enumerable properties that have a JSON form: shallow, secrets masked, a client's request and response left out. */
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly cause?: WireError;
   /** A cause that is no error. */
@@ -57,7 +57,7 @@ export function errorNameOf(thrown: unknown): string {
 
 /** What was thrown, as JSON to store. Never throws, whatever it is given. */
 export function encodeFailure(thrown: unknown, { maxBytes = MAX_BYTES }: FailureOptions = {}): WireError {
-  const budget = new Budget(maxBytes);
+  const budget = new Budget(maxBytes, true);
   try {
     const wire = encodeThrown(thrown, budget, []);
     return budget.truncated ? { ...wire, truncated: true } : wire;
@@ -116,13 +116,16 @@ function encodeCode(error: object, budget: Budget): { code?: string | number } {
 
 function encodeFields(error: object, budget: Budget): { fields?: Record<string, unknown> } {
   const fields: Record<string, unknown> = {};
-  for (const key of ownKeys(error).slice(0, MAX_FIELDS)) {
-    if (!SLOTS.has(key) && budget.left > 16) addBounded(fields, error, key, budget, [error]);
-  }
+  budget.part(MAX_FIELDS_BYTES, (part) => {
+    for (const key of ownKeys(error).slice(0, MAX_FIELDS)) {
+      if (!SLOTS.has(key) && part.left > 16) addBounded(fields, error, key, part, [error]);
+    }
+  });
   return Object.keys(fields).length > 0 ? { fields } : {};
 }
 
 const MAX_FIELDS = 200;
+const MAX_FIELDS_BYTES = 16_384;
 /** Properties with a place of their own; `code` is one when it is a string or number. */
 const SLOTS: ReadonlySet<string> = new Set([
   'name',
@@ -142,7 +145,7 @@ function encodeCause(error: object, budget: Budget, chain: readonly unknown[]): 
     return {};
   }
   if (isError(cause)) return { cause: encodeThrown(cause, budget, chain) };
-  const causeValue = boundedJson(cause, budget);
+  const causeValue = budget.part(MAX_FIELDS_BYTES, (part) => boundedJson(cause, part));
   return causeValue === undefined ? {} : { causeValue };
 }
 
@@ -183,7 +186,7 @@ function describe(thrown: unknown): string {
       if (thrown === null) return `null was thrown. ${advice}`;
       const message = textOf(thrown, 'message');
       if (message !== undefined && message !== '') return message;
-      const picture = JSON.stringify(boundedJson(thrown, new Budget(1024)));
+      const picture = JSON.stringify(boundedJson(thrown, new Budget(1024, true)));
       return `An object that is no Error was thrown: ${picture}. ${advice}`;
     }
     default:
@@ -234,7 +237,9 @@ function storedText(value: unknown): string | undefined {
 function messageOf(error: object): string {
   const message = read(error, 'message');
   if (typeof message === 'string') return message;
-  return message === undefined ? '' : String(JSON.stringify(boundedJson(message, new Budget(1024))) ?? '');
+  return message === undefined
+    ? ''
+    : String(JSON.stringify(boundedJson(message, new Budget(1024, true))) ?? '');
 }
 
 function className(value: unknown): string | undefined {

@@ -19,7 +19,7 @@ import type { FlowSteps } from './flow-steps.js';
 import { hooksOf, tellHooks } from './hooks.js';
 import type { Limits } from './limits.js';
 import type { Execution, Outcome } from './outcome.js';
-import { afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
+import { afterBrokenRule, afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import { ReplaceRequest, type Spawning } from './spawning.js';
 import { tracedRun } from './traced-run.js';
@@ -340,8 +340,8 @@ export class Executor {
         ? afterRetryRequest(error, retryCase)
         : afterError(error, retryCase);
     } catch (ruleError) {
-      // The user's own retry rule threw or gave no duration: that is what went wrong now.
-      return { kind: 'failure', error: ruleError };
+      call.log.error({ error: ruleError }, `the retry rule of ${task.name} threw; the task is not retried`);
+      return afterBrokenRule(error, ruleError);
     }
   }
 

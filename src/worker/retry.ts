@@ -72,6 +72,15 @@ export function afterError(error: unknown, c: RetryCase): Outcome {
   return { kind: 'retry', error, delayMs: Math.min(delayMs(error, c), LONGEST_MS) };
 }
 
+/**
+ * The outcome of an attempt whose retry rule (`autoretryFor`, `retryDelay`) threw or gave no duration: the task fails with
+ * its own error, which is what went wrong first. Only where it has none does the rule's stand for it.
+ */
+export function afterBrokenRule(error: unknown, ruleError: unknown): Outcome {
+  const own = error instanceof RetryRequest ? error.options.error : error;
+  return { kind: 'failure', error: own ?? ruleError };
+}
+
 /** A century: what is longer means never, and no broker counts that far. */
 const LONGEST_MS = 100 * 365.25 * 24 * 3_600_000;
 

@@ -87,7 +87,11 @@ export class RunningCall implements TaskContext {
     return this.host.app;
   }
 
-  async updateState(state: string, meta?: unknown): Promise<void> {
+  updateState(state: string, meta?: unknown): Promise<void> {
+    return this.#unawaited('updateState', this.#updateState(state, meta));
+  }
+
+  async #updateState(state: string, meta: unknown): Promise<void> {
     if (typeof state !== 'string' || !STATE_NAME.test(state)) {
       throw new OptionError(
         `updateState: "${String(state)}" is not a state. Use upper case, such as PROGRESS.`,
@@ -112,7 +116,11 @@ export class RunningCall implements TaskContext {
     throw new ReplaceRequest(signature);
   }
 
-  async addToGroup(signature: CallbackSignature): Promise<void> {
+  addToGroup(signature: CallbackSignature): Promise<void> {
+    return this.#unawaited('addToGroup', this.#addToGroup(signature));
+  }
+
+  async #addToGroup(signature: CallbackSignature): Promise<void> {
     this.#throwIfSoftLimitPassed();
     if (this.#closed) return;
     if (this.spawning === undefined)
@@ -120,6 +128,19 @@ export class RunningCall implements TaskContext {
         `${this.delivery.name}: addToGroup() in an eager call; its group runs nowhere.`,
       );
     await this.spawning.addMember(this.delivery, this.#added++, signature as Composable);
+  }
+
+  /**
+   * Who awaits it gets its error. Who does not must not lose the worker by it: Node ends a process whose rejections nobody
+   * handles, and the other tasks with it. So the error is logged.
+   */
+  #unawaited(what: string, promise: Promise<void>): Promise<void> {
+    promise.catch((error: unknown) => {
+      // The limit is no news: whatever is awaited next throws it too.
+      if (error !== this.#abortReason?.reason)
+        this.log.warn({ error }, `${what}() of ${this.delivery.name} did nothing`);
+    });
+    return promise;
   }
 
   /**

@@ -152,11 +152,13 @@ export class Telling implements RunWatch {
     if (this.active) this.params.events.emit(event);
   }
 
-  #taskFields({ taskId, name, queue, retries }: Delivery) {
+  #taskFields({ taskId, name, queue, retries, message }: Delivery) {
+    const { shadow } = message;
     return {
       timestamp: this.params.clock.now(),
       id: taskId,
       name,
+      ...(shadow !== undefined && { shadow }),
       queue,
       node: this.params.node(),
       pid: process.pid,

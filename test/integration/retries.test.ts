@@ -206,20 +206,31 @@ describe('Retries', () => {
       ]);
     });
 
-    it('fails the task with the rule’s own error when retryDelay throws', async (t) => {
-      const { app, worker } = ground.app(t);
-      const options = {
-        autoretryFor: true as const,
-        retryDelay: () => {
-          throw new RangeError('broken rule');
-        },
+    it('a retry rule that throws ends the task with the task’s own error, and is logged', async (t) => {
+      const { app, worker, lines } = ground.app(t);
+      const broken = () => {
+        throw new RangeError('broken rule');
       };
-      const task = app.task('broken-rule', options, () => {
-        throw new Flaky('x');
-      });
+      const rules = {
+        delay: { autoretryFor: true as const, retryDelay: broken },
+        predicate: { autoretryFor: broken },
+        nonsense: { autoretryFor: true as const, retryDelay: () => 'soon' },
+      };
+      const tasks = Object.entries(rules).map(([name, options]) =>
+        app.task(`broken-${name}`, options, () => {
+          throw new Flaky('its own');
+        }),
+      );
       await worker();
-      const error = await rejection((await task.delay()).get({ timeout: '20s' }));
-      assert(error.cause instanceof RangeError);
+      for (const task of tasks) {
+        const sent = await task.delay();
+        const error = await rejection(sent.get({ timeout: '20s' }));
+        assert.match(error.message, /Flaky: its own/);
+        const line = lines.find(
+          ({ fields, message }) => fields.taskId === sent.id && message.includes('retry rule'),
+        );
+        assert(line?.level === 'error' && line.fields.error instanceof Error);
+      }
     });
 
     it('a retry waits at least its countdown', async (t) => {

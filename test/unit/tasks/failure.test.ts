@@ -111,6 +111,48 @@ describe('an error that crosses the wire', () => {
     assert.equal(decodeFailure(wire).message, '999');
   });
 
+  it('carries no secrets: they are masked by name and in URLs, and what a client sent and got is left out', () => {
+    class HttpClient {
+      readonly key = 's3cret';
+    }
+    const http = Object.assign(new Error('Request failed with status code 401'), {
+      code: 'ERR_BAD_REQUEST',
+      status: 401,
+      config: { headers: { Authorization: 'Bearer s3cret' }, data: '{"card":"s3cret"}' },
+      request: { path: '/pay', _header: 'Authorization: s3cret' },
+      response: { data: { session: 's3cret' }, headers: { 'set-cookie': 's3cret' } },
+      headers: { 'x-api-key': 's3cret' },
+      detail: { user: 'ada', password: 's3cret', 'api-key': 's3cret', Cookie: 's3cret' },
+      url: 'https://ada:s3cret@host/?token=s3cret&page=2',
+      token: 's3cret',
+      cause: { authorization: 's3cret', request: { a: 's3cret' }, tried: 3 },
+    });
+    const wire = encodeFailure(http);
+    assert(!JSON.stringify({ ...wire, stack: '' }).includes('s3cret'), JSON.stringify(wire));
+    assert.deepEqual(wire.fields, {
+      status: 401,
+      detail: { user: 'ada', password: '********', 'api-key': '********', Cookie: '********' },
+      url: 'https://ada:********@host/?token=********&page=2',
+      token: '********',
+    });
+    assert.deepEqual(wire.causeValue, { authorization: '********', tried: 3 });
+    const redis = Object.assign(new Error('WRONGTYPE'), { command: { name: 'set', args: ['k', 's3cret'] } });
+    assert.equal(encodeFailure(redis).fields, undefined);
+    assert(!JSON.stringify(encodeFailure({ secret: 's3cret', client: new HttpClient() })).includes('s3cret'));
+    const mail = Object.assign(new Error('refused'), { response: '535 authentication failed' });
+    assert.deepEqual(encodeFailure(mail).fields, { response: '535 authentication failed' });
+  });
+
+  it('has shallow and small fields', () => {
+    const deep = { a: { b: { c: { d: { e: 1 } } } } };
+    const wire = encodeFailure(Object.assign(new Error('x'), { deep, list: [{ path: ['a', 'b'] }] }));
+    assert.deepEqual(wire.fields, { deep: { a: { b: { c: '[deep]' } } }, list: [{ path: ['a', 'b'] }] });
+    const wide = Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`field${i}`, 'x'.repeat(2000)]));
+    const bounded = encodeFailure(Object.assign(new Error('x'), wide));
+    assert(JSON.stringify(bounded.fields).length <= 16_384);
+    assert.equal(bounded.truncated, true);
+  });
+
   it('carries NUL and lone surrogates through any engine', () => {
     const error = Object.assign(new Error('nul \0 lone \ud800 sign ␀'), { '\0key': '\udfff' });
     assert(!/\\u0000|\\ud800|\\udfff/.test(JSON.stringify(encodeFailure(error))));

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { MaxRetriesExceededError, OptionError } from '#src/errors.js';
 import { resolveRunPolicy, type TaskOptions } from '#src/options/task-options.js';
 import {
+  afterBrokenRule,
   afterError,
   afterRetryRequest,
   backoffMs,
@@ -186,5 +187,22 @@ describe('After this.retry()', () => {
     assert.equal(after({ maxRetries: 1 }, retryCase({}, { retries: 1 })).kind, 'failure');
     assert.equal(after({ maxRetries: null }, retryCase({ maxRetries: 0 }, { retries: 999 })).kind, 'retry');
     assert.equal(after({}, retryCase({ maxRetries: 9 }, { retries: 1, maxRetries: 1 })).kind, 'failure');
+  });
+});
+
+describe('A retry rule that throws', () => {
+  const broken = new RangeError('broken rule');
+
+  it('leaves the task its own error', () => {
+    const own = new Flaky('own');
+    assert.deepEqual(afterBrokenRule(own, broken), { kind: 'failure', error: own });
+    assert.deepEqual(afterBrokenRule(new RetryRequest({ error: own }), broken), {
+      kind: 'failure',
+      error: own,
+    });
+  });
+
+  it('is the error of a task that has none', () => {
+    assert.deepEqual(afterBrokenRule(new RetryRequest({}), broken), { kind: 'failure', error: broken });
   });
 });

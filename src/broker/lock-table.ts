@@ -21,7 +21,7 @@ export interface HeldLock {
 /** The memory behind a table; can be handed to a thread. */
 export interface LockMemory {
   readonly entries: SharedArrayBuffer;
-  /** When the main loop last turned, epoch ms. */
+  /** When the main loop last turned, ns of the clock that all threads of a process share and nobody sets. */
   readonly heartbeat: SharedArrayBuffer;
 }
 
@@ -44,7 +44,7 @@ export class LockTable {
   }
 
   beat(): void {
-    Atomics.store(this.#beat, 0, BigInt(Date.now()));
+    Atomics.store(this.#beat, 0, process.hrtime.bigint());
   }
 
   /** Notes a lock; gives its entry, or undefined when the table is full or the ids are too long for it. */
@@ -84,7 +84,7 @@ export class LockTableReader {
 
   /** How long the main loop has not turned, ms. */
   blockedForMs(): number {
-    return Date.now() - Number(Atomics.load(this.#beat, 0));
+    return Number(process.hrtime.bigint() - Atomics.load(this.#beat, 0)) / 1e6;
   }
 
   /** Every lock held now, by an identity that changes when the entry changes hands. */

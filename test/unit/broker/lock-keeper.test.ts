@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { describe, it, type TestContext } from 'node:test';
+import { LockKeeper, RESTART_AFTER_MS } from '#src/broker/lock-keeper.js';
+
+class FakeThread extends EventEmitter {
+  ended = false;
+
+  /** As Node's threads do it: the exit is told before `terminate` resolves. */
+  async terminate(): Promise<void> {
+    this.ended = true;
+    this.emit('exit', 1);
+  }
+
+  fail(): void {
+    this.emit('error', new Error('no memory'));
+    this.emit('exit', 1);
+  }
+}
+
+function setUp(t: TestContext, lockDurationMs = 5000) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const threads: FakeThread[] = [];
+  const errors: string[] = [];
+  const keeper = new LockKeeper(
+    {
+      broker: 'redis://nowhere',
+      prefix: 'p',
+      lockDurationMs,
+      blockedLoopTimeoutMs: 60_000,
+      onError: ({ message }) => errors.push(message),
+    },
+    () => {
+      const thread = new FakeThread();
+      threads.push(thread);
+      return thread;
+    },
+  );
+  return { keeper, threads, errors };
+}
+
+describe('The lock keeper', () => {
+  it('has one heartbeat however often its thread fails, and none after the stop', async (t) => {
+    const { keeper, threads, errors } = setUp(t);
+    const begun = t.mock.method(globalThis, 'setInterval');
+    await keeper.start();
+    for (let times = 1; times <= 3; times++) {
+      threads.at(-1)?.fail();
+      t.mock.timers.tick(RESTART_AFTER_MS);
+      assert.equal(threads.length, times + 1);
+    }
+    assert.equal(begun.mock.callCount(), 1);
+    assert.equal(errors.length, 3);
+    await keeper.stop();
+    assert.deepEqual(
+      threads.map(({ ended }) => ended),
+      [false, false, false, true],
+    );
+  });
+
+  it('starts no thread after its stop, though a restart was due', async (t) => {
+    const { keeper, threads } = setUp(t);
+    await keeper.start();
+    threads[0]?.fail();
+    await keeper.stop();
+    t.mock.timers.tick(RESTART_AFTER_MS * 10);
+    assert.equal(threads.length, 1);
+  });
+
+  it('lets go of a start that waits when it is stopped, and may start again', async (t) => {
+    const { keeper, threads } = setUp(t, 1000);
+    const starting = keeper.start();
+    await keeper.stop();
+    await starting;
+    await keeper.stop();
+    const again = keeper.start();
+    threads[1]?.emit('message', 'ready');
+    await again;
+    assert.deepEqual(
+      threads.map(({ ended }) => ended),
+      [true, false],
+    );
+  });
+
+  it('waits for its thread where locks are short, though not for one that fails', async (t) => {
+    const { keeper, threads } = setUp(t, 1000);
+    const starting = keeper.start();
+    threads[0]?.fail();
+    await starting;
+  });
+
+  it('notifies every consumer of a queue of its lost locks, until that one has left', async (t) => {
+    const { keeper, threads } = setUp(t);
+    const heard: string[] = [];
+    const leaveFirst = keeper.listen('mail', (jobId, token) => heard.push(`first ${jobId} ${token}`));
+    keeper.listen('mail', (jobId, token) => heard.push(`second ${jobId} ${token}`));
+    keeper.listen('other', () => heard.push('other'));
+    await keeper.start();
+    threads[0]?.emit('message', { lost: [{ queue: 'mail', jobId: '1', token: 'a' }] });
+    leaveFirst();
+    threads[0]?.emit('message', { lost: [{ queue: 'mail', jobId: '2', token: 'b' }] });
+    assert.deepEqual(heard, ['first 1 a', 'second 1 a', 'second 2 b']);
+  });
+});

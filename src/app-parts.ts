@@ -51,6 +51,8 @@ export interface AppPartsParams {
 
 export type AppParts = ReturnType<typeof makeParts>;
 
+const A_DAY_MS = 86_400_000;
+
 /** Makes the parts; does no I/O. */
 export function makeParts(params: AppPartsParams) {
   const { name, config, errors } = params;
@@ -59,7 +61,8 @@ export function makeParts(params: AppPartsParams) {
   const open = (broker: string | object) =>
     openEngine(broker, {
       prefix: config.prefix,
-      connectTimeoutMs: config.publishRetryMs,
+      // Drivers hand it to timers of their own, which more than 24.8 days would overflow.
+      connectTimeoutMs: Math.min(config.publishRetryMs, A_DAY_MS),
       migrate: config.migrate,
       onTrouble: (message, error) => params.logger().error({ error }, message),
       onRecovered: (message, awayMs) => params.logger().warn({ awayMs }, message),

@@ -11,9 +11,6 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}` | (st
 /** A point in time: a `Date` or an ISO 8601 string. */
 export type Moment = Date | string;
 
-/** What Node's timers take at most, 24.8 days: with more they fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
-
 const SHAPE = /^-?\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 /**

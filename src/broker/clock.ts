@@ -54,13 +54,19 @@ export class BrokerClock {
   }
 
   async #measure(): Promise<void> {
-    const before = Date.now();
-    const server = await this.engine.serverTime();
-    const after = Date.now();
-    // Half the round trip is how wrong this can be: differences within it are noise, not skew.
-    const offset = server - (before + after) / 2;
-    const uncertainty = (after - before) / 2 + 1;
-    this.#skewMs = Math.abs(offset) <= uncertainty ? 0 : Math.round(offset);
+    const { offsetMs, errorMs } = await measureOffset(this.engine);
+    // Differences within the error are noise, not skew.
+    this.#skewMs = Math.abs(offsetMs) <= errorMs + 1 ? 0 : Math.round(offsetMs);
     this.#measuredAt = performance.now();
   }
+}
+
+/** How far the broker's clock is ahead of this machine's, ms, and by how much that can be wrong: half a round trip. */
+export async function measureOffset(
+  engine: Pick<Engine, 'serverTime'>,
+): Promise<{ readonly offsetMs: number; readonly errorMs: number }> {
+  const before = Date.now();
+  const server = await engine.serverTime();
+  const after = Date.now();
+  return { offsetMs: server - (before + after) / 2, errorMs: (after - before) / 2 };
 }

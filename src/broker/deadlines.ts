@@ -2,7 +2,7 @@
  * Gives up on work that takes too long: a broker that is there but silent (stopped, swapped out) must not hang a call. One
  * timer for everything under way, since one for each call would cost more than most of what a call does itself.
  */
-import { MAX_TIMER_MS } from '../duration.js';
+import { after, type Cancel } from '../timers.js';
 
 interface Pending {
   /** On this process's steady clock. */
@@ -13,7 +13,7 @@ interface Pending {
 export class Deadlines {
   readonly #pending = new Set<Pending>();
   /** Set while anything was pending at its last look; looks again when the next deadline may have passed. */
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer: Cancel = () => undefined;
   /** When it looks next. */
   #lookAt = Number.POSITIVE_INFINITY;
 
@@ -44,13 +44,11 @@ export class Deadlines {
   #lookBy(deadline: number): void {
     if (deadline >= this.#lookAt) return;
     this.#lookAt = deadline;
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
     const look = () => setImmediate(() => setImmediate(() => this.#look()));
-    this.#timer = setTimeout(
-      look,
-      Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(deadline - performance.now()))),
-    ).unref();
+    const inMs = Math.max(1, Math.ceil(deadline - performance.now()));
+    this.#cancelTimer = after(inMs, look, { ref: false });
   }
 
   #look(): void {

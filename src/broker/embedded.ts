@@ -86,7 +86,7 @@ class EmbeddedWire implements PgWire {
   }
 
   async close(): Promise<void> {
-    const shared = await this.#shared?.catch(() => undefined);
+    const shared = await this.#shared?.catch(() => undefined); // whoever opened it was told
     this.#shared = undefined;
     if (shared !== undefined) await leave(this.#key, shared);
   }

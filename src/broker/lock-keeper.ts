@@ -4,6 +4,7 @@
  */
 import { Worker as Thread } from 'node:worker_threads';
 import { LockManager } from 'bullmq';
+import { type Cancel, every } from '../timers.js';
 import { TransientMap } from '../transient-map.js';
 import { type HeldLock, type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
@@ -40,7 +41,7 @@ export class LockKeeper {
   readonly #listeners = new Set<{ readonly queue: string; readonly onLost: OnLost }>();
   #thread: LockThread | undefined;
   /** Shows the thread that the main loop turns. */
-  #heart: NodeJS.Timeout | undefined;
+  #stopHeart: Cancel | undefined;
   #restart: NodeJS.Timeout | undefined;
 
   constructor(
@@ -58,19 +59,20 @@ export class LockKeeper {
    * it there. Longer ones give it time enough to come up beside the first tasks. May be called again after `stop`.
    */
   async start(): Promise<void> {
-    if (this.params.broker === undefined || this.#heart !== undefined) return;
+    if (this.params.broker === undefined || this.#stopHeart !== undefined) return;
     const table = this.#table;
     table?.beat();
-    this.#heart = setInterval(() => table?.beat(), Math.min(1000, this.params.lockDurationMs / 5)).unref();
+    const beatMs = Math.min(1000, this.params.lockDurationMs / 5);
+    this.#stopHeart = every(beatMs, () => table?.beat(), { ref: false });
     const atWork = this.#begin();
     if (this.params.lockDurationMs < UNHURRIED_MS) await atWork;
   }
 
   /** Ends the thread, and with it the renewing. May be called twice. */
   async stop(): Promise<void> {
-    clearInterval(this.#heart);
+    this.#stopHeart?.();
+    this.#stopHeart = undefined;
     clearTimeout(this.#restart);
-    this.#heart = undefined;
     const thread = this.#thread;
     this.#thread = undefined;
     await thread?.terminate();

@@ -51,8 +51,7 @@ export class LockRenewer {
       const before = this.#seen.get(identity);
       // A new one was taken after the last look at the earliest.
       seen.set(identity, before ?? { lock, keptUntil: this.#lookedAt + lockDurationMs, lost: false });
-      if (before !== undefined && !before.lost)
-        due.set(lock.queue, [...(due.get(lock.queue) ?? []), before]);
+      if (before !== undefined && !before.lost) due.set(lock.queue, [...(due.get(lock.queue) ?? []), before]);
     }
     this.#seen = seen;
     this.#lookedAt = lookedAt;
@@ -71,8 +70,8 @@ export class LockRenewer {
     // The broker counts from when it extends them, which is no earlier than now and may be long before its answer.
     const keptUntil = this.params.now() + this.params.lockDurationMs;
     const locks = seen.map(({ lock }) => lock);
-    const answer = await this.params.extend(queue, locks).catch(() => undefined);
     // Out of reach: what is not renewed in time is reported when it has expired.
+    const answer = await this.params.extend(queue, locks).catch(() => undefined);
     if (answer === undefined) return;
     const lost = new Set(answer);
     for (const entry of seen)

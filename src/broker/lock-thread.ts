@@ -5,6 +5,7 @@
  * counts as lost.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { every } from '../timers.js';
 import type { EngineConfig } from './engine.js';
 import { LockRenewer } from './lock-renewer.js';
 import { type HeldLock, type LockMemory, LockTableReader } from './lock-table.js';
@@ -64,9 +65,9 @@ void openRenewal({ memory, lockDurationMs, blockedLoopTimeoutMs, ...rest }).then
     onLost: (lost) => parentPort?.postMessage({ lost } satisfies LocksLostMessage),
     now: () => performance.now(),
   });
-  setInterval(() => void renewer.renew(), lockDurationMs / 5);
+  every(lockDurationMs / 5, () => void renewer.renew());
   // On a timer of its own, and closer: each moment here is one in which two workers may run the same task.
-  setInterval(() => renewer.reportExpired(), lockDurationMs / 20);
+  every(lockDurationMs / 20, () => renewer.reportExpired());
   // Before there is anything to renew: the first renewal is the one that is in a hurry.
   await renewal.connect().catch(() => undefined); // each renewal tries again
   parentPort?.postMessage('ready');

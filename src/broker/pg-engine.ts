@@ -4,6 +4,7 @@
  */
 import { createPostgresBackend, createPostgresRelayBackend, type IQueueBackend } from 'bullmq';
 import { AppClosedError, BrokerError, CeleriacError } from '../errors.js';
+import { sleep } from '../timers.js';
 import { addFlow } from './add-flow.js';
 import type {
   BullmqParts,
@@ -183,7 +184,7 @@ export class PgEngine implements Engine {
       } catch (error) {
         if (!this.wire.isUnavailable(error)) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+      await sleep(waitMs, { ref: false });
     }
   }
 

@@ -134,6 +134,6 @@ export class PgFlows implements Flows {
     const now = performance.now();
     if (now < this.#reclaimAt) return;
     this.#reclaimAt = now + RECLAIM_EVERY_MS;
-    this.query(RECLAIM).catch(() => undefined);
+    this.query(RECLAIM).catch(() => undefined); // housekeeping: the next time will do
   }
 }

@@ -4,6 +4,7 @@
  * flight is given up at once.
  */
 import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import { type Cancel, every, sleep } from '../timers.js';
 import type { EngineConfig } from './engine.js';
 import { isGone, loginRefusal, type PgClient, type PgPool, type PgPooledClient } from './pg-driver.js';
 import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
@@ -30,7 +31,7 @@ const AFTERMATH_MS = 2_000;
 export class PgLink {
   readonly #flights = new Set<Flight>();
   /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
-  #watchdog: NodeJS.Timeout | undefined;
+  #watchdog: Cancel | undefined;
   #probing: Promise<void> | undefined;
   #lostAt: number | undefined;
   #backAt = Number.NEGATIVE_INFINITY;
@@ -98,7 +99,7 @@ export class PgLink {
 
   close(): void {
     this.#closed = true;
-    clearInterval(this.#watchdog);
+    this.#watchdog?.();
     this.#abandon(
       new BrokerUnavailableError('The broker connection was closed.', { address: this.parts.address }),
     );
@@ -119,7 +120,7 @@ export class PgLink {
       } catch (error) {
         if (this.#closed || !this.isUnavailable(error)) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+      await sleep(waitMs, { ref: false });
     }
   }
 
@@ -157,7 +158,7 @@ export class PgLink {
         },
       };
       this.#flights.add(flight);
-      this.#watchdog ??= setInterval(() => this.#watch(), this.parts.config.connectTimeoutMs / 8).unref();
+      this.#watchdog ??= every(this.parts.config.connectTimeoutMs / 8, () => this.#watch(), { ref: false });
       start().then(
         (value) => {
           if (over) return discard?.(value);
@@ -181,7 +182,7 @@ export class PgLink {
   #watch(): void {
     const [oldest] = this.#flights;
     if (oldest === undefined) {
-      clearInterval(this.#watchdog);
+      this.#watchdog?.();
       this.#watchdog = undefined;
     } else if (performance.now() - oldest.since >= (this.parts.config.connectTimeoutMs * 3) / 8)
       this.#probe();

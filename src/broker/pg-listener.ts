@@ -3,6 +3,8 @@
  * loss makes it anew, and a connection counts as there only once it listens to every channel that is wanted; then it says
  * that notices may have been missed.
  */
+
+import { sleep } from '../timers.js';
 import type { PgClient } from './pg-driver.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery } from './pg-wire.js';
 
@@ -195,7 +197,7 @@ export class PgListener implements PgNotices {
   async #restore(): Promise<void> {
     this.#restoring = true;
     for (let attempt = 0; ; attempt++) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS[attempt] ?? 2_000).unref());
+      await sleep(RETRY_MS[attempt] ?? 2_000, { ref: false });
       if (this.#closed || this.#client !== undefined || this.#channels.size === 0) break;
       try {
         await this.#connect();

@@ -70,7 +70,7 @@ export class PgRecords implements Records {
       ({ rowCount }) => {
         if (rowCount >= RECLAIM_BATCH) this.#reclaimAt = 0;
       },
-      () => undefined,
+      () => undefined, // housekeeping: the next time will do
     );
   }
 }

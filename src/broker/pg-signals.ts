@@ -112,10 +112,9 @@ export class PgSignals implements Signals {
         batch.push({ channel, payload: hashes.slice(i, i + HASHES_A_PAYLOAD).join('') });
     }
     this.#sending = true;
-    // Best effort: a notice that cannot be sent is found by the waiters' sweep.
     this.notices()
       .then((notices) => notices.send(batch))
-      .catch(() => undefined)
+      .catch(() => undefined) // best effort: what was not sent is found by the waiters' sweep
       .finally(() => {
         this.#sending = false;
         if (this.#outbox.size > 0) this.#flush();

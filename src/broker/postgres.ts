@@ -86,7 +86,7 @@ class PostgresWire implements PgWire {
   }
 
   async close(): Promise<void> {
-    const open = await this.#opening?.catch(() => undefined);
+    const open = await this.#opening?.catch(() => undefined); // whoever opened it was told
     if (open === undefined) return;
     open.link.close();
     open.pool.off('error', this.#onPoolError);

@@ -4,6 +4,7 @@
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
+import { sleep } from '../timers.js';
 import { Deadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
 import { withoutArguments } from './redis-errors.js';
@@ -216,8 +217,4 @@ function withTaskId(error: unknown, taskId: string): unknown {
   return new BrokerError(`The broker refused task "${taskId}": ${message}`, {
     cause: withoutArguments(error),
   });
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

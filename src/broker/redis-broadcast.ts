@@ -36,7 +36,7 @@ export class RedisBroadcast implements Broadcast {
       const client = await this.params.publisher();
       for (const text of texts) await client.spublish(this.params.channel, text);
     });
-    this.#lastSent = sent.catch(() => undefined);
+    this.#lastSent = sent.catch(() => undefined); // told to its own publisher
     return sent;
   }
 

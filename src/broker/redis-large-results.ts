@@ -83,7 +83,7 @@ class EventStream {
     this.#due = true;
     setTimeout(() => {
       this.#due = false;
-      this.#lookThrough().catch(() => undefined);
+      this.#lookThrough().catch(() => undefined); // they only take room
     }, AFTER_MS).unref();
   }
 

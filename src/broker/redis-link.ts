@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
+import { after } from '../timers.js';
 import type { EngineConfig } from './engine.js';
 import { withoutArguments } from './redis-errors.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
@@ -116,7 +117,7 @@ export class RedisLink {
   #untilReady(): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (error?: Error) => {
-        clearTimeout(timer);
+        cancel();
         this.client.off('ready', onReady);
         this.client.off('error', onError);
         error === undefined ? resolve() : reject(error);
@@ -126,7 +127,7 @@ export class RedisLink {
         const refused = refusal(error, this.target.address);
         if (refused !== undefined) settle(refused);
       };
-      const timer = setTimeout(() => settle(this.unavailable()), this.config.connectTimeoutMs);
+      const cancel = after(this.config.connectTimeoutMs, () => settle(this.unavailable()));
       this.client.on('ready', onReady);
       this.client.on('error', onError);
       if (isReady(this.client)) settle();

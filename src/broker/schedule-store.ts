@@ -114,6 +114,7 @@ export class ScheduleStore<T> {
 
   /** Calls `listener` when schedules were changed; a notice that is lost shows in the list's version. */
   listen(listener: () => void): () => void {
+    // Out of reach: the list is looked at by itself too.
     this.engine.signals.subscribe(TOPIC, listener).catch(() => undefined);
     return () => this.engine.signals.unsubscribe(TOPIC, listener);
   }

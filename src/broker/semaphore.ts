@@ -4,6 +4,8 @@
  * found out by whoever wants its place. A place that becomes free is given to the first one parked, then its job is
  * called back. One compare-and-set a step; never more holders than the limit.
  */
+
+import { sleep } from '../timers.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef, StoredRecord } from './engine.js';
 
@@ -105,7 +107,7 @@ export class Semaphores {
         return;
       } catch {
         // Not parked yet: its worker has listed it and is about to. Or gone: then its place is found empty.
-        if (pauseMs !== undefined) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        if (pauseMs !== undefined) await sleep(pauseMs);
       }
     }
   }

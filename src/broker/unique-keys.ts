@@ -3,6 +3,8 @@
  * holder that has ended, expired or was revoked takes its place by compare-and-set, so nothing is ever blocked by a
  * process that died. Releasing a key at a task's end is tidiness.
  */
+
+import { sleep } from '../timers.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef, StoredJob } from './engine.js';
 
@@ -48,7 +50,7 @@ export class UniqueKeys {
       if (holder.taskId === mine.taskId) return undefined;
       const stands = await this.#stands(holder);
       if (stands === 'yes' || (stands === 'unknown' && performance.now() > giveUpAt)) return holder;
-      if (stands === 'unknown') await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      if (stands === 'unknown') await sleep(LOOK_MS);
       else if (await records.replace(key, record.version, value, ttlMs)) return undefined;
     }
   }

@@ -107,7 +107,7 @@ export class UniqueCalls {
     } catch (error) {
       // Unreachable, the task may have arrived all the same: then its key must stand. If not, it is found abandoned.
       if (!isCeleriacError(error, 'BROKER_UNAVAILABLE'))
-        await releaseKey(this.engine, call.key, taskId).catch(() => undefined);
+        await releaseKey(this.engine, call.key, taskId).catch(() => undefined); // it is found abandoned
       throw error;
     }
   }

@@ -89,7 +89,7 @@ const TASK_COLUMNS: readonly FieldColumn[] = [
 ];
 
 const TABLES: Partial<Record<InspectionName, readonly FieldColumn[]>> = {
-  active: [...TASK_COLUMNS, { title: 'running', of: (entry) => age(entry.startedAt), right: true }],
+  active: [...TASK_COLUMNS, { title: 'running', of: (entry) => duration(entry.runtimeMs), right: true }],
   reserved: TASK_COLUMNS,
   scheduled: [...TASK_COLUMNS, { title: 'eta', of: field('eta'), keep: true }],
   'active-queues': [
@@ -106,9 +106,8 @@ function argsText(args: unknown): string {
   return Array.isArray(args) ? args.map((arg) => JSON.stringify(arg)).join(', ') : oneLine(args);
 }
 
-function age(startedAt: unknown): string {
-  const at = typeof startedAt === 'number' ? startedAt : Date.parse(String(startedAt));
-  return Number.isNaN(at) ? '' : humanDuration(Date.now() - at);
+function duration(ms: unknown): string {
+  return typeof ms === 'number' ? humanDuration(ms) : '';
 }
 
 async function showQueried(found: Record<string, unknown>, out: Output): Promise<void> {

@@ -2,6 +2,8 @@
  * A terminal that shows one changing page: on a screen of its own, so that what was there before comes back, with the
  * cursor, when it ends, however it ends.
  */
+
+import { type Cancel, every } from '../timers.js';
 import type { ScreenSize } from './fleet-screen.js';
 
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
@@ -21,7 +23,7 @@ export interface LiveTerminalParams {
 }
 
 export class LiveTerminal {
-  readonly #timer: NodeJS.Timeout;
+  readonly #stopDrawing: Cancel;
   #left = false;
   readonly #draw = () => this.#show();
   readonly #restore = () => this.close();
@@ -40,7 +42,7 @@ export class LiveTerminal {
       stdin.setRawMode(true);
       stdin.on('data', this.#onKey);
     }
-    this.#timer = setInterval(this.#draw, params.everyMs);
+    this.#stopDrawing = every(params.everyMs, this.#draw);
     this.#show();
   }
 
@@ -48,7 +50,7 @@ export class LiveTerminal {
   close(): void {
     if (this.#left) return;
     this.#left = true;
-    clearInterval(this.#timer);
+    this.#stopDrawing();
     process.off('exit', this.#restore);
     process.stdout.off('resize', this.#draw);
     const { stdin } = process;

@@ -158,6 +158,7 @@ function localTime(at: Date): string {
  * be an exception outside any task, and be logged.
  */
 export function workUnread(): void {
+  // There is nobody left to read it.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 }
 

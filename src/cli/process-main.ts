@@ -6,6 +6,7 @@
 import type { CommandHandlers, CommandName } from '../control/commands.js';
 import type { Logger } from '../options/logger.js';
 import { encodeFailure } from '../tasks/failure.js';
+import { after } from '../timers.js';
 import { Lifespan } from '../worker/processes/lifespan.js';
 import type {
   FromProcess,
@@ -21,8 +22,8 @@ import { loadHostedApp } from './hosted-app.js';
 import { createLogger, type LogSettings, withoutReady, workUnread } from './log.js';
 import { startPatiently } from './patient-start.js';
 
-/** A task may run on for as long as it likes beside its process's successor: about as long as a timer can be. */
-const FOR_EVER_MS = 2 ** 31 - 60_000;
+/** A task may run on for as long as it likes beside its process's successor. */
+const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 class WorkerProcess {
@@ -45,7 +46,7 @@ class WorkerProcess {
         return;
       case 'stop':
         // One that leaves has all the time it wants, until now.
-        if (this.#ending.signal.aborted) setTimeout(() => void this.#worker?.stopNow(), message.timeoutMs);
+        if (this.#ending.signal.aborted) after(message.timeoutMs, () => void this.#worker?.stopNow());
         this.#end(EXIT.ok, message.timeoutMs);
         return;
       case 'stopNow':

@@ -1,11 +1,11 @@
 /**
  * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
 import type { LogLevel } from '../options/logger.js';
+import { sleep } from '../timers.js';
 import { VERSION } from '../version.js';
 import type { WorkerProcesses } from '../worker/processes/supervisor.js';
 import type { WorkerOptions } from '../worker/worker-options.js';

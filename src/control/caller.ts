@@ -4,8 +4,9 @@
  */
 import { type Bus, openBus } from '../broker/bus.js';
 import type { Engine } from '../broker/engine.js';
-import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
+import { type Duration, toPositiveMs } from '../duration.js';
 import { BrokerUnavailableError, OptionError } from '../errors.js';
+import { after } from '../timers.js';
 import {
   type CommandName,
   type CommandReply,
@@ -66,7 +67,7 @@ export class Caller implements Asking {
   }
 
   async close(): Promise<void> {
-    const bus = await this.#bus?.catch(() => undefined);
+    const bus = await this.#bus?.catch(() => undefined); // whoever asked was told
     await bus?.close();
   }
 
@@ -190,9 +191,9 @@ async function dropThoseWhoLeft(
 function gate(timeoutMs: number): { opened: Promise<void>; open(): void } {
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, Math.min(timeoutMs, MAX_TIMER_MS));
+    const cancel = after(timeoutMs, resolve);
     open = () => {
-      clearTimeout(timer);
+      cancel();
       resolve();
     };
   });

@@ -3,6 +3,7 @@
  * nothing. The engine looks its server over; here is what shows from outside: clocks, distances, workers, queues.
  */
 import type { BrokerClock } from '../broker/clock.js';
+import { measureOffset } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import { type Finding, ok, problem, warning } from '../broker/finding.js';
 import { isCeleriacError } from '../errors.js';
@@ -92,10 +93,8 @@ function distance(roundTripMs: number, { lockDurationMs }: DoctorParams): Findin
 }
 
 async function skew({ engine, lockDurationMs }: DoctorParams): Promise<Finding> {
-  const before = Date.now();
-  const server = await engine.serverTime();
-  const after = Date.now();
-  const offMs = Math.max(0, Math.abs(server - (before + after) / 2) - (after - before) / 2);
+  const { offsetMs, errorMs } = await measureOffset(engine);
+  const offMs = Math.max(0, Math.abs(offsetMs) - errorMs);
   const found = `this machine is ${offMs < 5 ? 'as good as 0' : Math.round(offMs)} ms off the broker's clock`;
   if (offMs <= lockDurationMs / 10) return ok('clock', found);
   const advice = 'Set the clock (NTP).';

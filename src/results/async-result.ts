@@ -7,11 +7,12 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
 import { type Message, readMessage } from '../broker/message.js';
 import { wasIgnored } from '../broker/tombstones.js';
-import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
+import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
+import { after } from '../timers.js';
 import { onAbort } from './abort.js';
 import { Bell } from './bell.js';
 import { Course } from './course.js';
@@ -293,16 +294,15 @@ export class AsyncResult<R = unknown> {
     body: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> {
     const limit = this.#limit(timeout);
-    // A wait that long is one without an end.
-    if (limit === undefined || limit.ms > MAX_TIMER_MS) return body(signal);
+    if (limit === undefined) return body(signal);
     signal?.throwIfAborted();
     const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(limit.error()), limit.ms);
+    const cancel = after(limit.ms, () => controller.abort(limit.error()));
     const leave = onAbort(signal, () => controller.abort(signal?.reason));
     try {
       return await body(controller.signal);
     } finally {
-      clearTimeout(timer);
+      cancel();
       leave();
     }
   }

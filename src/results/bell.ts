@@ -1,4 +1,6 @@
 /** A bell for one loop that waits. */
+
+import { after } from '../timers.js';
 import { onAbort } from './abort.js';
 
 /** Lets the loop sleep until somebody rings, or for a while. A ring while it is awake is not lost: it will not sleep then. */
@@ -20,10 +22,10 @@ export class Bell {
     if (!this.#rung) {
       const { promise, resolve } = withResolvers();
       this.#wake = resolve;
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      const cancel = ms === undefined ? undefined : after(ms, resolve);
       const leave = onAbort(signal, resolve);
       await promise;
-      clearTimeout(timer);
+      cancel?.();
       leave();
       signal?.throwIfAborted();
     }

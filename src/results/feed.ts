@@ -6,8 +6,8 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/engine.js';
 import { progressTopic } from '../broker/notice-channels.js';
-import { MAX_TIMER_MS } from '../duration.js';
 import { AppClosedError } from '../errors.js';
+import { after, type Cancel } from '../timers.js';
 import { onAbort } from './abort.js';
 import { AGAIN_MS, Patience } from './patience.js';
 
@@ -48,13 +48,13 @@ export type Seen = { readonly job: StoredJob | undefined } | { readonly told: st
 
 /** Somebody who waits. A class with all its fields from the start, since there is one for each awaited task. */
 class Wait {
-  timer: NodeJS.Timeout | undefined;
+  cancelLook: Cancel | undefined;
   rechecks = 0;
   /** Nobody waits any more. */
   over = false;
   /** What the broker's notices call. */
   readonly heard: NoticeListener;
-  readonly #late: NodeJS.Timeout | undefined;
+  readonly #cancelLate: Cancel | undefined;
   readonly #leave: () => void;
 
   constructor(
@@ -66,11 +66,7 @@ class Wait {
     const { signal, limit } = awaited;
     this.heard = (told) => (told === undefined ? host.look(this) : this.settle({ told }));
     this.#leave = onAbort(signal, () => this.fail(signal?.reason));
-    this.#late =
-      // A wait that long is looked after by the sweep.
-      limit === undefined || limit.ms > MAX_TIMER_MS
-        ? undefined
-        : setTimeout(() => this.fail(limit.error()), limit.ms);
+    this.#cancelLate = limit && after(limit.ms, () => this.fail(limit.error()));
   }
 
   settle(seen: Seen): void {
@@ -86,8 +82,8 @@ class Wait {
     if (this.over) return false;
     this.over = true;
     this.#leave();
-    clearTimeout(this.#late);
-    clearTimeout(this.timer);
+    this.#cancelLate?.();
+    this.cancelLook?.();
     this.host.end(this);
     return true;
   }
@@ -235,12 +231,12 @@ export class Feed {
       wait.settle({ job });
       return;
     }
-    clearTimeout(wait.timer);
+    wait.cancelLook?.();
     const recheckMs = noticed ? RECHECK_MS[wait.rechecks++] : undefined;
     const at = job === undefined ? undefined : wait.awaited.wakeAt(job);
     const delayMs = recheckMs ?? (at === undefined ? undefined : Math.max(1, at - Date.now()));
-    if (delayMs === undefined || delayMs > MAX_TIMER_MS) return;
-    wait.timer = setTimeout(() => this.#look(wait, recheckMs !== undefined), delayMs);
+    if (delayMs === undefined) return;
+    wait.cancelLook = after(delayMs, () => this.#look(wait, recheckMs !== undefined));
   }
 
   async #flushReads(): Promise<void> {

@@ -2,11 +2,11 @@
  * Revoking and forgetting. A revocation is written into the job's own message, where whoever fetches the job next reads
  * it at no cost, and where it survives while no worker is up. A task that runs is told over the control bus.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
 import { held } from '../broker/held.js';
 import { amendMessage, type Revocation, readMessage } from '../broker/message.js';
 import { READY, STARTED, type State } from '../states.js';
+import { sleep } from '../timers.js';
 import { stateOf } from './snapshot.js';
 
 /** What `revoke()` takes. */

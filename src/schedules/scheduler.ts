@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type Row, ScheduleStore } from '../broker/schedule-store.js';
+import { after, type Cancel } from '../timers.js';
 import {
   contentOf,
   declareEntry,
@@ -57,7 +58,7 @@ export class Scheduler {
   #lookAt = 0;
   #lookAgain = false;
   #looking: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer: Cancel = () => undefined;
   #unlisten: () => void = () => undefined;
   #stopped = false;
   #stopping: Promise<void> | undefined;
@@ -98,7 +99,7 @@ export class Scheduler {
 
   async #stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     this.#unlisten();
     await Promise.all(this.#underWay);
     if (this.#set === undefined) return;
@@ -213,11 +214,11 @@ export class Scheduler {
 
   /** Sets the timer for what comes next. */
   #arm(): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     if (this.#stopped) return;
     const turns = [...this.#rows].map(([name, { value }]) => this.#turnOf(name, value));
     const at = Math.min(this.#lookAt, ...turns);
-    this.#timer = setTimeout(() => this.#wake(), Math.max(0, Math.ceil(at - this.host.clock.now())));
+    this.#cancelTimer = after(Math.max(0, Math.ceil(at - this.host.clock.now())), () => this.#wake());
   }
 
   #wake(): void {

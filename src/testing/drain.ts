@@ -6,6 +6,7 @@ import type { Celeriac } from '../app.js';
 import type { AppParts } from '../app-parts.js';
 import { queueOfLane, taskOfLane } from '../broker/lanes.js';
 import type { WatchedEngine } from '../broker/watched-engine.js';
+import { sleep } from '../timers.js';
 import type { Worker } from '../worker/worker.js';
 
 export interface DrainParams {
@@ -98,7 +99,7 @@ export class Drain {
     for (;;) {
       await this.params.watched.promoteDue();
       if (await this.#isIdle(queues)) return;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await sleep(LOOK_MS);
     }
   }
 

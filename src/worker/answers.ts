@@ -19,7 +19,8 @@ export interface Steering {
   readonly autoscale: Autoscale;
   readonly log: TaskLog;
   readonly reports: Reports;
-  readonly startedAt: number;
+  /** How long it has been there, ms. */
+  uptimeMs(): number;
   registered(): string[];
   queues(): QueueReport[];
   conf(): Record<string, unknown>;
@@ -62,7 +63,7 @@ function readings(worker: Steering): Pick<CommandHandlers, Reading> {
     registered: () => worker.registered(),
     stats: () => ({
       pid: process.pid,
-      uptimeMs: Date.now() - worker.startedAt,
+      uptimeMs: worker.uptimeMs(),
       pool: worker.pool,
       concurrency: worker.budget.limit,
       running: worker.executor.running.size,

@@ -48,7 +48,7 @@ export class EagerRunner {
       );
     }
     await this.params.prepare();
-    const startedAt = new Date();
+    const startedAt = this.#now();
     const updates: Update[] = [];
     const { outcome, retries } = await this.#untilEnded(envelope, updates);
     if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
@@ -56,6 +56,10 @@ export class EagerRunner {
     updates.push({ state: end.state, meta: updates.at(-1)?.meta });
     const snapshot = this.#snapshot<R>(envelope, { ...end, retries, startedAt, meta: updates.at(-1)?.meta });
     return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent });
+  }
+
+  #now(): Date {
+    return new Date(this.params.clock.now());
   }
 
   async #untilEnded(envelope: Envelope, updates: Update[]): Promise<{ outcome: Outcome; retries: number }> {
@@ -105,7 +109,7 @@ export class EagerRunner {
       parentId: message.parent,
       sentAt: new Date(envelope.sentAt),
       startedAt: run.startedAt,
-      doneAt: new Date(),
+      doneAt: this.#now(),
       headers: message.headers ?? {},
     };
   }

@@ -166,7 +166,7 @@ export class Executor {
     this.running.set(delivery.jobId, call);
     const finish = (outcome: Outcome): Execution => {
       this.running.delete(delivery.jobId);
-      return { outcome, task, runtimeMs: Date.now() - call.startedAt, started: true };
+      return { outcome, task, runtimeMs: call.runtimeMs, started: true };
     };
     return elsewhere?.takes(task)
       ? this.#attemptElsewhere(call, task, elsewhere).then(finish)

@@ -1,12 +1,12 @@
 /**
  * Waiting no longer than makes sense: for what may hang on a broker that does not answer.
  */
-import { MAX_TIMER_MS } from '../duration.js';
+import { after } from '../timers.js';
 
 /** What `promise` gives, or `late` when it takes too long. Its failure is the caller's as well, unless it comes late. */
 export function inTime<T>(promise: Promise<T>, late: T, withinMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(late), Math.min(withinMs, MAX_TIMER_MS));
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    const cancel = after(withinMs, () => resolve(late));
+    promise.then(resolve, reject).finally(cancel);
   });
 }

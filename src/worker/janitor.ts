@@ -4,10 +4,10 @@
  * consumes any more. It works in bounded steps, so that the broker is never blocked for long.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { Logger } from '../options/logger.js';
+import { type Cancel, every, sleep } from '../timers.js';
 
 export interface JanitorParams {
   readonly engine: Engine;
@@ -35,7 +35,7 @@ const ELECTED = 'janitor';
 export class Janitor {
   readonly #id = randomUUID();
   readonly #intervalMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  #stopLooking: Cancel = () => undefined;
   #round: Promise<void> | undefined;
   #stopped = false;
   /** When its term is to be prolonged, on this process's steady clock. */
@@ -47,19 +47,19 @@ export class Janitor {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
+    const look = () => {
       // One that takes longer than the interval is not overtaken.
       this.#round ??= this.#clean().finally(() => {
         this.#round = undefined;
       });
-    }, this.#intervalMs);
-    this.#timer.unref();
+    };
+    this.#stopLooking = every(this.#intervalMs, look, { ref: false });
   }
 
   /** Ends after the step under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#stopLooking();
     await this.#round;
   }
 

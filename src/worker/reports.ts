@@ -1,6 +1,8 @@
 /**
  * What a worker tells of tasks: those it runs or holds, and those that wait in its queues. It only reads.
  */
+
+import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine, StoredJob } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
@@ -21,6 +23,7 @@ const ARGUMENTS_SHOWN = 10;
 export interface ReportsParams {
   readonly engine: Engine;
   readonly index: IdIndex;
+  readonly clock: BrokerClock;
   readonly codec: WireCodec;
   readonly executor: Executor;
   /** The broker's queues behind this worker's: lanes included. */
@@ -31,7 +34,8 @@ export class Reports {
   constructor(private readonly params: ReportsParams) {}
 
   active(): TaskReport[] {
-    return [...this.params.executor.running.values()].map(ofCall);
+    const now = this.params.clock.now();
+    return [...this.params.executor.running.values()].map((call) => ofCall(call, now));
   }
 
   reserved(): TaskReport[] {
@@ -102,9 +106,9 @@ export class Reports {
   }
 }
 
-function ofCall(call: RunningCall): TaskReport {
-  const report = ofDelivery(call.delivery, call.request.args);
-  return { ...report, startedAt: new Date(call.startedAt).toISOString() };
+function ofCall({ delivery, request, runtimeMs }: RunningCall, now: number): TaskReport {
+  const startedAt = new Date(now - runtimeMs).toISOString();
+  return { ...ofDelivery(delivery, request.args), startedAt, runtimeMs };
 }
 
 function ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {

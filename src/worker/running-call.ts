@@ -5,12 +5,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Delivery } from '../broker/delivery.js';
 import type { Composable } from '../canvas/fits.js';
-import { MAX_TIMER_MS } from '../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
 import { encodeResult } from '../tasks/serializer.js';
+import { after, type Cancel } from '../timers.js';
 import type { Outcome } from './outcome.js';
 import { retryRequest } from './retry.js';
 import { ReplaceRequest, type Spawning } from './spawning.js';
@@ -35,14 +35,15 @@ export interface CallLimits {
 const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
 
 export class RunningCall implements TaskContext {
-  readonly startedAt = Date.now();
+  /** On this process's steady clock. */
+  readonly #begunAt = performance.now();
   #request: TaskRequest | undefined;
   #abort: AbortController | undefined;
   /** Goes back to where the task first asked for its signal. */
   #within: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined;
   #abortReason: { readonly reason: unknown } | undefined;
   #end: ((outcome: Outcome) => void) | undefined;
-  #timers: NodeJS.Timeout[] = [];
+  #timers: Cancel[] = [];
   #closed = false;
   /** Its outcome is decided. */
   #finished = false;
@@ -57,6 +58,11 @@ export class RunningCall implements TaskContext {
     readonly eager = false,
     private readonly spawning?: Spawning,
   ) {}
+
+  /** How long it has run, whole ms. */
+  get runtimeMs(): number {
+    return Math.round(performance.now() - this.#begunAt);
+  }
 
   get request(): TaskRequest {
     this.#request ??= this.#makeRequest();
@@ -179,7 +185,7 @@ export class RunningCall implements TaskContext {
   /** From here on nothing of this call changes anything. */
   close(): void {
     this.#closed = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const cancel of this.#timers) cancel();
   }
 
   get closed(): boolean {
@@ -190,18 +196,17 @@ export class RunningCall implements TaskContext {
   startLimits(): void {
     const { softMs, hardMs } = this.limits;
     const { name, taskId } = this.delivery;
-    // No process is asked to watch a task longer than a timer can.
-    if (softMs !== undefined && softMs <= MAX_TIMER_MS) {
+    if (softMs !== undefined) {
       const passed = () =>
         this.abort(new SoftTimeLimitExceeded(`${name} (${taskId}) ran over its soft limit of ${softMs} ms.`));
-      this.#timers.push(setTimeout(passed, softMs));
+      this.#timers.push(after(softMs, passed));
     }
-    if (hardMs !== undefined && hardMs <= MAX_TIMER_MS) {
+    if (hardMs !== undefined) {
       const passed = () => {
         const error = new TimeLimitExceeded(`${name} (${taskId}) ran over its time limit of ${hardMs} ms.`);
         this.end({ kind: 'failure', error }, error);
       };
-      this.#timers.push(setTimeout(passed, hardMs));
+      this.#timers.push(after(hardMs, passed));
     }
   }
 

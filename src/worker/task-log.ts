@@ -80,12 +80,12 @@ export class TaskLog {
 
   running(calls: readonly RunningCall[]): void {
     this.logger.info({ running: calls.length }, 'running tasks');
-    for (const { delivery, startedAt } of calls) {
+    for (const { delivery, runtimeMs } of calls) {
       const fields = {
         task: delivery.name,
         taskId: delivery.taskId,
         queue: delivery.queue,
-        runtimeMs: Date.now() - startedAt,
+        runtimeMs,
       };
       this.logger.info(fields, 'running');
     }

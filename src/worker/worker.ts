@@ -8,10 +8,11 @@ import { LockKeeper } from '../broker/lock-keeper.js';
 import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
-import { type Duration, MAX_TIMER_MS, toPositiveMs } from '../duration.js';
+import { type Duration, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError, outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import type { TaskApp } from '../tasks/context.js';
+import { after } from '../timers.js';
 import { answers } from './answers.js';
 import { apart } from './apart.js';
 import { Autoscale } from './autoscale.js';
@@ -48,6 +49,8 @@ type Phase = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 /** After the deadline a handed-back task has this long to settle before the worker goes regardless. */
 const LAST_WORDS_MS = 2000;
+/** BullMQ renews locks, and looks for lost ones, on timers of its own. */
+const MOST_LOCK_MS = 24 * 86_400_000;
 
 export class Worker implements CallHost, AsyncDisposable {
   readonly #params: Omit<WorkerParams, 'logger'> & { readonly logger: LeveledLogger };
@@ -60,7 +63,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #settings: WorkerSettings;
   readonly #log: TaskLog;
   readonly #placement: Placement;
-  readonly #startedAt = Date.now();
+  readonly #madeAt = performance.now();
   #responder: Responder | undefined;
   readonly #janitor: Janitor;
   readonly #locks: LockKeeper;
@@ -270,13 +273,16 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #consumer(line: Parameters<MakeConsumer>[0]): Consumer {
-    const { engine, lockDurationMs, blockedLoopTimeoutMs } = this.#params;
+    const { engine, blockedLoopTimeoutMs } = this.#params;
+    const lockDurationMs = Math.min(this.#params.lockDurationMs, MOST_LOCK_MS);
     return new Consumer({
       ...line,
       engine,
       node: this.node,
       // Nobody but this process could take a task over: then a blocked loop must not cost it its own locks.
-      lockDurationMs: engine.oneProcess ? Math.max(lockDurationMs, blockedLoopTimeoutMs) : lockDurationMs,
+      lockDurationMs: engine.oneProcess
+        ? Math.min(Math.max(lockDurationMs, blockedLoopTimeoutMs), MOST_LOCK_MS)
+        : lockDurationMs,
       // Dead at worst just after a renewal: lock + two looks stay within three locks.
       stalledIntervalMs: Math.max(200, Math.floor(lockDurationMs * 0.8)),
       locks: this.#locks,
@@ -313,7 +319,7 @@ export class Worker implements CallHost, AsyncDisposable {
       autoscale: this.#autoscale,
       log: this.#log,
       reports: this.#reports,
-      startedAt: this.#startedAt,
+      uptimeMs: () => Math.round(performance.now() - this.#madeAt),
       registered: () => this.#params.registry.names(),
       queues: () => this.#lines.reports(),
       conf: () => this.#conf(),
@@ -350,9 +356,9 @@ export class Worker implements CallHost, AsyncDisposable {
       // A start that is under way sees that it is to stop, unless it waits for the broker.
       const started = inTime(this.#starting, undefined, LAST_WORDS_MS);
       const closing = Promise.all([this.#lines.close(), started]).then(() => undefined);
-      const deadline = setTimeout(() => this.#handBackAll(), Math.min(timeoutMs, MAX_TIMER_MS));
+      const cancelDeadline = after(timeoutMs, () => this.#handBackAll());
       await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
-      clearTimeout(deadline);
+      cancelDeadline();
       this.#lines.abandon();
       const lastStep = inTime(cleaned, undefined, LAST_WORDS_MS);
       await Promise.all([this.#release(), this.#telling.offline(), lastStep]);

@@ -7,7 +7,7 @@ import { readSources, roomOf, type SourceFile, sourceFile } from './source.js';
  * not know each other. A new room gets its place here.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ['errors', 'states', 'text-escape', 'transient-map', 'version'],
+  ['errors', 'states', 'text-escape', 'timers', 'transient-map', 'version'],
   ['duration'],
   ['options'],
   ['tasks', 'broker'],

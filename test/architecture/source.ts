@@ -10,7 +10,10 @@ export interface SourceFile {
   readonly path: string;
   /** The folder under `src`, or for a file directly in it, its name: `broker`, `options`. */
   readonly room: string;
+  /** Without comments. */
   readonly text: string;
+  /** As it is written. */
+  readonly source: string;
   readonly lines: number;
   /** What it imports from `src`, as paths like its own. */
   readonly local: readonly string[];
@@ -46,6 +49,7 @@ export function sourceFile(path: string, text: string): SourceFile {
     path,
     room: roomOf(path),
     text: code,
+    source: text,
     lines: text.split('\n').length - 1,
     local: [...new Set(local)],
     packages: [...new Set(packages)],

@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CeleriacError } from '../../errors.js';
 import { decodeFailure, type ErrorClasses } from '../../tasks/failure.js';
+import { after } from '../../timers.js';
 import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
 
 /** How a process ended. */
@@ -80,9 +81,9 @@ export class Child {
   ask(command: string, args: object, timeoutMs: number): Promise<unknown> {
     const id = this.#next++;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => answer(undefined), timeoutMs);
+      const cancel = after(timeoutMs, () => answer(undefined));
       const answer = (reply: unknown) => {
-        clearTimeout(timer);
+        cancel();
         this.#answers.delete(id);
         resolve(reply);
       };

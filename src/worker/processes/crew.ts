@@ -5,6 +5,7 @@
 import type { CommandName } from '../../control/commands.js';
 import { AppClosedError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
+import { after, type Cancel } from '../../timers.js';
 import { Child, type ChildEnd, type ChildParams } from './child.js';
 import type { ProcessRecord } from './messages.js';
 
@@ -26,7 +27,7 @@ const GRACE_MS = 3_500;
 
 export class Crew {
   readonly #children = new Set<Child>();
-  readonly #restarts = new Set<NodeJS.Timeout>();
+  readonly #restarts = new Set<Cancel>();
   /** Deaths in a row, none of them after a long life. */
   #failures = 0;
   #stopping = false;
@@ -96,19 +97,19 @@ export class Crew {
   /** Nothing is started any more; who waits for the start hears that it is over. */
   #beginStop(): void {
     this.#stopping = true;
-    for (const timer of this.#restarts) clearTimeout(timer);
+    for (const cancel of this.#restarts) cancel();
     this.#onFailed(new AppClosedError('The worker was stopped while it started.'));
   }
 
   async #gone(withinMs: number): Promise<void> {
-    const timer = setTimeout(() => {
+    const cancel = after(withinMs, () => {
       for (const child of this.#children) {
         this.params.logger.warn({ pid: child.pid }, 'a worker process does not end: killed');
         child.kill();
       }
-    }, withinMs);
+    });
     await Promise.all(this.children.map((child) => child.ended));
-    clearTimeout(timer);
+    cancel();
   }
 
   #spawn(): void {
@@ -152,11 +153,11 @@ export class Crew {
 
   #replace(delayMs: number): void {
     if (this.#stopping) return;
-    const timer = setTimeout(() => {
-      this.#restarts.delete(timer);
+    const cancel = after(delayMs, () => {
+      this.#restarts.delete(cancel);
       // One that leaves does not count: what it still runs, it finishes beside its successor.
       if (!this.#stopping) this.#spawn();
-    }, delayMs);
-    this.#restarts.add(timer);
+    });
+    this.#restarts.add(cancel);
   }
 }

@@ -48,7 +48,7 @@ export class WorkerProcesses implements AsyncDisposable {
   readonly #crew: Crew;
   readonly #vitals: CrewVitals;
   readonly #telling: Telling;
-  readonly #startedAt = Date.now();
+  readonly #madeAt = performance.now();
   /** What a process that starts later must hear too. */
   readonly #lasting = new Map<unknown, { readonly command: CommandName; readonly args: object }>();
   #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
@@ -275,7 +275,7 @@ export class WorkerProcesses implements AsyncDisposable {
         return {
           ...stats,
           pid: process.pid,
-          uptimeMs: Date.now() - this.#startedAt,
+          uptimeMs: Math.round(performance.now() - this.#madeAt),
           processed: sumCounts([this.#vitals.buriedCounts, stats.processed]),
           processes: this.#crew.working.map(({ pid }) => pid),
         };

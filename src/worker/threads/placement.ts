@@ -105,7 +105,7 @@ export class Placement implements Elsewhere {
   async close(): Promise<void> {
     const threads = this.#threads;
     this.#threads = undefined;
-    await (await threads?.catch(() => undefined))?.close();
+    await (await threads?.catch(() => undefined))?.close(); // a start that failed was told
   }
 
   #started(): Promise<ThreadPool> {

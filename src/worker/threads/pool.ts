@@ -3,6 +3,7 @@
  * when idle for long. Every task that runs holds a slot, so there are never more threads than slots.
  */
 import { AppClosedError } from '../../errors.js';
+import { after, type Cancel } from '../../timers.js';
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
 import { Thread, type ThreadEnd, type ThreadParams } from './thread.js';
@@ -28,7 +29,7 @@ export class ThreadPool {
   /** All that live, and those that are dying. */
   readonly #threads = new Set<Thread>();
   /** Those waiting for work, the last used last. */
-  #idle: { readonly thread: Thread; readonly timer: NodeJS.Timeout }[] = [];
+  #idle: { readonly thread: Thread; readonly stay: Cancel }[] = [];
   /** Who waits for a thread, first come first served. */
   #waiting: Waiting[] = [];
   /** Threads on their way. */
@@ -86,7 +87,7 @@ export class ThreadPool {
   /** Ends all threads, what they run included. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { timer } of this.#idle) clearTimeout(timer);
+    for (const { stay } of this.#idle) stay();
     this.#idle = [];
     for (const { reject } of this.#waiting.splice(0)) reject(closedError());
     await Promise.all([...this.#threads].map((thread) => thread.kill()));
@@ -97,7 +98,7 @@ export class ThreadPool {
     if (this.#closed) return Promise.reject(closedError());
     const idle = this.#idle.pop();
     if (idle !== undefined) {
-      clearTimeout(idle.timer);
+      idle.stay();
       return Promise.resolve(idle.thread);
     }
     return new Promise((resolve, reject) => {
@@ -146,11 +147,11 @@ export class ThreadPool {
       next.resolve(thread);
       return;
     }
-    const timer = setTimeout(() => {
+    const retire = () => {
       this.#idle = this.#idle.filter((idle) => idle.thread !== thread);
       void thread.kill();
-    }, this.#params.idleMs);
-    this.#idle.push({ thread, timer: timer.unref() });
+    };
+    this.#idle.push({ thread, stay: after(this.#params.idleMs, retire, { ref: false }) });
   }
 
   /** It is gone, by our will or by itself. */
@@ -158,7 +159,7 @@ export class ThreadPool {
     this.#threads.delete(thread);
     const idle = this.#idle.find((candidate) => candidate.thread === thread);
     if (idle === undefined) return;
-    clearTimeout(idle.timer);
+    idle.stay();
     this.#idle = this.#idle.filter((candidate) => candidate !== idle);
   }
 }

@@ -7,7 +7,7 @@ import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js
 import { sleep } from '../timers.js';
 import { Deadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
-import { withoutArguments } from './redis-errors.js';
+import { refusalIn, unavailable, withoutArguments } from './redis-errors.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
@@ -141,6 +141,8 @@ export class Producer {
           ? added
           : this.#deadlines.within(added, deadline, this.#silence));
       } catch (error) {
+        const refused = refusalIn(error, this.engine.address);
+        if (refused !== undefined) throw refused;
         if (!this.engine.isUnavailable(error)) throw error;
         if (performance.now() >= deadline) throw unavailable(this.engine.address, error);
         await sleep(RETRY_PAUSE_MS);
@@ -196,19 +198,10 @@ function groupByQueue<T>(items: readonly T[], queueOf: (item: T) => string): Map
   return groups;
 }
 
-function unavailable(address: string, cause: unknown): BrokerUnavailableError {
-  if (cause instanceof BrokerUnavailableError) return cause;
-  const why = cause instanceof Error ? ` (${cause.message})` : '';
-  return new BrokerUnavailableError(`The broker at ${address} cannot be reached${why}.`, {
-    address,
-    cause: withoutArguments(cause),
-  });
-}
-
 function withTaskId(error: unknown, taskId: string): unknown {
   if (error instanceof BrokerUnavailableError) {
     return new BrokerUnavailableError(
-      `${error.message} The call was not accepted; calling again with { taskId: error.taskId } is safe.`,
+      `${error.message} The call may or may not have been accepted; calling again with { taskId: error.taskId } is safe.`,
       { address: error.address, taskId, cause: error.cause },
     );
   }

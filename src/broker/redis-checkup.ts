@@ -1,6 +1,6 @@
 /**
  * Looks a Redis (or Valkey) over: its version, what it does when memory is short, what it keeps over a restart, and which
- * of several addresses answer. Reads INFO only, which every user may.
+ * of several addresses answer. Reads INFO only.
  */
 import { connect } from 'node:net';
 import { type Finding, ok, problem, warning } from './finding.js';
@@ -16,10 +16,19 @@ export async function readInfo(client: RedisClient): Promise<RedisInfo> {
 }
 
 export function examineRedis(info: RedisInfo): Finding[] {
+  // What the server tells anybody: its version and role.
+  if (!info.has('used_memory'))
+    return [version(info), role(info), UNREAD].filter((found) => found !== undefined);
   return [version(info), role(info), memory(info), eviction(info), persistence(info)].filter(
     (finding) => finding !== undefined,
   );
 }
+
+const UNREAD = warning(
+  'rights',
+  'this user may not read INFO',
+  'Grant it +info to have memory, eviction and persistence looked at; celeriac itself does not need it.',
+);
 
 const OLDEST = [6, 2];
 

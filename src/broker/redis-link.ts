@@ -4,10 +4,11 @@
  */
 import type { Socket } from 'node:net';
 import type { Redis } from 'ioredis';
-import { AppClosedError, BrokerError, BrokerUnavailableError } from '../errors.js';
+import { AppClosedError, type BrokerUnavailableError } from '../errors.js';
 import { after } from '../timers.js';
 import type { EngineConfig } from './engine.js';
-import { withoutArguments } from './redis-errors.js';
+import { DISCONNECT_MS, tended } from './redis-client.js';
+import { READONLY, refusalIn, unavailable, withoutArguments } from './redis-errors.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
 import { type Line, watchForSilence } from './silence.js';
 
@@ -47,15 +48,17 @@ export class RedisLink {
     private readonly config: EngineConfig,
     private readonly mode: LinkMode,
   ) {
-    this.client = target.connect({
+    const client = target.connect({
       ...MODES[mode],
+      disconnectTimeout: DISCONNECT_MS,
       // ioredis 6: the promise of a Cluster's connect() never settles when the Cluster's first check of itself fails. BullMQ
       // awaits it where it finds a client that has not begun, so those it gets, and their duplicates, have.
       lazyConnect: target.kind !== 'cluster' || mode !== 'patient',
       autoResubscribe: false,
       retryStrategy: (times) => this.#retryDelay(times),
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+      reconnectOnError: (error) => READONLY.test(error.message),
     });
+    this.client = tended(client, (each) => target.watch?.(each));
     this.client.on('error', (error: Error) => {
       this.#lastError = withoutArguments(error);
     });
@@ -124,7 +127,7 @@ export class RedisLink {
       };
       const onReady = () => settle();
       const onError = (error: Error) => {
-        const refused = refusal(error, this.target.address);
+        const refused = refusalIn(error, this.target.address);
         if (refused !== undefined) settle(refused);
       };
       const cancel = after(this.config.connectTimeoutMs, () => settle(this.unavailable()));
@@ -136,14 +139,7 @@ export class RedisLink {
 
   /** The error for "nobody answers here". */
   unavailable(cause: unknown = this.#lastError): BrokerUnavailableError {
-    // Found out by another command, which told the whole of it.
-    if (cause instanceof BrokerUnavailableError) return cause;
-    const why = cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : '';
-    return new BrokerUnavailableError(
-      `The broker at ${this.target.address} cannot be reached${why}. ` +
-        'Check that it runs and that the broker URL (option broker or CELERIAC_BROKER_URL) is right.',
-      { address: this.target.address, cause },
-    );
+    return unavailable(this.target.address, cause);
   }
 
   #retryDelay(times: number): number | null {
@@ -235,20 +231,6 @@ function* linesOf(client: RedisClient): Generator<Line> {
 
 function isSocket(stream: unknown): stream is Socket {
   return typeof stream === 'object' && stream !== null && 'unref' in stream;
-}
-
-function refusal(error: Error, address: string): BrokerError | undefined {
-  if (!/WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username|Client sent AUTH/i.test(error.message)) {
-    return undefined;
-  }
-  return new BrokerError(
-    `The broker at ${address} refuses to let us in: ${withoutPeriod(error.message)}. Check user and password in the broker URL.`,
-    { cause: withoutArguments(error) },
-  );
-}
-
-function withoutPeriod(text: string): string {
-  return text.endsWith('.') ? text.slice(0, -1) : text;
 }
 
 const JOINED = Symbol('celeriac.joined');

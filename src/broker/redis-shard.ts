@@ -5,6 +5,7 @@
 import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, type Cluster, Redis } from 'ioredis';
+import { DISCONNECT_MS } from './redis-client.js';
 import type { RedisLink } from './redis-link.js';
 import type { LinkOptions, RedisTarget } from './redis-target.js';
 
@@ -44,9 +45,6 @@ export function shardOf(target: RedisTarget, calls: RedisLink, key: string): Red
     },
   };
 }
-
-/** What ioredis gives a socket to say goodbye. */
-const DISCONNECT_MS = 2_000;
 
 async function ownerOf(
   calls: RedisLink,

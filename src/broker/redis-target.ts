@@ -7,6 +7,7 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { OptionError } from '../errors.js';
 import { shownUrl } from '../options/readable.js';
 import type { EngineKind } from './engine.js';
+import { SentinelWatch } from './sentinel-watch.js';
 
 /** Client options; the reply mapping stays ioredis's default, which BullMQ reads. */
 export type LinkOptions = Omit<RedisOptions, 'replyMapping'>;
@@ -30,6 +31,8 @@ export interface RedisTarget {
   readonly db: number;
   /** What a connection to one node of a Cluster takes: login and TLS. Asked for, so that showing a target shows no password. */
   nodeOptions?(): LinkOptions;
+  /** Is shown each client that is made, and each duplicate of one. */
+  watch?(client: RedisClient): void;
   /** A new, lazily connecting client with these options on top. */
   connect(options: LinkOptions): RedisClient;
 }
@@ -84,6 +87,7 @@ export function duplicateOf(client: RedisClient): RedisTarget {
   }
   const redis = client as Redis;
   const { host = '127.0.0.1', port = 6379, db = 0, path, sentinels, name } = redis.options;
+  const watch = sentinels && watching(redis.options);
   const address = path ? `unix://${path}` : `redis://${host}:${port}/${db}`;
   return {
     kind: sentinels ? 'sentinel' : 'redis',
@@ -91,8 +95,23 @@ export function duplicateOf(client: RedisClient): RedisTarget {
       ? `sentinel://${sentinels.map((s) => `${s.host}:${s.port}`).join(',')}/${name}/${db}`
       : address,
     db,
+    ...(watch && { watch }),
     connect: (options) => redis.duplicate({ lazyConnect: true, ...options }),
   };
+}
+
+/** Makes the clients it is shown follow the master. */
+function watching(options: RedisOptions): (client: RedisClient) => void {
+  const { sentinels = [], name = '', natMap, sentinelTLS } = options;
+  const watch = new SentinelWatch({
+    name,
+    sentinels: sentinels.map(({ host = '127.0.0.1', port = 26379 }) => ({ host, port })),
+    username: options.sentinelUsername,
+    password: options.sentinelPassword,
+    translated: natMap !== undefined,
+    ...(sentinelTLS && { tls: sentinelTLS }),
+  });
+  return (client) => watch.follow(client as Redis);
 }
 
 function single(own: LinkOptions, address: string, db: number): RedisTarget {
@@ -128,6 +147,7 @@ function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): 
       hosts,
       address: `sentinel://${shown}/${master}/${db}`,
       db,
+      watch: watching(own),
       connect: (options) => new Redis({ lazyConnect: true, ...own, ...options }),
     };
   }

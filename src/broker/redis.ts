@@ -3,7 +3,6 @@
  * calls (fails fast), one for workers and the control bus (waits), one that listens.
  */
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
-import { BrokerUnavailableError } from '../errors.js';
 import { addFlow } from './add-flow.js';
 import type {
   BullmqParts,
@@ -18,7 +17,7 @@ import type {
 import type { Finding } from './finding.js';
 import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
-import { withoutArguments } from './redis-errors.js';
+import { refusalIn, troubleIn, withoutArguments } from './redis-errors.js';
 import { RedisFlows } from './redis-flows.js';
 import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { leanRedisBackend } from './redis-large-results.js';
@@ -29,11 +28,15 @@ import { severRedisBackend } from './redis-sever.js';
 import { shardOf } from './redis-shard.js';
 import { RedisSignals } from './redis-signals.js';
 import type { RedisClient, RedisTarget } from './redis-target.js';
+import { Troubles } from './redis-troubles.js';
 
 /** Opens a Redis engine; connects at the first call. */
 export function openRedis(config: EngineConfig, target: RedisTarget): Engine {
   return new RedisEngine(config, target);
 }
+
+/** Between two tries of what the broker could not do just then, ms. */
+const AGAIN_MS = 50;
 
 /** How long sockets are kept after the last use, ms: a script ends so much later. */
 const LINGER_MS = 20;
@@ -49,6 +52,7 @@ class RedisEngine implements Engine {
   readonly broadcast: RedisBroadcast;
   readonly #prefix: string;
   readonly #calls: RedisLink;
+  readonly #troubles: Troubles;
   #workers: RedisLink | undefined;
   #listener: RedisLink | undefined;
   #root: Promise<IQueueBackend> | undefined;
@@ -67,6 +71,7 @@ class RedisEngine implements Engine {
     // On Cluster everything of a prefix lives in one slot, so that scripts and flows may span queues.
     this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
     this.#calls = new RedisLink(target, config, 'fail-fast');
+    this.#troubles = new Troubles(target.address, config);
     // '~' never begins a queue name, so these keys cannot meet BullMQ's.
     const held = <R>(body: (client: RedisClient) => Promise<R>) =>
       this.#held(() => (this.#calls.isReady ? body(this.#calls.client) : this.#client().then(body)));
@@ -163,16 +168,11 @@ class RedisEngine implements Engine {
     return false;
   }
 
+  /** Also while it takes no writes: what could not be done now may be later. */
   isUnavailable(error: unknown): boolean {
-    if (!(error instanceof Error)) return false;
-    if (error instanceof BrokerUnavailableError) return true;
-    const code = 'code' in error ? String(error.code) : '';
-    return (
-      /^(ECONN|EPIPE|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|ENETUNREACH)/.test(code) ||
-      /Connection is closed|aborted due to connection close|enableOfflineQueue|Stream isn't writeable|max retries per request|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|None of startup nodes/.test(
-        error.message,
-      )
-    );
+    const trouble = troubleIn(error);
+    if (trouble === 'passing' || trouble === 'refusing') this.#troubles.note(error);
+    return trouble !== undefined && trouble !== 'forbidden';
   }
 
   examine(): Promise<Finding[]> {
@@ -227,12 +227,27 @@ class RedisEngine implements Engine {
   async #held<R>(body: () => Promise<R>): Promise<R> {
     const release = this.hold();
     try {
-      return await body();
-    } catch (error) {
-      throw withoutArguments(this.isUnavailable(error) ? this.#calls.unavailable(error) : error);
+      return await body().catch((error: unknown) => this.#again(error, body));
     } finally {
       release();
     }
+  }
+
+  /** Does again what the broker answered it could not do just then: it did nothing. */
+  async #again<R>(first: unknown, body: () => Promise<R>): Promise<R> {
+    const giveUpAt = performance.now() + this.config.connectTimeoutMs;
+    let error = first;
+    while (troubleIn(error) === 'passing' && performance.now() < giveUpAt) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      try {
+        return await body();
+      } catch (again) {
+        error = again;
+      }
+    }
+    const trouble = troubleIn(error);
+    if (trouble === 'away' || trouble === 'passing') throw this.#calls.unavailable(error);
+    throw withoutArguments(refusalIn(error, this.address) ?? error);
   }
 
   #setHeld(held: boolean): void {

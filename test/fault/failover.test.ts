@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Redis } from 'ioredis';
 import { Counter, gate, startProgram, testApp, until, within } from '../support/app.js';
 import { startSentinels } from '../support/redis-sentinel.js';
 
@@ -59,6 +60,33 @@ describe('A Sentinel failover', { timeout: 600_000 }, () => {
       );
     });
   }
+
+  it('that is ordered takes callers and workers along, while the old master still takes writes', async (t) => {
+    const sentinels = await startSentinels();
+    const [old, fresh] = [sentinels.master, sentinels.replica].map(({ port }) => new Redis({ port }));
+    t.after(async () => {
+      for (const client of [old, fresh]) client?.disconnect();
+      await sentinels.close();
+    });
+    const { app, worker } = testApp(t, { broker: sentinels.url });
+    const echo = app.task('echo', async (n: number) => n);
+    await worker({ concurrency: 2 });
+    assert.equal(await (await echo.delay(1)).get(), 1);
+    await sentinels.failOver();
+    await within(sentinels.failedOver(), 'the failover', LONG_MS);
+    const ended = await until(async () => {
+      const result = await echo.delay(2);
+      const value = await result.get({ timeout: '2s' }).catch(() => undefined);
+      // The old master replicates nothing from the new one yet: what is there was sent there.
+      return value === 2 && (await fresh?.keys(`*${result.id}`))?.length ? result : undefined;
+    }, 'a task that is sent to the new master and run from there');
+    assert.ok(ended);
+    assert.match(
+      String(await old?.info('replication')),
+      /role:master/,
+      'nobody has made the old one a replica',
+    );
+  });
 });
 
 /** Calls are refused while nobody is the master. */

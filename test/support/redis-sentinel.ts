@@ -13,6 +13,8 @@ export interface RedisSentinels {
   readonly replica: RedisServer;
   /** Resolves when the replica has all that was written so far. */
   replicated(): Promise<void>;
+  /** Orders the Sentinels to make the replica the master; the old one is left running. */
+  failOver(): Promise<void>;
   /** Resolves when the Sentinels say that the replica is the master. */
   failedOver(): Promise<void>;
   close(): Promise<void>;
@@ -36,6 +38,11 @@ export async function startSentinels(): Promise<RedisSentinels> {
     master,
     replica,
     replicated: () => asked(master.port, async (client) => void (await client.wait(1, 10_000))),
+    failOver: () =>
+      asked(
+        sentinels[0]?.port ?? 0,
+        async (client) => void (await client.call('SENTINEL', 'FAILOVER', NAME)),
+      ),
     failedOver: async () =>
       void (await Promise.all(sentinels.map(({ port }) => untilMasterIs(port, replica.port)))),
     close: async () => {

@@ -40,7 +40,6 @@ export class Producer {
   #queued: Pending[] = [];
   readonly #deadlines = new Deadlines();
   readonly #flushing = () => this.#flush();
-  readonly #silence = () => unavailable(this.engine.address, new Error('no answer'));
 
   constructor(
     private readonly engine: Engine,
@@ -133,18 +132,19 @@ export class Producer {
 
   async #trying(body: () => Promise<void>): Promise<void> {
     const deadline = performance.now() + this.budgetMs;
+    let met: unknown;
+    const giveUp = () => unavailable(this.engine.address, met ?? new Error('no answer'));
     for (;;) {
       try {
         const added = body();
         // A database in this process is never away: however long it takes, it answers.
-        return await (this.engine.oneProcess
-          ? added
-          : this.#deadlines.within(added, deadline, this.#silence));
+        return await (this.engine.oneProcess ? added : this.#deadlines.within(added, deadline, giveUp));
       } catch (error) {
         const refused = refusalIn(error, this.engine.address);
         if (refused !== undefined) throw refused;
         if (!this.engine.isUnavailable(error)) throw error;
-        if (performance.now() >= deadline) throw unavailable(this.engine.address, error);
+        met = error;
+        if (performance.now() >= deadline) throw giveUp();
         await sleep(RETRY_PAUSE_MS);
       }
     }

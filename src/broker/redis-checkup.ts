@@ -4,7 +4,8 @@
  */
 import { connect } from 'node:net';
 import { type Finding, ok, problem, warning } from './finding.js';
-import type { HostPort, RedisClient } from './redis-target.js';
+import type { RedisClient } from './redis-target.js';
+import type { HostPort } from './sentinel-watch.js';
 
 /** The facts of INFO, by their names there. */
 export type RedisInfo = ReadonlyMap<string, string>;

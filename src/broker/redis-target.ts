@@ -7,19 +7,13 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { OptionError } from '../errors.js';
 import { shownUrl } from '../options/readable.js';
 import type { EngineKind } from './engine.js';
-import { SentinelWatch } from './sentinel-watch.js';
+import { type HostPort, SentinelWatch } from './sentinel-watch.js';
 
 /** Client options; the reply mapping stays ioredis's default, which BullMQ reads. */
 export type LinkOptions = Omit<RedisOptions, 'replyMapping'>;
 
 /** An ioredis client of either kind. */
 export type RedisClient = Redis | Cluster;
-
-/** One of several addresses. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** A Redis to connect to. */
 export interface RedisTarget {

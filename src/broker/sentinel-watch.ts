@@ -6,7 +6,12 @@
 import { createConnection, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { Redis } from 'ioredis';
-import type { HostPort } from './redis-target.js';
+
+/** One of several addresses. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** Which master, and who knows of it. */
 export interface Watched {

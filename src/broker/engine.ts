@@ -220,6 +220,11 @@ export interface Engine {
   /** Looks after queues; what is written to or taken from is noted there by itself. */
   readonly queues: QueueStore;
   readonly broadcast: Broadcast;
+  /**
+   * Removes up to `rows` rows of records and workflows that have expired, where the broker does not do so by itself.
+   * @returns whether more may be left
+   */
+  reclaim(rows: number): Promise<boolean>;
   /** The broker's clock, epoch ms. */
   serverTime(): Promise<number>;
   /**

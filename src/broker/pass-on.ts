@@ -48,6 +48,7 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     bullmq: () => ground.engine.bullmq(),
     addTogether: (jobs) => ground.engine.addTogether(jobs),
     readDelayed: (queues, limit) => ground.engine.readDelayed(queues, limit),
+    reclaim: (rows) => ground.engine.reclaim(rows),
     serverTime: () => ground.engine.serverTime(),
     hold: () => ground.engine.hold(),
     isUnavailable: (error) => ground.engine.isUnavailable(error),

@@ -118,6 +118,11 @@ export class PgEngine implements Engine {
     return readDelayed(this.#query, queues, limit);
   }
 
+  async reclaim(rows: number): Promise<boolean> {
+    const left = await Promise.all([this.records.reclaim(rows), this.flows.reclaim(rows)]);
+    return left.includes(true);
+  }
+
   async serverTime(): Promise<number> {
     const { rows } = await this.#query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms');
     return Math.floor(Number(rows[0]?.ms));

@@ -23,14 +23,29 @@ SELECT w.n, f.field, f.value
   JOIN celeriac_flow f ON f.flow = w.flow AND f.field = k.field`;
 
 const EXPIRE = `
-UPDATE celeriac_flow SET expire_at = now() + $2::double precision * interval '1 millisecond'
- WHERE flow = $1 AND field = '${HEAD}'`;
+UPDATE celeriac_flow p SET expire_at = now() + $2::double precision * interval '1 millisecond'
+ WHERE p.flow = $1 AND p.field = '${HEAD}' AND ${ALIVE}`;
 
-const RECLAIM_BATCH = 20;
-const RECLAIM_EVERY_MS = 10_000;
-const RECLAIM = `
-DELETE FROM celeriac_flow WHERE flow IN (
-  SELECT flow FROM celeriac_flow WHERE expire_at <= now() LIMIT ${RECLAIM_BATCH})`;
+const REMOVE_EXPIRED = `
+DELETE FROM celeriac_flow f WHERE f.flow = $1 AND EXISTS (
+  SELECT 1 FROM celeriac_flow p WHERE p.flow = $1 AND p.field = '${HEAD}' AND p.expire_at <= now())`;
+
+/** So many workflows are looked at in one step. */
+const RECLAIM_FLOWS = 50;
+
+// The oldest first, and what says that a record has expired last: what is left of one stays expired.
+const EXPIRED = `
+SELECT flow FROM celeriac_flow WHERE expire_at <= now() ORDER BY expire_at, flow LIMIT ${RECLAIM_FLOWS}`;
+
+const RECLAIM_FIELDS = `
+DELETE FROM celeriac_flow f USING (
+  SELECT r.flow, r.field FROM (${EXPIRED}) AS gone JOIN celeriac_flow r ON r.flow = gone.flow
+   WHERE r.field <> '${HEAD}' LIMIT $1) AS chosen
+ WHERE f.flow = chosen.flow AND f.field = chosen.field`;
+
+const RECLAIM_HEADS = `
+DELETE FROM celeriac_flow h WHERE h.flow IN (${EXPIRED}) AND h.field = '${HEAD}' AND h.expire_at <= now()
+   AND NOT EXISTS (SELECT 1 FROM celeriac_flow r WHERE r.flow = h.flow AND r.field <> '${HEAD}')`;
 
 /** The function behind `write`, made with the tables. It finds them by the search path: a schema may be renamed. */
 export function flowWriteFunction(schema: string): string {
@@ -88,14 +103,13 @@ interface WriteReply {
 }
 
 export class PgFlows implements Flows {
-  #reclaimAt = 0;
-
   constructor(private readonly query: PgQuery) {}
 
   async create(flow: string, plan: string, ttlMs: number): Promise<boolean> {
-    const { rowCount } = await this.query(CREATE, [flow, plan, ttlMs]);
-    this.#reclaim();
-    return rowCount === 1;
+    const create = async () => (await this.query(CREATE, [flow, plan, ttlMs])).rowCount === 1;
+    if (await create()) return true;
+    // One that has expired is in the way until somebody removes it.
+    return (await this.query(REMOVE_EXPIRED, [flow])).rowCount > 0 && create();
   }
 
   async write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined> {
@@ -129,11 +143,10 @@ export class PgFlows implements Flows {
     await this.query('DELETE FROM celeriac_flow WHERE flow = $1', [flow]);
   }
 
-  /** Nobody waits for this; a failure leaves rows that already count as absent to the next round. */
-  #reclaim(): void {
-    const now = performance.now();
-    if (now < this.#reclaimAt) return;
-    this.#reclaimAt = now + RECLAIM_EVERY_MS;
-    this.query(RECLAIM).catch(() => undefined); // housekeeping: the next time will do
+  /** Removes up to `rows` rows of expired workflows, however many parts one has; whether more may be left. */
+  async reclaim(rows: number): Promise<boolean> {
+    const fields = (await this.query(RECLAIM_FIELDS, [rows])).rowCount;
+    const heads = (await this.query(RECLAIM_HEADS)).rowCount;
+    return fields >= rows || heads >= RECLAIM_FLOWS;
   }
 }

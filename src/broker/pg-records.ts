@@ -1,6 +1,6 @@
 /**
  * The Records port on PostgreSQL and PGlite: one row a record, one statement a call, the server's clock.
- * An expired row counts as absent everywhere and is reclaimed in bounded batches while records are created.
+ * An expired row counts as absent everywhere and is reclaimed in bounded batches, while records are created and by a janitor.
  */
 import { createHash } from 'node:crypto';
 import type { Records, StoredRecord } from './engine.js';
@@ -29,7 +29,7 @@ const RECLAIM_BATCH = 500;
 const RECLAIM_EVERY_MS = 10_000;
 const RECLAIM = `
 DELETE FROM celeriac_record WHERE key IN (
-  SELECT key FROM celeriac_record WHERE expire_at <= now() ORDER BY expire_at LIMIT ${RECLAIM_BATCH}
+  SELECT key FROM celeriac_record WHERE expire_at <= now() ORDER BY expire_at LIMIT $1
   FOR UPDATE SKIP LOCKED)`;
 
 export class PgRecords implements Records {
@@ -61,14 +61,19 @@ export class PgRecords implements Records {
     return (await this.query(REMOVE, [storedKey(key), version ?? null])).rowCount === 1;
   }
 
+  /** Removes up to `rows` expired records; whether more may be left. */
+  async reclaim(rows: number): Promise<boolean> {
+    return (await this.query(RECLAIM, [rows])).rowCount >= rows;
+  }
+
   /** Nobody waits for this; a failure leaves rows that already count as absent to the next round. */
   #reclaim(): void {
     const now = performance.now();
     if (now < this.#reclaimAt) return;
     this.#reclaimAt = now + RECLAIM_EVERY_MS;
-    this.query(RECLAIM).then(
-      ({ rowCount }) => {
-        if (rowCount >= RECLAIM_BATCH) this.#reclaimAt = 0;
+    this.reclaim(RECLAIM_BATCH).then(
+      (more) => {
+        if (more) this.#reclaimAt = 0;
       },
       () => undefined, // housekeeping: the next time will do
     );

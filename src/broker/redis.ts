@@ -140,6 +140,11 @@ class RedisEngine implements Engine {
     return this.#held(async () => readDelayed(await this.#client(), this.#prefix, queues, limit));
   }
 
+  /** Redis removes what has expired by itself. */
+  async reclaim(): Promise<boolean> {
+    return false;
+  }
+
   serverTime(): Promise<number> {
     return this.#held(async () => {
       const [seconds, micros] = (await (await this.#client()).time()) as [number | string, number | string];

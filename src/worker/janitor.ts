@@ -66,7 +66,10 @@ export class Janitor {
   /** Never rejects. */
   async #clean(): Promise<void> {
     try {
+      await this.params.engine.queues.note(this.params.queues());
+      if (!(await this.#elected())) return;
       for (const queue of await this.#due()) await this.#cleanQueue(queue);
+      await this.#reclaim();
     } catch (error) {
       // The next round tries again; an outage is reported by the engine.
       if (!this.params.engine.isUnavailable(error) && !this.#stopped)
@@ -74,15 +77,17 @@ export class Janitor {
     }
   }
 
-  /** The queues with records that are to go, for the one worker that is elected. */
-  async #due(): Promise<string[]> {
-    const { engine } = this.params;
-    const own = this.params.queues();
-    await engine.queues.note(own);
-    if (!(await engine.records.create(ELECTED, this.#id, this.#termMs))) return [];
+  async #elected(): Promise<boolean> {
+    if (!(await this.params.engine.records.create(ELECTED, this.#id, this.#termMs))) return false;
     this.#prolongAt = performance.now() + this.#termMs / 3;
+    return true;
+  }
+
+  /** The queues with records that are to go. */
+  async #due(): Promise<string[]> {
+    const { engine, queues } = this.params;
     const known = await engine.queues.known();
-    const all = [...new Set([...own, ...known.map(({ name }) => name)])];
+    const all = [...new Set([...queues(), ...known.map(({ name }) => name)])];
     const due = await engine.queues.due(all, this.#before());
     return all.filter((_, i) => due[i]);
   }
@@ -105,6 +110,12 @@ export class Janitor {
         await sleep(PAUSE_MS);
       }
     }
+  }
+
+  /** Small records and workflows that have expired, where the broker keeps them until somebody removes them. */
+  async #reclaim(): Promise<void> {
+    while (!this.#stopped && (await this.#stays()) && (await this.params.engine.reclaim(MAX_STEP)))
+      await sleep(PAUSE_MS);
   }
 
   /** Whether this one is still elected, as it is while a round lasts: its term is prolonged. */

@@ -344,6 +344,52 @@ for (const candidate of engines) {
       });
     });
 
+    describe("workflows' records", () => {
+      const fields = (count: number) =>
+        Array.from({ length: count }, (_, n) => ({ field: `f${n}`, value: 'v' }));
+      const plansOf = async ({ flows }: Engine, ids: readonly string[]) =>
+        (await flows.read(ids.map((flow) => ({ flow, fields: ['plan'] })))).map(([plan]) => plan);
+
+      it('are made again once their time is over, with nothing of the one before', async () => {
+        const { flows } = open(unique());
+        assert.equal(await flows.create('a', 'old', 100_000), true);
+        assert.equal(await flows.create('a', 'other', 100_000), false);
+        await flows.write('a', fields(2));
+        await flows.expire('a', 1);
+        await until(async () => (await flows.read([{ flow: 'a', fields: ['plan'] }]))[0]?.[0] === undefined);
+        await flows.expire('a', 100_000);
+        assert.equal(await flows.write('a', fields(1)), undefined);
+        assert.equal(await flows.create('a', 'new', 100_000), true);
+        assert.deepEqual(await flows.read([{ flow: 'a', fields: ['plan', 'f0'] }]), [['new', undefined]]);
+      });
+
+      it('are removed in steps of so many rows when they have expired, and only then', async () => {
+        const engine = open(unique());
+        const [old, young] = [
+          ['o1', 'o2', 'o3'],
+          ['y1', 'y2'],
+        ];
+        for (const flow of [...old, ...young]) {
+          await engine.flows.create(flow, 'plan', 100_000);
+          await engine.flows.write(flow, fields(120));
+        }
+        for (let n = 0; n < 60; n++) await engine.records.create(`r${n}`, 'v', 1);
+        await engine.records.create('stays', 'v');
+        for (const flow of old) await engine.flows.expire(flow, 1);
+        await until(async () => (await plansOf(engine, old)).every((plan) => plan === undefined));
+        let steps = 1;
+        while (await engine.reclaim(50)) steps++;
+        // On Redis there is never anything to do.
+        if (['postgres', 'embedded'].includes(engine.kind))
+          assert.ok(steps >= (3 * 120) / 50 && steps < 20, `${steps} steps`);
+        else assert.equal(steps, 1);
+        assert.equal(await engine.reclaim(50), false);
+        assert.deepEqual(await plansOf(engine, young), ['plan', 'plan']);
+        assert.equal((await engine.flows.read([{ flow: 'y2', fields: ['f119'] }]))[0]?.[0], 'v');
+        assert.equal((await engine.records.read(['stays']))[0]?.value, 'v');
+      });
+    });
+
     describe('its life', () => {
       it('tells the time', async () => {
         const now = await open(unique()).serverTime();

@@ -99,6 +99,11 @@ export class LinkedEngine implements Engine {
     await this.#call('addTogether', [jobs]);
   }
 
+  /** Left to the worker. */
+  async reclaim(): Promise<boolean> {
+    return false;
+  }
+
   serverTime(): Promise<number> {
     return this.#call('serverTime', []) as Promise<number>;
   }

@@ -1,12 +1,13 @@
 /**
  * Statements over one pg.Pool, failing fast or waiting. A server that stops answering (a cut cable, a frozen host) is
- * told from one that is merely slow by a second connection: when that one gets no answer either, every statement in
- * flight is given up at once.
+ * told from one that is merely slow by a second connection (`pg-probe`): when that one gets no answer either, every
+ * statement in flight is given up at once.
  */
 import { BrokerError, BrokerUnavailableError } from '../errors.js';
 import { type Cancel, every, sleep } from '../timers.js';
 import type { EngineConfig } from './engine.js';
 import { isGone, loginRefusal, type PgClient, type PgPool, type PgPooledClient } from './pg-driver.js';
+import { PgProbe } from './pg-probe.js';
 import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
 
 interface Flight {
@@ -33,11 +34,16 @@ export class PgLink {
   /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
   #watchdog: Cancel | undefined;
   #probing: Promise<void> | undefined;
+  readonly #probe: PgProbe;
+  /** When something was answered last, on this process's steady clock. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #lostAt: number | undefined;
   #backAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
-  constructor(private readonly parts: PgLinkParts) {}
+  constructor(private readonly parts: PgLinkParts) {
+    this.#probe = new PgProbe(parts.makeClient, parts.config.connectTimeoutMs);
+  }
 
   /** @throws {BrokerUnavailableError} at once when the connection is gone, within the configured second when it is silent */
   readonly calls: PgQuery = async (text, params) => {
@@ -100,6 +106,7 @@ export class PgLink {
   close(): void {
     this.#closed = true;
     this.#watchdog?.();
+    this.#probe.close();
     this.#abandon(
       new BrokerUnavailableError('The broker connection was closed.', { address: this.parts.address }),
     );
@@ -163,6 +170,7 @@ export class PgLink {
         (value) => {
           if (over) return discard?.(value);
           end();
+          this.#answeredAt = performance.now();
           resolve(value);
         },
         (error: unknown) => {
@@ -184,30 +192,23 @@ export class PgLink {
     if (oldest === undefined) {
       this.#watchdog?.();
       this.#watchdog = undefined;
-    } else if (performance.now() - oldest.since >= (this.parts.config.connectTimeoutMs * 3) / 8)
-      this.#probe();
-  }
-
-  /** Asks on a connection of its own whether anybody is there; no answer ends what is in flight. */
-  #probe(): void {
+      return;
+    }
+    // One slow statement among others that are answered is no silence.
+    const since = Math.max(oldest.since, this.#answeredAt);
+    if (performance.now() - since < (this.parts.config.connectTimeoutMs * 3) / 8) return;
     this.#probing ??= this.#ask().finally(() => {
       this.#probing = undefined;
     });
   }
 
+  /** Asks on a connection of its own whether anybody is there; no answer ends what is in flight. */
   async #ask(): Promise<void> {
-    const client = this.parts.makeClient(Math.max(50, this.parts.config.connectTimeoutMs / 2 - 50));
-    client.on('error', () => undefined); // connect() rejects with it
-    try {
-      await client.connect();
-    } catch (error) {
-      // It answered, if only to say no (53300: it has connections enough).
-      if (!isGone(error) || (error instanceof Error && 'code' in error && error.code === '53300')) return;
-      const silent = this.#told(error);
-      if (silent instanceof BrokerUnavailableError) this.#abandon(silent);
-    } finally {
-      client.end().catch(() => undefined); // it may never have been there
-    }
+    const probed = await this.#probe.ask();
+    if (probed === 'there') this.#answeredAt = performance.now();
+    if (typeof probed === 'string') return;
+    const silent = this.#told(probed.silent);
+    if (silent instanceof BrokerUnavailableError) this.#abandon(silent);
   }
 
   #told(error: unknown): unknown {

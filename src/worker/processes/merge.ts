@@ -1,6 +1,6 @@
 /**
- * Many processes, one node: for each command of remote control, how the answers of the processes become the node's, and
- * which commands a process that starts later has to hear as well.
+ * Many processes, one node: for each command of remote control, how the answers of the processes become the node's. What a
+ * process that starts later has to hear as well is `lasting`'s.
  */
 import type {
   CommandName,
@@ -15,8 +15,6 @@ import type {
 export interface Rule<C extends CommandName> {
   /** The node's answer; there is at least one. */
   merge(replies: readonly Commands[C]['reply'][]): Commands[C]['reply'];
-  /** What a later process must hear too: each of them, or the last one of a name. */
-  readonly lasts?: 'each' | ((args: Commands[C]['args']) => string);
 }
 
 type Rules = { readonly [C in CommandName]: Rule<C> };
@@ -33,17 +31,16 @@ export const RULES: Rules = {
   conf: { merge: first },
   report: { merge: first },
   queryTask: { merge: nearest },
-  poolGrow: { merge: saidOfEach, lasts: 'each' },
-  poolShrink: { merge: saidOfEach, lasts: 'each' },
-  autoscale: { merge: saidOfEach, lasts: () => 'autoscale' },
-  addConsumer: { merge: saidOfEach, lasts: ({ queue }) => `consumer of ${queue}` },
-  cancelConsumer: { merge: said, lasts: ({ queue }) => `consumer of ${queue}` },
-  // These lie in the broker, where a later process finds them.
+  poolGrow: { merge: saidOfEach },
+  poolShrink: { merge: saidOfEach },
+  autoscale: { merge: saidOfEach },
+  addConsumer: { merge: saidOfEach },
+  cancelConsumer: { merge: said },
   pause: { merge: said },
   resume: { merge: said },
   rateLimit: { merge: said },
-  timeLimit: { merge: said, lasts: ({ task }) => `time limit of ${task}` },
-  loglevel: { merge: said, lasts: () => 'log level' },
+  timeLimit: { merge: said },
+  loglevel: { merge: said },
   revoke: { merge: said },
   revoked: { merge: distinct },
   shutdown: { merge: said },

@@ -24,6 +24,7 @@ import {
 import type { Child } from './child.js';
 import { Crew } from './crew.js';
 import { CrewVitals } from './crew-vitals.js';
+import { Lasting } from './lasting.js';
 import { RULES, type Rule, sumCounts } from './merge.js';
 
 /** What `app.worker()` takes for a worker of several processes. */
@@ -50,7 +51,7 @@ export class WorkerProcesses implements AsyncDisposable {
   readonly #telling: Telling;
   readonly #madeAt = performance.now();
   /** What a process that starts later must hear too. */
-  readonly #lasting = new Map<unknown, { readonly command: CommandName; readonly args: object }>();
+  readonly #lasting = new Lasting((queue) => this.#settings.queues.some(({ name }) => name === queue));
   #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #file = '';
   #responder: Responder | undefined;
@@ -237,7 +238,7 @@ export class WorkerProcesses implements AsyncDisposable {
 
   /** A process that starts later works as the others do by now. */
   async #greet(child: Child): Promise<void> {
-    for (const { command, args } of [...this.#lasting.values()]) await child.ask(command, args, ANSWER_MS);
+    for (const { command, args } of this.#lasting.commands) await child.ask(command, args, ANSWER_MS);
   }
 
   #handlers(): CommandHandlers {
@@ -255,12 +256,7 @@ export class WorkerProcesses implements AsyncDisposable {
     const done = replies.filter((reply) => !isErrorReply(reply));
     if (done.length === 0)
       throw new CeleriacError(replies.find(isErrorReply)?.error ?? 'none of its processes answered');
-    const { lasts } = rule as { lasts?: 'each' | ((given: object) => string) };
-    if (lasts !== undefined) {
-      const name = lasts === 'each' ? Symbol(command) : lasts(args);
-      this.#lasting.delete(name); // the order is that of the last ones
-      this.#lasting.set(name, { command, args });
-    }
+    this.#lasting.note(command, args);
     return rule.merge(done as never);
   }
 

@@ -94,6 +94,7 @@ class Rig implements TestKit {
         added: (job) => void this.#sent.push(sentTask(job, parts.codec)),
         ended: (end) => void this.#ends[end]++,
       },
+      alone: under.address === 'memory://',
       closeToo: under === own ? [] : [own],
     });
     under.signals.expect(parts.ids);

@@ -16,10 +16,11 @@ const LISTEN = /^(?:\s*--[^\n]*\n)*\s*LISTEN\s+"?(\w+)"?/i;
 const COMPLETES = /\bmove_to_completed(_fetch)?\(/;
 /** Where such a statement has the result: after queue, job and token. */
 const COMPLETED_VALUE = 3;
+const COMPLETED_JOB = 1;
 // Large results do not stay among the events (see `large-results`). The size as stored: nothing is unpacked for it.
 const TAKE_OUT = `
 DELETE FROM event
- WHERE queue = $1 AND pg_column_size(data) > ${LARGEST_EVENT}
+ WHERE queue = $1 AND event = 'completed' AND data ->> 'jobId' = $2 AND pg_column_size(data) > ${LARGEST_EVENT}
    AND id IN (SELECT id FROM event WHERE queue = $1 ORDER BY id DESC LIMIT ${EVENTS_BACK})`;
 
 export class BullmqPool extends EventEmitter {
@@ -42,7 +43,7 @@ export class BullmqPool extends EventEmitter {
     if (typeof value !== 'string' || value.length <= LARGEST_EVENT || !COMPLETES.test(text)) return answer;
     return answer.then((completed) => {
       // Best effort: the event goes with those after it, if later.
-      this.run(TAKE_OUT, [this.queue]).catch(() => undefined);
+      this.run(TAKE_OUT, [this.queue, params?.[COMPLETED_JOB]]).catch(() => undefined);
       return completed;
     });
   }

@@ -41,9 +41,9 @@ export class PgProbe {
   async #keptAnswers(): Promise<boolean> {
     const client = this.#kept;
     if (client === undefined) return false;
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: Cancel = () => undefined;
     const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), this.patienceMs / 8).unref();
+      cancel = after(this.patienceMs / 8, () => resolve(false), { ref: false });
     });
     // An error is an answer as long as the connection stands; where it broke, a login says more.
     const answer = client.query('SELECT 1').then(
@@ -51,7 +51,7 @@ export class PgProbe {
       (error: unknown) => !isGone(error),
     );
     const answered = await Promise.race([answer, late]);
-    clearTimeout(timer);
+    cancel();
     if (answered) this.#keep();
     else this.#drop();
     return answered;

@@ -4,7 +4,9 @@
  */
 import type { PgQuery, PgRow } from './pg-wire.js';
 import {
+  type Ended,
   type EndedBefore,
+  type EndedStep,
   type FailedPlace,
   type KnownQueue,
   NOTHING_PASSED,
@@ -40,6 +42,11 @@ SELECT r.n,
     OR EXISTS (SELECT 1 FROM job j WHERE j.queue = r.queue AND j.state = 'failed' AND j.finished_at_ms <= $3::bigint) AS due
   FROM unnest($1::text[]) WITH ORDINALITY AS r(queue, n)
  ORDER BY r.n`;
+
+const ENDED = `
+SELECT id, data ? 'args' AND jsonb_typeof(data -> 'v') IS NOT DISTINCT FROM 'number' AS own FROM job
+ WHERE queue = $1 AND state = $2::job_state AND finished_at_ms <= $3::bigint
+ ORDER BY seq OFFSET $4 LIMIT $5`;
 
 // Each half finds its rows by an index of its own.
 const TAKE = `
@@ -101,6 +108,12 @@ export class PgQueues implements QueueStore {
     if (queues.length === 0) return [];
     const { rows } = await this.query(DUE, [queues, completed, failed]);
     return rows.map((row) => row.due === true);
+  }
+
+  async ended(queue: string, { state, before, passed, limit }: EndedStep): Promise<Ended> {
+    const { rows } = await this.query(ENDED, [queue, state, Math.floor(before), passed, limit]);
+    const own = rows.filter((row) => row.own === true).map((row) => String(row.id));
+    return { own, foreign: rows.length - own.length };
   }
 
   async take(queue: string, { limit, token, lockMs }: TakeStep): Promise<Taken> {

@@ -76,6 +76,24 @@ export interface EndedBefore {
   readonly failed: number;
 }
 
+/** A step through the jobs of a queue that ended long ago, oldest first. */
+export interface EndedStep {
+  readonly state: 'completed' | 'failed';
+  /** Epoch ms. */
+  readonly before: number;
+  /** Jobs of other programs that were passed so far. */
+  readonly passed: number;
+  readonly limit: number;
+}
+
+/** What a step found. */
+export interface Ended {
+  /** Jobs that carry a message of ours. */
+  readonly own: readonly string[];
+  /** How many do not: another program's, which keeps or removes them as it likes. */
+  readonly foreign: number;
+}
+
 export interface QueueStore {
   /** Writes down that queues are in use. Idempotent. */
   note(queues: readonly string[]): Promise<void>;
@@ -87,6 +105,8 @@ export interface QueueStore {
   sizes(queues: readonly string[]): Promise<QueueSizes[]>;
   /** Whether each has jobs that ended before these moments (epoch ms), in order, in one round trip. */
   due(queues: readonly string[], before: EndedBefore): Promise<boolean[]>;
+  /** Looks at jobs that ended before a moment, in the order in which BullMQ cleans them. */
+  ended(queue: string, step: EndedStep): Promise<Ended>;
   /** Takes what waits (delayed ones too) out of a queue, paused or not: locked by us, as if it ran. */
   take(queue: string, step: TakeStep): Promise<Taken>;
   /** The failed jobs of these queues that ended before a place, newest first. */

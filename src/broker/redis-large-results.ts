@@ -13,18 +13,20 @@ const AFTER_MS = 20;
 const STEP = 200;
 const STEP_BYTES = 4 * 2 ** 20;
 
-// KEYS[1] event stream · ARGV from, to: newest first · entries are read a few at a time, since any may be large
+// KEYS[1] event stream · ARGV from, to: newest first; then the jobs that were completed here · entries are read a few at a time, since any may be large
 // returns the newest id looked at, and the last one when there may be more
 const TAKE_OUT = new RedisScript(
   1,
   `
 local from, newest, count, bytes = ARGV[1], '', 0, 0
+local jobs = {}
+for i = 3, #ARGV do jobs[ARGV[i]] = true end
 while count < ${STEP} and bytes < ${STEP_BYTES} do
   local entries = redis.call('XREVRANGE', KEYS[1], from, ARGV[2], 'COUNT', 4)
   if #entries == 0 then return { newest, '' } end
   for _, entry in ipairs(entries) do
     local told = entry[2][6]
-    if told and #told > ${LARGEST_EVENT} then
+    if told and #told > ${LARGEST_EVENT} and entry[2][2] == 'completed' and jobs[entry[2][4]] then
       redis.call('XDEL', KEYS[1], entry[1])
       bytes = bytes + #told
     end
@@ -60,7 +62,7 @@ export const leanRedisBackend = ((name, opts, parts) => {
     const large = typeof value === 'string' && value.length > LARGEST_EVENT;
     if (!large || args[at + TARGET] !== 'completed') return finished;
     return finished.then((next) => {
-      stream.lighten();
+      stream.lighten(jobId);
       return next;
     });
   };
@@ -68,9 +70,11 @@ export const leanRedisBackend = ((name, opts, parts) => {
 }) as BackendFactory<IQueueBackend, never>;
 
 class EventStream {
-  #due = false;
-  /** What is older was looked through. */
+  /** Whose large results were told since the last look, at most as many as a stream keeps. */
+  #jobs = new Set<string>();
+  /** Up to here the last look went; a result told during it may lie before that, so one look back is looked through again. */
   #seen = '-';
+  #seenBefore = '-';
 
   constructor(
     private readonly client: RedisClient,
@@ -78,20 +82,25 @@ class EventStream {
   ) {}
 
   /** Takes large events out soon. Best effort: what stays goes with the events after it. */
-  lighten(): void {
-    if (this.#due) return;
-    this.#due = true;
-    setTimeout(() => {
-      this.#due = false;
-      this.#lookThrough().catch(() => undefined); // they only take room
-    }, AFTER_MS).unref();
+  lighten(jobId: string): void {
+    if (this.#jobs.size === 0)
+      setTimeout(() => {
+        const jobs = [...this.#jobs];
+        this.#jobs = new Set();
+        this.#lookThrough(jobs).catch(() => undefined); // they go with the events after them
+      }, AFTER_MS).unref();
+    if (this.#jobs.size < EVENTS_BACK) this.#jobs.add(jobId);
   }
 
-  async #lookThrough(): Promise<void> {
-    const to = this.#seen;
+  async #lookThrough(jobs: readonly string[]): Promise<void> {
+    const to = this.#seenBefore;
+    this.#seenBefore = this.#seen;
     let from = '+';
     for (let looked = 0; looked < EVENTS_BACK && from !== ''; looked += STEP) {
-      const [newest, next] = (await TAKE_OUT.run(this.client, [this.key], [from, to])) as [string, string];
+      const [newest, next] = (await TAKE_OUT.run(this.client, [this.key], [from, to, ...jobs])) as [
+        string,
+        string,
+      ];
       if (from === '+' && newest !== '') this.#seen = `(${newest}`;
       from = next;
     }

@@ -4,7 +4,9 @@
  */
 import {
   comparePlaces,
+  type Ended,
   type EndedBefore,
+  type EndedStep,
   type FailedPlace,
   type KnownQueue,
   type QueueSizes,
@@ -52,6 +54,22 @@ for set = 2, 3 do
   end
 end
 return { passed[1], passed[2], passed[3], looked, jobs }`,
+);
+
+// KEYS ended · ARGV key prefix, before, passed, limit · returns ids with a message of ours, and how many have another
+const ENDED = new RedisScript(
+  1,
+  `
+local own, foreign = {}, 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, ARGV[2], 'LIMIT', ARGV[3], ARGV[4])) do
+  local data = redis.call('HGET', ARGV[1] .. id, 'data')
+  if not data or string.find(data, '^%s*{%s*"v"%s*:%s*%d+%s*,%s*"args"%s*:') then
+    own[#own + 1] = id
+  else
+    foreign = foreign + 1
+  end
+end
+return { own, foreign }`,
 );
 
 const SIZES = [
@@ -118,6 +136,13 @@ export class RedisQueues implements QueueStore {
       pipeline.zcount(this.#key(queue, 'failed'), '-inf', failed);
     });
     return queues.map((_, i) => Number(counts[2 * i]) + Number(counts[2 * i + 1]) > 0);
+  }
+
+  async ended(queue: string, { state, before, passed, limit }: EndedStep): Promise<Ended> {
+    const args = [this.#key(queue, ''), before, passed, limit];
+    const reply = await this.held((client) => ENDED.run(client, [this.#key(queue, state)], args));
+    const [own, foreign] = reply as [string[], number];
+    return { own, foreign };
   }
 
   async take(queue: string, { limit, passed, token, lockMs }: TakeStep): Promise<Taken> {

@@ -29,6 +29,8 @@ export interface EngineWatch {
 export class WatchedEngine {
   /** Every queue something was put into, lanes included. */
   readonly queues = new Set<string>();
+  /** What was put in, by queue. */
+  readonly #ids = new Map<string, Set<string>>();
   /** The delayed jobs and when they are due, epoch ms of the clock. */
   readonly #due = new Map<string, { readonly ref: JobRef; readonly at: number }>();
   /** Jobs that were copied into their lane: the end of the first is no end of the task. */
@@ -46,6 +48,8 @@ export class WatchedEngine {
     private readonly clock: BrokerClock,
     private readonly params: {
       readonly watch: EngineWatch;
+      /** Nobody else can use the engine: what it holds was put in here. */
+      readonly alone: boolean;
       /** What has to be closed beside the engine. */
       readonly closeToo: readonly Engine[];
     },
@@ -86,13 +90,20 @@ export class WatchedEngine {
     return { waiting: waiting + prioritized, running: active + this.#adding };
   }
 
-  /** Drops everything that was put in. */
+  /** Drops everything that was put in, and nothing else. */
   async clear(): Promise<void> {
     for (const queue of this.queues) {
       const backend = await this.under.backend(queue);
-      await backend.pause(true);
-      while ((await backend.obliterate({ force: true, count: 1000 })) > 0);
+      if (this.params.alone) {
+        await backend.pause(true);
+        while ((await backend.obliterate({ force: true, count: 1000 })) > 0);
+      } else {
+        // Dropped before, or held by a worker that goes on with it.
+        const drop = (id: string) => backend.remove(id, false).catch(() => undefined);
+        await Promise.all([...(this.#ids.get(queue) ?? [])].map(drop));
+      }
     }
+    this.#ids.clear();
     for (const flow of this.#workflows) await this.under.flows.remove(flow);
     await this.#records.clear();
     this.#workflows.clear();
@@ -196,6 +207,9 @@ export class WatchedEngine {
   #added(ref: JobRef, job: JobJson): void {
     const message = messageFrom(JSON.parse(job.data) as unknown);
     this.queues.add(ref.queue);
+    const ids = this.#ids.get(ref.queue);
+    if (ids === undefined) this.#ids.set(ref.queue, new Set([ref.id]));
+    else ids.add(ref.id);
     const { delay = 0, timestamp } = job;
     if (delay > 0) this.#delayed(ref, timestamp + delay);
     if (message.from !== undefined) this.#moved.add(keyOf({ queue: message.from, id: ref.id }));

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
+import type { Ended, EndedStep } from '../broker/queue-store.js';
 import type { Logger } from '../options/logger.js';
 import { type Cancel, every, sleep } from '../timers.js';
 
@@ -93,23 +94,36 @@ export class Janitor {
   }
 
   async #cleanQueue(queue: string): Promise<void> {
-    const backend = await this.params.engine.backend(queue);
     let step = FIRST_STEP;
     for (const state of ['completed', 'failed'] as const) {
+      let passed = 0;
       while (!this.#stopped && (await this.#stays())) {
-        // Answered just before the step begins: what this process and the way there take is not the step's.
-        const begun = this.params.engine.serverTime().then(() => performance.now());
-        const [removed, begunAt] = await Promise.all([
-          backend.cleanJobsByState(state, this.#before()[state], step),
-          begun,
-        ]);
-        if (removed.length < step) break;
-        const tookMs = performance.now() - begunAt;
+        const place = { state, before: this.#before()[state], passed, limit: step };
+        const ended = await this.params.engine.queues.ended(queue, place);
+        passed += ended.foreign;
+        const tookMs = await this.#removeStep(queue, place, ended);
+        if (ended.own.length + ended.foreign < step) break;
         if (tookMs > LONG_STEP_MS) step = Math.max(MIN_STEP, Math.floor(step / 2));
         else if (tookMs < LONG_STEP_MS / 3) step = Math.min(MAX_STEP, step * 2);
         await sleep(PAUSE_MS);
       }
     }
+  }
+
+  /** Removes what is ours. @returns how long the broker took, ms */
+  async #removeStep(queue: string, { state, before, passed }: EndedStep, found: Ended): Promise<number> {
+    const { engine } = this.params;
+    const { own, foreign } = found;
+    if (own.length === 0) return 0;
+    const backend = await engine.backend(queue);
+    // Answered just before the step begins: what this process and the way there take is not the step's.
+    const begun = engine.serverTime().then(() => performance.now());
+    const work =
+      passed + foreign === 0
+        ? backend.cleanJobsByState(state, before, own.length)
+        : Promise.all(own.map((id) => backend.remove(id, false)));
+    const [begunAt] = await Promise.all([begun, work]);
+    return performance.now() - begunAt;
   }
 
   /** Small records and workflows that have expired, where the broker keeps them until somebody removes them. */

@@ -18,6 +18,8 @@ interface Stream {
   bytes(): Promise<number>;
   text(): Promise<string>;
   events(name: string): Promise<number>;
+  /** What another program writes there. */
+  add(name: string, jobId: string, data: string): Promise<unknown>;
 }
 
 describe('Results of several megabytes', { timeout: 240_000 }, () => {
@@ -30,6 +32,8 @@ describe('Results of several megabytes', { timeout: 240_000 }, () => {
         const text = (n: number) => `${n} ${Math.random()}`.repeat(3 * MB).slice(0, 3 * MB);
         const big = app.task('big', text);
         const elsewhere = twin();
+        await app.migrate();
+        await stream.add('progress', 'theirs', 'x'.repeat(50_000));
         const sent = await Promise.all(Array.from({ length: 20 }, (_, n) => big.delay(n)));
         const waits = sent.map((result) => elsewhere.result<string>(result.id).get(SOON));
         await worker();
@@ -38,6 +42,7 @@ describe('Results of several megabytes', { timeout: 240_000 }, () => {
           assert.ok(value.startsWith(`${n} `));
         }
         await until(async () => (await stream.bytes()) < MB, 'an event stream without results');
+        assert.equal(await stream.events('progress'), 1, "another program's event stays, large as it is");
         assert.ok((await stream.events('active')) >= 20, 'other events stay');
         // All have ended: they are read together.
         const again = await Promise.all(sent.map((result) => result.get(SOON)));
@@ -96,6 +101,7 @@ function redisStream(t: { after(end: () => unknown): void }, ground: Ground, pre
     text,
     bytes: async () => Number(await client.memory('USAGE', key, 'SAMPLES', 0)),
     events: async (name) => (await text()).split(`"event","${name}"`).length - 1,
+    add: (name, jobId, data) => client.xadd(key, '*', 'event', name, 'jobId', jobId, 'data', data),
   };
 }
 
@@ -109,5 +115,13 @@ function postgresStream(t: { after(end: () => unknown): void }, ground: Ground, 
     text: async () => String(await ask("string_agg(data::text, ' ')")),
     bytes: async () => Number(await ask('sum(octet_length(data::text))')),
     events: async (name) => Number(await ask(`count(*) FILTER (WHERE event = '${name}')`)),
+    add: (name, jobId, data) =>
+      // No part like another, so that it stays large when it is compressed.
+      pool.query(
+        `INSERT INTO "${prefix}".event (queue, event, data, created_at_ms)
+         SELECT $1, $2, jsonb_build_object('jobId', $3::text, 'data', string_agg(md5(random()::text), '')), 0
+           FROM generate_series(1, $4::int / 32)`,
+        [QUEUE, name, jobId, data.length],
+      ),
   };
 }

@@ -169,6 +169,36 @@ for (const candidate of CANDIDATES) {
       assert.deepEqual(await engine.queues.failed(['none'], undefined, 100), []);
     });
 
+    it('tell the ended jobs with a message of ours from those of other programs', async () => {
+      const engine = open();
+      const backend = await engine.backend('q');
+      const data = {
+        own1: { v: 1, args: [] },
+        theirs1: { to: 'x' },
+        own2: { v: 1, args: [7], id: 'y' },
+        theirs2: [1],
+      };
+      for (const [id, value] of Object.entries(data)) await add(engine, 'q', id, {}, value);
+      await take(engine, 'q', 4);
+      for (const id of Object.keys(data))
+        await backend.moveToFailed(end(id), 'broken', false, 'token', false);
+      const late = Date.now() + 60_000;
+      const ended = (passed: number, limit: number, before = late) =>
+        engine.queues.ended('q', { state: 'failed', before, passed, limit });
+      const all = await ended(0, 10);
+      assert.deepEqual([[...all.own].sort(), all.foreign], [['own1', 'own2'], 2]);
+      assert.equal((await ended(3, 10)).own.length + (await ended(3, 10)).foreign, 1);
+      assert.equal((await ended(0, 2)).own.length + (await ended(0, 2)).foreign, 2);
+      assert.deepEqual(await ended(0, 10, 1), { own: [], foreign: 0 });
+      assert.deepEqual(
+        await engine.queues.ended('none', { state: 'completed', before: late, passed: 0, limit: 9 }),
+        {
+          own: [],
+          foreign: 0,
+        },
+      );
+    });
+
     it('make a failed job as new but for its attempts, which BullMQ counts anew', async () => {
       const engine = open();
       const backend = await engine.backend('q');
@@ -205,11 +235,12 @@ async function add(
   queue: string,
   id: string,
   opts: { priority?: number; delay?: number } = {},
+  data: unknown = { id },
 ): Promise<void> {
   const json: JobJson = {
     id,
     name: 'task',
-    data: JSON.stringify({ id }),
+    data: JSON.stringify(data),
     opts,
     timestamp: Date.now(),
     delay: opts.delay ?? 0,

@@ -166,6 +166,17 @@ onEveryEngine((ground) => {
       assert.notEqual(third.id, first.id);
     });
 
+    it('drops at reset() what the test sent, and nothing that was there before', async (t) => {
+      const { app, twin } = ground.app(t);
+      const theirs = await twin().sendTask('somebody.elses', []);
+      const kit = testing(app, { mode: 'queue', broker: ground.url });
+      const own = app.task('own', () => 1);
+      const [first, second] = [await own.delay(), await own.applyAsync([], { countdown: '1h' })];
+      await kit.reset();
+      assert.equal(await theirs.exists(), true);
+      assert.deepEqual([await first.exists(), await second.exists()], [false, false]);
+    });
+
     it('starts over after reset()', async (t) => {
       const { app, kit, service, handles } = setUp(t);
       const done = await handles.remind.applyAsync(['x'], { taskId: 'the one' });

@@ -3,6 +3,7 @@
  * to do, so asking must cost it next to nothing: one connection is made and kept, and asked again and again; another login
  * is tried only where that one gives no answer, and ever more rarely while logins are answered.
  */
+import { after, type Cancel } from '../timers.js';
 import { isGone, type PgClient } from './pg-driver.js';
 
 /** What was found out: `unsure` where it was too early for another login. */

@@ -6,10 +6,12 @@
  * What commands need before they need an app is a file of its own, which the core shares.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
+const require = createRequire(import.meta.url);
 const DIST = resolve(dirname(fileURLToPath(import.meta.url)), '../dist');
 const CORE = 'core.js';
 const BASE = 'base.js';
@@ -18,9 +20,7 @@ const DEEP = /^(?:app|index)\.js$|^(?:broker|canvas|results|worker)\//;
 /** What renews locks. */
 const THREAD = 'broker/lock-thread.js';
 /** CommonJS inside: `require` spares Node the search for the names they export, a third of what loading them takes. */
-const COMMON_JS = ['bullmq', 'ioredis'];
-/** Where a module's code, and not its texts, asks for it. */
-const OWN_URL = /(?<=\(|, )import\.meta\.url(?=\))/g;
+const COMMON_JS = { bullmq: 'broker/bullmq.cjs', ioredis: 'broker/ioredis.cjs' };
 
 const modules = closureOf('index.js');
 const base = shallowOf(readdirSync(join(DIST, 'cli')).map((name) => `cli/${name}`));
@@ -47,9 +47,6 @@ function bundle(home, entryPoints, how) {
     sourcemap: true,
     sourcesContent: false,
     logLevel: 'warning',
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
-    },
     plugins: [{ name: 'celeriac', setup: plugin(home) }],
   });
 }
@@ -76,7 +73,9 @@ function closureOf(path, found = new Set()) {
 function importsOf(path) {
   const text = readFileSync(join(DIST, path), 'utf8');
   const found = text.matchAll(/^(?:import|export)\b[^'";]*?['"](\.[^'"]+)['"]/gm);
-  return [...found].map(([, target]) => join(dirname(path), target));
+  return [...found]
+    .map(([, target]) => join(dirname(path), target))
+    .filter((target) => target.endsWith('.js'));
 }
 
 /** All of each module under a name of its own. */
@@ -98,6 +97,16 @@ function writeStub(path) {
   rmSync(join(DIST, `${path}.map`), { force: true });
 }
 
+/** What a CommonJS package exports, under its names. */
+function commonJs(name) {
+  const names = Object.keys(require(name)).filter((each) => each !== 'default');
+  return [
+    "import { loadPackage } from './package-loading.js';",
+    `import own from './${COMMON_JS[name]}';`,
+    `export const { ${names.join(', ')} } = loadPackage(own.load);`,
+  ].join('\n');
+}
+
 function nameOf(path) {
   return `$${path.replace(/\.js$/, '').replace(/[^a-z0-9]+/gi, '_')}`;
 }
@@ -107,24 +116,19 @@ function plugin(home) {
   return ({ onResolve, onLoad }) => {
     onResolve({ filter: new RegExp(`^(?:${CORE}|${BASE})$`) }, ({ path }) => ({ path, namespace: 'entry' }));
     onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => ({ contents: entry(path), resolveDir: DIST }));
-    // Loaded on first use: stays a file of its own.
-    onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) =>
-      kind === 'dynamic-import'
-        ? { path: `./${relative(home, resolve(resolveDir, path))}`, external: true }
-        : undefined,
-    );
-    onResolve({ filter: new RegExp(`^(?:${COMMON_JS.join('|')})$`) }, ({ path, kind }) =>
-      kind === 'require-call' ? { path, external: true } : { path, namespace: 'common-js' },
-    );
-    onLoad({ filter: /.*/, namespace: 'common-js' }, ({ path }) => ({
-      contents: `module.exports = require('${path}');`,
-    }));
-    // Files beside a module are found from where it would be.
-    onLoad({ filter: /\.js$/, namespace: 'file' }, ({ path }) => {
-      const text = readFileSync(path, 'utf8');
-      if (text.search(OWN_URL) === -1) return undefined;
-      const own = `new URL('./${relative(home, path)}', import.meta.url).href`;
-      return { contents: text.replaceAll(OWN_URL, own) };
+    // Loaded on first use, or CommonJS: stays a file of its own.
+    onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
+      if (kind !== 'dynamic-import' && !path.endsWith('.cjs')) return undefined;
+      const file = relative(home, resolve(resolveDir, path));
+      return { path: file.startsWith('.') ? file : `./${file}`, external: true };
     });
+    onResolve({ filter: new RegExp(`^(?:${Object.keys(COMMON_JS).join('|')})$`) }, ({ path }) => ({
+      path,
+      namespace: 'common-js',
+    }));
+    onLoad({ filter: /.*/, namespace: 'common-js' }, ({ path }) => ({
+      contents: commonJs(path),
+      resolveDir: DIST,
+    }));
   };
 }

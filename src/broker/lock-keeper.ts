@@ -1,9 +1,12 @@
 /**
- * Keeps the locks of running jobs: in a thread of its own where the engine can be reached from one, else on BullMQ's
- * timers in the main loop. One per worker process and app; every consumer notes its jobs here.
+ * Keeps the locks of running jobs: in a thread of its own where the engine can be reached from one, else, and for as long
+ * as that thread is not at work, on BullMQ's timers in the main loop. One per worker process and app; every consumer notes
+ * its jobs here.
  */
 import { Worker as Thread } from 'node:worker_threads';
 import { LockManager } from 'bullmq';
+import type { Logger } from '../options/logger.js';
+import { findOwnFile, KEEP_OUT } from '../own-files.js';
 import { type Cancel, every } from '../timers.js';
 import { TransientMap } from '../transient-map.js';
 import { type HeldLock, type LockMemory, LockTable, newLockMemory } from './lock-table.js';
@@ -16,12 +19,16 @@ export interface LockKeeperParams {
   readonly lockDurationMs: number;
   readonly blockedLoopTimeoutMs: number;
   readonly onError: (error: Error) => void;
+  readonly logger: Pick<Logger, 'warn'>;
 }
 
 /** A thread that failed is started again after this. */
 export const RESTART_AFTER_MS = 1000;
 /** Locks that live so long are renewed for the first time well after the thread has started, on a busy machine too. */
 const UNHURRIED_MS = 4000;
+
+/** A moment, epoch ms; 0 is none to BullMQ. */
+const LONG_AGO = 1;
 
 type OnLost = (jobId: string, token: string) => void;
 
@@ -33,12 +40,16 @@ export interface LockThread {
   terminate(): Promise<unknown>;
 }
 
+type StartThread = (data: LockThreadData) => LockThread;
+
 export class LockKeeper {
-  /** Whether a thread renews; else each consumer's own timer does. */
+  /** Whether there is a thread that renews; else each consumer's own timer does. */
   readonly threaded: boolean;
   readonly #memory: LockMemory | undefined;
   readonly #table: LockTable | undefined;
   readonly #listeners = new Set<{ readonly queue: string; readonly onLost: OnLost }>();
+  readonly #watchers = new Set<() => void>();
+  #atWork = false;
   #thread: LockThread | undefined;
   /** Shows the thread that the main loop turns. */
   #stopHeart: Cancel | undefined;
@@ -46,9 +57,9 @@ export class LockKeeper {
 
   constructor(
     private readonly params: LockKeeperParams,
-    private readonly startThread = startLockThread,
+    private readonly startThread: StartThread | null = lockThreadStarter(),
   ) {
-    this.threaded = params.broker !== undefined;
+    this.threaded = params.broker !== undefined && startThread !== null;
     if (!this.threaded) return;
     this.#memory = newLockMemory();
     this.#table = new LockTable(this.#memory);
@@ -59,7 +70,8 @@ export class LockKeeper {
    * it there. Longer ones give it time enough to come up beside the first tasks. May be called again after `stop`.
    */
   async start(): Promise<void> {
-    if (this.params.broker === undefined || this.#stopHeart !== undefined) return;
+    if (this.params.broker !== undefined && !this.threaded) this.params.logger.warn({}, NO_THREAD);
+    if (!this.threaded || this.#stopHeart !== undefined) return;
     const table = this.#table;
     table?.beat();
     const beatMs = Math.min(1000, this.params.lockDurationMs / 5);
@@ -75,7 +87,22 @@ export class LockKeeper {
     clearTimeout(this.#restart);
     const thread = this.#thread;
     this.#thread = undefined;
+    this.#setAtWork(false);
     await thread?.terminate();
+  }
+
+  /** Whether the thread renews at this moment. */
+  get atWork(): boolean {
+    return this.#atWork;
+  }
+
+  /**
+   * Calls `onChange` whenever the thread begins to renew, or has ended.
+   * @returns a function that ends it
+   */
+  watch(onChange: () => void): () => void {
+    this.#watchers.add(onChange);
+    return () => this.#watchers.delete(onChange);
   }
 
   /**
@@ -101,7 +128,8 @@ export class LockKeeper {
   /** Resolves when the thread is at work, or has ended: the worker goes on, and the error says what is missing. */
   #begin(): Promise<void> {
     const { broker, prefix, lockDurationMs, blockedLoopTimeoutMs } = this.params;
-    if (broker === undefined || this.#memory === undefined) return Promise.resolve();
+    if (broker === undefined || this.#memory === undefined || this.startThread === null)
+      return Promise.resolve();
     const thread = this.startThread({
       broker,
       prefix,
@@ -112,8 +140,9 @@ export class LockKeeper {
     this.#thread = thread;
     return new Promise((resolve) => {
       thread.on('message', (message) => {
-        if (message === 'ready') resolve();
-        else this.#notify(message.lost);
+        if (message !== 'ready') return this.#notify(message.lost);
+        if (this.#thread === thread) this.#setAtWork(true);
+        resolve();
       });
       thread.on('error', (error) => {
         if (this.#thread === thread) this.params.onError(failed(error));
@@ -123,9 +152,16 @@ export class LockKeeper {
         resolve();
         if (this.#thread !== thread) return;
         this.#thread = undefined;
+        this.#setAtWork(false);
         this.#restart = setTimeout(() => void this.#begin(), RESTART_AFTER_MS).unref();
       });
     });
+  }
+
+  #setAtWork(atWork: boolean): void {
+    if (this.#atWork === atWork) return;
+    this.#atWork = atWork;
+    for (const onChange of [...this.#watchers]) onChange();
   }
 
   #notify(lost: readonly HeldLock[]): void {
@@ -135,20 +171,33 @@ export class LockKeeper {
   }
 }
 
-function startLockThread(workerData: LockThreadData): LockThread {
-  const thread = new Thread(new URL('./lock-thread.js', import.meta.url), { workerData, execArgv: [] });
-  thread.unref();
-  return thread;
+/** @returns null where there is no file to start */
+function lockThreadStarter(): StartThread | null {
+  const file = findOwnFile('broker/lock-thread.js');
+  if (file === undefined) return null;
+  return (workerData) => {
+    const thread = new Thread(file, { workerData, execArgv: [] });
+    thread.unref();
+    return thread;
+  };
 }
+
+const NO_THREAD =
+  "celeriac is part of a bundle, without its thread that renews the locks of running tasks: the main loop's timers do it. " +
+  `A task that blocks the loop for longer than its lock lasts is taken for lost. ${KEEP_OUT}`;
 
 function failed(error: Error): Error {
   return new Error(`the thread that renews locks failed: ${error.message}`, { cause: error });
 }
 
-/** BullMQ's lock manager with the renewing moved into the keeper; what the table cannot hold stays on its timer. */
+/**
+ * BullMQ's lock manager with the renewing moved into the keeper. What the table cannot hold stays on its timer, and
+ * everything while the keeper's thread is not at work.
+ */
 export class KeptLocks extends LockManager {
   readonly #entries = new TransientMap<{ readonly entry: number; readonly token: string }>();
   readonly #unlisten: () => void;
+  readonly #unwatch: () => void;
 
   constructor(
     worker: ConstructorParameters<typeof LockManager>[0],
@@ -161,41 +210,53 @@ export class KeptLocks extends LockManager {
     this.#unlisten = keeper.listen(queue, (jobId, token) => {
       if (this.#entries.get(jobId)?.token === token) onLost([jobId]);
     });
+    this.#unwatch = keeper.watch(() => this.#shift());
   }
 
-  /** The thread renews; BullMQ's timer runs only for what the table cannot hold. */
+  /** The timer runs only where it is needed. */
   override start(): void {}
 
   override trackJob(jobId: string, token: string, ts: number): undefined {
     const entry = this.keeper.add({ queue: this.queue, jobId, token });
-    if (entry === undefined) {
-      if (!super.isRunning()) super.start();
-      super.trackJob(jobId, token, ts);
-    }
     // Fetched again before its first run was over: the lock of that run is gone, and its place must not be.
-    if (entry !== undefined) this.untrackJob(jobId);
+    this.untrackJob(jobId);
     if (entry !== undefined) this.#entries.set(jobId, { entry, token });
+    if (entry === undefined || !this.keeper.atWork) this.#time(jobId, token, ts);
     return undefined;
   }
 
   override untrackJob(jobId: string): void {
+    super.untrackJob(jobId);
     const held = this.#entries.get(jobId);
-    if (held === undefined) {
-      super.untrackJob(jobId);
-      return;
-    }
+    if (held === undefined) return;
     this.#entries.delete(jobId);
     this.keeper.remove(held.entry);
   }
 
   override getActiveJobCount(): number {
-    return this.#entries.size + super.getActiveJobCount();
+    return (
+      this.#entries.size + this.getTrackedJobIds().filter((id) => this.#entries.get(id) === undefined).length
+    );
   }
 
   override async close(): Promise<void> {
     for (const { entry } of this.#entries.values()) this.keeper.remove(entry);
     this.#entries.clear();
     this.#unlisten();
+    this.#unwatch();
     await super.close();
+  }
+
+  /** The thread has begun to renew, and the timer need not any more, or it has ended. */
+  #shift(): void {
+    for (const [jobId, { token }] of this.#entries.entries())
+      if (this.keeper.atWork) super.untrackJob(jobId);
+      // Held for a while: to be renewed by the timer's next turn.
+      else this.#time(jobId, token, LONG_AGO);
+  }
+
+  #time(jobId: string, token: string, ts: number): void {
+    if (!super.isRunning()) super.start();
+    super.trackJob(jobId, token, ts);
   }
 }

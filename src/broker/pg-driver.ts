@@ -3,6 +3,8 @@
  * needs `@types/pg` to compile against celeriac.
  */
 import { OptionError } from '../errors.js';
+import { loadPeer } from '../package-loading.js';
+import pg from './pg.cjs';
 
 export interface PgClient {
   connect(): Promise<unknown>;
@@ -41,8 +43,7 @@ export interface PgDriver {
 /** @throws {OptionError} when `pg` is not installed */
 export async function loadPg(): Promise<PgDriver> {
   try {
-    const { default: pg } = await import('pg');
-    return pg as unknown as PgDriver;
+    return loadPeer('pg', pg.load) as PgDriver;
   } catch (error) {
     throw new OptionError('A postgres:// broker needs the "pg" package. Run: npm install pg', {
       cause: error,

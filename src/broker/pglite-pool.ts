@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { OptionError } from '../errors.js';
+import { ownFile } from '../own-files.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
 import type { ThreadReply, ThreadRequest } from './pglite-thread.js';
 
@@ -22,11 +23,14 @@ export class PglitePool implements PgNotices {
   #over: Error | undefined;
 
   private constructor() {
-    this.#thread = new Worker(new URL('./pglite-thread.js', import.meta.url), {
-      // The caller's loaders and flags (--test, --import) have no business in there.
-      execArgv: [],
-      name: 'celeriac-embedded',
-    });
+    this.#thread = new Worker(
+      ownFile('broker/pglite-thread.js', 'A memory:// or file:// broker runs in a thread'),
+      {
+        // The caller's loaders and flags (--test, --import) have no business in there.
+        execArgv: [],
+        name: 'celeriac-embedded',
+      },
+    );
     this.#thread.unref();
     this.#thread.on('message', (reply: ThreadReply) => this.#onReply(reply));
     this.#thread.on('error', (error) => this.#end(error));

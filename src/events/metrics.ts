@@ -3,6 +3,8 @@
  * ask for it (`health` of a worker), and prom-client is loaded only then: other workers carry nothing of it.
  */
 import type { Counter, Histogram, Registry } from 'prom-client';
+import { loadPackage } from '../package-loading.js';
+import promClient from './prom-client.cjs';
 
 /** How a task ended, as the label `state` says it; RETRY ends an attempt only. */
 export type EndState = 'SUCCESS' | 'FAILURE' | 'RETRY' | 'REVOKED' | 'IGNORED';
@@ -40,7 +42,7 @@ export class Metrics {
   ) {}
 
   static async open(source: MetricsSource): Promise<Metrics> {
-    const { Counter, Gauge, Histogram, Registry } = (await import('prom-client')).default;
+    const { Counter, Gauge, Histogram, Registry } = loadPackage(promClient.load);
     const registry = new Registry();
     const registers = [registry];
     const tasks = new Counter({
@@ -98,7 +100,7 @@ export async function prometheusText(
   parts: readonly MetricsJson[],
   queues: readonly QueueDepth[],
 ): Promise<string> {
-  const { AggregatorRegistry, Gauge } = (await import('prom-client')).default;
+  const { AggregatorRegistry, Gauge } = loadPackage(promClient.load);
   const registry = AggregatorRegistry.aggregate(parts.map((part) => [...part]));
   const registers = [registry];
   const depth = new Gauge({
@@ -122,7 +124,7 @@ export async function prometheusText(
 
 /** What must not be forgotten of a process that has ended: counts go up, or Prometheus takes it for a restart. */
 export async function lasting(parts: readonly MetricsJson[]): Promise<MetricsJson> {
-  const { AggregatorRegistry } = (await import('prom-client')).default;
+  const { AggregatorRegistry } = loadPackage(promClient.load);
   const counts = parts.map((part) => part.filter((metric) => Reflect.get(metric, 'type') !== 'gauge'));
   return AggregatorRegistry.aggregate(counts).getMetricsAsJSON();
 }

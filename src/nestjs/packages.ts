@@ -1,25 +1,24 @@
 /**
- * Nest itself, loaded when this entry point is first used and not before: whoever does not use Nest need not have it.
- * `require` of what the application has installed, so that both see the same classes.
+ * Nest itself, loaded when this entry point is first used and not before: whoever does not use Nest need not have it. It
+ * has to be the application's, so that both see the same classes.
  */
-import { createRequire } from 'node:module';
 import { OptionError } from '../errors.js';
-
-const require = createRequire(import.meta.url);
+import { loadPeer } from '../package-loading.js';
+import packages from './nest-packages.cjs';
 
 /** @throws {OptionError} saying what to install */
 export function nestCommon(): typeof import('@nestjs/common') {
-  return load('@nestjs/common') as typeof import('@nestjs/common');
+  return load('@nestjs/common', packages.common);
 }
 
 /** @throws {OptionError} saying what to install */
 export function nestCore(): typeof import('@nestjs/core') {
-  return load('@nestjs/core') as typeof import('@nestjs/core');
+  return load('@nestjs/core', packages.core);
 }
 
-function load(name: string): unknown {
+function load<T>(name: string, own: () => T): T {
   try {
-    return require(name);
+    return loadPeer(name, own);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'MODULE_NOT_FOUND' && code !== 'ERR_MODULE_NOT_FOUND') throw error;

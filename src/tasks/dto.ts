@@ -3,11 +3,12 @@
  * the method gets it. class-validator takes about 100 ms to load, so it is loaded at the first check; class-transformer
  * builds nested instances where it is installed, and without it only the outermost object becomes one.
  */
-import { createRequire } from 'node:module';
 import type { ValidationError } from 'class-validator';
 import type { Violation } from '../errors.js';
+import { loadPackage, loadPeer } from '../package-loading.js';
 import { setOwn } from '../text-escape.js';
 import type { ArgumentReader, Reading } from './argument-reader.js';
+import packages from './dto-packages.cjs';
 
 /** A class whose properties carry class-validator decorators. */
 export type DtoClass = new (...args: never[]) => object;
@@ -62,20 +63,16 @@ interface Library {
 }
 
 function loadLibrary(): Library {
-  const require = createRequire(import.meta.url);
-  const { validate } = require('class-validator') as typeof import('class-validator');
-  return { validate: (instance, options) => validate(instance, options), ...transformer(require) };
+  const { validate } = loadPackage(packages.classValidator);
+  return { validate: (instance, options) => validate(instance, options), ...transformer() };
 }
 
-function transformer(require: NodeJS.Require): Pick<Library, 'toInstance' | 'nests'> {
-  try {
-    const { plainToInstance } = require('class-transformer') as typeof import('class-transformer');
-    return { toInstance: (cls, value) => plainToInstance(cls as new () => object, value), nests: true };
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    // An optional peer: without it the DTO itself is built here, and nested objects stay plain.
-    return { toInstance: assignToInstance, nests: false };
-  }
+function transformer(): Pick<Library, 'toInstance' | 'nests'> {
+  const library = loadPeer('class-transformer', packages.classTransformer);
+  // An optional peer: without it the DTO itself is built here, and nested objects stay plain.
+  if (library === undefined) return { toInstance: assignToInstance, nests: false };
+  const { plainToInstance } = library;
+  return { toInstance: (cls, value) => plainToInstance(cls as new () => object, value), nests: true };
 }
 
 function assignToInstance(cls: DtoClass, value: object): object {
@@ -85,10 +82,6 @@ function assignToInstance(cls: DtoClass, value: object): object {
     if (key !== '__proto__' && key !== 'constructor') setOwn(instance, key, item);
   }
   return instance;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
 }
 
 function flatten(error: ValidationError, parent: string, nests = true): Violation[] {

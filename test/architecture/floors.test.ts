@@ -7,8 +7,8 @@ import { readSources, roomOf, type SourceFile, sourceFile } from './source.js';
  * not know each other. A new room gets its place here.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ['errors', 'states', 'text-escape', 'timers', 'transient-map', 'version'],
-  ['duration'],
+  ['errors', 'package-folder', 'states', 'text-escape', 'timers', 'transient-map', 'version'],
+  ['duration', 'own-files', 'package-loading'],
   ['options'],
   ['tasks', 'broker'],
   ['results'],

@@ -25,7 +25,7 @@ export interface SourceFile {
 export function readSources(root = SRC): SourceFile[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .map((path) => path.split(sep).join('/'))
-    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => /\.c?ts$/.test(path))
     .sort()
     .map((path) => sourceFile(path, readFileSync(join(root, path), 'utf8')));
 }
@@ -40,7 +40,7 @@ export function sourceFile(path: string, text: string): SourceFile {
       relative('.', join(dirname(path), specifier))
         .split(sep)
         .join('/')
-        .replace(/\.js$/, '.ts'),
+        .replace(/\.(c?)js$/, '.$1ts'),
     );
   const packages = specifiers
     .filter((specifier) => !/^(\.|node:)/.test(specifier))
@@ -58,7 +58,7 @@ export function sourceFile(path: string, text: string): SourceFile {
 
 export function roomOf(path: string): string {
   const [first = '', rest] = path.split('/');
-  return rest === undefined ? first.replace(/\.ts$/, '') : first;
+  return rest === undefined ? first.replace(/\.c?ts$/, '') : first;
 }
 
 // `import … from 'x'`, `export … from 'x'`, `import 'x'`, `import('x')` and `import type X = …`; types count as well.

@@ -3,10 +3,11 @@
  * last said of itself is kept, so that its counts outlive it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { CeleriacError } from '../../errors.js';
+import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses } from '../../tasks/failure.js';
 import { after } from '../../timers.js';
+import { PROCESS_FILE } from '../threads/app-module.js';
 import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
 
 /** How a process ended. */
@@ -29,9 +30,6 @@ export interface ChildParams {
   onEnd(child: Child, end: ChildEnd): void;
 }
 
-/** By its address only: it loads the user's module as the command line does, from the floor above. */
-const ENTRY = fileURLToPath(new URL('../../cli/process-main.js', import.meta.url));
-
 export class Child {
   readonly pid: number;
   /** Resolves when it takes tasks; rejects when it never will. */
@@ -48,7 +46,7 @@ export class Child {
   #settleReady: (error?: Error) => void = () => undefined;
 
   constructor(private readonly params: ChildParams) {
-    this.#process = fork(ENTRY, [], {
+    this.#process = fork(ownFile(PROCESS_FILE, 'A worker has processes'), [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // Two processes cannot be inspected on one port.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),

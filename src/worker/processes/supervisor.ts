@@ -11,7 +11,7 @@ import type { Logger } from '../../options/logger.js';
 import { inTime } from '../in-time.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
 import { Telling } from '../telling.js';
-import { findAppModule } from '../threads/app-module.js';
+import { findAppModule, PROCESS_FILE } from '../threads/app-module.js';
 import { type ChildLimits, childLimits } from '../threads/placement.js';
 import { threadHost } from '../threads/thread-host.js';
 import {
@@ -128,7 +128,7 @@ export class WorkerProcesses implements AsyncDisposable {
       );
     const held = threadHost()?.workerStarts(this.#params.app, this);
     if (held !== undefined) return held;
-    this.#file = findAppModule(this.#options.module, `processes is ${this.#size}`);
+    this.#file = findAppModule(this.#options.module, `processes is ${this.#size}`, PROCESS_FILE);
     this.#phase = 'starting';
     const starting = this.#start();
     this.#starting = starting.catch(() => undefined); // for those who only wait for its end

@@ -6,6 +6,11 @@ import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OptionError } from '../../errors.js';
+import { ownFile } from '../../own-files.js';
+
+/** By their addresses only: they load the user's module as the command line does, from the floor above. */
+export const THREAD_FILE = 'cli/thread-main.js';
+export const PROCESS_FILE = 'cli/process-main.js';
 
 const ADVICE =
   'Give app.worker() { module: import.meta.url } in the module that makes the app and registers its tasks';
@@ -13,9 +18,11 @@ const ADVICE =
 /**
  * The file behind the option, absolute.
  * @param wanted what asks for threads, for the message
- * @throws {OptionError} when there is none
+ * @param entry our own file that will load it, from where this package lies
+ * @throws {OptionError} when one of the two is not there
  */
-export function findAppModule(module: string | undefined, wanted: string): string {
+export function findAppModule(module: string | undefined, wanted: string, entry: string): string {
+  ownFile(entry, wanted);
   if (module === undefined) {
     throw new OptionError(
       `${wanted}, but this worker does not know which module its threads should load. ${ADVICE}, or use pool: 'async'.`,

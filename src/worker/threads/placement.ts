@@ -8,7 +8,7 @@ import type { RegisteredTask, Registry } from '../../tasks/registry.js';
 import type { Elsewhere } from '../execute.js';
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
-import { findAppModule } from './app-module.js';
+import { findAppModule, THREAD_FILE } from './app-module.js';
 import type { ThreadPool, ThreadPoolParams } from './pool.js';
 
 /** What `app.worker()` takes about threads. */
@@ -71,7 +71,7 @@ export class Placement implements Elsewhere {
    */
   check(): void {
     const wanted = this.#wanted();
-    if (wanted !== undefined) findAppModule(this.#module, wanted);
+    if (wanted !== undefined) findAppModule(this.#module, wanted, THREAD_FILE);
     else if (this.#maxTasks !== undefined || this.#maxMemoryBytes !== undefined)
       this.#params.logger.warn(
         {},
@@ -114,7 +114,7 @@ export class Placement implements Elsewhere {
   }
 
   async #start(): Promise<ThreadPool> {
-    const file = findAppModule(this.#module, this.#wanted() ?? 'A task runs in a thread');
+    const file = findAppModule(this.#module, this.#wanted() ?? 'A task runs in a thread', THREAD_FILE);
     const { ThreadPool } = await import('./pool.js');
     return new ThreadPool({
       ...this.#params,

@@ -8,9 +8,11 @@ import type { Engine } from '../../broker/engine.js';
 import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
+import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/failure.js';
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
+import { THREAD_FILE } from './app-module.js';
 import { unpackFields, unpackOutcome } from './crossing.js';
 import { EngineServer } from './engine-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
@@ -43,8 +45,6 @@ interface Attempt {
   reject(error: Error): void;
 }
 
-/** By its address only: it loads the user's module as the command line does, from the floor above. */
-const ENTRY = new URL('../../cli/thread-main.js', import.meta.url);
 /** A module that takes longer to load waits for something that never comes. */
 const LOAD_MS = 60_000;
 /** A thread inside a system call ends when that returns: nobody waits longer for it. */
@@ -239,7 +239,7 @@ function plain(delivery: Delivery): PlainDelivery {
 
 function startWorker(setup: ThreadSetup, maxMemoryBytes: number | undefined): Worker {
   const heapMb = maxMemoryBytes === undefined ? undefined : Math.ceil((2 * maxMemoryBytes) / 1024 ** 2);
-  return new Worker(ENTRY, {
+  return new Worker(ownFile(THREAD_FILE, 'A task runs in a thread'), {
     workerData: setup,
     transferList: [setup.port],
     name: `celeriac ${setup.appName}`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
-import { LockKeeper, RESTART_AFTER_MS } from '#src/broker/lock-keeper.js';
+import { KeptLocks, LockKeeper, RESTART_AFTER_MS } from '#src/broker/lock-keeper.js';
 
 class FakeThread extends EventEmitter {
   ended = false;
@@ -19,7 +19,7 @@ class FakeThread extends EventEmitter {
 }
 
 function setUp(t: TestContext, lockDurationMs = 5000) {
-  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
   const threads: FakeThread[] = [];
   const errors: string[] = [];
   const keeper = new LockKeeper(
@@ -29,6 +29,7 @@ function setUp(t: TestContext, lockDurationMs = 5000) {
       lockDurationMs,
       blockedLoopTimeoutMs: 60_000,
       onError: ({ message }) => errors.push(message),
+      logger: { warn: () => undefined },
     },
     () => {
       const thread = new FakeThread();
@@ -100,5 +101,84 @@ describe('The lock keeper', () => {
     leaveFirst();
     threads[0]?.emit('message', { lost: [{ queue: 'mail', jobId: '2', token: 'b' }] });
     assert.deepEqual(heard, ['first 1 a', 'second 1 a', 'second 2 b']);
+  });
+});
+
+describe('Locks whose thread', () => {
+  /** @returns the ids of the jobs that the main loop's timer has renewed since it was asked last */
+  function locksOf(t: TestContext) {
+    const { keeper, threads } = setUp(t);
+    let renewed: string[] = [];
+    const worker = {
+      name: 'mail',
+      emit: () => true,
+      trace: (_kind: unknown, _operation: unknown, _name: unknown, body: () => unknown) => body(),
+      extendJobLocks: async (ids: string[]) => {
+        renewed.push(...ids);
+        return [];
+      },
+    };
+    const options = { lockDuration: 5000, lockRenewTime: 2500, workerId: 'w' };
+    const locks = new KeptLocks(worker as never, options, keeper, 'mail', () => undefined);
+    t.after(() => locks.close());
+    const renewedWithin = async (ms: number) => {
+      renewed = [];
+      for (let passed = 0; passed < ms; passed += 50) {
+        t.mock.timers.tick(50);
+        for (let turns = 0; turns < 5; turns++) await undefined; // the timer begins anew when it has renewed
+      }
+      return [...new Set(renewed)];
+    };
+    return { keeper, threads, locks, renewedWithin };
+  }
+
+  it('does not come up are renewed by timers, until it does', async (t) => {
+    const { keeper, threads, locks, renewedWithin } = locksOf(t);
+    await keeper.start();
+    locks.start();
+    locks.trackJob('1', 'a', Date.now());
+    assert.deepEqual(await renewedWithin(4000), ['1']);
+    threads[0]?.fail();
+    assert.deepEqual(await renewedWithin(4000), ['1']);
+    threads.at(-1)?.emit('message', 'ready');
+    assert.deepEqual(await renewedWithin(4000), []);
+    assert.equal(locks.getActiveJobCount(), 1);
+  });
+
+  it('dies are renewed by timers before they are lost, and forgotten when their job ends', async (t) => {
+    const { keeper, threads, locks, renewedWithin } = locksOf(t);
+    await keeper.start();
+    threads[0]?.emit('message', 'ready');
+    locks.trackJob('1', 'a', Date.now());
+    locks.trackJob('2', 'b', Date.now());
+    assert.deepEqual(await renewedWithin(4000), []);
+    threads[0]?.fail();
+    assert.equal(locks.getActiveJobCount(), 2);
+    assert.deepEqual(await renewedWithin(1300), ['1', '2']);
+    locks.untrackJob('1');
+    assert.deepEqual(await renewedWithin(4000), ['2']);
+    locks.untrackJob('2');
+    assert.equal(locks.getActiveJobCount(), 0);
+    assert.deepEqual(await renewedWithin(4000), []);
+  });
+
+  it('is part of no bundle are left to timers, with one warning', async () => {
+    const warnings: string[] = [];
+    const keeper = new LockKeeper(
+      {
+        broker: 'redis://nowhere',
+        prefix: 'p',
+        lockDurationMs: 5000,
+        blockedLoopTimeoutMs: 60_000,
+        onError: (error) => assert.fail(error),
+        logger: { warn: (_fields, message) => void warnings.push(message) },
+      },
+      null,
+    );
+    await keeper.start();
+    assert.equal(keeper.threaded, false);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', /--external:celeriac/);
+    await keeper.stop();
   });
 });

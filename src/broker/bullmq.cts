@@ -1,0 +1,4 @@
+/** BullMQ, where bundlers see it. */
+const load = (): unknown => require('bullmq');
+
+export = { load };

@@ -1,0 +1,4 @@
+/** ioredis, where bundlers see it. */
+const load = (): unknown => require('ioredis');
+
+export = { load };

@@ -69,10 +69,10 @@ export function makeParts(params: AppPartsParams) {
     });
   const ground: Ground = { engine: params.engine ?? open(config.broker) };
   const stored = followingMoves(ground);
-  const workflows = new Workflows({ ...config, stored });
+  const clock = new BrokerClock(stored);
+  const workflows = new Workflows({ ...config, stored, clock });
   const { engine } = workflows;
   engine.signals.expect(ids);
-  const clock = new BrokerClock(engine);
   const rates = new RateLimits(engine, clock);
   const events = new Events({ engine, clock, logger: params.logger });
   const tracing = config.telemetry && new Tracing(config.telemetry);
@@ -95,6 +95,9 @@ export function makeParts(params: AppPartsParams) {
     },
     endRunning: async (jobIds, reason) => {
       await caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
+    },
+    forgetRunning: async (jobIds) => {
+      await caller.ask('forget', { jobIds });
     },
     locate: (taskId) => index.locate(taskId),
     flows: flows.results,

@@ -116,7 +116,7 @@ export class Celeriac implements AsyncDisposable {
     this.failed = parts.failed;
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
-      spawning: undefined,
+      here: (detour) => this.#parts.flows.launcher.here(detour),
       host: { node: name, logger: this.#logger, app: this, stopping: false },
       results: this.#parts.results,
       prepare: () => this.#prepare(),
@@ -128,9 +128,9 @@ export class Celeriac implements AsyncDisposable {
       result: (taskId) => this.result(taskId),
       // The detour of `apply` gives nothing but EagerResults.
       apply: <R>(target: CallTarget, args: readonly unknown[], callOptions: CallOptions) =>
-        this.#parts.sender.send<R>(target, args, callOptions, {
-          detour: this.#hereAndNow(false),
-        }) as Promise<EagerResult<R>>,
+        this.#parts.flows.launcher.apply<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<
+          EagerResult<R>
+        >,
     };
     thread?.made({
       name,

@@ -210,6 +210,12 @@ export interface Engine {
   addTogether(jobs: readonly NewJob[]): Promise<void>;
   /** Jobs by id, in order, in one round trip; `undefined` where there is none. Fails fast. */
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
+  /**
+   * Replaces the data of a job, if it is still what was read. Fails fast.
+   * @param was the data as `readJobs` gave it
+   * @returns `false` when somebody changed it meanwhile, or the job is gone
+   */
+  amendData(ref: JobRef, was: string, data: object): Promise<boolean>;
   /** Whether each job is finished or gone, in order: the cheap check that sweeps make. Fails fast. */
   readEnded(refs: readonly JobRef[]): Promise<boolean[]>;
   /** The delayed jobs of these queues, soonest first, `limit` at most. Fails fast. */

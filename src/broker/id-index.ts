@@ -22,6 +22,13 @@ interface Entry {
 /** A claim without a job this old was left by a caller that died between the two. */
 const ABANDONED_AFTER_MS = 10_000;
 
+/** An id of a caller's own, and the job that is to have it. */
+export interface IdClaim {
+  readonly id: string;
+  readonly queue: string;
+  readonly jobId: string;
+}
+
 export class IdIndex {
   readonly #owner = randomUUID();
   readonly #inFlight = new Set<string>();
@@ -54,15 +61,48 @@ export class IdIndex {
     try {
       const home = queueOfGenerated(taskId);
       if (home !== undefined && home !== queue) throw misplaced(taskId, home, queue);
-      const free =
-        home === undefined
-          ? await this.enter(taskId, queue, job)
-          : (await this.#standing({ queue, id: taskId })) !== 'kept';
-      if (!free) throw duplicate(taskId);
+      if (!(await this.#take(taskId, queue, job))) throw duplicate(taskId);
       await send();
     } finally {
       this.#inFlight.delete(taskId);
     }
+  }
+
+  /**
+   * {@link claim} for many, some at a time: as many round trips, but not one after the other.
+   * @throws {DuplicateTaskError} one of them is taken, or given twice; nothing is sent then
+   */
+  async claimAll(claims: readonly IdClaim[], send: () => Promise<void>): Promise<void> {
+    const [first, ...others] = claims;
+    if (first === undefined) return send();
+    if (others.length === 0) return this.claim(first.id, first.queue, send, first.jobId);
+    const mine = new Set<string>();
+    try {
+      for (const { id, queue } of claims) {
+        if (this.#inFlight.has(id)) throw duplicate(id);
+        this.#inFlight.add(id);
+        mine.add(id);
+        const home = queueOfGenerated(id);
+        if (home !== undefined && home !== queue) throw misplaced(id, home, queue);
+      }
+      await inPieces(claims, async ({ id, queue, jobId }) => {
+        if (!(await this.#take(id, queue, jobId))) throw duplicate(id);
+      });
+      await send();
+    } finally {
+      for (const id of mine) this.#inFlight.delete(id);
+    }
+  }
+
+  /** Whether an id was free, which it is no more: a job whose id says where it lies holds it by itself. */
+  async #take(taskId: string, queue: string, job: string | undefined): Promise<boolean> {
+    if (queueOfGenerated(taskId) === undefined) return this.enter(taskId, queue, job);
+    return (await this.#standing({ queue, id: taskId })) !== 'kept';
+  }
+
+  /** Lets many entries go with the records of their tasks. */
+  async expireAll(taskIds: readonly string[], ttlMs: number): Promise<void> {
+    await inPieces(taskIds, (taskId) => this.expire(taskId, ttlMs));
   }
 
   /** @throws {DuplicateTaskError} one of these ids is taken by now; none is taken by asking */
@@ -134,6 +174,13 @@ export class IdIndex {
     await this.engine.records.remove(tombstoneKey(ref));
     return 'dropped';
   }
+}
+
+/** So many are asked about at a time. */
+const PIECE = 500;
+
+async function inPieces<T>(all: readonly T[], body: (each: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < all.length; at += PIECE) await Promise.all(all.slice(at, at + PIECE).map(body));
 }
 
 function refIn({ queue, job }: Entry, taskId: string): JobRef {

@@ -19,6 +19,8 @@ export interface Message {
   readonly propagate?: readonly string[];
   /** Store no result. */
   readonly ignore?: true;
+  /** Somebody wants its record to go when it has ended. */
+  readonly forgotten?: true;
   /** Epoch ms. */
   readonly expires?: number;
   readonly eta?: number;
@@ -158,6 +160,7 @@ function fieldsOf(data: unknown): Message {
     }),
     ...(d.each === true && { each: true as const }),
     ...(d.ignore === true && { ignore: true as const }),
+    ...(d.forgotten === true && { forgotten: true as const }),
     ...(isRecord(d.flow) && { flow: groupPlace(d.flow) }),
     ...(isRecord(d.input) && { input: d.input as unknown as FlowInput }),
     ...(d.retries === null || typeof d.retries === 'number' ? { retries: d.retries } : undefined),

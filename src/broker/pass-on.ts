@@ -46,6 +46,7 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     ready: () => ground.engine.ready(),
     backend: (queue) => ground.engine.backend(queue),
     bullmq: () => ground.engine.bullmq(),
+    amendData: (ref, was, data) => ground.engine.amendData(ref, was, data),
     addTogether: (jobs) => ground.engine.addTogether(jobs),
     readDelayed: (queues, limit) => ground.engine.readDelayed(queues, limit),
     reclaim: (rows) => ground.engine.reclaim(rows),

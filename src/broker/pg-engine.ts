@@ -22,7 +22,7 @@ import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
 import { examinePostgres } from './pg-checkup.js';
 import { wasThere } from './pg-driver.js';
 import { PgFlows } from './pg-flows.js';
-import { readDelayed, readEnded, readJobs } from './pg-jobs.js';
+import { amendData, readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
 import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
@@ -121,6 +121,10 @@ export class PgEngine implements Engine {
   async reclaim(rows: number): Promise<boolean> {
     const left = await Promise.all([this.records.reclaim(rows), this.flows.reclaim(rows)]);
     return left.includes(true);
+  }
+
+  amendData(ref: JobRef, was: string, data: object): Promise<boolean> {
+    return amendData(this.#query, ref, was, data);
   }
 
   async serverTime(): Promise<number> {

@@ -2,6 +2,7 @@
  * Reading BullMQ jobs from PostgreSQL, many in one statement. The layout (one `job` table keyed by queue and id) is
  * BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
+import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from './engine.js';
 import type { PgQuery, PgRow } from './pg-wire.js';
 
@@ -18,6 +19,10 @@ const UNENDED = `
 SELECT r.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n)
   JOIN job j ON j.queue = r.queue AND j.id = r.id
  WHERE j.finished_at_ms IS NULL`;
+
+// By its digest: a job may be large, and is not sent twice for this.
+const AMEND = `
+UPDATE job SET data = $3::jsonb WHERE queue = $1 AND id = $2 AND md5(data::text) = $4`;
 
 const DELAYED = `
 SELECT queue, id, process_at_ms FROM job WHERE queue = ANY($1::text[]) AND state = 'delayed'
@@ -43,6 +48,17 @@ export async function readEnded(query: PgQuery, refs: readonly JobRef[]): Promis
   const { rows } = await query(UNENDED, columns(refs));
   for (const row of rows) ended[Number(row.n) - 1] = false;
   return ended;
+}
+
+/** Replaces the data of a job, if it is still what was read. */
+export async function amendData(
+  query: PgQuery,
+  { queue, id }: JobRef,
+  was: string,
+  data: object,
+): Promise<boolean> {
+  const known = createHash('md5').update(was).digest('hex');
+  return (await query(AMEND, [queue, id, JSON.stringify(data), known])).rowCount === 1;
 }
 
 /** The delayed jobs of these queues, soonest first. */

@@ -2,6 +2,7 @@
  * Reading BullMQ jobs from Redis, many in one command. The layout (a hash per job, `<key>:lock` while a worker holds
  * it) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
+import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from './engine.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisClient } from './redis-target.js';
@@ -58,6 +59,16 @@ end
 return out`,
 );
 
+// KEYS[1] job hash · ARGV SHA-1 of the data as it was read, the new data · returns 1, or 0 when it is not that any more
+const AMEND = new RedisScript(
+  1,
+  `
+local data = redis.call('HGET', KEYS[1], 'data')
+if not data or redis.sha1hex(data) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1`,
+);
+
 const CHUNK = 500;
 
 /** The jobs, in order; `undefined` where there is none. */
@@ -78,6 +89,18 @@ export async function readEnded(
 ): Promise<boolean[]> {
   const replies = await inChunks(client, ENDED, prefix, refs);
   return replies.map((reply) => reply === 1);
+}
+
+/** Replaces the data of a job, if it is still what was read. */
+export async function amendData(
+  client: RedisClient,
+  prefix: string,
+  { queue, id }: JobRef,
+  was: string,
+  data: object,
+): Promise<boolean> {
+  const known = createHash('sha1').update(was).digest('hex');
+  return (await AMEND.run(client, [`${prefix}:${queue}:${id}`], [known, JSON.stringify(data)])) === 1;
 }
 
 /** Twelve bits of a delayed job's score tell apart those of one millisecond (BullMQ: `getDelayedScore`). */

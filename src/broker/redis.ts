@@ -19,7 +19,7 @@ import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
 import { refusalIn, troubleIn, withoutArguments } from './redis-errors.js';
 import { RedisFlows } from './redis-flows.js';
-import { readDelayed, readEnded, readJobs } from './redis-jobs.js';
+import { amendData, readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { leanRedisBackend } from './redis-large-results.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
@@ -143,6 +143,10 @@ class RedisEngine implements Engine {
   /** Redis removes what has expired by itself. */
   async reclaim(): Promise<boolean> {
     return false;
+  }
+
+  amendData(ref: JobRef, was: string, data: object): Promise<boolean> {
+    return this.#held(async () => amendData(await this.#client(), this.#prefix, ref, was, data));
   }
 
   serverTime(): Promise<number> {

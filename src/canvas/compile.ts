@@ -2,11 +2,19 @@
  * From a composition to its plan: options and routes read, arguments checked and encoded, publish middleware run once for
  * each task. What is wrong is told here, before anything is sent.
  */
-import { CeleriacError, OptionError } from '../errors.js';
+import { OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
 import type { PreparedCall } from './outgoing.js';
+import {
+  NOTHING_PASSED,
+  optionsOfTask,
+  type Passed,
+  passedBy,
+  passedToMembers,
+  passedToStep,
+} from './part-options.js';
 import type { Leaf, PlanNode } from './plan.js';
 import type { Sender } from './sender.js';
 import { Signature } from './signature.js';
@@ -17,12 +25,7 @@ interface Given {
   readonly front: readonly unknown[];
   /** It begins with a value of a part before it. */
   readonly fed: boolean;
-  /** For what begins first. */
-  readonly first: CallOptions;
-  /** For every task. */
-  readonly all: CallOptions;
-  /** For the task whose end is the end of the whole. */
-  readonly last: CallOptions;
+  readonly passed: Passed;
 }
 
 /** The plan of a composition that is sent with these arguments and options. */
@@ -32,30 +35,18 @@ export function compile(
   args: readonly unknown[],
   options: CallOptions,
 ): Promise<PlanNode> {
-  return compileNode(sender, node, { ...split(options), front: args, fed: false });
+  return compileNode(sender, withOptions(node, options), { passed: NOTHING_PASSED, front: args, fed: false });
+}
+
+/** What is sent, with the options of the call on top of its own. */
+export function withOptions(node: Composable, options: CallOptions): Composable {
+  if (Object.keys(options).length === 0) return node;
+  return (node as Composable & { set(options: CallOptions): Composable }).set(options);
 }
 
 /** The plan of a callback: all it lacks comes when it is called. */
 function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
-  return compileNode(sender, node, { ...NOTHING, front: [], fed: true });
-}
-
-const NOTHING = { first: {}, all: {}, last: {} };
-
-/** Options of a workflow, by whom they are for. */
-function split(options: CallOptions): Pick<Given, 'first' | 'all' | 'last'> {
-  const { countdown, eta, queue, taskId, ignoreResult, link: _, linkError: __, ...all } = options;
-  return {
-    first: given({ countdown, eta, queue }),
-    last: given({ taskId, ignoreResult }),
-    all,
-  };
-}
-
-function given(options: { [K in keyof CallOptions]: CallOptions[K] | undefined }): CallOptions {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as CallOptions;
+  return compileNode(sender, node, { passed: NOTHING_PASSED, front: [], fed: true });
 }
 
 function compileNode(sender: Sender, node: Composable, context: Given): Promise<PlanNode> {
@@ -70,8 +61,7 @@ async function compileTask(sender: Sender, signature: Signature, context: Given)
   const { target, immutable } = Signature.partsOf(signature);
   const fed = context.fed && !immutable;
   const args = immutable ? signature.args : [...context.front, ...signature.args];
-  const options = { ...signature.options, ...context.all, ...context.first, ...context.last };
-  const call = await sender.prepare(target, args, options, !fed);
+  const call = await sender.prepare(target, args, optionsOfTask(signature.options, context.passed), !fed);
   return {
     ...leafOf(target.name, call),
     ...(immutable && { immutable }),
@@ -97,30 +87,28 @@ function leafOf(name: string, call: PreparedCall): Leaf {
 }
 
 async function compileWorkflow(sender: Sender, workflow: Workflow, context: Given): Promise<PlanNode> {
-  const own = split(workflow.options);
   const inner: Given = {
     front: [...context.front, ...workflow.front],
     fed: context.fed,
-    first: { ...own.first, ...context.first },
-    all: { ...own.all, ...context.all },
-    last: { ...own.last, ...context.last },
+    passed: passedBy(workflow.options, context.passed),
   };
   const { content } = workflow;
   const around = await callbacks(sender, workflow);
   switch (content.kind) {
     case 'chain':
       return { ...(await sequence(sender, content.steps, inner)), ...around };
-    case 'group':
-      return {
-        ...(await parallel(sender, content.members, { ...inner, last: groupOnly(inner.last) })),
-        ...around,
-      };
+    case 'group': {
+      const passed = passedToMembers(inner.passed);
+      return { ...(await parallel(sender, content.members, { ...inner, passed })), ...around };
+    }
     case 'chord': {
-      const header = await parallel(sender, content.members, { ...inner, last: {} });
+      const { passed } = inner;
+      const header = await parallel(sender, content.members, {
+        ...inner,
+        passed: passedToStep(passed, { first: true, last: false }),
+      });
       const body = await compileNode(sender, content.body, {
-        ...NOTHING,
-        all: inner.all,
-        last: inner.last,
+        passed: passedToStep(passed, { first: false, last: true }),
         front: [],
         fed: true,
       });
@@ -137,9 +125,7 @@ async function sequence(sender: Sender, steps: readonly Composable[], context: G
       await compileNode(sender, step, {
         front: i === 0 ? context.front : [],
         fed: i > 0 || context.fed,
-        first: i === 0 ? context.first : {},
-        all: context.all,
-        last: i === flat.length - 1 ? context.last : {},
+        passed: passedToStep(context.passed, { first: i === 0, last: i === flat.length - 1 }),
       }),
     );
   }
@@ -175,15 +161,6 @@ function isPlain(node: Composable): node is Workflow & Composable {
   const { front, options, callbacks: after } = node as Workflow;
   const bare = front.length === 0 && Object.keys(options).length === 0;
   return bare && after.links.length === 0 && after.errbacks.length === 0;
-}
-
-/** A group has no task whose id could be chosen. */
-function groupOnly({ taskId, ...last }: CallOptions): CallOptions {
-  if (taskId === undefined) return last;
-  throw new CeleriacError(
-    `taskId "${taskId}" is given to a group, which is no single task. Set it on a member, or leave it out: the group's ` +
-      'own id is in its result.',
-  );
 }
 
 async function callbacks(

@@ -189,14 +189,15 @@ function jsonOf(node: Composable): ComposableJson {
 function launcherOf(node: Composable): Dispatcher | undefined {
   if (node instanceof Signature) return Signature.partsOf(node as Signature).launcher;
   if (!(node instanceof Workflow)) return undefined;
-  const { content } = node as Workflow;
+  const { content, callbacks } = node as Workflow;
   const inner =
     content.kind === 'chain'
       ? content.steps
       : content.kind === 'group'
         ? content.members
         : [...content.members, content.body];
-  for (const child of inner) {
+  // Of a group without members those know it that are called after it.
+  for (const child of [...inner, ...callbacks.links, ...callbacks.errbacks]) {
     const launcher = launcherOf(child);
     if (launcher !== undefined) return launcher;
   }

@@ -4,7 +4,7 @@
  */
 import type { Engine, JobRef } from '../broker/engine.js';
 import { partId } from '../broker/ids.js';
-import { forgetTask } from '../results/revoke.js';
+import { type ForgetRunning, forgetTask } from '../results/forget.js';
 import { FORGET, replacedField } from './flow-record.js';
 import { goesOn, leaves, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
@@ -49,6 +49,7 @@ export class FlowDrop {
   constructor(
     private readonly engine: Engine,
     private readonly plans: Plans,
+    private readonly forgetRunning: ForgetRunning,
   ) {}
 
   async drop(flow: string): Promise<void> {
@@ -57,7 +58,7 @@ export class FlowDrop {
     const { engine } = this;
     for (const parts of partJobs(flow, plan)) {
       const replacements = await replacementsOf(engine, flow, parts);
-      await Promise.all(parts.map(({ ref }) => forgetTask(engine, ref)));
+      await Promise.all(parts.map(({ ref }) => forgetTask(engine, ref, this.forgetRunning)));
       for (const inner of replacements) await this.drop(inner);
     }
     if (!goesOn(plan.root)) return engine.flows.remove(flow);

@@ -264,11 +264,11 @@ export class FlowProgress {
     const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
     await this.#expire(flow, keptMs, goesOn(plan.root) || (outcome.kind !== 'value' && hasGroups(plan.root)));
     const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
-    // The id it took over goes with the task it was.
-    for (const { id } of customIds(flow, plan.root, ROOT))
-      if (plan.replaces === undefined || id !== own) await index.expire(id, keptMs);
     engine.signals.notify(flowTopic(flow));
     if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
+    // The id it took over goes with the task it was.
+    const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
+    await index.expireAll(plan.replaces === undefined ? ids : ids.filter((id) => id !== own), keptMs);
     return forgotten ? 'forgotten' : 'told';
   }
 
@@ -316,7 +316,7 @@ export class FlowProgress {
     const name = node?.kind === 'task' ? node.name : '';
     const error = encodeFailure(new TaskRevokedError({ taskId, taskName: name, reason }));
     return this.fail(flow, plan, path, {
-      blame: { id: taskId, name, error, t: Date.now() },
+      blame: { id: taskId, name, error, t: this.params.clock.now() },
       revoked: reason ?? null,
       request: plannedRequest(flow, plan, path),
     });

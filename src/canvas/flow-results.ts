@@ -2,6 +2,7 @@
  * Results of workflows: what `delay()` gives back, and how the parts of a workflow are found, revoked and forgotten from
  * any of them.
  */
+import type { BrokerClock } from '../broker/clock.js';
 import { CLOSED, type Engine, type JobRef, REVOKED } from '../broker/engine.js';
 import { held } from '../broker/held.js';
 import type { IdIndex } from '../broker/id-index.js';
@@ -21,6 +22,7 @@ import {
   finalOf,
   idOf,
   leaves,
+  leavesNoResult,
   nodeAt,
   type Parallel,
   type Plan,
@@ -33,6 +35,7 @@ import type { Plans } from './plans.js';
 export interface FlowResultsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
+  readonly clock: BrokerClock;
   readonly plans: Plans;
   readonly progress: FlowProgress;
   readonly drops: FlowDrop;
@@ -51,12 +54,13 @@ export class FlowResults implements FlowRelations {
 
   /** The result of a group, from its id. */
   async group(id: string): Promise<GroupResult> {
+    if (GroupResult.isEmpty(id)) return GroupResult.empty(id);
     const part = partOf(id);
     const plan = part === undefined ? undefined : await this.params.plans.whole(part.flow);
     if (part === undefined || plan === undefined) throw new UnknownTaskError(id);
     const fields = recordFields(part.path);
     const [values = []] = await this.params.engine.flows.read([{ flow: part.flow, fields }]);
-    const kept = isKept((field) => values[fields.indexOf(field)], Date.now());
+    const kept = isKept((field) => values[fields.indexOf(field)], this.params.clock.now());
     const node = nodeAt(plan, part.path);
     if (!kept || node === undefined) throw new UnknownTaskError(id);
     const result = this.#at(part.flow, plan, part.path);
@@ -174,8 +178,8 @@ export class FlowResults implements FlowRelations {
     for (const parts of partJobs(flow, plan))
       running.push(...(await this.#revokeParts(flow, parts, options)));
     if (options.terminate === true && running.length > 0) await source().endRunning(running, options.reason);
-    if (plan.replaces === undefined)
-      for (const { id } of customIds(flow, plan.root, ROOT)) await index.expire(id, failureExpiresMs);
+    const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
+    if (plan.replaces === undefined) await index.expireAll(ids, failureExpiresMs);
     // Whoever it took the place of ends too; the record goes when its last part has.
     else await progress.shut(flow, plan, options.reason);
     return { found: true, was };
@@ -249,7 +253,7 @@ export class FlowResults implements FlowRelations {
     return new AsyncResult(this.params.source(), id, {
       ref: { queue: leaf?.queue ?? '', id: partId(flow, path, leaf?.queue) },
       ...(leaf !== undefined && { name: leaf.name }),
-      ...(leaf?.fields.ignore === true && { ignoreResult: true }),
+      ...(node !== undefined && leavesNoResult(node) && { ignoreResult: true }),
       parent: () => this.#parent(flow, plan, path),
     });
   }

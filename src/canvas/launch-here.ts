@@ -2,6 +2,7 @@
  * Workflows in the caller's process, where calls run here and now (`taskAlwaysEager`, `apply`): part after part, each with
  * the value before it, as Celery's eager mode does; with what a worker's run would give, call and fail.
  */
+import { randomUUID } from 'node:crypto';
 import type { FlowInput } from '../broker/message.js';
 import { ChordError, TaskFailedError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
@@ -14,9 +15,18 @@ import { encodeFailure } from '../tasks/failure.js';
 import { rich } from '../tasks/rich.js';
 import { encodeResult } from '../tasks/serializer.js';
 import type { Callbacks } from './callbacks.js';
-import { flatSteps } from './compile.js';
+import { flatSteps, withOptions } from './compile.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
+import type { Detour, Settled } from './outgoing.js';
+import {
+  NOTHING_PASSED,
+  optionsOfTask,
+  type Passed,
+  passedBy,
+  passedToMembers,
+  passedToStep,
+} from './part-options.js';
 import type { Sender } from './sender.js';
 import { Signature } from './signature.js';
 
@@ -27,6 +37,8 @@ interface Ran {
   readonly snapshot: Snapshot | undefined;
   readonly value: unknown;
   readonly failed?: Failed | undefined;
+  /** A task wants nothing to come of it: what is around it ends without a result, and nothing after it runs. */
+  readonly ignored?: 'itself' | 'a member' | undefined;
 }
 
 /** How a part failed. */
@@ -43,8 +55,12 @@ interface Failed {
 /** What a part begins with. */
 interface Given {
   readonly args: readonly unknown[];
-  /** Of an errback: the request and the error, which stand before its arguments. */
-  readonly blame?: FlowInput | undefined;
+  /** What stands before its arguments: the value of the part before it; the request and the error, of an errback. */
+  readonly input?: FlowInput | undefined;
+  /** Options of what is around it. */
+  readonly passed: Passed;
+  /** The group it is a member of. */
+  readonly group?: NonNullable<Settled['group']> | undefined;
 }
 
 /** A step of a chain, or the header of a chord. */
@@ -53,45 +69,77 @@ interface Step {
   run(given: Given): Promise<Ran>;
 }
 
+/** The groups that run here, by id: takes a further member. */
+export type GroupsHere = Map<string, (member: Composable) => void>;
+
+export interface LaunchHereParams {
+  readonly sender: Sender;
+  readonly source: ResultSource;
+  readonly groups: GroupsHere;
+  /** Where its tasks run; default: where all calls go. */
+  readonly detour?: Detour;
+}
+
 export class LaunchHere {
-  constructor(
-    private readonly sender: Sender,
-    private readonly source: ResultSource,
-  ) {}
+  constructor(private readonly params: LaunchHereParams) {}
 
   async launch(
     node: Composable,
     args: readonly unknown[],
     options: CallOptions,
   ): Promise<AsyncResult | GroupResult> {
-    return (await this.#run(node, { args }, options)).result;
+    return (await this.run(withOptions(node, options), args)).result;
   }
 
-  async #run(node: Composable, given: Given, options: CallOptions = {}): Promise<Ran> {
+  /** Runs it to its end. */
+  run(node: Composable, args: readonly unknown[]): Promise<Ran> {
+    return this.#run(node, { args, passed: NOTHING_PASSED });
+  }
+
+  /** Adds a member to a group that runs here; `false` where none goes by this id. */
+  addTo(group: string | undefined, member: Composable): boolean {
+    const add = this.params.groups.get(group ?? '');
+    add?.(member);
+    return add !== undefined;
+  }
+
+  async #run(node: Composable, given: Given): Promise<Ran> {
     const ran =
       node instanceof Workflow
-        ? await this.#workflow(node, { ...given, args: [...given.args, ...node.front] })
-        : await this.#task(node as unknown as Signature, given, options);
+        ? await this.#workflow(node, {
+            ...given,
+            args: [...given.args, ...node.front],
+            passed: passedBy(node.options, given.passed),
+          })
+        : await this.#task(node as unknown as Signature, given);
     const { links, errbacks } = callbacksOf(node);
+    if (ran.ignored === 'itself') return ran;
     if (ran.failed !== undefined) await this.#blame(errbacks, ran.failed);
-    else for (const link of links) await this.#run(link, { args: [ran.value] });
+    else
+      for (const link of links)
+        await this.#run(link, { args: [], input: inputOf(ran), passed: NOTHING_PASSED });
     return ran;
   }
 
   async #blame(errbacks: readonly Composable[], { request, cause }: Failed): Promise<void> {
-    const blame = { request: encodeResult(request, rich), error: encodeFailure(cause) };
-    for (const errback of errbacks) await this.#run(errback, { args: [], blame });
+    const input = { request: encodeResult(request, rich), error: encodeFailure(cause) };
+    for (const errback of errbacks) await this.#run(errback, { args: [], input, passed: NOTHING_PASSED });
   }
 
-  async #task(signature: Signature, given: Given, options: CallOptions): Promise<Ran> {
+  async #task(signature: Signature, given: Given): Promise<Ran> {
     const { target, immutable } = Signature.partsOf(signature);
-    const all = { ...signature.options, ...options };
     const args = immutable ? signature.args : [...given.args, ...signature.args];
-    const input = immutable ? undefined : given.blame;
-    const result = await this.sender.send(target, args, all, input === undefined ? undefined : { input });
+    const input = immutable ? undefined : given.input;
+    const { sender, detour } = this.params;
+    const result = await sender.send(target, args, optionsOfTask(signature.options, given.passed), {
+      ...(input !== undefined && { input }),
+      ...(given.group !== undefined && { group: given.group }),
+      ...(detour !== undefined && { detour }),
+    });
     const snapshot = await result.snapshot();
     const { value, error } = snapshot;
-    return { result, snapshot, value, failed: error && failureOf(snapshot, error) };
+    const ignored = result instanceof EagerResult && result.ignored ? 'itself' : undefined;
+    return { result, snapshot, value, failed: error && failureOf(snapshot, error), ignored };
   }
 
   #workflow({ content }: Workflow, given: Given): Promise<Ran> {
@@ -102,7 +150,7 @@ export class LaunchHere {
           given,
         );
       case 'group':
-        return this.#group(content.members, given);
+        return this.#group(content.members, { ...given, passed: passedToMembers(given.passed) });
       case 'chord': {
         const header: Step = { errbacks: [], run: (first) => this.#group(content.members, first) };
         return this.#sequence([header, this.#step(content.body)], given);
@@ -117,9 +165,17 @@ export class LaunchHere {
   async #sequence(steps: readonly Step[], given: Given): Promise<Ran> {
     let last: Ran | undefined;
     for (const [i, step] of steps.entries()) {
-      last = await step.run(last === undefined ? given : { args: [last.value] });
-      const { failed } = last;
-      if (failed === undefined || i === steps.length - 1) continue;
+      const isLast = i === steps.length - 1;
+      const passed = passedToStep(given.passed, { first: i === 0, last: isLast });
+      last = await step.run(
+        last === undefined
+          ? { ...given, passed }
+          : { args: [], input: inputOf(last), passed, group: given.group },
+      );
+      const { failed, ignored } = last;
+      if (ignored === 'itself' || (ignored !== undefined && failed === undefined && !isLast))
+        return { ...this.#asOne({ ...last, value: undefined }), ignored: 'itself' };
+      if (failed === undefined || isLast) continue;
       const body = failed.header ? steps[i + 1] : undefined;
       if (body !== undefined) await this.#blame(body.errbacks, failed);
       const isBody = body !== undefined && i + 2 === steps.length;
@@ -131,8 +187,22 @@ export class LaunchHere {
   }
 
   async #group(members: readonly Composable[], given: Given): Promise<Ran> {
+    const { groups } = this.params;
+    const id = randomUUID();
+    // Those that tasks of it add come behind.
+    const all = [...members];
+    groups.set(id, (member) => void all.push(member));
     const ran: Ran[] = [];
-    for (const member of members) ran.push(await this.#run(member, given));
+    try {
+      for (let index = 0; index < all.length; index++) {
+        const member = all[index] as Composable;
+        const added = index >= members.length;
+        const around = added ? { args: [], passed: NOTHING_PASSED } : given;
+        ran.push(await this.#run(member, { ...around, group: { group: id, index } }));
+      }
+    } finally {
+      groups.delete(id);
+    }
     // Groups directly in groups stand among the others.
     const results = ran.flatMap(({ result }) => (result instanceof GroupResult ? result.results : [result]));
     const value = ran.flatMap(({ result, value: own }) =>
@@ -140,10 +210,11 @@ export class LaunchHere {
     );
     const failed = ran.find((member) => member.failed !== undefined)?.failed;
     return {
-      result: new GroupResult(undefined, '', results),
+      result: new GroupResult(undefined, id, results),
       snapshot: ran.at(-1)?.snapshot,
       value,
       failed: failed && { ...failed, error: unchorded(failed), header: true },
+      ignored: ran.some((member) => member.ignored !== undefined) ? 'a member' : undefined,
     };
   }
 
@@ -157,9 +228,14 @@ export class LaunchHere {
       error: failed?.error,
     } as Snapshot;
     const updates = [{ state: whole.state, meta: undefined }];
-    const result = new EagerResult(this.source, { snapshot: whole, updates, sent: true });
+    const result = new EagerResult(this.params.source, { snapshot: whole, updates, sent: true });
     return { result, snapshot: whole, value, failed };
   }
+}
+
+/** A part's value as the next one gets it: as it would travel, whatever JSON has no word for included. */
+function inputOf({ value }: Ran): FlowInput {
+  return { value: encodeResult(value, rich) };
 }
 
 function callbacksOf(node: Composable): Callbacks {

@@ -22,10 +22,10 @@ import type { Dispatcher } from './dispatch.js';
 import type { Composable } from './fits.js';
 import { type FlowProgress, firstStarts } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';
-import { LaunchHere } from './launch-here.js';
+import { type GroupsHere, LaunchHere } from './launch-here.js';
+import type { Detour } from './outgoing.js';
 import { envelopeOf } from './part-message.js';
 import {
-  type CustomId,
   customIds,
   delaysIn,
   finalOf,
@@ -66,6 +66,8 @@ const BEGIN_TASK = 'celeriac.begin';
 export const BEGIN_PATH = 'b';
 
 export class Launcher implements Dispatcher {
+  readonly #groupsHere: GroupsHere = new Map();
+
   constructor(private readonly params: LauncherParams) {}
 
   /**
@@ -94,12 +96,11 @@ export class Launcher implements Dispatcher {
     options: CallOptions,
     where?: 'to the broker',
   ): Promise<AsyncResult | GroupResult> {
-    const { clock, ids, sender, source, results } = this.params;
+    const { clock, ids, sender, results } = this.params;
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
     // Where calls run here and now, so do workflows.
-    if (sender().detour !== null && where === undefined)
-      return new LaunchHere(sender(), source()).launch(carried, args, own);
+    if (sender().detour !== null && where === undefined) return this.here().launch(carried, args, own);
     await clock.sync();
     const again = await this.#again(carried, args, own);
     const root = again?.root ?? (await compile(sender(), carried, args, own));
@@ -110,6 +111,30 @@ export class Launcher implements Dispatcher {
       return this.#launchTask(flow, { ...plan, root }, carried as Signature, args, { ...own, how });
     await this.deliver(flow, plan, how);
     return results.ofPlan(flow, plan);
+  }
+
+  /**
+   * Runs workflows in this process.
+   * @param detour where their tasks run; default: where all calls go
+   */
+  here(detour?: Detour): LaunchHere {
+    const { sender, source } = this.params;
+    return new LaunchHere({
+      sender: sender(),
+      source: source(),
+      groups: this.#groupsHere,
+      ...(detour !== undefined && { detour }),
+    });
+  }
+
+  /** Runs one task in this process, with what is called after it. */
+  apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions, detour: Detour) {
+    const { link, linkError } = options;
+    if (link === undefined && linkError === undefined)
+      return this.params.sender().send<R>(target, args, options, { detour });
+    const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
+    const signature = new Signature(parts, args, options) as Composable;
+    return this.here(detour).launch(signature, [], {}) as Promise<AsyncResult<R>>;
   }
 
   /** A task with callbacks is a call like any other: it may be unique. */
@@ -155,20 +180,19 @@ export class Launcher implements Dispatcher {
     const known = how === 'replacement' ? await plans.get(flow) : undefined;
     const sent = known ?? plan;
     const text = JSON.stringify(sent);
-    plans.keep(flow, sent, text.length);
     const release = engine.hold();
     try {
       // The id it takes over is the replaced task's, and leads to it.
       const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
       const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
-      await this.#claiming(claimed, () => this.#send(flow, sent, text, how));
+      await this.params.index.claimAll(claimed, () => this.#send(flow, sent, text, how));
     } finally {
       release();
     }
   }
 
   async #send(flow: string, plan: Plan, text: string, how: Delivering): Promise<void> {
-    const { engine, producer, progress, clock } = this.params;
+    const { engine, producer, progress, clock, plans } = this.params;
     const begun = firstStarts(plan);
     const tasks = begun.filter((start) => start.kind === 'task');
     const now = clock.now();
@@ -181,6 +205,8 @@ export class Launcher implements Dispatcher {
     let tried = false;
     await producer.together(envelopes, id, async () => {
       const made = await engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now));
+      // Only then is it the one that is stored.
+      if (made) plans.keep(flow, plan, text.length);
       if (!made && !mayExist) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
       // By a call before this one, not by an attempt of this one whose answer was lost.
       if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);
@@ -213,14 +239,6 @@ export class Launcher implements Dispatcher {
       delayMs: 0,
       priority: 0,
     };
-  }
-
-  /** Takes the callers' own ids, then sends. */
-  #claiming(ids: readonly CustomId[], send: () => Promise<void>): Promise<void> {
-    const [next, ...rest] = ids;
-    if (next === undefined) return send();
-    const { id, queue, jobId } = next;
-    return this.params.index.claim(id, queue, () => this.#claiming(rest, send), jobId);
   }
 }
 

@@ -82,6 +82,8 @@ export interface Settled {
   readonly place?: string;
   /** What stands before its arguments. */
   readonly input?: FlowInput;
+  /** The group it is a member of, where that runs in this process. */
+  readonly group?: { readonly group: string; readonly index: number };
   /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
   readonly tick?: { readonly taskId: string; readonly addition: string };
 }

@@ -3,6 +3,7 @@
  * more) is read from its workflow's record, and so is one whose workflow has failed or was revoked: whoever reads jobs
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
+import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
 import { packStack, replacementIn, writeMessage } from '../broker/message.js';
@@ -13,12 +14,13 @@ import { type Ending, type Failing, readEnding } from './flow-record.js';
 import { encodedInput, type FlowValues } from './flow-values.js';
 import { progressBefore } from './part-progress.js';
 import { type JobStage, partState, readRecord, recordFields } from './part-state.js';
-import { finalOf, idOf, nodeAt, type Plan, ROOT } from './plan.js';
+import { finalOf, idOf, leavesNoResult, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface PartsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
+  readonly clock: BrokerClock;
   readonly plans: Plans;
   readonly values: FlowValues;
 }
@@ -130,7 +132,7 @@ async function partJob(
   job: StoredJob | undefined,
   fields: readonly (string | undefined)[],
 ): Promise<StoredJob | undefined> {
-  const state = partState(jobStage(job), readRecord(path, fields, Date.now()));
+  const state = partState(jobStage(job), readRecord(path, fields, params.clock.now()));
   if (state.kind === 'job') return job;
   if (state.kind === 'gone') return undefined;
   const plan = await params.plans.upTo(flow, path);
@@ -161,7 +163,7 @@ function jobStage(job: StoredJob | undefined): JobStage {
 
 function isIgnored(plan: Plan, path: string): boolean {
   const node = nodeAt(plan, path);
-  return node?.kind === 'task' && node.fields.ignore === true;
+  return node !== undefined && leavesNoResult(node);
 }
 
 /** A part whose turn has not come. */
@@ -175,6 +177,7 @@ function blankJob(ref: JobRef, flow: string, path: string, plan: Plan): StoredJo
     name: leaf?.name ?? `celeriac.${node.kind}`,
     data: writeMessage(JSON.stringify(leaf?.args ?? []), {
       ...leaf?.fields,
+      ...(leavesNoResult(node) && { ignore: true as const }),
       ...(leaf?.expiresAt !== undefined && { expires: leaf.expiresAt }),
       ...(leaf?.id !== undefined && { id: idOf(flow, path, node) }),
       flow: {},

@@ -3,6 +3,7 @@
  * workflow's record; every signature is in it once. A part is named by its path: `0` is the whole, `0.2` its third step
  * or member, `0.2.l0` that one's first link and `0.2.e0` its first errback.
  */
+import type { IdClaim } from '../broker/id-index.js';
 import { partId } from '../broker/ids.js';
 import type { Message } from '../broker/message.js';
 
@@ -172,6 +173,14 @@ export function* leaves(node: PlanNode, path: string, callbacks = false): Genera
   for (const [i, errback] of (node.errbacks ?? []).entries()) yield* leaves(errback, `${path}.e${i}`, true);
 }
 
+/** Whether a part leaves no result: a task that was sent so, or what has its value from none but such. */
+export function leavesNoResult(node: PlanNode): boolean {
+  if (node.kind === 'task') return node.fields.ignore === true;
+  if (node.kind === 'group') return node.members.length > 0 && node.members.every(leavesNoResult);
+  const last = node.steps.at(-1);
+  return last !== undefined && leavesNoResult(last);
+}
+
 /** The paths of all groups of a part, callbacks included. */
 export function* groupsIn(node: PlanNode, path: string): Generator<string> {
   if (node.kind === 'group') yield path;
@@ -235,16 +244,9 @@ export function jobIdOf(flow: string, path: string, leaf: Leaf): string {
   return partId(flow, path, leaf.queue);
 }
 
-/** A task that its caller gave an id. */
-export interface CustomId {
-  readonly id: string;
-  readonly queue: string;
-  readonly jobId: string;
-}
-
 /** The callers' own ids in a part, callbacks included. */
-export function customIds(flow: string, node: PlanNode, path: string): CustomId[] {
-  const found: CustomId[] = [];
+export function customIds(flow: string, node: PlanNode, path: string): IdClaim[] {
+  const found: IdClaim[] = [];
   for (const [at, leaf] of leaves(node, path, true))
     if (leaf.id !== undefined) found.push({ id: leaf.id, queue: leaf.queue, jobId: jobIdOf(flow, at, leaf) });
   return found;

@@ -2,6 +2,7 @@
  * The plans of the workflows this process works on, read once each: they never change. Members that running tasks added
  * to their groups are read when they are met.
  */
+import { LRUCache } from 'lru-cache';
 import { type Engine, PLAN } from '../broker/engine.js';
 import { addedField, extraField } from './flow-record.js';
 import { groupsIn, nodeAt, type Plan, type PlanNode, placeOf, ROOT, withMembers } from './plan.js';
@@ -11,24 +12,23 @@ const KEPT_CHARS = 16_000_000;
 
 interface Kept {
   readonly plan: Plan & { readonly added: Map<string, PlanNode> };
-  readonly chars: number;
+  /** Of the plan and of what was added to it. */
+  chars: number;
 }
 
 export class Plans {
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new LRUCache<string, Kept>({
+    maxSize: KEPT_CHARS,
+    sizeCalculation: ({ chars }) => Math.max(1, chars),
+  });
   readonly #reading = new Map<string, Promise<Plan | undefined>>();
-  #chars = 0;
 
   constructor(private readonly engine: Engine) {}
 
   /** The plan of a workflow; undefined when it is no longer kept. */
   get(flow: string): Plan | undefined | Promise<Plan | undefined> {
     const kept = this.#kept.get(flow);
-    if (kept !== undefined) {
-      this.#kept.delete(flow);
-      this.#kept.set(flow, kept);
-      return kept.plan;
-    }
+    if (kept !== undefined) return kept.plan;
     const reading = this.#reading.get(flow) ?? this.#read(flow);
     this.#reading.set(flow, reading);
     return reading;
@@ -44,20 +44,28 @@ export class Plans {
   }
 
   async #readUpTo(flow: string, path: string): Promise<Plan | undefined> {
-    const plan = await this.get(flow);
-    if (plan === undefined || nodeAt(plan, path) !== undefined) return plan;
-    for (let at = path, place = placeOf(at); place !== undefined; at = place.parent, place = placeOf(at)) {
-      const group = nodeAt(plan, place.parent);
-      if (group?.kind !== 'group') continue;
-      const [[text] = []] = await this.engine.flows.read([
-        { flow, fields: [addedField(place.parent, place.index - group.members.length)] },
-      ]);
-      if (text === undefined) continue;
-      const node = readMember(text);
-      this.added(flow, at, node);
-      return { ...plan, added: new Map([...(plan.added ?? []), [at, node]]) };
+    let plan = await this.get(flow);
+    // What was added may have groups of its own, with members that were added to those.
+    while (plan !== undefined && nodeAt(plan, path) === undefined) {
+      const further = await this.#withMember(flow, plan, path);
+      if (further === undefined) return plan;
+      plan = further;
     }
     return plan;
+  }
+
+  /** The plan with the first member on the way to a path that it does not know yet; undefined where there is none. */
+  async #withMember(flow: string, plan: Plan, path: string): Promise<Plan | undefined> {
+    const at = firstUnknown(plan, path);
+    const place = at === undefined ? undefined : placeOf(at);
+    const group = place === undefined ? undefined : nodeAt(plan, place.parent);
+    if (at === undefined || place === undefined || group?.kind !== 'group') return undefined;
+    const field = addedField(place.parent, place.index - group.members.length);
+    const [[text] = []] = await this.engine.flows.read([{ flow, fields: [field] }]);
+    if (text === undefined) return undefined;
+    const node = readMember(text);
+    this.added(flow, at, node, text.length);
+    return { ...plan, added: new Map([...(plan.added ?? []), [at, node]]) };
   }
 
   /** The plan with all members that were added to its groups so far. */
@@ -84,21 +92,21 @@ export class Plans {
     return texts.flatMap((text) => (text === undefined ? [] : [readMember(text)]));
   }
 
-  /** Notes a member that was added to a group. */
-  added(flow: string, path: string, node: PlanNode): void {
-    this.#kept.get(flow)?.plan.added.set(path, node);
+  /**
+   * Notes a member that was added to a group.
+   * @param chars how long it is as text
+   */
+  added(flow: string, path: string, node: PlanNode, chars: number): void {
+    const kept = this.#kept.get(flow);
+    if (kept === undefined || kept.plan.added.has(path)) return;
+    kept.plan.added.set(path, node);
+    kept.chars += chars;
+    this.#kept.set(flow, kept, { size: Math.max(1, kept.chars) });
   }
 
-  /** Keeps the plan of a workflow that is being sent. */
+  /** Keeps the plan of a workflow: as it is stored, since every part is read from it. */
   keep(flow: string, plan: Plan, chars: number): void {
-    if (chars > KEPT_CHARS) return;
     this.#kept.set(flow, { plan: { ...plan, added: new Map() }, chars });
-    this.#chars += chars;
-    for (const [oldest, { chars: size }] of this.#kept) {
-      if (this.#chars <= KEPT_CHARS) break;
-      this.#kept.delete(oldest);
-      this.#chars -= size;
-    }
   }
 
   async #read(flow: string): Promise<Plan | undefined> {
@@ -112,6 +120,15 @@ export class Plans {
       this.#reading.delete(flow);
     }
   }
+}
+
+/** The first part on the way to a path that the plan does not have. */
+function firstUnknown(plan: Plan, path: string): string | undefined {
+  for (let dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1)) {
+    const at = path.slice(0, dot);
+    if (nodeAt(plan, at) === undefined) return at;
+  }
+  return nodeAt(plan, path) === undefined ? path : undefined;
 }
 
 function readMember(text: string): PlanNode {

@@ -2,6 +2,7 @@
  * What a purge means for a workflow: a part that is dropped was revoked, and the workflow hears so before its job ends,
  * as it does from a worker.
  */
+import type { BrokerClock } from '../broker/clock.js';
 import { partId, partOf } from '../broker/ids.js';
 import { queueOfLane } from '../broker/lanes.js';
 import type { EndedUnstarted } from '../results/purge.js';
@@ -15,6 +16,7 @@ import { ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
 export interface PurgedPartParams {
+  readonly clock: BrokerClock;
   readonly plans: Plans;
   readonly progress: FlowProgress;
   readonly drops: FlowDrop;
@@ -36,7 +38,7 @@ export async function tellPurged(flows: PurgedPartParams, ended: EndedUnstarted)
   const { name, sentAt } = job;
   const place = { queue: queueOfLane(queue), priority: Number(job.opts.priority ?? 0) };
   const told = await flows.progress.fail(flow, plan, path, {
-    blame: { id: taskId, name, error: encodeFailure(error), t: Date.now() },
+    blame: { id: taskId, name, error: encodeFailure(error), t: flows.clock.now() },
     revoked: reason,
     request: requestOf({ taskId, name, message, sentAt, ...place, retries: 0, deliveries: 0 }),
   });

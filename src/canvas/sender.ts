@@ -253,7 +253,7 @@ export class Sender {
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const { place, tick, input } = outgoing.settled;
+    const { place, tick, input, group } = outgoing.settled;
     const queue = place ?? this.#placeOf(target, call.queue);
     const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
@@ -269,6 +269,7 @@ export class Sender {
       ...(unique !== undefined && { unique: unique.key }),
       ...(tick !== undefined && { tick: tick.addition }),
       ...(input !== undefined && { input }),
+      ...(group !== undefined && { flow: group }),
     };
     const envelope: Envelope = {
       taskId,

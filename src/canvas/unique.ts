@@ -115,7 +115,8 @@ export class UniqueCalls {
   /** `false` when it has started. */
   async #revoke(holder: KeyHolder, { name }: UniqueCall): Promise<boolean> {
     const reason = `it was replaced by a newer call of ${name}`;
-    const { found, was } = await revokeTask(this.engine, holder.job, { reason }, async () => undefined);
+    const { engine, clock } = this;
+    const { found, was } = await revokeTask({ engine, clock }, holder.job, { reason }, async () => undefined);
     return found ? was === PENDING || (was !== undefined && READY.has(was)) : false;
   }
 }

@@ -22,13 +22,13 @@ import type { UniqueCalls } from './unique.js';
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */
   readonly stored: Engine;
+  readonly clock: BrokerClock;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
 
 /** What sending and reading need of the app's other parts. */
 export interface WorkflowNeighbours {
-  readonly clock: BrokerClock;
   readonly producer: Producer;
   readonly ids: IdSource;
   readonly index: IdIndex;
@@ -44,17 +44,17 @@ export class Workflows {
   readonly #values: FlowValues;
 
   constructor(private readonly params: WorkflowsParams) {
-    const { stored } = params;
+    const { stored, clock } = params;
     this.plans = new Plans(stored);
     this.#values = new FlowValues(stored, this.plans);
-    this.engine = followingFlows({ engine: stored, plans: this.plans, values: this.#values });
+    this.engine = followingFlows({ engine: stored, clock, plans: this.plans, values: this.#values });
   }
 
-  connect({ clock, producer, ids, index, unique, sender, source }: WorkflowNeighbours) {
-    const { stored: engine, resultExpiresMs, failureExpiresMs } = this.params;
+  connect({ producer, ids, index, unique, sender, source }: WorkflowNeighbours) {
+    const { stored: engine, clock, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
     const values = this.#values;
-    const drops = new FlowDrop(engine, plans);
+    const drops = new FlowDrop(engine, plans, (jobIds) => source().forgetRunning(jobIds));
     const progress = new FlowProgress({
       engine,
       clock,
@@ -72,7 +72,16 @@ export class Workflows {
       index,
       begin: (flow, plan, begun) => progress.begin(flow, plan, begun),
     });
-    const results = new FlowResults({ engine, plans, progress, drops, index, failureExpiresMs, source });
+    const results = new FlowResults({
+      engine,
+      clock,
+      plans,
+      progress,
+      drops,
+      index,
+      failureExpiresMs,
+      source,
+    });
     const launcher = new Launcher({
       engine,
       clock,
@@ -87,6 +96,6 @@ export class Workflows {
       source,
     });
     const spawning = { progress, added, launcher, plans, sender, now: () => clock.now() };
-    return { engine, plans, values, progress, added, drops, results, launcher, spawning };
+    return { engine, clock, plans, values, progress, added, drops, results, launcher, spawning };
   }
 }

@@ -83,6 +83,8 @@ export interface Commands {
   loglevel: { args: { level: LogLevel }; reply: { ok: string } };
   /** Ends running tasks, by job id. */
   revoke: { args: { jobIds: readonly string[]; reason?: string }; reply: { ok: string } };
+  /** Drops the records of running tasks when they have ended, by job id. */
+  forget: { args: { jobIds: readonly string[] }; reply: { ok: string } };
   /** The ids of tasks the node ended as revoked, newest last (capped). */
   revoked: { args: Record<never, never>; reply: string[] };
   shutdown: { args: Record<never, never>; reply: { ok: string } };

@@ -17,8 +17,9 @@ import { onAbort } from './abort.js';
 import { Bell } from './bell.js';
 import { Course } from './course.js';
 import type { Feed, Seen, WaitLimit, Watch } from './feed.js';
+import { type ForgetRunning, forgetTask } from './forget.js';
 import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
-import { forgetTask, type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
+import { type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
 import { changesAt, type DeriveContext, derive, type Snapshot, stateOf } from './snapshot.js';
 
 /** What results need of their app. */
@@ -29,6 +30,7 @@ export interface ResultSource {
   readonly decoding: Omit<DeriveContext, 'now'>;
   /** Ends running tasks, wherever they run. */
   readonly endRunning: Terminate;
+  readonly forgetRunning: ForgetRunning;
   /** Where the task's job lies; undefined when no such id is known. */
   locate(taskId: string): Promise<JobRef | undefined>;
   /** What is known of workflows. */
@@ -54,7 +56,7 @@ export interface Update {
 
 /** What `get()` takes. */
 export interface GetOptions {
-  /** Give up after this long; the task goes on. Default: wait for ever. */
+  /** Give up after this long; the task goes on. 0 looks once, and does not wait. Default: wait for ever. */
   timeout?: Duration;
   /** Stop waiting; the task goes on. */
   signal?: AbortSignal;
@@ -79,19 +81,23 @@ declare module './relations.js' {
   interface TaskResult extends AsyncResult {}
 }
 
+/** Whether a task is known to leave no result, which is not waited for. */
+export let leavesNothing: (result: AsyncResult) => boolean;
+
 /** A result's JSON without what it comes after, which members of a group have in common. */
 export let ownJsonOf: (result: AsyncResult) => ResultJson;
 
 export class AsyncResult<R = unknown> {
   static {
     ownJsonOf = (result) => result.#ownJson();
+    leavesNothing = (result) => result.#hints.ignoreResult === true;
   }
 
   readonly id: string;
   readonly #source: ResultSource;
   readonly #hints: ResultHints;
   #ref: JobRef | undefined;
-  /** The task is known to leave no result: `ignoreResult`, `Ignore`, or forgotten ahead of its end. */
+  /** The task is known to leave no result: `ignoreResult`, or `Ignore`. */
   #unstored: boolean;
   #parent: TaskResult | GroupedResult | undefined;
 
@@ -231,14 +237,15 @@ export class AsyncResult<R = unknown> {
     const replacement = (await this.#read())?.replacedBy;
     const reply = await this.#source.flows.revoke(replacement ?? ref, options);
     if (reply !== undefined) return reply;
-    return revokeTask(this.#source.engine, ref, options, this.#source.endRunning);
+    return revokeTask(this.#source, ref, options, this.#source.endRunning);
   }
 
   /** Drops the task's record now, or when it ends (Celery: `forget`). */
   async forget(): Promise<void> {
     const ref = await this.#locate();
     if (ref === undefined || (await this.#source.flows.forget(ref))) return;
-    await forgetTask(this.#source.engine, ref);
+    const { engine, forgetRunning } = this.#source;
+    await forgetTask(engine, ref, forgetRunning);
   }
 
   /** What the task comes after in its workflow: the step before it, or the group whose results it takes. */
@@ -278,6 +285,7 @@ export class AsyncResult<R = unknown> {
 
   #end(options: GetOptions): Promise<Seen | undefined> {
     const { onUpdate } = options;
+    if (this.#limit(options.timeout)?.ms === 0) return this.#look(options);
     // What needs the broker before the wait itself begins has its share of the time.
     if (onUpdate === undefined && this.#ref !== undefined) return this.#waitForEnd(this.#ref, options);
     return this.#limited(options, async (signal) => {
@@ -286,6 +294,31 @@ export class AsyncResult<R = unknown> {
       const ref = await this.#source.feed.patiently(() => this.#locate(), signal);
       return ref === undefined ? this.#missing(ref, signal) : this.#waitForEnd(ref, { signal });
     });
+  }
+
+  /**
+   * Looks once, without waiting.
+   * @throws {ResultTimeoutError} it has not ended
+   */
+  async #look({ onUpdate, signal }: GetOptions): Promise<Seen | undefined> {
+    signal?.throwIfAborted();
+    const ref = await this.#locate();
+    const job = ref === undefined ? undefined : await this.#source.feed.read(ref);
+    if (job === undefined) return this.#missing(ref, signal);
+    const ended = this.#hasEnded(job);
+    if (onUpdate !== undefined) {
+      const { state, meta } = this.#derive(job);
+      onUpdate({ state, meta });
+    }
+    if (!ended) throw new ResultTimeoutError(this.id, 0);
+    return { job };
+  }
+
+  /** Whether there is nothing to wait for: it has ended, or will leave no result. */
+  #hasEnded(job: StoredJob): boolean {
+    const message = this.#note(job);
+    if (job.doneAt !== undefined || message.ignore === true) return true;
+    return READY.has(stateOf(job, message, this.#source.clock.now()));
   }
 
   /** Runs a wait of several steps with one signal for the caller's and the timeout. */
@@ -320,19 +353,11 @@ export class AsyncResult<R = unknown> {
   ): Promise<Seen | undefined> {
     signal?.throwIfAborted();
     const limit = this.#limit(timeout);
-    const { feed, clock, engine } = this.#source;
+    const { feed, engine } = this.#source;
     const end = await feed.until({
       ref,
-      accept: (candidate) => {
-        if (candidate === undefined) return true;
-        const message = this.#note(candidate);
-        if (candidate.doneAt !== undefined || message.ignore === true) return true;
-        return READY.has(stateOf(candidate, message, clock.now()));
-      },
-      wakeAt: (candidate) => {
-        const at = changesAt(candidate);
-        return at === undefined ? undefined : at - clock.offsetMs;
-      },
+      accept: (candidate) => candidate === undefined || this.#hasEnded(candidate),
+      wakeAt: changesAt,
       untold: this.#hints.fresh === true && engine.signals.untold(ref.id),
       signal,
       limit,

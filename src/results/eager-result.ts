@@ -17,6 +17,8 @@ export interface EagerRun<R = unknown> {
   readonly updates: readonly Update[];
   /** `get()` inside a task is refused as it would be for a task that a worker runs. */
   readonly sent: boolean;
+  /** It threw Ignore. */
+  readonly ignored?: boolean;
 }
 
 export class EagerResult<R = unknown> extends AsyncResult<R> {
@@ -26,6 +28,11 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
     const { id, name } = run.snapshot;
     super(source, id, name === undefined ? {} : { name });
     this.#run = run;
+  }
+
+  /** Whether it ended without a result, as it wished itself. */
+  get ignored(): boolean {
+    return this.#run.ignored === true;
   }
 
   override async snapshot(): Promise<Snapshot<R>> {

@@ -29,7 +29,7 @@ export interface Awaited {
   readonly ref: JobRef;
   /** Whether the wait is over; judges `undefined` too, a job that is not there. */
   readonly accept: (job: StoredJob | undefined) => boolean;
-  /** When the job's state changes without anybody writing it, epoch ms of this process. */
+  /** When the job's state changes without anybody writing it, epoch ms of the broker's clock. */
   readonly wakeAt: (job: StoredJob) => number | undefined;
   /** Nothing was told of it so far, and all that changes will be: no need to look before. */
   readonly untold?: boolean;
@@ -107,7 +107,7 @@ export class Feed {
 
   constructor(
     private readonly engine: Engine,
-    clock: BrokerClock,
+    private readonly clock: BrokerClock,
   ) {
     this.#patience = new Patience(engine, clock);
     this.#signals.onGap(() => {
@@ -234,7 +234,7 @@ export class Feed {
     wait.cancelLook?.();
     const recheckMs = noticed ? RECHECK_MS[wait.rechecks++] : undefined;
     const at = job === undefined ? undefined : wait.awaited.wakeAt(job);
-    const delayMs = recheckMs ?? (at === undefined ? undefined : Math.max(1, at - Date.now()));
+    const delayMs = recheckMs ?? (at === undefined ? undefined : Math.max(1, at - this.clock.now()));
     if (delayMs === undefined) return;
     wait.cancelLook = after(delayMs, () => this.#look(wait, recheckMs !== undefined));
   }

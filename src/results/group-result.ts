@@ -1,6 +1,7 @@
 /**
  * `GroupResult`: what became of the members of a group, in their order. Waiting for all of them is one wait.
  */
+import { randomUUID } from 'node:crypto';
 import { CeleriacError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 import { READY, type State, SUCCESS } from '../states.js';
@@ -8,6 +9,7 @@ import { currentTask } from '../tasks/context.js';
 import {
   AsyncResult,
   type GetOptions,
+  leavesNothing,
   ownJsonOf,
   type ResultJson,
   type ResultSource,
@@ -37,6 +39,9 @@ declare module './relations.js' {
   interface GroupedResult extends GroupResult {}
 }
 
+/** What the ids of groups without members begin with. */
+const EMPTY = 'empty-group-';
+
 /** @typeParam T the list of the members' results */
 export class GroupResult<T = unknown[]> {
   readonly id: string;
@@ -61,9 +66,14 @@ export class GroupResult<T = unknown[]> {
       source === undefined ? undefined : new AsyncResult<T>(source, id, { ref: { queue: '', id } });
   }
 
-  /** The result of a group without members. */
-  static empty(): GroupResult<never[]> {
-    return new GroupResult<never[]>(undefined, '', []);
+  /** The result of a group without members, which no broker need know: its id says so. */
+  static empty(id = `${EMPTY}${randomUUID()}`): GroupResult<never[]> {
+    return new GroupResult<never[]>(undefined, id, []);
+  }
+
+  /** Whether an id is that of a group without members. */
+  static isEmpty(id: string): boolean {
+    return id.startsWith(EMPTY);
   }
 
   /** What the group came after, when it is a step of a chain. */
@@ -90,8 +100,9 @@ export class GroupResult<T = unknown[]> {
       );
     }
     if (this.results.length === 0) return [] as T;
-    if (this.#whole !== undefined && options.propagate !== false)
-      return this.#whole.get({ ...options, propagate: true });
+    // Those that leave no result are not waited for, and are undefined among the values.
+    const isOne = options.propagate !== false && !this.results.some(leavesNothing);
+    if (this.#whole !== undefined && isOne) return this.#whole.get({ ...options, propagate: true });
     return (await Promise.all(this.results.map((result) => result.get(options)))) as T;
   }
 

@@ -1,6 +1,7 @@
 /**
  * A worker's answers to remote control: one function per command, over the few handles a worker lends.
  */
+import type { Delivery } from '../broker/delivery.js';
 import type { Slots } from '../broker/slots.js';
 import type { CommandHandlers, QueueReport } from '../control/commands.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
@@ -30,6 +31,8 @@ export interface Steering {
   cancelConsumer(queue: string): boolean;
   /** A task's rate was changed. `false` when the task is not known here. */
   rateLimit(task: string): Promise<boolean>;
+  /** Drops the record of a task once it has ended. */
+  forget(delivery: Delivery): void;
   setLogLevel(level: LogLevel): void;
   shutdown(): void;
 }
@@ -126,6 +129,14 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
         return true;
       });
       return { ok: `ended ${ended.length} running tasks` };
+    },
+    forget: ({ jobIds }) => {
+      const known = jobIds.flatMap((jobId) => {
+        const delivery = executor.running.get(jobId)?.delivery ?? executor.held.get(jobId)?.delivery;
+        return delivery === undefined ? [] : [delivery];
+      });
+      for (const delivery of known) worker.forget(delivery);
+      return { ok: `${known.length} running tasks will be forgotten` };
     },
     shutdown: () => {
       worker.shutdown();

@@ -5,6 +5,8 @@
 import type { Delivery } from '../broker/delivery.js';
 import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
+import type { LaunchHere } from '../canvas/launch-here.js';
+import type { Detour } from '../canvas/outgoing.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../errors.js';
 import type { ResultSource, Update } from '../results/async-result.js';
 import { EagerResult } from '../results/eager-result.js';
@@ -15,10 +17,14 @@ import { decodeResult } from '../tasks/serializer.js';
 import { Executor, type ExecutorParams } from './execute.js';
 import type { Outcome } from './outcome.js';
 import type { CallHost } from './running-call.js';
+import { SpawningHere } from './spawning-here.js';
 
-export interface EagerParams extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager'> {
+export interface EagerParams
+  extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager' | 'spawning'> {
   readonly host: CallHost;
   readonly results: ResultSource;
+  /** Runs workflows in this process. */
+  here(detour: Detour): LaunchHere;
   /** Makes the services that were registered as classes. */
   prepare(): Promise<void>;
 }
@@ -50,20 +56,29 @@ export class EagerRunner {
     await this.params.prepare();
     const startedAt = this.#now();
     const updates: Update[] = [];
-    const { outcome, retries } = await this.#untilEnded(envelope, updates);
+    const { outcome, retries } = await this.#untilEnded(envelope, mode, updates);
     if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
     const end = this.#endOf<R>(envelope, outcome);
     updates.push({ state: end.state, meta: updates.at(-1)?.meta });
     const snapshot = this.#snapshot<R>(envelope, { ...end, retries, startedAt, meta: updates.at(-1)?.meta });
-    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent });
+    const ignored = outcome.kind === 'ignore';
+    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent, ignored });
   }
 
   #now(): Date {
     return new Date(this.params.clock.now());
   }
 
-  async #untilEnded(envelope: Envelope, updates: Update[]): Promise<{ outcome: Outcome; retries: number }> {
-    const executor = new Executor({ ...this.params, eager: true });
+  async #untilEnded(
+    envelope: Envelope,
+    mode: EagerMode,
+    updates: Update[],
+  ): Promise<{ outcome: Outcome; retries: number }> {
+    // What takes its place fails for it, whoever is told of that.
+    const inside = { ...mode, propagates: false };
+    const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
+    const spawning = new SpawningHere(this.params.here(detour), this.params.codec);
+    const executor = new Executor({ ...this.params, spawning, eager: true });
     for (let retries = 0; ; retries++) {
       const { outcome } = await executor.execute(deliveryOf(envelope, retries, updates));
       if (outcome.kind !== 'retry') return { outcome, retries };

@@ -21,7 +21,7 @@ import type { Limits } from './limits.js';
 import type { Execution, Outcome } from './outcome.js';
 import { afterBrokenRule, afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
-import { ReplaceRequest, type Spawning } from './spawning.js';
+import { ReplaceRequest, type Spawns } from './spawning.js';
 import { tracedRun } from './traced-run.js';
 
 /** What executing needs. */
@@ -40,8 +40,8 @@ export interface ExecutorParams {
   readonly defaultLimits?: CallLimits;
   /** Runs the attempts of some tasks somewhere else. */
   readonly elsewhere?: Elsewhere | undefined;
-  /** Starts what takes a task's place or joins its group; none where a task runs in its caller's process. */
-  readonly spawning?: Spawning | undefined;
+  /** Starts what takes a task's place or joins its group. */
+  readonly spawning?: Spawns | undefined;
   /** The fleet's limits; none where a task runs in its caller's process. */
   readonly limits?: Limits;
   /** Makes a span of each attempt. */

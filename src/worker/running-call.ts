@@ -13,7 +13,7 @@ import { encodeResult } from '../tasks/serializer.js';
 import { after, type Cancel } from '../timers.js';
 import type { Outcome } from './outcome.js';
 import { retryRequest } from './retry.js';
-import { ReplaceRequest, type Spawning } from './spawning.js';
+import { ReplaceRequest, type Spawns } from './spawning.js';
 
 /** What a call needs of its worker. */
 export interface CallHost {
@@ -56,7 +56,7 @@ export class RunningCall implements TaskContext {
     private readonly args: readonly unknown[],
     readonly limits: CallLimits,
     readonly eager = false,
-    private readonly spawning?: Spawning,
+    private readonly spawning?: Spawns,
   ) {}
 
   /** How long it has run, whole ms. */

@@ -26,8 +26,13 @@ export class ReplaceRequest extends Error {
   }
 }
 
-/** What became of a replacement. */
-export type Replaced = Extract<Outcome, { kind: 'replaced' | 'revoked' }>;
+/** Starts what takes a task's place or joins its group. */
+export interface Spawns {
+  /** @returns what becomes of the task */
+  replace(delivery: Delivery, signature: Composable): Promise<Outcome>;
+  /** @throws {CeleriacError} the task is no member of a group */
+  addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void>;
+}
 
 export interface SpawningParams {
   readonly progress: FlowProgress;
@@ -38,14 +43,17 @@ export interface SpawningParams {
   now(): number;
 }
 
-export class Spawning {
+export class Spawning implements Spawns {
   constructor(private readonly params: SpawningParams) {}
 
   /**
    * Sends what takes the task's place.
    * @returns the workflow it is; or that nothing was sent, since the task's own workflow is revoked
    */
-  async replace(delivery: Delivery, signature: Composable): Promise<Replaced> {
+  async replace(
+    delivery: Delivery,
+    signature: Composable,
+  ): Promise<Extract<Outcome, { kind: 'replaced' | 'revoked' }>> {
     const { launcher, progress, sender, now } = this.params;
     const root = await compile(sender(), signature, [], {});
     const flow = flowFrom(`${delivery.jobId} ${delivery.retries}`);
@@ -69,15 +77,19 @@ export class Spawning {
     const { plans, added, sender } = this.params;
     const group = partOf(delivery.message.flow?.group ?? '');
     const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
-    if (group === undefined || plan === undefined) {
-      throw new CeleriacError(
-        `${delivery.name} (${delivery.taskId}) is no member of a group, so addToGroup() has nothing to add to. Call it in ` +
-          "a task of a group or of a chord's header.",
-      );
-    }
+    if (group === undefined || plan === undefined) throw noMember(delivery);
     const node = await compile(sender(), signature, [], {});
-    await added.add(group, plan, { by: `${delivery.jobId} ${ordinal}`, node });
+    const { jobId, deliveries, retries } = delivery;
+    const run = deliveries > 1 || retries > 0 ? `${jobId} ${deliveries}` : undefined;
+    await added.add(group, plan, { by: `${jobId} ${ordinal}`, node }, run);
   }
+}
+
+export function noMember({ name, taskId }: Delivery): CeleriacError {
+  return new CeleriacError(
+    `${name} (${taskId}) is no member of a group, so addToGroup() has nothing to add to. Call it in a task of a group ` +
+      "or of a chord's header.",
+  );
 }
 
 /** What begins first comes after what the replaced task came after, not after that task itself. */

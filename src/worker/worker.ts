@@ -11,6 +11,7 @@ import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { AppClosedError, CeleriacError, outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
+import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
 import { after } from '../timers.js';
 import { answers } from './answers.js';
@@ -296,6 +297,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #run(delivery: Delivery): Promise<Settlement> {
     if (this.#handingBack || this.#crew?.lifespan.begin() === false)
       return Promise.resolve({ kind: 'release' });
+    if (delivery.message.forgotten === true) forgetAtEnd(this.#params.engine, delivery);
     return apart(() => this.#executor.execute(delivery)).then((execution) => {
       this.#log.ended(delivery, execution);
       this.vitals.ended(delivery, execution);
@@ -324,6 +326,7 @@ export class Worker implements CallHost, AsyncDisposable {
       queues: () => this.#lines.reports(),
       conf: () => this.#conf(),
       report: () => reportText(this.describe(), this.#conf()),
+      forget: (delivery: Delivery) => forgetAtEnd(this.#params.engine, delivery),
       setLogLevel: (level: LogLevel) => this.#params.logger.setLevel(level),
       addConsumer: (queue: string, concurrency: number | undefined) => this.#lines.add(queue, concurrency),
       cancelConsumer: (queue: string) => this.#lines.cancel(queue),

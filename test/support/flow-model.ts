@@ -162,14 +162,13 @@ export class ModelProcess {
     this.#engine = modelEngine(broker, life);
     const workflows = new Workflows({
       stored: this.#engine,
+      clock: CLOCK,
       resultExpiresMs: LONG_MS,
       failureExpiresMs: LONG_MS,
     });
-    const clock = { now: () => 1000, sync: () => undefined } as unknown as BrokerClock;
-    const index = new IdIndex(workflows.engine, clock);
+    const index = new IdIndex(workflows.engine, CLOCK);
     const sender = { detour: null, prepare } as unknown as Sender;
     this.#flows = workflows.connect({
-      clock,
       index,
       producer: new Producer(this.#engine, 1000),
       ids: { nextFlow: () => 'modelmodel12-0' } as IdSource,
@@ -219,7 +218,12 @@ export class ModelReader {
 
   constructor(broker: ModelBroker) {
     const stored = modelEngine(broker, new Life(() => 0));
-    this.#workflows = new Workflows({ stored, resultExpiresMs: LONG_MS, failureExpiresMs: LONG_MS });
+    this.#workflows = new Workflows({
+      stored,
+      clock: CLOCK,
+      resultExpiresMs: LONG_MS,
+      failureExpiresMs: LONG_MS,
+    });
   }
 
   async snapshots(ids: readonly string[]): Promise<Snapshot[]> {
@@ -235,6 +239,7 @@ export class ModelReader {
   }
 }
 
+const CLOCK = { now: () => 1000, sync: () => undefined } as unknown as BrokerClock;
 const CLASSES = new ErrorClasses();
 
 function settled(outcome: Outcome): Partial<StoredJob> {
@@ -295,8 +300,6 @@ function modelEngine(broker: ModelBroker, life: Life): Engine {
     addJobs: async (jobs: readonly { job: AddedJob; jobId: string }[]) => {
       for (const { job, jobId } of jobs) await add({ ...job, id: jobId });
     },
-    updateData: ({ id }: { id: string }, data: object) =>
-      life.write(() => broker.change(id, { data: JSON.stringify(data) })),
     remove: (id: string) => life.write(() => void broker.jobs.delete(id)),
   };
   return {
@@ -307,6 +310,12 @@ function modelEngine(broker: ModelBroker, life: Life): Engine {
     addTogether: (jobs: readonly { jobId: string; job: AddedJob }[]) =>
       life.write(() => {
         for (const { jobId, job } of jobs) broker.add({ ...job, id: jobId });
+      }),
+    amendData: ({ id }: JobRef, was: string, data: object) =>
+      life.write(() => {
+        if (broker.jobs.get(id)?.data !== was) return false;
+        broker.change(id, { data: JSON.stringify(data) });
+        return true;
       }),
     readJobs: (refs: readonly JobRef[]) => life.read(() => refs.map(({ id }) => broker.jobs.get(id))),
     signals: { notify: () => undefined, hint: () => undefined },

@@ -42,6 +42,7 @@ export const RULES: Rules = {
   timeLimit: { merge: said },
   loglevel: { merge: said },
   revoke: { merge: said },
+  forget: { merge: said },
   revoked: { merge: distinct },
   shutdown: { merge: said },
 };

@@ -54,6 +54,8 @@ export class EngineServer {
         return engine.readEnded(args[0] as readonly JobRef[]);
       case 'readDelayed':
         return engine.readDelayed(args[0] as readonly string[], Number(args[1]));
+      case 'amendData':
+        return engine.amendData(args[0] as JobRef, String(args[1]), args[2] as object);
       case 'addTogether':
         return engine.addTogether(args[0] as readonly NewJob[]);
       case 'flowCreate':

@@ -95,6 +95,10 @@ export class LinkedEngine implements Engine {
     return this.#call('readDelayed', [queues, limit]) as Promise<DelayedJob[]>;
   }
 
+  amendData(ref: JobRef, was: string, data: object): Promise<boolean> {
+    return this.#call('amendData', [ref, was, data]) as Promise<boolean>;
+  }
+
   async addTogether(jobs: readonly NewJob[]): Promise<void> {
     await this.#call('addTogether', [jobs]);
   }

@@ -99,6 +99,7 @@ export type EngineMethod =
   | 'readJobs'
   | 'readEnded'
   | 'readDelayed'
+  | 'amendData'
   | 'create'
   | 'read'
   | 'replace'

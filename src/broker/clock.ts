@@ -19,11 +19,6 @@ export class BrokerClock {
     return this.#stoppedAt ?? Date.now() + this.#skewMs;
   }
 
-  /** What to add to this process's clock, ms. */
-  get offsetMs(): number {
-    return this.#stoppedAt === undefined ? this.#skewMs : this.#stoppedAt - Date.now();
-  }
-
   /** Whether the broker has told its time: it was reached once. */
   get measured(): boolean {
     return this.#measuredAt > Number.NEGATIVE_INFINITY;

@@ -7,7 +7,7 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../broker/ids.js';
 import type { Producer } from '../broker/producer.js';
-import type { ResultSource } from '../results/async-result.js';
+import type { ResultSource } from '../results/result-source.js';
 import { AddedMembers } from './added-members.js';
 import { FlowDrop } from './flow-jobs.js';
 import { FlowProgress } from './flow-progress.js';

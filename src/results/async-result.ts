@@ -19,34 +19,9 @@ import { Course } from './course.js';
 import type { Feed, Seen, WaitLimit, Watch } from './feed.js';
 import { type ForgetRunning, forgetTask } from './forget.js';
 import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
+import type { ResultHints, ResultSource } from './result-source.js';
 import { type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
-import { changesAt, type DeriveContext, derive, type Snapshot, stateOf } from './snapshot.js';
-
-/** What results need of their app. */
-export interface ResultSource {
-  readonly engine: Engine;
-  readonly feed: Feed;
-  readonly clock: BrokerClock;
-  readonly decoding: Omit<DeriveContext, 'now'>;
-  /** Ends running tasks, wherever they run. */
-  readonly endRunning: Terminate;
-  readonly forgetRunning: ForgetRunning;
-  /** Where the task's job lies; undefined when no such id is known. */
-  locate(taskId: string): Promise<JobRef | undefined>;
-  /** What is known of workflows. */
-  readonly flows: FlowRelations;
-}
-
-/** What the sender knows of a task without asking. */
-export interface ResultHints {
-  readonly ref?: JobRef;
-  readonly name?: string;
-  readonly ignoreResult?: boolean;
-  /** It was sent just now, and every change of its state is told: no expiry, a result that is stored. */
-  readonly fresh?: boolean;
-  /** Made when it is asked for: what comes before a group comes before each of its members. */
-  readonly parent?: () => TaskResult | GroupedResult | undefined;
-}
+import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
 
 /** One state of a task. */
 export interface Update {

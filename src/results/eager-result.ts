@@ -5,8 +5,9 @@
 import { CeleriacError } from '../errors.js';
 import type { State } from '../states.js';
 import { currentTask } from '../tasks/context.js';
-import { AsyncResult, type GetOptions, type ResultSource, type Update } from './async-result.js';
+import { AsyncResult, type GetOptions, type Update } from './async-result.js';
 import type { ResultGraph } from './relations.js';
+import type { ResultSource } from './result-source.js';
 import type { RevokeReply } from './revoke.js';
 import type { Snapshot } from './snapshot.js';
 

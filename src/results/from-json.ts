@@ -3,9 +3,10 @@
  * from may have gone through anybody's hands, so every part of it is looked at. Reads nothing.
  */
 import { OptionError } from '../errors.js';
-import { AsyncResult, type ResultJson, type ResultSource } from './async-result.js';
+import { AsyncResult, type ResultJson } from './async-result.js';
 import { GroupResult, type GroupResultJson } from './group-result.js';
 import type { RelatedJson } from './relations.js';
+import type { ResultSource } from './result-source.js';
 
 /**
  * The result of a task.

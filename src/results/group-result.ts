@@ -12,11 +12,11 @@ import {
   leavesNothing,
   ownJsonOf,
   type ResultJson,
-  type ResultSource,
   type Update,
 } from './async-result.js';
 import { Bell } from './bell.js';
 import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
+import type { ResultSource } from './result-source.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
 
 /** One member that has ended. */

@@ -9,7 +9,7 @@ import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
-import { AppClosedError, CeleriacError, outageIn } from '../errors.js';
+import { AppClosedError, outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
@@ -29,6 +29,7 @@ import { Lines } from './lines.js';
 import { type LeveledLogger, leveled } from './log-level.js';
 import { endLost } from './lost-locks.js';
 import { reportText, workerConf } from './node-report.js';
+import { type Phase, startsOnce } from './phase.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
 import { Reports } from './reports.js';
 import type { CallHost } from './running-call.js';
@@ -45,8 +46,6 @@ import {
   type WorkerParams,
   type WorkerSettings,
 } from './worker-options.js';
-
-type Phase = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 /** After the deadline a handed-back task has this long to settle before the worker goes regardless. */
 const LAST_WORDS_MS = 2000;
@@ -176,10 +175,7 @@ export class Worker implements CallHost, AsyncDisposable {
    * @throws {BrokerUnavailableError} when nobody answers at the broker's address
    */
   async start(): Promise<void> {
-    if (this.#phase !== 'new')
-      throw new CeleriacError(
-        `This worker is ${this.#phase}; a worker starts once. Make another with app.worker().`,
-      );
+    startsOnce(this.#phase);
     // A thread loads the module that starts this worker: there it is no worker.
     const held = threadHost()?.workerStarts(this.app, this);
     if (held !== undefined) return held;

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoredJob } from '#src/broker/engine.js';
 import { ResultTimeoutError, UnknownTaskError } from '#src/errors.js';
-import { AsyncResult, type ResultSource } from '#src/results/async-result.js';
+import { AsyncResult } from '#src/results/async-result.js';
 import { GroupResult } from '#src/results/group-result.js';
+import type { ResultSource } from '#src/results/result-source.js';
 import { ErrorClasses } from '#src/tasks/failure.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 

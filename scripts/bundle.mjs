@@ -44,6 +44,8 @@ function bundle(home, entryPoints, how) {
     platform: 'node',
     target: 'node20',
     packages: 'external',
+    // People see class names when they print results, apps and errors.
+    keepNames: true,
     sourcemap: true,
     sourcesContent: false,
     logLevel: 'warning',

@@ -5,13 +5,14 @@
 import type { Telemetry } from './broker/tracing.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
-import { boolean, checkQueueName, show } from './options/checks.js';
+import { boolean, checkQueueName } from './options/checks.js';
 import { LOG_LEVELS, type Logger, type LogLevel } from './options/logger.js';
 import { checkNames } from './options/names.js';
 import { readable } from './options/readable.js';
 import type { Routes } from './options/routes.js';
 import { checkTimezone } from './options/schedules.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
+import { show } from './show.js';
 import type { Serializer } from './tasks/serializer.js';
 
 /** Makes (or finds) the instance of a service class that was registered as a class. */
@@ -30,12 +31,12 @@ export interface CeleriacOptions {
   prefix?: string;
   /** Where calls go that no route or option sends elsewhere. Default: `celeriac`. */
   defaultQueue?: string;
-  /** The time zone of schedules. Default: `UTC`. */
+  /** The zone of schedules and moments that name none. Default: `UTC`. */
   timezone?: string;
-  /** How long the records of succeeded tasks are kept. Default: 1 day. */
-  resultExpires?: Duration;
-  /** How long the records of failed and revoked tasks are kept. Default: 7 days. */
-  failureExpires?: Duration;
+  /** How long the records of succeeded tasks are kept; `null` for ever. Default: 1 day. */
+  resultExpires?: Duration | null;
+  /** How long the records of failed and revoked tasks are kept; `null` for ever. Default: 7 days. */
+  failureExpires?: Duration | null;
   /** How arguments and results are written. Default: `'json'`. */
   serializer?: 'json' | 'rich' | Serializer;
   /** Where log lines go. Default: warnings and errors to the console. */
@@ -68,6 +69,9 @@ export interface CeleriacOptions {
   /** Defaults for every task option. */
   taskDefaults?: TaskOptions;
 }
+
+/** A century: no broker counts without an end. */
+const FOR_EVER_MS = 100 * 365.25 * 24 * 3_600_000;
 
 /** {@link CeleriacOptions}, resolved. */
 export interface AppConfig {
@@ -131,7 +135,7 @@ export function resolveAppOptions(
   const where = `new Celeriac('${name}')`;
   if (typeof name !== 'string' || name === '')
     throw new OptionError('new Celeriac(name): the name is missing.');
-  checkNames(options, NAMES, where);
+  checkNames(options, NAMES, where, ['resultExpires', 'failureExpires']);
   const defaultQueue = options.defaultQueue ?? 'celeriac';
   checkQueueName(defaultQueue, `${where}: defaultQueue`);
   checkTaskOptions(options.taskDefaults ?? {}, `${where}: taskDefaults`);
@@ -139,6 +143,8 @@ export function resolveAppOptions(
     throw new OptionError(`${where}: taskDefaults: a schedule belongs to one task. Give it there.`);
   const ms = (value: Duration | undefined, fallback: Duration, option: string) =>
     toPositiveMs(value ?? fallback, `${where}: ${option}`);
+  const kept = (value: Duration | null | undefined, fallback: Duration, option: string) =>
+    value === null ? FOR_EVER_MS : ms(value, fallback, option);
   return {
     name,
     // An empty variable is an unset one, as in a shell.
@@ -146,8 +152,8 @@ export function resolveAppOptions(
     prefix: checkPrefix(options.prefix ?? (env.CELERIAC_PREFIX || name), where),
     defaultQueue,
     timezone: checkTimezone(options.timezone ?? 'UTC', where),
-    resultExpiresMs: ms(options.resultExpires, '1d', 'resultExpires'),
-    failureExpiresMs: ms(options.failureExpires, '7d', 'failureExpires'),
+    resultExpiresMs: kept(options.resultExpires, '1d', 'resultExpires'),
+    failureExpiresMs: kept(options.failureExpires, '7d', 'failureExpires'),
     serializer: checkSerializer(options.serializer ?? 'json', where),
     hasOwnLogger: options.logger !== undefined,
     logger: checkLogger(options.logger ?? consoleLogger(), where),
@@ -269,8 +275,8 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
     // By its name alone: what else one that encrypts carries is nobody's business.
     serializer: typeof config.serializer === 'string' ? config.serializer : config.serializer.name,
     broker: address,
-    resultExpires: resultExpiresMs,
-    failureExpires: failureExpiresMs,
+    resultExpires: keptFor(resultExpiresMs),
+    failureExpires: keptFor(failureExpiresMs),
     publishRetry: publishRetryMs,
     lockDuration: lockDurationMs,
     blockedLoopTimeout: blockedLoopTimeoutMs,
@@ -278,4 +284,9 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
     logger: hasOwnLogger ? 'own' : 'default',
     container: container.constructor.name === 'Object' ? undefined : container.constructor.name,
   }) as Record<string, unknown>;
+}
+
+/** As it was given. */
+function keptFor(ms: number): number | null {
+  return ms === FOR_EVER_MS ? null : ms;
 }

@@ -109,6 +109,7 @@ export function makeParts(params: AppPartsParams) {
     middleware: params.middleware,
     router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
     defaultQueue: config.defaultQueue,
+    timezone: config.timezone,
     codec,
     events,
     tracing,

@@ -2,8 +2,10 @@
  * `Celeriac`: the app. The only composition root: it reads the options, makes the parts and hands them to each other.
  * Owns nothing global; two apps in one process know nothing of each other.
  */
+import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, makeParts } from './app-parts.js';
+import type { Composable } from './canvas/fits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import type { Detour } from './canvas/outgoing.js';
 import { publishAll } from './canvas/publish.js';
@@ -20,7 +22,7 @@ import type { EventListener, EventName, EventsOptions, FleetEvent } from './even
 import { argumentsOf, type CallOptions, optionsOf } from './options/call-options.js';
 import type { Logger } from './options/logger.js';
 import { checkOptions } from './options/names.js';
-import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
+import type { TaskOptions } from './options/task-options.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
 import { taskResultFrom } from './results/from-json.js';
@@ -29,6 +31,7 @@ import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
 import { ErrorClasses } from './tasks/failure.js';
+import { readFunctionTask } from './tasks/function-task.js';
 import {
   addMiddleware,
   type Middleware,
@@ -36,9 +39,10 @@ import {
   type RunMiddleware,
 } from './tasks/middleware.js';
 import { type TaskReference, targetOf } from './tasks/reference.js';
+import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import { EagerRunner } from './worker/eager.js';
-import { type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
+import { isForProcesses, type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
 import { Spawning } from './worker/spawning.js';
 import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
@@ -95,7 +99,7 @@ export class Celeriac implements AsyncDisposable {
     this.name = name;
     this.#config = config;
     this.#logger = config.logger;
-    this.#registry = new Registry(config.taskDefaults, this.errors);
+    this.#registry = new Registry(config.taskDefaults, this.errors, () => this.#logger);
     const thread = threadHost();
     const parts = makeParts({
       name,
@@ -144,12 +148,12 @@ export class Celeriac implements AsyncDisposable {
 
   /**
    * Adds a service's tasks and gives their handles. A class is made by `container.get(Class)` when a worker starts.
-   * @throws {AlreadyRegisteredError} when a task name belongs to other code
+   * @throws {AlreadyRegisteredError} when a task name belongs to other code, or the class's calls to another instance
    */
-  register<S extends object>(service: ServiceClass<S>): Handles<S>;
-  register<S extends object>(service: S): Handles<S>;
-  register<S extends object>(service: S | ServiceClass<S>): Handles<S> {
-    const tasks = this.#registry.addService(service);
+  register<S extends object>(service: ServiceClass<S>, options?: RegisterOptions): Handles<S>;
+  register<S extends object>(service: S, options?: RegisterOptions): Handles<S>;
+  register<S extends object>(service: S | ServiceClass<S>, options: RegisterOptions = {}): Handles<S> {
+    const tasks = this.#registry.addService(service, isReplacing(options));
     const { name } = typeof service === 'function' ? service : service.constructor;
     return makeHandles<S>(this.#handles, name, tasks);
   }
@@ -166,7 +170,7 @@ export class Celeriac implements AsyncDisposable {
   ) => Pick<Handles<S>, Extract<keyof N, keyof Handles<S>>>;
   tasks<S extends object>(service?: ServiceClass<S>): unknown {
     if (service !== undefined)
-      return makeHandles<S>(this.#handles, service?.name, this.#registry.targetsOf(service));
+      return makeHandles<S>(this.#handles, service.name, this.#registry.targetsOf(service));
     return (names: Readonly<Record<string, TaskReference>>) => {
       checkOptions(names, 'app.tasks<Service>()');
       const targets = Object.entries(names).map(
@@ -187,12 +191,8 @@ export class Celeriac implements AsyncDisposable {
     fn: (this: TaskContext, ...args: A) => R,
   ): TaskHandle<A, Awaited<R>>;
   task<A extends unknown[], R>(name: string, second: unknown, third?: unknown): TaskHandle<A, Awaited<R>> {
-    const [options = {}, fn] = typeof second === 'function' ? [{}, second] : [second, third];
-    if (typeof name !== 'string' || name === '' || typeof fn !== 'function') {
-      throw new OptionError('app.task(name, options?, function): the name or the function is missing.');
-    }
-    checkTaskOptions(options as TaskOptions, `app.task('${name}')`);
-    const task = this.#registry.addFunction(name, options as TaskOptions, fn as never);
+    const { options, fn } = readFunctionTask(name, second, third);
+    const task = this.#registry.addFunction(name, options, fn);
     return makeHandle(this.#handles, task);
   }
 
@@ -206,8 +206,8 @@ export class Celeriac implements AsyncDisposable {
     if (taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
     const given = [argumentsOf(args, 'app.sendTask'), optionsOf(options, 'app.sendTask')] as const;
-    const where = taskAlwaysEager ? 'to the broker' : undefined;
-    return this.#parts.flows.launcher.send<R>(this.#target(name), ...given, where);
+    const { launcher } = this.#parts.flows;
+    return launcher.send<R>(this.#target(name), ...given, taskAlwaysEager ? 'to the broker' : undefined);
   }
 
   /**
@@ -236,15 +236,16 @@ export class Celeriac implements AsyncDisposable {
     return this.#parts.flows.results.group(id);
   }
 
-  /** A signature of a task that lives elsewhere; or what a signature or workflow was before it became JSON. */
+  /** A signature of a task that lives elsewhere; what a signature or workflow was before it became JSON; or one itself. */
   signature<R = unknown>(
     name: string,
     args?: readonly unknown[],
     options?: CallOptions,
   ): Signature<readonly unknown[], readonly unknown[], R, false>;
   signature<R = unknown>(json: ComposableJson): AnyComposable<R>;
+  signature<S extends Composable>(signature: S): S;
   signature(
-    from: string | ComposableJson,
+    from: string | ComposableJson | Composable,
     args: readonly unknown[] = [],
     options: CallOptions = {},
   ): unknown {
@@ -265,7 +266,7 @@ export class Celeriac implements AsyncDisposable {
   worker(options: ProcessesOptions): WorkerProcesses;
   worker(options?: WorkerOptions): Worker;
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
-    this.#refuseClosed();
+    if (this.#closing !== undefined) throw new AppClosedError();
     checkOptions(options, 'app.worker()');
     const { broker, ...config } = this.#config;
     if (options.logger !== undefined && !config.hasOwnLogger) this.#logger = options.logger;
@@ -288,8 +289,9 @@ export class Celeriac implements AsyncDisposable {
       scheduler: new Scheduler(this.#parts.scheduling),
       onStopped: () => this.#workers.delete(worker),
     };
-    const worker =
-      'processes' in options ? new WorkerProcesses(options, params) : new Worker(options, params);
+    const worker = isForProcesses(options)
+      ? new WorkerProcesses(options, params)
+      : new Worker(options, params);
     this.#workers.add(worker);
     return worker;
   }
@@ -337,6 +339,12 @@ export class Celeriac implements AsyncDisposable {
     return this.close();
   }
 
+  /** What `console.log(app)` shows. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { name: this.name, broker: this.#parts.engine.address, tasks: this.#registry.names() };
+    return `Celeriac ${inspect(shown, options)}`;
+  }
+
   async #close(): Promise<void> {
     this.#parts.feed.close();
     const work = (async () => {
@@ -363,6 +371,7 @@ export class Celeriac implements AsyncDisposable {
       registry: this.#registry,
       clock: this.#parts.clock,
       codec: this.#parts.codec,
+      timezone: this.#config.timezone,
       errors: this.errors,
       middleware: this.#runMiddleware,
       tracing: this.#parts.tracing,
@@ -376,11 +385,7 @@ export class Celeriac implements AsyncDisposable {
   }
 
   #reference(reference: TaskReference): CallTarget {
-    return targetOf(reference, this.#config.taskDefaults);
-  }
-
-  #refuseClosed(): void {
-    if (this.#closing !== undefined) throw new AppClosedError();
+    return targetOf(reference, this.#config.taskDefaults, this.errors);
   }
 
   #onBusError(error: Error): void {

@@ -4,11 +4,16 @@
  */
 import ms from 'ms';
 import { OptionError } from './errors.js';
+import { LocalClock } from './local-time.js';
+import { show } from './show.js';
 
 /** Milliseconds, or `'500ms' | '10s' | '5m' | '2h' | '1d'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}` | (string & Record<never, never>);
 
-/** A point in time: a `Date` or an ISO 8601 string. */
+/**
+ * A point in time: a `Date` or ISO 8601 text. A text without a zone (a bare date, which is its midnight, too) counts in
+ * the app's `timezone`.
+ */
 export type Moment = Date | string;
 
 const SHAPE = /^-?\d+(\.\d+)?(ms|s|m|h|d)$/;
@@ -34,23 +39,45 @@ export function toPositiveMs(duration: unknown, where: string): number {
   return result;
 }
 
+/** Year, month, day; then hour, minute, second, fraction; then the zone. */
+const MOMENT =
+  /^(\d{4}|[+-]\d{6})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
+
 /**
  * Epoch milliseconds of a {@link Moment}.
- * @throws {OptionError} for what is no date
+ * @param timezone where a text without a zone counts: IANA name
+ * @throws {OptionError} for what is no date, February 31st included
  */
-export function toEpochMs(moment: unknown, where: string): number {
+export function toEpochMs(moment: unknown, where: string, timezone = 'UTC'): number {
   const at =
-    moment instanceof Date ? moment.getTime() : typeof moment === 'string' ? Date.parse(moment) : Number.NaN;
+    moment instanceof Date
+      ? moment.getTime()
+      : typeof moment === 'string'
+        ? parseMoment(moment, timezone)
+        : Number.NaN;
   if (Number.isFinite(at)) return at;
-  throw new OptionError(`${where}: ${show(moment)} is not a moment. Give a Date or an ISO 8601 string.`);
+  throw new OptionError(
+    `${where}: ${show(moment)} is not a moment. Give a Date or ISO 8601 text, such as 2026-05-31T09:00:00Z.`,
+  );
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  try {
-    return String(value);
-  } catch {
-    // An object without a usable toString (a null prototype, a throwing getter): its type has to do.
-    return `a value of type ${typeof value}`;
-  }
+/** NaN for what is none. `Date.parse` takes "1" for a year, and goes on counting after the last of a month. */
+function parseMoment(text: string, timezone: string): number {
+  const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '0', zone] =
+    MOMENT.exec(text) ?? [];
+  if (hour > '23') return Number.NaN;
+  const ms = fraction.slice(0, 3).padEnd(3, '0');
+  const wall = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
+  // Also where it is NaN already.
+  if (wall.getUTCDate() !== Number(day)) return Number.NaN;
+  if (zone === undefined) return new LocalClock(timezone).momentsOf(wall.getTime()).moments[0] ?? Number.NaN;
+  return wall.getTime() - offsetMsOf(zone);
+}
+
+/** `+02:00`, `-0330`, `+01`, `Z`; NaN for more than a day. */
+function offsetMsOf(zone: string): number {
+  const [, sign, hours = '0', minutes = '0'] = /^([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  if (Number(hours) > 23 || Number(minutes) > 59) return Number.NaN;
+  const ms = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  return sign === '-' ? -ms : ms;
 }

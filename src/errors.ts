@@ -26,7 +26,8 @@
  *   ├─ Ignore                      IGNORE            thrown by a task: end without a stored state
  *   └─ Reject                      REJECT            thrown by a task: fail without a retry
  *
- * Recognise them by `isCeleriacError(error, code)`: two copies of a package do meet in one process.
+ * Recognise them by `isCeleriacError(error, code)`: it knows them by a brand, also those of another copy of this package,
+ * and takes nobody else's for one, whatever its code or name.
  */
 
 /** The closed list of codes; each is documented in `docs/reference/errors.md`. */
@@ -68,12 +69,16 @@ export class CeleriacError extends Error {
 
 named(CeleriacError, 'CeleriacError');
 
+/** What all errors of ours have, in whichever copy of this package: others may have our codes and names. */
+const BRAND = Symbol.for('celeriac.error');
+Object.defineProperty(CeleriacError.prototype, BRAND, { value: true });
+
 /** `true` when `error` came from celeriac (this copy of it or another), and has that code when one is given. */
 export function isCeleriacError(error: unknown, code?: CeleriacErrorCode): error is CeleriacError {
+  if (typeof error !== 'object' || error === null) return false;
   try {
-    if (!(error instanceof Error) || !('code' in error)) return false;
-    const known = error instanceof CeleriacError || CODES.has(String(error.code));
-    return known && (code === undefined || error.code === code);
+    if (Reflect.get(error, BRAND) !== true) return false;
+    return code === undefined || Reflect.get(error, 'code') === code;
   } catch {
     // A revoked proxy, a throwing getter: whatever it is, it is none of ours.
     return false;
@@ -347,32 +352,6 @@ export class Reject extends CeleriacError {
   }
 }
 named(Reject, 'Reject');
-
-const CODES: ReadonlySet<string> = new Set<CeleriacErrorCode>([
-  'OPTION',
-  'ALREADY_REGISTERED',
-  'NOT_REGISTERED',
-  'INVALID_ARGUMENTS',
-  'NOT_SERIALIZABLE',
-  'PAYLOAD_TOO_LARGE',
-  'DUPLICATE_TASK',
-  'BROKER',
-  'BROKER_UNAVAILABLE',
-  'BROKER_IN_USE',
-  'APP_CLOSED',
-  'UNKNOWN_TASK',
-  'RESULT_TIMEOUT',
-  'TASK_FAILED',
-  'TASK_REVOKED',
-  'CHORD',
-  'MAX_RETRIES',
-  'SOFT_TIME_LIMIT',
-  'TIME_LIMIT',
-  'WORKER_LOST',
-  'IGNORE',
-  'REJECT',
-  'USAGE',
-]);
 
 /** Fixes the class name, also when the class is minified around us or comes from another copy of this package. */
 function named<C extends { prototype: Error }>(cls: C, name: string): C {

@@ -76,7 +76,7 @@ export type {
 } from './events/names.js';
 export type { CallOptions } from './options/call-options.js';
 export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
-export type { Logger } from './options/logger.js';
+export type { Logger, TaskLogger } from './options/logger.js';
 export type { RateLimit } from './options/rates.js';
 export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
 export type { CrontabSchedule, IntervalSchedule, Schedule } from './options/schedules.js';
@@ -105,6 +105,7 @@ export type {
   RunMiddleware,
 } from './tasks/middleware.js';
 export type { TaskReference } from './tasks/reference.js';
+export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
 export type { HealthOptions } from './worker/health.js';

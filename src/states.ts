@@ -3,6 +3,8 @@
  * A task's own states (`PROGRESS`, …) are any other upper-case name.
  */
 
+import { CeleriacError } from './errors.js';
+
 /** Sent and not started: queued, or delayed. `snapshot().known` tells it from never heard of. */
 export const PENDING = 'PENDING';
 /** An event only (a worker fetched it); never a stored state. */
@@ -27,14 +29,23 @@ export type State =
 
 const BUILT_IN: ReadonlySet<string> = new Set([PENDING, RECEIVED, STARTED, RETRY, SUCCESS, FAILURE, REVOKED]);
 
+/** A set that everybody reads and nobody changes. */
+function fixedSet(names: readonly string[]): ReadonlySet<string> {
+  const set = new Set(names);
+  const value = () => {
+    throw new CeleriacError('The sets of states are fixed: make a Set of your own to add to.');
+  };
+  return Object.freeze(Object.defineProperties(set, { add: { value }, delete: { value }, clear: { value } }));
+}
+
 /** Ended: nothing changes any more. */
-export const READY: ReadonlySet<string> = new Set([SUCCESS, FAILURE, REVOKED]);
+export const READY: ReadonlySet<string> = fixedSet([SUCCESS, FAILURE, REVOKED]);
 /** Not ended. */
-export const UNREADY: ReadonlySet<string> = new Set([PENDING, RECEIVED, STARTED, RETRY]);
+export const UNREADY: ReadonlySet<string> = fixedSet([PENDING, RECEIVED, STARTED, RETRY]);
 /** States whose result is an error. */
-export const EXCEPTION: ReadonlySet<string> = new Set([RETRY, FAILURE, REVOKED]);
+export const EXCEPTION: ReadonlySet<string> = fixedSet([RETRY, FAILURE, REVOKED]);
 /** States whose error `get()` throws. */
-export const PROPAGATE: ReadonlySet<string> = new Set([FAILURE, REVOKED]);
+export const PROPAGATE: ReadonlySet<string> = fixedSet([FAILURE, REVOKED]);
 
 /** Whether `state` is one of celeriac's own. */
 export function isBuiltIn(state: string): boolean {
@@ -42,7 +53,7 @@ export function isBuiltIn(state: string): boolean {
 }
 
 /** The public `states` object. */
-export const states = {
+export const states = Object.freeze({
   PENDING,
   RECEIVED,
   STARTED,
@@ -54,4 +65,4 @@ export const states = {
   UNREADY,
   EXCEPTION,
   PROPAGATE,
-} as const;
+} as const);

@@ -2,7 +2,7 @@
  * `celeriac/testing`: an app under test. Calls run at the call, or wait until they are drained; time passes when it is
  * told to. Works with any test runner, and needs no broker of yours.
  */
-import { type Celeriac, partsOf } from './app.js';
+import { Celeriac, partsOf } from './app.js';
 import { held } from './broker/held.js';
 import { readMessage } from './broker/message.js';
 import type { Envelope } from './broker/producer.js';
@@ -12,6 +12,7 @@ import { type Duration, toPositiveMs } from './duration.js';
 import { DuplicateTaskError, OptionError } from './errors.js';
 import { checkNames } from './options/names.js';
 import type { AsyncResult } from './results/async-result.js';
+import { show } from './show.js';
 import { Drain } from './testing/drain.js';
 import { type SentTask, sentTask } from './testing/sent-calls.js';
 
@@ -67,6 +68,11 @@ export function testing(app: Celeriac, options: TestingOptions = {}): TestKit {
     throw new OptionError(`testing(): mode must be 'inline' or 'queue'; got ${JSON.stringify(mode)}.`);
   if (!Number.isInteger(concurrency) || concurrency < 1)
     throw new OptionError(`testing(): concurrency must be a whole number of 1 or more; got ${concurrency}.`);
+  if (!((app as unknown) instanceof Celeriac))
+    throw new OptionError(
+      `testing(): give the app, a Celeriac of this copy of the package; got ${show(app)}. ` +
+        '`npm ls celeriac` shows whether there are two.',
+    );
   const rig = rigs.get(app) ?? new Rig(app, broker);
   rigs.set(app, rig);
   rig.enter(mode, concurrency);

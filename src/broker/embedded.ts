@@ -7,6 +7,8 @@
  */
 import { resolve } from 'node:path';
 import { BrokerError, CeleriacError } from '../errors.js';
+import { processWide } from '../process-wide.js';
+import { VERSION } from '../version.js';
 import { openEmbeddedFolder } from './embedded-folder.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { PgEngine } from './pg-engine.js';
@@ -38,8 +40,9 @@ interface Shared {
   closing?: Promise<void>;
 }
 
-// The one thing here that outlives an app: "shared by name within the process" is a promise about the process.
-const databases = new Map<string, Shared>();
+// The one thing here that outlives an app: "shared by name within the process" is a promise about the process, and all
+// copies of this version in it.
+const databases = processWide(`databases ${VERSION}`, () => new Map<string, Shared>());
 
 class EmbeddedWire implements PgWire {
   readonly kind = 'embedded';

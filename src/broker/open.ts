@@ -4,6 +4,7 @@
 import { OptionError } from '../errors.js';
 import { nearest } from '../options/names.js';
 import { shownUrl } from '../options/readable.js';
+import { show } from '../show.js';
 import { openEmbedded } from './embedded.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { openPostgres } from './postgres.js';
@@ -43,7 +44,12 @@ export function openEngine(broker: string | object, config: EngineConfig): Engin
 
 function openObject(broker: unknown, config: EngineConfig): Engine {
   if (typeof broker !== 'object' || broker === null)
-    throw new OptionError(`broker must be a URL, an ioredis client or a pg.Pool, not a ${typeof broker}.`);
+    throw new OptionError(`broker must be a URL, an ioredis client or a pg.Pool, not ${show(broker)}.`);
+  if (Array.isArray(broker))
+    throw new OptionError(
+      `broker must be one URL, not a list of ${broker.length}. Several servers that are one broker have one URL: ` +
+        'sentinel://h1:26379,h2:26379/master for Sentinel, cluster://h1:7000,h2:7001 for a Cluster.',
+    );
   if ('defineCommand' in broker && 'duplicate' in broker)
     return openRedis(config, duplicateOf(broker as RedisClient));
   if ('connect' in broker && 'query' in broker && 'end' in broker) {

@@ -2,8 +2,9 @@
  * From a composition to its plan: options and routes read, arguments checked and encoded, publish middleware run once for
  * each task. What is wrong is told here, before anything is sent.
  */
-import { OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
+import { present } from '../options/merge.js';
+import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
 import type { PreparedCall } from './outgoing.js';
@@ -52,9 +53,7 @@ function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
 function compileNode(sender: Sender, node: Composable, context: Given): Promise<PlanNode> {
   if (node instanceof Workflow) return compileWorkflow(sender, node, context);
   if (node instanceof Signature) return compileTask(sender, node as Signature, context);
-  throw new OptionError(
-    `A workflow is made of signatures, chains, groups and chords, not of ${typeof node}.`,
-  );
+  throw notComposable('a part of a workflow', node);
 }
 
 async function compileTask(sender: Sender, signature: Signature, context: Given): Promise<Leaf> {

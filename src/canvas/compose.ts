@@ -2,11 +2,14 @@
  * `chain`, `group` and `chord`: signatures put together. Like a signature a composition is an immutable value; nested as
  * deep as one likes, it becomes one workflow when it is sent.
  */
-import { CeleriacError, OptionError } from '../errors.js';
+import { type InspectOptions, inspect } from 'node:util';
+import { CeleriacError } from '../errors.js';
 import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
+import { merge } from '../options/merge.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
+import { brand, notComposable } from './composable.js';
 import type { Dispatcher } from './dispatch.js';
 import type {
   Body,
@@ -128,7 +131,7 @@ export class Workflow {
   set(options: CallOptions): Workflow {
     const { link, linkError, ...rest } = optionsOf(options, this.content.kind);
     const callbacks = withErrback(withLink(this.callbacks, link), linkError);
-    return new Workflow(this.content, this.front, { ...this.options, ...rest }, callbacks);
+    return new Workflow(this.content, this.front, merge<CallOptions>(this.options, rest), callbacks);
   }
 
   clone(args: readonly unknown[]): Workflow {
@@ -158,6 +161,19 @@ export class Workflow {
     return launcher.launch(this as unknown as Composable, front, own);
   }
 
+  /** What `console.log(workflow)` shows. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { content } = this;
+    switch (content.kind) {
+      case 'chain':
+        return `chain ${inspect(content.steps, options)}`;
+      case 'group':
+        return `group ${inspect(content.members, options)}`;
+      case 'chord':
+        return `chord ${inspect(content.members, options)} body ${inspect(content.body, options)}`;
+    }
+  }
+
   toJSON(): WorkflowJson {
     const { links, errbacks } = this.callbacks;
     return {
@@ -169,6 +185,8 @@ export class Workflow {
     };
   }
 }
+
+brand(Workflow);
 
 function contentJson(content: Content): WorkflowJson {
   switch (content.kind) {
@@ -210,10 +228,7 @@ function listOf(given: readonly unknown[], where: string): Composable[] {
   const list = given.length === 1 && isIterable(only) ? [...only] : [...given];
   for (const [i, node] of list.entries()) {
     if (node instanceof Signature || node instanceof Workflow) continue;
-    throw new OptionError(
-      `${where}(): part ${i + 1} is ${typeof node}, not a signature. Make one with task.s(…), or compose them with ` +
-        'chain, group and chord.',
-    );
+    throw notComposable(`${where}(): part ${i + 1}`, node);
   }
   return list as Composable[];
 }

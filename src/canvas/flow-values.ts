@@ -66,7 +66,14 @@ export interface InputDecoding {
 /** The arguments a part gets from those before it: one value, or for an errback the request and the error. */
 export function decodeInputs(input: FlowInput, decoding: InputDecoding): unknown[] {
   if (!('request' in input)) return [decodeInput(input, decoding)];
-  return [decoding.decodeResult(input.request), decodeFailure(input.error, decoding.classes)];
+  const request = decoding.decodeResult(input.request);
+  return [request, decodeFailure(input.error, decoding.classes, taskOf(request))];
+}
+
+/** The task that a request is of. */
+function taskOf(request: unknown): string | undefined {
+  if (typeof request !== 'object' || request === null || !('name' in request)) return undefined;
+  return typeof request.name === 'string' ? request.name : undefined;
 }
 
 /** A value, or a list of them. */

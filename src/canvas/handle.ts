@@ -3,9 +3,9 @@
  */
 import { CeleriacError, OptionError } from '../errors.js';
 import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
-import { show } from '../options/checks.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
+import { show } from '../show.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
 import { type Group, group } from './compose.js';
@@ -77,7 +77,8 @@ export function makeHandle<A extends readonly unknown[], R>(
   const parts = (immutable: boolean) => ({ launcher, target, immutable, callbacks: NO_CALLBACKS });
   const over = (lists: readonly (readonly unknown[])[]) =>
     new Signature<[], [], R[], true>({ ...parts(true), target: { ...target, each: true } }, lists as never);
-  return Object.freeze({
+  // Not frozen: tests put spies in place of its methods.
+  return {
     name: target.name,
     delay: (...args: A) => sender.send<R>(target, args),
     applyAsync: async (args?: A, options?: CallOptions) => {
@@ -99,7 +100,7 @@ export function makeHandle<A extends readonly unknown[], R>(
       ),
     chunks: (items: Iterable<A | Single<A>>, n: number) => group(chunked(items, n, target.name).map(over)),
     result: (taskId: string) => host.result<R>(taskId),
-  });
+  };
 }
 
 /** What Nest asks of everything it holds. */

@@ -14,6 +14,7 @@ import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import { DuplicateTaskError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
+import { merge } from '../options/merge.js';
 import { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
 import type { ResultSource } from '../results/result-source.js';
@@ -149,7 +150,7 @@ export class Launcher implements Dispatcher {
     const { sender, unique, results, source } = this.params;
     const { target, immutable } = Signature.partsOf(signature);
     const all = immutable ? signature.args : [...args, ...signature.args];
-    const call = await sender().uniqueFor(target, all, { ...signature.options, ...options });
+    const call = await sender().uniqueFor(target, all, merge<CallOptions>(signature.options, options));
     const { root } = plan;
     const keyed = call && { ...plan, root: { ...root, fields: { ...root.fields, unique: call.key } } };
     const deliver = () => this.deliver(flow, keyed ?? plan, how);

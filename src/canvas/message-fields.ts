@@ -21,9 +21,17 @@ export interface Addressed {
   readonly propagated: readonly string[];
 }
 
-/** What the message says beside the arguments; what a call does not use is absent. */
-export function messageFields(outgoing: Addressed, call: ResolvedCall, now: number): MessageFields {
-  const expires = call.expiresAt ?? expiryOf(outgoing.target, now);
+/**
+ * What the message says beside the arguments; what a call does not use is absent.
+ * @param timezone where moments count that name no zone
+ */
+export function messageFields(
+  outgoing: Addressed,
+  call: ResolvedCall,
+  now: number,
+  timezone: string,
+): MessageFields {
+  const expires = call.expiresAt ?? expiryOf(outgoing.target, now, timezone);
   return {
     ...inherit(outgoing.headers, outgoing.propagated),
     ...(expires !== undefined && { expires }),
@@ -37,9 +45,11 @@ export function messageFields(outgoing: Addressed, call: ResolvedCall, now: numb
   };
 }
 
-function expiryOf(target: CallTarget, now: number): number | undefined {
+function expiryOf(target: CallTarget, now: number, timezone: string): number | undefined {
   const { expires } = target.publish;
-  return expires === undefined ? undefined : toExpiry(expires, now, `task "${target.name}": expires`);
+  return expires === undefined
+    ? undefined
+    : toExpiry(expires, now, `task "${target.name}": expires`, timezone);
 }
 
 /** What a call made inside a task takes over from it: its place in the tree, and headers marked as propagating. */

@@ -4,6 +4,7 @@
  */
 import { CeleriacError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
+import { merge } from '../options/merge.js';
 
 /** Options of what is around a part, by whom they are for. */
 export interface Passed {
@@ -54,17 +55,8 @@ function over(lower: Layer, upper: Layer): CallOptions {
   // One due moment is enough, and the nearer one is it.
   const timed = upper.countdown !== undefined || upper.eta !== undefined;
   const both = isBag(lower.headers) && isBag(upper.headers);
-  return {
-    ...present(timed ? rest : lower),
-    ...present(upper),
-    ...(both && { headers: { ...lower.headers, ...upper.headers } }),
-  };
-}
-
-function present(options: Layer): CallOptions {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as CallOptions;
+  const headers = both ? { headers: { ...lower.headers, ...upper.headers } } : undefined;
+  return merge<Layer>(timed ? rest : lower, upper, headers) as CallOptions;
 }
 
 function isBag(headers: unknown): boolean {

@@ -3,8 +3,9 @@
  * what wants more (callbacks, an id of its own, to be the only one) is sent as if alone, beside them.
  */
 import { OptionError } from '../errors.js';
-import { show } from '../options/checks.js';
 import type { AsyncResult } from '../results/async-result.js';
+import { show } from '../show.js';
+import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
 import type { PlainCall } from './outgoing.js';
 import type { Sender } from './sender.js';
@@ -40,9 +41,7 @@ function signaturesIn(given: Iterable<Signature>): readonly Signature[] {
   const all = [...given];
   for (const [i, one] of all.entries()) {
     if (one instanceof Signature || (one as unknown) instanceof Workflow) continue;
-    throw new OptionError(
-      `app.publish: item ${i} is ${typeof one}, not a signature. Make one with task.s(…).`,
-    );
+    throw notComposable(`app.publish: item ${i}`, one);
   }
   return all;
 }

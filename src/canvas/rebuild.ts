@@ -3,12 +3,12 @@
  */
 import { OptionError } from '../errors.js';
 import { type CallOptions, optionsOf } from '../options/call-options.js';
-import { show } from '../options/checks.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
+import { show } from '../show.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { NO_CALLBACKS } from './callbacks.js';
-import { chain, chord, group } from './compose.js';
+import { chain, chord, group, Workflow } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Composable } from './fits.js';
 import { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './signature.js';
@@ -42,6 +42,8 @@ export class Rebuild {
 
   /** @throws {OptionError} for what is no JSON of a signature */
   from(json: unknown): AnyComposable {
+    // What is one already, as in Celery.
+    if (json instanceof Signature || json instanceof Workflow) return json as unknown as AnyComposable;
     const node = this.#content(json) as AnyComposable;
     const { link = [], onError = [] } = json as ComposableJson;
     checkList(link, 'link');

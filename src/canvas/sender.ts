@@ -11,11 +11,18 @@ import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import type { SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
-import { type CallOptions, overRoute, type ResolvedCall, resolveCall } from '../options/call-options.js';
+import {
+  type CallOptions,
+  NOTHING_SPECIAL,
+  overRoute,
+  type ResolvedCall,
+  resolveCall,
+  underTask,
+} from '../options/call-options.js';
 import type { Router } from '../options/routes.js';
 import { AsyncResult } from '../results/async-result.js';
 import type { ResultSource } from '../results/result-source.js';
-import type { PublishContext, PublishMiddleware } from '../tasks/middleware.js';
+import { type PublishContext, type PublishMiddleware, through } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
@@ -35,6 +42,8 @@ export interface SenderParams {
   readonly middleware: readonly PublishMiddleware[];
   readonly router: Router | undefined;
   readonly defaultQueue: string;
+  /** Where moments count that name no zone. */
+  readonly timezone: string;
   readonly codec: WireCodec;
   readonly events: SendWatch;
   readonly tracing: Tracing | undefined;
@@ -113,8 +122,9 @@ export class Sender {
     const { target } = outgoing;
     const now = this.params.clock.now();
     const call = this.#resolve(outgoing, now);
-    const { expires: expiresAt, eta: _, ...fields } = messageFields(outgoing, call, now);
-    const later = messageFields(outgoing, this.#resolve(outgoing, now + 1000), now + 1000);
+    const { timezone } = this.params;
+    const { expires: expiresAt, eta: _, ...fields } = messageFields(outgoing, call, now, timezone);
+    const later = messageFields(outgoing, this.#resolve(outgoing, now + 1000), now + 1000, timezone);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
     return {
       packed: outgoing.packed,
@@ -148,13 +158,13 @@ export class Sender {
     let result: { readonly value: R } | undefined;
     const propagate = (header: string) => void propagated.push(header);
     const context: PublishContext = { name: target.name, args, headers, options, propagate };
-    const step = async (index: number): Promise<unknown> => {
-      const next = this.params.middleware[index];
-      if (next !== undefined) return next(context, () => step(index + 1));
-      result = { value: await last() };
-      return result.value;
-    };
-    await step(0);
+    await through(this.params.middleware, context, {
+      what: `the call of ${target.name}`,
+      last: async () => {
+        result = { value: await last() };
+        return result.value;
+      },
+    });
     if (result !== undefined) return result.value;
     throw new CeleriacError(`A publish middleware did not call next(), so ${target.name} was not sent.`);
   }
@@ -263,7 +273,7 @@ export class Sender {
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
     const unique = uniqueCall(outgoing, call);
     const fields = {
-      ...messageFields(outgoing, call, now),
+      ...messageFields(outgoing, call, now, params.timezone),
       ...(ignoreResult && { ignore: true as const }),
       ...(target.each && { each: true as const }),
       ...(jobId !== taskId && { id: taskId }),
@@ -329,16 +339,16 @@ export class Sender {
     return target.lane ? laneOf(queue, target.name) : queue;
   }
 
-  /** The call's own options over those of its route. */
+  /** The call's own options over those of its task, and those over its route's. */
   #resolve(
     { target, args, options }: Pick<Outgoing, 'target' | 'args' | 'options'>,
     now: number,
   ): ResolvedCall {
-    const { router } = this.params;
+    const { router, timezone } = this.params;
     if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
     const routed = router?.(target.name, args, options);
-    const fromRoute = typeof routed === 'string' ? { queue: routed } : routed;
-    return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`);
+    const fromRoute = routed === undefined ? undefined : underTask(routed, target.own);
+    return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`, timezone);
   }
 
   async #learnClock(syncing: Promise<void>, { target, args, options }: PlainCall): Promise<void> {
@@ -378,22 +388,6 @@ function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
 const PIECE = 1_000;
 const NOBODY: readonly string[] = Object.freeze([]);
 const NO_OPTIONS: CallOptions = Object.freeze({});
-const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
-  queue: undefined,
-  priority: undefined,
-  expiresAt: undefined,
-  delayMs: 0,
-  etaAt: undefined,
-  ignoreResult: undefined,
-  taskId: undefined,
-  headers: undefined,
-  maxRetries: undefined,
-  softTimeLimitMs: undefined,
-  timeLimitMs: undefined,
-  shadow: undefined,
-  unique: undefined,
-});
-
 function hasAny(options: object): boolean {
   for (const _ in options) return true;
   return false;

@@ -2,11 +2,14 @@
  * `Signature`: a call that has not been made yet, as an immutable value. It knows its task, the arguments given so far,
  * its options and what is to be called after it, and becomes JSON and back; sending it is the app's business.
  */
+import { type InspectOptions, inspect } from 'node:util';
 import { DuplicateTaskError } from '../errors.js';
 import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
+import { merge, present } from '../options/merge.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
+import { brand } from './composable.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Body, Composable, Missing, TaskShape } from './fits.js';
 
@@ -70,7 +73,7 @@ export class Signature<
     // Copies: what a caller handed in stays the caller's, to change as they like.
     this.args = Object.freeze([...argumentsOf(args, parts.target.name)]) as unknown as G;
     const { link, linkError, ...rest } = options;
-    this.options = Object.freeze(rest);
+    this.options = Object.freeze(present(rest));
     if (link !== undefined || linkError !== undefined) {
       const callbacks = withErrback(withLink(parts.callbacks, link), linkError);
       this.#parts = { ...parts, callbacks };
@@ -90,7 +93,11 @@ export class Signature<
 
   /** A copy with these options on top. */
   set(options: CallOptions): Signature<P, G, R, I> {
-    return new Signature(this.#parts, this.args, { ...this.options, ...optionsOf(options, this.task) });
+    return new Signature(
+      this.#parts,
+      this.args,
+      merge<CallOptions>(this.options, optionsOf(options, this.task)),
+    );
   }
 
   /** A copy with these arguments in front of the ones it has. */
@@ -127,7 +134,8 @@ export class Signature<
     const front = argumentsOf(args, target.name);
     const own = optionsOf(options, target.name);
     const all = immutable ? this.args : [...front, ...this.args];
-    if (callbacks === NO_CALLBACKS) return launcher.send<R>(target, all, { ...this.options, ...own });
+    if (callbacks === NO_CALLBACKS)
+      return launcher.send<R>(target, all, merge<CallOptions>(this.options, own));
     return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R>>;
   }
 
@@ -144,11 +152,20 @@ export class Signature<
     };
   }
 
+  /** What `console.log(signature)` shows. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const args = this.args.map((arg) => inspect(arg, options)).join(', ');
+    const own = Object.keys(this.options).length === 0 ? '' : ` ${inspect(this.options, options)}`;
+    return `Signature ${this.task}(${args})${own}`;
+  }
+
   /** What only the sending side needs. */
   static partsOf(signature: Signature): SignatureParts {
     return signature.#parts;
   }
 }
+
+brand(Signature);
 
 /** @throws {DuplicateTaskError} two signatures have the same `taskId` */
 export function refuseTwins(signatures: readonly Signature[]): void {

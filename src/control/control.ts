@@ -9,6 +9,7 @@ import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import type { RevokeOptions } from '../results/revoke.js';
+import { show } from '../show.js';
 import { type Asking, type AskOptions, checkAsk } from './caller.js';
 import { isErrorReply, NO_ANSWER, type Replies } from './commands.js';
 import type { Queues } from './queues.js';
@@ -84,9 +85,11 @@ export class Control {
     const { terminate = false, reason, ...ask } = options;
     checkOptions(options, 'control.revoke', ['terminate', 'reason']);
     const list = typeof ids === 'string' ? [ids] : ids;
+    if (!Array.isArray(list))
+      throw new OptionError(`control.revoke: give a task id or a list of such, not ${show(ids)}.`);
     for (const id of list) {
       if (typeof id !== 'string' || id === '')
-        throw new OptionError(`control.revoke: ${String(id)} is not a task id.`);
+        throw new OptionError(`control.revoke: ${show(id)} is not a task id.`);
     }
     const revocation = { ...(reason !== undefined && { reason }) };
     const refs = await this.writes.revokeAll(list, revocation);

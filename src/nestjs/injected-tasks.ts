@@ -5,17 +5,18 @@
 import type { FactoryProvider } from '@nestjs/common';
 import { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
-import { declaredTasks } from '../tasks/declaration.js';
+import { processWide } from '../process-wide.js';
 import type { ServiceClass } from '../tasks/registry.js';
 import { nestCommon } from './packages.js';
 
 // Decorators run while modules load, long before there is a container: what they ask for is noted here, as a fact about
 // the classes of this process, and provided by every CeleriacModule.
-const tokens = new Map<ServiceClass, symbol>();
+const tokens = processWide('injected-tasks/1', () => new Map<ServiceClass, symbol>());
 
 /**
  * Injects a service's handles, as `app.tasks(Service)` gives them, into a constructor parameter or a property.
- * @throws {OptionError} for a class without tasks
+ * A class without tasks is refused when the application starts.
+ * @throws {OptionError} for what is no class
  * @example constructor(@InjectTasks(ReportService) private readonly reports: Handles<ReportService>) {}
  */
 export function InjectTasks(service: ServiceClass): PropertyDecorator & ParameterDecorator {
@@ -24,10 +25,8 @@ export function InjectTasks(service: ServiceClass): PropertyDecorator & Paramete
       `@InjectTasks: give the class of a service, not ${String(service)}. Two files that import each other see undefined.`,
     );
   }
-  if (declaredTasks(service.prototype as object).size === 0)
-    throw new OptionError(
-      `@InjectTasks: ${service.name} has no method with @Task, so there is nothing to inject.`,
-    );
+  // Whether it has tasks is seen when Nest starts: in its own class, and where files import each other, its methods are
+  // not decorated yet.
   const token = tokens.get(service) ?? Symbol(`celeriac: tasks of ${service.name}`);
   tokens.set(service, token);
   return nestCommon().Inject(token);

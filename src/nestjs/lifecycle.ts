@@ -43,7 +43,8 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown {
     // Provided by several modules, it is one service all the same.
     if (registered.has(cls)) return;
     registered.add(cls);
-    this.app.register(service);
+    // Nest's own instance is the one with its dependencies, whoever registered the class before.
+    this.app.register(service, { replace: true });
   }
 
   /**

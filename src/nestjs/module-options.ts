@@ -7,6 +7,7 @@ import { Celeriac } from '../app.js';
 import type { CeleriacOptions, Container } from '../app-options.js';
 import { OptionError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
+import { merge, present } from '../options/merge.js';
 import type { WorkerOptions } from '../worker/worker-options.js';
 import { nestCommon } from './packages.js';
 
@@ -36,8 +37,11 @@ export interface CeleriacModuleAsyncOptions {
 export function appOf(options: CeleriacModuleOptions, moduleRef: ModuleRef): Celeriac {
   const { name = 'celeriac', app, worker: _, ...appOptions } = options;
   if (app === undefined)
-    return new Celeriac(name, { container: containerOf(moduleRef), logger: nestLogger(), ...appOptions });
-  const others = Object.keys({ ...appOptions, ...(options.name !== undefined && { name }) });
+    return new Celeriac(
+      name,
+      merge<CeleriacOptions>({ container: containerOf(moduleRef), logger: nestLogger() }, appOptions),
+    );
+  const others = Object.keys(present({ ...appOptions, name: options.name }));
   if (others.length === 0) return app;
   throw new OptionError(
     `CeleriacModule: with app the options ${others.join(', ')} have no meaning; give them to new Celeriac.`,

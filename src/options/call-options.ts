@@ -3,17 +3,18 @@
  */
 import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
+import { show } from '../show.js';
 import {
   boolean,
   checkLimits,
   checkPriority,
   checkQueueName,
   optionalMs,
-  show,
   toExpiry,
   toMaxRetries,
 } from './checks.js';
 import { resolveUnique, type UniquePolicy } from './limits.js';
+import { merge, present } from './merge.js';
 import { checkNames } from './names.js';
 import { PUBLISH_NAMES, type PublishOptions } from './task-options.js';
 
@@ -59,13 +60,26 @@ export const ROUTE_NAMES: readonly string[] = [
 
 const CALL_NAMES: readonly string[] = [...ROUTE_NAMES, 'taskId', 'headers', 'link', 'linkError'];
 
+/** Those of a call that may be null: for ever, or none. */
+export const NULLABLE_OF_CALLS: readonly string[] = ['maxRetries', 'softTimeLimit', 'timeLimit', 'unique'];
+
+/**
+ * What a route decides of a task: nothing that the task's own options say.
+ * @param own the names of the task's own options
+ */
+export function underTask(route: string | RouteOptions, own: ReadonlySet<string>): RouteOptions {
+  const options = typeof route === 'string' ? { queue: route } : route;
+  if (own.size === 0) return options;
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !own.has(name)));
+}
+
 /** The options of a call over those of its route. */
 export function overRoute(route: RouteOptions | undefined, options: CallOptions): CallOptions {
   if (route === undefined) return options;
   const { countdown, eta, ...others } = route;
   // One due moment is enough, and the call's own is it.
   const timed = options.countdown !== undefined || options.eta !== undefined;
-  return timed ? { ...others, ...options } : { ...route, ...options };
+  return merge<CallOptions>(timed ? others : route, options);
 }
 
 /** {@link CallOptions} of one call, resolved against the clock. */
@@ -87,12 +101,35 @@ export interface ResolvedCall {
   readonly unique: UniquePolicy | null | undefined;
 }
 
+/** {@link ResolvedCall} of a call without options. */
+export const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
+  queue: undefined,
+  priority: undefined,
+  expiresAt: undefined,
+  delayMs: 0,
+  etaAt: undefined,
+  ignoreResult: undefined,
+  taskId: undefined,
+  headers: undefined,
+  maxRetries: undefined,
+  softTimeLimitMs: undefined,
+  timeLimitMs: undefined,
+  shadow: undefined,
+  unique: undefined,
+});
+
 /**
  * Reads the options of one call.
  * @param now the broker's clock, epoch ms
+ * @param timezone where moments count that name no zone
  */
-export function resolveCall(options: CallOptions, now: number, where: string): ResolvedCall {
-  checkNames(options, CALL_NAMES, where);
+export function resolveCall(
+  options: CallOptions,
+  now: number,
+  where: string,
+  timezone?: string,
+): ResolvedCall {
+  checkNames(options, CALL_NAMES, where, NULLABLE_OF_CALLS);
   const { queue, priority, expires, ignoreResult, countdown, eta, taskId, headers, shadow } = options;
   if (queue !== undefined) checkQueueName(queue, where);
   if (countdown !== undefined && eta !== undefined) {
@@ -107,8 +144,9 @@ export function resolveCall(options: CallOptions, now: number, where: string): R
   if (shadow !== undefined && typeof shadow !== 'string') {
     throw new OptionError(`${where}: shadow must be a string, not ${show(shadow)}.`);
   }
-  const due = eta !== undefined ? toEpochMs(eta, `${where}: eta`) : now + countdownMs(countdown, where);
-  const expiresAt = expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`);
+  const due =
+    eta !== undefined ? toEpochMs(eta, `${where}: eta`, timezone) : now + countdownMs(countdown, where);
+  const expiresAt = expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`, timezone);
   if (due > END_OF_TIME || (expiresAt ?? 0) > END_OF_TIME)
     throw new OptionError(
       `${where}: countdown, eta or expires leads beyond the year 275760, the last one there is.`,
@@ -163,9 +201,12 @@ export function argumentsOf<A extends readonly unknown[]>(args: A | undefined, w
 
 const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
 
-/** @throws {OptionError} for what is no object of options, or has a name that no option has */
+/**
+ * The options that are given, without those that are undefined.
+ * @throws {OptionError} for what is no object of options, or has a name that no option has
+ */
 export function optionsOf(options: CallOptions | undefined, where: string): CallOptions {
   if (options === undefined) return {};
-  checkNames(options, CALL_NAMES, where);
-  return options;
+  checkNames(options, CALL_NAMES, where, NULLABLE_OF_CALLS);
+  return present(options);
 }

@@ -4,6 +4,7 @@
  */
 import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
+import { show } from '../show.js';
 import { isPlainText } from '../text-escape.js';
 
 export type ErrorClass = abstract new (...args: never[]) => Error;
@@ -50,9 +51,10 @@ export function toMaxRetries(value: unknown, where: string): number {
 }
 
 /** Epoch ms at which something expires: a duration counts from `now`. */
-export function toExpiry(expires: Duration | Moment, now: number, where: string): number {
+export function toExpiry(expires: Duration | Moment, now: number, where: string, timezone?: string): number {
   if (expires instanceof Date) return toEpochMs(expires, where);
-  if (typeof expires === 'string' && /^\d{4}-/.test(expires)) return toEpochMs(expires, where);
+  if (typeof expires === 'string' && /^[+-]?\d{4,}-/.test(expires))
+    return toEpochMs(expires, where, timezone);
   return now + toMs(expires, where);
 }
 
@@ -63,9 +65,29 @@ export function optionalMs(value: Duration | null | undefined, where: string): n
   throw new OptionError(`${where}: ${show(value)} must be longer than 0.`);
 }
 
+/** `Error` itself, or a class that extends it. */
+export function isErrorClass(value: unknown): value is ErrorClass {
+  return typeof value === 'function' && (value === Error || value.prototype instanceof Error);
+}
+
+/** One class is a list of one. */
 export function errorClasses(value: unknown, where: string): readonly ErrorClass[] {
-  if (Array.isArray(value) && value.every((cls) => typeof cls === 'function')) return value as ErrorClass[];
-  throw new OptionError(`${where} must be a list of error classes; got ${show(value)}.`);
+  if (isErrorClass(value)) return [value];
+  if (!Array.isArray(value)) {
+    throw new OptionError(
+      `${where} must be a class that extends Error, or a list of such; got ${show(value)}.`,
+    );
+  }
+  for (const [i, item] of value.entries()) {
+    if (!isErrorClass(item))
+      throw new OptionError(`${where}[${i}] must be a class that extends Error; got ${show(item)}.`);
+  }
+  return value as ErrorClass[];
+}
+
+/** `class` and not `function`: it cannot be called without `new`. */
+export function isClass(value: unknown): boolean {
+  return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 }
 
 export function boolean(value: unknown, fallback: boolean, where: string): boolean {
@@ -82,17 +104,6 @@ export function func<F>(value: F | undefined, where: string): F | undefined {
 export function positiveInteger(value: unknown, where: string): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return value;
   throw new OptionError(`${where} must be a whole number of 1 or more; got ${show(value)}.`);
-}
-
-/** A value as a message about it shows it. Never throws. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  try {
-    return Array.isArray(value) ? 'a list' : String(value);
-  } catch {
-    // Without a usable toString (a null prototype, a throwing getter): its type has to do.
-    return `a value of type ${typeof value}`;
-  }
 }
 
 /** @throws {OptionError} for what no broker can carry as a name */

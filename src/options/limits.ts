@@ -4,7 +4,7 @@
  */
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { show } from './checks.js';
+import { show } from '../show.js';
 import { checkNames } from './names.js';
 
 /** Makes a key of a call's arguments. */

@@ -12,6 +12,27 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** A running task's own log, `this.log`: a line may be a text alone. */
+export interface TaskLogger {
+  debug(message: string): void;
+  debug(fields: object, message: string): void;
+  info(message: string): void;
+  info(fields: object, message: string): void;
+  warn(message: string): void;
+  warn(fields: object, message: string): void;
+  error(message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A logger that puts these fields in every line. */
+export function taskLogger(logger: Logger, fields: object): TaskLogger {
+  const line = (level: LogLevel) => (first: object | string, message?: string) =>
+    typeof first === 'string'
+      ? logger[level](fields, first)
+      : logger[level]({ ...fields, ...first }, message ?? '');
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+}
+
 /** How much is logged, from most to least. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 

@@ -2,7 +2,7 @@
  * Rates: `'10/s'` as people write it, and the pace that keeps it. Pure; `broker/rate-limits` applies it.
  */
 import { OptionError } from '../errors.js';
-import { show } from './checks.js';
+import { show } from '../show.js';
 
 /** So many starts a second, minute or hour: `'10/s' | '100/m' | '5/h'`. */
 export type RateLimit = `${number}/${'s' | 'm' | 'h'}`;

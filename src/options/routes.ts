@@ -1,9 +1,17 @@
 /**
- * The `routes` option: which queue (and options) a task goes to by its name. Pure; the first match wins.
+ * The `routes` option: which queue (and options) a task goes to by its name. Pure; the first match wins, in a map an exact
+ * name before patterns.
  */
 import { OptionError } from '../errors.js';
-import { type CallOptions, ROUTE_NAMES, type RouteOptions, resolveCall } from './call-options.js';
-import { checkQueueName, show } from './checks.js';
+import { show } from '../show.js';
+import {
+  type CallOptions,
+  NULLABLE_OF_CALLS,
+  ROUTE_NAMES,
+  type RouteOptions,
+  resolveCall,
+} from './call-options.js';
+import { checkQueueName } from './checks.js';
 import { checkNames } from './names.js';
 
 /** A queue name, or options of the call. */
@@ -26,7 +34,8 @@ export type RouteMap =
 
 /**
  * An ordered list, a map, or one function. Patterns are exact names, globs (`mail.*`), regular expressions; a function
- * decides alone.
+ * decides alone. In a list the first match wins; in a map an exact name does, wherever it stands, and then the first match.
+ * What the task's own options say stands above routes.
  * @example routes: { 'mail.*': 'mail', 'report': { queue: 'slow', priority: 5 } }
  * @example routes: [[/^img\./, 'images'], (name) => (name.startsWith('x') ? 'x' : undefined)]
  */
@@ -83,15 +92,24 @@ function checked(decide: RouteFunction, where: string): RouteFunction {
 function checkTarget(target: unknown, where: string): asserts target is RouteTarget {
   if (typeof target === 'string') return checkQueueName(target, where);
   if (!isMap(target) || target instanceof Map) return refuse(where, target);
-  checkNames(target, ROUTE_NAMES, where);
+  checkNames(target, ROUTE_NAMES, where, NULLABLE_OF_CALLS);
 }
 
 function isMap(value: unknown): value is RouteMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise);
 }
 
+/** Exact names first: in a map they beat the globs around them, wherever they stand. */
 function pairsOf(map: RouteMap): readonly unknown[] {
-  return map instanceof Map ? [...map] : Object.entries(map);
+  const pairs: (readonly [unknown, unknown])[] = map instanceof Map ? [...map] : Object.entries(map);
+  return [
+    ...pairs.filter(([pattern]) => isExact(pattern)),
+    ...pairs.filter(([pattern]) => !isExact(pattern)),
+  ];
+}
+
+function isExact(pattern: unknown): boolean {
+  return typeof pattern === 'string' && !/[*?]/.test(pattern);
 }
 
 function refuse(where: string, given: unknown): never {
@@ -103,7 +121,7 @@ function refuse(where: string, given: unknown): never {
 
 function matcherOf(pattern: string | RegExp): (name: string) => boolean {
   if (pattern instanceof RegExp) return (name) => name.search(pattern) >= 0;
-  if (!/[*?]/.test(pattern)) return (name) => name === pattern;
+  if (isExact(pattern)) return (name) => name === pattern;
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '.*')

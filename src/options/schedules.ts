@@ -3,7 +3,7 @@
  * back as it was written; `src/schedules/` makes them and works out their ticks.
  */
 import { OptionError } from '../errors.js';
-import { show } from './checks.js';
+import { show } from '../show.js';
 
 /** Moments of the calendar: `crontab('0 9 * * 1-5')`. */
 export interface CrontabSchedule {

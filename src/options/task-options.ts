@@ -4,6 +4,7 @@
  */
 import { type Duration, type Moment, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
+import { show } from '../show.js';
 import {
   boolean,
   checkLimits,
@@ -13,9 +14,10 @@ import {
   type ErrorClass,
   errorClasses,
   func,
+  isClass,
+  isErrorClass,
   optionalMs,
   positiveInteger,
-  show,
   toExpiry,
   toMaxRetries,
 } from './checks.js';
@@ -27,11 +29,12 @@ import {
   type UniqueOptions,
   type UniquePolicy,
 } from './limits.js';
+import { merge } from './merge.js';
 import { checkNames } from './names.js';
 import { type Rate, type RateLimit, toRate } from './rates.js';
 import { checkSchedule, type Schedule } from './schedules.js';
 
-type ErrorMatch = true | readonly ErrorClass[] | ((error: unknown) => boolean);
+type ErrorMatch = true | ErrorClass | readonly ErrorClass[] | ((error: unknown) => boolean);
 
 /** Options read by the caller, also per call. */
 export interface PublishOptions {
@@ -51,7 +54,7 @@ export interface PublishOptions {
 export interface RunOptions {
   /** Attempts after the first; `null` retries for ever. Default: 3. Also per call. */
   maxRetries?: number | null;
-  /** Errors that retry by themselves: all (`true`), classes, or a predicate. Default: none. */
+  /** Errors that retry by themselves: all (`true`), a class or several, or a predicate. Default: none. */
   autoretryFor?: ErrorMatch;
   /** Exceptions to `autoretryFor`. */
   dontAutoretryFor?: ErrorMatch;
@@ -75,8 +78,8 @@ export interface RunOptions {
   acksLate?: boolean;
   /** How many workers may die under a task before it fails with WorkerLostError. Default: 3. */
   maxDeliveries?: number;
-  /** Expected errors: logged without a stack, and rebuilt with their own class by `get()`. */
-  throws?: readonly ErrorClass[];
+  /** Expected errors, a class or several: logged without a stack, and rebuilt with their own class by `get()`. */
+  throws?: ErrorClass | readonly ErrorClass[];
   /**
    * `'threads'`: code that computes for long runs in a thread of the worker's, which time limits and `terminate` really
    * end. Default: the worker's own `pool`, which is `'async'` unless it says otherwise.
@@ -158,9 +161,18 @@ const RUN_NAMES = [
 
 const TASK_NAMES: readonly string[] = [...PUBLISH_NAMES, ...RUN_NAMES, 'args', 'schedule', 'name'];
 
+const NULLABLE: readonly string[] = [
+  'maxRetries',
+  'softTimeLimit',
+  'timeLimit',
+  'unique',
+  'rateLimit',
+  'concurrency',
+];
+
 /** Checks the whole of a task's options where they are written; nothing is resolved yet. */
 export function checkTaskOptions(options: TaskOptions, where: string): void {
-  checkNames(options, TASK_NAMES, where);
+  checkNames(options, TASK_NAMES, where, NULLABLE);
   if (options.args !== undefined && !Array.isArray(options.args))
     throw new OptionError(
       `${where}: args must be a list, one declaration for each argument; got ${show(options.args)}.`,
@@ -176,7 +188,7 @@ export function resolvePublishPolicy(
   defaults: TaskOptions,
   where: string,
 ): PublishPolicy {
-  const { queue, priority, expires, ignoreResult, unique } = { ...defaults, ...options };
+  const { queue, priority, expires, ignoreResult, unique } = merge<TaskOptions>(defaults, options);
   if (queue !== undefined) checkQueueName(queue, where);
   if (expires !== undefined) toExpiry(expires, 0, `${where}: expires`);
   return {
@@ -190,7 +202,7 @@ export function resolvePublishPolicy(
 
 /** Merges a task's run options over the app's `taskDefaults`, with every default filled in. */
 export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, where: string): RunPolicy {
-  const o = { ...defaults, ...options };
+  const o = merge<TaskOptions>(defaults, options);
   const soft = optionalMs(o.softTimeLimit, `${where}: softTimeLimit`);
   const hard = optionalMs(o.timeLimit, `${where}: timeLimit`);
   checkLimits(soft, hard, where);
@@ -217,10 +229,7 @@ export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, wh
     pool: o.pool === undefined ? undefined : checkPool(o.pool, where),
     rateLimit: o.rateLimit == null ? undefined : toRate(o.rateLimit, `${where}: rateLimit`),
     concurrency: resolveConcurrency(o.concurrency, `${where}: concurrency`),
-    namedErrors: [
-      ...(o.throws ?? []),
-      ...(Array.isArray(o.autoretryFor) ? (o.autoretryFor as ErrorClass[]) : []),
-    ],
+    namedErrors: [o.throws, o.autoretryFor, o.dontAutoretryFor].flatMap(classesIn),
   };
 }
 
@@ -235,13 +244,40 @@ function backoffStart(value: boolean | Duration | undefined, where: string): num
   return value === true ? 1000 : toPositiveMs(value, where);
 }
 
+function classesIn(named: ErrorMatch | undefined): readonly ErrorClass[] {
+  if (isErrorClass(named)) return [named];
+  return Array.isArray(named) ? (named as readonly ErrorClass[]) : [];
+}
+
 function matcher(match: ErrorMatch | undefined, where: string): (error: unknown) => boolean {
   if (match === undefined) return () => false;
   if (match === true) return () => true;
-  if (Array.isArray(match)) {
+  if (Array.isArray(match) || isErrorClass(match)) {
     const classes = errorClasses(match, where);
     return (error) => classes.some((cls) => error instanceof cls);
   }
-  if (typeof match === 'function') return match as (error: unknown) => boolean;
-  throw new OptionError(`${where} must be true, a list of error classes, or a function; got ${show(match)}.`);
+  if (typeof match === 'function') return predicate(match as (error: unknown) => unknown, where);
+  throw new OptionError(
+    `${where} must be true, a class that extends Error, a list of such, or a function that answers at once; ` +
+      `got ${show(match)}.`,
+  );
+}
+
+/** A promise would always count as yes, so what may give one is refused: here where it can be seen, else when it is asked. */
+function predicate(decide: (error: unknown) => unknown, where: string): (error: unknown) => boolean {
+  if (isClass(decide)) throw new OptionError(`${where}: ${show(decide)} does not extend Error.`);
+  if (Object.prototype.toString.call(decide) === '[object AsyncFunction]')
+    throw new OptionError(`${where}: ${show(decide)} is async. Give a function that answers at once.`);
+  return (error) => {
+    const answer = decide(error);
+    if (isThenable(answer))
+      throw new OptionError(
+        `${where}: ${show(decide)} gave a promise. Give a function that answers at once.`,
+      );
+    return Boolean(answer);
+  };
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

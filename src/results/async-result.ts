@@ -22,6 +22,7 @@ import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult
 import type { ResultHints, ResultSource } from './result-source.js';
 import { type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
+import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 
 /** One state of a task. */
 export interface Update {
@@ -150,7 +151,7 @@ export class AsyncResult<R = unknown> {
   get(options?: GetOptions & { propagate?: true }): Promise<R>;
   get(options: GetOptions): Promise<R | Error>;
   async get(options: GetOptions = {}): Promise<R | Error> {
-    checkNames(options, GET_OPTIONS, 'get()');
+    checkGetOptions(options);
     if (currentTask() !== undefined && options.allowJoin !== true) {
       throw new CeleriacError(
         `get() on task "${this.id}" inside a running task: the worker could wait for itself. Compose tasks with ` +
@@ -171,7 +172,7 @@ export class AsyncResult<R = unknown> {
    * The task's states, from now until it has ended. A burst may coalesce; the last state before the end is never lost.
    */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
-    checkNames(options, ['signal'], 'updates()');
+    checkFollowOptions(options, 'updates()');
     const { feed, engine } = this.#source;
     const { signal } = options;
     const release = engine.hold();
@@ -375,5 +376,3 @@ export class AsyncResult<R = unknown> {
 
 /** How often a watched task is looked at when nothing is heard of it: STARTED has no notice of its own. */
 const POLL_MS = 500;
-
-const GET_OPTIONS = ['timeout', 'signal', 'propagate', 'onUpdate', 'allowJoin'];

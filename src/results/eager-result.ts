@@ -10,6 +10,7 @@ import type { ResultGraph } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeReply } from './revoke.js';
 import type { Snapshot } from './snapshot.js';
+import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 
 /** A task that ran here, from its first attempt to its end. */
 export interface EagerRun<R = unknown> {
@@ -47,6 +48,7 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
   override get(options?: GetOptions & { propagate?: true }): Promise<R>;
   override get(options: GetOptions): Promise<R | Error>;
   override async get(options: GetOptions = {}): Promise<R | Error> {
+    checkGetOptions(options);
     const { snapshot, updates, sent } = this.#run;
     if (sent && currentTask() !== undefined && options.allowJoin !== true) throw joined(this.id);
     options.signal?.throwIfAborted();
@@ -57,6 +59,7 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
   }
 
   override async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
+    checkFollowOptions(options, 'updates()');
     options.signal?.throwIfAborted();
     yield* this.#run.updates;
   }

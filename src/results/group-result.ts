@@ -3,7 +3,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { CeleriacError } from '../errors.js';
-import { checkNames } from '../options/names.js';
 import { READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import {
@@ -18,6 +17,7 @@ import { Bell } from './bell.js';
 import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
+import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 
 /** One member that has ended. */
 export interface GroupUpdate extends Update {
@@ -93,6 +93,7 @@ export class GroupResult<T = unknown[]> {
    */
   get(options?: GetOptions): Promise<T>;
   async get(options: GetOptions = {}): Promise<T> {
+    checkGetOptions(options);
     if (currentTask() !== undefined && options.allowJoin !== true) {
       throw new CeleriacError(
         `get() on group "${this.id}" inside a running task: the worker could wait for itself. Let a chord's body take ` +
@@ -128,7 +129,7 @@ export class GroupResult<T = unknown[]> {
 
   /** The members as they end. Those that ended together come in their order. */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<GroupUpdate, void, void> {
-    checkNames(options, ['signal'], 'updates()');
+    checkFollowOptions(options, 'updates()');
     options.signal?.throwIfAborted();
     const left = new AbortController();
     const bell = new Bell();

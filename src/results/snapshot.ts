@@ -132,7 +132,7 @@ function errorOf(
   if (state !== FAILURE && state !== RETRY) return undefined;
   const { stack, wireError } = unpackStack(job.stack ?? '');
   const wire = isRecord(wireError) ? wireError : { name: 'Error', message: job.failedReason ?? '' };
-  const cause = decodeFailure({ ...wire, stack }, classes);
+  const cause = decodeFailure({ ...wire, stack }, classes, job.blame?.taskName ?? job.name);
   if (state === RETRY) return cause;
   return new TaskFailedError({
     taskId: job.blame?.taskId ?? taskId,

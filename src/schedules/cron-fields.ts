@@ -4,8 +4,8 @@
  * (`fri-mon`, as in Celery), `L` is a month's last day, `5#2` its second Friday, `5L` its last one.
  */
 import { OptionError } from '../errors.js';
-import { show } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
+import { show } from '../show.js';
 
 /** A field: a number, cron's text (`'*\/5'`, `'1-5'`, `'mon,fri'`), or several of these. */
 export type CronField = number | string | readonly (number | string)[];

@@ -9,7 +9,7 @@
 import { CronExpressionParser } from 'cron-parser';
 import { type Duration, toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { show } from '../options/checks.js';
+import { LARGEST_SHIFT_MS, LocalClock } from '../local-time.js';
 import { checkNames } from '../options/names.js';
 import {
   type CrontabSchedule,
@@ -18,8 +18,8 @@ import {
   type Schedule,
   SHORTEST_INTERVAL_MS,
 } from '../options/schedules.js';
+import { show } from '../show.js';
 import { type CronFields, hoursOf, readExpression, readFields } from './cron-fields.js';
-import { LARGEST_SHIFT_MS, LocalClock } from './local-time.js';
 
 /** What goes with a cron expression. */
 export interface CrontabOptions {

@@ -47,7 +47,7 @@ export class ScheduledCalls {
     const where = `schedule of "${task}": options`;
     const target = registry.get(task) ?? this.host.reference(task);
     for (const name of ['taskId', 'eta', 'link', 'linkError']) {
-      if (!(name in options)) continue;
+      if (options[name as keyof ScheduleOptions] === undefined) continue;
       throw new OptionError(
         name.startsWith('link')
           ? `${where}: ${name} is not for schedules. Schedule a task that starts the workflow.`
@@ -153,6 +153,7 @@ function storedTarget({ task, publish }: Spec): CallTarget {
         key: key === undefined ? undefined : () => key,
       },
     },
+    own: new Set(),
     lane: false,
     checker: undefined,
   };

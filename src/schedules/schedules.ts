@@ -4,10 +4,11 @@
  */
 import { ScheduleStore } from '../broker/schedule-store.js';
 import { CeleriacError, OptionError } from '../errors.js';
-import { checkTaskName, show } from '../options/checks.js';
+import { checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
 import { checkSchedule, type Schedule } from '../options/schedules.js';
 import type { AsyncResult } from '../results/async-result.js';
+import { show } from '../show.js';
 import { isPlainText } from '../text-escape.js';
 import {
   isAbandoned,

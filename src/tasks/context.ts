@@ -7,7 +7,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration, Moment } from '../duration.js';
 import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
-import type { Logger } from '../options/logger.js';
+import type { TaskLogger } from '../options/logger.js';
+import { processWide } from '../process-wide.js';
 
 /**
  * The app a task runs in: `this.app` is the `Celeriac` that ran it. `app.ts` merges the class into this interface,
@@ -82,8 +83,11 @@ export interface TaskContext {
   addToGroup(signature: CallbackSignature): Promise<void>;
   /** Aborts on soft time limit, revoke with `terminate`, shutdown deadline and lost lock. */
   readonly signal: AbortSignal;
-  /** The app's logger with the task's id and name in every line. */
-  readonly log: Logger;
+  /**
+   * The app's logger with the task's id and name in every line.
+   * @example this.log.info('page fetched'), this.log.info({ bytes }, 'page fetched')
+   */
+  readonly log: TaskLogger;
   readonly app: TaskApp;
 }
 
@@ -102,9 +106,12 @@ export interface CallScope {
 export interface EntryPoint {
   readonly instance: unknown;
   readonly method: PropertyKey;
+  /** A decorator above `@Task` stands around it. */
+  readonly wrapped?: boolean;
 }
 
-const storage = new AsyncLocalStorage<CallScope>();
+/** Of all copies of this package: a task's own code may find another one than its worker did. */
+const storage = processWide('scope/1', () => new AsyncLocalStorage<CallScope>());
 
 /** The running task's context; `undefined` outside a task and inside a task method that was called directly. */
 export function currentTask(): TaskContext | undefined {
@@ -171,7 +178,7 @@ class DirectContext implements TaskContext {
     );
   }
 
-  get log(): Logger {
+  get log(): TaskLogger {
     return silent;
   }
 
@@ -182,7 +189,7 @@ class DirectContext implements TaskContext {
   }
 }
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const silent: TaskLogger = { debug() {}, info() {}, warn() {}, error() {} };
 
 function directRequest(name: string, args: readonly unknown[]): TaskRequest {
   return {

@@ -1,12 +1,16 @@
 /**
- * What `@Task` leaves behind, and the only reader of it and of `Reflect` metadata. The mark sits on the method's
- * function itself, so it works under legacy and standard decorators, is inherited, and needs no global store.
- * Copies of this package share the mark through `Symbol.for`.
+ * What `@Task` leaves behind, and the only reader of it and of decorator metadata. The mark sits on the method's function
+ * itself, and on the class as well: a decorator above `@Task` may put another function in the method's place. Both work
+ * under legacy and standard decorators, and need no global store. Copies of this package share them through `Symbol.for`.
  */
 import 'reflect-metadata';
 import type { TaskOptions } from '../options/task-options.js';
 
 const MARK = Symbol.for('celeriac.task');
+const DECLARED = Symbol.for('celeriac.tasks');
+
+/** Compilers hand a class's metadata to standard decorators only where this symbol is known. */
+const METADATA = metadataSymbol();
 
 /** What was written at `@Task(...)`. */
 export interface Declaration {
@@ -21,6 +25,15 @@ export function declare(method: object, declaration: Declaration): void {
   Object.defineProperty(method, MARK, { value: declaration, configurable: true });
 }
 
+/**
+ * Notes that a class has this task, whatever becomes of its function.
+ * @param holder the prototype (legacy decorators), or the class's metadata (standard ones)
+ */
+export function declareOn(holder: object, declaration: Declaration): void {
+  if (!Object.hasOwn(holder, DECLARED)) Object.defineProperty(holder, DECLARED, { value: new Map() });
+  (holder as { [DECLARED]: Map<PropertyKey, Declaration> })[DECLARED].set(declaration.method, declaration);
+}
+
 /** The declaration on a function, if it is a task. */
 function declarationOf(value: unknown): Declaration | undefined {
   if (typeof value !== 'function' || !Object.hasOwn(value, MARK)) return undefined;
@@ -31,11 +44,9 @@ function declarationOf(value: unknown): Declaration | undefined {
 export interface DeclaredTask {
   readonly method: string;
   readonly declaration: Declaration;
-  /** The class that declares it: where the default name and the argument types come from. */
-  readonly owner: Function_;
+  /** A decorator above `@Task` put a function of its own in the method's place. */
+  readonly wrapped: boolean;
 }
-
-type Function_ = abstract new (...args: never[]) => object;
 
 /** The tasks of a prototype and its parents, nearest first; an override without `@Task` keeps the parent's task. */
 export function declaredTasks(prototype: object): Map<string, DeclaredTask> {
@@ -43,11 +54,24 @@ export function declaredTasks(prototype: object): Map<string, DeclaredTask> {
   for (const link of prototypeChain(prototype)) {
     for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(link))) {
       const declaration = declarationOf(property.value);
-      if (declaration === undefined || found.has(key)) continue;
-      found.set(key, { method: key, declaration, owner: link.constructor as Function_ });
+      if (declaration !== undefined && !found.has(key))
+        found.set(key, { method: key, declaration, wrapped: false });
     }
+    for (const [key, declaration] of declaredOn(link))
+      if (!found.has(key)) found.set(key, { method: key, declaration, wrapped: true });
   }
   return found;
+}
+
+function* declaredOn(prototype: object): Generator<readonly [string, Declaration]> {
+  const cls: unknown = Object.hasOwn(prototype, 'constructor') ? prototype.constructor : undefined;
+  const metadata: unknown =
+    typeof cls === 'function' && Object.hasOwn(cls, METADATA) ? Reflect.get(cls, METADATA) : undefined;
+  for (const holder of [prototype, metadata]) {
+    if (typeof holder !== 'object' || holder === null || !Object.hasOwn(holder, DECLARED)) continue;
+    const declared = Reflect.get(holder, DECLARED) as ReadonlyMap<PropertyKey, Declaration>;
+    for (const [key, declaration] of declared) if (typeof key === 'string') yield [key, declaration];
+  }
 }
 
 /** `prototype`, its parent and so on, without `Object.prototype`. */
@@ -62,4 +86,12 @@ export function* prototypeChain(prototype: object): Generator<object> {
 export function emittedParameterTypes(prototype: object, method: string): readonly unknown[] | undefined {
   const types: unknown = Reflect.getMetadata('design:paramtypes', prototype, method);
   return Array.isArray(types) ? types : undefined;
+}
+
+function metadataSymbol(): symbol {
+  const known: unknown = Reflect.get(Symbol, 'metadata');
+  if (typeof known === 'symbol') return known;
+  const metadata = Symbol.for('Symbol.metadata');
+  Object.defineProperty(Symbol, 'metadata', { value: metadata });
+  return metadata;
 }

@@ -5,7 +5,7 @@
 import { OptionError } from '../errors.js';
 import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import { type CallScope, currentScope, runDirectly } from './context.js';
-import { declare } from './declaration.js';
+import { type Declaration, declare, declareOn } from './declaration.js';
 
 type Method<A extends unknown[] = never[], R = unknown> = (...args: A) => R;
 
@@ -41,12 +41,16 @@ export function Task(nameOrOptions?: string | TaskOptions, maybeOptions?: TaskOp
     // Standard decorators pass a context object with a `kind`; legacy ones pass a key and a descriptor.
     if (isStandardContext(second)) {
       const method = methodOf(target, second.name, second.kind === 'method' && !second.static);
-      return wrap(method, { name, options, method: second.name });
+      const declaration: Declaration = { name, options, method: second.name };
+      if (second.metadata !== undefined) declareOn(second.metadata, declaration);
+      return wrap(method, declaration);
     }
     const key = second as PropertyKey;
     const isPrototype = typeof target === 'object' && target !== null;
     const method = methodOf(descriptor?.value, key, isPrototype);
-    return { ...descriptor, value: wrap(method, { name, options, method: key }) };
+    const declaration: Declaration = { name, options, method: key };
+    declareOn(target as object, declaration);
+    return { ...descriptor, value: wrap(method, declaration) };
   }
   return decorate as TaskDecorator;
 }
@@ -64,6 +68,8 @@ export interface StandardContext {
   readonly kind: string;
   readonly name: string | symbol;
   readonly static: boolean;
+  /** Where the compiler hands it on. */
+  readonly metadata?: object | undefined;
 }
 
 function isStandardContext(value: unknown): value is StandardContext {
@@ -76,14 +82,20 @@ function methodOf(value: unknown, key: PropertyKey, isInstanceMethod: boolean): 
   throw new OptionError(`@Task on "${String(key)}": only ordinary methods with a string name can be tasks.`);
 }
 
-function wrap(
-  original: Method<unknown[]>,
-  declaration: { name: string | undefined; options: TaskOptions; method: PropertyKey },
-): Method<unknown[]> {
+function wrap(original: Method<unknown[]>, declaration: Declaration): Method<unknown[]> {
   function task(this: unknown, ...args: unknown[]): unknown {
     const scope = currentScope();
-    if (scope !== undefined && enters(scope, this, declaration.method, task))
-      return original.apply(this, args);
+    const awaiting = scope?.awaiting;
+    if (scope !== undefined && enters(scope, this, declaration.method, task)) {
+      if (awaiting?.wrapped !== true) return original.apply(this, args);
+      // What stands above may call it again, as a retry would: that is the same call still.
+      return afterwards(
+        () => original.apply(this, args),
+        () => {
+          scope.awaiting = awaiting;
+        },
+      );
+    }
     return runDirectly(declaration.name ?? String(declaration.method), args, () =>
       original.apply(this, args),
     );
@@ -92,6 +104,20 @@ function wrap(
   Object.defineProperty(task, 'length', { value: original.length, configurable: true });
   declare(task, declaration);
   return task;
+}
+
+/** Runs `body`, and `then` once it has ended, be it later. */
+function afterwards(body: () => unknown, then: () => void): unknown {
+  let result: unknown;
+  try {
+    result = body();
+  } catch (error) {
+    then();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(then);
+  then();
+  return result;
 }
 
 /** Whether this call is the one the worker opened the scope for, or its `super` call. */

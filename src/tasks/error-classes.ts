@@ -3,13 +3,24 @@
  * that arrives must not open files or fail on arguments it no longer has.
  */
 import * as errors from '../errors.js';
+import { isErrorClass } from '../options/checks.js';
 
 /** A class of errors. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
 
+/** An error that was stored, as far as it says what its class is. */
+export interface NamedError {
+  readonly name: string;
+  /** The task that threw it. */
+  readonly task?: string | undefined;
+  /** It is celeriac's own, not somebody's of the same name. */
+  readonly ours?: boolean;
+}
+
 /** The error classes known to this app: built-in ones, celeriac's, and those registered. */
 export class ErrorClasses {
   readonly #registered = new Map<string, ErrorClass>();
+  readonly #ofTasks = new Map<string, ReadonlyMap<string, ErrorClass>>();
 
   /**
    * Makes errors of this class come back as instances of it.
@@ -17,7 +28,7 @@ export class ErrorClasses {
    * @throws {OptionError} for anything that is no class of errors
    */
   register(cls: ErrorClass, name: string = cls?.name): void {
-    if (typeof cls !== 'function' || !(cls.prototype instanceof Error)) {
+    if (!isErrorClass(cls)) {
       throw new errors.OptionError(`errors.register: ${String(name)} is not a class that extends Error.`);
     }
     if (typeof name !== 'string' || name === '') {
@@ -28,9 +39,16 @@ export class ErrorClasses {
     this.#registered.set(name, cls);
   }
 
-  /** The class errors of that name are rebuilt with, if any is known. */
-  lookup(name: string): ErrorClass | undefined {
-    return this.#registered.get(name) ?? BUILT_IN.get(name);
+  /** The classes that a task's own declaration names: of two classes of one name its errors come back as that one. */
+  registerFor(task: string, classes: readonly ErrorClass[]): void {
+    if (classes.length > 0) this.#ofTasks.set(task, new Map(classes.map((cls) => [cls.name, cls])));
+  }
+
+  /** The class such an error is rebuilt with, if any is known. */
+  lookup({ name, task, ours = false }: NamedError): ErrorClass | undefined {
+    const own = ours ? OURS.get(name) : undefined;
+    const declared = task === undefined ? undefined : this.#ofTasks.get(task)?.get(name);
+    return own ?? declared ?? this.#registered.get(name) ?? BUILT_IN.get(name);
   }
 }
 
@@ -90,11 +108,10 @@ const BUILT_IN: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
     (cls): [string, ErrorClass] => [cls.name, cls],
   ),
   ['DOMException', Reflect.get(globalThis, 'DOMException') as ErrorClass],
-  ...Object.values(errors)
-    .filter(isErrorClass)
-    .map((cls): [string, ErrorClass] => [cls.name, cls]),
 ]);
 
-function isErrorClass<T>(value: T): value is T & ErrorClass {
-  return typeof value === 'function' && value.prototype instanceof Error;
-}
+const OURS: ReadonlyMap<string, ErrorClass> = new Map(
+  Object.values<unknown>(errors)
+    .filter(isErrorClass)
+    .map((cls): [string, ErrorClass] => [cls.name, cls]),
+);

@@ -4,6 +4,7 @@
  * for ever. `decodeFailure` must never throw either, nor run a user's constructor, nor touch a prototype.
  */
 import { types } from 'node:util';
+import { isCeleriacError } from '../errors.js';
 import { unescapeText, unescapeTree } from '../text-escape.js';
 import { addBounded, Budget, boundedJson, boundedText } from './bounded-json.js';
 import { type ErrorClass, ErrorClasses, rebuildError } from './error-classes.js';
@@ -17,6 +18,8 @@ export interface WireError {
   readonly message: string;
   /** Its class, where that is not the name. */
   readonly class?: string;
+  /** It is one of celeriac's own. */
+  readonly ours?: true;
   readonly stack?: string;
   readonly code?: string | number;
   /** Own enumerable properties that have a JSON form: shallow, secrets masked, a client's request and response left out. */
@@ -67,10 +70,17 @@ export function encodeFailure(thrown: unknown, { maxBytes = MAX_BYTES }: Failure
   }
 }
 
-/** The error that was stored. Never throws, whatever was stored. */
-export function decodeFailure(wire: unknown, classes: ErrorClasses = new ErrorClasses()): Error {
+/**
+ * The error that was stored. Never throws, whatever was stored.
+ * @param task the task that threw it: its own declaration says first which classes its errors have
+ */
+export function decodeFailure(
+  wire: unknown,
+  classes: ErrorClasses = new ErrorClasses(),
+  task?: string,
+): Error {
   try {
-    return decodeAt(wire, classes, 0);
+    return decodeAt(wire, (name, ours) => classes.lookup({ name, task, ours }), 0);
   } catch {
     // Not written by encodeFailure. That the task failed is still known.
     return new Error('The task failed; what is stored about its error cannot be read.');
@@ -91,6 +101,7 @@ function encodeError(error: object, budget: Budget, chain: readonly unknown[]): 
     name: boundedText(name, budget, MAX_NAME_BYTES),
     message: shownMessage,
     ...(cls !== undefined && cls !== name && { class: boundedText(cls, budget, MAX_NAME_BYTES) }),
+    ...(isCeleriacError(error) && { ours: true as const }),
     ...encodeStack(error, message, budget),
     ...encodeCode(error, budget),
     ...encodeFields(error, budget),
@@ -197,22 +208,25 @@ function describe(thrown: unknown): string {
 const MAX_DECODE_DEPTH = 20;
 const MAX_DECODE_ERRORS = 100;
 
-function decodeAt(wire: unknown, classes: ErrorClasses, depth: number): Error {
+type Lookup = (name: string, ours: boolean) => ErrorClass | undefined;
+
+function decodeAt(wire: unknown, lookup: Lookup, depth: number): Error {
   if (typeof wire === 'string') return rebuildError({ ...EMPTY, message: unescapeText(wire) });
   const parts = (isObject(wire) ? wire : {}) as { readonly [K in keyof WireError]?: unknown };
   const name = storedText(parts.name) || 'Error';
   const cls = storedText(parts.class);
+  const ours = parts.ours === true;
   const deeper = depth < MAX_DECODE_DEPTH;
   return rebuildError({
     name,
     message: storedText(parts.message) ?? 'The task failed; what is stored about its error has no message.',
     stack: storedText(parts.stack),
-    errorClass: (cls !== undefined ? classes.lookup(cls) : undefined) ?? classes.lookup(name),
-    ...(isObject(parts.cause) && deeper && { cause: decodeAt(parts.cause, classes, depth + 1) }),
+    errorClass: (cls !== undefined ? lookup(cls, ours) : undefined) ?? lookup(name, ours),
+    ...(isObject(parts.cause) && deeper && { cause: decodeAt(parts.cause, lookup, depth + 1) }),
     ...('causeValue' in parts && { cause: unescapeTree(parts.causeValue) }),
     ...(isArray(parts.errors) &&
       deeper && {
-        errors: parts.errors.slice(0, MAX_DECODE_ERRORS).map((inner) => decodeAt(inner, classes, depth + 1)),
+        errors: parts.errors.slice(0, MAX_DECODE_ERRORS).map((inner) => decodeAt(inner, lookup, depth + 1)),
       }),
     fields: decodeFields(parts),
   });

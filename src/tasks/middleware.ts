@@ -1,9 +1,9 @@
 /**
  * What `app.use()` takes: functions around sending and around running, outermost first.
  */
-import { OptionError } from '../errors.js';
+import { CeleriacError, OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
-import { show } from '../options/checks.js';
+import { show } from '../show.js';
 import type { TaskRequest } from './context.js';
 
 /** What a `publish` middleware sees of a call on its way out. */
@@ -25,6 +25,32 @@ export interface RunContext {
 
 export type PublishMiddleware = (context: PublishContext, next: () => Promise<unknown>) => unknown;
 export type RunMiddleware = (context: RunContext, next: () => Promise<unknown>) => unknown;
+
+/**
+ * Goes through the middleware from the outside in, then does `last`.
+ * @param what is done, for the error of one that calls `next()` twice
+ */
+export function through<C>(
+  steps: readonly ((context: C, next: () => Promise<unknown>) => unknown)[],
+  context: C,
+  { what, last }: { readonly what: string; last(): unknown },
+): Promise<unknown> {
+  const enter = async (index: number): Promise<unknown> => {
+    const step = steps[index];
+    if (step === undefined) return last();
+    let called = false;
+    return step(context, async () => {
+      if (called)
+        throw new CeleriacError(
+          `A middleware called next() twice for ${what}. Each may go on once: to run a task again is for retry() and ` +
+            'autoretryFor.',
+        );
+      called = true;
+      return enter(index + 1);
+    });
+  };
+  return enter(0);
+}
 
 /** One `app.use()`. */
 export interface Middleware {

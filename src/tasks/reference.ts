@@ -2,7 +2,8 @@
  * A task that is called without its code: known by its name, and by what the caller says of it.
  */
 import { OptionError } from '../errors.js';
-import { checkTaskName, show } from '../options/checks.js';
+import { checkTaskName } from '../options/checks.js';
+import { present } from '../options/merge.js';
 import {
   checkTaskOptions,
   needsLane,
@@ -10,14 +11,20 @@ import {
   resolveRunPolicy,
   type TaskOptions,
 } from '../options/task-options.js';
+import { show } from '../show.js';
 import { compileArguments } from './arguments.js';
+import type { ErrorClasses } from './error-classes.js';
 import type { CallTarget } from './registry.js';
 
 /** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
 export type TaskReference = string | ({ name: string } & TaskOptions);
 
-/** @throws {OptionError} for a name or an option that cannot be right */
-export function targetOf(reference: TaskReference, defaults: TaskOptions): CallTarget {
+/**
+ * The task as its callers see it.
+ * @param errors learns the error classes that the options name
+ * @throws {OptionError} for a name or an option that cannot be right
+ */
+export function targetOf(reference: TaskReference, defaults: TaskOptions, errors?: ErrorClasses): CallTarget {
   const given: unknown = typeof reference === 'string' ? { name: reference } : reference;
   if (typeof given !== 'object' || given === null)
     throw new OptionError(`a task to call must be its name or { name, …options }, not ${show(given)}.`);
@@ -25,10 +32,13 @@ export function targetOf(reference: TaskReference, defaults: TaskOptions): CallT
   checkTaskName(name, 'a task to call');
   const where = `task "${name}"`;
   checkTaskOptions(options, where);
+  const run = resolveRunPolicy(options, defaults, where);
+  errors?.registerFor(name, run.namedErrors);
   return {
     name,
     publish: resolvePublishPolicy(options, defaults, where),
-    lane: needsLane(resolveRunPolicy(options, defaults, where)),
+    own: new Set(Object.keys(present(options))),
+    lane: needsLane(run),
     checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
   };
 }

@@ -3,7 +3,9 @@
  * classes are made when a worker starts, never here.
  */
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
-import { checkTaskName, show } from '../options/checks.js';
+import { checkTaskName } from '../options/checks.js';
+import type { Logger } from '../options/logger.js';
+import { present } from '../options/merge.js';
 import { nearest } from '../options/names.js';
 import type { Schedule } from '../options/schedules.js';
 import type { TaskOptions } from '../options/task-options.js';
@@ -14,9 +16,10 @@ import {
   resolvePublishPolicy,
   resolveRunPolicy,
 } from '../options/task-options.js';
+import { show } from '../show.js';
 import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
-import { declaredTasks, emittedParameterTypes } from './declaration.js';
+import { declaredTasks, emittedParameterTypes, prototypeChain } from './declaration.js';
 import type { ErrorClasses } from './failure.js';
 import { checkNoShadowing, type TaskHooks } from './service.js';
 
@@ -27,6 +30,8 @@ export type ServiceClass<S extends object = object> = abstract new (...args: nev
 export interface CallTarget {
   readonly name: string;
   readonly publish: PublishPolicy;
+  /** The names of its own options, which stand above what routes say. */
+  readonly own: ReadonlySet<string>;
   readonly checker: ArgumentChecker | undefined;
   /** Its arguments are a list of argument lists: it runs once with each (`map`, `starmap`). */
   readonly each?: true;
@@ -48,6 +53,8 @@ export interface RegisteredTask extends CallTarget {
 export interface MethodTarget {
   readonly kind: 'method';
   readonly method: string;
+  /** A decorator above `@Task` stands around the method. */
+  readonly wrapped: boolean;
   readonly service: ServiceSlot;
 }
 
@@ -65,7 +72,7 @@ export interface ServiceSlot {
 
 /** The entry point of a method target, for its scope. */
 export function entryPoint(target: MethodTarget): EntryPoint {
-  return { instance: target.service.instance, method: target.method };
+  return { instance: target.service.instance, method: target.method, wrapped: target.wrapped };
 }
 
 /** Collects tasks; one per app. */
@@ -74,19 +81,23 @@ export class Registry {
   readonly #services = new Map<ServiceClass, ServiceSlot>();
   #made: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(task: RegisteredTask) => void>();
+  /** The classes whose names have been warned of. */
+  readonly #warned = new WeakSet<ServiceClass>();
 
   constructor(
     private readonly defaults: TaskOptions,
     /** Learns the error classes that task options name. */
     private readonly errors: ErrorClasses,
+    private readonly logger: () => Logger = () => SILENT,
   ) {}
 
   /**
    * Adds every task of a service, and says which method is which task.
-   * @throws {AlreadyRegisteredError} when a name is taken by other code
+   * @param replace take the calls over from another instance of the class
+   * @throws {AlreadyRegisteredError} when a name is taken by other code, or the class's calls by another instance
    * @throws {OptionError} for a service without tasks, or one that hides TaskService's members
    */
-  addService(service: object): Map<string, RegisteredTask> {
+  addService(service: object, replace = false): Map<string, RegisteredTask> {
     const isClass = typeof service === 'function';
     const cls = checkClass(isClass ? service : service?.constructor);
     const prototype = (isClass ? cls.prototype : service) as object;
@@ -98,6 +109,7 @@ export class Registry {
       );
     }
     const slot = this.#services.get(cls) ?? { cls, instance: undefined };
+    if (!isClass && !replace) refuseSecond(slot, service);
     const tasks = this.#tasksOf(prototype, slot);
     for (const task of tasks.values()) this.#refuseOther(task);
     if (!isClass) slot.instance = service as NonNullable<ServiceSlot['instance']>;
@@ -109,7 +121,10 @@ export class Registry {
   /** The tasks of a service class as its callers see them; registers and constructs nothing. */
   targetsOf(cls: ServiceClass): Map<string, CallTarget> {
     checkClass(cls);
-    return this.#tasksOf(cls.prototype as object, this.#services.get(cls) ?? { cls, instance: undefined });
+    const slot = this.#services.get(cls) ?? { cls, instance: undefined };
+    const tasks = this.#tasksOf(cls.prototype as object, slot);
+    for (const task of tasks.values()) this.errors.registerFor(task.name, task.run.namedErrors);
+    return tasks;
   }
 
   /** Adds one function as a task. */
@@ -180,15 +195,12 @@ export class Registry {
 
   #tasksOf(prototype: object, slot: ServiceSlot): Map<string, RegisteredTask> {
     const tasks = new Map<string, RegisteredTask>();
-    for (const { method, declaration, owner } of declaredTasks(prototype).values()) {
-      const name = declaration.name ?? `${owner.name}.${method}`;
+    for (const { method, declaration, wrapped } of declaredTasks(prototype).values()) {
+      const name = declaration.name ?? `${this.#labelOf(slot.cls)}.${method}`;
       const { options } = declaration;
       const emitted = options.args === undefined ? emittedParameterTypes(prototype, method) : undefined;
-      const code = (prototype as Record<string, unknown>)[method];
-      tasks.set(
-        method,
-        this.#build(name, options, emitted, { code, target: { kind: 'method', method, service: slot } }),
-      );
+      const target = { kind: 'method', method, wrapped, service: slot } as const;
+      tasks.set(method, this.#build(name, options, emitted, { code: codeOf(prototype, method), target }));
     }
     if (tasks.size > 0) return tasks;
     throw new OptionError(
@@ -196,8 +208,23 @@ export class Registry {
     );
   }
 
+  /** What stands before the method in a default name: that of the class itself, whoever it inherits the method from. */
+  #labelOf(cls: ServiceClass): string {
+    const label = labelOf(cls);
+    if (label.length <= 2 && !this.#warned.has(cls)) {
+      this.#warned.add(cls);
+      this.logger().warn(
+        { class: label },
+        `the class name "${label}" looks like a minifier's, and another build may give another one: its tasks that have ` +
+          "no name of their own will not be found then. Name them, as in @Task('mail.send'), or keep class names",
+      );
+    }
+    return label;
+  }
+
   #add(task: RegisteredTask): void {
     this.#tasks.set(task.name, task);
+    this.errors.registerFor(task.name, task.run.namedErrors);
     for (const cls of task.run.namedErrors) if (cls.name !== '') this.errors.register(cls);
     for (const listener of this.#listeners) listener(task);
   }
@@ -215,6 +242,7 @@ export class Registry {
     return {
       name,
       publish: resolvePublishPolicy(options, this.defaults, where),
+      own: new Set(Object.keys(present(options))),
       run,
       schedule: options.schedule,
       lane: needsLane(run),
@@ -239,6 +267,35 @@ export class Registry {
     );
   }
 }
+
+/** @throws {AlreadyRegisteredError} the calls of this class go to another instance */
+function refuseSecond({ cls, instance }: ServiceSlot, service: object): void {
+  if (instance === undefined || instance === service) return;
+  throw new AlreadyRegisteredError(
+    `${labelOf(cls)} is registered already, and this is a second instance of it: each task has one that runs it. ` +
+      'Register the class once, or pass { replace: true } to give its calls to this one.',
+  );
+}
+
+/** The class's name; a class without one, as decorators make them, is called what its parent is called. */
+function labelOf(cls: ServiceClass): string {
+  for (let link: unknown = cls; typeof link === 'function'; link = Object.getPrototypeOf(link)) {
+    const name: unknown = Reflect.get(link, 'name');
+    if (typeof name === 'string' && name !== '') return name;
+  }
+  return 'This service';
+}
+
+/** A method's own function, before any getter that binds it: what tells one piece of code from another. */
+function codeOf(prototype: object, method: string): unknown {
+  for (const link of prototypeChain(prototype)) {
+    const property = Object.getOwnPropertyDescriptor(link, method);
+    if (property !== undefined) return property.value ?? property.get;
+  }
+  return undefined;
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Whose method a task is. */
 function classOf({ target }: RegisteredTask): ServiceClass | undefined {

@@ -5,6 +5,7 @@
  */
 import { types } from 'node:util';
 import { defaultStringifyOperations, parse, stringify } from 'devalue';
+import { isCeleriacError } from '../errors.js';
 import { setOwn } from '../text-escape.js';
 import { builtInName, toJsonMethod } from './built-in.js';
 import { ErrorClasses, rebuildError } from './error-classes.js';
@@ -52,6 +53,8 @@ const OWN_SLOTS = new Set(['name', 'message', 'stack', 'cause', 'errors']);
 
 interface ErrorParts {
   readonly name: unknown;
+  /** It is one of celeriac's own. */
+  readonly ours?: unknown;
   readonly message: unknown;
   readonly stack: unknown;
   readonly cause?: unknown;
@@ -72,6 +75,7 @@ function takeApart(error: Error): ErrorParts {
   }
   return {
     name: error.name,
+    ...(isCeleriacError(error) && { ours: true }),
     message: error.message,
     stack: error.stack,
     ...(Object.hasOwn(error, 'cause') && { cause: error.cause }),
@@ -88,7 +92,7 @@ function putTogether(parts: ErrorParts): Error {
     message: String(parts.message),
     stack: typeof parts.stack === 'string' ? parts.stack : undefined,
     errors: Array.isArray(parts.errors) ? parts.errors : undefined,
-    errorClass: CLASSES.lookup(name),
+    errorClass: CLASSES.lookup({ name, ours: parts.ours === true }),
   });
 }
 

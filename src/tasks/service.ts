@@ -4,7 +4,7 @@
  */
 import { CeleriacError, OptionError } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
-import type { Logger } from '../options/logger.js';
+import type { TaskLogger } from '../options/logger.js';
 import {
   currentScope,
   type RetryOptions,
@@ -50,7 +50,7 @@ export abstract class TaskService implements TaskContext {
   }
 
   /** The app's logger, with the task's id and name in every line. */
-  get log(): Logger {
+  get log(): TaskLogger {
     return running('log').log;
   }
 

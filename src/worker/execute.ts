@@ -9,7 +9,7 @@ import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
-import type { RunMiddleware } from '../tasks/middleware.js';
+import { type RunMiddleware, through } from '../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
@@ -29,6 +29,8 @@ export interface ExecutorParams {
   readonly registry: Registry;
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
+  /** Where moments count that name no zone. */
+  readonly timezone: string;
   /** Rebuild the errors that errbacks are told of. */
   readonly errors: ErrorClasses;
   /** Carries workflows on; none where a task runs in its caller's process or in a thread. */
@@ -300,11 +302,7 @@ export class Executor {
       call.delivery.message.each === true ? callEach(task, call, args) : callTarget(task, call, args);
     if (middleware.length === 0) return body();
     const context = { request: call.request, headers: call.request.headers };
-    const step = async (index: number): Promise<unknown> => {
-      const next = middleware[index];
-      return next === undefined ? body() : next(context, () => step(index + 1));
-    };
-    return step(0);
+    return through(middleware, context, { what: `the run of ${task.name}`, last: body });
   }
 
   async #replace(call: RunningCall, task: RegisteredTask, { signature }: ReplaceRequest): Promise<Outcome> {
@@ -333,6 +331,7 @@ export class Executor {
       retries,
       maxRetries: message.retries === null ? Number.POSITIVE_INFINITY : message.retries,
       now: this.params.clock.now(),
+      timezone: this.params.timezone,
       random: Math.random,
     };
     try {

@@ -4,7 +4,7 @@
 import { toEpochMs, toMs, toPositiveMs } from '../duration.js';
 import { MaxRetriesExceededError, OptionError } from '../errors.js';
 import { toMaxRetries } from '../options/checks.js';
-import { checkNames } from '../options/names.js';
+import { checkNames, checkOptions } from '../options/names.js';
 import type { RunPolicy } from '../options/task-options.js';
 import type { RetryOptions } from '../tasks/context.js';
 import type { Outcome } from './outcome.js';
@@ -22,17 +22,38 @@ export class RetryRequest extends Error {
  * @throws {OptionError} for what cannot be right
  */
 export function retryRequest(options: RetryOptions): RetryRequest {
-  const where = 'this.retry()';
+  try {
+    checkRetry(options);
+  } catch (wrong) {
+    // The task's own error must not be lost over how it was handed on.
+    throw wrong instanceof OptionError ? withCause(wrong, options) : wrong;
+  }
+  return new RetryRequest(options);
+}
+
+const WHERE = 'this.retry()';
+
+function checkRetry(options: RetryOptions): void {
   if ((options as unknown) instanceof Error)
-    throw new OptionError(`${where}: give the error as an option: this.retry({ error }).`);
-  checkNames(options, ['countdown', 'eta', 'error', 'maxRetries'], where);
+    throw new OptionError(`${WHERE}: give the error as an option: this.retry({ error }).`);
+  checkOptions(options, WHERE);
+  if ((options as { readonly exc?: unknown }).exc !== undefined)
+    throw new OptionError(`${WHERE}: unknown option "exc". Its name here is "error".`);
+  checkNames(options, ['countdown', 'eta', 'error', 'maxRetries'], WHERE, ['error', 'maxRetries']);
   const { countdown, eta, maxRetries } = options;
   if (countdown !== undefined && eta !== undefined)
-    throw new OptionError(`${where}: give countdown or eta, not both.`);
-  if (countdown !== undefined) toMs(countdown, `${where}: countdown`);
-  if (eta !== undefined) toEpochMs(eta, `${where}: eta`);
-  if (maxRetries !== undefined) toMaxRetries(maxRetries, `${where}: maxRetries`);
-  return new RetryRequest(options);
+    throw new OptionError(`${WHERE}: give countdown or eta, not both.`);
+  if (countdown !== undefined) toMs(countdown, `${WHERE}: countdown`);
+  if (eta !== undefined) toEpochMs(eta, `${WHERE}: eta`);
+  if (maxRetries !== undefined) toMaxRetries(maxRetries, `${WHERE}: maxRetries`);
+}
+
+/** What is wrong with the options, caused by the error they were to hand on. */
+function withCause(wrong: OptionError, options: unknown): OptionError {
+  if (options instanceof Error) return new OptionError(wrong.message, { cause: options });
+  const { error, exc } = (options ?? {}) as { readonly error?: unknown; readonly exc?: unknown };
+  const cause = error ?? exc;
+  return cause === undefined ? wrong : new OptionError(wrong.message, { cause });
 }
 
 /** What a retry decision is made from. */
@@ -45,6 +66,8 @@ export interface RetryCase {
   readonly maxRetries: number | undefined;
   /** Epoch ms. */
   readonly now: number;
+  /** Where moments count that name no zone. */
+  readonly timezone: string;
   /** 0 (inclusive) to 1 (exclusive); jitter. */
   readonly random: () => number;
 }
@@ -112,7 +135,8 @@ function limitOf(c: RetryCase): number {
 }
 
 function requestedDelayMs(options: RetryOptions, c: RetryCase): number | undefined {
-  if (options.eta !== undefined) return Math.max(0, toEpochMs(options.eta, 'this.retry(): eta') - c.now);
-  if (options.countdown !== undefined) return Math.max(0, toMs(options.countdown, 'this.retry(): countdown'));
+  if (options.eta !== undefined)
+    return Math.max(0, toEpochMs(options.eta, `${WHERE}: eta`, c.timezone) - c.now);
+  if (options.countdown !== undefined) return Math.max(0, toMs(options.countdown, `${WHERE}: countdown`));
   return undefined;
 }

@@ -7,7 +7,7 @@ import type { Delivery } from '../broker/delivery.js';
 import type { Composable } from '../canvas/fits.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
-import type { Logger } from '../options/logger.js';
+import { type Logger, type TaskLogger, taskLogger } from '../options/logger.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../tasks/context.js';
 import { encodeResult } from '../tasks/serializer.js';
 import { after, type Cancel } from '../timers.js';
@@ -78,15 +78,8 @@ export class RunningCall implements TaskContext {
     return this.#abort.signal;
   }
 
-  get log(): Logger {
-    const fields = { taskId: this.delivery.taskId, task: this.delivery.name };
-    const { logger } = this.host;
-    return {
-      debug: (own, message) => logger.debug({ ...fields, ...own }, message),
-      info: (own, message) => logger.info({ ...fields, ...own }, message),
-      warn: (own, message) => logger.warn({ ...fields, ...own }, message),
-      error: (own, message) => logger.error({ ...fields, ...own }, message),
-    };
+  get log(): TaskLogger {
+    return taskLogger(this.host.logger, { taskId: this.delivery.taskId, task: this.delivery.name });
   }
 
   get app(): TaskApp {

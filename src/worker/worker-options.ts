@@ -12,6 +12,7 @@ import type { Events } from '../events/events.js';
 import { checkLimits, checkQueueName, optionalMs } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
+import { show } from '../show.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import type { Registry } from '../tasks/registry.js';
@@ -143,11 +144,16 @@ export function resolveWorkerOptions(options: WorkerOptions, defaultQueue: strin
     queues: checkQueues(options.queues ?? [defaultQueue]),
     concurrency: checkConcurrency(options.concurrency ?? autoscale?.min ?? availableParallelism(), autoscale),
     autoscale,
-    name: (options.name ?? 'celeriac@%h').replaceAll('%h', hostname()),
+    name: checkNodeName(options.name ?? 'celeriac@%h').replaceAll('%h', hostname()),
     shutdownTimeoutMs: toPositiveMs(options.shutdownTimeout ?? '30s', `${WHERE}: shutdownTimeout`),
     limits: { softMs, hardMs },
     health: checkHealth(options.health, WHERE),
   };
+}
+
+function checkNodeName(name: unknown): string {
+  if (typeof name === 'string' && name !== '') return name;
+  throw new OptionError(`${WHERE}: name ${show(name)} must be a node's name, such as 'mail@%h'.`);
 }
 
 function checkQueues(queues: NonNullable<WorkerOptions['queues']>): readonly WeightedQueue[] {

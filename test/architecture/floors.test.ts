@@ -7,8 +7,18 @@ import { readSources, roomOf, type SourceFile, sourceFile } from './source.js';
  * not know each other. A new room gets its place here.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ['errors', 'package-folder', 'states', 'text-escape', 'timers', 'transient-map', 'version'],
-  ['duration', 'own-files', 'package-loading'],
+  [
+    'errors',
+    'local-time',
+    'package-folder',
+    'process-wide',
+    'show',
+    'text-escape',
+    'timers',
+    'transient-map',
+    'version',
+  ],
+  ['duration', 'own-files', 'package-loading', 'states'],
   ['options'],
   ['tasks', 'broker'],
   ['results'],

@@ -137,7 +137,7 @@ describe('Without a broker', () => {
 
   it('one task name for two classes is refused, though they inherit the same method', () => {
     class Parent extends TaskService {
-      @Task()
+      @Task('Parent.who')
       who(): string {
         return this.constructor.name;
       }

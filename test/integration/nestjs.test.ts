@@ -228,11 +228,6 @@ describe('CeleriacModule without a broker', () => {
     assert.equal(await (await fixture.get(Shop).orders.total.delay(['ab', 'c'])).get(), 3);
   });
 
-  it('refuses to inject the tasks of what has none, where it is written', () => {
-    assert.throws(() => InjectTasks(Prices as never), /Prices has no method with @Task/);
-    assert.throws(() => InjectTasks(undefined as never), OptionError);
-  });
-
   it('tells Nest which token is missing where it is not global', async () => {
     @Module({ providers: [Shop] })
     class Other {}

@@ -2,10 +2,11 @@
 import {
   type AsyncResult,
   Celeriac,
+  currentTask,
   type EagerResult,
-  type Logger,
   Task,
   type TaskHandle,
+  type TaskLogger,
   type TaskRequest,
   TaskService,
 } from 'celeriac';
@@ -84,7 +85,12 @@ class Everything extends TaskService {
   async members(): Promise<void> {
     expect<Equal<typeof this.request, TaskRequest>>();
     expect<Equal<typeof this.signal, AbortSignal>>();
-    expect<Equal<typeof this.log, Logger>>();
+    expect<Equal<typeof this.log, TaskLogger>>();
+    this.log.info('text');
+    this.log.warn({ at: 1 }, 'text');
+    // @ts-expect-error fields need a text
+    this.log.info({ at: 1 });
+    currentTask()?.log.error('text');
     await this.updateState('PROGRESS', { any: ['json'] });
     await this.updateState('PROGRESS');
     const name: string = this.app.name;

@@ -6,7 +6,12 @@ import { OptionError } from '#src/errors.js';
 import { resolveCall } from '#src/options/call-options.js';
 import { toExpiry } from '#src/options/checks.js';
 import { checkNames, nearest } from '#src/options/names.js';
-import { checkTaskOptions, resolvePublishPolicy, resolveRunPolicy } from '#src/options/task-options.js';
+import {
+  checkTaskOptions,
+  resolvePublishPolicy,
+  resolveRunPolicy,
+  type TaskOptions,
+} from '#src/options/task-options.js';
 
 /** The message of the OptionError that `body` throws. */
 function refusal(body: () => unknown): string {
@@ -43,6 +48,14 @@ describe('An unknown option', () => {
       refusal(() => resolveAppOptions('shop', { borker: 'redis://x' } as never, {})),
       'new Celeriac(\'shop\'): unknown option "borker". Did you mean "broker"?',
     );
+  });
+
+  it('is not taken for one it has little in common with', () => {
+    const hint = (options: object) => refusal(() => checkTaskOptions(options, "@Task('x')"));
+    assert.match(hint({ trackStarted: true }), /unknown option "trackStarted"\. Known: queue, /);
+    assert.match(hint({ bind: true }), /unknown option "bind"\. Known: /);
+    assert.match(hint({ default_retry_delay: 1 }), /Did you mean "defaultRetryDelay"\?/);
+    assert.match(hint({ soft_time_limit: 1 }), /Did you mean "softTimeLimit"\?/);
   });
 
   it('far from all of them is refused with the list', () => {
@@ -125,10 +138,14 @@ describe('Task options', () => {
     );
     assert.match(
       text({ autoretryFor: 'always' }),
-      /autoretryFor must be true, a list of error classes, or a function; got "always"/,
+      /autoretryFor must be true, a class that extends Error, a list of such, or a function that answers at once; got "always"/,
     );
-    assert.match(text({ autoretryFor: ['Error'] }), /autoretryFor must be a list of error classes/);
-    assert.match(text({ throws: Error }), /throws must be a list of error classes/);
+    assert.match(
+      text({ autoretryFor: [Error, 'Error'] }),
+      /autoretryFor\[1\] must be a class that extends Error; got "Error"/,
+    );
+    assert.match(text({ throws: [class Mail {}] }), /throws\[0\] must be .*; got the class Mail\./);
+    assert.match(text({ throws: 5 }), /throws must be a class that extends Error, or a list of such; got 5/);
     assert.match(text({ acksLate: 'yes' }), /acksLate must be true or false; got "yes"/);
     assert.match(text({ maxDeliveries: 0 }), /maxDeliveries must be a whole number of 1 or more; got 0/);
     assert.match(text({ retryDelay: '5s' }), /retryDelay must be a function; got "5s"/);
@@ -143,7 +160,35 @@ describe('Task options', () => {
     class A extends Error {}
     class B extends Error {}
     assert.deepEqual(resolveRunPolicy({ throws: [A], autoretryFor: [B] }, {}, 'x').namedErrors, [A, B]);
+    assert.deepEqual(resolveRunPolicy({ throws: A, autoretryFor: Error }, {}, 'x').namedErrors, [A, Error]);
     assert.deepEqual(resolveRunPolicy({ autoretryFor: true }, {}, 'x').namedErrors, []);
+  });
+
+  it('take Error itself, and a single class, which is no predicate', () => {
+    class A extends Error {}
+    const retries = (autoretryFor: NonNullable<TaskOptions['autoretryFor']>, error: unknown) =>
+      resolveRunPolicy({ autoretryFor }, {}, 'x').autoretryFor(error);
+    assert.equal(retries([Error], new TypeError()), true);
+    assert.equal(retries([Error], 'text'), false);
+    assert.equal(retries(A, new A()), true);
+    assert.equal(retries(A, new Error()), false);
+    assert.equal(retries(Error, new A()), true);
+    assert.deepEqual(resolveRunPolicy({ throws: A }, {}, 'x').throws, [A]);
+  });
+
+  it('take no predicate whose answer is a promise, which would always be yes', () => {
+    const refused = (autoretryFor: unknown) =>
+      refusal(() => resolveRunPolicy({ autoretryFor: autoretryFor as never }, {}, 'x'));
+    assert.match(
+      refused(async () => false),
+      /is async\. Give a function that answers at once/,
+    );
+    assert.match(refused(class Mail {}), /the class Mail does not extend Error/);
+    const late = resolveRunPolicy({ autoretryFor: (() => Promise.resolve(false)) as never }, {}, 'x');
+    assert.match(
+      refusal(() => late.autoretryFor(new Error())),
+      /gave a promise/,
+    );
   });
 });
 

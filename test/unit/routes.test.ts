@@ -19,6 +19,14 @@ describe('Routes', () => {
     assert.equal(route(routes, 'mailx'), 'rest');
   });
 
+  it('in a map an exact name beats the globs, wherever it stands', () => {
+    const map = { '*': 'rest', 'mail.*': 'mail', 'mail.urgent': 'fast' };
+    for (const routes of [map, new Map(Object.entries(map)), [map]] as Routes[]) {
+      assert.equal(route(routes, 'mail.urgent'), 'fast');
+      assert.equal(route(routes, 'mail.slow'), 'rest');
+    }
+  });
+
   it('match exact names whole, globs with * and ?, and expressions anywhere', () => {
     assert.equal(route({ report: 'q' }, 'reports'), undefined);
     assert.equal(route({ 'a?c': 'q' }, 'abc'), 'q');

@@ -33,6 +33,11 @@ export interface ProcessesOptions extends WorkerOptions {
   processes: number;
 }
 
+/** Whether a worker is to have processes of its own. */
+export function isForProcesses(options: WorkerOptions | ProcessesOptions): options is ProcessesOptions {
+  return 'processes' in options && options.processes !== undefined;
+}
+
 /** What is still said when the broker does not answer. */
 const LAST_WORDS_MS = 2000;
 /** Less than a caller waits; a process whose loop is busy for longer is left out. */

@@ -23,6 +23,7 @@ function retryCase(options: TaskOptions = {}, rest: Partial<RetryCase> = {}): Re
     policy: resolveRunPolicy(options, {}, 'test'),
     retries: 0,
     maxRetries: undefined,
+    timezone: 'UTC',
     now: 1_000_000,
     random: () => 0.5,
     ...rest,

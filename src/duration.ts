@@ -31,6 +31,19 @@ export function toMs(duration: unknown, where: string): number {
   );
 }
 
+/** The duration as a user would write it, exactly: `90s`, `2h`, `1500ms`. */
+export function durationText(durationMs: number): string {
+  const [length, unit] = UNITS.find(([unitMs]) => durationMs !== 0 && durationMs % unitMs === 0) ?? [1, 'ms'];
+  return `${durationMs / length}${unit}`;
+}
+
+const UNITS = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+  [1000, 's'],
+] as const;
+
 /** Like {@link toMs}, for durations that may not be negative. */
 export function toPositiveMs(duration: unknown, where: string): number {
   const result = toMs(duration, where);

@@ -2,6 +2,8 @@
  * What a worker shows when it starts: who it is, where its work comes from, and what it can do. Pure text.
  */
 import pc from 'picocolors';
+import { printable } from './printable.js';
+import { widthOf } from './width.js';
 
 /** What the banner tells. */
 export interface BannerFacts {
@@ -35,7 +37,8 @@ const LEAVES = 2;
 const WIDTH = 78;
 
 /** The banner, ending in an empty line. */
-export function renderBanner(facts: BannerFacts, color: boolean): string {
+export function renderBanner(given: BannerFacts, color: boolean): string {
+  const facts = shown(given);
   const colors = pc.createColors(color);
   const label = (name: string): string => colors.dim(name.padEnd(13));
   const lines = [
@@ -53,6 +56,18 @@ export function renderBanner(facts: BannerFacts, color: boolean): string {
   });
   const head = art.map((part, index) => ` ${part}  ${lines[index] ?? ''}`.trimEnd());
   return ['', ...head, '', ` ${colors.dim('tasks')}`, ...taskLines(facts.tasks, colors), '', ''].join('\n');
+}
+
+/** Names of queues and tasks may come from a file or a variable that somebody else wrote. */
+function shown(facts: BannerFacts): BannerFacts {
+  return {
+    ...facts,
+    app: printable(facts.app),
+    node: printable(facts.node),
+    broker: printable(facts.broker),
+    queues: facts.queues.map(printable),
+    tasks: facts.tasks.map(printable),
+  };
 }
 
 /** `4`, or `2 to 8` for a worker that goes with the load; `3 × 4` in three processes. */
@@ -79,7 +94,7 @@ function wrap(names: readonly string[], width: number): string[] {
   const lines: string[] = [];
   for (const name of names) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + name.length + 2 <= width)
+    if (last !== undefined && widthOf(last) + widthOf(name) + 2 <= width)
       lines[lines.length - 1] = `${last}, ${name}`;
     else lines.push(name);
   }

@@ -91,9 +91,17 @@ function optionsOf(flags: BroadcastFlags): BroadcastOptions {
 /** What a node that is there but says nothing is reported with (see `app.inspect`). */
 const SILENT = 'no answer';
 
+/** The replies in a node's reply: itself, or one for each queue where several were named. */
+export function partsOf(reply: unknown): unknown[] {
+  if (typeof reply !== 'object' || reply === null || Array.isArray(reply)) return [reply];
+  const parts = Object.values(reply);
+  const areReplies = parts.length > 0 && parts.every((part) => typeof part === 'object' && part !== null);
+  return areReplies && parts.every((part) => 'ok' in part || errorOf(part) !== undefined) ? parts : [reply];
+}
+
 /** 69 when nobody answered, 1 when a node answered with an error. */
 export function exitCodeOfReplies(replies: Replies): number {
-  const errors = Object.values(replies).map(errorOf);
+  const errors = Object.values(replies).flatMap(partsOf).map(errorOf);
   if (errors.every((error) => error === SILENT)) return EXIT.unavailable;
   return errors.some((error) => error !== undefined) ? EXIT.failed : EXIT.ok;
 }

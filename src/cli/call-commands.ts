@@ -5,11 +5,11 @@ import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
 import { CeleriacError, isCeleriacError } from '../errors.js';
 import { EXCEPTION, READY } from '../states.js';
-import { type GlobalFlags, withApp } from './connect.js';
+import { appSpec, commandLine, type GlobalFlags, shellWord, withApp } from './connect.js';
 import { describeError, EXIT } from './exit.js';
 import { argsFlag, countFlag, durationFlag, durationOrMomentFlag, headersFlag, momentFlag } from './flags.js';
+import { humanDuration } from './human.js';
 import type { Output } from './output.js';
-import { printable } from './printable.js';
 
 type AsyncResult = ReturnType<Celeriac['result']>;
 type Snapshot = Awaited<ReturnType<AsyncResult['snapshot']>>;
@@ -29,6 +29,7 @@ interface CallFlags extends GlobalFlags {
 }
 
 interface ResultFlags extends GlobalFlags {
+  readonly verbose?: boolean;
   readonly follow?: boolean;
   readonly json?: boolean;
 }
@@ -56,6 +57,7 @@ export function addCallCommands(program: Command): void {
     .description('what became of a task')
     .argument('<id>', 'the id that call printed')
     .option('-f, --follow', 'show each state until it ends')
+    .option('-v, --verbose', 'show the stack of its error as well')
     .option('--json', 'print its snapshot as JSON')
     .action((id: string, _flags, command: Command) => result(id, command.optsWithGlobals<ResultFlags>()));
 }
@@ -65,23 +67,36 @@ async function call(name: string, flags: CallFlags): Promise<void> {
   const out = takeStdout();
   await withApp(flags, async (app) => {
     const sent = await app.sendTask(name, flags.args ?? [], callOptions(flags));
-    if (!flags.wait) return flags.json ? out.json(sent) : out.line(sent.id);
+    if (appSpec(flags) === undefined && flags.queue === undefined)
+      out.note(
+        "celeriac: sent to the default queue: without -A nothing is known of the task's own queue, nor of routes. -q names one.",
+      );
+    if (!flags.wait) return flags.json ? out.json(sent) : out.value(sent.id);
     out.note(`${name} ${sent.id}`);
-    const value = await sent
-      .get({
-        ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
-        onUpdate: (update) => out.note(updateLine(update.state, update.meta, out)),
-      })
-      .catch((error: unknown) => {
-        if (!isCeleriacError(error, 'RESULT_TIMEOUT')) throw error;
-        // The error's own words are for programs.
-        throw new CeleriacError(
-          `it did not end within ${flags.timeout} ms. It goes on: "celeriac result ${sent.id} --follow" waits longer.`,
-        );
-      });
-    if (flags.json) out.json(value);
-    else out.line(await valueText(value));
+    const ended = await endOf(sent, flags, out);
+    if (flags.json) out.json('error' in ended ? ended.error : ended.value);
+    if ('error' in ended) throw ended.error;
+    if (!flags.json) out.value(await valueText(ended.value));
   });
+}
+
+type End = { readonly value: unknown } | { readonly error: unknown };
+
+/** What came of the task; an error is as good an answer as a value, for who reads JSON. */
+async function endOf(sent: AsyncResult, flags: CallFlags, out: Output): Promise<End> {
+  try {
+    const value = await sent.get({
+      ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
+      onUpdate: (update) => out.note(updateLine(update.state, update.meta, out)),
+    });
+    return { value };
+  } catch (error) {
+    if (!isCeleriacError(error, 'RESULT_TIMEOUT')) return { error };
+    // The error's own words are for programs.
+    const again = commandLine(`result ${shellWord(sent.id)} --follow`, flags);
+    const text = `it did not end within ${humanDuration(flags.timeout ?? 0)}. It goes on: "${again}" waits longer.`;
+    return { error: new CeleriacError(text, { code: 'RESULT_TIMEOUT', cause: error }) };
+  }
 }
 
 function callOptions(flags: CallFlags): Record<string, unknown> {
@@ -99,7 +114,8 @@ async function result(id: string, flags: ResultFlags): Promise<void> {
     const snapshot = await handle.snapshot();
     if (flags.json) out.json(snapshot);
     else if (snapshot.known) await showSnapshot(snapshot, out);
-    process.exitCode = exitCodeFor(snapshot, flags);
+    if (!flags.json && flags.verbose) showStack(snapshot, out);
+    process.exitCode = exitCodeFor(snapshot);
     if (!snapshot.known) out.note(`celeriac: no task "${id}" is known: never sent, or no longer kept.`);
   });
 }
@@ -113,18 +129,16 @@ async function follow(handle: AsyncResult, out: Output): Promise<void> {
   }
 }
 
-/** A task that failed makes `--follow` fail; plain reading succeeds when there was something to read. */
-function exitCodeFor(snapshot: Snapshot, { follow }: ResultFlags): number {
-  if (!snapshot.known) return EXIT.failed;
-  const failed = READY.has(snapshot.state) && EXCEPTION.has(snapshot.state);
-  return follow && failed ? EXIT.failed : EXIT.ok;
+/** A task that failed or was revoked fails the command, and so does one that nobody knows. */
+function exitCodeFor({ known, state }: Snapshot): number {
+  return known && !(READY.has(state) && EXCEPTION.has(state)) ? EXIT.ok : EXIT.failed;
 }
 
 /** A task for people, one fact a line. */
 export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
   const rows: [string, string | undefined][] = [
-    ['id', shown(snapshot.id)],
-    ['task', shown(snapshot.name)],
+    ['id', snapshot.id],
+    ['task', snapshot.name],
     ['state', paintState(snapshot.state, out)],
     ['value', snapshot.value === undefined ? undefined : await valueText(snapshot.value)],
     ['error', snapshot.error === undefined ? undefined : describeError(snapshot.error, false)],
@@ -133,21 +147,33 @@ export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<voi
       'args',
       snapshot.args.length === 0 ? undefined : snapshot.args.map((arg) => JSON.stringify(arg)).join(', '),
     ],
-    ['queue', shown(snapshot.queue)],
-    ['worker', shown(snapshot.worker)],
+    ['queue', snapshot.queue],
+    ['worker', snapshot.worker],
     ['retries', snapshot.retries === 0 ? undefined : String(snapshot.retries)],
     ['sent', snapshot.sentAt?.toISOString()],
     ['started', snapshot.startedAt?.toISOString()],
     ['done', snapshot.doneAt?.toISOString()],
   ];
   for (const [name, text] of rows) {
-    if (text !== undefined)
-      out.line(`${out.colors.dim(name.padEnd(9))}${text.replaceAll('\n', `\n${' '.repeat(9)}`)}`);
+    if (text === undefined) continue;
+    // Only values have lines of their own; a name with a line break in it stays one line.
+    const lines = name === 'value' || name === 'meta' ? text.split('\n') : [text];
+    out.entry(out.colors.dim(name.padEnd(LABEL_WIDTH)), LABEL_WIDTH, ...lines);
   }
 }
 
-function shown(name: string | undefined): string | undefined {
-  return name === undefined ? undefined : printable(name);
+const LABEL_WIDTH = 9;
+
+/** The stack of the error where it was thrown, and those of its causes. */
+export function showStack({ error }: Snapshot, out: Output): void {
+  const stack: unknown = error === undefined ? undefined : Reflect.get(error, 'remoteStack');
+  const cause = error?.cause instanceof Error ? error.cause.stack : undefined;
+  const text = typeof stack === 'string' ? stack : cause;
+  if (text === undefined) return;
+  out.line();
+  // A message may have lines of its own: none of them begins where ours do.
+  for (const [at, line] of text.split('\n').entries())
+    out.line(at === 0 || /^\s/.test(line) ? line : `  ${line}`);
 }
 
 function updateLine(state: string, meta: unknown, out: Output): string {

@@ -3,6 +3,7 @@
  */
 import { OptionError } from '../errors.js';
 import type { Output } from './output.js';
+import { printable } from './printable.js';
 
 /**
  * Resolves with whether to go on.
@@ -14,14 +15,27 @@ export async function confirm(question: string, yes: boolean | undefined, out: O
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new OptionError(`${question} There is no terminal to ask at: add --yes.`);
   }
-  const { createInterface } = await import('node:readline/promises');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`${question} [y/N] `);
-    if (/^y(es)?$/i.test(answer.trim())) return true;
-  } finally {
-    terminal.close();
-  }
+  if (/^y(es)?$/i.test((await ask(`${printable(question)} [y/N] `)).trim())) return true;
   out.note('Nothing was done.');
   return false;
+}
+
+/** What is typed; nothing where the question is left with Ctrl-C or Ctrl-D. */
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise((resolve) => {
+    let left = true;
+    terminal.once('SIGINT', () => terminal.close());
+    terminal.once('close', () => {
+      // The cursor still stands behind the question.
+      if (left) process.stderr.write('\n');
+      resolve('');
+    });
+    terminal.question(question, (answer) => {
+      left = false;
+      resolve(answer);
+      terminal.close();
+    });
+  });
 }

@@ -29,6 +29,16 @@ export function appSpec(flags: GlobalFlags): string | undefined {
   return flags.app ?? (process.env.CELERIAC_APP || undefined);
 }
 
+/** A command as it would be typed to reach the same app, for hints. */
+export function commandLine(words: string, flags: GlobalFlags): string {
+  return `celeriac ${flags.app === undefined ? '' : `-A ${shellWord(flags.app)} `}${words}`;
+}
+
+/** One word of a command line, quoted where a shell would take it apart. */
+export function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 async function openApp(flags: GlobalFlags): Promise<Celeriac> {
   const spec = appSpec(flags);
   if (spec !== undefined) {

@@ -12,6 +12,7 @@ import {
   type BroadcastOptions,
   broadcast,
   errorOf,
+  partsOf,
   type Replies,
 } from './broadcast.js';
 import { countFlag, durationFlag, queuesFlag } from './flags.js';
@@ -81,8 +82,12 @@ export function addControlCommands(program: Command): void {
   add('time-limit', 'change the time limits of a task, for calls that start from now on')
     .argument('<task>', 'its name')
     .argument('<soft>', "aborts its signal: '30s', '5m', or 'none'", limitFlag('time-limit: soft'))
-    .argument('[hard]', "ends it: '1m', or 'none'", limitFlag('time-limit: hard'), null)
-    .action((task: string, soft: number | null, hard: number | null, _flags, command: Command) =>
+    .argument(
+      '[hard]',
+      "ends it: '1m', or 'none'; left out, it stays as it is",
+      limitFlag('time-limit: hard'),
+    )
+    .action((task: string, soft: number | null, hard: number | null | undefined, _flags, command: Command) =>
       tell(command, (api, options) => api.timeLimit(task, soft, hard, options)),
     );
   add('loglevel', 'change how much the workers log')
@@ -111,24 +116,32 @@ function tell(command: Command, ask: Ask): Promise<void> {
   });
 }
 
-/** Several queues are told one after the other; a node's first error stays. */
+/**
+ * Several queues, one after the other. For one the reply of a node is its own; for more it is a reply for each queue, so
+ * that what was done to one is not hidden by what was refused of another.
+ */
 async function forEachQueue(
   queues: readonly string[],
   ask: (queue: string) => Promise<Replies>,
 ): Promise<Replies> {
-  const all: Replies = {};
-  for (const queue of queues) {
+  const [only, ...more] = new Set(queues);
+  if (only !== undefined && more.length === 0) return ask(only);
+  const nodes = new Map<string, [queue: string, reply: unknown][]>();
+  for (const queue of new Set(queues)) {
     for (const [node, reply] of Object.entries(await ask(queue))) {
-      if (errorOf(all[node]) === undefined) all[node] = reply;
+      nodes.set(node, [...(nodes.get(node) ?? []), [queue, reply]]);
     }
   }
-  return all;
+  return Object.fromEntries([...nodes].map(([node, replies]) => [node, Object.fromEntries(replies)]));
 }
 
 function showReplies(replies: Replies, out: Output): void {
   for (const [node, reply] of Object.entries(replies).sort(([a], [b]) => a.localeCompare(b))) {
-    const error = errorOf(reply);
-    out.line(`${out.colors.bold(node)}: ${error === undefined ? replyText(reply) : out.colors.red(error)}`);
+    for (const one of partsOf(reply)) {
+      const error = errorOf(one);
+      const text = error === undefined ? replyText(one) : out.colors.red(error);
+      out.line(`${out.colors.bold(node)}: ${text}`);
+    }
   }
 }
 

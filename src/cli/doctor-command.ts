@@ -19,10 +19,7 @@ export function addDoctorCommand(program: Command): void {
     .command('doctor')
     .description('look over broker, clocks, workers and queues: what is wrong, and what to do about it')
     .option('--json', 'print what was found as JSON')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 nothing but warnings, 1 a problem, 69 the broker cannot be reached.',
-    )
+    .addHelpText('after', '\nExit codes: 0 no problem, 1 a problem, 69 the broker cannot be reached.')
     .action((_flags, command: Command) => examine(command.optsWithGlobals<DoctorFlags>()));
 }
 
@@ -37,18 +34,28 @@ async function examine(flags: DoctorFlags): Promise<void> {
   });
 }
 
-function show(app: string, { broker, findings }: Diagnosis, out: Output): void {
+function show(app: string, { broker, versions, findings }: Diagnosis, out: Output): void {
   const { colors } = out;
   const marks = { ok: colors.green('ok'), warning: colors.yellow('warning'), problem: colors.red('problem') };
-  out.line(`${colors.bold(app)} at ${broker}\n`);
+  out.entry('', 0, versionsText(versions));
+  out.line(`${colors.bold(app)} at ${broker}`);
+  out.line();
   const width = Math.max(...findings.map(({ check }) => check.length));
+  const left = 'problem'.length + 2 + width + 2;
   for (const { check, severity, found, advice } of findings) {
     const gap = ' '.repeat('problem'.length - severity.length);
-    out.line(`${marks[severity]}${gap}  ${check.padEnd(width)}  ${found}`);
-    if (advice !== undefined) out.line(`${' '.repeat(width + 11)}${colors.dim(advice)}`);
+    out.entry(`${marks[severity]}${gap}  ${check.padEnd(width)}  `, left, found);
+    if (advice !== undefined) out.entry(' '.repeat(left), left, advice);
   }
   const count = (severity: string) => findings.filter((finding) => finding.severity === severity).length;
-  out.line(`\n${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}.`);
+  out.line();
+  out.line(`${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}.`);
+}
+
+/** What a bug report begins with. */
+function versionsText({ celeriac, bullmq, node, broker, os }: Diagnosis['versions']): string {
+  const parts = [`celeriac ${celeriac}`, `BullMQ ${bullmq}`, `Node ${node}`, broker ?? 'broker unknown', os];
+  return parts.join(', ');
 }
 
 function plural(count: number, what: string): string {

@@ -3,6 +3,7 @@
  * task warmly but with exit code 1. Also SIGUSR1, which ends nothing. Installed before the first connection, so that
  * Ctrl-C works while the broker is away.
  */
+import { durationText } from '../duration.js';
 import { EXIT } from './exit.js';
 import type { CliLogger } from './log.js';
 
@@ -10,6 +11,8 @@ import type { CliLogger } from './log.js';
 export interface Endable {
   /** Resolves when it has stopped, whoever told it to, from here or from elsewhere. */
   readonly stopped: Promise<void>;
+  /** How many tasks run. */
+  countRunning(): Promise<number>;
   stop(options: { timeout: number }): Promise<void>;
   stopNow(): Promise<void>;
 }
@@ -74,9 +77,12 @@ export class Ending {
     if (this.#begun.signal.aborted) return;
     this.#begun.abort();
     const { log, shutdownTimeoutMs } = this.#options;
-    const seconds = shutdownTimeoutMs / 1000;
-    log.always({}, `${why}: warm shutdown, running tasks have ${seconds} s to finish`);
-    this.#settle(this.#worker.stop({ timeout: shutdownTimeoutMs }));
+    // Asked for before they end, and told when it is known: the end waits for no answer.
+    const told = this.#worker
+      .countRunning()
+      .then((running) => log.always({}, `${why}: ${warmText(why, running, shutdownTimeoutMs)}`));
+    const stopped = this.#worker.stop({ timeout: shutdownTimeoutMs });
+    this.#settle(Promise.all([stopped, told]).then(() => undefined));
   }
 
   /** `control shutdown` and the app's own code reach the worker, not this process. */
@@ -110,6 +116,15 @@ export class Ending {
       },
     );
   }
+}
+
+/** What is still waited for, and how to wait no longer. */
+export function warmText(why: string, running: number, timeoutMs: number): string {
+  if (running === 0) return 'warm shutdown, no task is running';
+  const [tasks, them] =
+    running === 1 ? ['1 task is running and has', 'it'] : [`${running} tasks are running and have`, 'them'];
+  const again = why === 'SIGINT' ? 'Ctrl-C once more' : 'SIGINT';
+  return `warm shutdown, ${tasks} ${durationText(timeoutMs)} to finish; ${again} hands ${them} back at once`;
 }
 
 const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;

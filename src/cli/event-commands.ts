@@ -35,7 +35,7 @@ async function watch(flags: EventFlags): Promise<void> {
   process.on('SIGTERM', end);
   await withApp(flags, async (app) => {
     const events = app.events({ signal: stop.signal });
-    if (flags.json) return each(events, (event) => out.line(JSON.stringify(event)));
+    if (flags.json) return each(events, (event) => out.jsonLine(event));
     if (process.stdout.isTTY && !flags.lines) return live(app, events, out, end);
     const { eventLine } = await import('./event-text.js');
     await each(events, (event) => out.line(eventLine(event)));

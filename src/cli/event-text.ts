@@ -2,9 +2,9 @@
  * An event as one line for people. Names and texts come from anywhere: nothing in them may steer the terminal.
  */
 import type { FleetEvent } from '../events/names.js';
-import { cutMiddle } from './cut.js';
-import { humanDuration } from './output.js';
+import { humanDuration } from './human.js';
 import { printable } from './printable.js';
+import { cutMiddle } from './width.js';
 
 /** `14:03:07.120 task-failed add[4f…] on celeriac@host after 12ms: RangeError: …` */
 export function eventLine(event: FleetEvent): string {

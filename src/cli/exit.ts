@@ -2,7 +2,7 @@
  * How a command ends: its exit code, and the one line that says why it failed.
  */
 import { isCeleriacError } from '../errors.js';
-import { printable } from './printable.js';
+import { printable, printableText } from './printable.js';
 
 /** Exit codes of every command (69 is sysexits' EX_UNAVAILABLE; Celery: `inspect`, `status`). */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 69 } as const;
@@ -16,11 +16,14 @@ export function exitCodeOf(error: unknown): number {
 
 /** The line for people; with `debug`, the stack and the causes as well. */
 export function describeError(error: unknown, debug: boolean): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return printable(String(error));
   const own = isCeleriacError(error) || error.name === 'Error';
-  const message = printable(error.message.replace(/\s*\n\s*/g, ' ').trim());
-  const line = own ? message : `${error.name}: ${message}`;
-  return debug ? `${line}\n${stackWithCauses(error)}` : line;
+  // Ours shows lines of code where it is about them; what tasks and drivers say is one line.
+  const message = isCeleriacError(error, 'OPTION')
+    ? printableText(error.message)
+    : printable(error.message.replace(/\s*\n\s*/g, ' ').trim());
+  const line = own ? message : `${printable(error.name)}: ${message}`;
+  return debug ? `${line}\n${printableText(stackWithCauses(error))}` : line;
 }
 
 function stackWithCauses(error: Error): string {

@@ -5,13 +5,13 @@
 import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
 import { OptionError } from '../errors.js';
-import { showSnapshot } from './call-commands.js';
+import { showSnapshot, showStack } from './call-commands.js';
 import { confirm } from './confirm.js';
-import { type GlobalFlags, withApp } from './connect.js';
+import { commandLine, type GlobalFlags, shellWord, withApp } from './connect.js';
 import { describeError, EXIT } from './exit.js';
 import { countFlag } from './flags.js';
-import { type Output, renderTable } from './output.js';
-import { printable } from './printable.js';
+import { momentText } from './human.js';
+import type { Output } from './output.js';
 
 interface FailedFlags extends GlobalFlags {
   readonly queue?: string;
@@ -74,27 +74,41 @@ async function list(flags: FailedFlags): Promise<void> {
     const tasks = await app.failed.list({ ...filterOf(flags), ...page });
     if (flags.json) return out.json(tasks);
     if (tasks.length === 0) return out.note('celeriac: there are no failed tasks, or none that match.');
-    out.line(await table(tasks, out));
-    if (tasks.length === limit) out.note(`\nMore: --after ${tasks.at(-1)?.id}`);
+    showTable(tasks, out);
+    const last = tasks.at(-1);
+    if (tasks.length === limit && last !== undefined) {
+      const filters = [...flagOf('-Q', flags.queue), ...flagOf('-t', flags.task)];
+      const words = [
+        'failed list',
+        ...filters,
+        ...flagOf('--limit', flags.limit),
+        ...flagOf('--after', last.id),
+      ];
+      out.note(`More: "${commandLine(words.join(' '), flags)}"`);
+    }
   });
 }
 
-function table(tasks: readonly Snapshot[], out: Output): Promise<string> {
+function flagOf(flag: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [`${flag} ${shellWord(String(value))}`];
+}
+
+function showTable(tasks: readonly Snapshot[], out: Output): void {
   const columns = [
     { title: 'id', keep: true },
-    { title: 'task' },
-    { title: 'queue' },
+    { title: 'task', name: true },
+    { title: 'queue', name: true },
     { title: 'failed', keep: true },
-    { title: 'error' },
+    { title: 'error', below: true },
   ];
   const rows = tasks.map(({ id, name, queue, doneAt, error }) => [
     id,
     name ?? '',
     queue ?? '',
-    doneAt?.toISOString() ?? '',
+    momentText(doneAt, Number.isFinite(out.columns)),
     error === undefined ? '' : describeError(error.cause ?? error, false),
   ]);
-  return renderTable(columns, rows, out);
+  out.table(columns, rows);
 }
 
 async function show(id: string, flags: FailedFlags): Promise<void> {
@@ -110,8 +124,7 @@ async function show(id: string, flags: FailedFlags): Promise<void> {
     }
     if (flags.json) return;
     await showSnapshot(task, out);
-    const stack: unknown = task.error === undefined ? undefined : Reflect.get(task.error, 'remoteStack');
-    if (typeof stack === 'string') out.line(`\n${stack.split('\n').map(printable).join('\n')}`);
+    showStack(task, out);
   });
 }
 

@@ -2,11 +2,12 @@
  * The live view as lines of text: as many as fit, none longer than the terminal is wide. Pure.
  */
 import type { FleetEvent } from '../events/names.js';
-import { cutEnd, cutMiddle } from './cut.js';
 import { clockText, eventText } from './event-text.js';
 import type { FleetState, RunningRow, WorkerRow } from './fleet-state.js';
-import { humanDuration, type Output } from './output.js';
+import { humanDuration } from './human.js';
+import type { Output } from './output.js';
 import { printable } from './printable.js';
+import { cutEnd, cutMiddle, padEnd, widthOf } from './width.js';
 
 export interface ScreenSize {
   readonly columns: number;
@@ -117,7 +118,7 @@ function title(
   const clock = clockText(now);
   const name = cutMiddle(printable(app), Math.max(8, columns - head.length - size.length - clock.length - 1));
   const left = cutEnd(head + name + size, columns - clock.length - 1);
-  return left.padEnd(columns - clock.length) + clock;
+  return padEnd(left, columns - clock.length) + clock;
 }
 
 /** Short enough for 80 columns whatever the figures are. */
@@ -181,8 +182,8 @@ function tint({ type }: FleetEvent, text: string, colors: Output['colors']): str
 function fit(cells: readonly Cell[], columns: number): string {
   let text = '';
   for (const [given, width] of cells) {
-    const cut = cutEnd(printable(given), width === undefined ? columns - text.length : width - 1);
-    text += width === undefined ? cut : cut.padEnd(width);
+    const cut = cutEnd(printable(given), width === undefined ? columns - widthOf(text) : width - 1);
+    text += width === undefined ? cut : padEnd(cut, width);
   }
-  return text.slice(0, columns).trimEnd();
+  return widthOf(text) <= columns ? text.trimEnd() : cutEnd(text, columns);
 }

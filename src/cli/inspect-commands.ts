@@ -58,7 +58,7 @@ async function ask(
     ask: (app, options) => callInspect(app, options, method, ids),
     show: async (replies, out) => {
       const { showReplies } = await import('./inspect-views.js');
-      await showReplies(name, replies, out);
+      showReplies(name, replies, out);
     },
   });
 }

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Celeriac } from '../app.js';
-import { isCeleriacError, OptionError } from '../errors.js';
+import { OptionError } from '../errors.js';
 import { registerTypeScript, type TypeScriptCompiler } from './typescript.js';
 import { formatOf, isTypeScript } from './typescript-hooks.js';
 
@@ -38,7 +38,7 @@ export async function loadApp(
   const file = findModule(name, folder);
   if (isTypeScript(file)) await beforeHooks();
   const compiler = isTypeScript(file) ? await registerTypeScript(dirname(file), folder) : undefined;
-  const exports = await importModule(file, relative(folder, file));
+  const exports = await importModule(file, relative(folder, file), folder);
   return { app: pickApp(exports, exportName, spec, relative(folder, file)), file, compiler };
 }
 
@@ -69,26 +69,22 @@ export function findModule(name: string, folder: string): string {
 /**
  * Imports a module of the user's, in whatever way its format needs.
  * @param shown what messages call it
+ * @param folder messages give other files as paths from here
  * @throws {OptionError} when it fails to load
  */
-export async function importModule(file: string, shown: string): Promise<Record<string, unknown>> {
+export async function importModule(
+  file: string,
+  shown: string,
+  folder: string = process.cwd(),
+): Promise<Record<string, unknown>> {
   try {
     // CommonJS sources go through `require`, where Node has had every hook it needs for years.
     if (isTypeScript(file) && formatOf(file) === 'commonjs') return asExports(createRequire(file)(file));
     return asExports(await import(pathToFileURL(file).href));
   } catch (error) {
-    throw new OptionError(`${shown} could not be loaded: ${describeFailure(error)}`, { cause: error });
+    const { loadFailureText } = await import('./load-failure.js');
+    throw new OptionError(loadFailureText(error, { file, shown, folder }), { cause: error });
   }
-}
-
-function describeFailure(error: unknown): string {
-  if (!(error instanceof Error)) return `it threw ${String(error)}.`;
-  const hint = /top.level (bodies of modules|await)|Cannot use 'import\.meta'/.test(error.message)
-    ? ' This file counts as CommonJS: put "type": "module" into package.json, or call it .mts.'
-    : '';
-  const name = isCeleriacError(error) || error.name !== 'Error' ? `${error.name}: ` : '';
-  const message = error.message.replace(/\s*\n\s*/g, ' ').trim();
-  return `${name}${message}${/[.!?]$/.test(message) ? '' : '.'}${hint}`;
 }
 
 /** Named exports, those of a CommonJS module included (Node shows them below `default`). */

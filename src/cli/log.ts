@@ -5,7 +5,8 @@
 import pc from 'picocolors';
 import { isCeleriacError } from '../errors.js';
 import { LOG_LEVELS, type Logger, type LogLevel } from '../options/logger.js';
-import { humanDuration } from './output.js';
+import { humanDuration } from './human.js';
+import { escaped, printableJson } from './printable.js';
 import { stackText } from './stack-text.js';
 import { sentenceOf } from './task-lines.js';
 
@@ -81,7 +82,7 @@ function jsonLine({ at, level, node, message, fields }: Entry): string {
   const pairs = Object.entries(flat)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${JSON.stringify(key)}:${stringify(value)}`);
-  return `{${pairs.join(',')}}\n`;
+  return `${printableJson(`{${pairs.join(',')}}`)}\n`;
 }
 
 const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARNING', error: 'ERROR' };
@@ -90,18 +91,18 @@ function textLine(entry: Entry, { color, level: shown }: LogOptions): string {
   const { at, level, node } = entry;
   const colors = pc.createColors(color);
   const paint = { debug: colors.gray, info: (text: string) => text, warn: colors.yellow, error: colors.red };
-  const label = typeof node === 'string' ? `${LABELS[level]}/${shortName(node)}` : LABELS[level];
+  const label = typeof node === 'string' ? `${LABELS[level]}/${escaped(shortName(node))}` : LABELS[level];
   const { message, fields } = sentenceOf(entry.message, entry.fields);
   const pairs = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => pairText(key, value));
+    .map(([key, value]) => escaped(pairText(key, value)));
   const details = pairs.length === 0 ? '' : ` ${colors.dim(pairs.join(' '))}`;
   const head = `${colors.dim('[')}${colors.dim(localTime(at))}: ${paint[level](label)}${colors.dim(']')}`;
   const stacks = Object.values(entry.fields)
     .filter((value) => value instanceof Error)
     .filter((error) => shown === 'debug' || (level === 'error' && !isOutage(error, entry.fields)))
     .map((error) => stackText(error, shown === 'debug'));
-  return `${head} ${paint[level](message)}${details}\n${stacks.join('')}`;
+  return `${head} ${paint[level](escaped(message))}${details}\n${stacks.join('')}`;
 }
 
 /** `celeriac` of `celeriac@host`: lines stay short, and two workers in one terminal are still told apart. */
@@ -151,15 +152,6 @@ function localTime(at: Date): string {
   const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return `${date} ${time},${String(at.getMilliseconds()).padStart(3, '0')}`;
-}
-
-/**
- * Whoever reads the log may go away (a closed pipe, a collector that died): the work goes on. Without this each line would
- * be an exception outside any task, and be logged.
- */
-export function workUnread(): void {
-  // There is nobody left to read it.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 }
 
 /** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */

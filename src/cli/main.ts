@@ -14,12 +14,15 @@ import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addFailedCommands } from './failed-commands.js';
 import { addInspectCommands } from './inspect-commands.js';
 import { addMigrateCommand } from './migrate-command.js';
+import { printable } from './printable.js';
 import { addQueueCommands } from './queue-commands.js';
 import { addScheduleCommands } from './schedule-commands.js';
+import { endWithReader, flushed } from './streams.js';
 import { addWorkerCommand } from './worker-command.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   quietRequireOfEsm();
+  endWithReader();
   // A waiting app holds no process open (a script that only calls exits by itself); a command has to finish.
   const alive = setInterval(() => undefined, 60_000);
   const program = buildProgram();
@@ -30,9 +33,11 @@ async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     code = report(error, argv, program);
   }
+  process.exitCode = code;
+  await flushed();
   clearInterval(alive);
   // The app's module may hold sockets and timers open; the command is over all the same.
-  process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
+  process.exit(code);
 }
 
 function buildProgram(): Command {
@@ -45,7 +50,13 @@ function buildProgram(): Command {
     )
     .option('--no-color', 'plain text')
     .helpCommand('help [command]', 'show help for a command')
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({
+      showGlobalOptions: true,
+      sortSubcommands: false,
+      // Beside a long list of arguments words would be broken at the edge of the terminal.
+      minWidthToWrap: 20,
+      subcommandTerm: termOf,
+    })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
     .addHelpText('after', EXAMPLES);
@@ -62,6 +73,15 @@ function buildProgram(): Command {
   return program;
 }
 
+/** A command's name and arguments; that it has options goes without saying. */
+function termOf(command: Command): string {
+  const args = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...args].join(' ');
+}
+
 const EXAMPLES = `
 Examples:
   celeriac -A tasks worker --loglevel=info -c 4
@@ -75,7 +95,7 @@ function report(error: unknown, argv: readonly string[], program: Command): numb
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
     if (error.code !== 'commander.help')
-      process.stderr.write(`celeriac: ${usageLine(error.message, meant(program, argv))}\n`);
+      process.stderr.write(`celeriac: ${printable(usageLine(error.message, meant(program, argv)))}\n`);
     return EXIT.usage;
   }
   const debug = argv.some((arg, at) => /^(--loglevel=|-l)debug$/i.test(arg) || isLevelPair(argv, at));

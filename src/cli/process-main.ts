@@ -19,9 +19,12 @@ import type { Worker } from '../worker/worker.js';
 import { FORCED_AFTER_MS } from './ending.js';
 import { EXIT } from './exit.js';
 import { loadHostedApp } from './hosted-app.js';
-import { createLogger, type LogSettings, withoutReady, workUnread } from './log.js';
+import { createLogger, type LogSettings, withoutReady } from './log.js';
 import { startPatiently } from './patient-start.js';
+import { flushed, workUnread } from './streams.js';
 
+/** So long a reader of the log may take for what was logged last. */
+const LAST_LINES_MS = 1000;
 /** A task may run on for as long as it likes beside its process's successor. */
 const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
@@ -125,6 +128,7 @@ class WorkerProcess {
     } catch (error) {
       this.#log.error({ error }, 'the process did not stop cleanly');
     }
+    await flushed(LAST_LINES_MS);
     process.exit(code);
   }
 

@@ -10,7 +10,7 @@ import { confirm } from './confirm.js';
 import { type GlobalFlags, withApp } from './connect.js';
 import { EXIT } from './exit.js';
 import { queuesFlag } from './flags.js';
-import { type Output, renderTable } from './output.js';
+import type { Output } from './output.js';
 
 interface QueueFlags extends GlobalFlags {
   readonly json?: boolean;
@@ -44,18 +44,18 @@ async function listQueues(flags: QueueFlags): Promise<void> {
   await withApp(flags, async (app) => {
     const queues = await app.queues.list();
     if (flags.json) return out.json(queues);
-    if (queues.length > 0) return out.line(await table(queues, out));
+    if (queues.length > 0) return showTable(queues, out);
     out.note(`celeriac: the app "${app.name}" has no queues yet: nothing was sent, no worker was started.`);
   });
 }
 
 const SIZES = ['waiting', 'active', 'delayed', 'failed', 'finished'] as const;
 
-function table(queues: readonly QueueInfo[], out: Output): Promise<string> {
+function showTable(queues: readonly QueueInfo[], out: Output): void {
   // Only workflows have such tasks: the column is there when somebody has.
   const blocked = queues.some(({ waitingChildren }) => waitingChildren > 0);
   const columns = [
-    { title: 'queue', keep: true },
+    { title: 'queue', name: true },
     ...SIZES.map((title) => ({ title, right: true })),
     ...(blocked ? [{ title: 'for others', right: true }] : []),
     { title: '' },
@@ -66,7 +66,7 @@ function table(queues: readonly QueueInfo[], out: Output): Promise<string> {
     ...(blocked ? [String(queue.waitingChildren)] : []),
     queue.paused ? 'paused' : '',
   ]);
-  return renderTable(columns, rows, out);
+  out.table(columns, rows);
 }
 
 async function purge(flags: QueueFlags): Promise<void> {
@@ -74,23 +74,33 @@ async function purge(flags: QueueFlags): Promise<void> {
   const out = takeStdout();
   await withApp(flags, async (app) => {
     const all = await app.queues.list();
-    const names = [...new Set(flags.queues ?? all.map(({ name }) => name))];
-    for (const name of names) {
-      if (!all.some((queue) => queue.name === name)) out.note(`celeriac: no queue "${name}" is known.`);
-    }
-    const chosen = all.filter(({ name }) => names.includes(name));
+    const wanted = [...new Set(flags.queues ?? all.map(({ name }) => name))];
+    const chosen = all.filter(({ name }) => wanted.includes(name));
+    const unknown = wanted.filter((name) => !chosen.some((queue) => queue.name === name));
+    // A misspelt name must not look like an empty queue.
+    if (unknown.length > 0) process.exitCode = EXIT.failed;
+    for (const name of unknown) out.note(`celeriac: ${await unknownText(name, all)}`);
     const waiting = chosen.reduce((sum, queue) => sum + queue.waiting + queue.delayed, 0);
-    if (names.length === 0 && !flags.json)
-      return out.note(`celeriac: the app "${app.name}" has no queue to purge.`);
-    const question = `Drop ${tasks(waiting)} waiting in ${names.join(', ') || 'no queue'} of "${app.name}"?`;
-    if (names.length > 0 && !(await confirm(question, flags.yes, out))) {
+    const names = chosen.map(({ name }) => name);
+    const question = `Drop ${tasks(waiting)} waiting in ${names.join(', ')} of "${app.name}"?`;
+    if (waiting > 0 && !(await confirm(question, flags.yes, out))) {
       process.exitCode = EXIT.failed;
       return;
     }
     const dropped = await app.queues.purge(names);
     if (flags.json) return out.json(dropped);
+    if (all.length === 0) out.note(`celeriac: the app "${app.name}" has no queue to purge.`);
     for (const [name, count] of Object.entries(dropped)) out.line(`${name}: ${tasks(count)} dropped`);
   });
+}
+
+async function unknownText(name: string, all: readonly QueueInfo[]): Promise<string> {
+  const { nearest } = await import('../options/names.js');
+  const near = nearest(
+    name,
+    all.map((queue) => queue.name),
+  );
+  return `no queue "${name}" is known.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
 }
 
 function tasks(count: number): string {

@@ -14,8 +14,9 @@ import type { GlobalFlags } from './connect.js';
 import { Ending, endAtOnce } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
-import { type CliLogger, createLogger, type LogFormat, withoutReady, workUnread } from './log.js';
+import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
 import { startPatiently } from './patient-start.js';
+import { workUnread } from './streams.js';
 
 type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
 
@@ -50,9 +51,13 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     level: flags.loglevel ?? 'info',
     format: flags.logFormat,
     color: useColor(flags),
-    write: (line) => void process.stdout.write(line),
+    write: (line) => {
+      banner.show();
+      process.stdout.write(line);
+    },
     node: () => node,
   });
+  const banner = new LateBanner();
   const options = { ...workerOptions(flags), logger: withoutReady(log) };
   const unheard = endAtOnce();
   const { app, file, compiler } = await loadApp(spec);
@@ -60,7 +65,8 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   const whole = { ...options, module: file };
   const worker = processes === undefined ? app.worker(whole) : app.worker({ ...whole, processes });
   node = worker.node;
-  if (flags.logFormat === 'text') printBanner(worker, flags);
+  const named = node;
+  if (flags.logFormat === 'text') banner.expect(() => printBanner(worker, flags));
   if (compiler === 'tsx') log.warn({}, TSX_REMARK);
   if (/^(memory|file):/.test(worker.describe().broker)) log.warn({}, EMBEDDED_REMARK);
   const end = new Ending(worker, {
@@ -79,6 +85,8 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     const started = startPatiently({ start }, log, end.signal).then((ready) => {
       if (!ready) return;
       node = worker.node;
+      banner.show();
+      if (node !== named) log.warn({}, `a worker called "${named}" is online already: this one is "${node}"`);
       log.always({}, `ready: ${readyText(worker)}`);
     });
     // Whatever a start waits for, an end does not.
@@ -91,6 +99,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
 }
 
 const SHUTDOWN_TIMEOUT_MS = 30_000;
+
 const HURRIED_CLOSE_MS = 300;
 const EMBEDDED_REMARK =
   'the broker is embedded in this process: only tasks that this process itself sends arrive here. ' +
@@ -139,6 +148,29 @@ function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): Record<string, n
 function useColor(flags: WorkerFlags): boolean {
   return flags.color && pc.isColorSupported && process.stdout.isTTY === true;
 }
+
+/**
+ * The banner is shown once the worker has the name that it keeps: another one may have that which it wants. It comes
+ * before the first line of the log all the same, and does not wait for a broker that takes its time.
+ */
+class LateBanner {
+  #print: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  expect(print: () => void): void {
+    this.#print = print;
+    this.#timer = setTimeout(() => this.show(), BANNER_AFTER_MS);
+  }
+
+  show(): void {
+    clearTimeout(this.#timer);
+    const print = this.#print;
+    this.#print = undefined;
+    print?.();
+  }
+}
+
+const BANNER_AFTER_MS = 1500;
 
 function printBanner(worker: Worker, flags: WorkerFlags): void {
   const facts = worker.describe();

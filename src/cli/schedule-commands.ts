@@ -7,7 +7,8 @@ import type { Celeriac } from '../app.js';
 import { confirm } from './confirm.js';
 import { type GlobalFlags, withApp } from './connect.js';
 import { EXIT } from './exit.js';
-import { type Output, oneLine, renderTable } from './output.js';
+import { momentText, oneLine } from './human.js';
+import type { Output } from './output.js';
 
 interface ScheduleFlags extends GlobalFlags {
   readonly json?: boolean;
@@ -57,7 +58,7 @@ async function list(flags: ScheduleFlags): Promise<void> {
   await withApp(flags, async (app) => {
     const entries = await app.schedules.list();
     if (flags.json) return out.json(entries);
-    if (entries.length > 0) return out.line(await table(entries, out));
+    if (entries.length > 0) return showTable(entries, out);
     out.note(
       `celeriac: the app "${app.name}" has no schedules: none was set, and no worker that declares one runs.`,
     );
@@ -82,7 +83,7 @@ const get: Act = async (schedules, name, out, { json }) => {
 const runNow: Act = async (schedules, name, out, { json }) => {
   const result = await schedules.runNow(name);
   if (json) out.json(result);
-  else out.line(result.id);
+  else out.value(result.id);
 };
 
 const remove: Act = async (schedules, name, out, { json, yes }) => {
@@ -105,22 +106,22 @@ async function change(changing: Promise<Entry>, out: Output, { json }: ScheduleF
     );
 }
 
-function table(entries: readonly Entry[], out: Output): Promise<string> {
+function showTable(entries: readonly Entry[], out: Output): void {
   const columns = [
     { title: 'name', keep: true },
     { title: 'schedule', keep: true },
-    { title: 'task' },
-    { title: 'next run' },
-    { title: 'last run' },
+    { title: 'task', name: true },
+    { title: 'next run', keep: true },
+    { title: 'last run', keep: true, below: true },
   ];
   const rows = entries.map((entry) => [
     entry.name,
     whenText(entry),
     entry.task,
-    nextText(entry),
-    entry.lastRunAt?.toISOString() ?? '',
+    nextText(entry, Number.isFinite(out.columns)),
+    momentText(entry.lastRunAt, Number.isFinite(out.columns)),
   ]);
-  return renderTable(columns, rows, out);
+  out.table(columns, rows);
 }
 
 function show(entry: Entry, out: Output): void {
@@ -130,16 +131,18 @@ function show(entry: Entry, out: Output): void {
     ['task', entry.task],
     ['args', entry.args.length === 0 ? undefined : entry.args.map(oneLine).join(', ')],
     ['options', Object.keys(entry.options).length === 0 ? undefined : oneLine(entry.options)],
-    ['next', nextText(entry)],
+    ['next', nextText(entry, false)],
     ['last', entry.lastRunAt?.toISOString()],
   ];
   for (const [title, text] of rows) {
-    if (text !== undefined) out.line(`${out.colors.dim(title.padEnd(10))}${text}`);
+    if (text !== undefined) out.entry(out.colors.dim(title.padEnd(LABEL_WIDTH)), LABEL_WIDTH, text);
   }
 }
 
-function nextText({ paused, nextRunAt }: Entry): string {
-  return paused ? 'paused' : (nextRunAt?.toISOString() ?? 'never');
+const LABEL_WIDTH = 10;
+
+function nextText({ paused, nextRunAt }: Entry, short: boolean): string {
+  return paused ? 'paused' : momentText(nextRunAt, short) || 'never';
 }
 
 /** As it would be written. */

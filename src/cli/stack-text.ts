@@ -3,17 +3,17 @@
  * that lead from this package to the task, which are always the same ones.
  */
 import { fileURLToPath } from 'node:url';
-import { onOneLine } from './task-lines.js';
+import { escaped } from './printable.js';
 
 const CAUSES_SHOWN = 5;
 
 /** Lines for below the error's own line. @param whole with this package's frames */
 export function stackText(error: Error, whole: boolean, depth = 0): string {
   const frames = (error.stack ?? '').split('\n').slice(String(error).split('\n').length);
-  const own = (whole ? frames : withoutOurs(frames)).map((line) => `    ${line.trim()}\n`).join('');
+  const own = (whole ? frames : withoutOurs(frames)).map((line) => `    ${escaped(line.trim())}\n`).join('');
   const { cause } = error;
   if (!(cause instanceof Error) || depth >= CAUSES_SHOWN) return own;
-  const head = onOneLine(`${cause.name}: ${cause.message}`);
+  const head = escaped(`${cause.name}: ${cause.message}`);
   return `${own}  caused by ${head}\n${stackText(cause, whole, depth + 1)}`;
 }
 

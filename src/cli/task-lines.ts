@@ -3,7 +3,8 @@
  * shows as they are. `task succeeded {task, taskId, runtimeMs}` becomes `Task report[id] succeeded in 0.52s`. A line
  * that is not known here loses nothing: it keeps its message and its fields.
  */
-import { humanDuration } from './output.js';
+import { humanDuration } from './human.js';
+import { escaped } from './printable.js';
 
 /** A line for people: the sentence, and the fields that are not in it. */
 export interface Sentence {
@@ -17,7 +18,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export function sentenceOf(message: string, fields: Fields): Sentence {
   const { task, taskId, ...rest } = fields;
   if (typeof task === 'string' && typeof taskId === 'string') {
-    return aboutTask(`${onOneLine(task)}[${onOneLine(taskId)}]`, message, rest);
+    return aboutTask(`${escaped(task)}[${escaped(taskId)}]`, message, rest);
   }
   const { running, ...others } = fields;
   if (message === 'running tasks' && typeof running === 'number') {
@@ -74,17 +75,5 @@ function seconds(ms: unknown): string {
 }
 
 function text(value: unknown): string {
-  return onOneLine(value instanceof Error ? `${value.name}: ${value.message}` : String(value));
+  return escaped(value instanceof Error ? `${value.name}: ${value.message}` : String(value));
 }
-
-/** Names, ids and messages come from afar: none may begin a line of its own, or paint the terminal. */
-export function onOneLine(words: string): string {
-  return words.replace(
-    CONTROL,
-    (char) => SHORT[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
-const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;

@@ -15,6 +15,10 @@ import {
   weightedQueuesFlag,
 } from './flags.js';
 import type { WorkerFlags } from './run-worker.js';
+import { flushed } from './streams.js';
+
+/** So long the reader of the log may take for what was logged last. */
+const LAST_LINES_MS = 1000;
 
 /** Adds `worker` to the program. */
 export function addWorkerCommand(program: Command): void {
@@ -82,7 +86,10 @@ export function addWorkerCommand(program: Command): void {
     .action(async (_flags, command: Command) => {
       const flags = command.optsWithGlobals<WorkerFlags>();
       const { runWorker } = await import('./run-worker.js');
-      process.exitCode = await runWorker(requireApp(flags), flags);
+      const code = await runWorker(requireApp(flags), flags);
+      // A reader of the log that stands still holds up no worker that ends.
+      await flushed(LAST_LINES_MS);
+      process.exit(code);
     });
 }
 

@@ -78,8 +78,11 @@ export interface Commands {
   resume: { args: { queue: string; known: boolean }; reply: { ok: string } };
   /** The rate of a task was changed in the broker, to this one (`null` for none). */
   rateLimit: { args: { task: string; rate: string | null }; reply: { ok: string } };
-  /** ms; `null` for none. For what starts from now on. */
-  timeLimit: { args: { task: string; softMs: number | null; hardMs: number | null }; reply: { ok: string } };
+  /** ms; `null` for none, absent to leave it as it is. For what starts from now on. */
+  timeLimit: {
+    args: { task: string; softMs?: number | null; hardMs?: number | null };
+    reply: { ok: string };
+  };
   loglevel: { args: { level: LogLevel }; reply: { ok: string } };
   /** Ends running tasks, by job id. */
   revoke: { args: { jobIds: readonly string[]; reason?: string }; reply: { ok: string } };

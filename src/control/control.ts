@@ -115,21 +115,25 @@ export class Control {
   }
 
   /**
-   * Changes a task's time limits on each worker, for calls that start from now on and bring none of their own; `null`
-   * (or nothing) for none at all. Lasts until the worker restarts (Celery: `time_limit`).
+   * Changes a task's time limits on each worker, for calls that start from now on and bring none of their own. `null` is
+   * no limit; one that is left out stays as it is. Lasts until the worker restarts (Celery: `time_limit`).
+   * @throws {OptionError} for values that cannot be right, and where neither is given
    * @example await app.control.timeLimit('render', '30s', '1m')
    */
   async timeLimit(
     task: string,
-    soft: Duration | null = null,
-    hard: Duration | null = null,
+    soft?: Duration | null,
+    hard?: Duration | null,
     options: AskOptions = {},
   ): Done {
     checkTaskName(task, 'control.timeLimit');
-    const softMs = optionalMs(soft, 'control.timeLimit: soft') ?? null;
-    const hardMs = optionalMs(hard, 'control.timeLimit: hard') ?? null;
+    if (soft === undefined && hard === undefined)
+      throw new OptionError(`control.timeLimit: neither a soft nor a hard limit is given for "${task}".`);
+    const softMs = soft === null ? null : optionalMs(soft, 'control.timeLimit: soft');
+    const hardMs = hard === null ? null : optionalMs(hard, 'control.timeLimit: hard');
     checkLimits(softMs ?? undefined, hardMs ?? undefined, 'control.timeLimit');
-    return this.#ask('timeLimit', { task, softMs, hardMs }, options);
+    const given = { ...(softMs !== undefined && { softMs }), ...(hardMs !== undefined && { hardMs }) };
+    return this.#ask('timeLimit', { task, ...given }, options);
   }
 
   /** Changes how much each worker logs: `debug`, `info`, `warn` or `error`. Lasts until the worker restarts. */

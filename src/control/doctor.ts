@@ -2,6 +2,8 @@
  * `app.doctor()`: looks at everything an app depends on and says what is wrong, what that means and what to do. Changes
  * nothing. The engine looks its server over; here is what shows from outside: clocks, distances, workers, queues.
  */
+import { arch, release, type as systemType } from 'node:os';
+import { bullmqVersion } from '../broker/bullmq-version.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { measureOffset } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
@@ -20,7 +22,19 @@ export interface Diagnosis {
   readonly reachable: boolean;
   /** The broker's address, without a password. */
   readonly broker: string;
+  readonly versions: Versions;
   readonly findings: readonly Finding[];
+}
+
+/** What runs where the doctor looks from. */
+export interface Versions {
+  readonly celeriac: string;
+  readonly bullmq: string;
+  readonly node: string;
+  /** Its kind and version, as in `Redis 7.2.4`; absent where it did not say. */
+  readonly broker?: string;
+  /** The operating system, as in `Linux 6.1.0 x64`. */
+  readonly os: string;
 }
 
 export interface DoctorParams {
@@ -50,7 +64,18 @@ export async function examine(params: DoctorParams): Promise<Diagnosis> {
     release();
   }
   const healthy = findings.every(({ severity }) => severity !== 'problem');
-  return { healthy, reachable, broker: engine.address, findings };
+  return { healthy, reachable, broker: engine.address, versions: await versionsOf(findings), findings };
+}
+
+async function versionsOf(findings: readonly Finding[]): Promise<Versions> {
+  const broker = findings.find(({ check }) => check === 'version')?.found;
+  return {
+    celeriac: VERSION,
+    bullmq: await bullmqVersion(),
+    node: process.version.slice(1),
+    ...(broker !== undefined && { broker }),
+    os: `${systemType()} ${release()} ${arch()}`,
+  };
 }
 
 function asFinding(error: unknown, reachable: boolean): Finding {
@@ -128,7 +153,15 @@ async function queues(api: Queues, replies: Replies<NodeStats>): Promise<Finding
   const consumed = new Set(stats.flatMap((node) => node.queues.map(({ name }) => name)));
   const infos = await api.list();
   const odd = infos.flatMap((queue) => aboutQueue(queue, consumed));
-  return odd.length > 0 ? odd : [ok('queues', `${infos.length} in use, each with somebody to take from it`)];
+  return odd.length > 0 ? odd : [ok('queues', inOrder(infos, consumed))];
+}
+
+/** A queue that nobody takes from is in order while nothing waits in it. */
+function inOrder(infos: readonly QueueInfo[], consumed: ReadonlySet<string>): string {
+  if (infos.length === 0) return 'none is in use so far';
+  const left = infos.filter(({ name }) => !consumed.has(name)).map(({ name }) => `"${name}"`);
+  if (left.length === 0) return `${infos.length} in use, each with somebody to take from it`;
+  return `${infos.length} in use; nobody takes from ${left.join(', ')}, and nothing waits there`;
 }
 
 function aboutQueue({ name, waiting, paused }: QueueInfo, consumed: ReadonlySet<string>): Finding[] {

@@ -4,6 +4,7 @@
 import type { Delivery } from '../broker/delivery.js';
 import type { Slots } from '../broker/slots.js';
 import type { CommandHandlers, QueueReport } from '../control/commands.js';
+import { durationText } from '../duration.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
 import type { LogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
@@ -111,10 +112,10 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
       if (!(await worker.rateLimit(task))) throw unknownTask(task);
       return { ok: `${task}: ${rate ?? 'no rate limit'}, over all workers` };
     },
-    timeLimit: ({ task, softMs, hardMs }) => {
-      if (!worker.registered().includes(task)) throw unknownTask(task);
-      executor.setLimits(task, { softMs, hardMs });
-      return { ok: `time limits of ${task}: soft ${limitText(softMs)}, hard ${limitText(hardMs)}` };
+    timeLimit: ({ task, ...changed }) => {
+      const now = executor.setLimits(task, changed);
+      if (now === undefined) throw unknownTask(task);
+      return { ok: `time limits of ${task}: soft ${limitText(now.softMs)}, hard ${limitText(now.hardMs)}` };
     },
     loglevel: ({ level }) => {
       worker.setLogLevel(level);
@@ -149,8 +150,8 @@ function unknownTask(task: string): CeleriacError {
   return new CeleriacError(`task "${task}" is not registered here`);
 }
 
-function limitText(limitMs: number | null): string {
-  return limitMs === null ? 'none' : `${limitMs} ms`;
+function limitText(limitMs: number | undefined): string {
+  return limitMs === undefined ? 'none' : durationText(limitMs);
 }
 
 /** A remark for queues that others consume. */

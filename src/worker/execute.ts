@@ -22,6 +22,7 @@ import type { Execution, Outcome } from './outcome.js';
 import { afterBrokenRule, afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import { ReplaceRequest, type Spawns } from './spawning.js';
+import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
 
 /** What executing needs. */
@@ -75,21 +76,16 @@ export interface HeldTask {
   readonly args: readonly unknown[];
 }
 
-/** Time limits as remote control sets them, ms. */
-export interface ChangedLimits {
-  readonly softMs: number | null;
-  readonly hardMs: number | null;
-}
-
 export class Executor {
   /** What runs now, by job id. */
   readonly running = new TransientMap<RunningCall>();
   /** Fetched, and waiting for a limit's permission, by job id. */
   readonly held = new Map<string, HeldTask>();
-  /** Limits of tasks that were changed at runtime; `null` for none. */
-  readonly #limitsNow = new Map<string, ChangedLimits>();
+  readonly #limits: TimeLimits;
 
-  constructor(private readonly params: ExecutorParams) {}
+  constructor(private readonly params: ExecutorParams) {
+    this.#limits = new TimeLimits(params.defaultLimits);
+  }
 
   execute(delivery: Delivery): Promise<Execution> {
     const { flows } = this.params;
@@ -130,9 +126,13 @@ export class Executor {
     });
   }
 
-  /** From now on calls of a task that bring no limits of their own get these. */
-  setLimits(task: string, limits: ChangedLimits): void {
-    this.#limitsNow.set(task, limits);
+  /**
+   * From now on calls of a task that bring no limits of their own get these.
+   * @returns both as they are now; `undefined` for a task that is not known here
+   */
+  setLimits(name: string, changed: ChangedLimits): CallLimits | undefined {
+    const task = this.params.registry.get(name);
+    return task === undefined ? undefined : this.#limits.change(task, changed);
   }
 
   #run(
@@ -161,7 +161,7 @@ export class Executor {
       delivery,
       host,
       args,
-      kept ?? this.#limitsOf(delivery, task),
+      kept ?? this.#limits.of(task, delivery.message),
       eager,
       spawning,
     );
@@ -176,15 +176,6 @@ export class Executor {
   }
 
   /** The call's own limits, else those set at runtime, else the task's, else the worker's. */
-  #limitsOf({ message }: Delivery, { name, run }: RegisteredTask): CallLimits {
-    const { softMs, hardMs } = this.params.defaultLimits ?? NO_LIMITS;
-    const now = this.#limitsNow.get(name);
-    return {
-      softMs: limitOf(message.soft, limitOf(now?.softMs, run.softTimeLimitMs ?? softMs)),
-      hardMs: limitOf(message.hard, limitOf(now?.hardMs, run.timeLimitMs ?? hardMs)),
-    };
-  }
-
   /** A deploy may be under way: others get a chance before the task fails. */
   #unknownTask(delivery: Delivery): Outcome {
     const graceMs = this.params.unknownTaskGraceMs;
@@ -366,12 +357,6 @@ export class Executor {
 }
 
 /** `null` means none, whatever stands behind it. */
-function limitOf(ofCall: number | null | undefined, otherwise: number | undefined): number | undefined {
-  return ofCall === null ? undefined : (ofCall ?? otherwise);
-}
-
-const NO_LIMITS: CallLimits = { softMs: undefined, hardMs: undefined };
-
 function notRun(outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
   return Promise.resolve({ outcome, task, runtimeMs: 0, started: false });
 }

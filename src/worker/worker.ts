@@ -264,6 +264,11 @@ export class Worker implements CallHost, AsyncDisposable {
     };
   }
 
+  /** How many tasks run here. */
+  countRunning(): Promise<number> {
+    return Promise.resolve(this.#executor.running.size);
+  }
+
   /** One line per running task, for SIGUSR1 and the curious. */
   logRunning(): void {
     this.#log.running([...this.#executor.running.values()]);

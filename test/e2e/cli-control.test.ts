@@ -68,7 +68,9 @@ describe('celeriac control', () => {
     await says(/consuming "mail" with 8 slots of its own/, 'add-consumer', '-Q', 'mail', '-c', '8');
     await says(/no longer consuming "mail"/, 'cancel-consumer', '-Q', 'mail');
     await says(/sleep: 10\/m, over all workers/, 'rate-limit', 'sleep', '10/m');
-    await says(/soft 30000 ms, hard none/, 'time-limit', 'sleep', '30s', 'none');
+    await says(/soft 30s, hard 1m/, 'time-limit', 'sleep', '30s', '1m');
+    await says(/soft 20s, hard 1m/, 'time-limit', 'sleep', '20s');
+    await says(/soft 20s, hard none/, 'time-limit', 'sleep', '20s', 'none');
     await says(/log level is debug now/, 'loglevel', 'debug');
     await using app = new Celeriac('reports', { broker: redis.url, prefix });
     const conf = (await app.inspect(ask).conf())['w@test'] as { worker: object };
@@ -100,6 +102,15 @@ describe('celeriac control', () => {
       assert.match(wrong.stderr, complaint);
       assert.equal(wrong.code, 2);
     }
+    const queues = ['-Q', 'nothing,celeriac', '--timeout', '20s'];
+    const both = await run('control', 'cancel-consumer', ...queues);
+    assert.equal(
+      both.stdout,
+      'w@test: queue "nothing" is not consumed here\nw@test: no longer consuming "celeriac"\n',
+    );
+    const { code, stdout } = await run('control', 'add-consumer', ...queues, '--json');
+    assert.deepEqual([code, Object.keys(JSON.parse(stdout)['w@test'])], [0, ['nothing', 'celeriac']]);
+    assert.equal(both.code, 1);
     const partly = await run('inspect', 'ping', '-d', 'w@test,x@other', '--timeout', '20s');
     assert.match(partly.stdout, /w@test +pong/);
     assert.match(partly.stderr, /-d: no worker is called "x@other"/);

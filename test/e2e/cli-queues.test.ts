@@ -83,10 +83,21 @@ describe('celeriac purge', () => {
     assert.deepEqual(await json('purge'), {});
   });
 
-  it('remarks on a queue that nobody knows', async (t) => {
-    const { code, stdout, stderr } = await terminals(t).run('purge', '-Q', 'maill', '--yes');
-    assert.deepEqual([code, stdout], [0, 'maill: 0 tasks dropped\n']);
-    assert.match(stderr, /no queue "maill" is known/);
+  it('fails for a queue that nobody knows, and purges the others', async (t) => {
+    const { run } = terminals(t);
+    await run('call', 'report', '-a', '["7"]', '--queue', 'mail');
+    const { code, stdout, stderr } = await run('purge', '-Q', 'maill,mail', '--yes');
+    assert.deepEqual([code, stdout], [1, 'mail: 1 task dropped\n']);
+    assert.match(stderr, /no queue "maill" is known\. Did you mean "mail"\?/);
+  });
+
+  it('does not ask about nothing', async (t) => {
+    const { run } = terminals(t);
+    await run('call', 'report', '-a', '["7"]');
+    await run('purge', '--yes');
+    const { code, stdout, stderr } = await run('purge');
+    assert.deepEqual([code, stdout], [0, 'celeriac: 0 tasks dropped\n']);
+    assert.doesNotMatch(stderr, /Drop/);
   });
 
   it('comes first in a worker with --purge', async (t) => {
@@ -137,7 +148,7 @@ describe('celeriac failed', () => {
       listed.stdout,
       /^ID +TASK +QUEUE +FAILED +ERROR\nthree +fail +celeriac .* no such report\ntwo /,
     );
-    assert.match(listed.stderr, /More: --after two\n$/);
+    assert.match(listed.stderr, /More: "celeriac failed list --limit 2 --after two"\n$/);
     const rest = await json('failed', 'list', '--limit', '2', '--after', 'two');
     assert.deepEqual([rest.length, rest[0].id, rest[0].name, rest[0].state], [1, 'one', 'fail', 'FAILURE']);
     const shown = await run('failed', 'show', 'one');
@@ -163,6 +174,7 @@ describe('celeriac doctor', () => {
     const cwd = project(t, {});
     const env = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: randomUUID() };
     const fine = await runCli(['doctor'], { cwd, env });
+    assert.match(fine.stdout, /^celeriac \d\S*, BullMQ \d\S*, Node \d\S*, Redis \d\S*, \S+ \S+ \S+\n/);
     assert.match(fine.stdout, /^ok +version +Redis \d/m);
     assert.match(fine.stdout, /^warning +workers +none answers\n +Start one: /m);
     assert.match(fine.stdout, /\n\nno problems, \d warnings?\.\n$/);
@@ -173,7 +185,9 @@ describe('celeriac doctor', () => {
       cwd,
       env: { ...env, CELERIAC_BROKER_URL: evicting.url },
     });
-    const { healthy, findings } = JSON.parse(ill.stdout);
+    const { healthy, findings, versions } = JSON.parse(ill.stdout);
+    assert.deepEqual(Object.keys(versions), ['celeriac', 'bullmq', 'node', 'broker', 'os']);
+    assert.ok(Object.values(versions).every((version) => /\d/.test(String(version))));
     assert.equal(healthy, false);
     const eviction = findings.find(({ check }: { check: string }) => check === 'eviction');
     assert.match(eviction.advice, /noeviction/);

@@ -103,7 +103,7 @@ describe('following a task', () => {
     const { code, stderr } = await run(
       ...['call', 'report', '-a', '["7"]', '--task-id', 'mine', '--wait', '--timeout', '300ms'],
     );
-    assert.match(stderr, /celeriac: it did not end within 300 ms\. .*celeriac result mine --follow/);
+    assert.match(stderr, /celeriac: it did not end within 300ms\. .*"celeriac result mine --follow"/);
     assert.equal(code, 1);
     assert.match((await run('result', 'mine')).stdout, /state +PENDING/);
   });
@@ -128,7 +128,10 @@ describe('celeriac migrate', () => {
       assert.match(stdout, /has all that this version of celeriac needs/);
     }
     const sent = await runCli(['call', 'add', '--task-id', 'mine'], { cwd, env });
-    assert.deepEqual(sent, { code: 0, stdout: 'mine\n', stderr: '' });
+    assert.deepEqual([sent.code, sent.stdout], [0, 'mine\n']);
+    assert.match(sent.stderr, /^celeriac: sent to the default queue: without -A .* -q names one\.\n$/);
+    const named = await runCli(['call', 'add', '-q', 'mail'], { cwd, env });
+    assert.deepEqual([named.code, named.stderr], [0, '']);
   });
 
   it('has nothing to do on Redis', async (t) => {

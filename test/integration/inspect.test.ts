@@ -171,7 +171,7 @@ describe('control', () => {
       const { node } = await worker({ timeLimit: '2h' });
       assert.deepEqual(await limits(), [3_600_000, 7_200_000]);
       assert.deepEqual(await app.control.timeLimit('slow', '10s', '20s', ask), {
-        [node]: { ok: 'time limits of slow: soft 10000 ms, hard 20000 ms' },
+        [node]: { ok: 'time limits of slow: soft 10s, hard 20s' },
       });
       assert.deepEqual(await limits(), [10_000, 20_000]);
       assert.deepEqual(await limits({ softTimeLimit: '1s' }), [1000, 20_000], 'the call’s own win');

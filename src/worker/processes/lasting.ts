@@ -49,7 +49,7 @@ export class Lasting {
 
 /** What a command is about, of which the last word counts. */
 function aboutOf(command: CommandName, args: object): string | undefined {
-  const { queue = '', task = '' } = args as { queue?: string; task?: string };
+  const { queue = '', task = '', ...changed } = args as { queue?: string; task?: string };
   switch (command) {
     case 'autoscale':
     case 'loglevel':
@@ -58,7 +58,8 @@ function aboutOf(command: CommandName, args: object): string | undefined {
     case 'cancelConsumer':
       return `consumer of ${queue}`;
     case 'timeLimit':
-      return `time limit of ${task}`;
+      // One that says nothing of the other limit leaves it as those before have set it.
+      return `${Object.keys(changed).sort()} of ${task}`;
     default:
       return undefined;
   }

@@ -210,6 +210,12 @@ export class WorkerProcesses implements AsyncDisposable {
     };
   }
 
+  /** How many tasks run in all processes; one that does not answer counts as it last said. */
+  async countRunning(): Promise<number> {
+    await this.#crew.takeRecords(ANSWER_MS);
+    return this.#vitals.sums().running;
+  }
+
   /** Has each process log its running tasks. */
   logRunning(): void {
     this.#crew.logRunning();

@@ -132,7 +132,10 @@ function duration(ms: unknown): string {
 }
 
 function showQueried(found: Record<string, unknown>, out: Output): void {
-  if (Object.keys(found).length === 0) return out.line('  none of them here');
+  if (Object.keys(found).length === 0) {
+    out.line('  none of them here');
+    return;
+  }
   const rows = Object.entries(found).map(([id, where]) => {
     const { state, info } = asRecord(where);
     return [id, oneLine(state ?? where), oneLine(info)];

@@ -56,4 +56,18 @@ describe('what lasts of the commands to a node of several processes', () => {
       { command: 'loglevel', args: { level: 'info' } },
     ]);
   });
+
+  it('keeps a limit that a later change says nothing of', () => {
+    const lasting = setUp();
+    lasting.note('timeLimit', { task: 'a', softMs: 1, hardMs: 2 });
+    lasting.note('timeLimit', { task: 'a', softMs: 3 });
+    lasting.note('timeLimit', { task: 'a', softMs: 4 });
+    assert.deepEqual(
+      lasting.commands.map(({ args }) => args),
+      [
+        { task: 'a', softMs: 1, hardMs: 2 },
+        { task: 'a', softMs: 4 },
+      ],
+    );
+  });
 });

@@ -11,7 +11,7 @@ import type { WorkerProcesses } from '../worker/processes/supervisor.js';
 import type { WorkerOptions } from '../worker/worker-options.js';
 import { concurrencyText, renderBanner } from './banner.js';
 import type { GlobalFlags } from './connect.js';
-import { Ending, endAtOnce } from './ending.js';
+import { type Endable, Ending, endAtOnce } from './ending.js';
 import type { WeightedQueue } from './flags.js';
 import { loadApp } from './load-app.js';
 import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
@@ -69,7 +69,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   if (flags.logFormat === 'text') banner.expect(() => printBanner(worker, flags));
   if (compiler === 'tsx') log.warn({}, TSX_REMARK);
   if (/^(memory|file):/.test(worker.describe().broker)) log.warn({}, EMBEDDED_REMARK);
-  const end = new Ending(worker, {
+  const end = new Ending(endable(worker), {
     log,
     shutdownTimeoutMs: flags.shutdownTimeout ?? SHUTDOWN_TIMEOUT_MS,
     report: () => worker.logRunning(),
@@ -171,6 +171,16 @@ class LateBanner {
 }
 
 const BANNER_AFTER_MS = 1500;
+
+function endable(worker: Worker): Endable {
+  return {
+    stopped: worker.stopped,
+    countRunning: async () =>
+      'countRunning' in worker ? worker.countRunning() : (worker.describe().running ?? 0),
+    stop: (options) => worker.stop(options),
+    stopNow: () => worker.stopNow(),
+  };
+}
 
 function printBanner(worker: Worker, flags: WorkerFlags): void {
   const facts = worker.describe();

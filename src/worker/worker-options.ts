@@ -99,6 +99,8 @@ export interface WorkerDescription {
   readonly node: string;
   readonly pool: string;
   readonly concurrency: number;
+  /** How many tasks run; undefined for several processes, which have to be asked. */
+  readonly running?: number;
   /** The range that `concurrency` moves in by itself; undefined where it stays. */
   readonly autoscale: AutoscaleRange | undefined;
   /** How many processes, each with that concurrency; undefined for this process alone. */

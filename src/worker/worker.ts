@@ -258,15 +258,11 @@ export class Worker implements CallHost, AsyncDisposable {
       node: this.node,
       pool: this.#placement.pool,
       concurrency: this.#budget.limit,
+      running: this.#executor.running.size,
       autoscale: this.#autoscale.range,
       queues: this.#lines.reports(),
       tasks: this.#params.registry.names(),
     };
-  }
-
-  /** How many tasks run here. */
-  countRunning(): Promise<number> {
-    return Promise.resolve(this.#executor.running.size);
   }
 
   /** One line per running task, for SIGUSR1 and the curious. */

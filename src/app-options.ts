@@ -6,7 +6,7 @@ import type { Telemetry } from './broker/tracing.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
 import { boolean, checkQueueName } from './options/checks.js';
-import { LOG_LEVELS, type Logger, type LogLevel } from './options/logger.js';
+import { checkLogger, LOG_LEVELS, type Logger, type LogLevel } from './options/logger.js';
 import { checkNames } from './options/names.js';
 import { readable } from './options/readable.js';
 import type { Routes } from './options/routes.js';
@@ -216,21 +216,6 @@ function checkContainer(container: Container | undefined, where: string): Contai
   if (typeof container?.get === 'function') return container;
   throw new OptionError(
     `${where}: container must be an object { get(cls) } that gives an instance of the class; got ${show(container)}.`,
-  );
-}
-
-function checkLogger(logger: unknown, where: string): Logger {
-  const levels = ['debug', 'info', 'warn', 'error'] as const;
-  const given = logger as Record<string, unknown> | null;
-  if (
-    typeof given === 'object' &&
-    given !== null &&
-    levels.every((level) => typeof given[level] === 'function')
-  ) {
-    return logger as Logger;
-  }
-  throw new OptionError(
-    `${where}: logger must have the methods debug, info, warn and error, each (fields, message).`,
   );
 }
 

@@ -20,7 +20,7 @@ import type { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
 import type { EventListener, EventName, EventsOptions, FleetEvent } from './events/names.js';
 import { argumentsOf, type CallOptions, optionsOf } from './options/call-options.js';
-import type { Logger } from './options/logger.js';
+import { checkLogger, guarded, type Logger } from './options/logger.js';
 import { checkOptions } from './options/names.js';
 import type { TaskOptions } from './options/task-options.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
@@ -98,7 +98,7 @@ export class Celeriac implements AsyncDisposable {
     const config = resolveAppOptions(name, options, process.env);
     this.name = name;
     this.#config = config;
-    this.#logger = config.logger;
+    this.#logger = guarded(config.logger);
     this.#registry = new Registry(config.taskDefaults, this.errors, () => this.#logger);
     const thread = threadHost();
     const parts = makeParts({
@@ -269,7 +269,8 @@ export class Celeriac implements AsyncDisposable {
     if (this.#closing !== undefined) throw new AppClosedError();
     checkOptions(options, 'app.worker()');
     const { broker, ...config } = this.#config;
-    if (options.logger !== undefined && !config.hasOwnLogger) this.#logger = options.logger;
+    if (options.logger !== undefined && !config.hasOwnLogger)
+      this.#logger = guarded(checkLogger(options.logger, 'app.worker()'));
     const params: WorkerParams = {
       ...config,
       logger: this.#logger,

@@ -3,6 +3,7 @@
  * touched by it: what it throws, or rejects with, is logged.
  */
 import { OptionError } from '../errors.js';
+import { callForeign } from '../foreign.js';
 import type { Logger } from '../options/logger.js';
 import { nearest } from '../options/names.js';
 import { type AppEvent, EVENT_NAMES, type EventListener, type EventName } from './names.js';
@@ -38,27 +39,18 @@ export class Listeners {
   tell(event: AppEvent): void {
     const listeners = this.#byName.get(event.type);
     if (listeners === undefined) return;
-    for (const listener of [...listeners]) this.#call(listener as EventListener<EventName>, event);
-  }
-
-  #call(listener: EventListener<EventName>, event: AppEvent): void {
-    try {
-      const answer = listener(event);
-      if (answer instanceof Promise) answer.catch((error: unknown) => this.#complain(event, error));
-    } catch (error) {
-      this.#complain(event, error);
-    }
+    for (const listener of [...listeners])
+      callForeign(
+        () => (listener as EventListener<EventName>)(event),
+        (error) => this.#complain(event, error),
+      );
   }
 
   #complain({ type }: AppEvent, error: unknown): void {
-    try {
-      this.logger().error(
-        { error, event: type },
-        `a listener of app.on('${type}') threw; nothing else is changed by it`,
-      );
-    } catch {
-      // A logger that throws as well: there is nobody left to tell.
-    }
+    this.logger().error(
+      { error, event: type },
+      `a listener of app.on('${type}') threw; nothing else is changed by it`,
+    );
   }
 }
 

@@ -2,6 +2,7 @@
  * The logger port: where log lines go, and the levels they have.
  */
 import { OptionError } from '../errors.js';
+import { callForeign } from '../foreign.js';
 import { nearest } from './names.js';
 
 /** Where log lines go: pino's call shape, so a pino logger fits as it is. */
@@ -60,4 +61,60 @@ export function parseLogLevel(level: unknown, where: string): LogLevel {
     `${where}: "${text}" is not a log level. ${near === undefined ? '' : `Did you mean "${near}"? `}` +
       `Use ${LOG_LEVELS.join(', ')}.`,
   );
+}
+
+/** @throws {OptionError} */
+export function checkLogger(logger: unknown, where: string): Logger {
+  const given = logger as Record<string, unknown> | null;
+  if (
+    typeof given === 'object' &&
+    given !== null &&
+    LOG_LEVELS.every((level) => typeof given[level] === 'function')
+  ) {
+    return logger as Logger;
+  }
+  throw new OptionError(
+    `${where}: logger must have the methods debug, info, warn and error, each (fields, message).`,
+  );
+}
+
+/** A logger that can be called from anywhere: what the user's own throws changes nothing but its own line. */
+class GuardedLogger implements Logger {
+  #complained = false;
+
+  constructor(readonly origin: Logger) {}
+
+  readonly debug = this.#to('debug');
+  readonly info = this.#to('info');
+  readonly warn = this.#to('warn');
+  readonly error = this.#to('error');
+
+  #to(level: LogLevel) {
+    return (fields: object, message: string): void =>
+      callForeign(
+        () => this.origin[level](fields, message),
+        (error) => this.#complain(error),
+      );
+  }
+
+  /** Once: where every line fails, each would say the same. */
+  #complain(error: unknown): void {
+    if (this.#complained) return;
+    this.#complained = true;
+    const why = error instanceof Error ? error.message : String(error);
+    process.emitWarning(`celeriac: the logger fails, and log lines are lost: ${why}`);
+  }
+}
+
+/**
+ * The logger behind a guard, once: for every logger that comes from outside, where it comes in.
+ * @see originOf for what it has beside the four methods
+ */
+export function guarded(logger: Logger): Logger {
+  return logger instanceof GuardedLogger ? logger : new GuardedLogger(logger);
+}
+
+/** The logger itself, as it was given. */
+export function originOf(logger: Logger): Logger {
+  return logger instanceof GuardedLogger ? logger.origin : logger;
 }

@@ -2,7 +2,8 @@
  * A worker's own way to its logger, with a level that remote control can change. Nothing is held back until then: how
  * much is logged is the logger's affair.
  */
-import { LOG_LEVELS, type Logger, type LogLevel } from '../options/logger.js';
+import { callForeign } from '../foreign.js';
+import { LOG_LEVELS, type Logger, type LogLevel, originOf } from '../options/logger.js';
 
 /** A logger whose level may change at runtime. */
 export interface LeveledLogger extends Logger {
@@ -25,11 +26,15 @@ export function leveled(logger: Logger): LeveledLogger {
     error: to('error'),
     setLevel: (level) => {
       threshold = LOG_LEVELS.indexOf(level);
-      if (hasLevel(logger)) logger.level = level;
+      const own = originOf(logger);
+      callForeign(
+        () => hasLevel(own) && Reflect.set(own, 'level', level),
+        (error) => logger.warn({ error, level }, 'the logger does not take its new level'),
+      );
     },
   };
 }
 
-function hasLevel(logger: Logger): logger is Logger & { level: string } {
+function hasLevel(logger: Logger): boolean {
   return typeof Reflect.get(logger, 'level') === 'string';
 }

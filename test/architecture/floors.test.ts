@@ -10,6 +10,7 @@ const FLOORS: readonly (readonly string[])[] = [
   [
     'app-host',
     'errors',
+    'foreign',
     'local-time',
     'package-folder',
     'process-wide',

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { type Job, Queue, Worker as RawWorker } from 'bullmq';
-import { CeleriacError, isCeleriacError, type Logger, TaskFailedError } from 'celeriac';
+import { CeleriacError, isCeleriacError, TaskFailedError } from 'celeriac';
 import { Redis } from 'ioredis';
 import { openEngine } from '#src/broker/open.js';
 import { type Ground, gate, onEveryEngine, pause, rejection, type TestApp, until } from '../support/app.js';
@@ -147,25 +147,38 @@ function suite(ground: Ground): void {
       await assertAlive(t, ground, made);
     });
 
-    it('keeps its outcome though the logger throws', async (t) => {
-      const choke = (fields: object) => ('task' in fields ? refuse() : undefined);
-      const logger: Logger = { debug: choke, info: choke, warn: choke, error: choke };
-      const { app: loud } = ground.app(t, { logger });
-      const ok = loud.task('ok', () => 1);
-      let runs = 0;
-      const again = loud.task('again', { autoretryFor: true, defaultRetryDelay: 1 }, () => {
-        if (++runs === 1) throw new Error('once');
-        return runs;
+    for (const [what, choke] of [
+      ['throws', () => refuse()],
+      ['rejects', async () => refuse()],
+    ] as const)
+      it(`keeps its outcome though the logger ${what}, whatever it is given`, async (t) => {
+        const logger = { debug: choke, info: choke, warn: choke, error: choke };
+        Object.defineProperty(logger, 'level', { get: () => 'info', set: refuse });
+        const { app: loud } = ground.app(t, { logger });
+        const ok = loud.task('ok', function () {
+          this.log.info({}, 'from the task');
+          return 1;
+        });
+        let runs = 0;
+        const again = loud.task('again', { autoretryFor: true, defaultRetryDelay: 1 }, () => {
+          if (++runs === 1) throw new Error('once');
+          return runs;
+        });
+        const bad = loud.task('bad', () => {
+          throw new RangeError('bad');
+        });
+        for (const event of ['task-started', 'task-failed', 'worker-online', 'worker-offline'] as const)
+          loud.on(event, choke);
+        const worker = loud.worker({ concurrency: 3 });
+        await worker.start();
+        assert.equal(await (await ok.delay()).get({ timeout: '20s' }), 1);
+        assert.equal(await (await again.delay()).get({ timeout: '20s' }), 2);
+        const error = (await rejection((await bad.delay()).get({ timeout: '20s' }))) as TaskFailedError;
+        assert.equal(error.errorName, 'RangeError');
+        const [reply] = Object.values(await loud.control.loglevel('error'));
+        assert.deepEqual(reply, { ok: 'log level is error now' });
+        await worker.stop();
       });
-      const bad = loud.task('bad', () => {
-        throw new RangeError('bad');
-      });
-      await loud.worker({ concurrency: 3 }).start();
-      assert.equal(await (await ok.delay()).get({ timeout: '20s' }), 1);
-      assert.equal(await (await again.delay()).get({ timeout: '20s' }), 2);
-      const error = (await rejection((await bad.delay()).get({ timeout: '20s' }))) as TaskFailedError;
-      assert.equal(error.errorName, 'RangeError');
-    });
   });
 
   describe('a hostile value', () => {

@@ -7,7 +7,7 @@ import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
 import { positiveInteger } from '../../options/checks.js';
-import type { Logger } from '../../options/logger.js';
+import { type Logger, originOf } from '../../options/logger.js';
 import { inTime } from '../in-time.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
 import { Telling } from '../telling.js';
@@ -243,7 +243,7 @@ export class WorkerProcesses implements AsyncDisposable {
       options: { ...options, module: this.#file, ...(threads && ofThreads) },
       lifespan: threads ? { maxTasks: undefined, maxMemoryBytes: undefined } : this.#limits,
       measured: this.#settings.health !== undefined,
-      log: Reflect.get(this.#given, 'settings') as unknown,
+      log: Reflect.get(originOf(this.#given), 'settings') as unknown,
     };
   }
 

@@ -37,6 +37,10 @@ class WorkerProcess {
   #log: Logger = SILENT;
   readonly #ending = new AbortController();
   #interrupted = false;
+  #onCleared: () => void = nothing;
+  readonly #cleared = new Promise<void>((resolve) => {
+    this.#onCleared = resolve;
+  });
 
   receive(message: ToProcess): void {
     switch (message.kind) {
@@ -47,6 +51,9 @@ class WorkerProcess {
         void this.#answer(message.command, message.args).then((reply) =>
           tell({ kind: 'answer', id: message.id, reply }),
         );
+        return;
+      case 'go':
+        this.#onCleared();
         return;
       case 'stop':
         // One that leaves has all the time it wants, until now.
@@ -97,6 +104,10 @@ class WorkerProcess {
           this.#handlers = handlers;
           return { node: setup.node, close: async () => undefined };
         },
+        cleared: () => {
+          tell({ kind: 'ready' });
+          return this.#cleared;
+        },
       },
     });
     held.take();
@@ -105,8 +116,7 @@ class WorkerProcess {
     this.#log = log ?? SILENT;
     this.#worker = app.worker({ ...setup.options, ...(log !== undefined && { logger: log }) });
     void this.#worker.stopped.then(() => this.#end(EXIT.ok));
-    if (!(await startPatiently(this.#worker, this.#log, this.#ending.signal))) return;
-    tell({ kind: 'ready' });
+    await startPatiently(this.#worker, this.#log, this.#ending.signal);
   }
 
   /** A broker that does not answer must not keep somebody at the keyboard waiting. */
@@ -120,6 +130,7 @@ class WorkerProcess {
   #end(code: number, timeoutMs?: number): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort();
+    this.#onCleared();
     void this.#leave(code, timeoutMs);
   }
 

@@ -33,16 +33,22 @@ export async function startResponder(params: ResponderParams): Promise<Responder
   let node = await firstChoice(params);
   for (;;) {
     const bus = openBus(engine, prefix, WORKER_MARK + node, onError);
-    await bus.ready();
-    const better = await otherName(bus, node, name);
-    if (better === undefined) {
-      await bus.subscribe(topicOf(bus.nodeId), (data) => {
-        answer(bus, node, handlers, data as CommandRequest).catch(onError);
-      });
-      return { node, close: () => bus.close() };
+    try {
+      await bus.ready();
+      const better = await otherName(bus, node, name);
+      if (better === undefined) {
+        await bus.subscribe(topicOf(bus.nodeId), (data) => {
+          answer(bus, node, handlers, data as CommandRequest).catch(onError);
+        });
+        return { node, close: () => bus.close() };
+      }
+      node = better;
+    } catch (error) {
+      // Not waited for: its goodbye may hang on what failed.
+      bus.close().catch(onError);
+      throw error;
     }
     await bus.close();
-    node = better;
   }
 }
 

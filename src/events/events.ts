@@ -83,6 +83,12 @@ export class Events {
     this.#tell(event);
   }
 
+  /** Like `emit`; resolves when all listeners of this process are through with it. Never rejects. */
+  announce(event: AppEvent): Promise<void> {
+    this.#spread(event);
+    return this.#listeners.announce(event);
+  }
+
   /** A task is on its way; the returned function says whether the broker took it. */
   sending(event: EventMap['task-sent']): (taken: boolean) => void {
     this.#onTheWay.set(event.id, event);
@@ -140,6 +146,11 @@ export class Events {
 
   #tell(event: AppEvent): void {
     this.#listeners.tell(event);
+    this.#spread(event);
+  }
+
+  /** To the loops of this process, and to the fleet. */
+  #spread(event: AppEvent): void {
     for (const stream of this.#streams) stream.take(event);
     if (this.#demand.wanted && !this.#closed) this.#publisher.publish(event);
   }

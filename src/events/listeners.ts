@@ -46,6 +46,20 @@ export class Listeners {
       );
   }
 
+  /** The same, and resolves when all are through with it. */
+  async announce(event: AppEvent): Promise<void> {
+    const listeners = [...(this.#byName.get(event.type) ?? [])] as EventListener<EventName>[];
+    await Promise.all(
+      listeners.map(async (listener) => {
+        try {
+          await listener(event);
+        } catch (error) {
+          this.#complain(event, error);
+        }
+      }),
+    );
+  }
+
   #complain({ type }: AppEvent, error: unknown): void {
     this.logger().error(
       { error, event: type },

@@ -39,6 +39,7 @@ const LOOKS = 5;
 export class Autoscale {
   #range: AutoscaleRange | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isOn = false;
   #seen: number[] = [];
   #toldSize: number;
 
@@ -55,8 +56,9 @@ export class Autoscale {
     return this.#range;
   }
 
-  /** Begins to look after the size, if there is a range. */
+  /** Begins to look after the size, as soon as there is a range. */
   start(): void {
+    this.#isOn = true;
     if (this.#range !== undefined) this.set(this.#range);
   }
 
@@ -66,7 +68,7 @@ export class Autoscale {
     this.#seen = [];
     this.slots.whenShort(() => this.#grow());
     this.#resize(Math.min(range.max, Math.max(range.min, this.slots.limit)));
-    this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+    if (this.#isOn) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   /** More slots, whatever the range says, which goes along (Celery: `force_scale_up`). */
@@ -80,9 +82,11 @@ export class Autoscale {
     this.#change(this.slots.limit - n);
   }
 
+  /** The size stays as it is, until `start`. May be called twice. */
   stop(): void {
     clearInterval(this.#timer);
-    this.#range = undefined;
+    this.#timer = undefined;
+    this.#isOn = false;
   }
 
   #change(size: number): void {
@@ -95,7 +99,7 @@ export class Autoscale {
   }
 
   #grow(): void {
-    if (this.#range !== undefined && this.slots.limit < this.#range.max)
+    if (this.#isOn && this.#range !== undefined && this.slots.limit < this.#range.max)
       this.slots.resize(Math.max(this.slots.limit, this.slots.used) + 1);
   }
 

@@ -48,6 +48,7 @@ export class Janitor {
   }
 
   start(): void {
+    this.#stopped = false;
     const look = () => {
       // One that takes longer than the interval is not overtaken.
       this.#round ??= this.#clean().finally(() => {

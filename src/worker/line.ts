@@ -14,6 +14,7 @@ export class Line {
   readonly #plain: Consumer;
   /** One for the queue and its lanes: they count as one. */
   readonly #share: Share;
+  #running = false;
   #closed = false;
 
   constructor(
@@ -56,6 +57,14 @@ export class Line {
     });
     this.#lanes.set(task, consumer);
     await consumer.ready();
+    if (this.#running) run(consumer);
+  }
+
+  /** Begins to fetch; what is added later does so as it comes. */
+  run(): void {
+    if (this.#closed) return;
+    this.#running = true;
+    for (const consumer of this.#all()) run(consumer);
   }
 
   /** From now on it runs on other slots. */
@@ -81,4 +90,8 @@ export class Line {
   #all(): Consumer[] {
     return [this.#plain, ...this.#lanes.values()];
   }
+}
+
+function run(consumer: Consumer & { run?(): void }): void {
+  consumer.run?.();
 }

@@ -7,6 +7,7 @@ import { laneOf } from '../broker/lanes.js';
 import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';
 import { CeleriacError } from '../errors.js';
+import { settleAll } from '../settle-all.js';
 import type { Limits } from './limits.js';
 import { Line, type MakeConsumer } from './line.js';
 import type { WeightedQueue } from './worker-options.js';
@@ -27,15 +28,29 @@ export class Lines {
   /** Taken from no more, but tasks of them still run. */
   readonly #leaving = new Set<Line>();
   #opened = false;
+  #running = false;
   #closed = false;
+  #abandoned = false;
 
   constructor(private readonly params: LinesParams) {}
 
-  /** Begins with the worker's queues; resolves when all are listened to. */
+  /** Begins with the worker's queues; resolves when all could be fetched from. Again after a `close`. */
   async open(): Promise<void> {
     const { queues, budget } = this.params;
+    this.#lines.clear();
     this.#opened = true;
-    await Promise.all(queues.map(({ name, weight }) => this.#consume(name, budget, weight)));
+    this.#running = false;
+    this.#closed = false;
+    this.#abandoned = false;
+    // One that fails must not leave others on their way.
+    await settleAll(queues.map(({ name, weight }) => this.#consume(name, budget, weight)));
+  }
+
+  /** Begins to fetch, from all of them and from each that comes later. */
+  run(): void {
+    if (this.#closed) return;
+    this.#running = true;
+    for (const line of this.#all()) line.run();
   }
 
   /**
@@ -90,14 +105,16 @@ export class Lines {
     return Math.max(0, ...this.#all().map((line) => line.deafMs));
   }
 
-  /** Fetches no more; resolves when what runs has been settled. */
+  /** Fetches no more; resolves when what runs has been settled, at once when it was abandoned. */
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#abandoned) return;
     await Promise.all([...this.#all(), ...this.#leaving].map((line) => this.#end(line)));
   }
 
   /** Leaves nothing behind in this process, whatever the broker still has to hear. */
   abandon(): void {
+    this.#abandoned = true;
     for (const line of [...this.#all(), ...this.#leaving]) line.abandon();
   }
 
@@ -110,9 +127,17 @@ export class Lines {
     const { limits, consumer } = this.params;
     const line = new Line(queue, { slots, weight }, consumer);
     this.#lines.set(queue, line);
-    await openQueue(this.params.engine, queue);
-    await line.ready();
-    await Promise.all(limits.laned.map((task) => this.#openLane(line, task)));
+    try {
+      await openQueue(this.params.engine, queue);
+      await line.ready();
+      await Promise.all(limits.laned.map((task) => this.#openLane(line, task)));
+    } catch (error) {
+      // Half of a line is none: the next one who asks for this queue begins anew.
+      if (this.#lines.get(queue) === line) this.#lines.delete(queue);
+      await this.#end(line);
+      throw error;
+    }
+    if (this.#running) line.run();
   }
 
   /** A lane of a paused queue is paused before anything is taken from it. */

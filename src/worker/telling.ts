@@ -7,14 +7,17 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Events } from '../events/events.js';
 import type { AppEvent, EventMap } from '../events/names.js';
+import type { Logger } from '../options/logger.js';
 import { decodeResult } from '../tasks/serializer.js';
 import { VERSION } from '../version.js';
 import type { RunWatch } from './execute.js';
+import { inTime } from './in-time.js';
 import type { Execution } from './outcome.js';
 
 export interface TellingParams {
   readonly events: Events;
   readonly clock: BrokerClock;
+  readonly logger: Logger;
   /** Another process tells of the node itself. */
   readonly part?: boolean;
   node(): string;
@@ -25,6 +28,8 @@ export interface TellingParams {
   queues(): readonly string[];
 }
 
+/** Listeners of the worker's own coming and going have this long before it goes on. */
+const LISTENERS_MS = 10_000;
 /** Celery: every two seconds. */
 const HEARTBEAT_MS = 2_000;
 /** Texts of errors are cut here. */
@@ -37,6 +42,7 @@ const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set(['retry', 'ha
 export class Telling implements RunWatch {
   #heart: NodeJS.Timeout | undefined;
   #leave: () => void = () => undefined;
+  #isOnline = false;
 
   constructor(private readonly params: TellingParams) {}
 
@@ -44,20 +50,24 @@ export class Telling implements RunWatch {
     return this.params.events.active;
   }
 
-  /** The worker takes tasks. From here on its heart beats, while somebody listens. */
-  online(): void {
-    if (this.params.part === true) return;
-    this.#emit({ type: 'worker-online', ...this.#facts() });
+  /**
+   * The worker is about to take tasks. From here on its heart beats, while somebody listens. Resolves when the listeners of
+   * this process are through with it, or after a while.
+   */
+  async online(): Promise<void> {
+    if (this.params.part === true || this.#isOnline) return;
+    this.#isOnline = true;
     this.#leave = this.params.events.onActive(() => this.#beat());
+    await this.#announce({ type: 'worker-online', ...this.#facts() });
   }
 
-  /** The worker has stopped; resolves when that has been said. */
+  /** The worker has stopped; resolves when that has been said and heard. */
   async offline(): Promise<void> {
     clearTimeout(this.#heart);
     this.#leave();
-    if (!this.active) return;
-    if (this.params.part !== true) this.#emit({ type: 'worker-offline', ...this.#facts() });
-    await this.params.events.flush();
+    if (this.#isOnline) await this.#announce({ type: 'worker-offline', ...this.#facts() });
+    this.#isOnline = false;
+    if (this.active) await this.params.events.flush();
   }
 
   started(delivery: Delivery): void {
@@ -142,6 +152,16 @@ export class Telling implements RunWatch {
     if (!this.active) return;
     this.#emit({ type: 'worker-heartbeat', ...this.#facts() });
     this.#heart = setTimeout(() => this.#beat(), HEARTBEAT_MS).unref();
+  }
+
+  async #announce(event: EventMap['worker-online' | 'worker-offline']): Promise<void> {
+    if (!this.active) return;
+    const heard = this.params.events.announce(event).then(() => true);
+    if (await inTime(heard, false, LISTENERS_MS)) return;
+    this.params.logger.warn(
+      { event: event.type, afterMs: LISTENERS_MS },
+      `a listener of app.on('${event.type}') takes long; the worker goes on without it`,
+    );
   }
 
   #emitAll(events: readonly AppEvent[]): void {

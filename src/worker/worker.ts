@@ -9,10 +9,11 @@ import { withoutArguments } from '../broker/redis-errors.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
-import { AppClosedError, outageIn } from '../errors.js';
+import { outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
+import type { Registry } from '../tasks/registry.js';
 import { after } from '../timers.js';
 import { answers } from './answers.js';
 import { apart } from './apart.js';
@@ -23,17 +24,19 @@ import { handBack } from './hand-back.js';
 import { inTime } from './in-time.js';
 import { Janitor } from './janitor.js';
 import { letGo, sayIgnored } from './let-go.js';
+import { Lifecycle } from './lifecycle.js';
 import { Limits } from './limits.js';
 import type { MakeConsumer } from './line.js';
 import { Lines } from './lines.js';
 import { type LeveledLogger, leveled } from './log-level.js';
 import { endLost } from './lost-locks.js';
 import { reportText, workerConf } from './node-report.js';
-import { type Phase, startsOnce } from './phase.js';
+import { startsOnce } from './phase.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
 import { Reports } from './reports.js';
 import type { CallHost } from './running-call.js';
 import { retentionMs, settle } from './settle.js';
+import type { Step } from './steps.js';
 import { TaskLog } from './task-log.js';
 import { Telling } from './telling.js';
 import { Placement } from './threads/placement.js';
@@ -73,13 +76,13 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly vitals: Vitals;
   readonly #telling: Telling;
   #unlisten: () => void = () => undefined;
-  #phase: Phase = 'new';
-  /** Settles with the start that is under way, or was. */
-  #starting: Promise<void> = Promise.resolve();
-  #stopping: Promise<void> | undefined;
+  readonly #life = new Lifecycle({
+    patienceMs: LAST_WORDS_MS,
+    onError: (error) => this.#onError(error),
+    onStopped: () => this.#leave(),
+  });
   /** Its deadline has passed: what is still fetched goes back. */
   #handingBack = false;
-  #onStopped: () => void = () => undefined;
 
   constructor(options: WorkerOptions, given: WorkerParams) {
     const params = { ...given, logger: leveled(given.logger) };
@@ -136,7 +139,7 @@ export class Worker implements CallHost, AsyncDisposable {
       measured: this.#crew?.measured ?? false,
       running: () => this.#executor.running.size,
       concurrency: () => this.#lines.concurrency,
-      idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
+      idle: () => (this.#life.phase === 'running' ? undefined : `the worker is ${this.#life.phase}`),
       deafMs: () => this.#lines.deafMs,
       queues: () => this.#lines.brokerQueues(),
     });
@@ -162,68 +165,88 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** Whether the worker has been asked to stop. */
   get stopping(): boolean {
-    return this.#phase === 'stopping' || this.#phase === 'stopped';
+    return this.#life.stopping;
   }
 
   /** Resolves when the worker has stopped, whoever asked it to. */
-  readonly stopped = new Promise<void>((resolve) => {
-    this.#onStopped = resolve;
-  });
+  get stopped(): Promise<void> {
+    return this.#life.stopped;
+  }
 
   /**
    * Connects, makes the services, and begins to consume. Resolves when tasks are being taken.
    * @throws {BrokerUnavailableError} when nobody answers at the broker's address
    */
   async start(): Promise<void> {
-    startsOnce(this.#phase);
+    startsOnce(this.#life.phase);
     // A thread loads the module that starts this worker: there it is no worker.
     const held = threadHost()?.workerStarts(this.app, this);
     if (held !== undefined) return held;
     this.#placement.check();
-    this.#phase = 'starting';
-    // Whatever the caller is in the middle of is no business of the tasks that this worker will run.
-    const starting = apart(() => this.#start());
-    this.#starting = starting.catch(() => undefined); // for those who only wait for its end
-    return starting;
-  }
-
-  async #start(): Promise<void> {
-    const { engine, clock, prefix, logger, lockDurationMs } = this.#params;
     try {
-      await this.vitals.open();
-      await engine.ready();
-      const locksKept = this.#locks.start();
-      await clock.sync();
-      refuseWrongClock(clock.skewMs, lockDurationMs);
-      await this.#params.prepare();
-      await this.#placement.prepare();
-      this.#responder = await (this.#crew?.respond ?? startResponder)({
-        engine,
-        prefix,
-        name: this.#settings.name,
-        handlers: answers(this.#steering()),
-        onError: (error) => this.#onError(error),
-      });
-      await Promise.all([locksKept, this.#params.events.attach()]);
-      await this.#limits.learn();
-      this.#unlisten = this.#params.registry.onAdded((task) => {
-        if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
-      });
-      this.#refuseStopped();
-      this.#autoscale.start();
-      await this.#params.scheduler.start();
-      this.#refuseStopped();
-      await this.#lines.open();
-      this.#refuseStopped();
+      // Whatever the caller is in the middle of is no business of the tasks that this worker will run.
+      await apart(() => this.#life.start(this.#steps()));
     } catch (error) {
-      if (!this.stopping) this.#phase = 'new';
-      await this.#release();
       throw outageIn(error);
     }
-    this.#phase = 'running';
-    this.#janitor.start();
-    this.#telling.online();
-    logger.info({ node: this.node, queues: this.#settings.queues.map(({ name }) => name) }, 'worker ready');
+    const queues = this.#settings.queues.map(({ name }) => name);
+    this.#params.logger.info({ node: this.node, queues }, 'worker ready');
+  }
+
+  /** What a start begins, in this order, and what ends it. */
+  #steps(): Step[] {
+    const { engine, clock, registry, scheduler, events, lockDurationMs } = this.#params;
+    let locksKept: Promise<void> = Promise.resolve();
+    return [
+      // From the first try on until the stop, also while the broker is away.
+      { start: () => this.vitals.open() },
+      { start: () => engine.ready() },
+      {
+        start: () => {
+          locksKept = this.#locks.start();
+          locksKept.catch(() => undefined); // waited for below
+        },
+        stop: () => this.#locks.stop(),
+      },
+      {
+        start: async () => {
+          await clock.sync();
+          refuseWrongClock(clock.skewMs, lockDurationMs);
+        },
+      },
+      { start: () => this.#params.prepare() },
+      { start: () => this.#placement.prepare(), stop: () => this.#placement.close() },
+      { start: () => this.#answer(), stop: () => this.#responder?.close() },
+      { start: () => Promise.all([locksKept, events.attach()]) },
+      { start: () => this.#limits.learn(), stop: () => this.#limits.close() },
+      { start: () => this.#watchTasks(registry), stop: () => this.#unlisten() },
+      { start: () => this.#autoscale.start(), stop: () => this.#autoscale.stop() },
+      { start: () => scheduler.start(), stop: () => scheduler.stop() },
+      { start: () => this.#lines.open(), stop: () => this.#lines.close() },
+      // Whoever hears that it is there can get ready before the first task begins.
+      { start: () => this.#telling.online(), stop: () => this.#telling.offline() },
+      { start: () => this.#crew?.cleared() },
+      { start: () => this.#janitor.start(), stop: () => this.#janitor.stop() },
+      { start: () => this.#lines.run() },
+    ];
+  }
+
+  /** Answers remote control from here on. */
+  async #answer(): Promise<void> {
+    const { engine, prefix } = this.#params;
+    this.#responder = await (this.#crew?.respond ?? startResponder)({
+      engine,
+      prefix,
+      name: this.#settings.name,
+      handlers: answers(this.#steering()),
+      onError: (error) => this.#onError(error),
+    });
+  }
+
+  #watchTasks(registry: Registry): void {
+    this.#unlisten = registry.onAdded((task) => {
+      if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
+    });
   }
 
   /**
@@ -235,8 +258,7 @@ export class Worker implements CallHost, AsyncDisposable {
       options.timeout === undefined
         ? this.#settings.shutdownTimeoutMs
         : toPositiveMs(options.timeout, 'worker.stop(): timeout');
-    this.#stopping ??= this.#stop(timeoutMs);
-    return this.#stopping;
+    return this.#life.stop((started) => this.#windUp(timeoutMs, started));
   }
 
   /** Hands back at once whatever still runs: for a second interrupt. */
@@ -345,29 +367,18 @@ export class Worker implements CallHost, AsyncDisposable {
     return { ...this.#params.conf(), worker: workerConf(this.#settings, this.describe()) };
   }
 
-  async #stop(timeoutMs: number): Promise<void> {
-    const wasStarted = this.#phase !== 'new';
-    this.#phase = 'stopping';
-    const cleaned = this.#janitor.stop();
+  /** Takes no more, and waits until what runs has ended; after the deadline what is left goes back. */
+  async #windUp(timeoutMs: number, started: Promise<void>): Promise<void> {
+    // Nothing new from here on; they are waited for at the end.
+    void this.#janitor.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
-    if (wasStarted) {
-      void this.#placement.announceStop().catch((error: Error) => this.#onError(error));
-      // A start that is under way sees that it is to stop, unless it waits for the broker.
-      const started = inTime(this.#starting, undefined, LAST_WORDS_MS);
-      const closing = Promise.all([this.#lines.close(), started]).then(() => undefined);
-      const cancelDeadline = after(timeoutMs, () => this.#handBackAll());
-      await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
-      cancelDeadline();
-      this.#lines.abandon();
-      const lastStep = inTime(cleaned, undefined, LAST_WORDS_MS);
-      await Promise.all([this.#release(), this.#telling.offline(), lastStep]);
-    }
-    this.vitals.close();
-    this.#phase = 'stopped';
-    this.#params.onStopped();
-    this.#onStopped();
-    this.#params.logger.info({ node: this.node }, 'worker stopped');
+    this.#placement.announceStop().catch((error: Error) => this.#onError(error));
+    const closing = Promise.all([this.#lines.close(), started]).then(() => undefined);
+    const cancelDeadline = after(timeoutMs, () => this.#handBackAll());
+    await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
+    cancelDeadline();
+    this.#lines.abandon();
   }
 
   #handBackAll(): void {
@@ -375,25 +386,15 @@ export class Worker implements CallHost, AsyncDisposable {
     handBack(this.#executor.running.values(), this.#params.registry);
   }
 
-  async #release(): Promise<void> {
-    await this.#locks.stop();
-    this.#unlisten();
-    this.#limits.close();
-    const goodbyes = [this.#responder?.close(), this.#placement.close(), this.#params.scheduler.stop()];
-    const gone = Promise.all(goodbyes).then(
-      () => undefined,
-      (error: Error) => this.#onError(error),
-    );
-    await inTime(gone, undefined, LAST_WORDS_MS);
+  #leave(): void {
+    this.vitals.close();
+    this.#params.onStopped();
+    this.#params.logger.info({ node: this.node }, 'worker stopped');
   }
 
   #onError(error: Error): void {
     // The engine reports outages itself, once; what is left here is worth a line.
-    if (this.#params.engine.isUnavailable(error) || this.#phase === 'stopped') return;
+    if (this.#params.engine.isUnavailable(error) || this.#life.phase === 'stopped') return;
     this.#params.logger.error({ error: withoutArguments(error) }, `worker error: ${error.message}`);
-  }
-
-  #refuseStopped(): void {
-    if (this.stopping) throw new AppClosedError('The worker was stopped while it started.');
   }
 }

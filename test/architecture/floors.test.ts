@@ -14,6 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'local-time',
     'package-folder',
     'process-wide',
+    'settle-all',
     'show',
     'text-escape',
     'timers',

@@ -32,7 +32,7 @@ export interface ChildParams {
 
 export class Child {
   readonly pid: number;
-  /** Resolves when it takes tasks; rejects when it never will. */
+  /** Resolves when it could take tasks; rejects when it never will. */
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
   /** What it last said of itself. */

@@ -31,6 +31,8 @@ export class Crew {
   /** Deaths in a row, none of them after a long life. */
   #failures = 0;
   #stopping = false;
+  /** The node has said that it is there. */
+  #isReleased = false;
   #onReady: () => void = () => undefined;
   #onFailed: (error: Error) => void = () => undefined;
 
@@ -47,7 +49,7 @@ export class Crew {
   }
 
   /**
-   * Starts all; resolves when they take tasks. One that dies meanwhile is replaced.
+   * Starts all; resolves when they could take tasks: see `release`. One that dies meanwhile is replaced.
    * @throws what one of them says it cannot start for
    */
   start(): Promise<void> {
@@ -74,6 +76,12 @@ export class Crew {
         if (record !== undefined) child.record = record as ProcessRecord;
       }),
     );
+  }
+
+  /** Lets all take tasks, and those that come later as they come. */
+  release(): void {
+    this.#isReleased = true;
+    for (const child of this.working) child.tell({ kind: 'go' });
   }
 
   logRunning(): void {
@@ -123,6 +131,7 @@ export class Crew {
       async () => {
         await this.params.greet(child);
         child.welcomed = true;
+        if (this.#isReleased) child.tell({ kind: 'go' });
         this.#onReady();
       },
       () => undefined, // its end is told below

@@ -48,6 +48,8 @@ export interface ProcessHealth {
 export type ToProcess =
   | { readonly kind: 'setup'; readonly setup: ProcessSetup }
   | { readonly kind: 'ask'; readonly id: number; readonly command: string; readonly args: object }
+  /** It may take tasks. */
+  | { readonly kind: 'go' }
   | { readonly kind: 'stop'; readonly timeoutMs: number }
   | { readonly kind: 'stopNow' }
   | { readonly kind: 'logRunning' };
@@ -56,6 +58,7 @@ export type ToProcess =
 export type FromProcess =
   /** It listens and wants its setup. */
   | { readonly kind: 'born' }
+  /** It could take tasks, and waits until it may. */
   | { readonly kind: 'ready' }
   /** It cannot become a worker. */
   | { readonly kind: 'failed'; readonly error: WireError }

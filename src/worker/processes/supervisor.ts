@@ -168,8 +168,11 @@ export class WorkerProcesses implements AsyncDisposable {
       if (this.#stopping === undefined) await this.stop({ timeout: LAST_WORDS_MS });
       throw error;
     }
+    // Whoever hears that it is there can get ready before the first task begins.
+    await this.#telling.online();
+    this.#refuseStopped();
+    this.#crew.release();
     this.#phase = 'running';
-    this.#telling.online();
     logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
   }
 

@@ -46,6 +46,8 @@ export interface CrewHost {
   readonly lifespan: Lifespan;
   /** Takes commands in the place of a node on the bus. */
   readonly respond: (params: ResponderParams) => Promise<Responder>;
+  /** The worker is ready; resolves when the node has said that it is there, or when this process is to end. */
+  cleared(): Promise<void>;
 }
 
 // By a registered symbol: two copies of this package may meet in one thread.

@@ -13,6 +13,7 @@ function telling(message: object) {
   const told = new Telling({
     events: { active: true, emit: (event: AppEvent) => void events.push(event) } as never,
     clock: { now: () => 1000 } as never,
+    logger: console,
     node: () => 'node@here',
     running: () => 0,
     concurrency: () => 1,

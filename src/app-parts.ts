@@ -28,11 +28,13 @@ import type { ResultSource } from './results/result-source.js';
 import { revokeAll } from './results/revoke.js';
 import type { ScheduleHost } from './schedules/scheduled-calls.js';
 import { Schedules } from './schedules/schedules.js';
+import { settleAll } from './settle-all.js';
 import type { ErrorClasses } from './tasks/failure.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
+import { inTime } from './worker/in-time.js';
 
 export interface AppPartsParams {
   readonly name: string;
@@ -160,4 +162,31 @@ export function makeParts(params: AppPartsParams) {
     scheduling,
     schedules: new Schedules(scheduling),
   };
+}
+
+/** Closing takes no longer than about this, broker or not. */
+const CLOSE_MS = 5000;
+
+/** Stops the workers, then closes the parts: each of them, whatever becomes of the others. Rejects with what failed. */
+export async function closeParts(
+  parts: Pick<AppParts, 'feed' | 'engine' | 'caller' | 'events'>,
+  workers: Iterable<{ stop(options: { timeout: number }): Promise<void> }>,
+): Promise<void> {
+  parts.feed.close();
+  try {
+    await inTime(sayGoodbye(parts, workers), undefined, CLOSE_MS);
+  } finally {
+    await parts.engine.close();
+  }
+}
+
+async function sayGoodbye(
+  { caller, events }: Pick<AppParts, 'caller' | 'events'>,
+  workers: Iterable<{ stop(options: { timeout: number }): Promise<void> }>,
+): Promise<void> {
+  try {
+    await settleAll([...workers].map((worker) => worker.stop({ timeout: CLOSE_MS / 2 })));
+  } finally {
+    await settleAll([caller.close(), events.close()]);
+  }
 }

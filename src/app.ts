@@ -4,7 +4,7 @@
  */
 import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
-import { type AppParts, makeParts } from './app-parts.js';
+import { type AppParts, closeParts, makeParts } from './app-parts.js';
 import type { Composable } from './canvas/fits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import type { Detour } from './canvas/outgoing.js';
@@ -48,9 +48,6 @@ import { threadHost } from './worker/threads/thread-host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
 
-/** `app.close()` takes no longer than about this, broker or not. */
-const CLOSE_MS = 5000;
-
 /** The parts of an app, for the other entry points of this package only. */
 export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };
 
@@ -88,6 +85,7 @@ export class Celeriac implements AsyncDisposable {
   readonly #publishMiddleware: PublishMiddleware[] = [];
   readonly #runMiddleware: RunMiddleware[] = [];
   readonly #handles: HandleHost;
+  #closed = false;
   #closing: Promise<void> | undefined;
 
   /**
@@ -266,7 +264,7 @@ export class Celeriac implements AsyncDisposable {
   worker(options: ProcessesOptions): WorkerProcesses;
   worker(options?: WorkerOptions): Worker;
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
-    if (this.#closing !== undefined) throw new AppClosedError();
+    if (this.#closed) throw new AppClosedError();
     checkOptions(options, 'app.worker()');
     const { broker, ...config } = this.#config;
     if (options.logger !== undefined && !config.hasOwnLogger)
@@ -330,9 +328,16 @@ export class Celeriac implements AsyncDisposable {
     return this.#parts.engine.migrate();
   }
 
-  /** Stops the app's workers, rejects pending `get()` with AppClosedError, and releases what the app opened. */
+  /**
+   * Stops the app's workers, rejects pending `get()` with AppClosedError, and releases what the app opened: all of it, also
+   * when one of them fails. Rejects with that failure, and may then be called again.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closed = true;
+    this.#closing ??= closeParts(this.#parts, this.#workers).catch((error: unknown) => {
+      this.#closing = undefined;
+      throw error;
+    });
     return this.#closing;
   }
 
@@ -344,16 +349,6 @@ export class Celeriac implements AsyncDisposable {
   [inspect.custom](_depth: number, options: InspectOptions): string {
     const shown = { name: this.name, broker: this.#parts.engine.address, tasks: this.#registry.names() };
     return `Celeriac ${inspect(shown, options)}`;
-  }
-
-  async #close(): Promise<void> {
-    this.#parts.feed.close();
-    const work = (async () => {
-      await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: CLOSE_MS / 2 })));
-      await Promise.all([this.#parts.caller.close(), this.#parts.events.close()]);
-    })();
-    await Promise.race([work, new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]);
-    await this.#parts.engine.close();
   }
 
   /** Runs calls in this process; `sent` ones are those that would have gone to the broker. */

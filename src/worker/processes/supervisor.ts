@@ -8,6 +8,7 @@ import { type Duration, toPositiveMs } from '../../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
 import { positiveInteger } from '../../options/checks.js';
 import { type Logger, originOf } from '../../options/logger.js';
+import { settleAll } from '../../settle-all.js';
 import { inTime } from '../in-time.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
 import { Telling } from '../telling.js';
@@ -301,8 +302,12 @@ export class WorkerProcesses implements AsyncDisposable {
 
   async #stop(end: () => Promise<void>): Promise<void> {
     this.#phase = 'stopping';
-    await Promise.all([end(), inTime(this.#starting, undefined, LAST_WORDS_MS)]);
-    await Promise.all([this.#leaveBus(), inTime(this.#telling.offline(), undefined, LAST_WORDS_MS)]);
+    try {
+      await settleAll([end(), inTime(this.#starting, undefined, LAST_WORDS_MS)]);
+      await settleAll([this.#leaveBus(), inTime(this.#telling.offline(), undefined, LAST_WORDS_MS)]);
+    } catch (error) {
+      this.#onError(error instanceof Error ? error : new Error(String(error)));
+    }
     this.#vitals.close();
     this.#phase = 'stopped';
     this.#params.onStopped();

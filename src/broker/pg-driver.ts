@@ -62,11 +62,29 @@ export function isGone(error: unknown): boolean {
   return GONE.test('code' in error ? String(error.code) : '') || GONE_TEXT.test(error.message);
 }
 
+/**
+ * Not now: serialization failure, deadlock, lock timeout, cancelled (`statement_timeout`, `pg_cancel_backend`), read-only
+ * (roles are changing), out of memory or room. Of 53, 53300 is a login that was refused.
+ */
+const LATER = /^(40001|40P01|55P03|57014|25006|53(?!300))/;
+
+/** Whether the server undid the statement, and may well take it the next time: it is safe to send it again. */
+export function isLater(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && LATER.test(String(error.code));
+}
+
+/** Whether the server that said so takes no writes: another connection may find the one that does. */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, 'code') === '25006';
+}
+
 /** Whether a server that is gone was there: it said that it ends, or starts up, or ended a connection that stood. */
 export function wasThere(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
-  return code.startsWith('57P0') || /not queryable/.test(error.message) || wasThere(error.cause);
+  return (
+    code.startsWith('57P0') || isLater(error) || /not queryable/.test(error.message) || wasThere(error.cause)
+  );
 }
 
 /** The reason a server turns a login away, in words; `undefined` for anything else. */

@@ -6,7 +6,15 @@
 import { BrokerError, BrokerUnavailableError } from '../errors.js';
 import { type Cancel, every, sleep } from '../timers.js';
 import type { EngineConfig } from './engine.js';
-import { isGone, loginRefusal, type PgClient, type PgPool, type PgPooledClient } from './pg-driver.js';
+import {
+  isGone,
+  isLater,
+  isReadOnly,
+  loginRefusal,
+  type PgClient,
+  type PgPool,
+  type PgPooledClient,
+} from './pg-driver.js';
 import { PgProbe } from './pg-probe.js';
 import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
 
@@ -47,20 +55,29 @@ export class PgLink {
 
   /** @throws {BrokerUnavailableError} at once when the connection is gone, within the configured second when it is silent */
   readonly calls: PgQuery = async (text, params) => {
-    const client = await this.#checkout();
-    return this.#run(client, text, params);
+    const until = performance.now() + this.parts.config.connectTimeoutMs;
+    for (let waitMs = 20; ; waitMs *= 2) {
+      const client = await this.#checkout();
+      try {
+        return await this.#run(client, text, params);
+      } catch (error) {
+        if (!isLater(error)) throw error;
+        if (this.#closed || performance.now() + waitMs > until) throw this.#notNow(error);
+      }
+      await sleep(waitMs);
+    }
   };
 
-  /** Waits for a connection; what was sent on one that broke is not sent again. */
+  /** Waits for a connection, and for a server that says "not now"; what was sent on one that broke is not sent again. */
   readonly patient: PgQuery = async (text, params) => {
-    const client = await this.#patientCheckout();
-    try {
-      return await this.#run(client, text, params);
-    } catch (error) {
-      // BullMQ repeats a finish after this code only, and what it repeats is guarded by the job's lock.
-      if (this.isUnavailable(error))
-        throw Object.assign(new Error(messageOf(error), { cause: error }), { code: 'ECONNREFUSED' });
-      throw error;
+    for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      const client = await this.#patientCheckout();
+      try {
+        return await this.#run(client, text, params);
+      } catch (error) {
+        if (!isLater(error) || this.#closed) throw forBullmq(this.isUnavailable(error), error);
+      }
+      await sleep(waitMs, { ref: false });
     }
   };
 
@@ -75,7 +92,7 @@ export class PgLink {
       failed = false;
       return result;
     } catch (error) {
-      throw this.#told(error);
+      throw isLater(error) ? this.#notNow(error) : this.#told(error);
     } finally {
       unguard();
       // A session that failed may be in the middle of a transaction.
@@ -84,7 +101,7 @@ export class PgLink {
   }
 
   isUnavailable(error: unknown): boolean {
-    return error instanceof BrokerUnavailableError || isGone(error);
+    return error instanceof BrokerUnavailableError || isGone(error) || isLater(error);
   }
 
   /** An outage was noticed elsewhere (the listening connection). */
@@ -139,7 +156,7 @@ export class PgLink {
       this.recovered();
       return shape(result);
     } catch (error) {
-      broken = this.isUnavailable(error);
+      broken = error instanceof BrokerUnavailableError || isGone(error) || isReadOnly(error);
       throw error;
     } finally {
       unguard();
@@ -225,6 +242,14 @@ export class PgLink {
       if (only === undefined || flight.waitsFor === only) flight.giveUp(error);
   }
 
+  #notNow(cause: unknown): BrokerUnavailableError {
+    const { address } = this.parts;
+    return new BrokerUnavailableError(
+      `PostgreSQL at ${address} does not take this just now: ${messageOf(cause)}.`,
+      { address, cause },
+    );
+  }
+
   #unavailable(cause: unknown): BrokerUnavailableError {
     const { address } = this.parts;
     return new BrokerUnavailableError(
@@ -244,6 +269,12 @@ export function guard(client: PgClient): () => void {
 }
 
 const ignore = () => undefined;
+
+/** BullMQ repeats a finish after this code only, and what it repeats is guarded by the job's lock. */
+function forBullmq(unavailable: boolean, error: unknown): unknown {
+  if (!unavailable) return error;
+  return Object.assign(new Error(messageOf(error), { cause: error }), { code: 'ECONNREFUSED' });
+}
 
 function send(client: PgClient, text: string, params: readonly unknown[] | undefined) {
   // Without parameters pg takes many statements in one text.

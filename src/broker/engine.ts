@@ -218,6 +218,8 @@ export interface Engine {
   amendData(ref: JobRef, was: string, data: object): Promise<boolean>;
   /** Whether each job is finished or gone, in order: the cheap check that sweeps make. Fails fast. */
   readEnded(refs: readonly JobRef[]): Promise<boolean[]>;
+  /** Jobs for looking at, in order: long arguments are left out by the broker. Fails fast. */
+  readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]>;
   /** The delayed jobs of these queues, soonest first, `limit` at most. Fails fast. */
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]>;
   readonly records: Records;
@@ -264,6 +266,22 @@ export interface JobRef {
   readonly queue: string;
   readonly id: string;
 }
+
+/** A job without what may be large. */
+export type JobHead = Pick<
+  StoredJob,
+  | 'id'
+  | 'queue'
+  | 'name'
+  | 'data'
+  | 'sentAt'
+  | 'delayMs'
+  | 'startedAt'
+  | 'doneAt'
+  | 'retries'
+  | 'deliveries'
+  | 'running'
+>;
 
 /** A job that waits for its moment. */
 export interface DelayedJob {

@@ -48,6 +48,7 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     bullmq: () => ground.engine.bullmq(),
     amendData: (ref, was, data) => ground.engine.amendData(ref, was, data),
     addTogether: (jobs) => ground.engine.addTogether(jobs),
+    readHeads: (refs) => ground.engine.readHeads(refs),
     readDelayed: (queues, limit) => ground.engine.readDelayed(queues, limit),
     reclaim: (rows) => ground.engine.reclaim(rows),
     serverTime: () => ground.engine.serverTime(),

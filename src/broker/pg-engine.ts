@@ -12,6 +12,7 @@ import type {
   Engine,
   EngineConfig,
   EngineKind,
+  JobHead,
   JobRef,
   NewJob,
   StoredJob,
@@ -22,6 +23,7 @@ import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
 import { examinePostgres } from './pg-checkup.js';
 import { wasThere } from './pg-driver.js';
 import { PgFlows } from './pg-flows.js';
+import { readHeads } from './pg-heads.js';
 import { amendData, readDelayed, readEnded, readJobs } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
 import { PgRecords } from './pg-records.js';
@@ -112,6 +114,10 @@ export class PgEngine implements Engine {
 
   readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
     return readEnded(this.#query, refs);
+  }
+
+  readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]> {
+    return readHeads(this.#query, refs);
   }
 
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {

@@ -40,7 +40,7 @@ async function readOne(engine: Engine, queue: string): Promise<QueueState> {
   ]);
   const [wait = 0, prioritized = 0, running = 0, delayed = 0] = counts;
   const ids = heads.flat(2);
-  const jobs = await engine.readJobs(ids.map((id) => ({ queue, id: String(id) })));
+  const jobs = await engine.readHeads(ids.map((id) => ({ queue, id: String(id) })));
   const dueAts = jobs.flatMap((job) => {
     if (job === undefined) return [];
     const { eta = 0 } = readMessage(job.data);

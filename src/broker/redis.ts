@@ -10,6 +10,7 @@ import type {
   Engine,
   EngineConfig,
   EngineKind,
+  JobHead,
   JobRef,
   NewJob,
   StoredJob,
@@ -19,6 +20,7 @@ import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
 import { refusalIn, troubleIn, withoutArguments } from './redis-errors.js';
 import { RedisFlows } from './redis-flows.js';
+import { readHeads } from './redis-heads.js';
 import { amendData, readDelayed, readEnded, readJobs } from './redis-jobs.js';
 import { leanRedisBackend } from './redis-large-results.js';
 import { RedisLink } from './redis-link.js';
@@ -134,6 +136,10 @@ class RedisEngine implements Engine {
 
   readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
     return this.#held(async () => readEnded(await this.#client(), this.#prefix, refs));
+  }
+
+  readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]> {
+    return this.#held(async () => readHeads(await this.#client(), this.#prefix, refs));
   }
 
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {

@@ -39,3 +39,6 @@ export interface Execution {
   /** Whether the attempt began. */
   readonly started: boolean;
 }
+
+/** How all tasks are counted that nobody here knows: their names are as many as a producer likes. */
+export const UNKNOWN_TASK = '(unknown)';

@@ -4,7 +4,7 @@
 
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine, StoredJob } from '../broker/engine.js';
+import type { Engine, JobHead } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { taskIdOfJob } from '../broker/ids.js';
 import { queueOfLane } from '../broker/lanes.js';
@@ -45,7 +45,7 @@ export class Reports {
   async scheduled(): Promise<TaskReport[]> {
     const { engine } = this.params;
     const delayed = await engine.readDelayed(this.params.queues(), SCHEDULED_SHOWN);
-    const jobs = await engine.readJobs(delayed.map(({ ref }) => ref));
+    const jobs = await engine.readHeads(delayed.map(({ ref }) => ref));
     return jobs.flatMap((job, i) => {
       if (job === undefined || job.running || job.doneAt !== undefined) return [];
       const message = readMessage(job.data);
@@ -80,7 +80,7 @@ export class Reports {
     });
   }
 
-  #ofJob(job: StoredJob, message: Message, dueAt: number | undefined): TaskReport {
+  #ofJob(job: JobHead, message: Message, dueAt: number | undefined): TaskReport {
     const retries = job.retries + (message.tried ?? 0);
     // The moment that was asked for, until the task has been tried: from then on it waits for a retry.
     const eta = retries === 0 ? (message.eta ?? dueAt) : dueAt;

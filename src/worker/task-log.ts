@@ -3,7 +3,8 @@
  */
 import type { Delivery } from '../broker/delivery.js';
 import type { Logger } from '../options/logger.js';
-import type { Execution } from './outcome.js';
+import type { RegisteredTask } from '../tasks/registry.js';
+import { type Execution, UNKNOWN_TASK } from './outcome.js';
 import type { RunningCall } from './running-call.js';
 
 /** How many revoked ids a worker remembers for `inspect().revoked()`. */
@@ -32,11 +33,11 @@ export class TaskLog {
     const fields = { task: shown, taskId, runtimeMs };
     switch (outcome.kind) {
       case 'success':
-        this.#count(name);
+        this.#count(task);
         this.logger.info(fields, 'task succeeded');
         return;
       case 'failure': {
-        this.#count(name);
+        this.#count(task);
         const expected = task?.run.throws.some((cls) => outcome.error instanceof cls) ?? false;
         if (expected)
           this.logger.info({ ...fields, error: textOf(outcome.error) }, 'task failed as expected');
@@ -55,7 +56,7 @@ export class TaskLog {
         this.logger.info({ ...fields, reason: outcome.reason }, 'task revoked');
         return;
       case 'ignore':
-        this.#count(name);
+        this.#count(task);
         this.logger.info(fields, 'task ignored');
         return;
       case 'handBack':
@@ -91,8 +92,10 @@ export class TaskLog {
     }
   }
 
-  #count(name: string): void {
+  /** Names that are not known here are one: a producer may make up a new one for each task. */
+  #count(task: RegisteredTask | undefined): void {
     this.total++;
+    const name = task?.name ?? UNKNOWN_TASK;
     this.#processed.set(name, (this.#processed.get(name) ?? 0) + 1);
   }
 }

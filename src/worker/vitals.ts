@@ -18,7 +18,7 @@ import type { Logger } from '../options/logger.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health.js';
 import { inTime } from './in-time.js';
-import type { Execution, Outcome } from './outcome.js';
+import { type Execution, type Outcome, UNKNOWN_TASK } from './outcome.js';
 
 export interface VitalsParams extends MetricsSource {
   readonly engine: Engine;
@@ -67,11 +67,11 @@ export class Vitals {
   }
 
   /** Counts an ended attempt. */
-  ended(delivery: Delivery, { outcome, runtimeMs }: Execution): void {
+  ended(delivery: Delivery, { outcome, task, runtimeMs }: Execution): void {
     if (this.#metrics === undefined) return;
     const state = STATES[outcome.kind];
     if (state !== undefined)
-      this.#metrics.ended(delivery.name, state, runtimeMs, this.#waitedMs(delivery, runtimeMs));
+      this.#metrics.ended(task?.name ?? UNKNOWN_TASK, state, runtimeMs, this.#waitedMs(delivery, runtimeMs));
   }
 
   async live(): Promise<Verdict> {

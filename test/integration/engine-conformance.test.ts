@@ -290,6 +290,29 @@ for (const candidate of engines) {
         assert.deepEqual(ended, [false, false, true]);
       });
 
+      it('reads heads of jobs: all of a short message, and everything but the arguments of a long one', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        const messages: Record<string, object> = {
+          short: { v: 1, args: ['a', 1], id: 's' },
+          long: { v: 1, args: ['x'.repeat(300_000), { revoked: {} }], id: 'l', eta: 5 },
+          theirs: { to: 'somebody' },
+        };
+        for (const [id, message] of Object.entries(messages)) await backend.addJob(job(id, message), id, {});
+        const refs = ['long', 'none', 'theirs', 'short'].map((id) => ({ queue: 'q', id }));
+        const [long, none, theirs, short] = await engine.readHeads([...refs, ...Array(200).fill(refs[1])]);
+        assert.equal(none, undefined);
+        assert.deepEqual(JSON.parse(short?.data ?? ''), messages['short']);
+        assert.deepEqual(JSON.parse(theirs?.data ?? ''), messages['theirs']);
+        const { args, ...fields } = JSON.parse(long?.data ?? '') as { args: unknown };
+        assert.deepEqual(fields, { v: 1, id: 'l', eta: 5 });
+        assert.match(JSON.stringify(args), /^\["\[300,\d{3} bytes\]"\]$/);
+        assert.deepEqual(
+          [long?.name, long?.running, long?.doneAt, long?.retries],
+          ['test.task', false, undefined, 0],
+        );
+      });
+
       it('shows a job as its worker runs, completes and fails it', async () => {
         const engine = open(unique());
         const backend = await engine.backend('q');

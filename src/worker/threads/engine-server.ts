@@ -52,6 +52,8 @@ export class EngineServer {
         return engine.readJobs(args[0] as readonly JobRef[]);
       case 'readEnded':
         return engine.readEnded(args[0] as readonly JobRef[]);
+      case 'readHeads':
+        return engine.readHeads(args[0] as readonly JobRef[]);
       case 'readDelayed':
         return engine.readDelayed(args[0] as readonly string[], Number(args[1]));
       case 'amendData':

@@ -9,6 +9,7 @@ import type {
   Engine,
   EngineKind,
   Flows,
+  JobHead,
   JobRef,
   NewJob,
   Records,
@@ -89,6 +90,10 @@ export class LinkedEngine implements Engine {
 
   readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
     return this.#call('readEnded', [refs]) as Promise<boolean[]>;
+  }
+
+  readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]> {
+    return this.#call('readHeads', [refs]) as Promise<(JobHead | undefined)[]>;
   }
 
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {

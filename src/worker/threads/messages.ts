@@ -98,6 +98,7 @@ export type EngineMethod =
   | 'serverTime'
   | 'readJobs'
   | 'readEnded'
+  | 'readHeads'
   | 'readDelayed'
   | 'amendData'
   | 'create'

@@ -1,0 +1,67 @@
+/** Reading heads of jobs (see `job-head`) from Redis. */
+import type { JobHead, JobRef } from './engine.js';
+import { LONGEST_DATA, TAIL, withoutLongArguments } from './job-head.js';
+import { RedisScript } from './redis-script.js';
+import type { RedisClient } from './redis-target.js';
+
+// KEYS job hashes · returns per job: length of its data, that or its end, fields, whether it is locked; or nil
+const READ = new RedisScript(
+  -1,
+  `
+local out = {}
+for i, key in ipairs(KEYS) do
+  local job = redis.call('HMGET', key, 'name', 'timestamp', 'delay', 'processedOn', 'finishedOn', 'atm', 'ats', 'data')
+  if job[1] then
+    local data = job[8] or '{}'
+    job[8] = #data > ${LONGEST_DATA} and string.sub(data, -${TAIL}) or data
+    job[9] = #data
+    job[10] = redis.call('EXISTS', key .. ':lock')
+    out[i] = job
+  else
+    out[i] = false
+  end
+end
+return out`,
+);
+
+/** Jobs a script: the data of each is looked at, long as it may be. */
+const CHUNK = 50;
+
+/** The heads of these jobs, in order; `undefined` where there is no job. */
+export async function readHeads(
+  client: RedisClient,
+  prefix: string,
+  refs: readonly JobRef[],
+): Promise<(JobHead | undefined)[]> {
+  const heads: (JobHead | undefined)[] = [];
+  for (let i = 0; i < refs.length; i += CHUNK) {
+    const chunk = refs.slice(i, i + CHUNK);
+    const keys = chunk.map(({ queue, id }) => `${prefix}:${queue}:${id}`);
+    const replies = (await READ.run(client, keys, [])) as unknown[];
+    heads.push(...chunk.map((ref, n) => decode(ref, replies[n])));
+  }
+  return heads;
+}
+
+function decode(ref: JobRef, reply: unknown): JobHead | undefined {
+  if (!Array.isArray(reply)) return undefined;
+  const [name, sentAt, delay, startedAt, doneAt, retries, deliveries, data, length, locked] = reply as (
+    | string
+    | number
+    | null
+  )[];
+  const moment = (value: string | number | null | undefined) => (value == null ? undefined : Number(value));
+  const text = String(data);
+  return {
+    ...ref,
+    name: String(name),
+    data: Number(length) > LONGEST_DATA ? withoutLongArguments(text, Number(length)) : text,
+    sentAt: moment(sentAt) ?? 0,
+    delayMs: moment(delay) ?? 0,
+    startedAt: moment(startedAt),
+    doneAt: moment(doneAt),
+    retries: moment(retries) ?? 0,
+    deliveries: moment(deliveries) ?? 0,
+    running: Number(locked) === 1,
+  };
+}

@@ -79,12 +79,12 @@ export function makeParts(params: AppPartsParams) {
   const events = new Events({ engine, clock, logger: params.logger });
   const tracing = config.telemetry && new Tracing(config.telemetry);
   const feed = new Feed(engine, clock);
-  const index = new IdIndex(engine, clock);
+  const index = new IdIndex(engine, clock, config.publishRetryMs);
   const producer = new Producer(engine, config.publishRetryMs);
   const caller: Asking =
     params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };
-  const unique = new UniqueCalls(engine, clock);
+  const unique = new UniqueCalls(engine, clock, config.publishRetryMs);
   const flows = workflows.connect({ ...sending, unique, sender: () => sender, source: () => results });
   const results: ResultSource = {
     engine,

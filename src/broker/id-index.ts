@@ -3,7 +3,8 @@
  * claimed before the job is added, so a task id is unique in the app; tasks with generated ids never touch it.
  */
 import { randomUUID } from 'node:crypto';
-import { DuplicateTaskError, OptionError } from '../errors.js';
+import { DuplicateTaskError, isCeleriacError, OptionError } from '../errors.js';
+import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
 import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from './ids.js';
@@ -17,16 +18,25 @@ interface Entry {
   readonly owner: string;
   /** Epoch ms, broker's clock. */
   readonly at: number;
+  /** By then its call has been made or given up: without a job the claim is nobody's. Epoch ms, broker's clock. */
+  readonly until: number;
 }
 
-/** A claim without a job this old was left by a caller that died between the two. */
-const ABANDONED_AFTER_MS = 10_000;
+/** What became of a claim: it is ours, this very job had it already, or another task has it. */
+type Entered = 'ours' | 'same' | 'taken';
 
 /** An id of a caller's own, and the job that is to have it. */
 export interface IdClaim {
   readonly id: string;
   readonly queue: string;
-  readonly jobId: string;
+  /** Where it is not the encoded id. */
+  readonly jobId?: string;
+}
+
+/** A claim that was made, by what was written. */
+interface Taken {
+  readonly id: string;
+  readonly entry: Entry;
 }
 
 export class IdIndex {
@@ -36,6 +46,8 @@ export class IdIndex {
   constructor(
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
+    /** How long a call may keep trying, ms. */
+    private readonly publishRetryMs: number,
   ) {}
 
   /** Where the job of a task id lies, if the id is known. Generated ids need no look-up. */
@@ -50,33 +62,24 @@ export class IdIndex {
   }
 
   /**
-   * Takes `taskId` for a task in `queue`, for as long as `send` takes; after that its job holds it.
-   * @param job the job's id, where it is not the encoded task id
+   * Takes `taskId` for a task, for as long as `send` takes; after that its job holds it. A send that was refused gives it
+   * back; after one that broke off the claim stands until nobody can be sending any more.
    * @throws {DuplicateTaskError} when the id is taken
    * @throws {OptionError} for an id of ours that says that its task waits in another queue: nobody would find it again
    */
-  async claim(taskId: string, queue: string, send: () => Promise<void>, job?: string): Promise<void> {
-    if (this.#inFlight.has(taskId)) throw duplicate(taskId);
-    this.#inFlight.add(taskId);
-    try {
-      const home = queueOfGenerated(taskId);
-      if (home !== undefined && home !== queue) throw misplaced(taskId, home, queue);
-      if (!(await this.#take(taskId, queue, job))) throw duplicate(taskId);
-      await send();
-    } finally {
-      this.#inFlight.delete(taskId);
-    }
+  claim(taskId: string, { queue, delayMs }: Claim, send: () => Promise<void>): Promise<void> {
+    return this.claimAll([{ id: taskId, queue }], delayMs, send);
   }
 
   /**
    * {@link claim} for many, some at a time: as many round trips, but not one after the other.
+   * @param delayMs how long the last of them waits before it may start
    * @throws {DuplicateTaskError} one of them is taken, or given twice; nothing is sent then
    */
-  async claimAll(claims: readonly IdClaim[], send: () => Promise<void>): Promise<void> {
-    const [first, ...others] = claims;
-    if (first === undefined) return send();
-    if (others.length === 0) return this.claim(first.id, first.queue, send, first.jobId);
+  async claimAll(claims: readonly IdClaim[], delayMs: number, send: () => Promise<void>): Promise<void> {
+    if (claims.length === 0) return send();
     const mine = new Set<string>();
+    const taken: Taken[] = [];
     try {
       for (const { id, queue } of claims) {
         if (this.#inFlight.has(id)) throw duplicate(id);
@@ -85,19 +88,39 @@ export class IdIndex {
         const home = queueOfGenerated(id);
         if (home !== undefined && home !== queue) throw misplaced(id, home, queue);
       }
-      await inPieces(claims, async ({ id, queue, jobId }) => {
-        if (!(await this.#take(id, queue, jobId))) throw duplicate(id);
-      });
+      await inPieces(claims, (claim) => this.#take(claim, LONGEST_LIFE_MS + delayMs, taken));
       await send();
+    } catch (error) {
+      // Unreachable, the task may have arrived all the same: then its id must lead to it.
+      if (!isCeleriacError(error, 'BROKER_UNAVAILABLE'))
+        await inPieces(taken, ({ id, entry }) => this.#withdraw(id, entry));
+      throw error;
     } finally {
       for (const id of mine) this.#inFlight.delete(id);
     }
   }
 
-  /** Whether an id was free, which it is no more: a job whose id says where it lies holds it by itself. */
-  async #take(taskId: string, queue: string, job: string | undefined): Promise<boolean> {
-    if (queueOfGenerated(taskId) === undefined) return this.enter(taskId, queue, job);
-    return (await this.#standing({ queue, id: taskId })) !== 'kept';
+  /** A job whose id says where it lies holds it by itself. */
+  async #take({ id, queue, jobId }: IdClaim, lifeMs: number, taken: Taken[]): Promise<void> {
+    if (queueOfGenerated(id) !== undefined) {
+      if ((await this.#standing({ queue, id })) === 'kept') throw duplicate(id);
+      return;
+    }
+    const entry = this.#entry(queue, jobId);
+    const entered = await this.#enter(id, entry, lifeMs);
+    if (entered === 'taken') throw duplicate(id);
+    if (entered === 'ours') taken.push({ id, entry });
+  }
+
+  /** Best effort: a claim without a job is nobody's, soon. */
+  async #withdraw(taskId: string, entry: Entry): Promise<void> {
+    const { records } = this.engine;
+    try {
+      const [record] = await records.read([keyOf(taskId)]);
+      if (record?.value === JSON.stringify(entry)) await records.remove(keyOf(taskId), record.version);
+    } catch {
+      // What kept the task from being sent keeps this, too.
+    }
   }
 
   /** Lets many entries go with the records of their tasks. */
@@ -116,7 +139,7 @@ export class IdIndex {
 
   /** Keeps the entry for as long as the task takes: it runs again. */
   keep(taskId: string): Promise<void> {
-    return this.#setLife(taskId, undefined);
+    return this.#setLife(taskId, LONGEST_LIFE_MS);
   }
 
   /** Lets the entry go with the task's record. */
@@ -124,7 +147,7 @@ export class IdIndex {
     return this.#setLife(taskId, ttlMs);
   }
 
-  async #setLife(taskId: string, ttlMs: number | undefined): Promise<void> {
+  async #setLife(taskId: string, ttlMs: number): Promise<void> {
     const { records } = this.engine;
     const [record] = await records.read([keyOf(taskId)]);
     if (record !== undefined) await records.replace(keyOf(taskId), record.version, record.value, ttlMs);
@@ -134,28 +157,35 @@ export class IdIndex {
    * Takes `taskId` for a job; taking it again for the same one is fine.
    * @returns `false` when another has it
    */
-  async enter(taskId: string, queue: string, job: string | undefined): Promise<boolean> {
+  async enter(taskId: string, queue: string, job: string): Promise<boolean> {
+    return (await this.#enter(taskId, this.#entry(queue, job))) !== 'taken';
+  }
+
+  #entry(queue: string, job: string | undefined): Entry {
+    const at = this.clock.now();
+    const until = at + claimMs(this.publishRetryMs);
+    return { queue, ...(job !== undefined && { job }), owner: this.#owner, at, until };
+  }
+
+  /** Whose call is still under way is waited for: it either brings its job, or leaves the id to whoever asks. */
+  async #enter(taskId: string, entry: Entry, lifeMs = LONGEST_LIFE_MS): Promise<Entered> {
     const { records } = this.engine;
-    const entry: Entry = {
-      queue,
-      ...(job !== undefined && { job }),
-      owner: this.#owner,
-      at: this.clock.now(),
-    };
     const value = JSON.stringify(entry);
-    if (await records.create(keyOf(taskId), value)) return true;
-    const [record] = await records.read([keyOf(taskId)]);
-    if (record === undefined) return this.enter(taskId, queue, job); // expired in between
-    const holder = JSON.parse(record.value) as Entry;
-    if (job !== undefined && holder.job === job) return true;
-    const holding = await this.#standing(refIn(holder, taskId));
-    if (holding === 'kept') return false;
-    const mine = holder.owner === this.#owner;
-    const abandoned = this.clock.now() - holder.at > ABANDONED_AFTER_MS;
-    return (
-      (mine || abandoned || holding === 'dropped') &&
-      (await records.replace(keyOf(taskId), record.version, value))
-    );
+    // The broker's clock may be set, or stand still in a test: nobody is waited for any longer than that.
+    const giveUpAt = performance.now() + claimMs(this.publishRetryMs);
+    for (let looks = 0; ; looks++) {
+      if (await records.create(keyOf(taskId), value, lifeMs)) return 'ours';
+      const [record] = await records.read([keyOf(taskId)]);
+      if (record === undefined) continue; // expired in between
+      const holder = JSON.parse(record.value) as Entry;
+      if (entry.job !== undefined && holder.job === entry.job) return 'same';
+      const standing = await this.#standing(refIn(holder, taskId));
+      if (standing === 'kept') return 'taken';
+      const mine = holder.owner === this.#owner;
+      const over = mine || !(this.clock.now() <= holder.until) || performance.now() > giveUpAt;
+      if (!over && standing === 'nowhere') await nextLook(looks);
+      else if (await records.replace(keyOf(taskId), record.version, value, lifeMs)) return 'ours';
+    }
   }
 
   /** @throws {DuplicateTaskError} a task that is no part of this workflow has the id */
@@ -179,8 +209,19 @@ export class IdIndex {
 /** So many are asked about at a time. */
 const PIECE = 500;
 
+/** Does all of a piece, whatever becomes of one, before it throws. */
 async function inPieces<T>(all: readonly T[], body: (each: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < all.length; at += PIECE) await Promise.all(all.slice(at, at + PIECE).map(body));
+  for (let at = 0; at < all.length; at += PIECE) {
+    const ended = await Promise.allSettled(all.slice(at, at + PIECE).map(body));
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+  }
+}
+
+/** Where the task of a claimed id will lie. */
+export interface Claim {
+  readonly queue: string;
+  /** How long the task waits before it may start, ms. */
+  readonly delayMs: number;
 }
 
 function refIn({ queue, job }: Entry, taskId: string): JobRef {

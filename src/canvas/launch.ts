@@ -187,7 +187,8 @@ export class Launcher implements Dispatcher {
       // The id it takes over is the replaced task's, and leads to it.
       const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
       const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
-      await this.params.index.claimAll(claimed, () => this.#send(flow, sent, text, how));
+      const delayMs = delaysIn(sent.root, this.params.clock.now());
+      await this.params.index.claimAll(claimed, delayMs, () => this.#send(flow, sent, text, how));
     } finally {
       release();
     }

@@ -312,7 +312,7 @@ export class Sender {
     const delivered =
       custom === undefined
         ? producer.send(envelope)
-        : index.claim(custom, envelope.queue, () => producer.send(envelope));
+        : index.claim(custom, envelope, () => producer.send(envelope));
     return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
   }
 

@@ -2,6 +2,7 @@
  * Calls with a `unique` option: takes the key, then sends; or deals with the task that holds it, as the mode says.
  */
 import { createHash } from 'node:crypto';
+import { LONGEST_LIFE_MS } from '../broker/claims.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/engine.js';
 import { held } from '../broker/held.js';
@@ -24,6 +25,9 @@ export interface UniqueCall {
   readonly key: string;
   readonly policy: UniquePolicy;
 }
+
+/** What is to be known of a task whose key is taken. */
+type Sent = Pick<Envelope, 'taskId' | 'queue' | 'jobId'> & Partial<Pick<Envelope, 'delayMs'>>;
 
 /** Longer keys are kept as a digest. */
 const LONGEST_PLAIN = 200;
@@ -56,8 +60,9 @@ export class UniqueCalls {
   constructor(
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
+    publishRetryMs: number,
   ) {
-    this.#keys = new UniqueKeys(engine, clock, (job) => standing(job, clock.now()));
+    this.#keys = new UniqueKeys(engine, clock, (job) => standing(job, clock.now()), publishRetryMs);
   }
 
   /**
@@ -65,11 +70,7 @@ export class UniqueCalls {
    * @returns the task that holds the key, in mode `return`; nothing was sent then
    * @throws {DuplicateTaskError} naming the task that holds the key
    */
-  async send(
-    call: UniqueCall,
-    envelope: Pick<Envelope, 'taskId' | 'queue' | 'jobId'>,
-    deliver: () => Promise<void>,
-  ): Promise<KeyHolder | undefined> {
+  async send(call: UniqueCall, envelope: Sent, deliver: () => Promise<void>): Promise<KeyHolder | undefined> {
     return held(this.engine, async () => {
       const holder = await this.#claim(call, envelope);
       if (holder === undefined) await this.#deliver(call, envelope, deliver);
@@ -87,11 +88,12 @@ export class UniqueCalls {
 
   async #claim(
     call: UniqueCall,
-    { taskId, queue, jobId }: Pick<Envelope, 'taskId' | 'queue' | 'jobId'>,
+    { taskId, queue, jobId, delayMs = 0 }: Sent,
   ): Promise<KeyHolder | undefined> {
+    const ttlMs = call.policy.ttlMs ?? LONGEST_LIFE_MS + delayMs;
     for (;;) {
       const mine = { taskId, job: { queue, id: jobId }, at: this.clock.now() };
-      const holder = await this.#keys.claim(call.key, mine, call.policy.ttlMs);
+      const holder = await this.#keys.claim(call.key, mine, ttlMs);
       if (holder === undefined || call.policy.mode === 'return') return holder;
       if (call.policy.mode === 'reject' || !(await this.#revoke(holder, call))) throw duplicate(call, holder);
     }

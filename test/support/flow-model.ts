@@ -166,7 +166,7 @@ export class ModelProcess {
       resultExpiresMs: LONG_MS,
       failureExpiresMs: LONG_MS,
     });
-    const index = new IdIndex(workflows.engine, CLOCK);
+    const index = new IdIndex(workflows.engine, CLOCK, 1000);
     const sender = { detour: null, prepare } as unknown as Sender;
     this.#flows = workflows.connect({
       index,

@@ -61,8 +61,8 @@ export interface StoredEntry {
   readonly pending?: PendingTick;
 }
 
-/** Later ones are made up for one by one; of those missed for longer only the last one runs. */
-const LATE_MS = 10_000;
+/** A worker that was there when a tick was due makes up for one as late as this; it counts as missed otherwise. */
+const LATE_MS = 5_000;
 /** A restart within this time finds its entries as they were: paused, and when they last ran. */
 const KEPT_MS = 7 * 86_400_000;
 /** Sets remembered beside the one in force. */
@@ -134,14 +134,20 @@ export function resumeEntry(entry: StoredEntry, now: number): StoredEntry | unde
   return entry.paused ? { ...entry, paused: false, nextAt: nextOf(entry, now) } : undefined;
 }
 
-/** The tick that is due, if any, and the one after it. */
+/**
+ * The tick that is due, if any, and the one after it. Those that came due while nobody was there were missed: the last of
+ * them runs, for all of them.
+ * @param watchedSince since when the worker that asks has watched the entries, over a broker that answers
+ */
 export function dueTick(
   entry: StoredEntry,
   now: number,
+  watchedSince: number,
 ): { readonly at: number; readonly nextAt: number | null } | undefined {
   const { nextAt } = entry;
   if (nextAt === null || nextAt > now) return undefined;
-  const at = now - nextAt > LATE_MS ? lastTick(courseOf(entry), nextAt, now) : nextAt;
+  const missed = nextAt < watchedSince || now - nextAt > LATE_MS;
+  const at = missed ? lastTick(courseOf(entry), nextAt, now) : nextAt;
   return { at, nextAt: nextOf(entry, at) };
 }
 

@@ -55,6 +55,8 @@ export class Scheduler {
   /** Entries that are being ticked, and those to be left alone until then. */
   readonly #ticking = new Set<string>();
   readonly #restUntil = new Map<string, number>();
+  /** Since when every tick that comes due is seen: from the first look on, and anew after each outage. */
+  #watchedSince = Number.POSITIVE_INFINITY;
   #lookAt = 0;
   #lookAgain = false;
   #looking: Promise<void> | undefined;
@@ -158,6 +160,7 @@ export class Scheduler {
       if (await this.#read()) await this.#declare();
       await this.#settle();
       const idle = this.#rows.size === 0 && this.#set === undefined;
+      this.#watchedSince = Math.min(this.#watchedSince, clock.now());
       this.#lookAt = clock.now() + (idle ? IDLE_LOOK_MS : LOOK_MS);
     } catch (error) {
       this.#onError(error);
@@ -254,7 +257,11 @@ export class Scheduler {
   async #tickOne(name: string, known: Row<StoredEntry> | undefined): Promise<void> {
     try {
       const wanted = known !== undefined && !isAbandoned(known.value, this.#alive);
-      const { row, overtaken } = await this.#ticker.tick(name, known, wanted);
+      const { row, overtaken } = await this.#ticker.tick(
+        name,
+        known,
+        wanted ? this.#watchedSince : undefined,
+      );
       if (overtaken) this.#backups.add(name);
       else this.#backups.delete(name);
       this.#restUntil.delete(name);
@@ -279,7 +286,9 @@ export class Scheduler {
 
   /** Outages are the engine's to report. */
   #onError(error: unknown): void {
-    if (this.#stopped || this.host.engine.isUnavailable(error)) return;
+    const away = this.host.engine.isUnavailable(error);
+    if (away) this.#watchedSince = Number.POSITIVE_INFINITY;
+    if (this.#stopped || away) return;
     this.host.logger().error({ error }, 'schedules: an error; trying again');
   }
 }

@@ -42,19 +42,24 @@ export class Ticker {
 
   /**
    * Does all that is due about an entry.
-   * @param mayClaim whether its ticks are wanted at all; what is claimed is sent in any case
+   * @param claimsFrom ticks due before were missed, unless they are the last; `undefined`: they are not wanted at all.
+   *   What is claimed is sent in any case
    * @throws when the broker is away: the claim stands, and is sent later
    */
-  async tick(name: string, known: Row<StoredEntry> | undefined, mayClaim: boolean): Promise<Ticked> {
+  async tick(
+    name: string,
+    known: Row<StoredEntry> | undefined,
+    claimsFrom: number | undefined,
+  ): Promise<Ticked> {
     let row = known;
     let overtaken = row === undefined || !this.#isDue(row.value);
     while (row !== undefined && this.#isDue(row.value)) {
       const { value, version } = row;
       const next: StoredEntry | undefined = value.pending
         ? await this.#send(name, value, value.pending)
-        : mayClaim
-          ? this.#claim(name, value)
-          : undefined;
+        : claimsFrom === undefined
+          ? undefined
+          : this.#claim(name, value, claimsFrom);
       if (next === undefined) break;
       const done = await this.store.replace(name, version, next);
       if (done && next.pending !== undefined) this.#claims.add(next.pending.taskId);
@@ -70,9 +75,9 @@ export class Ticker {
   }
 
   /** Step 1. A call that cannot be made is told, and its tick is over. */
-  #claim(name: string, entry: StoredEntry): StoredEntry | undefined {
+  #claim(name: string, entry: StoredEntry, claimsFrom: number): StoredEntry | undefined {
     const now = this.host.clock.now();
-    const due = dueTick(entry, now);
+    const due = dueTick(entry, now, claimsFrom);
     if (due === undefined) return undefined;
     const claimed = { ...entry, nextAt: due.nextAt, lastAt: due.at };
     try {

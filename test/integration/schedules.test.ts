@@ -34,16 +34,16 @@ describe('Schedules', () => {
           due.push((this.request.headers as { scheduledAt: string }).scheduledAt);
           ticked.add();
         });
+        // Neither of the two workers that tick knows the task; a third one runs it.
+        const others = [twin(), twin()].map((other) => other.worker({ queues: ['elsewhere'] }));
+        await Promise.all(others.map((other) => other.start()));
+        await worker();
         const set = await app.schedules.upsert({
           name: 'often',
           schedule: every(250),
           task: 'tick',
           args: [1, { a: [2] }],
         });
-        // Neither of the two workers that tick knows the task; a third one runs it.
-        const others = [twin(), twin()].map((other) => other.worker({ queues: ['elsewhere'] }));
-        await Promise.all(others.map((other) => other.start()));
-        await worker();
         await ticked.reached(8);
         const { lastRunAt } = await twin().schedules.pause('often');
         const numberOf = (at: Date | string | undefined) =>
@@ -229,6 +229,27 @@ describe('Schedules', () => {
         await last.get({ timeout: '20s' });
         assert.equal((await engine.readJobs([ref]))[0], undefined);
         assert.equal(ran.filter((id) => id === jobId).length, 1);
+      });
+
+      it('run what was missed for seconds once, when a worker is back', async (t) => {
+        const { app, prefix, worker } = ground.app(t);
+        const ran: number[] = [];
+        app.task('tick', function (this: { request: { headers: object } }) {
+          ran.push(Date.parse((this.request.headers as { scheduledAt: string }).scheduledAt));
+        });
+        const interval = 500;
+        await app.schedules.upsert({ name: 's', schedule: every(interval), task: 'tick' });
+        const backAt = Date.now();
+        const first = backAt - 3_200;
+        const store = storeOf(t, ground.url, prefix);
+        await store.update('s', (entry) => entry && { ...entry, anchorAt: first - interval, nextAt: first });
+        await worker();
+        await until(() => ran.length > 2, 'the one that stands for all, and two more');
+        assert.deepEqual(
+          ran.filter((at) => at < backAt).length <= 1,
+          true,
+          String(ran.map((at) => at - backAt)),
+        );
       });
 
       it('run what was missed for long once, when a worker is back', async (t) => {

@@ -29,9 +29,11 @@ type Entered = 'ours' | 'same' | 'taken';
 export interface IdClaim {
   readonly id: string;
   readonly queue: string;
-  /** Where it is not the encoded id. */
-  readonly jobId?: string;
+  readonly jobId: string;
 }
+
+/** An id whose job is to have the encoded id, where no other is named. */
+type Claimed = Omit<IdClaim, 'jobId'> & Partial<IdClaim>;
 
 /** A claim that was made, by what was written. */
 interface Taken {
@@ -76,7 +78,7 @@ export class IdIndex {
    * @param delayMs how long the last of them waits before it may start
    * @throws {DuplicateTaskError} one of them is taken, or given twice; nothing is sent then
    */
-  async claimAll(claims: readonly IdClaim[], delayMs: number, send: () => Promise<void>): Promise<void> {
+  async claimAll(claims: readonly Claimed[], delayMs: number, send: () => Promise<void>): Promise<void> {
     if (claims.length === 0) return send();
     const mine = new Set<string>();
     const taken: Taken[] = [];
@@ -101,7 +103,7 @@ export class IdIndex {
   }
 
   /** A job whose id says where it lies holds it by itself. */
-  async #take({ id, queue, jobId }: IdClaim, lifeMs: number, taken: Taken[]): Promise<void> {
+  async #take({ id, queue, jobId }: Claimed, lifeMs: number, taken: Taken[]): Promise<void> {
     if (queueOfGenerated(id) !== undefined) {
       if ((await this.#standing({ queue, id })) === 'kept') throw duplicate(id);
       return;

@@ -30,6 +30,7 @@ import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
 import { channelPrefixOf, PgSignals } from './pg-signals.js';
 import type { PgQuery, PgWire } from './pg-wire.js';
+import { QueueNotes } from './queue-notes.js';
 
 /** The longest interval Node takes; it only has to exist. */
 const LONG_MS = 2 ** 31 - 1;
@@ -45,6 +46,7 @@ export class PgEngine implements Engine {
   readonly broadcast: PgBroadcast;
   readonly #query: PgQuery;
   readonly #backends = new Map<string, IQueueBackend>();
+  readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
   readonly #holds = new Set<NodeJS.Timeout>();
   #prepared: Promise<void> | undefined;
   #root: Promise<IQueueBackend> | undefined;
@@ -81,11 +83,13 @@ export class PgEngine implements Engine {
   async backend(queue: string): Promise<IQueueBackend> {
     await this.#prepare();
     const known = this.#backends.get(queue);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#notes.used(queue);
+      return known;
+    }
     const root = await this.#rootBackend();
     const backend = this.#backends.get(queue) ?? root.forQueue(queue);
-    // Best effort: workers note their queues again and again.
-    if (!this.#backends.has(queue)) this.queues.note([queue]).catch(() => undefined);
+    this.#notes.used(queue);
     this.#backends.set(queue, backend);
     return backend;
   }

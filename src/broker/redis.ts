@@ -16,6 +16,7 @@ import type {
   StoredJob,
 } from './engine.js';
 import type { Finding } from './finding.js';
+import { QueueNotes } from './queue-notes.js';
 import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
 import { refusalIn, troubleIn, withoutArguments } from './redis-errors.js';
@@ -59,6 +60,7 @@ class RedisEngine implements Engine {
   #listener: RedisLink | undefined;
   #root: Promise<IQueueBackend> | undefined;
   readonly #backends = new Map<string, IQueueBackend>();
+  readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
   #holds = 0;
   /** Whether the sockets keep the process alive; for a moment longer than anybody holds them. */
   #lingering: NodeJS.Timeout | undefined;
@@ -102,12 +104,15 @@ class RedisEngine implements Engine {
 
   async backend(queue: string): Promise<IQueueBackend> {
     const known = this.#backends.get(queue);
-    if (known !== undefined && this.#calls.client.status === 'ready') return known;
+    if (known !== undefined && this.#calls.client.status === 'ready') {
+      this.#notes.used(queue);
+      return known;
+    }
     await this.ready();
     const root = await this.#rootBackend();
     const backend = this.#backends.get(queue) ?? root.forQueue(queue, this.#prefix);
-    // Ahead of the first command on the same connection. Best effort: workers note their queues again and again.
-    if (!this.#backends.has(queue)) this.queues.note([queue]).catch(() => undefined);
+    // Ahead of the first command on the same connection.
+    this.#notes.used(queue);
     this.#backends.set(queue, backend);
     return backend;
   }

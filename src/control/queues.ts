@@ -28,18 +28,18 @@ export interface QueueInfo {
   readonly finished: number;
 }
 
-/** A queue without tasks and records that nobody has used for so long is no longer listed, ms. */
-const FORGOTTEN_AFTER_MS = 24 * 3_600_000;
+/** A queue without tasks and records that nobody has used for so long is not shown until it is used again, ms. */
+const HIDDEN_AFTER_MS = 24 * 3_600_000;
 
 export class Queues {
   constructor(private readonly params: PurgeParams) {}
 
-  /** All queues that were ever used, by name. */
+  /** The queues that are in use, by name: those with tasks or records, and those used within a day. Changes nothing. */
   async list(): Promise<QueueInfo[]> {
     const { engine } = this.params;
     const known = await engine.queues.known();
     const infos = await this.#read(known.map(({ name }) => name));
-    const idle = await this.#forgetIdle(known, infos);
+    const idle = this.#idle(known, infos);
     return infos.filter(({ name }) => !idle.has(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -102,16 +102,13 @@ export class Queues {
     return [...infos.values()];
   }
 
-  async #forgetIdle(known: readonly KnownQueue[], infos: readonly QueueInfo[]): Promise<Set<string>> {
-    const since = this.params.clock.now() - FORGOTTEN_AFTER_MS;
+  #idle(known: readonly KnownQueue[], infos: readonly QueueInfo[]): Set<string> {
+    const since = this.params.clock.now() - HIDDEN_AFTER_MS;
     const used = new Set(
       known.filter(({ notedAt }) => notedAt >= since).map(({ name }) => queueOfLane(name)),
     );
     const empty = infos.filter((info) => !info.paused && !used.has(info.name) && sumOf(info) === 0);
-    const idle = new Set(empty.map(({ name }) => name));
-    const parts = known.map(({ name }) => name).filter((name) => idle.has(queueOfLane(name)));
-    await this.params.engine.queues.forget(parts);
-    return idle;
+    return new Set(empty.map(({ name }) => name));
   }
 }
 

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
-import type { Ended, EndedStep } from '../broker/queue-store.js';
+import type { Ended, EndedStep, KnownQueue } from '../broker/queue-store.js';
 import type { Logger } from '../options/logger.js';
 import { type Cancel, every, sleep } from '../timers.js';
 
@@ -32,6 +32,9 @@ const MAX_INTERVAL_MS = 60_000;
 const MIN_INTERVAL_MS = 500;
 /** The record of who is elected. */
 const ELECTED = 'janitor';
+
+/** Callers note a queue again while they use it, so nobody has for as long, ms. */
+const UNUSED_MS = 90 * 24 * 3_600_000;
 
 export class Janitor {
   readonly #id = randomUUID();
@@ -89,9 +92,24 @@ export class Janitor {
   async #due(): Promise<string[]> {
     const { engine, queues } = this.params;
     const known = await engine.queues.known();
+    await this.#forgetUnused(known);
     const all = [...new Set([...queues(), ...known.map(({ name }) => name)])];
     const due = await engine.queues.due(all, this.#before());
     return all.filter((_, i) => due[i]);
+  }
+
+  /** Takes queues off the list of those in use that nobody has noted for months and that hold nothing. */
+  async #forgetUnused(known: readonly KnownQueue[]): Promise<void> {
+    const { clock, engine } = this.params;
+    const before = clock.now() - UNUSED_MS;
+    const names = known.filter(({ notedAt }) => notedAt < before).map(({ name }) => name);
+    if (names.length === 0) return;
+    const sizes = await engine.queues.sizes(names);
+    const empty = names.filter((_, i) => {
+      const { paused, ...counts } = sizes[i] ?? { paused: true };
+      return !paused && Object.values(counts).every((count) => count === 0);
+    });
+    await engine.queues.forget(empty);
   }
 
   async #cleanQueue(queue: string): Promise<void> {

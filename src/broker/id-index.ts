@@ -70,7 +70,7 @@ export class IdIndex {
    * @throws {OptionError} for an id of ours that says that its task waits in another queue: nobody would find it again
    */
   claim(taskId: string, { queue, delayMs }: Claim, send: () => Promise<void>): Promise<void> {
-    return this.claimAll([{ id: taskId, queue }], delayMs, send);
+    return this.claimAll([{ id: taskId, queue }], send, delayMs);
   }
 
   /**
@@ -78,7 +78,7 @@ export class IdIndex {
    * @param delayMs how long the last of them waits before it may start
    * @throws {DuplicateTaskError} one of them is taken, or given twice; nothing is sent then
    */
-  async claimAll(claims: readonly Claimed[], delayMs: number, send: () => Promise<void>): Promise<void> {
+  async claimAll(claims: readonly Claimed[], send: () => Promise<void>, delayMs = 0): Promise<void> {
     if (claims.length === 0) return send();
     const mine = new Set<string>();
     const taken: Taken[] = [];

@@ -188,7 +188,7 @@ export class Launcher implements Dispatcher {
       const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
       const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
       const delayMs = delaysIn(sent.root, this.params.clock.now());
-      await this.params.index.claimAll(claimed, delayMs, () => this.#send(flow, sent, text, how));
+      await this.params.index.claimAll(claimed, () => this.#send(flow, sent, text, how), delayMs);
     } finally {
       release();
     }

@@ -79,9 +79,9 @@ describe('The claim of a task id', () => {
   it('of a workflow that was sent before is not given back by the call that is made again', async () => {
     const { caller, records } = broker();
     const claim = { id: 'mine', queue: 'q', jobId: 'flow.0@q' };
-    await caller().claimAll([claim], 0, async () => undefined);
+    await caller().claimAll([claim], async () => undefined);
     const sent = new DuplicateTaskError('sent', 'mine');
-    await rejection(caller().claimAll([claim], 0, () => Promise.reject(sent)));
+    await rejection(caller().claimAll([claim], () => Promise.reject(sent)));
     assert.equal(records.kept.size, 1);
   });
 });

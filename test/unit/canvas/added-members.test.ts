@@ -26,7 +26,7 @@ function broker() {
     const added = new AddedMembers({
       engine: fake.engine,
       plans: new Plans(fake.engine),
-      index: new IdIndex(fake.engine, clockAt(0)),
+      index: new IdIndex(fake.engine, clockAt(0), 1000),
       begin: async (_flow: string, _plan: Plan, begun: readonly Start[]) =>
         sent.push(...begun.map(({ path }) => path)),
     });

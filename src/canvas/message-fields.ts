@@ -61,14 +61,15 @@ function inherit(
   if (own === NO_HEADERS && propagated.length === 0 && currentScope() === undefined) return NOTHING;
   const request = currentTask()?.request;
   const passing = new Set(propagated);
-  const headers: Record<string, unknown> = { ...own };
+  const headers = new Map(Object.entries(own));
   for (const name of propagatedHeaders()) {
     passing.add(name);
-    if (request !== undefined && !(name in headers)) headers[name] = request.headers[name];
+    if (request !== undefined && !headers.has(name) && Object.hasOwn(request.headers, name))
+      headers.set(name, request.headers[name]);
   }
   return {
     ...(request !== undefined && { root: request.rootId, parent: request.id }),
-    ...(Object.keys(headers).length > 0 && { headers: checkedHeaders(headers) }),
+    ...(headers.size > 0 && { headers: checkedHeaders(Object.fromEntries(headers)) }),
     ...(passing.size > 0 && { propagate: [...passing] }),
   };
 }

@@ -55,10 +55,14 @@ export function countFlag(flag: string, least = 1): (text: string) => number {
 
 /** Bytes of `200mb`, `512kb`, `1gb`. */
 export function sizeFlag(flag: string): (text: string) => number {
-  const units: Record<string, number> = { kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+  const units = new Map([
+    ['kb', 1024],
+    ['mb', 1024 ** 2],
+    ['gb', 1024 ** 3],
+  ]);
   return (text) => {
     const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(kb|mb|gb)$/i.exec(text) ?? [];
-    const factor = units[unit.toLowerCase()];
+    const factor = units.get(unit.toLowerCase());
     if (factor !== undefined) return Number(amount) * factor;
     throw new OptionError(
       `${flag}: "${text}" is not a size. Write a number and its unit, as in 200mb or 1gb.`,
@@ -159,9 +163,14 @@ export function headersFlag(text: string): Record<string, unknown> {
 export function nodeNameFlag(text: string): string {
   const host = hostname();
   const [short = host, ...domain] = host.split('.');
-  const values: Record<string, string> = { h: host, n: short, d: domain.join('.'), '%': '%' };
+  const values = new Map([
+    ['h', host],
+    ['n', short],
+    ['d', domain.join('.')],
+    ['%', '%'],
+  ]);
   const name = text.replace(/%(.)/g, (_all, key: string) => {
-    const value = values[key];
+    const value = values.get(key);
     if (value !== undefined) return value;
     throw new OptionError(
       `-n: "%${key}" means nothing. Use %h (host), %n (its first part), %d (its domain).`,

@@ -47,13 +47,15 @@ const MOST_FAILED = 50;
 const MOST_RUNNING = 5_000;
 const MOST_WORKERS = 1_000;
 
-const TALLIES: Readonly<Partial<Record<FleetEvent['type'], Tally>>> = {
-  'task-sent': 'sent',
-  'task-succeeded': 'succeeded',
-  'task-failed': 'failed',
-  'task-retried': 'retried',
-  'task-revoked': 'revoked',
-};
+const TALLIES: ReadonlyMap<string, Tally> = new Map(
+  Object.entries({
+    'task-sent': 'sent',
+    'task-succeeded': 'succeeded',
+    'task-failed': 'failed',
+    'task-retried': 'retried',
+    'task-revoked': 'revoked',
+  }),
+);
 /** Told elsewhere on the page, or with the next event: they would push out what is rare. */
 const COMMON: ReadonlySet<string> = new Set(['worker-heartbeat', 'task-received', 'task-progress']);
 const ENDS: ReadonlySet<string> = new Set(['task-succeeded', 'task-failed', 'task-retried', 'task-revoked']);
@@ -75,7 +77,7 @@ export class FleetState {
 
   /** @param now the watcher's clock, epoch ms */
   take(event: FleetEvent, now: number): void {
-    const tally = TALLIES[event.type];
+    const tally = TALLIES.get(event.type);
     if (tally !== undefined) this.tallies[tally]++;
     if (event.type === 'events-lost') this.lost += event.count;
     else if (isOfWorker(event)) this.#worker(event, now);

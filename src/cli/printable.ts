@@ -23,7 +23,7 @@ export function printableText(text: string): string {
 
 /** One line that loses nothing: what could steer is written as JSON would, `\n` and `\u001b`. */
 export function escaped(text: string): string {
-  return text.replace(STEERING, (char) => SHORT[char] ?? codeOf(char));
+  return text.replace(STEERING, (char) => SHORT.get(char) ?? codeOf(char));
 }
 
 /** JSON text that may go to a terminal: it means the same, and nothing in it steers. */
@@ -31,7 +31,11 @@ export function printableJson(json: string): string {
   return json.replace(STEERING_IN_JSON, codeOf);
 }
 
-const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+]);
 
 function codeOf(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -40,20 +40,22 @@ interface TaskLine {
   readonly why?: string;
 }
 
-const TASK_LINES: Readonly<Record<string, TaskLine>> = {
-  'task succeeded': { says: 'succeeded in', time: 'runtimeMs' },
-  'task failed': { says: 'failed in', time: 'runtimeMs', why: 'error' },
-  'task failed as expected': { says: 'failed as expected in', time: 'runtimeMs', why: 'error' },
-  'task will be retried': { says: 'will be retried in', time: 'delayMs', why: 'error' },
-  'task revoked': { says: 'revoked', why: 'reason' },
-  'task ignored': { says: 'ignored in', time: 'runtimeMs' },
-  'task handed back': { says: 'handed back after', time: 'runtimeMs' },
-  'task not run now': { says: 'not run now', why: 'outcome' },
-  running: { says: 'has been running for', time: 'runtimeMs' },
-};
+const TASK_LINES: ReadonlyMap<string, TaskLine> = new Map(
+  Object.entries({
+    'task succeeded': { says: 'succeeded in', time: 'runtimeMs' },
+    'task failed': { says: 'failed in', time: 'runtimeMs', why: 'error' },
+    'task failed as expected': { says: 'failed as expected in', time: 'runtimeMs', why: 'error' },
+    'task will be retried': { says: 'will be retried in', time: 'delayMs', why: 'error' },
+    'task revoked': { says: 'revoked', why: 'reason' },
+    'task ignored': { says: 'ignored in', time: 'runtimeMs' },
+    'task handed back': { says: 'handed back after', time: 'runtimeMs' },
+    'task not run now': { says: 'not run now', why: 'outcome' },
+    running: { says: 'has been running for', time: 'runtimeMs' },
+  }),
+);
 
 function aboutTask(who: string, message: string, fields: Record<string, unknown>): Sentence {
-  const line = Object.hasOwn(TASK_LINES, message) ? TASK_LINES[message] : undefined;
+  const line = TASK_LINES.get(message);
   // What a task itself says through `this.log` (Celery: `get_task_logger`).
   if (line === undefined) return { message: `${who}: ${message}`, fields };
   const { runtimeMs: _runtimeMs, ...left } = fields;

@@ -49,12 +49,14 @@ export interface TypeScriptHooks {
 export const TYPESCRIPT_ENDINGS: ReadonlySet<string> = new Set(['.ts', '.tsx', '.mts', '.cts']);
 
 /** What a `.js` in an import may be called on disk (NodeNext style). */
-const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
-  '.js': ['.ts', '.tsx'],
-  '.jsx': ['.tsx'],
-  '.mjs': ['.mts'],
-  '.cjs': ['.cts'],
-};
+const WRITTEN_AS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    '.js': ['.ts', '.tsx'],
+    '.jsx': ['.tsx'],
+    '.mjs': ['.mts'],
+    '.cjs': ['.cts'],
+  }),
+);
 
 /** What may be left off in an import between TypeScript files (bundler and CommonJS style). */
 const LEFT_OFF = ['.ts', '.tsx', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json'];
@@ -169,7 +171,7 @@ function onDisk(path: string, fromTypeScript: boolean): string | undefined {
   if (isFile(path)) return path;
   const ending = extname(path);
   const stem = path.slice(0, path.length - ending.length);
-  const written = (WRITTEN_AS[ending] ?? []).map((other) => stem + other);
+  const written = (WRITTEN_AS.get(ending) ?? []).map((other) => stem + other);
   const leftOff = fromTypeScript
     ? [...LEFT_OFF.map((other) => path + other), ...LEFT_OFF.map((other) => join(path, `index${other}`))]
     : [];

@@ -78,13 +78,13 @@ export class Caller implements Asking {
     targets: ReadonlyMap<string, string>,
     timeoutMs: number,
   ): Promise<Record<string, unknown>> {
-    const replies: Record<string, unknown> = {};
-    if (targets.size === 0) return replies;
+    const replies = new Map<string, unknown>();
+    if (targets.size === 0) return {};
     const id = `${bus.nodeId}-${this.#next++}`;
     const pending = new Map(targets);
     const complete = gate(timeoutMs);
     this.#open.set(id, ({ node, reply }) => {
-      replies[node] = reply;
+      replies.set(node, reply);
       for (const [nodeId, name] of pending) if (name === node) pending.delete(nodeId);
       if (pending.size === 0) complete.open();
     });
@@ -101,8 +101,8 @@ export class Caller implements Asking {
       complete.open();
       this.#open.delete(id);
     }
-    for (const name of pending.values()) replies[name] = { error: NO_ANSWER };
-    return replies;
+    for (const name of pending.values()) replies.set(name, { error: NO_ANSWER });
+    return Object.fromEntries(replies);
   }
 
   /** The bus, and the workers on it: node name by bus id. */

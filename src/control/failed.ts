@@ -105,11 +105,11 @@ export class FailedTasks {
     act: (job: StoredJob) => Promise<string | undefined>,
   ): Promise<FailedReply> {
     const done: string[] = [];
-    const refused: Record<string, string> = {};
+    const refused = new Map<string, string>();
     const note = async (job: StoredJob) => {
       const why = await act(job);
       if (why === undefined) done.push(taskIdOf(job));
-      else refused[taskIdOf(job)] = why;
+      else refused.set(taskIdOf(job), why);
     };
     await held(this.params.engine, async () => {
       await this.params.clock.sync();
@@ -122,11 +122,11 @@ export class FailedTasks {
         if (typeof id !== 'string' || id === '')
           throw new OptionError(`${where}: ${String(id)} is not a task id.`);
         const job = await this.#find(id);
-        if (job === undefined) refused[id] = 'no failed task of this id is kept';
+        if (job === undefined) refused.set(id, 'no failed task of this id is kept');
         else await note(job);
       }
     });
-    return { done, refused };
+    return { done, refused: Object.fromEntries(refused) };
   }
 
   /** What matches, from a place on, newest first, some at a time. */

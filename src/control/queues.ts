@@ -60,13 +60,14 @@ export class Queues {
     for (const name of names) checkQueueName(name, 'app.queues.purge');
     return held(this.params.engine, async () => {
       await this.params.clock.sync();
-      const dropped: Record<string, number> = {};
+      const dropped = new Map<string, number>();
       for (const name of new Set(names)) {
-        dropped[name] = 0;
+        let count = 0;
         for (const part of await withLanes(this.params.engine, name))
-          dropped[name] += await purgeQueue(this.params, part);
+          count += await purgeQueue(this.params, part);
+        dropped.set(name, count);
       }
-      return dropped;
+      return Object.fromEntries(dropped);
     });
   }
 

@@ -41,11 +41,13 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Celery's level names, for those who type them from habit. */
-const ALIASES: Readonly<Record<string, LogLevel>> = {
-  warning: 'warn',
-  critical: 'error',
-  fatal: 'error',
-};
+const ALIASES: ReadonlyMap<string, LogLevel> = new Map(
+  Object.entries({
+    warning: 'warn',
+    critical: 'error',
+    fatal: 'error',
+  }),
+);
 
 /**
  * A level by any of its names, upper or lower case.
@@ -54,9 +56,9 @@ const ALIASES: Readonly<Record<string, LogLevel>> = {
 export function parseLogLevel(level: unknown, where: string): LogLevel {
   const text = String(level);
   const name = text.toLowerCase();
-  const known = LOG_LEVELS.find((candidate) => candidate === name) ?? ALIASES[name];
+  const known = LOG_LEVELS.find((candidate) => candidate === name) ?? ALIASES.get(name);
   if (typeof level === 'string' && known !== undefined) return known;
-  const near = nearest(name, [...LOG_LEVELS, ...Object.keys(ALIASES)]);
+  const near = nearest(name, [...LOG_LEVELS, ...ALIASES.keys()]);
   throw new OptionError(
     `${where}: "${text}" is not a log level. ${near === undefined ? '' : `Did you mean "${near}"? `}` +
       `Use ${LOG_LEVELS.join(', ')}.`,

@@ -19,7 +19,11 @@ export interface Pace {
   readonly burst: number;
 }
 
-const PERIODS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
+const PERIODS: ReadonlyMap<string, number> = new Map([
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
 
 /**
  * Starts are granted exactly, and begin a little later, some sooner than others: this much is added to the period so
@@ -36,7 +40,7 @@ const BURST_SHARE = 0.05;
 /** @throws {OptionError} */
 export function toRate(value: unknown, where: string): Rate {
   const [, count, unit] = (typeof value === 'string' && /^(\d+)\/([smh])$/.exec(value)) || [];
-  const periodMs = PERIODS[unit ?? ''];
+  const periodMs = PERIODS.get(unit ?? '');
   if (periodMs === undefined || Number(count) < 1 || !Number.isSafeInteger(Number(count))) {
     throw new OptionError(
       `${where}: ${show(value)} is not a rate. Use '10/s', '100/m' or '5/h', whole and at least 1.`,

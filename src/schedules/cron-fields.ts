@@ -54,19 +54,21 @@ const RULES: readonly FieldRule[] = [
   },
 ];
 
-const SHORTHANDS: Readonly<Record<string, string>> = {
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-  '@monthly': '0 0 1 * *',
-  '@weekly': '0 0 * * 0',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@hourly': '0 * * * *',
-};
+const SHORTHANDS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    '@yearly': '0 0 1 1 *',
+    '@annually': '0 0 1 1 *',
+    '@monthly': '0 0 1 * *',
+    '@weekly': '0 0 * * 0',
+    '@daily': '0 0 * * *',
+    '@midnight': '0 0 * * *',
+    '@hourly': '0 * * * *',
+  }),
+);
 
 /** @throws {OptionError} naming the field */
 export function readExpression(text: string): string {
-  const known = SHORTHANDS[text.trim().toLowerCase()];
+  const known = SHORTHANDS.get(text.trim().toLowerCase());
   if (known !== undefined) return known;
   const fields = text.trim().split(/\s+/);
   if (fields.length !== RULES.length || text.trim() === '') {

@@ -126,7 +126,7 @@ function encodeCode(error: object, budget: Budget): { code?: string | number } {
 }
 
 function encodeFields(error: object, budget: Budget): { fields?: Record<string, unknown> } {
-  const fields: Record<string, unknown> = {};
+  const fields = {};
   budget.part(MAX_FIELDS_BYTES, (part) => {
     for (const key of ownKeys(error).slice(0, MAX_FIELDS)) {
       if (!SLOTS.has(key) && part.left > 16) addBounded(fields, error, key, part, [error]);

@@ -64,13 +64,15 @@ const NO_KEY = -1;
 
 const RICH = "use serializer: 'rich'";
 
-const ADVICE: Readonly<Record<string, string>> = {
-  Date: `send it as a string, declare a schema that rebuilds it (z.coerce.date(), @Type(() => Date)), or ${RICH}`,
-  Map: `send Object.fromEntries(map), or ${RICH}`,
-  Set: `send [...set], or ${RICH}`,
-  Error: `send its message, or ${RICH}`,
-  Promise: 'await it first',
-};
+const ADVICE: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    Date: `send it as a string, declare a schema that rebuilds it (z.coerce.date(), @Type(() => Date)), or ${RICH}`,
+    Map: `send Object.fromEntries(map), or ${RICH}`,
+    Set: `send [...set], or ${RICH}`,
+    Error: `send its message, or ${RICH}`,
+    Promise: 'await it first',
+  }),
+);
 
 class Walk {
   needsEscape = false;
@@ -175,7 +177,7 @@ class Walk {
     const article = /^[AEIOU]/.test(name) && !name.startsWith('U') ? 'an' : 'a';
     return this.#refuse(
       `is ${article} ${name}, which JSON would change`,
-      ADVICE[name] ?? `send plain data made from it, or ${RICH} if that carries it`,
+      ADVICE.get(name) ?? `send plain data made from it, or ${RICH} if that carries it`,
     );
   }
 

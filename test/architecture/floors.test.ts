@@ -123,6 +123,15 @@ const RULES: Readonly<Record<string, (files: readonly SourceFile[]) => string[]>
       )
       .map(({ path }) => `src/${path} re-exports a room. Import from the file that has the thing.`),
 
+  'what is found by a name is kept in a Map': (files) =>
+    files
+      .filter(({ text }) => /: (Readonly<)?(Partial<)?Record<string, [^=\n]*> = \{/.test(text))
+      .map(
+        ({ path }) =>
+          `src/${path} has an object literal that is read or filled by names. One called "constructor" finds what every ` +
+          'object has, and "__proto__" is lost: use a Map, and Object.fromEntries for what leaves it.',
+      ),
+
   'a file is one concept, in no more than 400 lines': (files) =>
     files
       .filter(({ lines }) => lines > MOST_LINES)

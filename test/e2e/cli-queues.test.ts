@@ -169,6 +169,15 @@ describe('celeriac failed', () => {
   });
 });
 
+describe('ids that every object answers to', () => {
+  it('are ids like any other', async (t) => {
+    const { run } = terminals(t);
+    const { code, stdout } = await run('failed', 'retry', '__proto__', 'constructor', '--json');
+    assert.deepEqual(Object.keys(JSON.parse(stdout).refused), ['__proto__', 'constructor']);
+    assert.equal(code, 1);
+  });
+});
+
 describe('celeriac doctor', () => {
   it('ends with 0 where nothing is wrong, 1 where something is, 69 where nobody answers; in words or JSON', async (t) => {
     const cwd = project(t, {});

@@ -41,7 +41,7 @@ export class CrewVitals {
   readonly #watch: BrokerWatch;
   #server: HealthServer | undefined;
   #buriedMetrics: Promise<MetricsJson> = Promise.resolve([]);
-  #buriedCounts: Record<string, number> = {};
+  #buriedCounts: Readonly<Record<string, number>> = sumCounts([]);
 
   constructor(private readonly params: CrewVitalsParams) {
     this.#watch = new BrokerWatch(params.engine);

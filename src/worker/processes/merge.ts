@@ -101,7 +101,8 @@ function sumStats(all: readonly NodeStats[]): NodeStats {
 
 /** Counts by name, added up. */
 export function sumCounts(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const sums: Record<string, number> = {};
-  for (const [name, count] of counts.flatMap(Object.entries)) sums[name] = (sums[name] ?? 0) + count;
-  return sums;
+  const sums = new Map<string, number>();
+  for (const [name, count] of counts.flatMap(Object.entries<number>))
+    sums.set(name, (sums.get(name) ?? 0) + count);
+  return Object.fromEntries(sums);
 }

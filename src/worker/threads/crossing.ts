@@ -45,14 +45,19 @@ const MAX_FIELD_BYTES = 16_384;
 
 /** In the thread. Fields are whatever the user's code gave. */
 export function packLog(level: LogLine['level'], given: object, message: string): LogLine {
-  const fields: Record<string, unknown> = {};
-  const errors: Record<string, WireError> = {};
+  const fields = new Map<string, unknown>();
+  const errors = new Map<string, WireError>();
   const budget = new Budget(MAX_FIELD_BYTES);
   for (const [key, value] of Object.entries(given)) {
-    if (value instanceof Error) errors[key] = encodeFailure(value);
-    else fields[key] = boundedJson(value, budget);
+    if (value instanceof Error) errors.set(key, encodeFailure(value));
+    else fields.set(key, boundedJson(value, budget));
   }
-  return { level, message: String(message), fields, errors };
+  return {
+    level,
+    message: String(message),
+    fields: Object.fromEntries(fields),
+    errors: Object.fromEntries(errors),
+  };
 }
 
 /** In the worker: the fields as its logger gets them. */

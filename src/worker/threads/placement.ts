@@ -156,12 +156,16 @@ function checkCount(count: unknown): number | undefined {
   );
 }
 
-const UNITS: Readonly<Record<string, number>> = { kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['kb', 1024],
+  ['mb', 1024 ** 2],
+  ['gb', 1024 ** 3],
+]);
 
 function checkSize(size: unknown): number | undefined {
   if (size === undefined) return undefined;
   const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(kb|mb|gb)$/i.exec(String(size)) ?? [];
-  const bytes = typeof size === 'number' ? size : Number(amount) * (UNITS[unit.toLowerCase()] ?? 0);
+  const bytes = typeof size === 'number' ? size : Number(amount) * (UNITS.get(unit.toLowerCase()) ?? 0);
   if (Number.isFinite(bytes) && bytes >= 1) return bytes;
   throw new OptionError(
     `app.worker(): maxMemoryPerChild ${JSON.stringify(size)} must be a number of bytes, or a size such as '200mb'.`,

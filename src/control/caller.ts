@@ -17,6 +17,7 @@ import {
   topicOf,
   WORKER_MARK,
 } from './commands.js';
+import { readReply } from './requests.js';
 
 /** Whom to ask, and how long to wait. */
 export interface AskOptions {
@@ -83,7 +84,9 @@ export class Caller implements Asking {
     const id = `${bus.nodeId}-${this.#next++}`;
     const pending = new Map(targets);
     const complete = gate(timeoutMs);
+    const asked = new Set(targets.values());
     this.#open.set(id, ({ node, reply }) => {
+      if (!asked.has(node)) return;
       replies.set(node, reply);
       for (const [nodeId, name] of pending) if (name === node) pending.delete(nodeId);
       if (pending.size === 0) complete.open();
@@ -94,8 +97,8 @@ export class Caller implements Asking {
     }, LOOK_AGAIN_MS);
     try {
       const request: CommandRequest = { id, command, args: { ...args }, replyTo: topicOf(bus.nodeId) };
-      const asked = [...targets.keys()].map((nodeId) => bus.publish(topicOf(nodeId), request));
-      await Promise.race([complete.opened, Promise.all(asked).then(() => complete.opened)]);
+      const sent = [...targets.keys()].map((nodeId) => bus.publish(topicOf(nodeId), request));
+      await Promise.race([complete.opened, Promise.all(sent).then(() => complete.opened)]);
     } finally {
       clearInterval(looking);
       complete.open();
@@ -153,8 +156,8 @@ export class Caller implements Asking {
     const bus = openBus(this.engine, this.prefix, 'caller', this.onError);
     await bus.ready();
     await bus.subscribe(topicOf(bus.nodeId), (data) => {
-      const reply = data as CommandReply;
-      this.#open.get(reply.id)?.(reply);
+      const reply = readReply(data);
+      if (reply !== undefined) this.#open.get(reply.id)?.(reply);
     });
     return bus;
   }

@@ -11,6 +11,7 @@ import {
   topicOf,
   WORKER_MARK,
 } from './commands.js';
+import { readArgs, readRequest } from './requests.js';
 
 export interface ResponderParams {
   readonly engine: Engine;
@@ -38,7 +39,9 @@ export async function startResponder(params: ResponderParams): Promise<Responder
       const better = await otherName(bus, node, name);
       if (better === undefined) {
         await bus.subscribe(topicOf(bus.nodeId), (data) => {
-          answer(bus, node, handlers, data as CommandRequest).catch(onError);
+          const request = readRequest(data);
+          // Somebody else's message: there is nobody to answer.
+          if (request !== undefined) answer(bus, node, handlers, request).catch(onError);
         });
         return { node, close: () => bus.close() };
       }
@@ -113,13 +116,21 @@ async function answer(
   }
 }
 
-async function handle(handlers: CommandHandlers, { command, args }: CommandRequest): Promise<unknown> {
-  if (!Object.hasOwn(handlers, command)) return { error: `unknown command "${command}"` };
+/** What a node answers: never a rejection. */
+export async function handle(
+  handlers: CommandHandlers,
+  { command, args }: Pick<CommandRequest, 'command' | 'args'>,
+): Promise<unknown> {
+  if (!isCommand(command, handlers)) return { error: `unknown command "${command}"` };
   try {
-    return await handlers[command as CommandName](args as never);
+    return await handlers[command](readArgs(command, args) as never);
   } catch (error) {
     return { error: textOf(error) };
   }
+}
+
+function isCommand(command: string, handlers: CommandHandlers): command is CommandName {
+  return Object.hasOwn(handlers, command);
 }
 
 function textOf(error: unknown): string {

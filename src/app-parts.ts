@@ -3,7 +3,7 @@
  */
 import type { AppConfig, CeleriacOptions } from './app-options.js';
 import { BrokerClock } from './broker/clock.js';
-import type { Engine } from './broker/engine.js';
+import { type Engine, sortsKeys } from './broker/engine.js';
 import { IdIndex } from './broker/id-index.js';
 import { IdSource } from './broker/ids.js';
 import { followingMoves } from './broker/moves.js';
@@ -59,7 +59,7 @@ const A_DAY_MS = 86_400_000;
 export function makeParts(params: AppPartsParams) {
   const { name, config, errors } = params;
   const ids = new IdSource();
-  const codec = new WireCodec(config.serializer, config.maxPayloadBytes);
+  const codec = new WireCodec(config.serializer, config.maxPayloadBytes, () => sortsKeys(ground.engine));
   const open = (broker: string | object) =>
     openEngine(broker, {
       prefix: config.prefix,

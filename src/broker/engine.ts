@@ -10,6 +10,11 @@ import type { QueueStore } from './queue-store.js';
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
 
+/** Whether jobs lie in jsonb, which sorts the keys of objects. */
+export function sortsKeys({ kind }: { readonly kind: EngineKind }): boolean {
+  return kind === 'postgres' || kind === 'embedded';
+}
+
 /** What BullMQ's constructors need to work on this engine. */
 export interface BullmqParts {
   /** BullMQ's `connection` option: an ioredis client, or a Pool-like. Shared: BullMQ never closes it. */

@@ -5,6 +5,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { type BackendFactory, createPostgresBackend, type IQueueBackend } from 'bullmq';
+import { keepOrder } from '../key-order.js';
 import { EVENTS_BACK, LARGEST_EVENT } from './large-results.js';
 import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
 
@@ -12,6 +13,10 @@ import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
 const DEFAULT_SCHEMA_LEDGER = '"bullmq".migration';
 /** BullMQ writes comment lines before its LISTENs. */
 const LISTEN = /^(?:\s*--[^\n]*\n)*\s*LISTEN\s+"?(\w+)"?/i;
+
+const PROGRESS = /\bupdate_progress\(/;
+/** Where such a statement has what a task says of itself: after queue and job. */
+const PROGRESS_VALUE = 2;
 
 const COMPLETES = /\bmove_to_completed(_fetch)?\(/;
 /** Where such a statement has the result: after queue, job and token. */
@@ -38,7 +43,8 @@ export class BullmqPool extends EventEmitter {
   }
 
   query(text: string, params?: readonly unknown[]): Promise<PgResult> {
-    const answer = this.run(text.replace(DEFAULT_SCHEMA_LEDGER, 'migration'), params);
+    const given = PROGRESS.test(text) ? withOrderedMeta(params) : params;
+    const answer = this.run(text.replace(DEFAULT_SCHEMA_LEDGER, 'migration'), given);
     const value = params?.[COMPLETED_VALUE];
     if (typeof value !== 'string' || value.length <= LARGEST_EVENT || !COMPLETES.test(text)) return answer;
     return answer.then((completed) => {
@@ -106,6 +112,15 @@ class VirtualClient extends EventEmitter {
 }
 
 const NOTHING: PgResult = { rows: [], rowCount: 0 };
+
+/** `{ state, meta }` with the keys of `meta` in the order in which the task gave them. */
+function withOrderedMeta(params: readonly unknown[] | undefined): readonly unknown[] | undefined {
+  const text = params?.[PROGRESS_VALUE];
+  if (params === undefined || typeof text !== 'string' || !text.includes('"meta":')) return params;
+  const progress = JSON.parse(text) as { readonly meta: unknown };
+  const kept = JSON.stringify({ ...progress, meta: keepOrder(progress.meta) });
+  return [...params.slice(0, PROGRESS_VALUE), kept, ...params.slice(PROGRESS_VALUE + 1)];
+}
 
 /** BullMQ's Postgres backend on a {@link BullmqPool}: the factory for Queue, Worker and friends. */
 export const bullmqPoolBackend: BackendFactory<IQueueBackend, never> = (name, opts, parts) => {

@@ -5,6 +5,7 @@
  * has a key `$celeriac` is put into one. It must never let a value through that would come back as another.
  */
 import { CeleriacError, NotSerializableError, OptionError } from '../errors.js';
+import { ORDERED } from '../key-order.js';
 import { escapeTree, isPlainText, unescapeTree } from '../text-escape.js';
 import { checkJson, checkJsonArgs, type JsonCheck, type Keys } from './json-check.js';
 import { rich } from './rich.js';
@@ -12,8 +13,8 @@ import { rich } from './rich.js';
 /** Turns values into JSON-safe ones and back. `encode` may return any plain JSON value, e.g. an encrypted string. */
 export interface Serializer {
   /**
-   * Stored with the payload, so that a process with another serializer says so. Not `json`, `rich`, `list` or
-   * `undefined`.
+   * Stored with the payload, so that a process with another serializer says so. Not `json`, `rich`, `list`,
+   * `ordered` or `undefined`.
    */
   readonly name: string;
   encode(value: unknown): unknown;
@@ -30,7 +31,15 @@ export const json: Serializer = {
   decode: (encoded) => encoded,
 };
 
-const RESERVED_NAMES: ReadonlySet<unknown> = new Set(['json', 'rich', 'list', 'undefined', '', undefined]);
+const RESERVED_NAMES: ReadonlySet<unknown> = new Set([
+  'json',
+  'rich',
+  'list',
+  ORDERED,
+  'undefined',
+  '',
+  undefined,
+]);
 
 /**
  * The serializer behind the option.
@@ -77,6 +86,8 @@ export function encodeArgsLeniently(
  */
 export function decodeArgs(payload: EncodedPayload, serializer: Serializer = json): unknown[] {
   if (Array.isArray(payload)) return payload;
+  const ordered = orderedIn(payload);
+  if (ordered !== undefined) return decodeArgs(ordered, serializer);
   const args = isEnvelope(payload) ? open(payload, serializer) : payload;
   if (Array.isArray(args)) return args;
   throw new NotSerializableError(
@@ -122,6 +133,8 @@ export function encodedList(payloads: readonly EncodedPayload[]): EncodedPayload
  */
 export function decodeResult(payload: EncodedPayload, serializer: Serializer = json): unknown {
   if (!isObject(payload)) return payload;
+  const ordered = orderedIn(payload);
+  if (ordered !== undefined) return decodeResult(ordered, serializer);
   if (payload.$celeriac === 'undefined' && Object.keys(payload).length === 1) return undefined;
   if (payload.$celeriac === LIST && Array.isArray(payload.value))
     return payload.value.map((each: unknown) => decodeResult(each, serializer));
@@ -146,6 +159,17 @@ function encodeWith(serializer: Serializer, value: unknown, root: string): Envel
   return check.needsEscape
     ? { ...envelope(serializer.name, escapeTree(check.value)), escaped: true }
     : envelope(serializer.name, check.value);
+}
+
+/** What stands as text in an envelope that keeps the order of its keys. */
+function orderedIn(payload: EncodedPayload): EncodedPayload | undefined {
+  if (!isEnvelope(payload) || payload.$celeriac !== ORDERED || typeof payload.value !== 'string')
+    return undefined;
+  try {
+    return JSON.parse(payload.value) as EncodedPayload;
+  } catch {
+    throw new NotSerializableError(`The payload is no JSON: its envelope says "${ORDERED}".`, 'payload');
+  }
 }
 
 function open(sealed: Envelope, serializer: Serializer): unknown {

@@ -2,6 +2,7 @@
  * How one app writes arguments and results: its serializer and its size limit, in one object. Stateless beyond that.
  */
 import { NotSerializableError } from '../errors.js';
+import { keepOrder } from '../key-order.js';
 import { packArguments } from './outgoing-arguments.js';
 import { checkPayloadSize } from './payload-size.js';
 import type { CallTarget } from './registry.js';
@@ -20,6 +21,8 @@ export class WireCodec {
   constructor(
     serializer: 'json' | 'rich' | Serializer,
     private readonly maxBytes: number | undefined,
+    /** Whether the broker sorts the keys of objects: then what they would lose is written as text. */
+    private readonly sortsKeys: () => boolean = () => false,
   ) {
     this.#serializer = resolveSerializer(serializer);
   }
@@ -69,8 +72,8 @@ export class WireCodec {
         ? encodeResults(value, this.#serializer)
         : encodeResult(value, this.#serializer),
     );
-    if (this.maxBytes !== undefined) this.#text(encoded, 'result', taskName);
-    return encoded;
+    if (this.maxBytes !== undefined) this.#checkSize(JSON.stringify(encoded), 'result', taskName);
+    return this.#kept(encoded);
   }
 
   decodeResult(encoded: unknown): unknown {
@@ -80,7 +83,12 @@ export class WireCodec {
   #text(payload: unknown, what: string, taskName: string): string {
     const text = JSON.stringify(payload);
     if (this.maxBytes !== undefined) this.#checkSize(text, what, taskName);
-    return text;
+    const kept = this.#kept(payload);
+    return kept === payload ? text : JSON.stringify(kept);
+  }
+
+  #kept(payload: unknown): unknown {
+    return typeof payload === 'object' && this.sortsKeys() ? keepOrder(payload) : payload;
   }
 
   #checkSize(text: string, what: string, taskName: string): void {

@@ -17,6 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'settle-all',
     'show',
     'text-escape',
+    'key-order',
     'timers',
     'transient-map',
     'version',

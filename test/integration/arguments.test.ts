@@ -5,6 +5,8 @@ import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  chain,
+  currentTask,
   InvalidArgumentsError,
   NotSerializableError,
   PayloadTooLargeError,
@@ -60,6 +62,34 @@ const bad = { email: 'ada', lines: [{ amount: 0 }] } as Order;
 
 describe('Arguments', () => {
   onEveryEngine((ground) => {
+    it('keep the order of their keys, in results, progress and steps too', async (t) => {
+      const { app, worker } = ground.app(t);
+      const value = { zebra: 1, a: { long: 1, b: [{ y: 1, x: 2 }] }, m: 3 };
+      const seen = app.task('seen', (given: object) => ({ z: JSON.stringify(given), given }));
+      const next = app.task('next', ({ z, given }: { z: string; given: object }) => [
+        z,
+        JSON.stringify(given),
+      ]);
+      const told = app.task('told', async () => {
+        await currentTask()?.updateState('PROGRESS', value);
+        await new Promise<void>((resolve) => {
+          goOn = resolve;
+        });
+      });
+      let goOn: () => void = () => undefined;
+      await worker();
+      const result = await (await seen.delay(value)).get(PATIENCE);
+      assert.equal(JSON.stringify(result), JSON.stringify({ z: JSON.stringify(value), given: value }));
+      const steps = await chain(seen.si(value), next.s()).delay();
+      assert.deepEqual(await steps.get(PATIENCE), [JSON.stringify(value), JSON.stringify(value)]);
+      const running = await told.delay();
+      for await (const { state, meta } of running.updates())
+        if (state === 'PROGRESS') {
+          assert.equal(JSON.stringify(meta), JSON.stringify(value));
+          goOn();
+        }
+    });
+
     it('become instances of their DTO classes, nested ones too, found from metadata', async (t) => {
       const { app, worker } = ground.app(t);
       const shop = app.register(new Shop());

@@ -227,6 +227,8 @@ export interface Engine {
   readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]>;
   /** The delayed jobs of these queues, soonest first, `limit` at most. Fails fast. */
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]>;
+  /** Takes one from a job's count of deliveries: it was fetched, and nobody began it. Only for who holds it. Fails fast. */
+  uncount(ref: JobRef): Promise<void>;
   readonly records: Records;
   readonly flows: Flows;
   readonly signals: Signals;

@@ -51,6 +51,7 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     readHeads: (refs) => ground.engine.readHeads(refs),
     readDelayed: (queues, limit) => ground.engine.readDelayed(queues, limit),
     reclaim: (rows) => ground.engine.reclaim(rows),
+    uncount: (ref) => ground.engine.uncount(ref),
     serverTime: () => ground.engine.serverTime(),
     hold: () => ground.engine.hold(),
     isUnavailable: (error) => ground.engine.isUnavailable(error),

@@ -24,7 +24,7 @@ import { examinePostgres } from './pg-checkup.js';
 import { wasThere } from './pg-driver.js';
 import { PgFlows } from './pg-flows.js';
 import { readHeads } from './pg-heads.js';
-import { amendData, readDelayed, readEnded, readJobs } from './pg-jobs.js';
+import { amendData, readDelayed, readEnded, readJobs, uncount } from './pg-jobs.js';
 import { PgQueues } from './pg-queues.js';
 import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
@@ -135,6 +135,10 @@ export class PgEngine implements Engine {
 
   amendData(ref: JobRef, was: string, data: object): Promise<boolean> {
     return amendData(this.#query, ref, was, data);
+  }
+
+  uncount(ref: JobRef): Promise<void> {
+    return uncount(this.#query, ref);
   }
 
   async serverTime(): Promise<number> {

@@ -28,6 +28,9 @@ const DELAYED = `
 SELECT queue, id, process_at_ms FROM job WHERE queue = ANY($1::text[]) AND state = 'delayed'
  ORDER BY process_at_ms LIMIT $2`;
 
+const UNCOUNT = `
+UPDATE job SET attempts_started = attempts_started - 1 WHERE queue = $1 AND id = $2 AND attempts_started > 0`;
+
 /** The jobs, in order; `undefined` where there is none. */
 export async function readJobs(query: PgQuery, refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
   const jobs: (StoredJob | undefined)[] = refs.map(() => undefined);
@@ -59,6 +62,11 @@ export async function amendData(
 ): Promise<boolean> {
   const known = createHash('md5').update(was).digest('hex');
   return (await query(AMEND, [queue, id, JSON.stringify(data), known])).rowCount === 1;
+}
+
+/** Counts one delivery less. */
+export async function uncount(query: PgQuery, { queue, id }: JobRef): Promise<void> {
+  await query(UNCOUNT, [queue, id]);
 }
 
 /** The delayed jobs of these queues, soonest first. */

@@ -69,6 +69,13 @@ redis.call('HSET', KEYS[1], 'data', ARGV[2])
 return 1`,
 );
 
+// KEYS job hash · counts one start less, of a job that is there
+const UNCOUNT = new RedisScript(
+  1,
+  `
+if tonumber(redis.call('HGET', KEYS[1], 'ats') or 0) > 0 then redis.call('HINCRBY', KEYS[1], 'ats', -1) end`,
+);
+
 const CHUNK = 500;
 
 /** The jobs, in order; `undefined` where there is none. */
@@ -105,6 +112,11 @@ export async function amendData(
 
 /** Twelve bits of a delayed job's score tell apart those of one millisecond (BullMQ: `getDelayedScore`). */
 const SCORES_A_MS = 0x1000;
+
+/** Counts one delivery less. */
+export async function uncount(client: RedisClient, prefix: string, ref: JobRef): Promise<void> {
+  await UNCOUNT.run(client, [`${prefix}:${ref.queue}:${ref.id}`], []);
+}
 
 /** The delayed jobs of these queues, soonest first. */
 export async function readDelayed(

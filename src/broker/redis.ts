@@ -22,7 +22,7 @@ import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
 import { refusalIn, troubleIn, withoutArguments } from './redis-errors.js';
 import { RedisFlows } from './redis-flows.js';
 import { readHeads } from './redis-heads.js';
-import { amendData, readDelayed, readEnded, readJobs } from './redis-jobs.js';
+import { amendData, readDelayed, readEnded, readJobs, uncount } from './redis-jobs.js';
 import { leanRedisBackend } from './redis-large-results.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
@@ -158,6 +158,10 @@ class RedisEngine implements Engine {
 
   amendData(ref: JobRef, was: string, data: object): Promise<boolean> {
     return this.#held(async () => amendData(await this.#client(), this.#prefix, ref, was, data));
+  }
+
+  uncount(ref: JobRef): Promise<void> {
+    return this.#held(async () => uncount(await this.#client(), this.#prefix, ref));
   }
 
   serverTime(): Promise<number> {

@@ -18,7 +18,6 @@ import type {
 import type { Worker } from '../worker/worker.js';
 import { FORCED_AFTER_MS } from './ending.js';
 import { EXIT } from './exit.js';
-import { HeldSignals } from './held-signals.js';
 import { loadHostedApp } from './hosted-app.js';
 import { createLogger, type LogSettings, withoutReady } from './log.js';
 import { startPatiently } from './patient-start.js';
@@ -93,7 +92,6 @@ class WorkerProcess {
       tell({ kind: 'leaving', why });
       this.#end(EXIT.ok, FOR_EVER_MS);
     });
-    const held = new HeldSignals();
     const { app } = await loadHostedApp(setup, {
       engineFor: () => undefined,
       owns: (worker) => worker === this.#worker,
@@ -110,8 +108,7 @@ class WorkerProcess {
         },
       },
     });
-    held.take();
-    this.#close = () => held.close(app, 'SIGTERM');
+    this.#close = () => app.close();
     const log = setup.log === undefined ? undefined : loggerOf(setup.log as LogSettings, setup.node);
     this.#log = log ?? SILENT;
     this.#worker = app.worker({ ...setup.options, ...(log !== undefined && { logger: log }) });

@@ -22,6 +22,9 @@ async function main(setup: ThreadSetup): Promise<void> {
       case 'run':
         void runner?.run(news);
         return;
+      case 'hooks':
+        void runner?.tellHooks(news);
+        return;
       case 'abort':
         runner?.abort(news.reason);
         return;

@@ -81,7 +81,9 @@ export class EagerRunner {
     const spawning = new SpawningHere(this.params.here(detour), this.params.codec);
     const executor = new Executor({ ...this.params, spawning, eager: true });
     for (let retries = 0; ; retries++) {
-      const { outcome } = await executor.execute(deliveryOf(envelope, retries, updates));
+      const { outcome, hooks } = await executor.execute(deliveryOf(envelope, retries, updates));
+      // Nothing is written here: it has ended when it is known how.
+      await hooks?.tell(outcome);
       if (outcome.kind !== 'retry') return { outcome, retries };
       // A task that retries for ever must leave the process room to end it.
       await new Promise((resolve) => setImmediate(resolve));

@@ -6,24 +6,26 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Tracing } from '../broker/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
-import { CeleriacError, isCeleriacError, NotRegisteredError, WorkerLostError } from '../errors.js';
+import { CeleriacError, isCeleriacError, NotRegisteredError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';
 import type { ErrorClasses } from '../tasks/failure.js';
 import { type RunMiddleware, through } from '../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../tasks/registry.js';
-import type { TaskHooks } from '../tasks/service.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { TransientMap } from '../transient-map.js';
+import { refusal } from './admission.js';
 import { callEach, callTarget, materialise, scopeOf } from './call-target.js';
 import type { FlowSteps } from './flow-steps.js';
-import { hooksOf, tellHooks } from './hooks.js';
+import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import type { Limits } from './limits.js';
-import type { Execution, Outcome } from './outcome.js';
+import type { Execution, LateHooks, Outcome } from './outcome.js';
 import { afterBrokenRule, afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry.js';
 import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import { ReplaceRequest, type Spawns } from './spawning.js';
+import type { Suspects } from './suspects.js';
 import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
+import type { UnknownTasks } from './unknown-tasks.js';
 
 /** What executing needs. */
 export interface ExecutorParams {
@@ -38,7 +40,10 @@ export interface ExecutorParams {
   readonly flows?: FlowSteps | undefined;
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
-  readonly unknownTaskGraceMs: number;
+  /** Looks after tasks that nobody here knows. */
+  readonly unknown?: UnknownTasks;
+  /** Looks after tasks under which a worker has died. */
+  readonly suspects?: Suspects;
   /** Time limits of tasks that have none of their own. */
   readonly defaultLimits?: CallLimits;
   /** Runs the attempts of some tasks somewhere else. */
@@ -68,6 +73,8 @@ export interface Elsewhere {
   takes(task: RegisteredTask): boolean;
   /** Rejects when the attempt was lost there. */
   run(call: RunningCall): Promise<Outcome>;
+  /** The hooks of a call of a task that has some. */
+  hooksOf(call: RunningCall): LateHooks;
 }
 
 /** A task that was fetched and does not run yet. */
@@ -99,15 +106,32 @@ export class Executor {
     const execution =
       begun.kind === 'run'
         ? await this.#execute(begun.delivery)
-        : await notRun(begun.outcome, this.params.registry.get(delivery.name));
+        : await this.#notRun(delivery, begun.outcome, this.params.registry.get(delivery.name));
     return { ...execution, outcome: await flows.finish(delivery, execution.outcome) };
   }
 
   #execute(delivery: Delivery): Promise<Execution> {
     const task = this.params.registry.get(delivery.name);
-    if (task === undefined) return notRun(this.#unknownTask(delivery), task);
-    const refused = this.#mayRun(delivery, task);
-    return refused === undefined ? this.perform(delivery, task) : notRun(refused, task);
+    if (task === undefined) return this.#executeUnknown(delivery);
+    const refused = refusal(delivery, task, this.params.clock);
+    if (refused !== undefined) return this.#notRun(delivery, refused, task);
+    const { suspects } = this.params;
+    if (delivery.stalls === 0 || suspects === undefined) return this.perform(delivery, task);
+    return suspects.run(
+      delivery,
+      task,
+      () => this.perform(delivery, task),
+      (outcome) => this.#notRun(delivery, outcome, task),
+    );
+  }
+
+  async #executeUnknown(delivery: Delivery): Promise<Execution> {
+    const { unknown } = this.params;
+    const outcome: Outcome =
+      unknown === undefined
+        ? { kind: 'failure', error: new NotRegisteredError(`Nobody here knows the task "${delivery.name}".`) }
+        : await unknown.outcomeOf(delivery);
+    return this.#notRun(delivery, outcome, undefined);
   }
 
   /**
@@ -116,14 +140,58 @@ export class Executor {
    */
   perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): Promise<Execution> {
     const args = this.#decode(delivery);
-    if (!Array.isArray(args)) return notRun(args, task);
+    if (!Array.isArray(args)) return this.#notRun(delivery, args, task);
     const asking = this.params.limits?.admit(delivery, task, args);
     if (asking === undefined) return this.#run(delivery, task, args, kept);
     this.held.set(delivery.jobId, { delivery, args });
     return asking.then((refused) => {
       this.held.delete(delivery.jobId);
-      return refused === undefined ? this.#run(delivery, task, args, kept) : notRun(refused, task);
+      return refused === undefined
+        ? this.#run(delivery, task, args, kept)
+        : this.#notRun(delivery, refused, task);
     });
+  }
+
+  /**
+   * The hooks of a task that did not get as far as its code here: its worker died, its arguments are wrong, or it ran in a
+   * thread that is gone. Undefined where it has none.
+   */
+  hooksOf(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): LateHooks | undefined {
+    if (!hasLateHooks(task)) return undefined;
+    const { host, eager, elsewhere } = this.params;
+    const sent = this.#decode(delivery);
+    const args = Array.isArray(sent) ? sent : [];
+    const limits = kept ?? this.#limits.of(task, delivery.message);
+    const call = new RunningCall(delivery, host, args, limits, eager);
+    call.close();
+    if (elsewhere?.takes(task)) return elsewhere.hooksOf(call);
+    const { checker } = task;
+    const made = () =>
+      checker === undefined ? args : materialise(checker, args, delivery.message.each === true);
+    // Wrong arguments may be why it failed: then the hooks see what was sent.
+    return this.#hooksHere(call, task, async () => {
+      try {
+        return await made();
+      } catch {
+        return args;
+      }
+    });
+  }
+
+  #hooksHere(call: RunningCall, task: RegisteredTask, args: HookedCall['args']): LateHooks {
+    const { tracing, eager, prepare } = this.params;
+    return new HooksHere({
+      call,
+      task,
+      args,
+      ...(prepare !== undefined && { prepare: () => prepare() }),
+      traced: (body) => (tracing === undefined || eager ? body() : tracing.inside(call.delivery.trace, body)),
+    });
+  }
+
+  #notRun(delivery: Delivery, outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
+    const hooks = task !== undefined && outcome.kind === 'failure' ? this.hooksOf(delivery, task) : undefined;
+    return Promise.resolve({ outcome, task, runtimeMs: 0, started: false, hooks });
   }
 
   /**
@@ -166,56 +234,17 @@ export class Executor {
       spawning,
     );
     this.running.set(delivery.jobId, call);
+    const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
     const finish = (outcome: Outcome): Execution => {
       this.running.delete(delivery.jobId);
-      return { outcome, task, runtimeMs: call.runtimeMs, started: true };
+      const hooks = hasLateHooks(task)
+        ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
+        : undefined;
+      return { outcome, task, runtimeMs: call.runtimeMs, started: true, hooks };
     };
-    return elsewhere?.takes(task)
-      ? this.#attemptElsewhere(call, task, elsewhere).then(finish)
+    return there !== undefined
+      ? this.#attemptElsewhere(call, task, there).then(finish)
       : call.run(() => this.#attempt(call, task, args), kept === undefined, finish);
-  }
-
-  /** The call's own limits, else those set at runtime, else the task's, else the worker's. */
-  /** A deploy may be under way: others get a chance before the task fails. */
-  #unknownTask(delivery: Delivery): Outcome {
-    const graceMs = this.params.unknownTaskGraceMs;
-    const pauseMs = Math.min(2000, Math.max(100, graceMs / 5));
-    if (delivery.deliveries * pauseMs <= graceMs) return { kind: 'later', delayMs: pauseMs };
-    const near = this.params.registry.nearest(delivery.name);
-    return {
-      kind: 'failure',
-      error: new NotRegisteredError(
-        `No worker of queue "${delivery.queue}" knows the task "${delivery.name}" after ${graceMs} ms of asking around. ` +
-          (near === undefined ? 'Is its module loaded by the worker?' : `Did you mean "${near}"?`),
-      ),
-    };
-  }
-
-  /** Reasons not to run it: dead workers, expiry, a clock that runs ahead. */
-  #mayRun(delivery: Delivery, task: RegisteredTask): Outcome | undefined {
-    const { stalls, message, taskId, name } = delivery;
-    if (!task.run.acksLate && stalls > 0) {
-      const error = new WorkerLostError(
-        `The worker that ran ${name} (${taskId}) died, and acksLate: false forbids a second run.`,
-      );
-      return { kind: 'failure', error };
-    }
-    if (stalls >= task.run.maxDeliveries) {
-      const error = new WorkerLostError(
-        `${stalls} workers died while they ran ${name} (${taskId}); maxDeliveries allows no more.`,
-      );
-      return { kind: 'failure', error };
-    }
-    if (message.revoked !== undefined) return { kind: 'revoked', reason: message.revoked.reason };
-    const now = this.params.clock.now();
-    if (message.expires !== undefined && now >= message.expires) {
-      return { kind: 'revoked', reason: 'it was not started before it expired', expired: true };
-    }
-    // BullMQ promotes by the worker's clock; the task is due by the broker's.
-    if (message.eta !== undefined && now < message.eta && delivery.retries === 0) {
-      return { kind: 'later', delayMs: message.eta - now };
-    }
-    return undefined;
   }
 
   #decode(delivery: Delivery): unknown[] | Outcome {
@@ -247,28 +276,25 @@ export class Executor {
       const unmade = await this.#prepare();
       if (unmade !== undefined) return unmade;
     }
-    const hooks = hooksOf(task);
     let args = sent;
-    let outcome: Outcome;
     try {
       if (task.checker !== undefined)
         args = await materialise(task.checker, sent, call.delivery.message.each === true);
     } catch (error) {
       // Wrong arguments stay wrong: never retried.
-      return this.#finish(call, hooks, sent, { kind: 'failure', error });
+      return { kind: 'failure', error };
     }
+    call.given = args;
     try {
-      const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, hooks, args));
+      const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, args));
       const encoded = this.params.codec.encodeResult(value, task.name, call.delivery.message.each);
-      outcome = { kind: 'success', value, encoded };
+      return { kind: 'success', value, encoded };
     } catch (error) {
       const thrown = examinable(error);
-      outcome =
-        thrown instanceof ReplaceRequest
-          ? await this.#replace(call, task, thrown)
-          : this.#judge(thrown, call, task);
+      return thrown instanceof ReplaceRequest
+        ? this.#replace(call, task, thrown)
+        : this.#judge(thrown, call, task);
     }
-    return hooks === undefined ? outcome : this.#finish(call, hooks, args, outcome);
   }
 
   async #prepare(): Promise<Outcome | undefined> {
@@ -281,7 +307,8 @@ export class Executor {
   }
 
   /** beforeStart, then the middleware from the outside in, then the task itself. */
-  #invoke(call: RunningCall, task: RegisteredTask, hooks: TaskHooks | undefined, args: unknown[]): unknown {
+  #invoke(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
+    const hooks = hooksOf(task);
     const body = () => this.#throughMiddleware(call, task, args);
     if (hooks?.beforeStart === undefined) return body();
     return Promise.resolve(hooks.beforeStart(call.delivery.taskId, args)).then(body);
@@ -334,33 +361,9 @@ export class Executor {
       return afterBrokenRule(error, ruleError);
     }
   }
-
-  /** Tells the service's hooks; a hook that throws is its own bug and changes nothing. */
-  async #finish(
-    call: RunningCall,
-    hooks: TaskHooks | undefined,
-    args: unknown[],
-    outcome: Outcome,
-  ): Promise<Outcome> {
-    if (hooks === undefined || call.closed) return outcome;
-    const { taskId } = call.delivery;
-    const scope = { context: call, awaiting: undefined, entered: undefined };
-    await runInScope(scope, async () => {
-      try {
-        await tellHooks(hooks, outcome, taskId, args);
-      } catch (error) {
-        call.log.error({ error }, `a hook of ${call.delivery.name} threw; the task's outcome stands`);
-      }
-    });
-    return outcome;
-  }
 }
 
 /** `null` means none, whatever stands behind it. */
-function notRun(outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
-  return Promise.resolve({ outcome, task, runtimeMs: 0, started: false });
-}
-
 /** What was thrown, or an error in its place when merely looking at it throws (a revoked proxy). */
 function examinable(thrown: unknown): unknown {
   try {

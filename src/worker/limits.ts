@@ -31,6 +31,8 @@ const AGAIN_MS = 1000;
 /** Jobs that wait for a place without being listed come back after this, twice as long each time, up to a bound, ms. */
 const UNLISTED_MS = 250;
 const UNLISTED_DOUBLINGS = 5;
+/** More of them than these begin anew. */
+const MOST_TURNED_AWAY = 10_000;
 
 export class Limits {
   readonly #semaphores: Semaphores;
@@ -38,6 +40,8 @@ export class Limits {
   readonly #gates = new Map<string, Set<Gate>>();
   readonly #listeners = new Map<string, () => void>();
   readonly #leaseMs: number;
+  /** How often jobs that wait unlisted were turned away here, by id. */
+  readonly #turnedAway = new Map<string, number>();
 
   constructor(private readonly params: LimitsParams) {
     this.#leaseMs = Math.ceil(params.lockDurationMs * 1.2);
@@ -156,6 +160,7 @@ export class Limits {
     // Those of a lane wait in the lane; whoever gets here and finds no place has lost a race and tries again.
     const place = await this.#semaphores.enter(name, limit, delivery.ref, key !== undefined);
     if (place.held) {
+      this.#turnedAway.delete(delivery.jobId);
       delivery.afterwards(async () => {
         await this.#semaphores.leave(name, limit, delivery.ref);
         if (key === undefined) this.params.engine.signals.notify(freeTopic(task.name));
@@ -163,8 +168,18 @@ export class Limits {
       return undefined;
     }
     if (place.listed) return { kind: 'later', delayMs: this.#leaseMs };
-    const doublings = Math.min(UNLISTED_DOUBLINGS, Math.max(0, delivery.deliveries - 1));
+    const doublings = Math.min(UNLISTED_DOUBLINGS, this.#countTurnedAway(delivery.jobId));
     return { kind: 'later', delayMs: spread(UNLISTED_MS * 2 ** doublings) };
+  }
+
+  /** How often it was turned away before. */
+  #countTurnedAway(jobId: string): number {
+    const before = this.#turnedAway.get(jobId) ?? 0;
+    this.#turnedAway.delete(jobId);
+    this.#turnedAway.set(jobId, before + 1);
+    const [oldest] = this.#turnedAway.size > MOST_TURNED_AWAY ? this.#turnedAway.keys() : [];
+    if (oldest !== undefined) this.#turnedAway.delete(oldest);
+    return before;
   }
 
   /** Whether a moved job is gone from where it came from: before that it might be moved, and run, a second time. */

@@ -30,6 +30,12 @@ export type Outcome =
   /** Another worker may have it by now: nothing may be written. */
   | { readonly kind: 'lost' };
 
+/** The hooks of an ended attempt, to be told once its end is written. */
+export interface LateHooks {
+  /** Never rejects. */
+  tell(outcome: Outcome): Promise<void>;
+}
+
 /** An ended attempt. */
 export interface Execution {
   readonly outcome: Outcome;
@@ -38,6 +44,8 @@ export interface Execution {
   readonly runtimeMs: number;
   /** Whether the attempt began. */
   readonly started: boolean;
+  /** To be told of the outcome once it is written; few tasks have any. */
+  readonly hooks?: LateHooks | undefined;
 }
 
 /** How all tasks are counted that nobody here knows: their names are as many as a producer likes. */

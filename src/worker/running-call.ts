@@ -50,6 +50,9 @@ export class RunningCall implements TaskContext {
   /** How many members it has added to its group. */
   #added = 0;
 
+  /** The arguments as the task gets them: real instances, where it declares any. */
+  given: readonly unknown[];
+
   constructor(
     readonly delivery: Delivery,
     private readonly host: CallHost,
@@ -57,7 +60,9 @@ export class RunningCall implements TaskContext {
     readonly limits: CallLimits,
     readonly eager = false,
     private readonly spawning?: Spawns,
-  ) {}
+  ) {
+    this.given = args;
+  }
 
   /** How long it has run, whole ms. */
   get runtimeMs(): number {

@@ -49,7 +49,7 @@ export interface WorkerOptions extends PoolOptions {
 }
 
 /** What a worker needs of its app. */
-export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
+export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | 'unknown' | 'suspects'> {
   readonly engine: Engine;
   readonly registry: Registry;
   readonly app: TaskApp;
@@ -60,6 +60,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits'> {
   readonly defaultQueue: string;
   readonly logger: Logger;
   readonly lockDurationMs: number;
+  readonly unknownTaskGraceMs: number;
   readonly blockedLoopTimeoutMs: number;
   /** What a thread can open the same broker with; undefined where none can. Asked for: it holds the password. */
   brokerUrl(): string | undefined;

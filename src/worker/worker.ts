@@ -18,12 +18,12 @@ import { after } from '../timers.js';
 import { answers } from './answers.js';
 import { apart } from './apart.js';
 import { Autoscale } from './autoscale.js';
+import { type ConcludeParams, conclude, uncount } from './conclude.js';
 import { Executor } from './execute.js';
 import { FlowSteps } from './flow-steps.js';
 import { handBack } from './hand-back.js';
 import { inTime } from './in-time.js';
 import { Janitor } from './janitor.js';
-import { letGo, sayIgnored } from './let-go.js';
 import { Lifecycle } from './lifecycle.js';
 import { Limits } from './limits.js';
 import type { MakeConsumer } from './line.js';
@@ -35,12 +35,13 @@ import { startsOnce } from './phase.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
 import { Reports } from './reports.js';
 import type { CallHost } from './running-call.js';
-import { retentionMs, settle } from './settle.js';
 import type { Step } from './steps.js';
+import { Suspects } from './suspects.js';
 import { TaskLog } from './task-log.js';
 import { Telling } from './telling.js';
 import { Placement } from './threads/placement.js';
 import { threadHost } from './threads/thread-host.js';
+import { UnknownTasks } from './unknown-tasks.js';
 import { Vitals } from './vitals.js';
 import {
   resolveWorkerOptions,
@@ -75,6 +76,7 @@ export class Worker implements CallHost, AsyncDisposable {
   /** How it is, for whoever answers on its behalf. */
   readonly vitals: Vitals;
   readonly #telling: Telling;
+  readonly #concluding: ConcludeParams;
   #unlisten: () => void = () => undefined;
   readonly #life = new Lifecycle({
     patienceMs: LAST_WORDS_MS,
@@ -115,6 +117,8 @@ export class Worker implements CallHost, AsyncDisposable {
       host: this,
       watch: this.#telling,
       limits: this.#limits,
+      unknown: new UnknownTasks(params),
+      suspects: new Suspects(params),
       defaultLimits: this.#settings.limits,
       elsewhere: this.#placement,
       flows: new FlowSteps(params.workflows),
@@ -143,6 +147,8 @@ export class Worker implements CallHost, AsyncDisposable {
       deafMs: () => this.#lines.deafMs,
       queues: () => this.#lines.brokerQueues(),
     });
+    const { vitals } = this;
+    this.#concluding = { ...params, log: this.#log, telling: this.#telling, vitals };
   }
 
   /** The node's name on the bus; final once started. */
@@ -315,19 +321,11 @@ export class Worker implements CallHost, AsyncDisposable {
 
   #run(delivery: Delivery): Promise<Settlement> {
     if (this.#handingBack || this.#crew?.lifespan.begin() === false)
-      return Promise.resolve({ kind: 'release' });
+      return uncount(this.#params, delivery).then(() => ({ kind: 'release' }));
     if (delivery.message.forgotten === true) forgetAtEnd(this.#params.engine, delivery);
     return apart(() => this.#executor.execute(delivery)).then((execution) => {
-      this.#log.ended(delivery, execution);
-      this.vitals.ended(delivery, execution);
       this.#crew?.lifespan.ended();
-      if (this.#telling.active) this.#telling.ended(delivery, execution);
-      const settlement = settle(delivery, execution);
-      const keptMs = retentionMs(settlement, this.#params);
-      if (execution.outcome.kind === 'ignore')
-        return sayIgnored(this.#params, delivery).then(() => settlement);
-      const parting = keptMs === undefined ? undefined : letGo(this.#params, delivery, keptMs);
-      return parting === undefined ? settlement : parting.then(() => settlement);
+      return conclude(this.#concluding, delivery, execution);
     });
   }
 

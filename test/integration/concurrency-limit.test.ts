@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Celeriac, OptionError } from 'celeriac';
 import { Redis } from 'ioredis';
+import { partsOf } from '#src/app.js';
 import { Counter, gate, onEveryEngine, pause, startProgram, testApp, until } from '../support/app.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
@@ -72,10 +73,10 @@ describe('A concurrency limit', () => {
       await worker();
       const results = [await visit.delay(0)];
       await inside.reached(1);
+      const parked = async () => (await partsOf(app).engine.readDelayed(['celeriac'], 10)).length;
       for (const n of [1, 2, 3, 4]) {
-        const sent = await visit.delay(n);
-        results.push(sent);
-        await until(async () => (await sent.snapshot()).deliveries === 1, `task ${n} to be parked`);
+        results.push(await visit.delay(n));
+        await until(async () => (await parked()) === n, `task ${n} to be parked`);
       }
       open.open();
       await Promise.all(results.map((result) => result.get({ timeout: '60s', propagate: false })));

@@ -51,11 +51,12 @@ describe('What a killed worker held', () => {
         first.child.kill('SIGKILL');
         assert.equal(await first.ended, 'SIGKILL');
         const second = await doomedWorker(t, ground, at, 'second', { maxRetries: 0 });
+        // One at a time, since one of them may have killed the first.
+        second.send({ finish: true });
         for (const what of ['a', 'b', 'c']) {
           const { retries, deliveries } = await startedIn(second, what);
           assert.deepEqual({ retries, deliveries }, { retries: 0, deliveries: 2 });
         }
-        second.send({ finish: true });
         assert.deepEqual(await Promise.all(sent.map((result) => result.get({ timeout: '20s' }))), [
           'a by second',
           'b by second',
@@ -100,6 +101,24 @@ describe('What a killed worker held', () => {
           [],
         );
         assert.equal((await sent.snapshot()).state, 'FAILURE');
+      });
+
+      it('does not take its neighbours along when it kills its workers', async (t) => {
+        const at = ground.app(t, LOCK);
+        await at.app.migrate();
+        const neighbours = await Promise.all(['a', 'b', 'c'].map((what) => at.app.sendTask('hold', [what])));
+        const killer = await at.app.sendTask('kill', ['killer']);
+        for (let dead = 0; dead < 3; dead++) {
+          const doomed = await doomedWorker(t, ground, at, `doomed-${dead}`);
+          if (dead === 0) for (const what of ['a', 'b', 'c', 'killer']) await startedIn(doomed, what);
+          doomed.send({ finish: true });
+          assert.equal(await doomed.ended, 'SIGKILL');
+        }
+        const last = await doomedWorker(t, ground, at, 'last');
+        last.send({ finish: true });
+        const error = await rejection(killer.get({ timeout: '20s' }));
+        assert(error.cause instanceof WorkerLostError);
+        for (const sent of neighbours) assert.match(String(await sent.get({ timeout: '20s' })), /^[abc] by /);
       });
     },
     ['redis', 'postgres'],

@@ -331,6 +331,12 @@ for (const candidate of engines) {
           await until(async () => (await read('good'))?.running === true);
           const running = await read('good');
           assert.equal(running?.deliveries, 1);
+          await engine.uncount({ queue: 'q', id: 'good' });
+          assert.equal((await read('good'))?.deliveries, 0);
+          await engine.uncount({ queue: 'q', id: 'good' });
+          assert.equal((await read('good'))?.deliveries, 0, 'never less than none');
+          await engine.uncount({ queue: 'q', id: 'none' });
+          assert.equal(await read('none'), undefined);
           assert.equal(running.worker, 'node-1');
           assert.ok(running.startedAt);
           finish();

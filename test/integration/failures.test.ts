@@ -191,15 +191,18 @@ describe('A task nobody knows', () => {
     });
 
     it('runs when somebody who knows it comes in time', async (t) => {
-      const { app, worker, twin } = ground.app(t);
+      const { app, worker, twin, lines } = ground.app(t);
       app.task('known', () => 1);
       await worker({ name: 'old' });
       const sent = await app.sendTask('brand_new');
-      await until(async () => (await sent.snapshot()).deliveries > 0, 'a first try by the old worker');
+      const met = () => lines.filter(({ message }) => message.startsWith('unknown task'));
+      await until(() => met().length > 0, 'a first try by the old worker');
       const deployed = twin();
       deployed.task('brand_new', () => 'ran');
       await deployed.worker({ name: 'new', concurrency: 2 }).start();
       assert.equal(await sent.get({ timeout: '30s' }), 'ran');
+      assert.equal(met().length, 1);
+      assert.equal((await sent.snapshot()).deliveries, 1, 'nobody began it but the new worker');
     });
   });
 });

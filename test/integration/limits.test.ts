@@ -93,7 +93,7 @@ describe('Time limits', () => {
       assert.deepEqual({ state, meta, value }, { state: 'FAILURE', meta: { n: 1 }, value: undefined });
     });
 
-    it('hard: onFailure and afterReturn are not told twice, nor by the late end', async (t) => {
+    it('hard: is logged once, and not again at the late end', async (t) => {
       const { app, worker, lines } = ground.app(t);
       const late = gate();
       const task = app.task('once', { timeLimit: 40 }, async () => {

@@ -294,6 +294,7 @@ describe('A service', () => {
       await worker();
       const ok = await hooked.run.delay('ok');
       assert.equal(await ok.get({ timeout: '20s' }), 'ran ok');
+      await ended.reached(1);
       assert.deepEqual(seen.splice(0), [
         ['beforeStart', ok.id, ['ok'], true],
         'run',
@@ -302,6 +303,7 @@ describe('A service', () => {
       ]);
       const failed = await hooked.run.delay('fail');
       await rejection(failed.get({ timeout: '20s' }));
+      await ended.reached(2);
       assert.deepEqual(seen.splice(0), [
         ['beforeStart', failed.id, ['fail'], true],
         'run',
@@ -310,6 +312,7 @@ describe('A service', () => {
       ]);
       const retried = await hooked.run.delay('retry');
       await retried.get({ timeout: '20s' });
+      await ended.reached(3);
       assert.deepEqual(
         seen
           .splice(0)
@@ -339,8 +342,9 @@ describe('A service', () => {
         }
       }
       const hooked = app.register(new Hooked());
-      await worker();
+      const running = await worker();
       await (await hooked.run.delay()).get({ timeout: '20s' });
+      await running.stop();
       assert.deepEqual(states, ['SUCCESS']);
     });
 
@@ -364,7 +368,7 @@ describe('A service', () => {
       assert(error.cause instanceof RangeError);
       const sent = await strict.run.delay(true);
       assert.equal(await sent.get({ timeout: '20s' }), 'ran');
-      const line = lines.find(({ message }) => message.includes('hook'));
+      const line = await until(() => lines.find(({ message }) => message.includes('hook')), 'the line');
       assert.equal(line?.level, 'error');
       assert.equal(line?.fields.taskId, sent.id);
     });

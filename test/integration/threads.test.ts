@@ -9,9 +9,16 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Worker as Thread } from 'node:worker_threads';
-import { type AsyncResult, isCeleriacError, TaskFailedError, TaskRevokedError } from '#src/index.js';
+import {
+  type AsyncResult,
+  isCeleriacError,
+  TaskFailedError,
+  TaskRevokedError,
+  TimeLimitExceeded,
+} from '#src/index.js';
 import type { Worker } from '#src/worker/worker.js';
 import type { WorkerOptions } from '#src/worker/worker-options.js';
+import { until } from '../support/app.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 type Fixture = typeof import('../fixtures/threads/app.js');
@@ -188,6 +195,7 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
           .map(({ fields }) => [fields.hook, fields.what, fields.inThread]);
       const fine = await hooked.hooked.applyAsync([false], options);
       assert.equal(await fine.get(PATIENCE), 'fine');
+      await until(() => heard(fine.id).length === 3, 'the hooks');
       assert.deepEqual(heard(fine.id), [
         ['beforeStart', undefined, true],
         ['onSuccess', 'fine', true],
@@ -195,11 +203,25 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
       ]);
       const failing = await hooked.hooked.applyAsync([true], options);
       await failureOf(failing);
+      await until(() => heard(failing.id).length === 3, 'the hooks');
       assert.deepEqual(heard(failing.id), [
         ['beforeStart', undefined, true],
         ['onFailure', 'OutOfPaper', true],
         ['afterReturn', 'FAILURE', true],
       ]);
+      const killed = await hooked.spin.applyAsync([], options);
+      assert.ok((await failureOf(killed)).cause instanceof TimeLimitExceeded);
+      await until(() => heard(killed.id).length === 3, 'the hooks in another thread');
+      assert.deepEqual(heard(killed.id).slice(1), [
+        ['onFailure', 'TimeLimitExceeded', true],
+        ['afterReturn', 'FAILURE', true],
+      ]);
+    });
+
+    it('a listener of its signal finds its call', async (t) => {
+      const [, options] = await startWorker(t);
+      const sent = await fixture.handles.listenPolitely.applyAsync([], options);
+      assert.deepEqual(await sent.get(PATIENCE), ['SoftTimeLimitExceeded', sent.id]);
     });
 
     it('logs where the worker logs, and runs the middleware of the thread', async (t) => {

@@ -41,6 +41,15 @@ export function unpackOutcome(crossed: CrossedOutcome, classes: ErrorClasses): O
   }
 }
 
+/** In the worker: an outcome on its way back into a thread, whose hooks are to hear of it. */
+export function repackOutcome(outcome: Outcome): CrossedOutcome {
+  if ((outcome.kind === 'failure' || outcome.kind === 'retry') && outcome.wire !== undefined) {
+    const { wire, ...rest } = outcome;
+    return { ...rest, error: wire };
+  }
+  return packOutcome(outcome);
+}
+
 const MAX_FIELD_BYTES = 16_384;
 
 /** In the thread. Fields are whatever the user's code gave. */

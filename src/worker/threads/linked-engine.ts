@@ -104,6 +104,9 @@ export class LinkedEngine implements Engine {
     return this.#call('amendData', [ref, was, data]) as Promise<boolean>;
   }
 
+  /** Deliveries are the worker's business. */
+  async uncount(): Promise<void> {}
+
   async addTogether(jobs: readonly NewJob[]): Promise<void> {
     await this.#call('addTogether', [jobs]);
   }

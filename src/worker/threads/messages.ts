@@ -51,6 +51,14 @@ export type ToThread =
       readonly limits: CallLimits;
       readonly node: string;
     }
+  /** A task's outcome is written: its hooks are to be told. It ran here, or in a thread that is busy or gone. */
+  | {
+      readonly kind: 'hooks';
+      readonly delivery: PlainDelivery;
+      readonly limits: CallLimits;
+      readonly node: string;
+      readonly outcome: CrossedOutcome;
+    }
   /** The running task's signal is to abort. */
   | { readonly kind: 'abort'; readonly reason: WireError }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
@@ -65,6 +73,8 @@ export type FromThread =
   /** The module could not be loaded; the thread is of no use. */
   | { readonly kind: 'failed'; readonly error: WireError }
   | { readonly kind: 'ended'; readonly outcome: CrossedOutcome; readonly heldBytes: number }
+  /** The hooks it was given have ended. */
+  | { readonly kind: 'hooked' }
   | { readonly kind: 'log'; readonly line: LogLine }
   | { readonly kind: 'ask'; readonly id: number; readonly request: Request };
 

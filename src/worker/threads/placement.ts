@@ -6,7 +6,7 @@ import { OptionError } from '../../errors.js';
 import { checkPool } from '../../options/checks.js';
 import type { RegisteredTask, Registry } from '../../tasks/registry.js';
 import type { Elsewhere } from '../execute.js';
-import type { Outcome } from '../outcome.js';
+import type { LateHooks, Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
 import { findAppModule, THREAD_FILE } from './app-module.js';
 import type { ThreadPool, ThreadPoolParams } from './pool.js';
@@ -93,6 +93,18 @@ export class Placement implements Elsewhere {
 
   async run(call: RunningCall): Promise<Outcome> {
     return (await this.#started()).run(call);
+  }
+
+  hooksOf(call: RunningCall): LateHooks {
+    return {
+      tell: async (outcome) => {
+        try {
+          await (await this.#started()).tellHooks(call, outcome);
+        } catch (error) {
+          call.log.error({ error }, `the hooks of ${call.delivery.name} were not told to their end`);
+        }
+      },
+    };
   }
 
   /** Tells running tasks that the worker stops. */

@@ -32,6 +32,8 @@ export class ThreadPool {
   #idle: { readonly thread: Thread; readonly stay: Cancel }[] = [];
   /** Who waits for a thread, first come first served. */
   #waiting: Waiting[] = [];
+  /** Which thread a call ran in: its hooks find what the task left there. */
+  readonly #ranBy = new WeakMap<RunningCall, Thread>();
   /** Threads on their way. */
   #loading = 0;
   #closed = false;
@@ -66,6 +68,7 @@ export class ThreadPool {
         return { kind: 'lost' }; // nobody listens: the call has its outcome
       }
       busy = thread;
+      this.#ranBy.set(call, thread);
       call.startLimits();
       const end = await thread.run(call, this.#params.node());
       if (!call.closed) {
@@ -77,6 +80,16 @@ export class ThreadPool {
     const outcome = await call.run(body, false, (ended) => ended);
     if (busy !== undefined) await busy.kill();
     return outcome;
+  }
+
+  /**
+   * Tells the hooks of a call whose outcome is written: in the thread that ran it, where that is free, else in another.
+   * They have a thread to themselves, and no slot: while they last there may be more threads than slots.
+   */
+  async tellHooks(call: RunningCall, outcome: Outcome): Promise<void> {
+    const thread = this.#takeIdle(this.#ranBy.get(call)) ?? (await this.#take());
+    await thread.tellHooks(call, outcome, this.#params.node());
+    this.#giveBack(thread);
   }
 
   /** Tells running tasks that the worker stops (`this.request.shuttingDown`). */
@@ -96,17 +109,23 @@ export class ThreadPool {
   /** A free thread, or the next one that becomes free; loads one more where too few are on their way. */
   #take(wanted = () => true): Promise<Thread> {
     if (this.#closed) return Promise.reject(closedError());
-    const idle = this.#idle.pop();
-    if (idle !== undefined) {
-      idle.stay();
-      return Promise.resolve(idle.thread);
-    }
+    const idle = this.#takeIdle(this.#idle.at(-1)?.thread);
+    if (idle !== undefined) return Promise.resolve(idle);
     return new Promise((resolve, reject) => {
       // A call that was ended meanwhile leaves the thread it asked for to others.
       this.#waiting = this.#waiting.filter((waiter) => waiter.wanted());
       this.#waiting.push({ wanted, resolve, reject });
       if (this.#loading < this.#waiting.length) void this.#load();
     });
+  }
+
+  /** This thread, if it waits for work. */
+  #takeIdle(wanted: Thread | undefined): Thread | undefined {
+    const idle = this.#idle.find(({ thread }) => thread === wanted);
+    if (idle === undefined) return undefined;
+    idle.stay();
+    this.#idle = this.#idle.filter((other) => other !== idle);
+    return idle.thread;
   }
 
   async #load(): Promise<void> {
@@ -157,10 +176,7 @@ export class ThreadPool {
   /** It is gone, by our will or by itself. */
   #forget(thread: Thread): void {
     this.#threads.delete(thread);
-    const idle = this.#idle.find((candidate) => candidate.thread === thread);
-    if (idle === undefined) return;
-    idle.stay();
-    this.#idle = this.#idle.filter((candidate) => candidate !== idle);
+    this.#takeIdle(thread);
   }
 }
 

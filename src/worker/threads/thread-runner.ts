@@ -3,23 +3,27 @@
  * Limits are kept by the worker, whose clock goes on while a task computes; here they only show in the request.
  */
 import { getHeapStatistics } from 'node:v8';
+import type { Delivery } from '../../broker/delivery.js';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../tasks/failure.js';
 import { apart } from '../apart.js';
 import { Executor } from '../execute.js';
-import type { Outcome } from '../outcome.js';
+import type { Execution, LateHooks, Outcome } from '../outcome.js';
 import type { CallHost } from '../running-call.js';
-import { packLog, packOutcome } from './crossing.js';
+import { packLog, packOutcome, unpackOutcome } from './crossing.js';
 import type { Link } from './link.js';
-import type { ThreadSetup, ToThread } from './messages.js';
+import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
 import type { LoadedApp } from './thread-host.js';
 
 type Run = Extract<ToThread, { kind: 'run' }>;
+type Hooks = Extract<ToThread, { kind: 'hooks' }>;
 
 export class ThreadRunner {
   readonly #executor: Executor;
   readonly #host: CallHost & { node: string };
+  /** The attempt that ended last, while its hooks may still be asked for: with its own error and arguments. */
+  #last: { readonly attempt: string; readonly outcome: Outcome; readonly hooks: LateHooks } | undefined;
 
   constructor(
     private readonly loaded: LoadedApp,
@@ -41,9 +45,22 @@ export class ThreadRunner {
 
   /** Runs one task and tells the worker how it ended. */
   async run(run: Run): Promise<void> {
-    const outcome = await this.#execute(run);
+    this.#last = undefined;
+    const { outcome, hooks } = await this.#execute(run);
+    if (hooks !== undefined) this.#last = { attempt: attemptOf(run), outcome, hooks };
     const heldBytes = this.setup.reportMemory ? heldByThisThread() : 0;
     this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes });
+  }
+
+  /** Tells the hooks of a task whose outcome has been written. */
+  async tellHooks(given: Hooks): Promise<void> {
+    const last = this.#last;
+    this.#last = undefined;
+    const own =
+      last?.attempt === attemptOf(given) && last.outcome.kind === given.outcome.kind ? last : undefined;
+    if (own !== undefined) await apart(() => own.hooks.tell(own.outcome));
+    else await this.#tellForeign(given);
+    this.link.send({ kind: 'hooked' });
   }
 
   /** Aborts the signal of what runs. */
@@ -51,20 +68,35 @@ export class ThreadRunner {
     for (const call of this.#executor.running.values()) call.abort(decodeFailure(reason));
   }
 
-  async #execute({ delivery, limits, node }: Run): Promise<Outcome> {
+  async #execute({ delivery, limits, node }: Run): Promise<Pick<Execution, 'outcome' | 'hooks'>> {
     const { clock, registry } = this.loaded.executor;
     const task = registry.get(delivery.name);
-    if (task === undefined) return { kind: 'failure', error: this.#unknown(delivery.name) };
+    if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };
     this.#host.node = node;
     await clock.sync();
+    return apart(() => this.#executor.perform(this.#linked(delivery), task, limits));
+  }
+
+  /** The hooks of a task that ran elsewhere: all that is known of its end is what is stored. */
+  async #tellForeign({ delivery, limits, node, outcome }: Hooks): Promise<void> {
+    const { registry, codec, errors } = this.loaded.executor;
+    const task = registry.get(delivery.name);
+    if (task === undefined) return;
+    this.#host.node = node;
+    const stored = unpackOutcome(outcome, errors);
+    const hooks = this.#executor.hooksOf(this.#linked(delivery), task, limits);
+    const told =
+      stored.kind === 'success' ? { ...stored, value: codec.decodeResult(stored.encoded) } : stored;
+    if (hooks !== undefined) await apart(() => hooks.tell(told));
+  }
+
+  #linked(delivery: PlainDelivery): Delivery {
     const saveProgress = async (progress: object) => {
       // As JSON has it: what a broker would make of a Date or a `toJSON`, and no function to stop the message.
       await this.link.ask({ to: 'progress', progress: JSON.parse(JSON.stringify(progress)) as object });
     };
     // What follows the write is the worker's business: it does the writing.
-    const afterwards = () => undefined;
-    const perform = () => this.#executor.perform({ ...delivery, saveProgress, afterwards }, task, limits);
-    return (await apart(perform)).outcome;
+    return { ...delivery, saveProgress, afterwards: () => undefined };
   }
 
   #unknown(name: string): NotRegisteredError {
@@ -73,6 +105,11 @@ export class ThreadRunner {
         'register it. Register every task while that module loads, before a worker is started.',
     );
   }
+}
+
+/** Which attempt at which task it is. */
+function attemptOf({ delivery }: Run | Hooks): string {
+  return `${delivery.jobId} ${delivery.deliveries}`;
 }
 
 /** What V8 holds for this thread: its heap, used or not, and the buffers beside it. */

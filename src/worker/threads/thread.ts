@@ -13,7 +13,7 @@ import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/fai
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
 import { THREAD_FILE } from './app-module.js';
-import { unpackFields, unpackOutcome } from './crossing.js';
+import { repackOutcome, unpackFields, unpackOutcome } from './crossing.js';
 import { EngineServer } from './engine-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
 
@@ -62,6 +62,7 @@ export class Thread {
   readonly #server: EngineServer;
   readonly #gone: Promise<void>;
   #attempt: Attempt | undefined;
+  #hooked: { resolve(): void; reject(error: Error): void } | undefined;
   #settleReady: (error?: Error) => void = () => undefined;
   #crash: Error | undefined;
   #ended = false;
@@ -101,6 +102,28 @@ export class Thread {
       this.#attempt = undefined;
       this.#worker.unref();
       call.signal.removeEventListener('abort', onAbort);
+    });
+  }
+
+  /**
+   * Tells the hooks of a call whose outcome is written; resolves when they have ended. It must be free. Rejects with
+   * WorkerLostError when the thread ends in the middle of it.
+   */
+  tellHooks(call: RunningCall, outcome: Outcome, node: string): Promise<void> {
+    this.#worker.ref();
+    return new Promise<void>((resolve, reject) => {
+      this.#hooked = { resolve, reject };
+      const { limits } = call;
+      this.#tell({
+        kind: 'hooks',
+        delivery: plain(call.delivery),
+        limits,
+        node,
+        outcome: repackOutcome(outcome),
+      });
+    }).finally(() => {
+      this.#hooked = undefined;
+      this.#worker.unref();
     });
   }
 
@@ -166,6 +189,9 @@ export class Thread {
         this.#attempt?.resolve({ outcome: unpackOutcome(outcome, errors), heldBytes });
         return;
       }
+      case 'hooked':
+        this.#hooked?.resolve();
+        return;
       case 'log':
         logger[message.line.level](unpackFields(message.line, errors), message.line.message);
         return;
@@ -212,11 +238,12 @@ export class Thread {
     this.#server.close();
     const how = this.#describeEnd(code);
     this.#settleReady(new CeleriacError(`A thread ended while it loaded ${this.#params.file}: ${how}`));
+    this.#hooked?.reject(new WorkerLostError(`The thread that told the hooks was lost: ${how}`));
     const attempt = this.#attempt;
     if (attempt !== undefined) {
       const { name, taskId } = attempt.call.delivery;
       attempt.reject(new WorkerLostError(`The thread that ran ${name} (${taskId}) was lost: ${how}`));
-    } else if (!this.#ended) {
+    } else if (!this.#ended && this.#hooked === undefined) {
       this.#params.logger.warn({ file: this.#params.file }, `an idle thread ended by itself: ${how}`);
     }
   }

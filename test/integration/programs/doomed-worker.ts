@@ -1,6 +1,6 @@
 /**
  * A worker that gets killed: its tasks tell when they start, and then wait until somebody says "finish". Arguments:
- * broker, prefix, the worker's name, app options, options of the task "hold".
+ * broker, prefix, the worker's name, app options, options of the task "hold". Its task "kill" takes the process along.
  */
 import { Celeriac, type CeleriacOptions, currentTask, type TaskOptions } from 'celeriac';
 
@@ -18,6 +18,13 @@ app.task('hold', JSON.parse(taskOptions) as TaskOptions, async (what: string) =>
   process.send?.({ started: what, id, retries, deliveries });
   await finished;
   return `${what} by ${name}`;
+});
+
+app.task('kill', async (what: string) => {
+  process.send?.({ started: what });
+  await finished;
+  // Before anything that has ended beside it is written.
+  process.kill(process.pid, 'SIGKILL');
 });
 
 await app.worker({ name, concurrency: 5 }).start();

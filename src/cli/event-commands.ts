@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import type { Celeriac } from '../app.js';
 import type { FleetEvent } from '../events/names.js';
 import { type GlobalFlags, withApp } from './connect.js';
+import type { FleetState } from './fleet-state.js';
 import type { Output } from './output.js';
 
 interface EventFlags extends GlobalFlags {
@@ -31,14 +32,15 @@ async function watch(flags: EventFlags): Promise<void> {
   const out = takeStdout();
   const stop = new AbortController();
   const end = () => stop.abort();
-  process.on('SIGINT', end);
-  process.on('SIGTERM', end);
+  // Once: where the reader of the pipe stands still, the second one ends the process as usual.
+  process.once('SIGINT', end);
+  process.once('SIGTERM', end);
   await withApp(flags, async (app) => {
     const events = app.events({ signal: stop.signal });
-    if (flags.json) return each(events, (event) => out.jsonLine(event));
+    if (flags.json) return each(events, (event) => out.jsonLine(event), out);
     if (process.stdout.isTTY && !flags.lines) return live(app, events, out, end);
     const { eventLine } = await import('./event-text.js');
-    await each(events, (event) => out.line(eventLine(event)));
+    await each(events, (event) => out.line(eventLine(event)), out);
   });
 }
 
@@ -51,21 +53,53 @@ async function live(
   const { FleetState } = await import('./fleet-state.js');
   const { renderScreen } = await import('./fleet-screen.js');
   const { LiveTerminal } = await import('./live-terminal.js');
+  const { PageView } = await import('./page-view.js');
+  const { default: pc } = await import('picocolors');
   const state = new FleetState(Date.now());
-  const { colors } = out;
+  const view = new PageView();
+  const colors = pc.createColors(out.colored);
   const terminal = new LiveTerminal({
     write: (text) => out.write(text),
-    page: (size) => renderScreen({ app: app.name, state, now: Date.now(), colors }, size),
+    page: (size) => renderScreen({ app: app.name, state, now: Date.now(), colors, view }, size),
     onLeave,
+    onKeys: (keys) => view.press(keys),
     everyMs: DRAW_MS,
   });
+  // In the meantime the page shows what it hears; without the answers it shows that alone.
+  askAll(app, state).catch(() => undefined);
   try {
-    await each(events, (event) => state.take(event, Date.now()));
+    await each(events, (event) => state.take(event, Date.now()), out);
   } finally {
     terminal.close();
   }
 }
 
-async function each(events: AsyncIterable<FleetEvent>, show: (event: FleetEvent) => void): Promise<void> {
-  for await (const event of events) show(event);
+/** What runs already, which no event tells any more. */
+async function askAll(app: Celeriac, state: FleetState): Promise<void> {
+  const inspect = app.inspect();
+  const [stats, active] = await Promise.all([inspect.stats(), inspect.active()]);
+  for (const [node, tasks] of Object.entries(active)) {
+    const known = stats[node];
+    state.know(
+      {
+        node,
+        active: Array.isArray(tasks) ? tasks : [],
+        stats: known === undefined || 'error' in known ? undefined : known,
+      },
+      Date.now(),
+    );
+  }
+  state.knowsAll(Object.values(active).every(Array.isArray));
+}
+
+/** At the pace of whoever reads: what is too fast for that is missed, and said to be. */
+async function each(
+  events: AsyncIterable<FleetEvent>,
+  show: (event: FleetEvent) => void,
+  out: Output,
+): Promise<void> {
+  for await (const event of events) {
+    show(event);
+    await out.drained();
+  }
 }

@@ -31,6 +31,20 @@ export interface FailedRow {
   readonly at: number;
 }
 
+/** A worker's answers to `stats` and `active`. */
+export interface KnownWorker {
+  readonly node: string;
+  readonly stats:
+    | {
+        readonly concurrency: number;
+        readonly running: number;
+        readonly processed: Readonly<Record<string, number>>;
+        readonly queues: readonly { readonly name: string }[];
+      }
+    | undefined;
+  readonly active: readonly { readonly id: string; readonly name: string; readonly startedAt?: string }[];
+}
+
 /** What is counted. */
 export type Tally = 'sent' | 'succeeded' | 'failed' | 'retried' | 'revoked';
 
@@ -42,6 +56,8 @@ const SILENT_BEATS = 3.5;
 const RATE_MS = 10_000;
 /** A page that is left open for days is not to fill up with workers of old deploys. */
 const FORGOTTEN_MS = 300_000;
+/** Until a worker says how often it is heard. */
+const HEARTBEAT_MS = 2000;
 const MOST_RECENT = 200;
 const MOST_FAILED = 50;
 const MOST_RUNNING = 5_000;
@@ -70,6 +86,11 @@ export class FleetState {
   /** Ended tasks by second. */
   readonly #ended = new Map<number, number>();
   readonly #startedAt: number;
+  /** Every worker has said what runs. */
+  #asked = false;
+  /** Workers are still being asked: a task that ends meanwhile may be in an answer all the same. */
+  #opening = true;
+  readonly #endedEarly = new Set<string>();
 
   constructor(now: number) {
     this.#startedAt = now;
@@ -101,6 +122,51 @@ export class FleetState {
     return [...this.#running.values()]
       .filter(({ node }) => !this.#isGone(node, now))
       .sort((a, b) => a.since - b.since);
+  }
+
+  /**
+   * How many tasks run. The list has those that began while it was watched or that a worker named when asked; before
+   * that, and once events were missed, the workers' own counts tell of more.
+   */
+  runningCount(now: number): number {
+    const listed = this.running(now).length;
+    if (this.#asked && this.lost === 0 && this.#running.size < MOST_RUNNING) return listed;
+    const living = this.workers(now).filter(({ gone }) => !gone);
+    return Math.max(
+      listed,
+      living.reduce((sum, row) => sum + row.active, 0),
+    );
+  }
+
+  /** What a worker answered when it was asked, at the opening: what it runs began before anything was heard of it. */
+  know({ node, stats, active }: KnownWorker, now: number): void {
+    for (const { id, name, startedAt } of active) {
+      if (this.#running.has(id) || this.#endedEarly.has(id) || this.#running.size >= MOST_RUNNING) continue;
+      const since = Math.min(now, Date.parse(startedAt ?? '') || now);
+      this.#running.set(id, { id, name, node, since, state: undefined });
+    }
+    if (stats === undefined || this.#workers.has(node) || this.#workers.size >= MOST_WORKERS) return;
+    const { concurrency, processed, queues, running } = stats;
+    const done = Object.values(processed).reduce((sum, count) => sum + count, 0);
+    const names = queues.map(({ name }) => name);
+    const row = {
+      node,
+      active: running,
+      concurrency,
+      processed: done,
+      queues: names,
+      load: 0,
+      seenAt: now,
+      gone: false,
+    };
+    this.#workers.set(node, { row, freq: HEARTBEAT_MS });
+  }
+
+  /** All who are there have answered, or will not. */
+  knowsAll(all: boolean): void {
+    this.#asked = all;
+    this.#endedEarly.clear();
+    this.#opening = false;
   }
 
   /** Newest first; without heartbeats, progress and `task-received`. */
@@ -158,6 +224,7 @@ export class FleetState {
     if (event.type === 'task-rejected') this.#running.delete(id);
     if (!ENDS.has(event.type)) return;
     this.#running.delete(id);
+    if (this.#opening && this.#endedEarly.size < MOST_RUNNING) this.#endedEarly.add(id);
     const second = Math.floor(now / 1000);
     this.#ended.set(second, (this.#ended.get(second) ?? 0) + 1);
   }

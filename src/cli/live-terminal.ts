@@ -19,6 +19,8 @@ export interface LiveTerminalParams {
   page(size: ScreenSize): string[];
   /** Somebody at the keyboard wants to leave. */
   onLeave(): void;
+  /** Other keys. @returns whether the page looks different now */
+  onKeys(keys: string): boolean;
   readonly everyMs: number;
 }
 
@@ -29,7 +31,8 @@ export class LiveTerminal {
   readonly #restore = () => this.close();
   readonly #onKey = (keys: Buffer) => {
     const text = keys.toString();
-    if (text.includes(CTRL_C) || text.toLowerCase().includes('q')) this.params.onLeave();
+    if (text.includes(CTRL_C) || text.toLowerCase() === 'q') this.params.onLeave();
+    else if (this.params.onKeys(text)) this.#show();
   };
 
   constructor(private readonly params: LiveTerminalParams) {

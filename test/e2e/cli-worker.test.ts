@@ -57,7 +57,9 @@ describe('celeriac worker', () => {
     const id = (await run('call', 'sleep', '-a', '[8000]')).stdout.trim();
     await activeTasks(json, 1);
     running.kill('SIGINT');
-    await running.printed(/warm shutdown/);
+    await running.printed(
+      /warm shutdown, 1 task is running and has 30s to finish; Ctrl-C once more hands it back at once\n/,
+    );
     running.kill('SIGTERM');
     running.kill('SIGTERM');
     assert.equal((await running.ended).code, 0);
@@ -114,6 +116,19 @@ describe('celeriac worker', () => {
     assert.equal((await run('control', 'shutdown')).code, 0);
     assert.equal((await running.ended).code, 0);
     assert.equal((await run('status')).code, 69);
+  });
+
+  it('shows the name that it got where another worker has the one it wants, and says so', async (t) => {
+    const { worker } = terminals(t);
+    await worker('-n', 'w@test').printed(/ready/);
+    const second = worker('-n', 'w@test');
+    await second.printed(/ready/);
+    assert.match(second.output, / w@test-2\n/);
+    assert.doesNotMatch(second.output, / w@test\n/);
+    assert.match(
+      second.output,
+      /WARNING\/w\] a worker called "w@test" is online already: this one is "w@test-2"\n/,
+    );
   });
 
   it('logs in sentences what its tasks do, with the stack of those that fail', async (t) => {

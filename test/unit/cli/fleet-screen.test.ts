@@ -5,6 +5,8 @@ import pc from 'picocolors';
 import { eventLine } from '#src/cli/event-text.js';
 import { renderScreen } from '#src/cli/fleet-screen.js';
 import { FleetState } from '#src/cli/fleet-state.js';
+import { PageView } from '#src/cli/page-view.js';
+import { widthOf } from '#src/cli/width.js';
 import type { EventMap, FleetEvent } from '#src/events/names.js';
 
 const NOW = Date.UTC(2030, 0, 1, 12);
@@ -163,6 +165,85 @@ describe('the live page', () => {
       assert.deepEqual(steering, []);
     }
     assert.match(page(state).join('\n'), /… \d+ more/);
+  });
+
+  it('knows what began before it was opened, as far as workers say', () => {
+    const state = new FleetState(NOW);
+    state.take(heartbeat('one@here', 60), NOW);
+    const shown = () => page(state).join('\n');
+    assert.match(shown(), / · 60 running /);
+    assert.match(shown(), /\n60 that began before this page was opened\n/);
+    state.take({ type: 'task-succeeded', ...ofTask('over'), runtime: 1, result: '1' } as FleetEvent, NOW);
+    const active = ['over', 'a', 'b'].map((id) => ({
+      id,
+      name: 'report',
+      startedAt: new Date(NOW - 60_000).toISOString(),
+    }));
+    state.know({ node: 'one@here', active, stats: undefined }, NOW);
+    const stats = { concurrency: 8, running: 0, processed: { report: 41 }, queues: [{ name: 'mail' }] };
+    state.know({ node: 'two@here', active: [], stats }, NOW);
+    state.knowsAll(true);
+    assert.match(shown(), / · 2 workers · 2 running /);
+    assert.match(shown(), /\nreport +1m 0s +one@here/);
+    assert.match(shown(), /\ntwo@here +0\/8 +41 +0\.0 +mail\n/);
+  });
+
+  it('shows all of 30 workers to who scrolls, and one part alone to who enlarges it', () => {
+    const state = new FleetState(NOW);
+    const nodes = Array.from({ length: 30 }, (_, at) => `worker-${String(at + 1).padStart(2, '0')}@host`);
+    for (const node of nodes) state.take(heartbeat(node), NOW);
+    const view = new PageView();
+    const lines = (columns = 80) =>
+      renderScreen({ app: 'reports', state, now: NOW, colors, view }, { columns, rows: 24 });
+    const seen = () => lines().flatMap((line) => /^worker-\d\d/.exec(line)?.[0] ?? []);
+    const [first] = seen();
+    assert.equal(first, 'worker-01');
+    const all = new Set(seen());
+    for (let at = 0; at < 40; at++) {
+      view.press('\u001b[B');
+      for (const node of seen()) all.add(node);
+    }
+    assert.equal(all.size, 30);
+    assert.ok(lines().includes('… 27 above'), lines().join('\n'));
+    view.press('\u001b[A');
+    assert.ok(lines().includes('… 26 above, 1 below'));
+    view.press('\r');
+    assert.equal(seen().length, 17);
+    view.press('\u001b[H');
+    assert.deepEqual([seen()[0], lines().includes('… 13 more')], ['worker-01', true]);
+    view.press('\t');
+    assert.deepEqual(seen(), []);
+    for (const line of [...lines(), ...lines(50)]) assert.ok(widthOf(line) <= 80);
+    assert.equal(lines().length, 23);
+    assert.match(lines().at(-1) ?? '', /^Tab: next part .*q: leave$/);
+    assert.equal(view.press('x'), false);
+  });
+
+  it('counts columns of the screen, not characters', () => {
+    const state = new FleetState(NOW);
+    state.take(heartbeat('日本語の作業者@東京', 1), NOW);
+    state.take(
+      {
+        type: 'task-started',
+        ...ofTask('a', '郵便番号を探す👩‍👩‍👧cafe\u0301'.repeat(3), '日本語の作業者@東京'),
+      },
+      NOW,
+    );
+    state.take(
+      { type: 'task-failed', ...ofTask('b', '失敗'), runtime: 1, exception: '誤り'.repeat(60) },
+      NOW,
+    );
+    const drawn = page(state);
+    assert.ok(drawn.every((line) => widthOf(line) <= 80));
+    const at = (line: string | undefined, text: string) => widthOf((line ?? '').split(text)[0] ?? '');
+    const worker = drawn.find((line) => line.includes('1/4'));
+    assert.equal(
+      at(worker, '1/4'),
+      at(
+        drawn.find((line) => line.startsWith('WORKER')),
+        'RUNNING',
+      ),
+    );
   });
 
   it('keeps a bounded memory of the fleet', () => {

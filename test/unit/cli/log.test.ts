@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createLogger, type LogFormat } from '#src/cli/log.js';
 import { type LogLevel, parseLogLevel } from '#src/options/logger.js';
+import { steering } from '../../support/steering.js';
 
 function logger(format: LogFormat, level: LogLevel = 'info', color = false) {
   const lines: string[] = [];
@@ -134,4 +135,22 @@ describe('log levels', () => {
       /"inof" is not a log level\. Did you mean "info"\?/,
     );
   });
+});
+
+describe('a line with words from afar', () => {
+  const evil = 'x\u001b[2J\u001b]0;owned\u0007\u009b31m\r\n[2030-01-01: ERROR] forged\u2028\u202e';
+  for (const format of ['text', 'json'] as const) {
+    it(`is one line, and steers no terminal, as ${format}`, () => {
+      const { log, lines } = logger(format, 'debug');
+      const error = Object.assign(new Error(evil), { name: evil });
+      log.error({ task: evil, taskId: evil, error, [evil]: evil, node: evil }, 'task failed');
+      log.info({ [evil]: { [evil]: evil } }, evil);
+      log.warn({ task: 'a', taskId: 'b' }, evil);
+      for (const line of lines) {
+        assert.deepEqual(steering(line), []);
+        assert.doesNotMatch(line, /^\[2030-01-01: ERROR\] forged/m);
+      }
+      assert.equal(lines[1]?.split('\n').length, 2);
+    });
+  }
 });

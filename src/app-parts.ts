@@ -85,7 +85,13 @@ export function makeParts(params: AppPartsParams) {
     params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };
   const unique = new UniqueCalls(engine, clock, config.publishRetryMs);
-  const flows = workflows.connect({ ...sending, unique, sender: () => sender, source: () => results });
+  const flows = workflows.connect({
+    ...sending,
+    unique,
+    tracing,
+    sender: () => sender,
+    source: () => results,
+  });
   const results: ResultSource = {
     engine,
     feed,

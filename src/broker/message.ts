@@ -94,6 +94,8 @@ export interface Revocation {
   readonly reason?: string;
   /** It ran by then, and runs on. */
   readonly started?: true;
+  /** Which delivery of it ran. */
+  readonly delivery?: number;
 }
 
 /**
@@ -156,6 +158,7 @@ function fieldsOf(data: unknown): Message {
       revoked: {
         ...(typeof d.revoked.reason === 'string' && { reason: d.revoked.reason }),
         ...(d.revoked.started === true && { started: true as const }),
+        ...(typeof d.revoked.delivery === 'number' && { delivery: d.revoked.delivery }),
       },
     }),
     ...(d.each === true && { each: true as const }),

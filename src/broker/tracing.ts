@@ -45,10 +45,10 @@ export class Tracing {
     const span = tracer.startSpan(plan.name, { kind }, context);
     try {
       const inside: unknown = span.setSpanOnContext(context);
-      const open = openSpan(span, contextManager.getMetadata(inside));
+      const open = openSpan(span, inside, contextManager.getMetadata(inside));
       return await contextManager.with(inside, () => body(open));
     } catch (error) {
-      record(span, error);
+      record(span, span.setSpanOnContext(context), error);
       throw error;
     } finally {
       span.end();
@@ -101,22 +101,35 @@ const COUNTERS = {
   retried: MetricNames.JobsRetried,
 } as const;
 
-function openSpan(span: BullmqSpan, trace: string): OpenSpan {
+function openSpan(span: BullmqSpan, inside: unknown, trace: string): OpenSpan {
   return {
     trace,
     set: (attributes) => span.setAttributes(attributes),
     event: (name, attributes) => span.addEvent(name, attributes),
-    failed: (error) => record(span, error),
+    failed: (error) => record(span, inside, error),
   };
 }
 
-function record(span: BullmqSpan, error: unknown): void {
+function record(span: BullmqSpan, inside: unknown, error: unknown): void {
   const exception =
     error instanceof Error ? error : { name: typeof error, message: 'something was thrown that is no Error' };
   span.recordException(exception);
   span.setAttribute('error.type', exception.name);
-  // Not in BullMQ's interface, but adapters that wrap OpenTelemetry's own spans may have it.
-  const setStatus: unknown = Reflect.get(span, 'setStatus');
-  if (typeof setStatus === 'function')
-    Reflect.apply(setStatus, span, [{ code: STATUS_ERROR, message: exception.message }]);
+  // Not in BullMQ's interface: an adapter may have it, and the span of OpenTelemetry that it stands for has.
+  for (const one of [span, wrappedIn(inside)]) {
+    const setStatus: unknown = one === undefined ? undefined : Reflect.get(one, 'setStatus');
+    if (one === undefined || typeof setStatus !== 'function') continue;
+    Reflect.apply(setStatus, one, [{ code: STATUS_ERROR, message: exception.message }]);
+    return;
+  }
 }
+
+/** OpenTelemetry's own span in one of its contexts, under the key that its packages agree on. */
+function wrappedIn(context: unknown): object | undefined {
+  if (typeof context !== 'object' || context === null || !('getValue' in context)) return undefined;
+  if (typeof context.getValue !== 'function') return undefined;
+  const span: unknown = Reflect.apply(context.getValue, context, [SPAN_KEY]);
+  return typeof span === 'object' && span !== null ? span : undefined;
+}
+
+const SPAN_KEY = Symbol.for('OpenTelemetry Context Key SPAN');

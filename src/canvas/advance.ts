@@ -79,8 +79,17 @@ export interface Downfall {
   readonly closes: number | undefined;
 }
 
-/** A task failed for good, or was revoked. */
-export function afterFailure(plan: Plan, path: string, blame: Blame, ending: Ending): Downfall {
+/**
+ * A task failed for good, or was revoked; or wants nothing to come of it.
+ * @param upTo what is around this part goes on
+ */
+export function afterFailure(
+  plan: Plan,
+  path: string,
+  blame: Blame,
+  ending: Ending,
+  upTo?: string,
+): Downfall {
   const writes: FlowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
   const failed: { path: string; write: number; body: string | undefined }[] = [];
   const counted: { group: string; size: number; write: number }[] = [];
@@ -88,6 +97,7 @@ export function afterFailure(plan: Plan, path: string, blame: Blame, ending: End
   let own: number | undefined = 0;
   let at = path;
   for (let place = placeOf(at); place !== undefined; place = placeOf(at)) {
+    if (at === upTo) break;
     const { parent, index } = place;
     const around = nodeAt(plan, parent);
     if (around === undefined || around.kind === 'task') break;
@@ -101,6 +111,7 @@ export function afterFailure(plan: Plan, path: string, blame: Blame, ending: End
       i: index,
       in: around.kind,
       ...(header && { chord: true }),
+      ...('i' in ending && { ignored: true }),
       f: blame,
     };
     failed.push({

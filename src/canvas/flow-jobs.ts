@@ -4,9 +4,10 @@
  */
 import type { Engine, JobRef } from '../broker/engine.js';
 import { partId } from '../broker/ids.js';
+import { noteIgnored } from '../broker/tombstones.js';
 import { type ForgetRunning, forgetTask } from '../results/forget.js';
 import { FORGET, replacedField } from './flow-record.js';
-import { goesOn, leaves, type Plan, ROOT } from './plan.js';
+import { goesOn, groupsIn, leaves, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
 /** So many at a time. */
@@ -42,6 +43,20 @@ export async function replacementsOf(
     { flow, fields: parts.map(({ path }) => replacedField(path)) },
   ]);
   return found.filter((inner) => inner !== undefined);
+}
+
+/** So many parts of an ignored workflow are told of one by one. */
+const MOST_NOTED = 1_000;
+
+/** Says of the tasks and groups of a part that they leave no result, for those who wait for them: what never ran is unknown. */
+export async function noteIgnoredPart(engine: Engine, flow: string, plan: Plan, part: string): Promise<void> {
+  const node = nodeAt(plan, part);
+  if (node === undefined) return;
+  const refs: JobRef[] = [...groupsIn(node, part)].map((at) => ({ queue: '', id: partId(flow, at) }));
+  for (const [at, { queue }] of leaves(node, part, true)) refs.push({ queue, id: partId(flow, at, queue) });
+  const { replaces } = plan;
+  if (part === ROOT && replaces !== undefined) refs.push({ queue: replaces.queue, id: replaces.jobId });
+  await Promise.all(refs.slice(-MOST_NOTED).map((ref) => noteIgnored(engine, ref)));
 }
 
 /** Drops a workflow: the records of its parts, and its own. */

@@ -10,7 +10,7 @@
  *   4 the task's own record (`settle`)      nothing is left to do
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, FlowWritten } from '../broker/engine.js';
+import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partOf } from '../broker/ids.js';
 import type { FlowInput } from '../broker/message.js';
@@ -31,7 +31,10 @@ import {
   revocationIn,
   UNTIL,
 } from './flow-record.js';
+import type { FlowTidy } from './flow-tidy.js';
 import { encodedInput, type FlowValues } from './flow-values.js';
+import { inputFor, isForgotten, isOurs } from './flow-writes.js';
+import { afterIgnored } from './ignored.js';
 import { envelopeOf } from './part-message.js';
 import { plannedRequest } from './part-request.js';
 import {
@@ -43,7 +46,6 @@ import {
   idOf,
   nodeAt,
   type Plan,
-  type PlanNode,
   placeOf,
   ROOT,
   type Start,
@@ -58,9 +60,12 @@ export interface FlowProgressParams {
   readonly plans: Plans;
   readonly values: FlowValues;
   readonly drops: FlowDrop;
+  readonly tidy: FlowTidy;
   readonly index: IdIndex;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
+  /** Tells those who wait for a part, or for what came after it, that it leaves no result. */
+  noteIgnored(flow: string, plan: Plan, part: string): Promise<void>;
 }
 
 /**
@@ -84,6 +89,7 @@ export class FlowProgress {
   /**
    * A part ended well.
    * @param parentId the task that what follows comes after
+   * @param without the links of this part are not called
    */
   async succeed(
     flow: string,
@@ -91,6 +97,7 @@ export class FlowProgress {
     path: string,
     ending: Ending,
     parentId: string | undefined = idOf(flow, path, nodeAt(plan, path)),
+    without?: string,
   ): Promise<Told> {
     const { engine } = this.params;
     let at = path;
@@ -117,12 +124,13 @@ export class FlowProgress {
       if (toldEarly === undefined && begun.length > 0)
         told = await this.begin(flow, plan, begun, { input, parentId });
       for (const part of ended)
-        if (nodeAt(plan, part.path)?.links !== undefined)
+        if (part.path !== without && nodeAt(plan, part.path)?.links !== undefined)
           await this.#links(flow, plan, part, value, parentId);
       if (next.kind === 'whole') {
         const forgotten = isForgotten(written, next.write);
         return this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) }, forgotten);
       }
+      if (next.kind === 'callback') await this.params.tidy.settle(flow);
       if (next.kind !== 'member') return told;
       const row = written.rows[next.write];
       if (row === undefined || !isFull(next, row.count, row.extra)) return 'told';
@@ -161,9 +169,40 @@ export class FlowProgress {
         told = (await this.#fullWithFailures(flow, plan, group)) ?? told;
     }
     const { closes } = fall;
+    if (closes === undefined) await this.params.tidy.settle(flow);
     const last = fall.failed.at(-1);
     if (closes === undefined || (last !== undefined && !isOurs(written, last.write, path))) return told;
     return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, closes));
+  }
+
+  /** A task wants nothing to come of it. */
+  async ignore(flow: string, plan: Plan, path: string, taskId: string): Promise<Told> {
+    const { engine, clock } = this.params;
+    const { part, isMember } = afterIgnored(plan, path);
+    const blame: Blame = { id: taskId, name: '', error: IGNORED, t: clock.now() };
+    const fall = afterFailure(plan, path, blame, { i: true }, part);
+    // Where a member ends so, its group counts it by the write that follows.
+    const inside = isMember ? fall.writes.filter(({ field }) => field !== part) : fall.writes;
+    if (inside.length > 0) {
+      const written = await engine.flows.write(flow, inside);
+      if (written === undefined) return 'gone';
+      const revocation = revocationIn(written.revoked);
+      if (revocation !== undefined) {
+        await this.shut(flow, plan, revocation.reason);
+        return { revoked: revocation.reason };
+      }
+      const last = fall.failed.at(-1);
+      const ours = last === undefined || isMember || isOurs(written, last.write, path);
+      if (!isMember && !ours) return 'told';
+      if (!isMember) {
+        await this.params.noteIgnored(flow, plan, part);
+        engine.signals.notify(flowTopic(flow));
+        if (fall.closes === undefined) return 'told';
+        return this.#over(flow, plan, { kind: 'ignored' }, isForgotten(written, fall.closes));
+      }
+    }
+    await this.params.noteIgnored(flow, plan, part);
+    return this.succeed(flow, plan, part, { s: encodeResult(undefined) }, taskId, part);
   }
 
   /** A task gave its place to another workflow: that one is revoked with this one. */
@@ -234,6 +273,7 @@ export class FlowProgress {
     const failing = readFailing(text);
     if (failing === undefined) return undefined;
     engine.signals.notify(flowTopic(flow, group));
+    if (group !== ROOT) await this.params.tidy.settle(flow);
     if (group === ROOT) {
       const written = await engine.flows.write(flow, [CLOSE]);
       if (written === undefined) return 'gone';
@@ -278,6 +318,7 @@ export class FlowProgress {
     if (!going || keptMs >= GOING_ON_MS) return engine.flows.expire(flow, keptMs);
     await engine.flows.write(flow, [{ field: UNTIL, value: `${clock.now() + keptMs}` }]);
     await engine.flows.expire(flow, GOING_ON_MS);
+    await this.params.tidy.settle(flow);
   }
 
   /** The task it took the place of ends with it, in that one's own workflow. */
@@ -304,6 +345,13 @@ export class FlowProgress {
       }
       case 'failure':
         return this.fail(part.flow, around, part.path, outcome.failed);
+      case 'ignored':
+        return this.ignore(
+          part.flow,
+          around,
+          part.path,
+          idOf(part.flow, part.path, nodeAt(around, part.path)),
+        );
       case 'revoked':
         return this.revokePart(part.flow, around, part.path, outcome.reason);
     }
@@ -331,7 +379,8 @@ export class FlowProgress {
 type Whole =
   | { readonly kind: 'value'; readonly from: string }
   | { readonly kind: 'failure'; readonly failed: Failed }
-  | { readonly kind: 'revoked'; readonly reason: string | undefined };
+  | { readonly kind: 'revoked'; readonly reason: string | undefined }
+  | { readonly kind: 'ignored' };
 
 /** What begins receives. */
 interface Given {
@@ -339,25 +388,7 @@ interface Given {
   readonly parentId: string | undefined;
 }
 
-/** One task gets the value itself; many read it from where it stands. */
-function inputFor(begun: readonly Start[], value: FlowInput | undefined, from: string): FlowInput {
-  return value !== undefined && begun.length === 1 ? value : { of: from };
-}
-
-/** The failure of a part around it is this one's, told now or by a run before that died. */
-function isOurs({ rows }: FlowWritten, write: number, path: string): boolean {
-  const before = rows[write]?.before;
-  return before === undefined || readFailing(before)?.at === path;
-}
-
-/** Somebody asked to forget the workflow at its end, which this write is. */
-function isForgotten({ rows }: FlowWritten, write: number): boolean {
-  return (rows[write]?.extra ?? 0) > 0;
-}
+/** Nobody sees it. */
+const IGNORED = { name: 'Ignore', message: '' };
 
 const NOTHING_GIVEN: Given = { input: undefined, parentId: undefined };
-
-/** The parts of a plan that begin first. */
-export function firstStarts(plan: { readonly root: PlanNode }): Start[] {
-  return starts(plan.root, ROOT);
-}

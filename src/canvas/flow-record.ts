@@ -9,6 +9,7 @@
  *   a chain ended             {"at": path of what gave its value}
  *   a group ended             {"g": number of members}
  *   a part failed inside      {"x": path of the failed task}
+ *   a task was ignored        {"i": true}
  */
 import { CLOSED, type FlowWrite, REVOKED } from '../broker/engine.js';
 import type { WireError } from '../tasks/failure.js';
@@ -28,7 +29,8 @@ export type Ending =
   | { readonly f: Blame; readonly r?: string | null }
   | { readonly at: string }
   | { readonly g: number }
-  | { readonly x: string };
+  | { readonly x: string }
+  | { readonly i: true };
 
 /** That a chain or group has failed, by its first failed task. */
 export interface Failing {
@@ -40,6 +42,8 @@ export interface Failing {
   readonly in: 'chain' | 'group';
   /** The step was a group: the next one is the body of a chord. */
   readonly chord?: true;
+  /** It has not failed, but ended without a result, as a task of it wished. */
+  readonly ignored?: true;
   readonly f: Blame;
 }
 
@@ -70,15 +74,29 @@ export function readFailing(text: string | undefined): Failing | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Failing);
 }
 
-/** That it was revoked, as it is written. */
-export function revocation(reason: string | undefined): FlowWrite {
-  return { field: REVOKED, value: JSON.stringify({ r: reason ?? null }) };
+/** That a workflow was revoked. */
+export interface FlowRevocation {
+  readonly reason: string | undefined;
+  /** When, epoch ms. */
+  readonly at: number | undefined;
+  /** The parts that ran by then and run on, by path, each with the number of its delivery. */
+  readonly running: Readonly<Record<string, number>>;
+}
+
+/** As it is written. */
+export function revocation({ reason, at, running }: FlowRevocation): FlowWrite {
+  const some = Object.keys(running).length > 0;
+  return {
+    field: REVOKED,
+    value: JSON.stringify({ r: reason ?? null, t: at, ...(some && { s: running }) }),
+  };
 }
 
 /** Whether the workflow was revoked, and why. */
-export function revocationIn(text: string | undefined): { readonly reason: string | undefined } | undefined {
+export function revocationIn(text: string | undefined): FlowRevocation | undefined {
   if (text === undefined) return undefined;
-  return { reason: (JSON.parse(text) as { r: string | null }).r ?? undefined };
+  const { r, t, s = {} } = JSON.parse(text) as { r: string | null; t?: number; s?: Record<string, number> };
+  return { reason: r ?? undefined, at: t, running: s };
 }
 
 /** The failing of a chain, as a later step of it shows it. */

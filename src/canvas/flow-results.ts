@@ -3,7 +3,7 @@
  * any of them.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import { CLOSED, type Engine, type JobRef, REVOKED } from '../broker/engine.js';
+import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/engine.js';
 import { held } from '../broker/held.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partId, partOf } from '../broker/ids.js';
@@ -12,8 +12,8 @@ import { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import type { FlowRelations, ResultGraph } from '../results/relations.js';
 import type { ResultSource } from '../results/result-source.js';
-import type { RevokeOptions, RevokeReply } from '../results/revoke.js';
-import { FAILURE, READY, REVOKED as REVOKED_STATE, type State, SUCCESS } from '../states.js';
+import { markStarted, type RevokeOptions, type RevokeReply, startedUnmarked } from '../results/revoke.js';
+import { FAILURE, READY, REVOKED as REVOKED_STATE, STARTED, type State, SUCCESS } from '../states.js';
 import { type FlowDrop, type PartJob, partJobs, replacementsOf } from './flow-jobs.js';
 import type { FlowProgress } from './flow-progress.js';
 import { FORGET, readEnding, revocation } from './flow-record.js';
@@ -98,6 +98,7 @@ export class FlowResults implements FlowRelations {
     );
     // An errback that nothing calls is no part of it.
     const nodes = seen.filter((node) => node !== undefined);
+    const known = new Set(nodes.map(({ id }) => id));
     const edges = parts.flatMap(([path]) => {
       const next = nextOf(plan, path);
       const after = next === undefined ? [] : firstTasks(plan, next);
@@ -107,14 +108,14 @@ export class FlowResults implements FlowRelations {
         to: idOf(flow, to, nodeAt(plan, to)),
       }));
     });
-    return { nodes, edges };
+    return { nodes, edges: edges.filter(({ from, to }) => known.has(from) && known.has(to)) };
   }
 
   /** The state of a part whose result is not stored: the record of the workflow still tells it. */
   async #unstored(flow: string, path: string): Promise<State | undefined> {
     const [[text] = []] = await this.params.engine.flows.read([{ flow, fields: [path] }]);
     const ending = readEnding(text);
-    if (ending === undefined) return undefined;
+    if (ending === undefined || 'i' in ending) return undefined;
     if (!('f' in ending)) return SUCCESS;
     return ending.r === undefined ? FAILURE : REVOKED_STATE;
   }
@@ -170,34 +171,75 @@ export class FlowResults implements FlowRelations {
     const plan = await this.params.plans.whole(flow);
     if (plan === undefined) return { found: false, was: undefined };
     const { engine, progress, index, failureExpiresMs, source } = this.params;
-    const was = await this.#task(flow, plan, finalOf(plan.root, ROOT)).status;
+    const final = finalOf(plan.root, ROOT);
+    const was = await this.#task(flow, plan, final).status;
     if (was === SUCCESS) return { found: true, was };
-    const written = await engine.flows.write(flow, [revocation(options.reason)]);
+    const begun = await this.#runningParts(flow, plan);
+    const at = this.params.clock.now();
+    const written = await engine.flows.write(flow, [
+      revocation({ reason: options.reason, at, running: begun }),
+    ]);
     if (written === undefined) return { found: false, was: undefined };
     engine.signals.notify(flowTopic(flow));
     const running: string[] = [];
-    for (const parts of partJobs(flow, plan))
-      running.push(...(await this.#revokeParts(flow, parts, options)));
+    // What runs by a revocation before this one was looked at then.
+    const again = written.revoked !== undefined;
+    let late = false;
+    for (const parts of partJobs(flow, plan)) {
+      const found = await this.#revokeParts(flow, parts, options);
+      running.push(...found.map(({ job }) => job.id));
+      const fresh = again ? [] : found.filter(({ path, job }) => begun[path] !== job.deliveries);
+      const ran = await Promise.all(fresh.map((part) => this.#ranUnnoted(part, options.reason)));
+      late ||= fresh.some(({ path }, i) => path === final && ran[i] === true);
+    }
     if (options.terminate === true && running.length > 0) await source().endRunning(running, options.reason);
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     if (plan.replaces === undefined) await index.expireAll(ids, failureExpiresMs);
     // Whoever it took the place of ends too; the record goes when its last part has.
     else await progress.shut(flow, plan, options.reason);
-    return { found: true, was };
+    return { found: true, was: late ? STARTED : was };
+  }
+
+  /** The parts that run, each with the number of its delivery. */
+  async #runningParts(flow: string, plan: Plan): Promise<Record<string, number>> {
+    const running: Record<string, number> = {};
+    for (const parts of partJobs(flow, plan)) {
+      const jobs = await this.params.engine.readJobs(parts.map(({ ref }) => ref));
+      for (const [i, { path }] of parts.entries()) {
+        const job = jobs[i];
+        if (job?.running === true && job.doneAt === undefined) running[path] = job.deliveries;
+      }
+    }
+    return running;
+  }
+
+  /** Whether a part was fetched just before its workflow was revoked, and runs: it is marked as one that does. */
+  async #ranUnnoted({ ref, job }: RunningPart, reason: string | undefined): Promise<boolean> {
+    const { engine } = this.params;
+    if (!(await startedUnmarked(engine, ref, job))) return false;
+    await markStarted(engine, ref, reason === undefined ? {} : { reason });
+    return true;
   }
 
   /** @returns those that run */
-  async #revokeParts(flow: string, parts: readonly PartJob[], options: RevokeOptions): Promise<string[]> {
+  async #revokeParts(
+    flow: string,
+    parts: readonly PartJob[],
+    options: RevokeOptions,
+  ): Promise<RunningPart[]> {
     const { engine } = this.params;
     const [jobs, replacements] = await Promise.all([
       engine.readJobs(parts.map(({ ref }) => ref)),
       replacementsOf(engine, flow, parts),
     ]);
     for (const inner of replacements) await this.#revokeFlow(inner, options);
-    const living = jobs.filter((job) => job !== undefined && job.doneAt === undefined);
-    const waiting = living.filter((job) => job !== undefined && !job.running && job.delayMs > 0);
-    await Promise.all(waiting.map((job) => job && this.#hasten(job.queue, job.id)));
-    return living.flatMap((job) => (job?.running === true ? [job.id] : []));
+    const living = parts.flatMap((part, i) => {
+      const job = jobs[i];
+      return job === undefined || job.doneAt !== undefined ? [] : [{ ...part, job }];
+    });
+    const waiting = living.filter(({ job }) => !job.running && job.delayMs > 0);
+    await Promise.all(waiting.map(({ job }) => this.#hasten(job.queue, job.id)));
+    return living.filter(({ job }) => job.running);
   }
 
   /** A delayed task would hold its place until it is due: let a worker end it now. */
@@ -266,6 +308,11 @@ export class FlowResults implements FlowRelations {
     if (before === undefined || node === undefined) return undefined;
     return this.#at(flow, plan, node.kind === 'group' ? before : finalOf(node, before));
   }
+}
+
+/** A part that runs. */
+interface RunningPart extends PartJob {
+  readonly job: StoredJob;
 }
 
 /** What begins once this part has ended. */

@@ -12,6 +12,7 @@ import type { IdIndex } from '../broker/id-index.js';
 import { type IdSource, partId, partOf } from '../broker/ids.js';
 import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
+import type { Tracing } from '../broker/tracing.js';
 import { DuplicateTaskError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import { merge } from '../options/merge.js';
@@ -20,10 +21,12 @@ import type { GroupResult } from '../results/group-result.js';
 import type { ResultSource } from '../results/result-source.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { compile } from './compile.js';
+import { Workflow } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Composable } from './fits.js';
-import { type FlowProgress, firstStarts } from './flow-progress.js';
+import { type FlowProgress } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';
+import { firstStarts } from './flow-writes.js';
 import { type GroupsHere, LaunchHere } from './launch-here.js';
 import type { Detour } from './outgoing.js';
 import { envelopeOf } from './part-message.js';
@@ -56,6 +59,7 @@ export interface LauncherParams {
   readonly progress: FlowProgress;
   readonly results: FlowResults;
   readonly unique: UniqueCalls;
+  readonly tracing: Tracing | undefined;
   readonly source: () => ResultSource;
 }
 
@@ -92,11 +96,32 @@ export class Launcher implements Dispatcher {
   }
 
   /** Sends a workflow, with these arguments in front and these options on top. */
-  async launch(
+  launch(
     node: Composable,
     args: readonly unknown[],
     options: CallOptions,
     where?: 'to the broker',
+  ): Promise<AsyncResult | GroupResult> {
+    const { tracing, sender } = this.params;
+    const stays = sender().detour !== null && where === undefined;
+    if (tracing === undefined || stays) return this.#launch(node, args, options, where);
+    // All of it goes on in one trace, wherever it is sent.
+    return tracing.span({ name: nameOf(node), kind: 'producer' }, async (span) => {
+      const result = await this.#launch(node, args, options, where);
+      span.set({
+        'messaging.system': 'celeriac',
+        'messaging.operation.type': 'send',
+        'messaging.message.id': result.id,
+      });
+      return result;
+    });
+  }
+
+  async #launch(
+    node: Composable,
+    args: readonly unknown[],
+    options: CallOptions,
+    where: 'to the broker' | undefined,
   ): Promise<AsyncResult | GroupResult> {
     const { clock, ids, sender, results } = this.params;
     const { link, linkError, ...own } = options;
@@ -252,6 +277,11 @@ type Delivering = 'new' | 'again' | 'replacement';
 function resultId(flow: string, root: PlanNode): string {
   const final = finalOf(root, ROOT);
   return idOf(flow, final, nodeAt({ v: 1, root, sentAt: 0 }, final));
+}
+
+/** What its span goes by. */
+function nameOf(node: Composable): string {
+  return node instanceof Workflow ? node.content.kind : (node as unknown as Signature).task;
 }
 
 function withCallbacks(node: Composable, { link, linkError }: CallOptions): Composable {

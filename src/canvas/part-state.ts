@@ -5,6 +5,7 @@ import { CLOSED, HEAD, REVOKED } from '../broker/engine.js';
 import {
   type Ending,
   type Failing,
+  type FlowRevocation,
   FORGET,
   failedField,
   readEnding,
@@ -16,7 +17,7 @@ import {
 } from './flow-record.js';
 import { ancestors } from './plan.js';
 
-/** How far the job of a part is: not sent (or dropped), waiting in its queue, in a worker's hands, ended. */
+/** How far the job of a part is: not sent (or dropped), waiting in its queue or about to be thrown away, run by a worker, ended. */
 export type JobStage = 'none' | 'sent' | 'running' | 'done' | 'replaced';
 
 /** What a workflow's record says of one part. */
@@ -25,7 +26,7 @@ export interface PartRecord {
   readonly kept: boolean;
   /** The workflow's outcome stands. */
   readonly over: boolean;
-  readonly revocation: { readonly reason: string | undefined } | undefined;
+  readonly revocation: FlowRevocation | undefined;
   readonly ending: Ending | undefined;
   /** The part is a chain or group that has failed. */
   readonly failing: Failing | undefined;
@@ -44,7 +45,7 @@ export type PartState =
   | { readonly kind: 'ended'; readonly ending: Ending; readonly over: boolean }
   /** With somebody else's failure; `body`: as the body of the chord whose header failed. */
   | { readonly kind: 'failed'; readonly failing: Pick<Failing, 'f'>; readonly body: boolean }
-  | { readonly kind: 'revoked'; readonly reason: string | undefined }
+  | { readonly kind: 'revoked'; readonly revocation: FlowRevocation }
   /** Its turn has not come. */
   | { readonly kind: 'waiting' };
 
@@ -52,12 +53,19 @@ export function partState(job: JobStage, record: PartRecord): PartState {
   const { ending, failing, shared, revocation, over } = record;
   if (!record.kept) return job === 'none' ? { kind: 'gone' } : { kind: 'job' };
   if (job === 'done' || (job === 'replaced' && ending === undefined)) return { kind: 'job' };
+  if (isIgnored(record)) return { kind: 'gone' };
   if (ending !== undefined) return { kind: 'ended', ending, over };
   if (failing !== undefined) return { kind: 'failed', failing, body: false };
   if (shared !== undefined) return { kind: 'failed', failing: shared.failing, body: shared.body };
-  if (revocation !== undefined && job !== 'running') return { kind: 'revoked', reason: revocation.reason };
+  if (revocation !== undefined && job !== 'running') return { kind: 'revoked', revocation };
   if (job !== 'none') return { kind: 'job' };
   return (record.carrier && neverCalled(record.carrier)) ?? { kind: 'waiting' };
+}
+
+/** Whether it ended, or will never begin, since a task wants nothing to come of it. */
+function isIgnored({ ending, failing, shared }: PartRecord): boolean {
+  if (ending !== undefined && !('x' in ending)) return 'i' in ending;
+  return (failing ?? shared?.failing)?.ignored === true;
 }
 
 /** A link of what failed shares its failure; an errback of what ended well, or never ran, is nothing that will be. */

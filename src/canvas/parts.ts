@@ -6,14 +6,15 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
-import { packStack, replacementIn, writeMessage } from '../broker/message.js';
+import { packStack, readMessage, replacementIn, writeMessage } from '../broker/message.js';
 import { passingOn } from '../broker/pass-on.js';
 import { TaskRevokedError } from '../errors.js';
+import { ranWhenRevoked } from '../results/snapshot.js';
 import { encodeFailure, type WireError } from '../tasks/failure.js';
-import { type Ending, type Failing, readEnding } from './flow-record.js';
+import { type Ending, type Failing, type FlowRevocation, readEnding } from './flow-record.js';
 import { encodedInput, type FlowValues } from './flow-values.js';
 import { progressBefore } from './part-progress.js';
-import { type JobStage, partState, readRecord, recordFields } from './part-state.js';
+import { type JobStage, type PartRecord, partState, readRecord, recordFields } from './part-state.js';
 import { finalOf, idOf, leavesNoResult, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plans.js';
 
@@ -132,7 +133,8 @@ async function partJob(
   job: StoredJob | undefined,
   fields: readonly (string | undefined)[],
 ): Promise<StoredJob | undefined> {
-  const state = partState(jobStage(job), readRecord(path, fields, params.clock.now()));
+  const record = readRecord(path, fields, params.clock.now());
+  const state = partState(jobStage(job, path, record), record);
   if (state.kind === 'job') return job;
   if (state.kind === 'gone') return undefined;
   const plan = await params.plans.upTo(flow, path);
@@ -148,17 +150,20 @@ async function partJob(
     case 'failed':
       return failedJob(base, state.failing, state.body);
     case 'revoked':
-      return revokedJob(base, ref.id, state.reason);
+      return revokedJob(base, ref.id, state.revocation);
     case 'waiting':
       return { ...base, progress: await progressBefore(params.engine, flow, path, plan) };
   }
 }
 
 /** How far the job of a part is. */
-function jobStage(job: StoredJob | undefined): JobStage {
+function jobStage(job: StoredJob | undefined, path: string, { revocation }: PartRecord): JobStage {
   if (job === undefined) return 'none';
   if (job.doneAt !== undefined) return isReplaced(job) ? 'replaced' : 'done';
-  return job.running ? 'running' : 'sent';
+  if (!job.running) return 'sent';
+  if (revocation === undefined || revocation.running[path] === job.deliveries) return 'running';
+  // Who fetches a part of a revoked workflow throws it away, unless it was fetched just before.
+  return ranWhenRevoked(job, readMessage(job.data)) ? 'running' : 'sent';
 }
 
 function isIgnored(plan: Plan, path: string): boolean {
@@ -246,10 +251,14 @@ function chordError(id: string, name: string, cause: WireError): WireError {
   };
 }
 
-function revokedJob(job: StoredJob, taskId: string, reason: string | undefined): StoredJob {
+function revokedJob(job: StoredJob, taskId: string, { reason, at }: FlowRevocation): StoredJob {
   const error = new TaskRevokedError({ taskId, taskName: job.name, reason });
-  return { ...job, ...failure(encodeFailure(error), job.sentAt) };
+  // What has had an attempt began with it; another, which only ends it, is none.
+  const began = job.retries > 0 ? undefined : NOT_BEGUN;
+  return { ...job, ...began, ...failure(encodeFailure(error), at ?? job.sentAt) };
 }
+
+const NOT_BEGUN = { startedAt: undefined, worker: undefined };
 
 function failure(wire: WireError, doneAt: number) {
   return {

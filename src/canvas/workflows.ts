@@ -7,11 +7,13 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../broker/ids.js';
 import type { Producer } from '../broker/producer.js';
+import type { Tracing } from '../broker/tracing.js';
 import type { ResultSource } from '../results/result-source.js';
 import { AddedMembers } from './added-members.js';
-import { FlowDrop } from './flow-jobs.js';
+import { FlowDrop, noteIgnoredPart } from './flow-jobs.js';
 import { FlowProgress } from './flow-progress.js';
 import { FlowResults } from './flow-results.js';
+import { FlowTidy } from './flow-tidy.js';
 import { FlowValues } from './flow-values.js';
 import { Launcher } from './launch.js';
 import { followingFlows } from './parts.js';
@@ -33,6 +35,7 @@ export interface WorkflowNeighbours {
   readonly ids: IdSource;
   readonly index: IdIndex;
   readonly unique: UniqueCalls;
+  readonly tracing: Tracing | undefined;
   readonly sender: () => Sender;
   readonly source: () => ResultSource;
 }
@@ -50,7 +53,7 @@ export class Workflows {
     this.engine = followingFlows({ engine: stored, clock, plans: this.plans, values: this.#values });
   }
 
-  connect({ producer, ids, index, unique, sender, source }: WorkflowNeighbours) {
+  connect({ producer, ids, index, unique, tracing, sender, source }: WorkflowNeighbours) {
     const { stored: engine, clock, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
     const values = this.#values;
@@ -62,9 +65,11 @@ export class Workflows {
       plans,
       values,
       drops,
+      tidy: new FlowTidy({ engine, clock, plans, resultExpiresMs, failureExpiresMs }),
       index,
       resultExpiresMs,
       failureExpiresMs,
+      noteIgnored: (flow, plan, part) => noteIgnoredPart(engine, flow, plan, part),
     });
     const added = new AddedMembers({
       engine,
@@ -93,6 +98,7 @@ export class Workflows {
       progress,
       results,
       unique,
+      tracing,
       source,
     });
     const spawning = { progress, added, launcher, plans, sender, now: () => clock.now() };

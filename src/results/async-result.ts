@@ -1,10 +1,4 @@
-/**
- * `AsyncResult`: what became of one task, for whoever has its id. Every property that looks is a fresh read; nothing is
- * cached, so an old object never lies.
- */
-
-import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
+import type { JobRef, StoredJob } from '../broker/engine.js';
 import { type Message, readMessage } from '../broker/message.js';
 import { wasIgnored } from '../broker/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -16,11 +10,11 @@ import { after } from '../timers.js';
 import { onAbort } from './abort.js';
 import { Bell } from './bell.js';
 import { Course } from './course.js';
-import type { Feed, Seen, WaitLimit, Watch } from './feed.js';
-import { type ForgetRunning, forgetTask } from './forget.js';
-import type { FlowRelations, GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
+import type { Seen, WaitLimit, Watch } from './feed.js';
+import { forgetTask } from './forget.js';
+import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import type { ResultHints, ResultSource } from './result-source.js';
-import { type RevokeOptions, type RevokeReply, revokeTask, type Terminate } from './revoke.js';
+import { type RevokeOptions, type RevokeReply, revokeTask } from './revoke.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 

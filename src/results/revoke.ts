@@ -83,7 +83,7 @@ async function revoke(
     if (READY.has(was)) return { found: true, was };
     // Of two revocations the first one's reason stands.
     const revoked = { ...(reason !== undefined && { reason }), ...message.revoked };
-    const started = before.running ? { started: true as const } : undefined;
+    const started = before.running ? startedBy(before) : undefined;
     // Changed, moved or ended since it was read: what it is now decides.
     if (!(await amend(engine, before, { revoked: { ...revoked, ...started } }))) continue;
     const after = await readOne(engine, ref);
@@ -104,12 +104,16 @@ async function revoke(
 /** Each of them is somebody else's write that came first. */
 const MOST_TRIES = 50;
 
+function startedBy({ deliveries }: StoredJob): Pick<Revocation, 'started' | 'delivery'> {
+  return { started: true, delivery: deliveries };
+}
+
 /** It ran by the time it was revoked, and runs on. */
-async function markStarted(engine: Engine, ref: JobRef, revoked: Revocation): Promise<void> {
+export async function markStarted(engine: Engine, ref: JobRef, revoked: Revocation): Promise<void> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const job = await readOne(engine, ref);
     if (job === undefined || job.doneAt !== undefined) return;
-    if (await amend(engine, job, { revoked: { ...revoked, started: true } })) return;
+    if (await amend(engine, job, { revoked: { ...revoked, ...startedBy(job) } })) return;
   }
 }
 
@@ -127,7 +131,7 @@ export async function startedUnmarked(engine: Engine, ref: JobRef, first: Stored
   return job?.running === true;
 }
 
-const LOOKS = 10;
+const LOOKS = 20;
 const LOOK_MS = 30;
 
 /** Writes into the message of a job as it was read; `false` when it is not that any more. */

@@ -63,6 +63,7 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
   const state = stateOf(job, message, context.now);
   const error = errorOf(taskId, job, message, state, context.classes);
   const done = state === SUCCESS || state === FAILURE || (state === REVOKED && job.doneAt !== undefined);
+  const began = state === REVOKED ? done && !isUnstarted(job) : job.running || done;
   return {
     id: taskId,
     name: job.name,
@@ -73,14 +74,14 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
     error,
     args: argsOf(message, context, error),
     queue: queueOfLane(job.queue),
-    worker: job.worker,
+    worker: began || job.retries > 0 ? job.worker : undefined,
     // BullMQ counts the last attempt too.
     retries: (message.tried ?? 0) + (done ? Math.max(0, job.retries - 1) : job.retries),
     deliveries: job.deliveries,
     rootId: message.root ?? taskId,
     parentId: message.parent,
     sentAt: new Date(job.sentAt),
-    startedAt: (job.running || done) && job.startedAt !== undefined ? new Date(job.startedAt) : undefined,
+    startedAt: began && job.startedAt !== undefined ? new Date(job.startedAt) : undefined,
     doneAt: job.doneAt === undefined ? undefined : new Date(job.doneAt),
     headers: message.headers ?? {},
   };
@@ -94,11 +95,16 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
     return job.dropped || isRevocation(job) ? REVOKED : FAILURE;
   }
   // Whoever holds it now lets go of it, or it waits for an attempt that will not be.
-  if (message.revoked !== undefined && !(job.running && message.revoked.started)) return REVOKED;
+  if (message.revoked !== undefined && !(job.running && ranWhenRevoked(job, message))) return REVOKED;
   if (job.running && !isFetchedLate(job, message)) return customStateOf(job, message) ?? STARTED;
   if (message.expires !== undefined && now >= message.expires && job.deliveries <= (job.running ? 1 : 0))
     return REVOKED;
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
+}
+
+/** Whether the delivery under way had begun by the time it was revoked, so that it runs on. */
+export function ranWhenRevoked({ deliveries }: StoredJob, { revoked }: Message): boolean {
+  return revoked?.started === true && (revoked.delivery ?? deliveries) === deliveries;
 }
 
 /** A worker has it in hand only to end it: it had expired when it was fetched. */
@@ -149,6 +155,12 @@ function isRevocation(job: StoredJob): boolean {
   if (job.blame !== undefined) return false;
   const { wireError } = unpackStack(job.stack ?? '');
   return isRecord(wireError) && wireError.name === 'TaskRevokedError';
+}
+
+/** Whether a worker ended it without having begun it. */
+function isUnstarted(job: StoredJob): boolean {
+  const { wireError } = unpackStack(job.stack ?? '');
+  return isRecord(wireError) && wireError.unstarted === true;
 }
 
 function reasonOf(job: StoredJob, message: Message): string | undefined {

@@ -9,18 +9,18 @@ import { partOf } from '../broker/ids.js';
 import type { FlowInput, Message } from '../broker/message.js';
 import type { AddedMembers } from '../canvas/added-members.js';
 import type { FlowDrop } from '../canvas/flow-jobs.js';
-import { type Failed, type FlowProgress, firstStarts, type Told } from '../canvas/flow-progress.js';
+import { type Failed, type FlowProgress, type Told } from '../canvas/flow-progress.js';
 import type { Blame, Ending } from '../canvas/flow-record.js';
 import { readEnding, revocationIn } from '../canvas/flow-record.js';
 import type { FlowResults } from '../canvas/flow-results.js';
 import type { FlowValues } from '../canvas/flow-values.js';
+import { firstStarts } from '../canvas/flow-writes.js';
 import { BEGIN_PATH } from '../canvas/launch.js';
 import { requestOf } from '../canvas/part-request.js';
-import type { Plan } from '../canvas/plan.js';
+import { idOf, nodeAt, type Plan } from '../canvas/plan.js';
 import type { Plans } from '../canvas/plans.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../tasks/failure.js';
-import { encodeResult } from '../tasks/serializer.js';
 import type { Outcome } from './outcome.js';
 
 export interface FlowStepsParams {
@@ -99,6 +99,8 @@ export class FlowSteps {
         return progress.succeed(flow, plan, path, end.ending);
       case 'failure':
         return progress.fail(flow, plan, path, end.failed);
+      case 'ignored':
+        return progress.ignore(flow, plan, path, idOf(flow, path, nodeAt(plan, path)));
       case 'replaced': {
         const told = await progress.replaced(flow, path, end.by);
         // Revoked meanwhile, by somebody who did not see yet what took its place.
@@ -162,6 +164,7 @@ export class FlowSteps {
 type End =
   | { readonly kind: 'value'; readonly ending: Ending }
   | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'ignored' }
   | { readonly kind: 'replaced'; readonly by: string };
 
 /** What an outcome means for the workflow; nothing while the task goes on. */
@@ -170,7 +173,7 @@ function endOf(delivery: Delivery, outcome: Outcome): End | undefined {
     case 'success':
       return { kind: 'value', ending: { s: outcome.encoded } };
     case 'ignore':
-      return { kind: 'value', ending: { s: encodeResult(undefined) } };
+      return { kind: 'ignored' };
     case 'replaced':
       return { kind: 'replaced', by: outcome.flow };
     case 'failure':
@@ -204,6 +207,7 @@ function ended(outcome: Outcome): Begun {
 /** A part whose end is written already: it does not run again, what follows from it is made sure of. */
 function outcomeOf(ending: Ending): Outcome {
   if ('s' in ending) return { kind: 'success', value: undefined, encoded: ending.s };
+  if ('i' in ending) return { kind: 'ignore' };
   if (!('f' in ending)) return { kind: 'success', value: undefined, encoded: null };
   if (ending.r !== undefined) return { kind: 'revoked', reason: ending.r ?? undefined };
   return { kind: 'failure', error: new Error(ending.f.error.message), wire: ending.f.error };

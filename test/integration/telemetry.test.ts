@@ -107,6 +107,40 @@ describe('Telemetry', () => {
       );
     });
 
+    it('makes one trace of a workflow that is sent outside any span, from a span of its own', async (t) => {
+      const { telemetry, ended } = otel();
+      const { app, worker } = ground.app(t, { telemetry });
+      const name = uniqueName();
+      const one = app.task(name, () => 1);
+      const plus = app.task(`${name}+`, (n: number) => n + 1);
+      await worker();
+      const result = await chain(one.s(), group(plus.s(), plus.s())).delay();
+      assert.deepEqual(await result.get(PATIENCE), [2, 2]);
+      const ran = () => ended().filter((span) => span.name.startsWith(name));
+      await until(() => ran().length === 3, 'the spans of three tasks');
+      const [trace, ...others] = new Set(ran().map((span) => span.spanContext().traceId));
+      assert.deepEqual(others, []);
+      const sent = ended().find((span) => span.name === 'chain' && span.spanContext().traceId === trace);
+      assert.equal(sent?.kind, SpanKind.PRODUCER);
+      assert.equal(sent?.attributes['messaging.message.id'], result.id);
+    });
+
+    it('says of a failed attempt that it is an error, with an adapter that has no word for it', async (t) => {
+      const { telemetry, spans, within } = otel({ statusless: true });
+      const { app, worker } = ground.app(t, { telemetry });
+      const fails = app.task('fails', () => {
+        throw new Error('no');
+      });
+      await worker();
+      const trace = await within('request', async () => {
+        await (await fails.delay()).get({ ...PATIENCE, propagate: false });
+      });
+      const ran = () => spans(trace).find(({ kind }) => kind === SpanKind.CONSUMER);
+      await until(() => ran() !== undefined, 'the span of the attempt');
+      const span = ran();
+      assert.ok(span !== undefined && isError(span));
+    });
+
     it('begins a trace of its own for a task whose caller has none', async (t) => {
       const { telemetry, spans, within } = otel();
       const { app, prefix, worker } = ground.app(t, { telemetry });

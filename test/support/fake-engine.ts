@@ -6,6 +6,8 @@ import { ModelBroker } from './flow-model.js';
 export interface FakeEngine {
   readonly engine: Engine;
   readonly broker: ModelBroker;
+  /** How long workflows were last given to live, ms. */
+  readonly lives: Map<string, number>;
   /** How often each method was called. */
   readonly calls: Map<string, number>;
   /** Called before each call, and may change what is there. */
@@ -20,7 +22,8 @@ export function clockAt(now: number): BrokerClock {
 export function fakeEngine(): FakeEngine {
   const broker = new ModelBroker();
   const calls = new Map<string, number>();
-  const fake: FakeEngine = { engine: undefined as never, broker, calls, before: () => undefined };
+  const lives = new Map<string, number>();
+  const fake: FakeEngine = { engine: undefined as never, broker, calls, lives, before: () => undefined };
   const called = async <R>(method: string, body: () => R): Promise<R> => {
     calls.set(method, (calls.get(method) ?? 0) + 1);
     // As over a connection: what is asked in one turn is answered in a later one.
@@ -74,7 +77,7 @@ export function fakeEngine(): FakeEngine {
         called('flows.read', () =>
           wanted.map(({ flow, fields }) => fields.map((field) => broker.flows.get(flow)?.get(field))),
         ),
-      expire: () => called('flows.expire', () => undefined),
+      expire: (flow: string, ttlMs: number) => called('flows.expire', () => void lives.set(flow, ttlMs)),
       remove: (flow: string) => called('flows.remove', () => void broker.flows.delete(flow)),
     },
   };

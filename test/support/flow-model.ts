@@ -173,6 +173,7 @@ export class ModelProcess {
       producer: new Producer(this.#engine, 1000),
       ids: { nextFlow: () => 'modelmodel12-0' } as IdSource,
       unique: undefined as never,
+      tracing: undefined,
       sender: () => sender,
       source: () => undefined as never,
     });

@@ -37,13 +37,16 @@ export interface Measure {
 export interface Otel {
   readonly telemetry: Telemetry;
   readonly measures: Measure[];
+  /** All that have ended so far. */
+  ended(): readonly ReadableSpan[];
   /** The ended spans of a trace, those deeper in it later, else by when they began. */
   spans(traceId: string): ReadableSpan[];
   /** Runs `body` in a span of the caller's own, and gives its trace. */
   within(name: string, body: () => Promise<unknown>): Promise<string>;
 }
 
-export function otel(): Otel {
+/** @param options `statusless`: an adapter that knows no more than BullMQ asks for */
+export function otel({ statusless = false }: { readonly statusless?: boolean } = {}): Otel {
   const measures: Measure[] = [];
   const note =
     (name: string) =>
@@ -54,7 +57,7 @@ export function otel(): Otel {
     telemetry: {
       tracer: {
         startSpan: (name, options, parent: Context) =>
-          adapt(tracer.startSpan(name, { kind: (options?.kind ?? 0) as number }, parent)),
+          adapt(tracer.startSpan(name, { kind: (options?.kind ?? 0) as number }, parent), statusless),
       },
       contextManager: {
         with: (into: Context, fn) => context.with(into, fn),
@@ -73,6 +76,7 @@ export function otel(): Otel {
         createGauge: (name) => ({ record: note(name) }),
       },
     },
+    ended: () => exporter.getFinishedSpans(),
     spans: (traceId) =>
       inOrder(exporter.getFinishedSpans().filter((span) => span.spanContext().traceId === traceId)),
     within: (name, body) =>
@@ -89,7 +93,7 @@ export function otel(): Otel {
   };
 }
 
-function adapt(span: Span): ReturnType<Telemetry['tracer']['startSpan']> {
+function adapt(span: Span, statusless: boolean): ReturnType<Telemetry['tracer']['startSpan']> {
   return Object.assign(
     {
       setSpanOnContext: (onto: Context) => trace.setSpan(onto, span),
@@ -99,7 +103,7 @@ function adapt(span: Span): ReturnType<Telemetry['tracer']['startSpan']> {
       recordException: (exception: never) => span.recordException(exception),
       end: () => span.end(),
     },
-    { setStatus: (status: never) => span.setStatus(status) },
+    statusless ? {} : { setStatus: (status: never) => span.setStatus(status) },
   );
 }
 

@@ -70,7 +70,7 @@ describe('Revoking and forgetting one task at a time', () => {
       if (method === 'amendData') fake.broker.change('job', { running: true, deliveries: 1 });
     };
     assert.deepEqual(await revoke('enough'), { found: true, was: 'STARTED' });
-    assert.deepEqual(message().revoked, { reason: 'enough', started: true });
+    assert.deepEqual(message().revoked, { reason: 'enough', started: true, delivery: 1 });
   });
 
   it('give up on a job that is somebody else’s at each look', async () => {

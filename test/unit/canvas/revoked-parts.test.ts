@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HEAD, PLAN, REVOKED } from '#src/broker/engine.js';
+import { IdIndex } from '#src/broker/id-index.js';
+import { partId } from '#src/broker/ids.js';
+import type { Leaf, Plan } from '#src/canvas/plan.js';
+import { Workflows } from '#src/canvas/workflows.js';
+import type { ResultSource } from '#src/results/result-source.js';
+import { derive } from '#src/results/snapshot.js';
+import { ErrorClasses } from '#src/tasks/failure.js';
+import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
+
+const FLOW = 'flowflowflow-0';
+const leaf = (name: string, more: Partial<Leaf> = {}): Leaf => ({
+  kind: 'task',
+  name,
+  queue: 'q',
+  args: [],
+  fields: {},
+  ...more,
+});
+const ID = partId(FLOW, '0', 'q');
+const REF = { queue: 'q', id: ID };
+const NOW = 7_000;
+
+/** A task with a link, sent at 1,000 and waiting; what reads and revokes it. */
+function sent() {
+  const fake = fakeEngine();
+  const plan: Plan = { v: 1, root: leaf('task', { links: [leaf('after')] }), sentAt: 1_000 };
+  fake.broker.flows.set(
+    FLOW,
+    new Map([
+      [HEAD, '1'],
+      [PLAN, JSON.stringify(plan)],
+    ]),
+  );
+  fake.broker.jobs.set(ID, waitingJob(ID, { data: JSON.stringify({ v: 1, args: [], flow: {} }) }));
+  const clock = clockAt(NOW);
+  const workflows = new Workflows({
+    stored: fake.engine,
+    clock,
+    resultExpiresMs: 1e6,
+    failureExpiresMs: 1e6,
+  });
+  const decoding = {
+    classes: new ErrorClasses(),
+    decodeArgs: (args: unknown) => args as unknown[],
+    decodeResult: (value: unknown) => value,
+  };
+  const source = {
+    engine: workflows.engine,
+    clock,
+    feed: { read: async (ref: typeof REF) => (await workflows.engine.readJobs([ref]))[0] },
+    decoding,
+    locate: async () => REF,
+  } as unknown as ResultSource;
+  const { results } = workflows.connect({
+    producer: undefined as never,
+    ids: undefined as never,
+    index: new IdIndex(fake.engine, clock),
+    unique: undefined as never,
+    tracing: undefined,
+    sender: () => undefined as never,
+    source: () => source,
+  });
+  const look = async () => {
+    const [job] = await workflows.engine.readJobs([REF]);
+    return derive(ID, job, { ...decoding, now: NOW });
+  };
+  return { fake, results, look };
+}
+
+describe('A task with callbacks that is revoked', () => {
+  it('before it started reads REVOKED from then on, while a worker throws it away too', async () => {
+    const { fake, results, look } = sent();
+    assert.deepEqual(await results.revoke(REF, { reason: 'enough' }), { found: true, was: 'PENDING' });
+    for (const fields of [{}, { running: true, deliveries: 1, startedAt: 8_000, worker: 'w' }]) {
+      fake.broker.change(ID, fields);
+      const { state, doneAt, startedAt, worker } = await look();
+      assert.deepEqual([state, doneAt, startedAt, worker], ['REVOKED', new Date(NOW), undefined, undefined]);
+      const { nodes } = await results.graph(REF, ID, 'task');
+      assert.equal(nodes[0]?.state, 'REVOKED');
+    }
+    assert.deepEqual(await results.revoke(REF, {}), { found: true, was: 'REVOKED' });
+  });
+
+  it('while it ran reads STARTED until that attempt ends, and REVOKED when it is fetched again', async () => {
+    const { fake, results, look } = sent();
+    fake.broker.change(ID, { running: true, deliveries: 1, startedAt: 6_000, worker: 'w' });
+    assert.deepEqual(await results.revoke(REF, {}), { found: true, was: 'STARTED' });
+    assert.equal((await look()).state, 'STARTED');
+    fake.broker.change(ID, { running: false, retries: 1 });
+    assert.equal((await look()).state, 'REVOKED');
+    fake.broker.change(ID, { running: true, deliveries: 2 });
+    assert.equal((await look()).state, 'REVOKED');
+  });
+
+  it('just after it was fetched reads STARTED, once it is seen to run on', async () => {
+    const { fake, results, look } = sent();
+    fake.before = (method) => {
+      if (method === 'flows.write')
+        fake.broker.change(ID, { running: true, deliveries: 1, startedAt: 6_999 });
+    };
+    assert.deepEqual(await results.revoke(REF, { reason: 'enough' }), { found: true, was: 'STARTED' });
+    const { state, startedAt } = await look();
+    assert.deepEqual([state, startedAt], ['STARTED', new Date(6_999)]);
+  });
+
+  it('is read as before where it was revoked by another version', async () => {
+    const { fake, look } = sent();
+    fake.broker.flows.get(FLOW)?.set(REVOKED, JSON.stringify({ r: 'old' }));
+    const { state, doneAt, error } = await look();
+    assert.deepEqual([state, doneAt], ['REVOKED', new Date(1_000)]);
+    assert.match(String(error), /old/);
+  });
+});

@@ -3,7 +3,6 @@
  * each task. What is wrong is told here, before anything is sent.
  */
 import type { CallOptions } from '../options/call-options.js';
-import { present } from '../options/merge.js';
 import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';

@@ -57,7 +57,7 @@ function sent() {
   const { results } = workflows.connect({
     producer: undefined as never,
     ids: undefined as never,
-    index: new IdIndex(fake.engine, clock),
+    index: new IdIndex(fake.engine, clock, 1000),
     unique: undefined as never,
     tracing: undefined,
     sender: () => undefined as never,

@@ -80,15 +80,18 @@ export interface FlowRevocation {
   /** When, epoch ms. */
   readonly at: number | undefined;
   /** The parts that ran by then and run on, by path, each with the number of its delivery. */
-  readonly running: Readonly<Record<string, number>>;
+  readonly running: ReadonlyMap<string, number>;
 }
 
 /** As it is written. */
 export function revocation({ reason, at, running }: FlowRevocation): FlowWrite {
-  const some = Object.keys(running).length > 0;
   return {
     field: REVOKED,
-    value: JSON.stringify({ r: reason ?? null, t: at, ...(some && { s: running }) }),
+    value: JSON.stringify({
+      r: reason ?? null,
+      t: at,
+      ...(running.size > 0 && { s: Object.fromEntries(running) }),
+    }),
   };
 }
 
@@ -96,7 +99,7 @@ export function revocation({ reason, at, running }: FlowRevocation): FlowWrite {
 export function revocationIn(text: string | undefined): FlowRevocation | undefined {
   if (text === undefined) return undefined;
   const { r, t, s = {} } = JSON.parse(text) as { r: string | null; t?: number; s?: Record<string, number> };
-  return { reason: r ?? undefined, at: t, running: s };
+  return { reason: r ?? undefined, at: t, running: new Map(Object.entries(s)) };
 }
 
 /** The failing of a chain, as a later step of it shows it. */

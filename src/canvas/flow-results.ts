@@ -188,7 +188,7 @@ export class FlowResults implements FlowRelations {
     for (const parts of partJobs(flow, plan)) {
       const found = await this.#revokeParts(flow, parts, options);
       running.push(...found.map(({ job }) => job.id));
-      const fresh = again ? [] : found.filter(({ path, job }) => begun[path] !== job.deliveries);
+      const fresh = again ? [] : found.filter(({ path, job }) => begun.get(path) !== job.deliveries);
       const ran = await Promise.all(fresh.map((part) => this.#ranUnnoted(part, options.reason)));
       late ||= fresh.some(({ path }, i) => path === final && ran[i] === true);
     }
@@ -201,13 +201,13 @@ export class FlowResults implements FlowRelations {
   }
 
   /** The parts that run, each with the number of its delivery. */
-  async #runningParts(flow: string, plan: Plan): Promise<Record<string, number>> {
-    const running: Record<string, number> = {};
+  async #runningParts(flow: string, plan: Plan): Promise<Map<string, number>> {
+    const running = new Map<string, number>();
     for (const parts of partJobs(flow, plan)) {
       const jobs = await this.params.engine.readJobs(parts.map(({ ref }) => ref));
       for (const [i, { path }] of parts.entries()) {
         const job = jobs[i];
-        if (job?.running === true && job.doneAt === undefined) running[path] = job.deliveries;
+        if (job?.running === true && job.doneAt === undefined) running.set(path, job.deliveries);
       }
     }
     return running;

@@ -161,7 +161,7 @@ function jobStage(job: StoredJob | undefined, path: string, { revocation }: Part
   if (job === undefined) return 'none';
   if (job.doneAt !== undefined) return isReplaced(job) ? 'replaced' : 'done';
   if (!job.running) return 'sent';
-  if (revocation === undefined || revocation.running[path] === job.deliveries) return 'running';
+  if (revocation === undefined || revocation.running.get(path) === job.deliveries) return 'running';
   // Who fetches a part of a revoked workflow throws it away, unless it was fetched just before.
   return ranWhenRevoked(job, readMessage(job.data)) ? 'running' : 'sent';
 }

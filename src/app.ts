@@ -5,7 +5,7 @@
 import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, closeParts, makeParts } from './app-parts.js';
-import type { Composable } from './canvas/fits.js';
+import type { Complete, Composable, Out } from './canvas/fits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import type { Detour } from './canvas/outgoing.js';
 import { publishAll } from './canvas/publish.js';
@@ -213,8 +213,8 @@ export class Celeriac implements AsyncDisposable {
    * any is sent, so that a wrong one keeps back all.
    * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
    */
-  publish(signatures: Iterable<Signature>): Promise<AsyncResult[]> {
-    return publishAll(this.#parts.sender, signatures);
+  publish<N extends Composable>(signatures: Iterable<N & Complete<N>>): Promise<AsyncResult<Out<N>>[]> {
+    return publishAll<Out<N>>(this.#parts.sender, signatures);
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */

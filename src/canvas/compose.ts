@@ -12,16 +12,20 @@ import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks
 import { brand, notComposable } from './composable.js';
 import type { Dispatcher } from './dispatch.js';
 import type {
+  Apply,
   Body,
   ChainShape,
   ChordShape,
   Composable,
+  Errback,
   GroupShape,
   Lacking,
   LastOut,
   Out,
   Outs,
+  StepList,
   Steps,
+  StepsOf,
 } from './fits.js';
 import { type ComposableJson, Signature, type WorkflowJson } from './signature.js';
 
@@ -34,11 +38,11 @@ interface Composed<Self, R, Result> extends Composable<R> {
   /** A copy that has this called with its value, once, when all of it ended well. One that does not take it does not compile. */
   link<const C extends Composable>(callback: C & Body<C, R>): Self;
   /** A copy that has this called with `(request, error)`, once, when any of it failed for good. */
-  onError(errback: Composable): Self;
+  onError<const C extends Composable>(errback: C & Errback<C>): Self;
   /** Sends it, with these arguments in front. Resolves when the broker has it. */
   delay(...args: Lacking<Self>): Promise<Result>;
   /** Sends it, with these arguments in front and these options on top. */
-  applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<Result>;
+  applyAsync(...given: Apply<Lacking<Self>, CallOptions>): Promise<Result>;
   toJSON(): WorkflowJson;
 }
 
@@ -72,8 +76,7 @@ export interface Chord<H extends readonly unknown[] = readonly Composable[], R =
  * @example chain(fetchPage.s(url), group(parse.s(), thumbnail.s()), summarise.s())
  */
 export function chain<const S extends readonly Composable[]>(...steps: Steps<S> & S): Chain<S>;
-export function chain<const S extends readonly Composable[]>(steps: Steps<S> & S): Chain<S>;
-export function chain<N extends Composable>(steps: Iterable<N>): Chain<N[]>;
+export function chain<const S extends Iterable<Composable>>(steps: S & StepList<S>): Chain<StepsOf<S>>;
 export function chain(...given: readonly unknown[]): Chain {
   const steps = listOf(given, 'chain');
   if (steps.length === 0)

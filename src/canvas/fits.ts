@@ -87,9 +87,9 @@ export type Lacking<N> = N extends { readonly '~task': infer T }
   : N extends { readonly '~chain': infer S extends readonly unknown[] }
     ? LackingFirst<S>
     : N extends { readonly '~group': infer M extends readonly unknown[] }
-      ? LackingFirst<M>
+      ? LackingAll<M>
       : N extends { readonly '~chord': infer H extends readonly unknown[] }
-        ? LackingFirst<H>
+        ? LackingAll<H>
         : readonly unknown[];
 
 type LackingFirst<S extends readonly unknown[]> = S extends readonly []
@@ -97,6 +97,52 @@ type LackingFirst<S extends readonly unknown[]> = S extends readonly []
   : S extends readonly [infer F, ...unknown[]]
     ? Lacking<F>
     : Lacking<S[number]>;
+
+/** What all members lack, since all are given it; those that take nothing from before are not asked. */
+type LackingAll<M extends readonly unknown[]> = M extends readonly []
+  ? []
+  : M extends readonly [infer F, ...infer T]
+    ? T extends readonly []
+      ? Lacking<F>
+      : IsImmutable<F> extends true
+        ? LackingAll<T>
+        : AreImmutable<T> extends true
+          ? Lacking<F>
+          : Both<Lacking<F>, LackingAll<T>>
+    : Lacking<M[number]>;
+
+type IsImmutable<N> = N extends { readonly '~task': { readonly immutable: infer I } }
+  ? I extends true
+    ? true
+    : false
+  : false;
+
+type AreImmutable<M extends readonly unknown[]> = M extends readonly [infer F, ...infer T]
+  ? IsImmutable<F> extends true
+    ? AreImmutable<T>
+    : false
+  : true;
+
+/** The argument lists that are in both; where there are none, one that nobody can give. */
+type Both<A extends readonly unknown[], B extends readonly unknown[]> = [Extract<A, B> | Extract<B, A>] extends [
+  never,
+]
+  ? [DoesNotFit<A, B>]
+  : Extract<A, B> | Extract<B, A>;
+
+/** What `applyAsync` takes where these arguments are lacking: no list is needed where none are. */
+export type Apply<Args extends readonly unknown[], Options> = [] extends Args
+  ? [args?: Args | undefined, options?: Options | undefined]
+  : [args: Args, options?: Options | undefined];
+
+/** In place of a signature that cannot be sent as it is. */
+export interface LacksArguments<Lacks> {
+  readonly '~celeriac': 'it lacks arguments';
+  readonly lacks: Lacks;
+}
+
+/** A signature or workflow, if it has all its arguments. */
+export type Complete<N> = N extends unknown ? ([] extends Lacking<N> ? N : LacksArguments<Lacking<N>>) : never;
 
 type Fit = true;
 
@@ -148,6 +194,43 @@ export type Steps<S extends readonly unknown[]> = {
         : Link<S[K], Out<S[Before<I>]>>
     : S[K];
 };
+
+/** What a list of steps is checked to be: a list whose steps are known is checked step by step. */
+export type StepList<S> = S extends readonly unknown[] ? Steps<S> : unknown;
+
+/** The steps of a list, as far as they are known. */
+export type StepsOf<S> = S extends readonly unknown[] ? S : S extends Iterable<infer N> ? N[] : never;
+
+/** A link, or several, checked against the value they get. */
+export type LinkOption<L, V> = L extends Iterable<infer C> ? Iterable<Body<C, V>> : Body<L, V>;
+
+/** An errback, or several. */
+export type ErrbackOption<E> = E extends Iterable<infer C> ? Iterable<Errback<C>> : Errback<E>;
+
+/** An errback, checked for taking the request, the error and then its own arguments. */
+export type Errback<N> = N extends { readonly '~task': infer T }
+  ? T extends {
+      readonly params: infer P extends readonly unknown[];
+      readonly given: infer G extends readonly unknown[];
+      readonly immutable: infer I;
+    }
+    ? I extends true
+      ? N
+      : TakesBlame<P, G> extends true
+        ? N
+        : DoesNotFit<[request: object, error: Error, ...own: G], P>
+    : N
+  : N;
+
+type TakesBlame<P extends readonly unknown[], G extends readonly unknown[]> = readonly [
+  P[0],
+  Error extends P[1] ? P[1] : P[1] extends Error | undefined ? P[1] : Error,
+  ...G,
+] extends Readonly<P>
+  ? true
+  : [G['length'], P['length']] extends [0, 0 | 1]
+    ? true
+    : false;
 
 /** The body of a chord, checked against its header's results. */
 export type Body<B, V> = Link<B, V> extends Fit ? B : Link<B, V>;

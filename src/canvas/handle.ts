@@ -10,7 +10,7 @@ import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
 import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Tails } from './fits.js';
+import type { Composable, ErrbackOption, LinkOption, Tails } from './fits.js';
 import type { Sender } from './sender.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
 
@@ -21,7 +21,10 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   /** Sends a call. Resolves when the broker has it. */
   delay(...args: A): Promise<AsyncResult<R>>;
   /** Sends a call with options. */
-  applyAsync(args: A, options?: CallOptions): Promise<AsyncResult<R>>;
+  applyAsync<
+    const L extends CallbackOption = CallbackOption,
+    const E extends CallbackOption = CallbackOption,
+  >(args: A, options?: OptionsFor<R, L, E>): Promise<AsyncResult<R>>;
   /** Runs the task here and now, without a broker (Celery: `apply`). Retries follow each other without delay. */
   apply(args: A, options?: CallOptions): Promise<EagerResult<R>>;
   /** A signature: all arguments, or all but the first ones, which come from elsewhere. */
@@ -30,7 +33,7 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   si(...args: A): Signature<A, A, R, true>;
   signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R, false>;
   /** One task that runs over all items, one after the other; its result is the list (Celery: `map`). */
-  map(items: Iterable<A[0]>): Signature<[], [], R[], true>;
+  map(items: OneArgument<A>): Signature<[], [], R[], true>;
   /** {@link map} over argument lists. */
   starmap(items: Iterable<A>): Signature<[], [], R[], true>;
   /**
@@ -42,8 +45,25 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
   result(taskId: string): AsyncResult<R>;
 }
 
-/** A first argument that cannot be taken for a list of arguments. */
-type Single<A extends readonly unknown[]> = A[0] extends readonly unknown[] ? never : A[0];
+/** A first argument that is all the task needs, and cannot be taken for a list of arguments. */
+type Single<A extends readonly unknown[]> = [A[0]] extends Readonly<A>
+  ? A[0] extends readonly unknown[]
+    ? never
+    : A[0]
+  : never;
+
+/** The items of `map`, for a task that one argument is enough for. */
+type OneArgument<A extends readonly unknown[]> = [A[0]] extends Readonly<A>
+  ? Iterable<A[0]>
+  : { readonly '~celeriac': 'the task takes more than one argument: use starmap' };
+
+type CallbackOption = Composable | Iterable<Composable>;
+
+/** Options of a call whose callbacks take what the call gives. */
+type OptionsFor<R, L, E> = Omit<CallOptions, 'link' | 'linkError'> & {
+  link?: L & LinkOption<L, R>;
+  linkError?: E & ErrbackOption<E>;
+};
 
 type Method = (this: never, ...args: never[]) => unknown;
 
@@ -93,7 +113,7 @@ export function makeHandle<A extends readonly unknown[], R>(
     si: (...args: A) => new Signature<A, A, R, true>(parts(true), args),
     signature: <G extends A | Tails<A>>(args: G, options?: CallOptions) =>
       new Signature<A, G, R, false>(parts(false), args, optionsOf(options, `${target.name}.signature`)),
-    map: (items: Iterable<A[0]>) => over(listOf(items, `${target.name}.map`).map((item) => [item])),
+    map: (items: OneArgument<A>) => over(listOf(items as Iterable<A[0]>, `${target.name}.map`).map((item) => [item])),
     starmap: (items: Iterable<A>) =>
       over(
         listOf(items, `${target.name}.starmap`).map((args) => argumentsOf(args, `${target.name}.starmap`)),

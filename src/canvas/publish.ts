@@ -15,8 +15,11 @@ import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
  * Sends them all; results in order.
  * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
  */
-export async function publishAll(sender: Sender, signatures: Iterable<Signature>): Promise<AsyncResult[]> {
-  const all = signaturesIn(signatures);
+export async function publishAll<R>(
+  sender: Sender,
+  signatures: Iterable<unknown>,
+): Promise<AsyncResult<R>[]> {
+  const all = signaturesIn(signatures) as readonly Signature<readonly unknown[], readonly unknown[], R>[];
   refuseTwins(all);
   const plain = all.map(plainCall);
   await refuseWrong(
@@ -28,22 +31,22 @@ export async function publishAll(sender: Sender, signatures: Iterable<Signature>
     await refuseWrong(sender, all);
     return Promise.all(all.map((signature) => signature.applyAsync()));
   }
-  const together = sent.values();
+  const together = (sent as AsyncResult<R>[]).values();
   return Promise.all(
     all.map((signature, i) => (plain[i] === undefined ? signature.applyAsync() : next(together))),
   );
 }
 
 /** @throws {OptionError} for what is no list of signatures */
-function signaturesIn(given: Iterable<Signature>): readonly Signature[] {
+function signaturesIn(given: Iterable<unknown>): readonly Signature[] {
   if (typeof given !== 'object' || given === null || !(Symbol.iterator in given))
     throw new OptionError(`app.publish: give a list of signatures, such as [task.s(1)], not ${show(given)}.`);
   const all = [...given];
   for (const [i, one] of all.entries()) {
-    if (one instanceof Signature || (one as unknown) instanceof Workflow) continue;
+    if (one instanceof Signature || one instanceof Workflow) continue;
     throw notComposable(`app.publish: item ${i}`, one);
   }
-  return all;
+  return all as Signature[];
 }
 
 /** What is sent by itself is looked at before anything is sent: it may be the wrong one that keeps back all. */
@@ -71,6 +74,6 @@ function plainCall(signature: Signature): PlainCall | undefined {
   return special ? undefined : { target, args, options };
 }
 
-function next(results: Iterator<AsyncResult>): AsyncResult {
-  return results.next().value as AsyncResult;
+function next<R>(results: Iterator<AsyncResult<R>>): AsyncResult<R> {
+  return results.next().value as AsyncResult<R>;
 }

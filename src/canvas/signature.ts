@@ -11,7 +11,7 @@ import type { CallTarget } from '../tasks/registry.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
 import { brand } from './composable.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Body, Composable, Missing, TaskShape } from './fits.js';
+import type { Apply, Body, Composable, Errback, Missing, TaskShape } from './fits.js';
 
 /** A signature as JSON. */
 export interface SignatureJson {
@@ -115,9 +115,9 @@ export class Signature<
   }
 
   /** A copy that has this called with `(request, error)`, once it failed for good (Celery: `on_error`). */
-  onError(errback: Composable): Signature<P, G, R, I> {
+  onError<const C extends Composable>(errback: C & Errback<C>): Signature<P, G, R, I> {
     return new Signature(
-      { ...this.#parts, callbacks: withErrback(this.#parts.callbacks, errback) },
+      { ...this.#parts, callbacks: withErrback(this.#parts.callbacks, errback as C) },
       this.args,
       this.options,
     );
@@ -125,11 +125,19 @@ export class Signature<
 
   /** Sends it, with these arguments in front. */
   delay(...args: Missing<P, G>): Promise<AsyncResult<R>> {
-    return this.applyAsync(args);
+    return this.#send(args, undefined);
   }
 
   /** Sends it, with these arguments in front (an immutable one takes none) and these options on top. */
-  async applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<AsyncResult<R>> {
+  applyAsync(...given: Apply<Missing<P, G>, CallOptions>): Promise<AsyncResult<R>> {
+    const [args, options] = given as readonly [args?: readonly unknown[], options?: CallOptions];
+    return this.#send(args, options);
+  }
+
+  async #send(
+    args: readonly unknown[] | undefined,
+    options: CallOptions | undefined,
+  ): Promise<AsyncResult<R>> {
     const { launcher, target, callbacks, immutable } = this.#parts;
     const front = argumentsOf(args, target.name);
     const own = optionsOf(options, target.name);

@@ -42,11 +42,17 @@ declare module './relations.js' {
 /** What the ids of groups without members begin with. */
 const EMPTY = 'empty-group-';
 
+/** The members' results, each with the type of its value. */
+type MemberResults<T> = { readonly [K in keyof T]: AsyncResult<T[K]> } & readonly AsyncResult[];
+
+/** Values, or the errors in their places. */
+type OrErrors<T> = { [K in keyof T]: T[K] | Error };
+
 /** @typeParam T the list of the members' results */
 export class GroupResult<T = unknown[]> {
   readonly id: string;
   /** The members' results, in order. */
-  readonly results: readonly AsyncResult[];
+  readonly results: MemberResults<T>;
   readonly #source: ResultSource | undefined;
   readonly #whole: AsyncResult<T> | undefined;
   readonly #madeBy: (() => TaskResult | GroupedResult | undefined) | undefined;
@@ -59,7 +65,7 @@ export class GroupResult<T = unknown[]> {
     parent?: () => TaskResult | GroupedResult | undefined,
   ) {
     this.id = id;
-    this.results = Object.freeze([...results]);
+    this.results = Object.freeze([...results]) as unknown as MemberResults<T>;
     this.#madeBy = parent;
     this.#source = source;
     this.#whole =
@@ -91,8 +97,9 @@ export class GroupResult<T = unknown[]> {
    * @throws {TaskFailedError} as soon as a member failed; with `propagate: false` the errors stand among the values
    * @throws {ResultTimeoutError} `timeout` ran out
    */
-  get(options?: GetOptions): Promise<T>;
-  async get(options: GetOptions = {}): Promise<T> {
+  get(options?: GetOptions & { propagate?: true }): Promise<T>;
+  get(options: GetOptions): Promise<OrErrors<T>>;
+  async get(options: GetOptions = {}): Promise<T | OrErrors<T>> {
     checkGetOptions(options);
     if (currentTask() !== undefined && options.allowJoin !== true) {
       throw new CeleriacError(

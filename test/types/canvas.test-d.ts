@@ -120,3 +120,74 @@ group(add.s(1, 1), add.s(2, 2)).link(add.s(1));
 chord(many, sumUp.s()).link(total.s());
 // @ts-expect-error a list stands for the arguments, so a single list needs one around it
 total.chunks([[1, 2]], 2);
+
+// A list of steps is checked like steps by themselves; one whose length is not known is taken as it is.
+expect<Equal<Awaited<ReturnType<typeof listed.delay>>, AsyncResult<number>>>();
+const listed = chain([add.s(1, 2), add.s(3)]);
+chain(urls.map(() => add.s(1)));
+chain(new Set([add.s(1)]));
+// @ts-expect-error a number is no Page, in a list too
+chain([add.s(1, 2), parse.s()]);
+
+// The errors of a group that is not to throw stand among the values.
+declare const pages: GroupResult<[number, Page]>;
+const thrown = pages.get();
+expect<Equal<typeof thrown, Promise<[number, Page]>>>();
+const kept = pages.get({ propagate: false });
+expect<Equal<typeof kept, Promise<[number | Error, Page | Error]>>>();
+const [ofNumber, ofPage]: readonly [AsyncResult<number>, AsyncResult<Page>] = pages.results;
+void [ofNumber, ofPage, pages.results.length, pages.results.map(({ id }) => id)];
+const wide: GroupResult<unknown> = pages;
+void wide.results.map(({ id }) => id);
+const first: AsyncResult | undefined = (pages as unknown as GroupResult).results[0];
+void first;
+
+// One task over all items takes one argument of each.
+fetchPage.map([url]);
+total.map([[1, 2]]);
+// @ts-expect-error add takes two
+add.map([1]);
+// @ts-expect-error a single argument is too little
+add.chunks([1], 2);
+fetchPage.chunks([url], 2);
+
+// Callbacks in options are checked like those of signatures.
+add.applyAsync([1, 2], { link: add.s(3), linkError: report.s('add') });
+add.applyAsync([1, 2], { link: [add.s(3), cleanup.si()], countdown: '5s' });
+// @ts-expect-error a number is no Page
+add.applyAsync([1, 2], { link: parse.s() });
+// @ts-expect-error an errback gets the request, the error and its own arguments
+add.applyAsync([1, 2], { linkError: report.s() });
+// @ts-expect-error an errback gets the request and the error first
+add.s(1, 2).onError(add.s(1, 2));
+add.s(1, 2).onError(cleanup.si());
+
+// What is lacking may be given with options too.
+add.s(2).applyAsync([1], { queue: 'q' });
+add.s(1, 2).applyAsync();
+add.s(1, 2).applyAsync([], { queue: 'q' });
+add.s(1, 2).applyAsync(undefined, { queue: 'q' });
+partial.applyAsync([1]);
+flow.applyAsync([], { queue: 'q' });
+// @ts-expect-error the first argument is lacking
+add.s(2).applyAsync();
+// @ts-expect-error it is a number
+add.s(2).applyAsync(['x']);
+// @ts-expect-error the first step lacks an argument
+partial.applyAsync();
+// @ts-expect-error nothing is lacking
+flow.applyAsync([1]);
+
+// All members of a group are given the same arguments.
+group(add.s(1), thumbnail.si({ html: '' })).delay(10);
+// @ts-expect-error one member wants a number, the other a page
+group(add.s(1), parse.s()).delay(10);
+// @ts-expect-error nothing is lacking
+group(add.s(1, 2), add.s(3, 4)).delay(1);
+
+const published = app.publish([add.s(1, 2), fetchPage.s(url)]);
+expect<Equal<typeof published, Promise<AsyncResult<number | Page>[]>>>();
+app.publish(urls.map((each) => fetchPage.s(each)));
+app.publish([elsewhere, flow]);
+// @ts-expect-error add needs two arguments
+app.publish([add.s(1, 2), add.s(1)]);

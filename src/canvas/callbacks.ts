@@ -3,6 +3,7 @@
  * once.
  */
 import { OptionError } from '../errors.js';
+import { show } from '../show.js';
 import type { Composable } from './fits.js';
 
 export interface Callbacks {
@@ -27,10 +28,13 @@ export function withErrback(callbacks: Callbacks, errback: CallbackOption): Call
 
 function joined(known: readonly Composable[], more: CallbackOption, where: string): readonly Composable[] {
   const list = isIterable(more) ? [...more] : [more as Composable];
+  for (const callback of list)
+    if (typeof callback?.toJSON !== 'function')
+      throw new OptionError(`${where}: give a signature, such as task.s(), not ${show(callback)}.`);
+  // One alone has no equal, and need not be written down to be compared.
+  if (known.length + list.length === 1) return list;
   const texts = new Set(known.map(textOf));
   const fresh = list.filter((callback) => {
-    if (typeof callback?.toJSON !== 'function')
-      throw new OptionError(`${where}: give a signature, such as task.s(), not ${String(callback)}.`);
     const text = textOf(callback);
     if (texts.has(text)) return false;
     texts.add(text);

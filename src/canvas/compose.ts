@@ -10,6 +10,7 @@ import type { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
 import { brand, notComposable } from './composable.js';
+import { noteDepth } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
 import type {
   Apply,
@@ -128,6 +129,7 @@ export class Workflow {
     readonly options: Readonly<CallOptions> = {},
     readonly callbacks: Callbacks = NO_CALLBACKS,
   ) {
+    noteDepth(this, partsOf(content), callbacks.links, callbacks.errbacks);
     Object.freeze(this);
   }
 
@@ -206,19 +208,24 @@ function jsonOf(node: Composable): ComposableJson {
   return node.toJSON() as ComposableJson;
 }
 
+function partsOf(content: Content): readonly Composable[] {
+  switch (content.kind) {
+    case 'chain':
+      return content.steps;
+    case 'group':
+      return content.members;
+    case 'chord':
+      return [...content.members, content.body];
+  }
+}
+
 /** The app a composition is sent by: that of its first signature. */
 function launcherOf(node: Composable): Dispatcher | undefined {
   if (node instanceof Signature) return Signature.partsOf(node as Signature).launcher;
   if (!(node instanceof Workflow)) return undefined;
   const { content, callbacks } = node as Workflow;
-  const inner =
-    content.kind === 'chain'
-      ? content.steps
-      : content.kind === 'group'
-        ? content.members
-        : [...content.members, content.body];
   // Of a group without members those know it that are called after it.
-  for (const child of [...inner, ...callbacks.links, ...callbacks.errbacks]) {
+  for (const child of [...partsOf(content), ...callbacks.links, ...callbacks.errbacks]) {
     const launcher = launcherOf(child);
     if (launcher !== undefined) return launcher;
   }

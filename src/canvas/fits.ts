@@ -124,9 +124,9 @@ type AreImmutable<M extends readonly unknown[]> = M extends readonly [infer F, .
   : true;
 
 /** The argument lists that are in both; where there are none, one that nobody can give. */
-type Both<A extends readonly unknown[], B extends readonly unknown[]> = [Extract<A, B> | Extract<B, A>] extends [
-  never,
-]
+type Both<A extends readonly unknown[], B extends readonly unknown[]> = [
+  Extract<A, B> | Extract<B, A>,
+] extends [never]
   ? [DoesNotFit<A, B>]
   : Extract<A, B> | Extract<B, A>;
 
@@ -142,7 +142,11 @@ export interface LacksArguments<Lacks> {
 }
 
 /** A signature or workflow, if it has all its arguments. */
-export type Complete<N> = N extends unknown ? ([] extends Lacking<N> ? N : LacksArguments<Lacking<N>>) : never;
+export type Complete<N> = N extends unknown
+  ? [] extends Lacking<N>
+    ? N
+    : LacksArguments<Lacking<N>>
+  : never;
 
 type Fit = true;
 
@@ -222,15 +226,16 @@ export type Errback<N> = N extends { readonly '~task': infer T }
     : N
   : N;
 
-type TakesBlame<P extends readonly unknown[], G extends readonly unknown[]> = readonly [
-  P[0],
-  Error extends P[1] ? P[1] : P[1] extends Error | undefined ? P[1] : Error,
-  ...G,
-] extends Readonly<P>
-  ? true
-  : [G['length'], P['length']] extends [0, 0 | 1]
+type TakesBlame<P extends readonly unknown[], G extends readonly unknown[]> =
+  readonly [
+    P[0],
+    Error extends P[1] ? P[1] : P[1] extends Error | undefined ? P[1] : Error,
+    ...G,
+  ] extends Readonly<P>
     ? true
-    : false;
+    : [G['length'], P['length']] extends [0, 0 | 1]
+      ? true
+      : false;
 
 /** The body of a chord, checked against its header's results. */
 export type Body<B, V> = Link<B, V> extends Fit ? B : Link<B, V>;

@@ -46,16 +46,14 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
 }
 
 /** A first argument that is all the task needs, and cannot be taken for a list of arguments. */
-type Single<A extends readonly unknown[]> = [A[0]] extends Readonly<A>
-  ? A[0] extends readonly unknown[]
-    ? never
-    : A[0]
-  : never;
+type Single<A extends readonly unknown[]> =
+  [A[0]] extends Readonly<A> ? (A[0] extends readonly unknown[] ? never : A[0]) : never;
 
 /** The items of `map`, for a task that one argument is enough for. */
-type OneArgument<A extends readonly unknown[]> = [A[0]] extends Readonly<A>
-  ? Iterable<A[0]>
-  : { readonly '~celeriac': 'the task takes more than one argument: use starmap' };
+type OneArgument<A extends readonly unknown[]> =
+  [A[0]] extends Readonly<A>
+    ? Iterable<A[0]>
+    : { readonly '~celeriac': 'the task takes more than one argument: use starmap' };
 
 type CallbackOption = Composable | Iterable<Composable>;
 
@@ -113,7 +111,8 @@ export function makeHandle<A extends readonly unknown[], R>(
     si: (...args: A) => new Signature<A, A, R, true>(parts(true), args),
     signature: <G extends A | Tails<A>>(args: G, options?: CallOptions) =>
       new Signature<A, G, R, false>(parts(false), args, optionsOf(options, `${target.name}.signature`)),
-    map: (items: OneArgument<A>) => over(listOf(items as Iterable<A[0]>, `${target.name}.map`).map((item) => [item])),
+    map: (items: OneArgument<A>) =>
+      over(listOf(items as Iterable<A[0]>, `${target.name}.map`).map((item) => [item])),
     starmap: (items: Iterable<A>) =>
       over(
         listOf(items, `${target.name}.starmap`).map((args) => argumentsOf(args, `${target.name}.starmap`)),

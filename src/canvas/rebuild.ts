@@ -9,6 +9,7 @@ import { show } from '../show.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { NO_CALLBACKS } from './callbacks.js';
 import { chain, chord, group, Workflow } from './compose.js';
+import { refuseDeep } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Composable } from './fits.js';
 import { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './signature.js';
@@ -25,6 +26,9 @@ export interface AnyComposable<R = unknown> extends Composable<R> {
 }
 
 export class Rebuild {
+  /** How many levels it is in. */
+  #depth = 0;
+
   constructor(
     private readonly launcher: Dispatcher,
     private readonly target: (name: string) => CallTarget,
@@ -44,6 +48,15 @@ export class Rebuild {
   from(json: unknown): AnyComposable {
     // What is one already, as in Celery.
     if (json instanceof Signature || json instanceof Workflow) return json as unknown as AnyComposable;
+    refuseDeep(++this.#depth);
+    try {
+      return this.#carrying(json);
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #carrying(json: unknown): AnyComposable {
     const node = this.#content(json) as AnyComposable;
     const { link = [], onError = [] } = json as ComposableJson;
     checkList(link, 'link');

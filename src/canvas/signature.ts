@@ -10,6 +10,7 @@ import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks.js';
 import { brand } from './composable.js';
+import { noteDepth } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Apply, Body, Composable, Errback, Missing, TaskShape } from './fits.js';
 
@@ -78,6 +79,8 @@ export class Signature<
       const callbacks = withErrback(withLink(parts.callbacks, link), linkError);
       this.#parts = { ...parts, callbacks };
     }
+    const { callbacks } = this.#parts;
+    if (callbacks !== NO_CALLBACKS) noteDepth(this, callbacks.links, callbacks.errbacks);
     Object.freeze(this);
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Celeriac } from 'celeriac';
+import { testing } from 'celeriac/testing';
 import fc from 'fast-check';
 import { OptionError } from '#src/errors.js';
 import { overRoute } from '#src/options/call-options.js';
@@ -120,5 +122,45 @@ describe('Routes', () => {
       );
     }
     assert.throws(() => compileRoutes([['a', 'q'], ['b']] as never, 'app: routes'), /app: routes\[1\]/);
+  });
+});
+
+describe('The queue of a call', () => {
+  it('is the call’s own, else the task’s, else the route’s, else the default of all tasks', async (t) => {
+    const routes = { '*': { queue: 'routed', priority: 7 } };
+    const app = new Celeriac('queues', { broker: 'memory://', routes, taskDefaults: { queue: 'default' } });
+    t.after(() => app.close());
+    const kit = testing(app, { mode: 'inline' });
+    const plain = app.task('plain', () => 1);
+    const own = app.task('own', { queue: 'own', priority: undefined as never }, () => 1);
+    await plain.delay();
+    await own.delay();
+    await own.applyAsync([], { queue: 'call', priority: 1 });
+    await app
+      .tasks<{ plain(): number }>()({ plain: { name: 'plain', queue: 'named' } })
+      .plain.delay();
+    assert.deepEqual(
+      kit.sent().map(({ queue, priority }) => [queue, priority]),
+      [
+        ['routed', 7],
+        ['own', 7],
+        ['call', 1],
+        ['named', 7],
+      ],
+    );
+  });
+
+  it('and its moments count in the app’s time zone', async (t) => {
+    const app = new Celeriac('zones', { broker: 'memory://', timezone: 'Asia/Tokyo' });
+    t.after(() => app.close());
+    const kit = testing(app, { mode: 'inline' });
+    const plain = app.task('plain', () => 1);
+    await plain.applyAsync([], { eta: '2100-01-01', expires: '2100-01-02T00:00:00' });
+    const task = app.task('task', { expires: '2100-01-02T00:00:00' }, () => 1);
+    await task.delay();
+    const [first, second] = kit.sent();
+    assert.equal(first?.eta?.toISOString(), '2099-12-31T15:00:00.000Z');
+    assert.equal(first?.expires?.toISOString(), '2100-01-01T15:00:00.000Z');
+    assert.equal(second?.expires?.toISOString(), '2100-01-01T15:00:00.000Z');
   });
 });

@@ -4,6 +4,8 @@ import { inspect } from 'node:util';
 import { Celeriac, CeleriacError, chain, chord, GroupResult, group, OptionError, states } from 'celeriac';
 import { rejection } from '../../support/app.js';
 
+type AnyNode = { toJSON(): unknown; readonly '~result': unknown };
+
 function appOf(t: { after(fn: () => Promise<void>): void }): Celeriac {
   const app = new Celeriac('handles', { broker: 'redis://user:secret@127.0.0.1:1/0', taskAlwaysEager: true });
   t.after(() => app.close());
@@ -81,6 +83,30 @@ describe('Wrong use', () => {
       () => new Celeriac('x', { broker: ['redis://a', 'redis://b'] }),
       /one URL, not a list of 2/,
     );
+  });
+
+  it('of nesting is told where a level too many is put around', (t) => {
+    const app = appOf(t);
+    const add = app.task('add', async (a: number, b: number) => a + b);
+    const deep = (levels: number, around: (node: AnyNode) => AnyNode): AnyNode => {
+      let node: AnyNode = add.si(1, 2);
+      for (let i = 0; i < levels; i++) node = around(node);
+      return node;
+    };
+    for (const around of [
+      (node: AnyNode) => chain(group(node, add.si(1, 2)), add.si(1, 2)) as AnyNode,
+      (node: AnyNode) => add.si(1, 2).link(node as never) as AnyNode,
+    ]) {
+      assert.throws(() => deep(3_000, around), {
+        name: 'OptionError',
+        message: /nested more than 1000 deep/,
+      });
+      const json: unknown = JSON.parse(JSON.stringify(deep(200, around)));
+      assert.deepEqual(JSON.parse(JSON.stringify(app.signature(json as never))), json);
+    }
+    let json: object = { task: 'add', args: [] };
+    for (let i = 0; i < 3_000; i++) json = { chain: [json] };
+    assert.throws(() => app.signature(json as never), OptionError);
   });
 
   it('of the sets of states changes nothing', () => {

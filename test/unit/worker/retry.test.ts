@@ -11,6 +11,7 @@ import {
   delayMs,
   type RetryCase,
   RetryRequest,
+  retryRequest,
 } from '#src/worker/retry.js';
 
 class Flaky extends Error {}
@@ -205,5 +206,32 @@ describe('A retry rule that throws', () => {
 
   it('is the error of a task that has none', () => {
     assert.deepEqual(afterBrokenRule(new RetryRequest({}), broken), { kind: 'failure', error: broken });
+  });
+});
+
+describe('A wrong option of this.retry()', () => {
+  const refused = (options: object): OptionError => {
+    try {
+      retryRequest(options as never);
+    } catch (error) {
+      if (error instanceof OptionError) return error;
+    }
+    return assert.fail('was taken');
+  };
+
+  it('keeps the error it was to hand on', () => {
+    const own = new RangeError('own');
+    assert.equal(refused({ exc: own }).cause, own);
+    assert.match(refused({ exc: own }).message, /unknown option "exc"\. Its name here is "error"\./);
+    assert.equal(refused({ error: own, countdown: 'soon' }).cause, own);
+    assert.equal(refused(own).cause, own);
+    assert.equal('cause' in refused({ countdown: 'soon' }), false);
+  });
+
+  it('that is undefined is absent', () => {
+    assert.deepEqual(
+      retryRequest({ exc: undefined, countdown: undefined, error: null } as never).options.error,
+      null,
+    );
   });
 });

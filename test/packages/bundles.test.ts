@@ -1,7 +1,7 @@
 /** Apps that are bundled: with what they need inside, and run where there is no node_modules. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { build } from 'esbuild';
@@ -103,7 +103,7 @@ describe('An app bundled by webpack', ONLY_FULL, () => {
     assert(readdirSync(join(folder, 'out')).includes('work.mjs'), output);
     for (const ending of ['.cjs', '.mjs']) {
       const alone = temporary(t);
-      await ran('cp', ['-r', join(folder, 'out/.'), alone]);
+      cpSync(join(folder, 'out'), alone, { recursive: true });
       await behave(alone, ending);
     }
   });

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs, from Debian's packages, what tests start for themselves: Redis, its Sentinel, PostgreSQL, the browser Chromium, the
-# terminal tmux. Does nothing when they are there. Leaves no system service running.
+# Installs, from Debian's packages, what tests start for themselves: Redis, its Sentinel, PostgreSQL, its pooler PgBouncer, the
+# browser Chromium, the terminal tmux. Does nothing when they are there. Leaves no system service running.
 set -euo pipefail
 
 has_postgres() {
@@ -12,6 +12,8 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v redis-sentinel >/dev/null || missing+=(redis-sentinel)
 has_postgres || missing+=(postgresql)
+# Its place is not on everybody's PATH.
+command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v ps >/dev/null || missing+=(procps)
 command -v tmux >/dev/null || missing+=(tmux)

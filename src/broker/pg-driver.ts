@@ -56,9 +56,14 @@ const GONE =
 const GONE_TEXT =
   /Connection terminated|timeout expired|timeout exceeded|not queryable|Connection is closed|socket hang up/i;
 
+/** Whether a pooler (PgBouncer) between us and the server takes no settings at the login. */
+export function refusesSettings(error: unknown): boolean {
+  return error instanceof Error && /unsupported startup parameter/.test(error.message);
+}
+
 /** Whether a driver's error says "the connection is gone (or cannot be had now)". */
 export function isGone(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || refusesSettings(error)) return false;
   return GONE.test('code' in error ? String(error.code) : '') || GONE_TEXT.test(error.message);
 }
 

@@ -32,6 +32,8 @@ export interface PgLinkParts {
   readonly config: EngineConfig;
   /** A client outside the pool, not yet connected, that gives up after `timeoutMs`. */
   readonly makeClient: (timeoutMs: number) => PgClient;
+  /** The schema, where a connection cannot be told at its login: behind a pooler each transaction is. */
+  readonly schema?: string | undefined;
 }
 
 /** Other connections that broke in an outage are met this long after it: of it, they say nothing new. */
@@ -86,6 +88,9 @@ export class PgLink {
     let failed = true;
     const unguard = guard(client);
     try {
+      const { schema } = this.parts;
+      if (schema !== undefined)
+        await this.#flight('answer', () => client.query(`SET search_path TO "${schema}"`));
       const result = await body(async (text, params) =>
         shape(await this.#flight('answer', () => send(client, text, params))),
       );
@@ -96,7 +101,7 @@ export class PgLink {
     } finally {
       unguard();
       // A session that failed may be in the middle of a transaction.
-      client.release(failed);
+      client.release(failed || this.parts.schema !== undefined);
     }
   }
 
@@ -152,7 +157,10 @@ export class PgLink {
     let broken = false;
     const unguard = guard(client);
     try {
-      const result = await this.#flight('answer', () => send(client, text, params));
+      const { schema } = this.parts;
+      const answer = () =>
+        schema === undefined ? send(client, text, params) : sendInside(client, schema, text, params);
+      const result = await this.#flight('answer', answer);
       this.recovered();
       return shape(result);
     } catch (error) {
@@ -276,12 +284,32 @@ function forBullmq(unavailable: boolean, error: unknown): unknown {
   return Object.assign(new Error(messageOf(error), { cause: error }), { code: 'ECONNREFUSED' });
 }
 
-function send(client: PgClient, text: string, params: readonly unknown[] | undefined) {
+/** Sends a statement as pg takes it. */
+export function send(client: PgClient, text: string, params: readonly unknown[] | undefined) {
   // Without parameters pg takes many statements in one text.
   return params === undefined ? client.query(text) : client.query(text, [...params]);
 }
 
-function shape(result: unknown): PgResult {
+/** A transaction of its own, since the next one may run on another connection of the server. */
+async function sendInside(
+  client: PgClient,
+  schema: string,
+  text: string,
+  params: readonly unknown[] | undefined,
+) {
+  await client.query(`BEGIN; SET LOCAL search_path TO "${schema}"`);
+  try {
+    const result = await send(client, text, params);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined); // it broke: there is nothing to undo
+    throw error;
+  }
+}
+
+/** What came back, of the last statement where there were several. */
+export function shape(result: unknown): PgResult {
   const last: unknown = Array.isArray(result) ? result.at(-1) : result;
   const { rows, rowCount } = last as { rows?: PgRow[]; rowCount?: number | null };
   return { rows: rows ?? [], rowCount: rowCount ?? 0 };

@@ -1,12 +1,15 @@
 /**
  * The PostgreSQL engine: a URL (our own pool) or the caller's pool (used, checked, never ended). One more connection
- * listens, for the whole process.
+ * listens, for the whole process. Behind a pooler that takes no settings at the login (PgBouncer), each statement is a
+ * transaction that names the schema, and notifications and migrations go to the server itself where the URL names it.
  */
-import { OptionError } from '../errors.js';
+import { randomUUID } from 'node:crypto';
+import { BrokerError, OptionError } from '../errors.js';
+import { sleep } from '../timers.js';
 import type { Engine, EngineConfig } from './engine.js';
-import { loadPg, type PgClient, type PgDriver, type PgPool } from './pg-driver.js';
+import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './pg-driver.js';
 import { PgEngine } from './pg-engine.js';
-import { guard, PgLink } from './pg-link.js';
+import { guard, PgLink, send, shape } from './pg-link.js';
 import { PgListener } from './pg-listener.js';
 import { schemaOf } from './pg-schema.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
@@ -19,12 +22,17 @@ export function openPostgres(config: EngineConfig, target: PostgresTarget): Engi
   return new PgEngine(new PostgresWire(config, target, schema), schema, config);
 }
 
+/** How long a notification may be under way when it is tried out. */
+const NOTICE_MS = 2_000;
+
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
 
 interface Open {
   readonly pool: PgPool;
   readonly link: PgLink;
   readonly listener: PgListener;
+  /** A client to the server itself, past a pooler where the URL says how. */
+  readonly makeDirect: (timeoutMs: number) => PgClient;
 }
 
 class PostgresWire implements PgWire {
@@ -39,6 +47,8 @@ class PostgresWire implements PgWire {
   readonly #gaps = new Set<() => void>();
   readonly #onPoolError: (error: Error) => void;
   #open: Open | undefined;
+  /** A pooler refused, or dropped, the settings of a connection. */
+  #isPooled = false;
 
   constructor(
     private readonly config: EngineConfig,
@@ -66,9 +76,65 @@ class PostgresWire implements PgWire {
   }
 
   async open(): Promise<void> {
-    const { link } = await this.#parts();
-    const { rows } = await link.calls("SELECT current_setting('search_path') AS path");
-    this.#checkSearchPath(String(rows[0]?.['path']));
+    if (await this.#look()) return;
+    await this.#reopenPooled();
+    await this.#look();
+    const { listener } = await this.#parts();
+    if (this.#directUrl === undefined) await this.#checkNotices(listener);
+  }
+
+  /** Whether the sessions of the pool are as they should be; `false` where a pooler kept them from it. */
+  async #look(): Promise<boolean> {
+    const mayBePooled = 'url' in this.#target && !this.#isPooled;
+    try {
+      const { link } = await this.#parts();
+      const { rows } = await link.calls("SELECT current_setting('search_path') AS path");
+      const path = String(rows[0]?.['path']);
+      if (mayBePooled && !this.#isOurs(path)) return false;
+      this.#checkSearchPath(path);
+      return true;
+    } catch (error) {
+      if (mayBePooled && refusesSettings(error)) return false;
+      throw error;
+    }
+  }
+
+  async #reopenPooled(): Promise<void> {
+    const old = await this.#parts();
+    this.#isPooled = true;
+    this.#opening = undefined;
+    old.link.close();
+    old.pool.off('error', this.#onPoolError);
+    await this.#goodbye(old);
+  }
+
+  /** In transaction mode a pooler takes a LISTEN and passes nothing on. */
+  async #checkNotices(listener: PgListener): Promise<void> {
+    const channel = `celeriac_check_${randomUUID().replaceAll('-', '')}`;
+    let hear: (heard: boolean) => void = () => undefined;
+    const heard = new Promise<boolean>((resolve) => {
+      hear = resolve;
+    });
+    const handler = () => hear(true);
+    await listener.listen(channel, handler);
+    await listener.send([{ channel, payload: '' }]);
+    const waiting = new AbortController();
+    const arrived = await Promise.race([
+      heard,
+      sleep(NOTICE_MS, { signal: waiting.signal }).then(() => false),
+    ]);
+    waiting.abort();
+    listener.unlisten(channel, handler);
+    if (arrived) return;
+    throw new BrokerError(
+      `PostgreSQL at ${this.address} is behind a pooler in transaction mode, which passes no notifications on. ` +
+        "Name the server's own address in the broker URL, for listening and migrations: " +
+        'postgres://user:password@pooler:6432/database?listen=postgres://user:password@server:5432/database',
+    );
+  }
+
+  get #directUrl(): string | undefined {
+    return 'url' in this.#target ? listenUrlOf(this.#target.url) : undefined;
   }
 
   readonly calls: PgQuery = (text, params) =>
@@ -78,7 +144,16 @@ class PostgresWire implements PgWire {
     this.#open?.link.patient(text, params) ?? this.#parts().then(({ link }) => link.patient(text, params));
 
   async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
-    return (await this.#parts()).link.session(body);
+    const { link, makeDirect } = await this.#parts();
+    if (!this.#isPooled || this.#directUrl === undefined) return link.session(body);
+    const client = makeDirect(this.config.connectTimeoutMs);
+    guard(client);
+    try {
+      await client.connect();
+      return await body(async (text, params) => shape(await send(client, text, params)));
+    } finally {
+      client.end().catch(() => undefined); // it may never have been there
+    }
   }
 
   isUnavailable(error: unknown): boolean {
@@ -113,13 +188,19 @@ class PostgresWire implements PgWire {
   }
 
   async #make(): Promise<Open> {
-    const { pool, makeClient } =
+    const { pool, makeClient, makeDirect } =
       'url' in this.#target ? await this.#ownPool(this.#target.url) : this.#givenPool(this.#target.pool);
     pool.on('error', this.#onPoolError);
     pool.on('connect', guardNewcomer);
-    const link = new PgLink({ pool, address: this.address, config: this.config, makeClient });
+    const link = new PgLink({
+      pool,
+      address: this.address,
+      config: this.config,
+      makeClient,
+      schema: this.#isPooled ? this.schema : undefined,
+    });
     const listener = new PgListener({
-      makeClient: () => makeClient(this.config.connectTimeoutMs),
+      makeClient: () => makeDirect(this.config.connectTimeoutMs),
       query: link.patient,
       onLost: (error) => link.lost(error),
       onBack: () => link.recovered(),
@@ -127,13 +208,16 @@ class PostgresWire implements PgWire {
     listener.onGap(() => {
       for (const tell of [...this.#gaps]) tell();
     });
-    this.#open = { pool, link, listener };
+    this.#open = { pool, link, listener, makeDirect };
     return this.#open;
   }
 
   async #ownPool(url: string) {
     const pg: PgDriver = await loadPg();
-    const settings = { ...settingsOf(url, this.schema), ...KEEP_ALIVE };
+    const settings = { ...settingsOf(url, this.#isPooled ? undefined : this.schema), ...KEEP_ALIVE };
+    const listenUrl = listenUrlOf(url);
+    const direct =
+      listenUrl === undefined ? settings : { ...settingsOf(listenUrl, this.schema), ...KEEP_ALIVE };
     const timeoutMs = this.config.connectTimeoutMs;
     // pg-pool reads the same option as "how long to wait for a free client": a busy pool is no unreachable server.
     class Impatient extends pg.Client {
@@ -145,6 +229,7 @@ class PostgresWire implements PgWire {
     return {
       pool,
       makeClient: (ms: number): PgClient => new pg.Client({ ...settings, connectionTimeoutMillis: ms }),
+      makeDirect: (ms: number): PgClient => new pg.Client({ ...direct, connectionTimeoutMillis: ms }),
     };
   }
 
@@ -159,18 +244,20 @@ class PostgresWire implements PgWire {
       );
     // The pool hides its password from enumeration, so a spread would lose it.
     const settings = { ...options, password: options['password'], ...KEEP_ALIVE };
-    return {
-      pool,
-      makeClient: (ms: number): PgClient => new Client({ ...settings, connectionTimeoutMillis: ms }),
-    };
+    const makeClient = (ms: number): PgClient => new Client({ ...settings, connectionTimeoutMillis: ms });
+    return { pool, makeClient, makeDirect: makeClient };
   }
 
-  #checkSearchPath(path: string): void {
+  #isOurs(path: string): boolean {
     const first = path
       .split(',')[0]
       ?.trim()
       .replace(/^"(.*)"$/, '$1');
-    if (first === this.schema) return;
+    return first === this.schema;
+  }
+
+  #checkSearchPath(path: string): void {
+    if (this.#isOurs(path)) return;
     throw new OptionError(
       `broker: the sessions of this pg.Pool have search_path = ${path || "''"}, but the prefix "${this.config.prefix}" lives in the schema ` +
         `"${this.schema}". Make the pool with options: '-c search_path="${this.schema}"', or set the prefix to the pool's schema.`,
@@ -186,11 +273,18 @@ function guardNewcomer(client: PgClient): void {
   setImmediate(guard(client));
 }
 
-/** The URL as pg settings, with the search_path every session needs. */
-function settingsOf(url: string, schema: string): Record<string, unknown> {
+/** Where to listen, past a pooler. */
+function listenUrlOf(url: string): string | undefined {
+  return parse(url).searchParams.get('listen') ?? undefined;
+}
+
+/** The URL as pg settings, with the search_path every session needs; without a schema, without any settings. */
+function settingsOf(url: string, schema: string | undefined): Record<string, unknown> {
   const parsed = parse(url);
   const theirs = parsed.searchParams.get('options');
   parsed.searchParams.delete('options');
+  parsed.searchParams.delete('listen');
+  if (schema === undefined) return { connectionString: parsed.href };
   const ours = `-c search_path="${schema}"`;
   return { connectionString: parsed.href, options: theirs === null ? ours : `${theirs} ${ours}` };
 }

@@ -10,6 +10,8 @@ export const MASK = '********';
 const SECRET =
   /pass(word|phrase|wd)?$|passw(or)?d|pwd$|secret|token|credential|signature|authori[sz]ation|cookie|bearer|^auth$|(api|private|access|encryption)[-_]?key/i;
 const DEPTH = 6;
+/** A URL inside a URL, with a login in it. */
+const ENCODED_LOGIN = /%3a%2f%2f.*%40/i;
 
 /** Whether what goes by this name is a secret. */
 export function isSecretName(name: string): boolean {
@@ -38,8 +40,8 @@ export function readable(value: unknown, depth = 0): unknown {
 export function maskUrl(text: string): string {
   return text
     .replace(/([a-z][a-z+.-]{0,20}:\/\/[^\s/?#@]*?:)[^\s/?#]*(@)/gi, `$1${MASK}$2`)
-    .replace(/([?&][^=&\s#]*=)([^&\s#]*)/g, (whole, name: string) =>
-      isSecretName(name.slice(1, -1)) ? `${name}${MASK}` : whole,
+    .replace(/([?&][^=&\s#]*=)([^&\s#]*)/g, (whole, name: string, value: string) =>
+      isSecretName(name.slice(1, -1)) || ENCODED_LOGIN.test(value) ? `${name}${MASK}` : whole,
     );
 }
 

@@ -133,7 +133,7 @@ function signalAll(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 /** PostgreSQL refuses to run as root: then the distribution's own user runs it, or nobody. */
-function serverUser(): { uid: number; gid: number } | Record<string, never> {
+export function serverUser(): { uid: number; gid: number } | Record<string, never> {
   if (process.getuid?.() !== 0) return {};
   const id = (flag: string, user: string) =>
     Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: 'pipe' }));

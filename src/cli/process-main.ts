@@ -27,6 +27,8 @@ import { flushed, workUnread } from './streams.js';
 const LAST_LINES_MS = 1000;
 /** A task may run on for as long as it likes beside its process's successor. */
 const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
+/** After a task ended its supervisor hears of it, at the latest. */
+const REPORT_AFTER_MS = 200;
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 class WorkerProcess {
@@ -36,6 +38,7 @@ class WorkerProcess {
   #log: Logger = SILENT;
   readonly #ending = new AbortController();
   #interrupted = false;
+  #reporting: NodeJS.Timeout | undefined;
   #onCleared: () => void = nothing;
   readonly #cleared = new Promise<void>((resolve) => {
     this.#onCleared = resolve;
@@ -88,10 +91,11 @@ class WorkerProcess {
   }
 
   async #run(setup: ProcessSetup): Promise<void> {
-    const lifespan = new Lifespan(setup.lifespan, (why) => {
+    const spent = (why: string) => {
       tell({ kind: 'leaving', why });
       this.#end(EXIT.ok, FOR_EVER_MS);
-    });
+    };
+    const lifespan = new Lifespan(setup.lifespan, spent, () => this.#reportSoon());
     const { app } = await loadHostedApp(setup, {
       engineFor: () => undefined,
       owns: (worker) => worker === this.#worker,
@@ -116,6 +120,17 @@ class WorkerProcess {
     await startPatiently(this.#worker, this.#log, this.#ending.signal);
   }
 
+  /** So that what it did is known even when it is killed, but for the last moment. */
+  #reportSoon(): void {
+    this.#reporting ??= setTimeout(() => {
+      this.#reporting = undefined;
+      this.#record().then(
+        (record) => tell({ kind: 'record', record }),
+        (error: unknown) => this.#log.error({ error }, 'what this process has done cannot be reported'),
+      );
+    }, REPORT_AFTER_MS).unref();
+  }
+
   /** A broker that does not answer must not keep somebody at the keyboard waiting. */
   #now(): void {
     void this.#worker?.stopNow();
@@ -134,7 +149,7 @@ class WorkerProcess {
   async #leave(code: number, timeoutMs: number | undefined): Promise<void> {
     try {
       await this.#worker?.stop(timeoutMs === undefined ? {} : { timeout: timeoutMs });
-      if (this.#handlers !== undefined) await told({ kind: 'bye', record: await this.#record() });
+      if (this.#handlers !== undefined) await told({ kind: 'record', record: await this.#record() });
       await this.#close();
     } catch (error) {
       this.#log.error({ error }, 'the process did not stop cleanly');

@@ -19,6 +19,13 @@ export interface TaskReport {
   readonly pid: number;
 }
 
+/** How many tasks may run at once, and how many of these places are taken. */
+export interface SlotCounts {
+  readonly size: number;
+  readonly used: number;
+  readonly free: number;
+}
+
 /** What `inspect().stats()` reports of a node. */
 export interface NodeStats {
   readonly pid: number;
@@ -26,6 +33,8 @@ export interface NodeStats {
   readonly pool: string;
   /** The shared budget. */
   readonly concurrency: number;
+  /** All slots: the shared ones, and those of queues with their own. */
+  readonly slots: SlotCounts;
   readonly running: number;
   /** How many tasks of each name ended here. */
   readonly processed: Readonly<Record<string, number>>;

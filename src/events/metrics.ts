@@ -15,6 +15,8 @@ export interface MetricsSource {
   running(): number;
   /** Tasks that may run at once. */
   concurrency(): number;
+  /** The same as places, and how many of them are taken. */
+  slots(): { readonly size: number; readonly used: number; readonly free: number };
 }
 
 /** How a queue stands. */
@@ -76,6 +78,9 @@ export class Metrics {
       });
     gauge('celeriac_tasks_running', 'Tasks that run now.', () => source.running());
     gauge('celeriac_worker_concurrency', 'Tasks that may run at once.', () => source.concurrency());
+    gauge('celeriac_slots_size', 'Places for tasks.', () => source.slots().size);
+    gauge('celeriac_slots_used', 'Places that are taken.', () => source.slots().used);
+    gauge('celeriac_slots_free', 'Places that are free.', () => source.slots().free);
     gauge('celeriac_workers', 'Processes that run tasks.', () => 1);
     return new Metrics(registry, tasks, runtime, wait);
   }

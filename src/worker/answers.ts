@@ -3,7 +3,7 @@
  */
 import type { Delivery } from '../broker/delivery.js';
 import type { Slots } from '../broker/slots.js';
-import type { CommandHandlers, QueueReport } from '../control/commands.js';
+import type { CommandHandlers, QueueReport, SlotCounts } from '../control/commands.js';
 import { durationText } from '../duration.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
 import type { LogLevel } from '../options/logger.js';
@@ -25,6 +25,7 @@ export interface Steering {
   uptimeMs(): number;
   registered(): string[];
   queues(): QueueReport[];
+  slots(): SlotCounts;
   conf(): Record<string, unknown>;
   report(): string;
   addConsumer(queue: string, concurrency: number | undefined): Promise<void>;
@@ -70,6 +71,7 @@ function readings(worker: Steering): Pick<CommandHandlers, Reading> {
       uptimeMs: worker.uptimeMs(),
       pool: worker.pool,
       concurrency: worker.budget.limit,
+      slots: worker.slots(),
       running: worker.executor.running.size,
       processed: worker.log.processed(),
       queues: worker.queues(),

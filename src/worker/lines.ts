@@ -6,8 +6,10 @@ import type { Engine } from '../broker/engine.js';
 import { laneOf } from '../broker/lanes.js';
 import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';
+import type { SlotCounts } from '../control/commands.js';
 import { CeleriacError } from '../errors.js';
 import { settleAll } from '../settle-all.js';
+import type { Registry } from '../tasks/registry.js';
 import type { Limits } from './limits.js';
 import { Line, type MakeConsumer } from './line.js';
 import type { WeightedQueue } from './worker-options.js';
@@ -27,6 +29,7 @@ export class Lines {
   readonly #lines = new Map<string, Line>();
   /** Taken from no more, but tasks of them still run. */
   readonly #leaving = new Set<Line>();
+  #unfollow: () => void = () => undefined;
   #opened = false;
   #running = false;
   #closed = false;
@@ -75,6 +78,17 @@ export class Lines {
     return true;
   }
 
+  /** From now on each task that is registered and has lanes gets them. */
+  follow(registry: Pick<Registry, 'onAdded'>): void {
+    this.#unfollow = registry.onAdded((task) => {
+      if (task.lane) this.openLanes(task.name).catch((error: Error) => this.params.onError(error));
+    });
+  }
+
+  unfollow(): void {
+    this.#unfollow();
+  }
+
   /** Gives a task lanes, if it has none here. */
   async openLanes(task: string): Promise<void> {
     const { limits } = this.params;
@@ -95,9 +109,18 @@ export class Lines {
 
   /** All slots that tasks can run on: the shared ones while a queue uses them, and those of queues with their own. */
   get concurrency(): number {
-    const lines = this.#all();
-    const slots = new Set(lines.length === 0 ? [this.params.budget] : lines.map((line) => line.slots));
-    return [...slots].reduce((sum, { limit }) => sum + limit, 0);
+    return this.#slots().reduce((sum, { limit }) => sum + limit, 0);
+  }
+
+  /** The same slots, counted. */
+  get slotCounts(): SlotCounts {
+    const all = this.#slots();
+    const sum = (of: (slots: Slots) => number) => all.reduce((total, slots) => total + of(slots), 0);
+    return {
+      size: this.concurrency,
+      used: sum(({ used }) => used),
+      free: sum(({ limit, used }) => Math.max(0, limit - used)),
+    };
   }
 
   /** How long one of the consumers has been deaf, ms. */
@@ -145,6 +168,11 @@ export class Lines {
     const { engine, limits } = this.params;
     await openQueue(engine, laneOf(line.queue, task));
     await line.addLane(task, limits.gate(task));
+  }
+
+  #slots(): Slots[] {
+    const lines = this.#all();
+    return [...new Set(lines.length === 0 ? [this.params.budget] : lines.map((line) => line.slots))];
   }
 
   #all(): Line[] {

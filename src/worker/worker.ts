@@ -13,7 +13,6 @@ import { outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
-import type { Registry } from '../tasks/registry.js';
 import { after } from '../timers.js';
 import { answers } from './answers.js';
 import { apart } from './apart.js';
@@ -77,7 +76,6 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly vitals: Vitals;
   readonly #telling: Telling;
   readonly #concluding: ConcludeParams;
-  #unlisten: () => void = () => undefined;
   readonly #life = new Lifecycle({
     patienceMs: LAST_WORDS_MS,
     onError: (error) => this.#onError(error),
@@ -143,6 +141,7 @@ export class Worker implements CallHost, AsyncDisposable {
       measured: this.#crew?.measured ?? false,
       running: () => this.#executor.running.size,
       concurrency: () => this.#lines.concurrency,
+      slots: () => this.#lines.slotCounts,
       idle: () => (this.#life.phase === 'running' ? undefined : `the worker is ${this.#life.phase}`),
       deafMs: () => this.#lines.deafMs,
       queues: () => this.#lines.brokerQueues(),
@@ -225,7 +224,7 @@ export class Worker implements CallHost, AsyncDisposable {
       { start: () => this.#answer(), stop: () => this.#responder?.close() },
       { start: () => Promise.all([locksKept, events.attach()]) },
       { start: () => this.#limits.learn(), stop: () => this.#limits.close() },
-      { start: () => this.#watchTasks(registry), stop: () => this.#unlisten() },
+      { start: () => this.#lines.follow(registry), stop: () => this.#lines.unfollow() },
       { start: () => this.#autoscale.start(), stop: () => this.#autoscale.stop() },
       { start: () => scheduler.start(), stop: () => scheduler.stop() },
       { start: () => this.#lines.open(), stop: () => this.#lines.close() },
@@ -246,12 +245,6 @@ export class Worker implements CallHost, AsyncDisposable {
       name: this.#settings.name,
       handlers: answers(this.#steering()),
       onError: (error) => this.#onError(error),
-    });
-  }
-
-  #watchTasks(registry: Registry): void {
-    this.#unlisten = registry.onAdded((task) => {
-      if (task.lane) this.#lines.openLanes(task.name).catch((error: Error) => this.#onError(error));
     });
   }
 
@@ -341,6 +334,7 @@ export class Worker implements CallHost, AsyncDisposable {
       uptimeMs: () => Math.round(performance.now() - this.#madeAt),
       registered: () => this.#params.registry.names(),
       queues: () => this.#lines.reports(),
+      slots: () => this.#lines.slotCounts,
       conf: () => this.#conf(),
       report: () => reportText(this.describe(), this.#conf()),
       forget: (delivery: Delivery) => forgetAtEnd(this.#params.engine, delivery),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { Consumer } from '#src/broker/consumer.js';
 import { Celeriac } from '#src/index.js';
 import { until, within } from '../support/app.js';
 import { project, type RunningCli, startCli } from '../support/cli.js';
@@ -272,11 +273,56 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     await until(async () => (await value(done)) === 20, 'twenty counted tasks');
     assert.equal(await value('celeriac_workers'), 2);
     assert.equal(await value('celeriac_worker_concurrency'), 4);
+    assert.equal(await value('celeriac_slots_size'), 4);
+    assert.equal((await value('celeriac_slots_used')) + (await value('celeriac_slots_free')), 4);
     assert.equal(await value('celeriac_queue_depth{queue="celeriac",state="waiting"}'), 0);
     const [victim = 0] = await processesOf(app);
     process.kill(victim, 'SIGKILL');
     await until(async () => (await processesOf(app)).length === 2, 'two processes');
     assert.equal(await value(done), 20);
+  });
+
+  it('knows what a process did that was killed before anybody asked it', async (t) => {
+    const armed = `
+      import { app } from './tasks.js';
+      export { app };
+      app.task('shoot', { maxDeliveries: 1 }, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        process.kill(process.pid, 'SIGKILL');
+      });`;
+    const { app, worker } = site(t, { 'armed.js': armed }, { CELERIAC_APP: 'armed' });
+    const running = worker('--processes', '1');
+    await running.printed(/ready/);
+    const sent = await sendAll(app, 'nap', 3, [1]);
+    await Promise.all(sent.map((result) => result.get({ timeout: '30s' })));
+    await app.sendTask('shoot', []);
+    await running.printed(/worker process died/);
+    const stats = await until(async () => {
+      const [reply] = Object.values(await app.inspect().stats());
+      return reply !== undefined && !('error' in reply) && reply;
+    }, 'the process after it');
+    assert.ok(stats !== false);
+    assert.equal(stats.processed['nap'], 3);
+    assert.equal(stats.slots.used + stats.slots.free, stats.slots.size);
+  });
+
+  const heldBack = 'run' in Consumer.prototype;
+  const skip = !heldBack && 'consumers fetch as soon as they are made';
+  it('announces itself before its processes take their first task', { skip }, async (t) => {
+    const late = `
+      import { app } from './tasks.js';
+      export { app };
+      app.on('worker-online', async () => {
+        console.log('online begins');
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        console.log('online ends');
+      });`;
+    const { app, worker } = site(t, { 'late.js': late }, { CELERIAC_APP: 'late' });
+    const [sent] = await sendAll(app, 'nap', 1, [1]);
+    const running = worker('--processes', '2');
+    await sent?.get({ timeout: '60s' });
+    assert.match(running.output, /online begins[^]*online ends/);
+    assert.equal(running.output.match(/online begins/g)?.length, 1);
   });
 
   it('is refused on an embedded broker, with 2', async (t) => {

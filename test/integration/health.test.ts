@@ -87,6 +87,11 @@ describe('The health of a worker', () => {
       // A second attempt waited because it was told to.
       assert.equal(metric(text, 'celeriac_task_queue_wait_seconds_count{task="again"}'), 1);
       assert.equal(metric(text, 'celeriac_worker_concurrency'), 2);
+      const slots = ['size', 'used', 'free'].map((name) => metric(text, `celeriac_slots_${name}`));
+      assert.deepEqual(slots, [2, 2, 0]);
+      const stats = (await app.inspect().stats())[worker.node];
+      assert.ok(stats !== undefined && !('error' in stats));
+      assert.deepEqual(stats.slots, { size: 2, used: 2, free: 0 });
       assert.equal(metric(text, 'celeriac_workers'), 1);
       const depth = (state: string) =>
         metric(text, `celeriac_queue_depth{queue="celeriac",state="${state}"}`);
@@ -171,6 +176,7 @@ describe('A worker that has been deaf for a minute', () => {
       measured: false,
       running: () => 0,
       concurrency: () => 1,
+      slots: () => ({ size: 1, used: 0, free: 1 }),
       idle: () => undefined,
       deafMs: () => deafMs,
       queues: () => [],

@@ -3,10 +3,12 @@
  * last said of itself is kept, so that its counts outlive it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { CeleriacError } from '../../errors.js';
 import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses } from '../../tasks/failure.js';
 import { after } from '../../timers.js';
+import { inTime } from '../in-time.js';
 import { PROCESS_FILE } from '../threads/app-module.js';
 import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
 
@@ -29,6 +31,9 @@ export interface ChildParams {
   onLeaving(child: Child, why: string): void;
   onEnd(child: Child, end: ChildEnd): void;
 }
+
+/** A child of its own may hold the channel open. */
+const LAST_MESSAGES_MS = 1_000;
 
 export class Child {
   readonly pid: number;
@@ -62,7 +67,11 @@ export class Child {
         // Without a pid it never was, and no 'exit' will come.
         if (this.#process.pid === undefined) this.#onExit(null, null, resolve);
       });
-      this.#process.on('exit', (code, signal) => this.#onExit(code, signal, resolve));
+      this.#process.on('exit', (code, signal) => {
+        // What it said last may still be on its way: 'close' comes after it.
+        const closed = once(this.#process, 'close').catch(() => undefined); // the error is told above
+        void inTime(closed, undefined, LAST_MESSAGES_MS).then(() => this.#onExit(code, signal, resolve));
+      });
     });
     this.#process.on('message', (message: FromProcess) => this.#receive(message));
   }
@@ -119,7 +128,7 @@ export class Child {
         this.#left = message.why;
         this.params.onLeaving(this, message.why);
         return;
-      case 'bye':
+      case 'record':
         this.record = message.record;
     }
   }

@@ -12,10 +12,14 @@ export class Lifespan {
   #spent = false;
   #lookedAt = 0;
 
-  /** @param onSpent is told once, with the reason */
+  /**
+   * @param onSpent is told once, with the reason
+   * @param onEnded is told of each task that ended
+   */
   constructor(
     private readonly limits: ChildLimits,
     private readonly onSpent: (why: string) => void,
+    private readonly onEnded: () => void = () => undefined,
   ) {}
 
   /** A task came. `false`: it is one too many. */
@@ -28,6 +32,7 @@ export class Lifespan {
 
   /** A task ended. */
   ended(): void {
+    this.onEnded();
     const { maxMemoryBytes } = this.limits;
     if (maxMemoryBytes === undefined || this.#spent) return;
     const now = performance.now();

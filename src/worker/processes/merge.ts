@@ -93,6 +93,11 @@ function sumStats(all: readonly NodeStats[]): NodeStats {
   return {
     ...(all[0] as NodeStats),
     concurrency: sum(({ concurrency }) => concurrency),
+    slots: {
+      size: sum(({ slots }) => slots.size),
+      used: sum(({ slots }) => slots.used),
+      free: sum(({ slots }) => slots.free),
+    },
     running: sum(({ running }) => running),
     processed: sumCounts(all.map(({ processed }) => processed)),
     queues: sumQueues(all.map(({ queues }) => queues)),

@@ -65,5 +65,5 @@ export type FromProcess =
   | { readonly kind: 'answer'; readonly id: number; readonly reply: unknown }
   /** It takes no more tasks and will end by itself: another may take its place. */
   | { readonly kind: 'leaving'; readonly why: string }
-  /** Its last words. */
-  | { readonly kind: 'bye'; readonly record: ProcessRecord };
+  /** What it has done: soon after each task that ended, and with its last words. Who is killed has none. */
+  | { readonly kind: 'record'; readonly record: ProcessRecord };

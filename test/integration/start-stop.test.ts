@@ -1,0 +1,150 @@
+/**
+ * A start that fails at any of its steps, and a stop at any moment, leave nothing behind: on a real server, by failing or
+ * stopping at each single thing that a start asks of its broker.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { Celeriac } from 'celeriac';
+import { Redis } from 'ioredis';
+import { partsOf } from '#src/app.js';
+import type { Engine } from '#src/broker/engine.js';
+import { gate, uniqueName, until } from '../support/app.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
+
+let redis: RedisServer;
+before(async () => {
+  redis = await startRedis();
+});
+after(() => redis.close());
+
+/** What keeps this process alive, but for what is the test runner's. */
+const resources = () => process.getActiveResourcesInfo().sort();
+
+/** Calls `at` before the n-th thing that is asked of the broker, and counts them. */
+function watch(app: Celeriac, at: (n: number, what: string) => void): () => number {
+  let count = 0;
+  const watched = <T extends object>(target: T, name: string): T =>
+    new Proxy(target, {
+      get(_, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value === 'function')
+          return (...args: unknown[]) => {
+            if (!UNCOUNTED.has(key)) at(++count, `${name}.${String(key)}`);
+            return Reflect.apply(value, target, args) as unknown;
+          };
+        const isRoom = typeof value === 'object' && value !== null && ROOMS.has(key);
+        return isRoom ? watched(value, String(key)) : value;
+      },
+    });
+  const { ground } = partsOf(app);
+  ground.engine = watched<Engine>(ground.engine, 'engine');
+  return () => count;
+}
+
+const ROOMS: ReadonlySet<string | symbol> = new Set(['records', 'signals', 'queues', 'broadcast']);
+/** They ask nothing. */
+const UNCOUNTED: ReadonlySet<string | symbol> = new Set([
+  'isUnavailable',
+  'wasThere',
+  'hold',
+  'expect',
+  'onGap',
+  'unsubscribe',
+  'close',
+]);
+
+function makeApp(t: TestContext) {
+  const app = new Celeriac('ends', { broker: redis.url, prefix: uniqueName() });
+  app.task('plain', () => 1);
+  app.task('limited', { rateLimit: '100/s' }, () => 1);
+  app.task('alone', { concurrency: 1 }, () => 1);
+  t.after(() => app.close());
+  return app;
+}
+
+/** Nobody but this connection is left on the server: no consumer, no listener, no bus, no lock thread. */
+async function assertNobodyLeft(control: Redis, when: string): Promise<void> {
+  await until(
+    async () =>
+      String(await control.client('LIST'))
+        .trim()
+        .split('\n').length === 1,
+    `the end of all connections: ${when}`,
+  );
+}
+
+describe('A worker on Redis', () => {
+  let control: Redis;
+  before(async () => {
+    control = new Redis(redis.url);
+    await control.ping();
+  });
+  after(() => control.quit());
+
+  it('leaves nothing behind, whatever its start fails at, and can be started again', async (t) => {
+    const usual = resources();
+    for (let failAt = 1, isDone = false; !isDone; failAt++) {
+      const app = makeApp(t);
+      let failed: string | undefined;
+      watch(app, (n, what) => {
+        if (n !== failAt || failed !== undefined) return;
+        failed = what;
+        throw new Error(`refused: ${what}`);
+      });
+      const worker = app.worker({ queues: ['a', 'b'] });
+      const outcome = await worker.start().then(
+        () => 'started',
+        (error: Error) => error.message,
+      );
+      isDone = failed === undefined;
+      if (outcome !== 'started') {
+        assert.match(outcome, /refused/);
+        assert.equal(String(await control.client('LIST')).match(/cmd=b[a-z]+/g), null, `fetching: ${failed}`);
+        await worker.start();
+      }
+      const ran = await (await app.sendTask('plain', [], { queue: 'b' })).get({ timeout: '20s' });
+      assert.equal(ran, 1, failed);
+      await app.close();
+      await assertNobodyLeft(control, `${failed}`);
+      await until(() => resources().length <= usual.length, `the end of ${resources()}: ${failed}`);
+      assert.deepEqual(resources(), usual, failed);
+    }
+  });
+
+  it('leaves nothing behind, whenever it is stopped while it starts', async (t) => {
+    const usual = resources();
+    for (let stopAt = 1, isDone = false; !isDone; stopAt++) {
+      const app = makeApp(t);
+      const reached = gate();
+      let at: string | undefined;
+      watch(app, (n, what) => {
+        if (n !== stopAt) return;
+        at = what;
+        reached.open();
+      });
+      const worker = app.worker({ queues: ['a', 'b'] });
+      const starting = worker.start().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const first = await Promise.race([reached.opened.then(() => 'stop'), starting.then(() => 'started')]);
+      isDone = first === 'started';
+      await worker.stop();
+      const error = await starting;
+      assert.ok(error === undefined || (error as { code?: string }).code === 'APP_CLOSED', `${at}: ${error}`);
+      await app.close();
+      await assertNobodyLeft(control, `stopped at ${at}`);
+      await until(() => resources().length <= usual.length, `the end of ${resources()}: ${at}`);
+    }
+  });
+
+  it('has let everything go when app.close() resolves: the process may end at once', async (t) => {
+    const usual = resources();
+    const app = makeApp(t);
+    await app.worker({ queues: ['a', 'b'] }).start();
+    assert.equal(await (await app.sendTask('plain', [], { queue: 'a' })).get({ timeout: '20s' }), 1);
+    await app.close();
+    // A socket says goodbye, a thread is being taken down: a turn of the loop or a few, and nothing that waits.
+    await until(() => resources().length <= usual.length, `the end of ${resources()}`, 100);
+  });
+});

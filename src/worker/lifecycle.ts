@@ -65,7 +65,9 @@ export class Lifecycle {
       await this.#steps.start(steps);
       this.#phase = 'running';
     } catch (error) {
-      if (!this.stopping) this.#phase = 'new';
+      // What its end did to a step that was on its way is nobody's failure.
+      this.#refuseStopped();
+      this.#phase = 'new';
       throw error;
     }
   }

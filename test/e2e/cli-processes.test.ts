@@ -321,7 +321,7 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     const [sent] = await sendAll(app, 'nap', 1, [1]);
     const running = worker('--processes', '2');
     await sent?.get({ timeout: '60s' });
-    assert.match(running.output, /online begins[^]*online ends/);
+    assert.match(running.output, /online begins[\s\S]*online ends/);
     assert.equal(running.output.match(/online begins/g)?.length, 1);
   });
 

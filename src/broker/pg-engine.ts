@@ -30,6 +30,7 @@ import { PgRecords } from './pg-records.js';
 import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
 import { channelPrefixOf, PgSignals } from './pg-signals.js';
 import type { PgQuery, PgWire } from './pg-wire.js';
+import { QueueBackends } from './queue-backends.js';
 import { QueueNotes } from './queue-notes.js';
 
 /** The longest interval Node takes; it only has to exist. */
@@ -45,7 +46,7 @@ export class PgEngine implements Engine {
   readonly queues: PgQueues;
   readonly broadcast: PgBroadcast;
   readonly #query: PgQuery;
-  readonly #backends = new Map<string, IQueueBackend>();
+  readonly #backends = new QueueBackends();
   readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
   readonly #holds = new Set<NodeJS.Timeout>();
   #prepared: Promise<void> | undefined;

@@ -16,6 +16,7 @@ import type {
   StoredJob,
 } from './engine.js';
 import type { Finding } from './finding.js';
+import { QueueBackends } from './queue-backends.js';
 import { QueueNotes } from './queue-notes.js';
 import { RedisBroadcast } from './redis-broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
@@ -59,7 +60,7 @@ class RedisEngine implements Engine {
   #workers: RedisLink | undefined;
   #listener: RedisLink | undefined;
   #root: Promise<IQueueBackend> | undefined;
-  readonly #backends = new Map<string, IQueueBackend>();
+  readonly #backends = new QueueBackends();
   readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
   #holds = 0;
   /** Whether the sockets keep the process alive; for a moment longer than anybody holds them. */

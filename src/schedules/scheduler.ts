@@ -179,6 +179,7 @@ export class Scheduler {
     if (forgotten || outlook.revision !== this.#revision) {
       const { revision, rows } = await this.#store.readAll();
       this.#rows = rows;
+      this.#forgetRemoved();
       this.#revision = revision;
       outlook = await this.#store.look(this.#sets());
     }
@@ -192,6 +193,12 @@ export class Scheduler {
     }
     this.#alive = alive;
     return forgotten;
+  }
+
+  /** Entries come and go, one for each customer perhaps. */
+  #forgetRemoved(): void {
+    for (const known of [this.#backups, this.#restUntil])
+      for (const name of known.keys()) if (!this.#rows.has(name)) known.delete(name);
   }
 
   #sets(): string[] {

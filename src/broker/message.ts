@@ -219,6 +219,17 @@ export function packStack(stack: string, wireError: unknown): string {
   return stack + ERROR_MARK + JSON.stringify(wireError);
 }
 
+/** {@link packStack} of a task that was revoked: only this says so, since a task may fail with the error of another one. */
+export function packRevocation(stack: string, wireError: object): string {
+  return packStack(stack, { ...wireError, revoked: true });
+}
+
+/** Whether a stored stack says that its task was revoked. */
+export function isRevocationStack(packed: string): boolean {
+  const { wireError } = unpackStack(packed);
+  return isRecord(wireError) && wireError.revoked === true;
+}
+
 /** The two halves of {@link packStack}; a stack another program wrote has no second half. */
 export function unpackStack(packed: string): { stack: string; wireError: unknown } {
   const at = packed.lastIndexOf(ERROR_MARK);

@@ -5,7 +5,7 @@
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import type { BrokerClock } from './clock.js';
 import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './engine.js';
-import { type Message, messageFrom } from './message.js';
+import { isRevocationStack, type Message, messageFrom } from './message.js';
 
 /** A task as it was put into its queue. */
 export interface AddedJob {
@@ -185,11 +185,11 @@ export class WatchedEngine {
     backend.retryJob = (jobId, ...rest) => told('retried', jobId, retryJob(jobId, ...rest));
     backend.moveToCompleted = (job, ...rest) =>
       told('succeeded', job.id ?? '', moveToCompleted(job, ...rest));
-    backend.moveToFailed = (job, reason, ...rest) =>
+    backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) =>
       told(
-        reason.startsWith('TaskRevokedError') ? 'revoked' : 'failed',
+        isRevocationStack(lastStack(fields)) ? 'revoked' : 'failed',
         job.id ?? '',
-        moveToFailed(job, reason, ...rest),
+        moveToFailed(job, reason, remove, token, fetchNext, fields),
       );
     return backend;
   }
@@ -303,4 +303,10 @@ function bound(backend: IQueueBackend) {
 
 function keyOf({ queue, id }: JobRef): string {
   return `${queue}\0${id}`;
+}
+
+/** The last of the stacks that a write is about to store. */
+function lastStack(fields: Readonly<Record<string, unknown>> | undefined): string {
+  const stacks: unknown = JSON.parse(String(fields?.stacktrace ?? '[]'));
+  return Array.isArray(stacks) ? String(stacks.at(-1) ?? '') : '';
 }

@@ -6,7 +6,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
-import { packStack, readMessage, replacementIn, writeMessage } from '../broker/message.js';
+import { packRevocation, packStack, readMessage, replacementIn, writeMessage } from '../broker/message.js';
 import { passingOn } from '../broker/pass-on.js';
 import { TaskRevokedError } from '../errors.js';
 import { ranWhenRevoked } from '../results/snapshot.js';
@@ -255,7 +255,9 @@ function revokedJob(job: StoredJob, taskId: string, { reason, at }: FlowRevocati
   const error = new TaskRevokedError({ taskId, taskName: job.name, reason });
   // What has had an attempt began with it; another, which only ends it, is none.
   const began = job.retries > 0 ? undefined : NOT_BEGUN;
-  return { ...job, ...began, ...failure(encodeFailure(error), at ?? job.sentAt) };
+  const wire = encodeFailure(error);
+  const stack = packRevocation(wire.stack ?? '', { ...wire, stack: undefined });
+  return { ...job, ...began, ...failure(wire, at ?? job.sentAt), stack };
 }
 
 const NOT_BEGUN = { startedAt: undefined, worker: undefined };

@@ -25,7 +25,7 @@ export class Course {
   /** The states that this look tells of and none before it did. */
   *steps(job: StoredJob, { state, meta, retries }: Snapshot): Generator<Step, void, void> {
     const said = READY.has(state) ? lastCustomState(job) : undefined;
-    if (said !== undefined && said.attempt >= this.#attempt) yield* this.#step(said.state, said.meta);
+    if (said !== undefined && said.attempt >= this.#attempt) yield* this.#step(said.state, meta);
     this.#attempt = retries;
     yield* this.#step(state, meta);
   }

@@ -1,13 +1,23 @@
 /**
  * The texts a failed attempt leaves: one line, and a stack for people and dashboards with the encoded error in it.
  */
-import { packStack } from '../broker/message.js';
+import { packRevocation, packStack } from '../broker/message.js';
+import type { TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../tasks/failure.js';
 
 /** What the broker keeps of an error. */
 export interface FailureText {
   readonly message: string;
   readonly stack: string;
+}
+
+/** What the broker keeps of a task that was revoked. */
+export function revocationText(error: TaskRevokedError): FailureText {
+  const wire = encodeFailure(error);
+  return {
+    message: `${wire.name}: ${wire.message}`,
+    stack: packRevocation(wire.stack ?? '', { ...wire, stack: undefined }),
+  };
 }
 
 export function failureText(error: unknown, wire = encodeFailure(error)): FailureText {

@@ -18,7 +18,7 @@ import { NOTHING_PASSED, type Passed, type TakenJob } from '../broker/queue-stor
 import { raiseTombstone } from '../broker/tombstones.js';
 import { releaseKey } from '../broker/unique-keys.js';
 import { TaskRevokedError } from '../errors.js';
-import { failureText } from './failure-text.js';
+import { revocationText } from './failure-text.js';
 
 export interface PurgeParams {
   readonly engine: Engine;
@@ -83,7 +83,7 @@ async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token
   const message = readMessage(job.data);
   const taskId = message.id ?? taskIdOfJob(job.id);
   const error = new TaskRevokedError({ taskId, taskName: job.name, reason: REASON });
-  const { message: failedReason, stack } = failureText(error);
+  const { message: failedReason, stack } = revocationText(error);
   const isPart = job.hasParent || message.flow !== undefined;
   if (message.flow !== undefined) await params.onPart({ job, queue, message, taskId, reason: REASON, error });
   if (message.ignore !== true && !isPart) {

@@ -4,11 +4,10 @@
  */
 import type { StoredJob } from '../broker/engine.js';
 import { queueOfLane } from '../broker/lanes.js';
-import { type Message, readMessage, unpackStack } from '../broker/message.js';
+import { isRevocationStack, type Message, readMessage, unpackStack } from '../broker/message.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 import { decodeFailure, type ErrorClasses, errorNameOf } from '../tasks/failure.js';
-import { decodeResult } from '../tasks/serializer.js';
 
 /** Everything known of a task at one moment, in one read. */
 export interface Snapshot<R = unknown> {
@@ -69,7 +68,7 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
     name: job.name,
     state,
     known: true,
-    meta: progressOf(job)?.meta,
+    meta: decodeMeta(progressOf(job)?.meta, context),
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
     error,
     args: argsOf(message, context, error),
@@ -118,9 +117,7 @@ export function changesAt(job: StoredJob): number | undefined {
 }
 
 /** What the task last said of itself, whether or not it has ended since. */
-export function lastCustomState(
-  job: StoredJob,
-): { state: State; meta: unknown; attempt: number } | undefined {
+export function lastCustomState(job: StoredJob): { state: State; attempt: number } | undefined {
   const progress = progressOf(job);
   return progress === undefined || isBuiltIn(progress.state) ? undefined : progress;
 }
@@ -153,8 +150,7 @@ function errorOf(
 function isRevocation(job: StoredJob): boolean {
   // What comes after a revoked task failed by it, as by any other failure.
   if (job.blame !== undefined) return false;
-  const { wireError } = unpackStack(job.stack ?? '');
-  return isRecord(wireError) && wireError.name === 'TaskRevokedError';
+  return isRevocationStack(job.stack ?? '');
 }
 
 /** Whether a worker ended it without having begun it. */
@@ -178,7 +174,7 @@ function progressOf(job: StoredJob): { state: string; meta: unknown; attempt: nu
   if (!isRecord(progress) || typeof progress.state !== 'string') return undefined;
   return {
     state: progress.state,
-    meta: decodeMeta(progress.meta),
+    meta: progress.meta,
     attempt: Number(progress.attempt ?? 0),
   };
 }
@@ -214,10 +210,10 @@ function unknownTask(taskId: string): Snapshot {
   };
 }
 
-/** Meta is plain JSON, whatever the app's serializer; what another program wrote may be no payload of ours. */
-function decodeMeta(stored: unknown): unknown {
+/** What another program wrote may be no payload of ours, or one of another key. */
+function decodeMeta(stored: unknown, context: DeriveContext): unknown {
   try {
-    return decodeResult(stored);
+    return context.decodeResult(stored);
   } catch {
     // Marked as a payload and none that can be read: shown as it is.
     return stored;

@@ -39,6 +39,8 @@ export interface WireError {
 export interface FailureOptions {
   /** Most bytes of JSON an error may take, causes included. Default: 65,536. */
   readonly maxBytes?: number;
+  /** Without what the user's code has put into it beside name, message and stack: properties, causes that are no errors. */
+  readonly bare?: boolean;
 }
 
 const MAX_BYTES = 65_536;
@@ -59,8 +61,11 @@ export function errorNameOf(thrown: unknown): string {
 }
 
 /** What was thrown, as JSON to store. Never throws, whatever it is given. */
-export function encodeFailure(thrown: unknown, { maxBytes = MAX_BYTES }: FailureOptions = {}): WireError {
-  const budget = new Budget(maxBytes, true);
+export function encodeFailure(
+  thrown: unknown,
+  { maxBytes = MAX_BYTES, bare = false }: FailureOptions = {},
+): WireError {
+  const budget = new ErrorBudget(maxBytes, bare);
   try {
     const wire = encodeThrown(thrown, budget, []);
     return budget.truncated ? { ...wire, truncated: true } : wire;
@@ -87,12 +92,21 @@ export function decodeFailure(
   }
 }
 
-function encodeThrown(thrown: unknown, budget: Budget, chain: readonly unknown[]): WireError {
+class ErrorBudget extends Budget {
+  constructor(
+    bytes: number,
+    readonly bare: boolean,
+  ) {
+    super(bytes, true);
+  }
+}
+
+function encodeThrown(thrown: unknown, budget: ErrorBudget, chain: readonly unknown[]): WireError {
   budget.take(FRAME_BYTES);
   return isError(thrown) ? encodeError(thrown, budget, [...chain, thrown]) : encodeOther(thrown, budget);
 }
 
-function encodeError(error: object, budget: Budget, chain: readonly unknown[]): WireError {
+function encodeError(error: object, budget: ErrorBudget, chain: readonly unknown[]): WireError {
   const name = errorNameOf(error);
   const cls = className(error);
   const message = messageOf(error);
@@ -110,7 +124,7 @@ function encodeError(error: object, budget: Budget, chain: readonly unknown[]): 
   };
 }
 
-function encodeStack(error: object, message: string, budget: Budget): { stack?: string } {
+function encodeStack(error: object, message: string, budget: ErrorBudget): { stack?: string } {
   const stack = textOf(error, 'stack');
   if (stack === undefined) return {};
   // A huge message opens the stack too: cut there, so that the frames survive.
@@ -119,14 +133,16 @@ function encodeStack(error: object, message: string, budget: Budget): { stack?: 
   return { stack: boundedText(shown, budget, MAX_STACK_BYTES) };
 }
 
-function encodeCode(error: object, budget: Budget): { code?: string | number } {
+function encodeCode(error: object, budget: ErrorBudget): { code?: string | number } {
   const code = isDomException(error) ? undefined : read(error, 'code');
   if (typeof code === 'number' && Number.isFinite(code) && budget.take(24)) return { code };
   return typeof code === 'string' ? { code: boundedText(code, budget, MAX_NAME_BYTES) } : {};
 }
 
-function encodeFields(error: object, budget: Budget): { fields?: Record<string, unknown> } {
+function encodeFields(error: object, budget: ErrorBudget): { fields?: Record<string, unknown> } {
   const fields = {};
+  // Ours hold nothing of the user's.
+  if (budget.bare && !isCeleriacError(error)) return {};
   budget.part(MAX_FIELDS_BYTES, (part) => {
     for (const key of ownKeys(error).slice(0, MAX_FIELDS)) {
       if (!SLOTS.has(key) && part.left > 16) addBounded(fields, error, key, part, [error]);
@@ -148,7 +164,7 @@ const SLOTS: ReadonlySet<string> = new Set([
   'constructor',
 ]);
 
-function encodeCause(error: object, budget: Budget, chain: readonly unknown[]): Partial<WireError> {
+function encodeCause(error: object, budget: ErrorBudget, chain: readonly unknown[]): Partial<WireError> {
   const cause = read(error, 'cause');
   if (cause === undefined || chain.includes(cause)) return {};
   if (chain.length > MAX_CAUSES || budget.left < FRAME_BYTES * 2) {
@@ -156,11 +172,16 @@ function encodeCause(error: object, budget: Budget, chain: readonly unknown[]): 
     return {};
   }
   if (isError(cause)) return { cause: encodeThrown(cause, budget, chain) };
+  if (budget.bare) return {};
   const causeValue = budget.part(MAX_FIELDS_BYTES, (part) => boundedJson(cause, part));
   return causeValue === undefined ? {} : { causeValue };
 }
 
-function encodeErrors(error: object, budget: Budget, chain: readonly unknown[]): { errors?: WireError[] } {
+function encodeErrors(
+  error: object,
+  budget: ErrorBudget,
+  chain: readonly unknown[],
+): { errors?: WireError[] } {
   const errors = read(error, 'errors');
   if (!isArray(errors)) return {};
   const encoded: WireError[] = [];
@@ -173,12 +194,12 @@ function encodeErrors(error: object, budget: Budget, chain: readonly unknown[]):
   return { errors: encoded };
 }
 
-function encodeOther(thrown: unknown, budget: Budget): WireError {
+function encodeOther(thrown: unknown, budget: ErrorBudget): WireError {
   const isObject = typeof thrown === 'object' && thrown !== null;
   const fields = isObject ? encodeFields(thrown, budget) : {};
   return {
     name: boundedText(isObject ? errorNameOf(thrown) : 'Error', budget, MAX_NAME_BYTES),
-    message: boundedText(describe(thrown), budget, MAX_MESSAGE_BYTES),
+    message: boundedText(describe(thrown, budget.bare), budget, MAX_MESSAGE_BYTES),
     thrown: thrown === null ? 'null' : typeof thrown,
     ...(isObject && encodeCode(thrown, budget)),
     ...fields,
@@ -186,7 +207,7 @@ function encodeOther(thrown: unknown, budget: Budget): WireError {
 }
 
 /** What a person reads who finds that no error was thrown. */
-function describe(thrown: unknown): string {
+function describe(thrown: unknown, bare: boolean): string {
   const advice = 'Throw an Error to say what went wrong.';
   switch (typeof thrown) {
     case 'string':
@@ -197,6 +218,7 @@ function describe(thrown: unknown): string {
       if (thrown === null) return `null was thrown. ${advice}`;
       const message = textOf(thrown, 'message');
       if (message !== undefined && message !== '') return message;
+      if (bare) return `An object that is no Error was thrown. ${advice}`;
       const picture = JSON.stringify(boundedJson(thrown, new Budget(1024, true)));
       return `An object that is no Error was thrown: ${picture}. ${advice}`;
     }

@@ -55,6 +55,14 @@ export function resolveSerializer(option: 'json' | 'rich' | Serializer): Seriali
 }
 
 /**
+ * Whether what it writes is for those alone who have it: a serializer of the user's own may encrypt, so nothing that it is
+ * there for may lie about in plain text.
+ */
+export function isSealing(serializer: Serializer): boolean {
+  return serializer !== json && serializer !== rich;
+}
+
+/**
  * The arguments of a call, as the job stores them. Undefined ones at the end are left out: the method sees
  * undefined there anyway.
  * @throws {NotSerializableError} with a path such as `args[0].when`

@@ -11,6 +11,7 @@ import {
   decodeResult,
   encodeResult,
   encodeResults,
+  isSealing,
   resolveSerializer,
   type Serializer,
 } from './serializer.js';
@@ -78,6 +79,20 @@ export class WireCodec {
 
   decodeResult(encoded: unknown): unknown {
     return decodeResult(encoded, this.#serializer);
+  }
+
+  /**
+   * What a task says of itself: plain JSON whatever the serializer, for dashboards to read; sealed where that seals.
+   * @throws {NotSerializableError}
+   */
+  encodeMeta(meta: unknown): unknown {
+    const plain = encodeResult(meta ?? null);
+    return this.seal === undefined ? plain : encodeResult(meta ?? null, this.#serializer);
+  }
+
+  /** The name of the serializer, if what it writes is for those alone who have it: then nothing of it is shown around. */
+  get seal(): string | undefined {
+    return isSealing(this.#serializer) ? this.#serializer.name : undefined;
   }
 
   #text(payload: unknown, what: string, taskName: string): string {

@@ -14,7 +14,7 @@ import type { ResultSource } from '../results/result-source.js';
 import type { Snapshot } from '../results/snapshot.js';
 import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 import { errorNameOf } from '../tasks/failure.js';
-import { decodeResult } from '../tasks/serializer.js';
+import type { WireCodec } from '../tasks/wire-codec.js';
 import { Executor, type ExecutorParams } from './execute.js';
 import type { Outcome } from './outcome.js';
 import type { CallHost } from './running-call.js';
@@ -81,7 +81,9 @@ export class EagerRunner {
     const spawning = new SpawningHere(this.params.here(detour), this.params.codec);
     const executor = new Executor({ ...this.params, spawning, eager: true });
     for (let retries = 0; ; retries++) {
-      const { outcome, hooks } = await executor.execute(deliveryOf(envelope, retries, updates));
+      const { outcome, hooks } = await executor.execute(
+        deliveryOf(envelope, retries, updates, this.params.codec),
+      );
       // Nothing is written here: it has ended when it is known how.
       await hooks?.tell(outcome);
       if (outcome.kind !== 'retry') return { outcome, retries };
@@ -158,7 +160,7 @@ function failed(taskId: string, taskName: string, error: unknown): TaskFailedErr
   });
 }
 
-function deliveryOf(envelope: Envelope, retries: number, updates: Update[]): Delivery {
+function deliveryOf(envelope: Envelope, retries: number, updates: Update[], codec: WireCodec): Delivery {
   const { taskId, jobId, queue, name } = envelope;
   // Here and now: whatever the call said of later.
   const { eta: _, ...message } = readMessage(envelope.data);
@@ -180,7 +182,7 @@ function deliveryOf(envelope: Envelope, retries: number, updates: Update[]): Del
     saveProgress: async (progress) => {
       const { state, meta } = JSON.parse(JSON.stringify(progress)) as Update;
       // A final name set by hand shows its meta; only the end of a task ends it.
-      updates.push({ state: isBuiltIn(state) ? STARTED : state, meta: decodeResult(meta) });
+      updates.push({ state: isBuiltIn(state) ? STARTED : state, meta: codec.decodeResult(meta) });
     },
     afterwards: () => undefined,
   };

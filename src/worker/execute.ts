@@ -8,7 +8,7 @@ import type { Tracing } from '../broker/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';
-import type { ErrorClasses } from '../tasks/failure.js';
+import { type ErrorClasses, encodeFailure } from '../tasks/failure.js';
 import { type RunMiddleware, through } from '../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
@@ -189,7 +189,15 @@ export class Executor {
     });
   }
 
-  #notRun(delivery: Delivery, outcome: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
+  /** Where the serializer is there to keep things from others, so are the properties of errors. */
+  #sealed(outcome: Outcome): Outcome {
+    if (outcome.kind !== 'failure' && outcome.kind !== 'retry') return outcome;
+    if (this.params.codec.seal === undefined || outcome.wire !== undefined) return outcome;
+    return { ...outcome, wire: encodeFailure(outcome.error, { bare: true }) };
+  }
+
+  #notRun(delivery: Delivery, refused: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
+    const outcome = this.#sealed(refused);
     const hooks = task !== undefined && outcome.kind === 'failure' ? this.hooksOf(delivery, task) : undefined;
     return Promise.resolve({ outcome, task, runtimeMs: 0, started: false, hooks });
   }
@@ -235,8 +243,9 @@ export class Executor {
     );
     this.running.set(delivery.jobId, call);
     const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
-    const finish = (outcome: Outcome): Execution => {
+    const finish = (ended: Outcome): Execution => {
       this.running.delete(delivery.jobId);
+      const outcome = this.#sealed(ended);
       const hooks = hasLateHooks(task)
         ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
         : undefined;

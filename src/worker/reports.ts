@@ -35,11 +35,13 @@ export class Reports {
 
   active(): TaskReport[] {
     const now = this.params.clock.now();
-    return [...this.params.executor.running.values()].map((call) => ofCall(call, now));
+    return [...this.params.executor.running.values()].map((call) => this.#ofCall(call, now));
   }
 
   reserved(): TaskReport[] {
-    return [...this.params.executor.held.values()].map(({ delivery, args }) => ofDelivery(delivery, args));
+    return [...this.params.executor.held.values()].map(({ delivery, args }) =>
+      this.#ofDelivery(delivery, args),
+    );
   }
 
   async scheduled(): Promise<TaskReport[]> {
@@ -87,7 +89,7 @@ export class Reports {
     return {
       id: message.id ?? taskIdOfJob(job.id),
       name: job.name,
-      args: shown(this.#decode(message.args)),
+      args: this.#shown(() => this.#decode(message.args)),
       queue: queueOfLane(job.queue),
       retries,
       deliveries: job.deliveries,
@@ -104,16 +106,22 @@ export class Reports {
       return ['[cannot be read]'];
     }
   }
-}
 
-function ofCall({ delivery, request, runtimeMs }: RunningCall, now: number): TaskReport {
-  const startedAt = new Date(now - runtimeMs).toISOString();
-  return { ...ofDelivery(delivery, request.args), startedAt, runtimeMs };
-}
+  #ofCall({ delivery, request, runtimeMs }: RunningCall, now: number): TaskReport {
+    const startedAt = new Date(now - runtimeMs).toISOString();
+    return { ...this.#ofDelivery(delivery, request.args), startedAt, runtimeMs };
+  }
 
-function ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {
-  const { taskId, name, queue, retries, deliveries } = delivery;
-  return { id: taskId, name, args: shown(args), queue, retries, deliveries, pid: process.pid };
+  #ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {
+    const { taskId, name, queue, retries, deliveries } = delivery;
+    return { id: taskId, name, args: this.#shown(() => args), queue, retries, deliveries, pid: process.pid };
+  }
+
+  /** A report goes through the broker, and to whoever asks: what is sealed stays so. */
+  #shown(args: () => readonly unknown[]): unknown[] {
+    const { seal } = this.params.codec;
+    return seal === undefined ? shown(args()) : [`[sealed by the serializer "${seal}"]`];
+  }
 }
 
 /** Arguments as JSON carries them; what the rich serializer brought and JSON does not know is named by its kind. */

@@ -21,6 +21,8 @@ export interface CallHost {
   readonly logger: Logger;
   readonly app: TaskApp;
   readonly stopping: boolean;
+  /** Writes what `updateState` is given. Default: as plain JSON. */
+  encodeMeta?(meta: unknown): unknown;
   /** Makes what aborts `this.signal`, where a plain AbortController would not do. */
   newAbort?(): AbortController;
 }
@@ -106,7 +108,7 @@ export class RunningCall implements TaskContext {
     const { retries } = this.delivery;
     await this.delivery.saveProgress({
       state,
-      meta: encodeResult(meta ?? null),
+      meta: this.host.encodeMeta?.(meta) ?? encodeResult(meta ?? null),
       ...(retries > 0 && { attempt: retries }),
     });
     this.#throwIfSoftLimitPassed();

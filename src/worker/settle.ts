@@ -18,7 +18,7 @@ import type { Settlement } from '../broker/consumer.js';
 import type { Delivery } from '../broker/delivery.js';
 import { replacedBy } from '../broker/message.js';
 import { TaskRevokedError } from '../errors.js';
-import { failureText } from '../results/failure-text.js';
+import { failureText, revocationText } from '../results/failure-text.js';
 import type { Execution } from './outcome.js';
 
 export function settle(delivery: Delivery, { outcome, task }: Execution): Settlement {
@@ -44,7 +44,7 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
     case 'revoked': {
       const { taskId, name } = delivery;
       const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
-      return { kind: 'fail', keep: !ignored, ...failureText(error) };
+      return { kind: 'fail', keep: !ignored, ...revocationText(error) };
     }
     case 'later':
       return { kind: 'postpone', delayMs: outcome.delayMs };

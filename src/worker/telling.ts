@@ -79,7 +79,7 @@ export class Telling implements RunWatch {
     if (!this.active) return;
     const { state, meta } = progress as { state: string; meta?: unknown };
     const small = meta !== undefined && (JSON.stringify(meta) ?? '').length <= MOST_META;
-    const shown = small ? { meta: decodeResult(meta) } : undefined;
+    const shown = small ? readableMeta(meta) : undefined;
     this.#emit({ type: 'task-progress', ...this.#taskFields(delivery), state, ...shown });
   }
 
@@ -200,6 +200,15 @@ export class Telling implements RunWatch {
       freq: HEARTBEAT_MS,
       version: VERSION,
     };
+  }
+}
+
+/** What is sealed is for nobody here to open. */
+function readableMeta(meta: unknown): { meta: unknown } | undefined {
+  try {
+    return { meta: decodeResult(meta) };
+  } catch {
+    return undefined; // the app's own serializer wrote it, and perhaps to keep it from others
   }
 }
 

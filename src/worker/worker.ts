@@ -164,6 +164,8 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#params.logger;
   }
 
+  readonly encodeMeta = (meta: unknown): unknown => this.#params.codec.encodeMeta(meta);
+
   get app(): TaskApp {
     return this.#params.app;
   }

@@ -16,11 +16,15 @@ export function packOutcome(outcome: Outcome): CrossedOutcome {
     case 'failure':
       return {
         kind: 'failure',
-        error: encodeFailure(outcome.error),
+        error: outcome.wire ?? encodeFailure(outcome.error),
         ...(outcome.rejected && { rejected: true as const }),
       };
     case 'retry':
-      return { kind: 'retry', error: encodeFailure(outcome.error), delayMs: outcome.delayMs };
+      return {
+        kind: 'retry',
+        error: outcome.wire ?? encodeFailure(outcome.error),
+        delayMs: outcome.delayMs,
+      };
     default:
       return outcome;
   }
@@ -39,15 +43,6 @@ export function unpackOutcome(crossed: CrossedOutcome, classes: ErrorClasses): O
     default:
       return crossed;
   }
-}
-
-/** In the worker: an outcome on its way back into a thread, whose hooks are to hear of it. */
-export function repackOutcome(outcome: Outcome): CrossedOutcome {
-  if ((outcome.kind === 'failure' || outcome.kind === 'retry') && outcome.wire !== undefined) {
-    const { wire, ...rest } = outcome;
-    return { ...rest, error: wire };
-  }
-  return packOutcome(outcome);
 }
 
 const MAX_FIELD_BYTES = 16_384;

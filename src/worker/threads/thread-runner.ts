@@ -35,6 +35,7 @@ export class ThreadRunner {
       node: '',
       logger: linkedLogger(link),
       app: loaded.app,
+      encodeMeta: (meta) => loaded.executor.codec.encodeMeta(meta),
       get stopping() {
         return Atomics.load(stopping, 0) === 1;
       },

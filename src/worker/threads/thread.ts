@@ -13,7 +13,7 @@ import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/fai
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
 import { THREAD_FILE } from './app-module.js';
-import { repackOutcome, unpackFields, unpackOutcome } from './crossing.js';
+import { packOutcome, unpackFields, unpackOutcome } from './crossing.js';
 import { EngineServer } from './engine-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
 
@@ -119,7 +119,7 @@ export class Thread {
         delivery: plain(call.delivery),
         limits,
         node,
-        outcome: repackOutcome(outcome),
+        outcome: packOutcome(outcome),
       });
     }).finally(() => {
       this.#hooked = undefined;

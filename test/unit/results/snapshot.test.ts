@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { StoredJob } from '#src/broker/engine.js';
 import { type Message, packStack, readMessage } from '#src/broker/message.js';
 import { TaskFailedError, TaskRevokedError } from '#src/errors.js';
+import { revocationText } from '#src/results/failure-text.js';
 import { changesAt, derive, lastCustomState, stateOf } from '#src/results/snapshot.js';
 import { EXCEPTION, READY } from '#src/states.js';
 import { ErrorClasses, encodeFailure } from '#src/tasks/failure.js';
@@ -52,6 +53,12 @@ function failed(error: unknown): Partial<StoredJob> {
   };
 }
 
+/** As a worker stores it of a task that was revoked. */
+function revokedJob(error: TaskRevokedError): Partial<StoredJob> {
+  const { message, stack } = revocationText(error);
+  return { ...failed(error), failedReason: message, stack };
+}
+
 const state = (fields?: Partial<StoredJob>, message?: Partial<Message>) => look(job(fields, message)).state;
 
 describe('The state of a task', () => {
@@ -83,8 +90,18 @@ describe('The state of a task', () => {
     assert.equal(state({ ...late, deliveries: 2 }, { expires: NOW }), 'STARTED');
   });
 
+  it('is FAILURE where it failed with the error of another that was revoked', () => {
+    const other = new TaskRevokedError({ taskId: 'other', taskName: 'task', reason: 'not wanted' });
+    const snapshot = look(job(failed(other)));
+    assert.equal(snapshot.state, 'FAILURE');
+    assert(snapshot.error instanceof TaskFailedError && snapshot.error.cause instanceof TaskRevokedError);
+    assert.equal(state(failed(Object.assign(new Error('mine'), { name: 'TaskRevokedError' }))), 'FAILURE');
+  });
+
   it('is FAILURE by a revoked one before it, REVOKED only as that one', () => {
-    const revoked = failed(new TaskRevokedError({ taskId: 'before', taskName: 'task', reason: undefined }));
+    const revoked = revokedJob(
+      new TaskRevokedError({ taskId: 'before', taskName: 'task', reason: undefined }),
+    );
     assert.equal(state(revoked), 'REVOKED');
     const after = look(job({ ...revoked, blame: { taskId: 'before', taskName: 'task' } }));
     assert.equal(after.state, 'FAILURE');
@@ -101,7 +118,7 @@ describe('The state of a task', () => {
     const failure = look(job(failed(new RangeError('far'))));
     assert.equal(failure.state, 'FAILURE');
     assert(failure.error instanceof TaskFailedError && failure.error.cause instanceof RangeError);
-    const revoked = look(job(failed(new TaskRevokedError({ taskId: 'id', reason: 'not wanted' }))));
+    const revoked = look(job(revokedJob(new TaskRevokedError({ taskId: 'id', reason: 'not wanted' }))));
     assert.equal(revoked.state, 'REVOKED');
     assert(revoked.error instanceof TaskRevokedError);
     assert.equal(revoked.error.reason, 'not wanted');

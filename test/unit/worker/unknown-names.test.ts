@@ -30,6 +30,7 @@ describe('tasks with names that no worker knows', () => {
       engine: {},
       running: () => 0,
       concurrency: () => 1,
+      slots: () => ({ size: 1, used: 0, free: 1 }),
     } as never);
     await vitals.open();
     for (let n = 0; n < 1_000; n++) vitals.ended(delivery(`email-${n}`), execution());

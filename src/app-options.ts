@@ -5,6 +5,7 @@
 import type { Telemetry } from './broker/tracing.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
+import { type Acceptance, checkAcceptance } from './options/acceptance.js';
 import { boolean, checkQueueName } from './options/checks.js';
 import { checkLogger, LOG_LEVELS, type Logger, type LogLevel } from './options/logger.js';
 import { checkNames } from './options/names.js';
@@ -45,6 +46,11 @@ export interface CeleriacOptions {
   container?: Container;
   /** How long a call keeps trying to reach the broker, in total. Default: 1 s. */
   publishRetry?: Duration;
+  /**
+   * When a call counts as accepted: `'written'`, once the broker has the task, or `'replicated'`, once a replica of it has
+   * it too (Redis, Sentinel and Cluster). Default: `'written'`.
+   */
+  acceptance?: Acceptance;
   /** Largest encoded arguments or result, in bytes. Default: no limit. */
   maxPayloadBytes?: number;
   /** How long a silent worker keeps a task before others may take it over. Default: 5 s. */
@@ -88,6 +94,7 @@ export interface AppConfig {
   readonly hasOwnLogger: boolean;
   readonly container: Container;
   readonly publishRetryMs: number;
+  readonly acceptance: Acceptance;
   readonly maxPayloadBytes: number | undefined;
   readonly lockDurationMs: number;
   readonly blockedLoopTimeoutMs: number;
@@ -111,6 +118,7 @@ const NAMES: readonly string[] = [
   'logger',
   'container',
   'publishRetry',
+  'acceptance',
   'maxPayloadBytes',
   'lockDuration',
   'blockedLoopTimeout',
@@ -159,6 +167,7 @@ export function resolveAppOptions(
     logger: checkLogger(options.logger ?? consoleLogger(), where),
     container: checkContainer(options.container, where),
     publishRetryMs: ms(options.publishRetry, '1s', 'publishRetry'),
+    acceptance: checkAcceptance(options.acceptance, where) ?? 'written',
     maxPayloadBytes: checkBytes(options.maxPayloadBytes, where),
     lockDurationMs: checkLock(ms(options.lockDuration, '5s', 'lockDuration'), where),
     blockedLoopTimeoutMs: ms(options.blockedLoopTimeout, '60s', 'blockedLoopTimeout'),

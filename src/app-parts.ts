@@ -21,6 +21,7 @@ import { Control } from './control/control.js';
 import { FailedTasks } from './control/failed.js';
 import { Queues } from './control/queues.js';
 import { Events } from './events/events.js';
+import { acceptanceRule } from './options/acceptance.js';
 import type { Logger } from './options/logger.js';
 import { compileRoutes } from './options/routes.js';
 import { Feed } from './results/feed.js';
@@ -80,7 +81,11 @@ export function makeParts(params: AppPartsParams) {
   const tracing = config.telemetry && new Tracing(config.telemetry);
   const feed = new Feed(engine, clock);
   const index = new IdIndex(engine, clock, config.publishRetryMs);
-  const producer = new Producer(engine, config.publishRetryMs);
+  const { kind, address } = ground.engine;
+  const accepted = acceptanceRule(config.acceptance, kind !== 'postgres' && kind !== 'embedded', address);
+  // What this broker can never do is refused where it is asked for.
+  if (!config.taskAlwaysEager) accepted(undefined);
+  const producer = new Producer(engine, config.publishRetryMs, accepted);
   const caller: Asking =
     params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };

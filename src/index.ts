@@ -74,6 +74,7 @@ export type {
   EventsOptions,
   FleetEvent,
 } from './events/names.js';
+export type { Acceptance } from './options/acceptance.js';
 export type { CallOptions } from './options/call-options.js';
 export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger, TaskLogger } from './options/logger.js';

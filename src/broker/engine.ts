@@ -192,6 +192,18 @@ export interface Broadcast {
   unsubscribe(listener: (text: string) => void): void;
 }
 
+/** What a broker with replicas can say of a write. */
+export interface Replication {
+  /** Before the write. @returns what `confirm` is to be given */
+  begin(): Promise<string>;
+  /**
+   * After the write: waits until a replica has it.
+   * @returns `moved`: another server is the master by now, so the write may be gone and is to be made again; `none`: no
+   *   replica had it within `timeoutMs`
+   */
+  confirm(begun: string, timeoutMs: number): Promise<'confirmed' | 'moved' | 'none'>;
+}
+
 /** An open broker. Nothing connects before the first call that needs it. */
 export interface Engine {
   readonly kind: EngineKind;
@@ -235,6 +247,8 @@ export interface Engine {
   /** Looks after queues; what is written to or taken from is noted there by itself. */
   readonly queues: QueueStore;
   readonly broadcast: Broadcast;
+  /** Absent where no replica can be waited for. */
+  readonly replication?: Replication | undefined;
   /**
    * Removes up to `rows` rows of records and workflows that have expired, where the broker does not do so by itself.
    * @returns whether more may be left

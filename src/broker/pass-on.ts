@@ -41,6 +41,9 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     get broadcast() {
       return ground.engine.broadcast;
     },
+    get replication() {
+      return ground.engine.replication;
+    },
     readJobs: own.readJobs,
     readEnded: own.readEnded,
     ready: () => ground.engine.ready(),

@@ -4,6 +4,7 @@
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
+import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
 import { Deadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
@@ -25,6 +26,8 @@ export interface Envelope {
   readonly priority: number;
   /** The trace it was sent in, where somebody traces. */
   readonly trace?: string;
+  /** Its call waits for a replica of the broker. */
+  readonly replicated?: true;
 }
 
 interface Pending {
@@ -45,6 +48,8 @@ export class Producer {
     private readonly engine: Engine,
     /** How long one call may keep trying, ms. */
     private readonly budgetMs: number,
+    /** Whether a call waits for a replica; throws where there can be none. */
+    readonly replicated: AcceptanceRule = () => false,
   ) {}
 
   /**
@@ -65,7 +70,7 @@ export class Producer {
    */
   async sendAll(envelopes: readonly Envelope[]): Promise<void> {
     const pieces: Promise<void>[] = [];
-    for (const [queue, batch] of groupByQueue(envelopes, (envelope) => envelope.queue))
+    for (const [queue, batch] of groupByQueue(envelopes, (envelope) => envelope))
       for (let i = 0; i < batch.length; i += CHUNK) {
         const piece = batch.slice(i, i + CHUNK);
         const [first] = piece;
@@ -82,10 +87,15 @@ export class Producer {
    * Sends tasks in any queues in one atomic step, after `first` has been done. Both may be done twice.
    * @throws {BrokerUnavailableError} carrying `taskId` when nobody answered in time
    */
-  async together(envelopes: readonly Envelope[], taskId: string, first: () => Promise<void>): Promise<void> {
+  async together(
+    envelopes: readonly Envelope[],
+    taskId: string,
+    first: () => Promise<void>,
+    replicated = false,
+  ): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#trying(async () => {
+      await this.#trying(replicated, async () => {
         await first();
         const jobs = envelopes.map((e) => ({ queue: e.queue, jobId: e.jobId, job: jobJson(e) }));
         await this.engine.addTogether(jobs);
@@ -105,7 +115,7 @@ export class Producer {
       this.#settle(only.envelope.queue, queued);
       return;
     }
-    for (const [queue, batch] of groupByQueue(queued, ({ envelope }) => envelope.queue))
+    for (const [queue, batch] of groupByQueue(queued, ({ envelope }) => envelope))
       for (let i = 0; i < batch.length; i += CHUNK) this.#settle(queue, batch.slice(i, i + CHUNK));
   }
 
@@ -124,19 +134,19 @@ export class Producer {
   async #deliver(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#trying(() => this.#add(queue, envelopes));
+      await this.#trying(envelopes[0]?.replicated === true, () => this.#add(queue, envelopes));
     } finally {
       release();
     }
   }
 
-  async #trying(body: () => Promise<void>): Promise<void> {
+  async #trying(replicated: boolean, body: () => Promise<void>): Promise<void> {
     const deadline = performance.now() + this.budgetMs;
     let met: unknown;
     const giveUp = () => unavailable(this.engine.address, met ?? new Error('no answer'));
     for (;;) {
       try {
-        const added = body();
+        const added = replicated ? this.#replicated(body, deadline, (error) => (met = error)) : body();
         // A database in this process is never away: however long it takes, it answers.
         return await (this.engine.oneProcess ? added : this.#deadlines.within(added, deadline, giveUp));
       } catch (error) {
@@ -150,6 +160,21 @@ export class Producer {
     }
   }
 
+  /** Does it, and waits for a replica; tests put an engine without any in place. */
+  async #replicated(
+    body: () => Promise<void>,
+    deadline: number,
+    meet: (error: unknown) => void,
+  ): Promise<void> {
+    const { replication, address } = this.engine;
+    if (replication === undefined) return body();
+    const begun = await replication.begin();
+    await body();
+    meet(unreplicated(address));
+    const outcome = await replication.confirm(begun, deadline - performance.now());
+    if (outcome !== 'confirmed') throw unreplicated(address);
+  }
+
   async #add(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const backend: IQueueBackend = await this.engine.backend(queue);
     const [first] = envelopes;
@@ -157,6 +182,13 @@ export class Producer {
     else
       await backend.addJobs(envelopes.map((e) => ({ job: jobJson(e), jobId: e.jobId, parentKeyOpts: {} })));
   }
+}
+
+function unreplicated(address: string): BrokerUnavailableError {
+  return new BrokerUnavailableError(
+    `No replica of the broker at ${address} is known to have it, which acceptance: 'replicated' asks for.`,
+    { address },
+  );
 }
 
 const RETRY_PAUSE_MS = 50;
@@ -187,15 +219,17 @@ export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   };
 }
 
-function groupByQueue<T>(items: readonly T[], queueOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
+/** Those that wait for a replica are a batch of their own: the others do not wait with them. */
+function groupByQueue<T>(items: readonly T[], envelopeOf: (item: T) => Envelope): [string, T[]][] {
+  const groups = new Map<string, [string, T[]]>();
   for (const item of items) {
-    const queue = queueOf(item);
-    const group = groups.get(queue);
-    if (group === undefined) groups.set(queue, [item]);
-    else group.push(item);
+    const { queue, replicated } = envelopeOf(item);
+    const key = replicated === true ? `${queue}\n` : queue;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [queue, [item]]);
+    else group[1].push(item);
   }
-  return groups;
+  return [...groups.values()];
 }
 
 function withTaskId(error: unknown, taskId: string): unknown {

@@ -194,7 +194,8 @@ export function isReady(client: RedisClient): boolean {
   return client.status === 'ready';
 }
 
-function* streamsOf(client: RedisClient): Generator<JoiningSocket> {
+/** The sockets of a client: one, or one a node of a Cluster. */
+export function* streamsOf(client: RedisClient): Generator<JoiningSocket> {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
   for (const node of nodes) {
     const stream: unknown = (node as { stream?: unknown }).stream;

@@ -28,6 +28,7 @@ import { leanRedisBackend } from './redis-large-results.js';
 import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
 import { RedisRecords } from './redis-records.js';
+import { RedisReplication } from './redis-replication.js';
 import { severRedisBackend } from './redis-sever.js';
 import { shardOf } from './redis-shard.js';
 import { RedisSignals } from './redis-signals.js';
@@ -54,11 +55,14 @@ class RedisEngine implements Engine {
   readonly signals: RedisSignals;
   readonly queues: RedisQueues;
   readonly broadcast: RedisBroadcast;
+  readonly replication: RedisReplication;
   readonly #prefix: string;
   readonly #calls: RedisLink;
   readonly #troubles: Troubles;
   #workers: RedisLink | undefined;
   #listener: RedisLink | undefined;
+  /** Waits for replicas; made by the first call that wants one. */
+  #waiting: RedisLink | undefined;
   #root: Promise<IQueueBackend> | undefined;
   readonly #backends = new QueueBackends();
   readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
@@ -90,6 +94,11 @@ class RedisEngine implements Engine {
       sharded: target.kind === 'cluster',
       jobKey: ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
     });
+    this.replication = new RedisReplication({
+      calls: this.#calls,
+      waiting: () => this.#waitingLink(),
+      key: `${this.#prefix}:~w`,
+    });
     this.broadcast = new RedisBroadcast({
       publisher: () => this.#client(),
       subscriber: () => this.#listenerLink(),
@@ -97,6 +106,11 @@ class RedisEngine implements Engine {
       channel: `${this.#prefix}:~b${target.db}`,
       sharded: target.kind === 'cluster',
     });
+  }
+
+  #waitingLink(): RedisLink {
+    this.#waiting ??= this.#linkBesideCalls();
+    return this.#waiting;
   }
 
   ready(): Promise<void> {
@@ -214,17 +228,26 @@ class RedisEngine implements Engine {
     clearTimeout(this.#lingering);
     this.signals.flush();
     this.#setHeld(false);
-    await Promise.all([this.#calls.close(), this.#workers?.close(), this.#listener?.close()]);
+    await Promise.all([
+      this.#calls.close(),
+      this.#workers?.close(),
+      this.#listener?.close(),
+      this.#waiting?.close(),
+    ]);
   }
 
   #listenerLink(): RedisLink {
-    if (this.#listener === undefined) {
-      const { target } = this;
-      const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
-      this.#listener = new RedisLink(place, this.config, 'fail-fast');
-      this.#listener.setHeld(this.#kept);
-    }
+    this.#listener ??= this.#linkBesideCalls();
     return this.#listener;
+  }
+
+  /** To the server that has all of the prefix. */
+  #linkBesideCalls(): RedisLink {
+    const { target } = this;
+    const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
+    const link = new RedisLink(place, this.config, 'fail-fast');
+    link.setHeld(this.#kept);
+    return link;
   }
 
   async #client(): Promise<RedisClient> {
@@ -279,5 +302,6 @@ class RedisEngine implements Engine {
     this.#kept = held;
     this.#calls.setHeld(held);
     this.#listener?.setHeld(held);
+    this.#waiting?.setHeld(held);
   }
 }

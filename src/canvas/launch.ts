@@ -14,6 +14,7 @@ import { writeMessage } from '../broker/message.js';
 import type { Envelope, Producer } from '../broker/producer.js';
 import type { Tracing } from '../broker/tracing.js';
 import { DuplicateTaskError } from '../errors.js';
+import type { Acceptance } from '../options/acceptance.js';
 import type { CallOptions } from '../options/call-options.js';
 import { merge } from '../options/merge.js';
 import { AsyncResult } from '../results/async-result.js';
@@ -136,7 +137,7 @@ export class Launcher implements Dispatcher {
     const how = again === undefined ? 'new' : 'again';
     if (root.kind === 'task' && carried instanceof Signature)
       return this.#launchTask(flow, { ...plan, root }, carried as Signature, args, { ...own, how });
-    await this.deliver(flow, plan, how);
+    await this.deliver(flow, plan, how, own.acceptance);
     return results.ofPlan(flow, plan);
   }
 
@@ -175,10 +176,11 @@ export class Launcher implements Dispatcher {
     const { sender, unique, results, source } = this.params;
     const { target, immutable } = Signature.partsOf(signature);
     const all = immutable ? signature.args : [...args, ...signature.args];
-    const call = await sender().uniqueFor(target, all, merge<CallOptions>(signature.options, options));
+    const merged = merge<CallOptions>(signature.options, options);
+    const call = await sender().uniqueFor(target, all, merged);
     const { root } = plan;
     const keyed = call && { ...plan, root: { ...root, fields: { ...root.fields, unique: call.key } } };
-    const deliver = () => this.deliver(flow, keyed ?? plan, how);
+    const deliver = () => this.deliver(flow, keyed ?? plan, how, merged.acceptance);
     if (call === undefined) await deliver();
     else {
       const mine = { taskId: resultId(flow, root), queue: root.queue, jobId: jobIdOf(flow, ROOT, root) };
@@ -201,8 +203,9 @@ export class Launcher implements Dispatcher {
   }
 
   /** Writes the plan and sends what begins. */
-  async deliver(flow: string, plan: Plan, how: Delivering): Promise<void> {
-    const { plans, engine } = this.params;
+  async deliver(flow: string, plan: Plan, how: Delivering, acceptance?: Acceptance): Promise<void> {
+    const { plans, engine, producer } = this.params;
+    const replicated = how !== 'replacement' && producer.replicated(acceptance);
     // A task that runs again replaces itself by what it did the first time, whatever it says now.
     const known = how === 'replacement' ? await plans.get(flow) : undefined;
     const sent = known ?? plan;
@@ -213,13 +216,22 @@ export class Launcher implements Dispatcher {
       const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
       const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
       const delayMs = delaysIn(sent.root, this.params.clock.now());
-      await this.params.index.claimAll(claimed, () => this.#send(flow, sent, text, how), delayMs);
+      await this.params.index.claimAll(
+        claimed,
+        () => this.#send(flow, sent, text, { how, replicated }),
+        delayMs,
+      );
     } finally {
       release();
     }
   }
 
-  async #send(flow: string, plan: Plan, text: string, how: Delivering): Promise<void> {
+  async #send(
+    flow: string,
+    plan: Plan,
+    text: string,
+    { how, replicated }: { readonly how: Delivering; readonly replicated: boolean },
+  ): Promise<void> {
     const { engine, producer, progress, clock, plans } = this.params;
     const begun = firstStarts(plan);
     const tasks = begun.filter((start) => start.kind === 'task');
@@ -231,7 +243,7 @@ export class Launcher implements Dispatcher {
     const id = resultId(flow, plan.root);
     let mayExist = how !== 'new';
     let tried = false;
-    await producer.together(envelopes, id, async () => {
+    const first = async () => {
       const made = await engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now));
       // Only then is it the one that is stored.
       if (made) plans.keep(flow, plan, text.length);
@@ -241,7 +253,8 @@ export class Launcher implements Dispatcher {
       tried = true;
       // Made by an attempt whose answer was lost.
       mayExist = true;
-    });
+    };
+    await producer.together(envelopes, id, first, replicated);
     const empty = begun.filter((start) => start.kind === 'empty');
     if (empty.length > 0) await progress.begin(flow, plan, empty, { input: undefined, parentId: undefined });
   }

@@ -292,6 +292,8 @@ export class Sender {
       delayMs: call.delayMs,
       priority: call.priority ?? target.publish.priority,
       ...(outgoing.span !== undefined && { trace: outgoing.span.trace }),
+      ...(outgoing.detour === null &&
+        params.producer.replicated(call.acceptance) && { replicated: true as const }),
     };
     return { envelope, name: target.name, ignoreResult, fields, unique, custom: call.taskId };
   }

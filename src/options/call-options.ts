@@ -4,6 +4,7 @@
 import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
+import { type Acceptance, checkAcceptance } from './acceptance.js';
 import {
   boolean,
   checkLimits,
@@ -43,6 +44,8 @@ export interface CallOptions extends PublishOptions {
   linkError?: CallbackSignature | Iterable<CallbackSignature>;
   /** A name to show in logs and events instead of the task's. */
   shadow?: string;
+  /** `'replicated'`: the call resolves once a replica of the (Redis) broker has the task. Default: the app's. */
+  acceptance?: Acceptance;
 }
 
 /** What a route may decide: all but what makes a call this one call. */
@@ -56,6 +59,7 @@ export const ROUTE_NAMES: readonly string[] = [
   'softTimeLimit',
   'timeLimit',
   'shadow',
+  'acceptance',
 ];
 
 const CALL_NAMES: readonly string[] = [...ROUTE_NAMES, 'taskId', 'headers', 'link', 'linkError'];
@@ -97,6 +101,7 @@ export interface ResolvedCall {
   readonly softTimeLimitMs: number | null | undefined;
   readonly timeLimitMs: number | null | undefined;
   readonly shadow: string | undefined;
+  readonly acceptance: Acceptance | undefined;
   /** `undefined`: as the task says; `null`: not this time. */
   readonly unique: UniquePolicy | null | undefined;
 }
@@ -115,6 +120,7 @@ export const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   softTimeLimitMs: undefined,
   timeLimitMs: undefined,
   shadow: undefined,
+  acceptance: undefined,
   unique: undefined,
 });
 
@@ -169,6 +175,7 @@ export function resolveCall(
     softTimeLimitMs: options.softTimeLimit === null ? null : soft,
     timeLimitMs: options.timeLimit === null ? null : hard,
     shadow,
+    acceptance: checkAcceptance(options.acceptance, where),
     unique: options.unique === null ? null : resolveUnique(options.unique, `${where}: unique`),
   };
 }

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { BrokerUnavailableError, Celeriac, chain } from 'celeriac';
 import { Redis } from 'ioredis';
-import { Counter, gate, startProgram, testApp, until, within } from '../support/app.js';
+import { Counter, gate, rejection, startProgram, testApp, until, within } from '../support/app.js';
 import { startSentinels } from '../support/redis-sentinel.js';
 
 const CAMPAIGN = process.env.CELERIAC_CAMPAIGN !== undefined;
@@ -86,6 +87,36 @@ describe('A Sentinel failover', { timeout: 600_000 }, () => {
       /role:master/,
       'nobody has made the old one a replica',
     );
+  });
+});
+
+describe("Calls with acceptance: 'replicated'", { timeout: 120_000 }, () => {
+  it('resolve once a replica has the task, and are refused with the id while none answers', async (t) => {
+    const sentinels = await startSentinels();
+    const replica = new Redis({ port: sentinels.replica.port });
+    t.after(async () => {
+      replica.disconnect();
+      await sentinels.close();
+    });
+    const { app } = testApp(t, { broker: sentinels.url, acceptance: 'replicated' });
+    const echo = app.task('echo', async (n: number) => n);
+    const has = async (id: string) => (await replica.keys(`*${id}*`)).length > 0;
+    for (let n = 0; n < 20; n++) assert.ok(await has((await echo.delay(n)).id), `the replica has call ${n}`);
+    const whole = await chain(echo.s(1), echo.s()).delay();
+    assert.ok(await has(whole.id.replace(/\..*/s, '')), 'a workflow');
+    const many = await Promise.all([1, 2, 3].map((n) => echo.applyAsync([n], { taskId: `own ${n}` })));
+    assert.equal(many.length, 3);
+
+    sentinels.replica.freeze();
+    const hasty = new Celeriac('hasty', { broker: sentinels.url, prefix: 'hasty', publishRetry: 300 });
+    t.after(() => hasty.close());
+    const late = hasty.task('echo', async (n: number) => n);
+    await late.delay(1);
+    const error = await rejection(late.applyAsync([1], { acceptance: 'replicated' }));
+    assert(error instanceof BrokerUnavailableError, String(error));
+    assert.match(error.message, /No replica/);
+    assert.equal(await hasty.result(error.taskId ?? '').exists(), true, 'the master has it');
+    sentinels.replica.thaw();
   });
 });
 

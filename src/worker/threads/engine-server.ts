@@ -60,6 +60,10 @@ export class EngineServer {
         return engine.amendData(args[0] as JobRef, String(args[1]), args[2] as object);
       case 'addTogether':
         return engine.addTogether(args[0] as readonly NewJob[]);
+      case 'replicationBegin':
+        return engine.replication?.begin();
+      case 'replicationConfirm':
+        return engine.replication?.confirm(String(args[0]), Number(args[1]));
       case 'flowCreate':
       case 'flowWrite':
       case 'flowRead':

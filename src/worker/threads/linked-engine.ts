@@ -13,6 +13,7 @@ import type {
   JobRef,
   NewJob,
   Records,
+  Replication,
   Signals,
   StoredJob,
 } from '../../broker/engine.js';
@@ -33,6 +34,7 @@ export class LinkedEngine implements Engine {
   readonly signals: LinkedSignals;
   readonly queues: QueueStore;
   readonly broadcast: Broadcast;
+  readonly replication?: Replication;
   #loading = true;
 
   constructor(
@@ -64,6 +66,11 @@ export class LinkedEngine implements Engine {
       expire: (...args) => call('flowExpire', args),
       remove: (...args) => call('flowRemove', args),
     };
+    if (kind !== 'postgres' && kind !== 'embedded')
+      this.replication = {
+        begin: () => call('replicationBegin', []),
+        confirm: (...args) => call('replicationConfirm', args),
+      };
     this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
   }
 

@@ -110,6 +110,8 @@ export type EngineMethod =
   | 'readEnded'
   | 'readHeads'
   | 'readDelayed'
+  | 'replicationBegin'
+  | 'replicationConfirm'
   | 'amendData'
   | 'create'
   | 'read'

@@ -19,6 +19,11 @@ export class BrokerClock {
     return this.#stoppedAt ?? Date.now() + this.#skewMs;
   }
 
+  /** Whether it stands still, and moves by `jump` alone. */
+  get stopped(): boolean {
+    return this.#stoppedAt !== undefined;
+  }
+
   /** Whether the broker has told its time: it was reached once. */
   get measured(): boolean {
     return this.#measuredAt > Number.NEGATIVE_INFINITY;

@@ -8,8 +8,19 @@ import { WorkerLostError } from '../errors.js';
 import type { RegisteredTask } from '../tasks/registry.js';
 import type { Outcome } from './outcome.js';
 
-/** Reasons not to run it, other than its workers' deaths; undefined where there is none. */
-export function refusal(delivery: Delivery, task: RegisteredTask, clock: BrokerClock): Outcome | undefined {
+/** As far as the clocks of the workers of an app without a `lockDuration` of its own may be off the broker's, ms. */
+const CLOCKS_OFF_MS = 2500;
+
+/**
+ * Reasons not to run it, other than its workers' deaths; undefined where there is none.
+ * @param clocksOffMs how far the clock of any worker of the fleet may be off the broker's
+ */
+export function refusal(
+  delivery: Delivery,
+  task: RegisteredTask,
+  clock: Pick<BrokerClock, 'now' | 'stopped'>,
+  clocksOffMs = CLOCKS_OFF_MS,
+): Outcome | undefined {
   const { stalls, message, taskId, name } = delivery;
   if (!task.run.acksLate && stalls > 0) {
     const error = new WorkerLostError(
@@ -22,10 +33,10 @@ export function refusal(delivery: Delivery, task: RegisteredTask, clock: BrokerC
   if (message.expires !== undefined && now >= message.expires && !hasBegun(delivery)) {
     return { kind: 'revoked', reason: 'it was not started before it expired', expired: true };
   }
-  // BullMQ promotes by the worker's clock; the task is due by the broker's.
-  if (message.eta !== undefined && now < message.eta && delivery.retries === 0) {
-    return { kind: 'later', delayMs: message.eta - now };
-  }
+  const earlyMs = message.eta !== undefined && delivery.retries === 0 ? message.eta - now : 0;
+  // BullMQ promotes by the worker's clock; the task is due by the broker's. What comes earlier than clocks are off was
+  // promoted by somebody, which means now.
+  if (earlyMs > 0 && (earlyMs <= clocksOffMs || clock.stopped)) return { kind: 'later', delayMs: earlyMs };
   return undefined;
 }
 

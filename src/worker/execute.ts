@@ -52,6 +52,8 @@ export interface ExecutorParams {
   readonly spawning?: Spawns | undefined;
   /** The fleet's limits; none where a task runs in its caller's process. */
   readonly limits?: Limits;
+  /** No worker starts whose clock is off the broker's by more than half of it. */
+  readonly lockDurationMs?: number;
   /** Makes a span of each attempt. */
   readonly tracing?: Tracing | undefined;
   /** Hears of attempts that begin. */
@@ -113,7 +115,8 @@ export class Executor {
   #execute(delivery: Delivery): Promise<Execution> {
     const task = this.params.registry.get(delivery.name);
     if (task === undefined) return this.#executeUnknown(delivery);
-    const refused = refusal(delivery, task, this.params.clock);
+    const { clock, lockDurationMs } = this.params;
+    const refused = refusal(delivery, task, clock, lockDurationMs && lockDurationMs / 2);
     if (refused !== undefined) return this.#notRun(delivery, refused, task);
     const { suspects } = this.params;
     if (delivery.stalls === 0 || suspects === undefined) return this.perform(delivery, task);

@@ -3,8 +3,9 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Queue } from 'bullmq';
 import { Celeriac } from 'celeriac';
-import { type Program, startProgram, uniqueName, until } from '../support/app.js';
+import { type Program, startProgram, testApp, uniqueName, until } from '../support/app.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 const HOUR_MS = 3_600_000;
@@ -51,6 +52,19 @@ describe('clocks and blocked loops', () => {
       assert.ok(sentAt !== undefined && ranAt - sentAt.getTime() >= 1000, 'not before its time');
     });
   }
+
+  it('runs a delayed task now that another program promotes, and no earlier than then', async (t) => {
+    const { app, prefix, worker } = testApp(t, { broker: redis.url });
+    const task = app.task('later', () => 1);
+    await worker();
+    const result = await task.applyAsync([], { countdown: '1h' });
+    const queue = new Queue('celeriac', { connection: { port: redis.port }, prefix });
+    t.after(() => queue.close());
+    const job = await queue.getJob(result.id);
+    assert.equal(await job?.getState(), 'delayed');
+    await job?.promote();
+    assert.equal(await result.get({ timeout: '20s' }), 1);
+  });
 
   it('keeps the tasks of a loop that is blocked for longer than a lock', async (t) => {
     const prefix = uniqueName();

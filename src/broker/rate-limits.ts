@@ -5,6 +5,7 @@
  */
 import { paceOf, type Rate } from '../options/rates.js';
 import type { BrokerClock } from './clock.js';
+import { afterLoss } from './contention.js';
 import type { Engine, StoredRecord } from './engine.js';
 
 interface State {
@@ -19,7 +20,7 @@ interface State {
 export interface Turn {
   /** The task starts: a start that is late counts once more, for windows that begin after its turn. */
   used(): Promise<void> | undefined;
-  /** Takes it back, for a start that did not come about. */
+  /** Gives it back, for a start that did not come about: the next one may have it. */
   unused(): Promise<void> | undefined;
 }
 
@@ -73,7 +74,7 @@ export class RateLimits {
   async take(task: string): Promise<Permit> {
     const { records } = this.engine;
     await this.clock.sync();
-    for (;;) {
+    for (let losses = 1; ; losses++) {
       const { record, state } = (await this.#read(task)) ?? NOTHING;
       if (record === undefined || state === undefined || state.rate === null) return UNLIMITED;
       const { intervalMs, burst } = paceOf(state.rate);
@@ -82,30 +83,33 @@ export class RateLimits {
       if (waitMs > 0) return { granted: false, waitMs };
       const next = Math.max(state.next, now) + intervalMs;
       if (await records.replace(keyOf(task), record.version, JSON.stringify({ ...state, next })))
-        return { granted: true, turn: this.#turn(task, record, now) };
+        return { granted: true, turn: this.#turn(task, state.rate, now) };
+      await afterLoss(losses);
     }
   }
 
-  #turn(task: string, before: StoredRecord, grantedAt: number): Turn {
+  #turn(task: string, rate: Rate, grantedAt: number): Turn {
+    const { intervalMs } = paceOf(rate);
     return {
-      used: () => (this.clock.now() - grantedAt > NOT_LATE_MS ? this.#countLate(task) : undefined),
-      unused: () => this.#restore(task, before),
+      used: () => {
+        const isLate = this.clock.now() - grantedAt > NOT_LATE_MS;
+        return isLate ? this.#move(task, (next) => Math.max(next, this.clock.now()) + intervalMs) : undefined;
+      },
+      unused: () => this.#move(task, (next, inForce) => (sameRate(inForce, rate) ? next - intervalMs : next)),
     };
   }
 
-  async #countLate(task: string): Promise<void> {
-    for (;;) {
+  /** Moves the next turn, whatever others have made of it meanwhile. */
+  async #move(task: string, move: (next: number, rate: Rate) => number): Promise<void> {
+    for (let losses = 1; ; losses++) {
       const { record, state } = (await this.#read(task)) ?? NOTHING;
       if (record === undefined || state === undefined || state.rate === null) return;
-      const next = Math.max(state.next, this.clock.now()) + paceOf(state.rate).intervalMs;
+      const next = move(state.next, state.rate);
+      if (next === state.next) return;
       const value = JSON.stringify({ ...state, next });
       if (await this.engine.records.replace(keyOf(task), record.version, value)) return;
+      await afterLoss(losses);
     }
-  }
-
-  /** Puts back what a permit took, unless somebody has gone on from there: then the turn is lost, never given twice. */
-  async #restore(task: string, before: StoredRecord): Promise<void> {
-    await this.engine.records.replace(keyOf(task), before.version + 1, before.value);
   }
 
   async #change(
@@ -114,7 +118,7 @@ export class RateLimits {
   ): Promise<void> {
     const { records } = this.engine;
     await this.clock.sync();
-    for (;;) {
+    for (let losses = 1; ; losses++) {
       const { record, state } = (await this.#read(task)) ?? NOTHING;
       const changed = change(state);
       if (changed === undefined) return;
@@ -124,6 +128,7 @@ export class RateLimits {
           ? await records.create(keyOf(task), value)
           : await records.replace(keyOf(task), record.version, value);
       if (done) return;
+      await afterLoss(losses);
     }
   }
 

@@ -7,6 +7,7 @@
 
 import { sleep } from '../timers.js';
 import type { BrokerClock } from './clock.js';
+import { afterLoss } from './contention.js';
 import type { Engine, JobRef, StoredRecord } from './engine.js';
 
 interface Holder extends JobRef {
@@ -113,10 +114,11 @@ export class Semaphores {
   }
 
   async #update<R>(name: string, step: (state: State) => Promise<{ state?: State; reply: R }>): Promise<R> {
-    for (;;) {
+    for (let losses = 1; ; losses++) {
       const record = await this.#read(name);
       const { state, reply } = await step(record === undefined ? EMPTY : stateIn(record));
       if (state === undefined || (await this.#write(name, record, state))) return reply;
+      await afterLoss(losses);
     }
   }
 

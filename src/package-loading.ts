@@ -9,16 +9,15 @@ import packageFolder from './package-folder.cjs';
 
 /**
  * Loads a package. A bundle that is an ES module has no `require` for what CommonJS packages need of Node itself, and
- * esbuild refuses it ("Dynamic require of "events" is not supported"): they are lent one while they load.
+ * esbuild refuses it ("Dynamic require of "events" is not supported"). Such a bundle is given one, as by the banner that
+ * esbuild advises; it stays, since some packages (pg: `net`) ask late.
  */
 export function loadPackage<T>(load: () => T): T {
-  if (packageFolder.folder !== undefined || 'require' in globalThis) return load();
-  Object.assign(globalThis, { require: nodeModule.createRequire(join(process.cwd(), 'index.js')) });
-  try {
-    return load();
-  } finally {
-    Reflect.deleteProperty(globalThis, 'require');
+  if (packageFolder.folder === undefined && !('require' in globalThis)) {
+    const value = nodeModule.createRequire(join(process.cwd(), 'index.js'));
+    Object.defineProperty(globalThis, 'require', { value, configurable: true, writable: true });
   }
+  return load();
 }
 
 /**

@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { build } from 'esbuild';
 import { ONLY_FULL, projectWith, ran, temporary, unpacked, write } from '../support/installed.js';
 import { sources, WORKED } from '../support/package-programs.js';
+import { startPostgres } from '../support/postgres.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 let redis: RedisServer;
@@ -69,6 +70,25 @@ describe('An app bundled by esbuild', () => {
       await behave(alone, ending);
     });
   }
+
+  it('with pg inside, as ES modules: works on PostgreSQL', async (t) => {
+    const postgres = await startPostgres();
+    t.after(() => postgres.close());
+    const folder = await projectWith(t, celeriac, sources('module'), { pg: '^8.0.0' });
+    const alone = temporary(t);
+    await build({
+      entryPoints: [join(folder, 'work.ts')],
+      outfile: join(alone, 'work.mjs'),
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      logLevel: 'error',
+    });
+    const env = { BROKER: postgres.url, PREFIX: 'bundled', MIGRATE: '1' };
+    const work = await ran(process.execPath, [join(alone, 'work.mjs')], { cwd: alone, env });
+    assert.deepEqual(lines(work.output), WORKED, work.output);
+  });
 
   it('with celeriac left out: works as without a bundle', async (t) => {
     const folder = await projectWith(t, celeriac, sources('module'));

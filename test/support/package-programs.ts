@@ -9,7 +9,7 @@ import { Celeriac, Task, TaskService, chain } from 'celeriac';
 export class Letter { to!: string; }
 IsString()(Letter.prototype, 'to');
 
-export const app = new Celeriac('shop', { broker: process.env.BROKER!, prefix: process.env.PREFIX!, lockDuration: '2s' });
+export const app = new Celeriac('shop', { broker: process.env.BROKER!, prefix: process.env.PREFIX!, lockDuration: '2s', migrate: process.env.MIGRATE !== undefined });
 export class Mail extends TaskService {
   @Task('welcome')
   async welcome(to: string): Promise<string> { return 'to ' + to; }

@@ -37,11 +37,15 @@ describe('celeriac inspect', () => {
       conf: inspect.conf(),
     };
     for (const [name, answer] of Object.entries(answers)) {
-      assert.deepEqual(await json('inspect', name, '--timeout', '20s'), await answer, name);
+      assert.deepEqual(
+        timeless(await json('inspect', name, '--timeout', '20s')),
+        timeless(await answer),
+        name,
+      );
     }
     const found = await json('inspect', 'query-task', 'long', delayed.id, 'nobody');
     assert.equal(found['w@test'].long.state, 'active');
-    assert.deepEqual(found, await inspect.queryTask('long', delayed.id, 'nobody'));
+    assert.deepEqual(timeless(found), timeless(await inspect.queryTask('long', delayed.id, 'nobody')));
     const table = await run('inspect', 'query-task', 'long', delayed.id);
     assert.match(table.stdout, /^w@test\n {2}ID +STATE +INFO\n {2}long +active .*\n {2}\S+ +scheduled /m);
     const report = await run('inspect', 'report');
@@ -49,6 +53,14 @@ describe('celeriac inspect', () => {
     assert.equal(Object.keys((await json('inspect', 'stats'))['w@test']).length, 8);
   });
 });
+
+/** Without how long a task has run, which is another time at each question. */
+function timeless(replies: unknown): unknown {
+  const text = JSON.stringify(replies, (key, value: unknown) =>
+    key === 'runtimeMs' || key === 'startedAt' ? typeof value : value,
+  );
+  return JSON.parse(text);
+}
 
 describe('celeriac control', () => {
   it('does what app.control does, for every command, and says so', async (t) => {

@@ -150,7 +150,16 @@ describe('a command in a terminal', { skip: noPty }, () => {
     const commands = [
       ['result', id],
       ['result', `bad-${id}`, '-v'],
-      ['call', 'echo', '--wait', '--args', JSON.stringify([evil]), '--task-id', `again-${id}`],
+      // A value keeps its lines.
+      [
+        'call',
+        'echo',
+        '--wait',
+        '-a',
+        JSON.stringify([evil.replace('\r\n', ' ')]),
+        '--task-id',
+        `again-${id}`,
+      ],
       ['failed', 'list'],
       ['failed', 'show', `bad-${id}`],
       ['failed', 'retry', `bad-${id}`, `none-${id}`],

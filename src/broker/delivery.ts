@@ -18,6 +18,8 @@ export interface Delivery {
   readonly queue: string;
   /** Where the job really lies. */
   readonly ref: JobRef;
+  /** Of its lock: tells this run from others of the same job. */
+  readonly token: string;
   readonly name: string;
   readonly message: Message;
   /** The turn it was let out of its lane by. */
@@ -37,16 +39,21 @@ export interface Delivery {
   readonly trace: string | undefined;
   /** Writes `{ state, meta }` and wakes those who watch. */
   saveProgress(progress: object): Promise<void>;
-  /** `body` runs once the job's fate has been written; not when the write failed or was not ours to make. */
+  /** `body` runs once the job's fate has been written; not when that was no longer ours to do. */
   afterwards(body: () => Promise<void>): void;
 }
 
 /** What a delivery asks of the consumer it came by. */
 export interface DeliveryHost {
   signals(): Signals;
-  turnOf(jobId: string): Turn | undefined;
   onProgress(delivery: Delivery, progress: object): void;
-  afterwards(jobId: string, body: () => Promise<void>): void;
+}
+
+/** What a delivery asks of its run. */
+export interface DeliveryRun {
+  readonly token: string;
+  readonly turn: Turn | undefined;
+  afterwards(body: () => Promise<void>): void;
 }
 
 /**
@@ -59,6 +66,7 @@ export class JobDelivery implements Delivery {
   readonly jobId: string;
   readonly queue: string;
   readonly ref: JobRef;
+  readonly token: string;
   readonly name: string;
   readonly message: Message;
   readonly turn: Turn | undefined;
@@ -71,17 +79,20 @@ export class JobDelivery implements Delivery {
   readonly trace: string | undefined;
   readonly #job: Job;
   readonly #host: DeliveryHost;
+  readonly #run: DeliveryRun;
 
-  constructor(job: Job, queue: string, host: DeliveryHost) {
+  constructor(job: Job, queue: string, host: DeliveryHost, run: DeliveryRun) {
     this.#job = job;
     this.#host = host;
+    this.#run = run;
+    this.token = run.token;
     this.jobId = job.id ?? '';
     this.message = messageFrom(job.data);
     this.taskId = this.message.id ?? taskIdOfJob(this.jobId);
     this.queue = queueOfLane(queue);
     this.ref = { queue, id: this.jobId };
     this.name = job.name;
-    this.turn = host.turnOf(this.jobId);
+    this.turn = run.turn;
     this.hasParent = job.parentKey !== undefined;
     this.retries = job.attemptsMade + (this.message.tried ?? 0);
     this.deliveries = job.attemptsStarted;
@@ -101,7 +112,7 @@ export class JobDelivery implements Delivery {
   }
 
   afterwards(body: () => Promise<void>): void {
-    this.#host.afterwards(this.jobId, body);
+    this.#run.afterwards(body);
   }
 }
 

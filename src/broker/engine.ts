@@ -25,6 +25,10 @@ export interface BullmqParts {
   readonly factory: BackendFactory<IQueueBackend, never>;
   /** BullMQ's `backend` option for Relay, where it is not the Redis one. */
   readonly relay?: unknown;
+  /**
+   * Leaves a marker of a queue for another worker to find, where a worker is woken by one and takes it away. Fails fast.
+   */
+  readonly putMarkerBack?: (queue: string) => Promise<void>;
   /** Takes a Worker's own connection away from it for good, where closing one would wait for a broker that never answers. */
   readonly sever?: (backend: IQueueBackend) => void;
 }

@@ -2,7 +2,7 @@
  * What stands before a lane: asked before each fetch, so that what may not start yet stays in the queue, unlocked, and
  * takes no slot. Waiting is done here too, and ends early when the limit changed or the consumer closes.
  */
-import type { RateLimits, Turn } from './rate-limits.js';
+import type { Permit, RateLimits, Turn } from './rate-limits.js';
 import { placeName, type Semaphores } from './semaphore.js';
 
 /** A gate is asked again at least this often: what it waits for may change without a word. */
@@ -10,57 +10,48 @@ const LONGEST_PAUSE_MS = 1000;
 
 export interface GateParams {
   readonly task: string;
-  readonly rates: RateLimits;
-  readonly semaphores: Semaphores;
+  readonly rates: Pick<RateLimits, 'take'>;
+  readonly semaphores: Pick<Semaphores, 'mayEnter'>;
   /** How many run at once, where that is limited without a key. */
   readonly limit: number | undefined;
 }
 
+/** What asking a gate gives. The turn is the caller's, to be used or given back. */
+export type Entry = { readonly granted: true; readonly turn: Turn | undefined } | { readonly granted: false };
+
+const REFUSED: Entry = { granted: false };
+
 export class Gate {
   #closed = false;
+  /** Until when it need not be asked, on this process's steady clock. */
+  #shutUntil = 0;
   #wake: (() => void) | undefined;
-  /** The turn the next fetch goes by, and those of jobs that have been fetched by one. */
-  #turn: Turn | undefined;
-  readonly #turns = new Map<string, Turn>();
 
   constructor(private readonly params: GateParams) {}
 
-  get closed(): boolean {
-    return this.#closed;
+  /** How long it is shut for, ms; 0 when it may be asked. */
+  get shutMs(): number {
+    return this.#closed ? 0 : Math.max(0, this.#shutUntil - performance.now());
   }
 
-  /** 0: the next job may be fetched. Otherwise how long to wait, ms. */
-  async enter(): Promise<number> {
+  /** Whether the next job may be fetched. Refused, it is shut for a while. */
+  async enter(): Promise<Entry> {
+    if (this.#closed) return REFUSED;
     const { task, rates, semaphores, limit } = this.params;
     // The place itself is taken by the job, when it has one: here it only spares the fetch.
-    if (limit !== undefined && !(await semaphores.mayEnter(placeName(task), limit))) return LONGEST_PAUSE_MS;
-    const permit = await rates.take(task);
-    if (!permit.granted) return Math.min(permit.waitMs, LONGEST_PAUSE_MS);
-    this.#turn = permit.turn;
-    return 0;
+    if (limit !== undefined && !(await semaphores.mayEnter(placeName(task), limit)))
+      return this.#shut(LONGEST_PAUSE_MS);
+    const permit: Permit = await rates.take(task);
+    if (!permit.granted) return this.#shut(permit.waitMs);
+    return { granted: true, turn: permit.turn };
   }
 
-  /** What became of the fetch that was let in: the job it brought, if any. */
-  async passed(jobId: string | undefined): Promise<void> {
-    const turn = this.#turn;
-    this.#turn = undefined;
-    if (turn === undefined) return;
-    if (jobId === undefined) await turn.unused();
-    else this.#turns.set(jobId, turn);
-  }
-
-  /** The turn a job was fetched by; given out once. */
-  turnOf(jobId: string): Turn | undefined {
-    const turn = this.#turns.get(jobId);
-    this.#turns.delete(jobId);
-    return turn;
-  }
-
-  /** Waits for `ms`, or until woken. */
-  pause(ms: number): Promise<void> {
-    if (this.#closed) return Promise.resolve();
+  /** Resolves when it may be asked again, or is woken, or closed. */
+  untilOpen(): Promise<void> {
+    const ms = this.shutMs;
+    if (ms === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), Math.ceil(ms));
+      const timer = setTimeout(() => this.wake(), Math.ceil(ms));
       this.#wake = () => {
         clearTimeout(timer);
         this.#wake = undefined;
@@ -69,8 +60,9 @@ export class Gate {
     });
   }
 
-  /** Ask again now. */
+  /** It may be asked again now. */
   wake(): void {
+    this.#shutUntil = 0;
     this.#wake?.();
   }
 
@@ -78,5 +70,10 @@ export class Gate {
   close(): void {
     this.#closed = true;
     this.wake();
+  }
+
+  #shut(ms: number): Entry {
+    this.#shutUntil = performance.now() + Math.min(ms, LONGEST_PAUSE_MS);
+    return REFUSED;
   }
 }

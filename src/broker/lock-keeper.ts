@@ -4,11 +4,9 @@
  * its jobs here.
  */
 import { Worker as Thread } from 'node:worker_threads';
-import { LockManager } from 'bullmq';
 import type { Logger } from '../options/logger.js';
 import { findOwnFile, KEEP_OUT } from '../own-files.js';
 import { type Cancel, every } from '../timers.js';
-import { TransientMap } from '../transient-map.js';
 import { type HeldLock, type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
 
@@ -188,75 +186,4 @@ const NO_THREAD =
 
 function failed(error: Error): Error {
   return new Error(`the thread that renews locks failed: ${error.message}`, { cause: error });
-}
-
-/**
- * BullMQ's lock manager with the renewing moved into the keeper. What the table cannot hold stays on its timer, and
- * everything while the keeper's thread is not at work.
- */
-export class KeptLocks extends LockManager {
-  readonly #entries = new TransientMap<{ readonly entry: number; readonly token: string }>();
-  readonly #unlisten: () => void;
-  readonly #unwatch: () => void;
-
-  constructor(
-    worker: ConstructorParameters<typeof LockManager>[0],
-    opts: ConstructorParameters<typeof LockManager>[1],
-    private readonly keeper: LockKeeper,
-    private readonly queue: string,
-    onLost: (jobIds: string[]) => void,
-  ) {
-    super(worker, opts);
-    this.#unlisten = keeper.listen(queue, (jobId, token) => {
-      if (this.#entries.get(jobId)?.token === token) onLost([jobId]);
-    });
-    this.#unwatch = keeper.watch(() => this.#shift());
-  }
-
-  /** The timer runs only where it is needed. */
-  override start(): void {}
-
-  override trackJob(jobId: string, token: string, ts: number): undefined {
-    const entry = this.keeper.add({ queue: this.queue, jobId, token });
-    // Fetched again before its first run was over: the lock of that run is gone, and its place must not be.
-    this.untrackJob(jobId);
-    if (entry !== undefined) this.#entries.set(jobId, { entry, token });
-    if (entry === undefined || !this.keeper.atWork) this.#time(jobId, token, ts);
-    return undefined;
-  }
-
-  override untrackJob(jobId: string): void {
-    super.untrackJob(jobId);
-    const held = this.#entries.get(jobId);
-    if (held === undefined) return;
-    this.#entries.delete(jobId);
-    this.keeper.remove(held.entry);
-  }
-
-  override getActiveJobCount(): number {
-    return (
-      this.#entries.size + this.getTrackedJobIds().filter((id) => this.#entries.get(id) === undefined).length
-    );
-  }
-
-  override async close(): Promise<void> {
-    for (const { entry } of this.#entries.values()) this.keeper.remove(entry);
-    this.#entries.clear();
-    this.#unlisten();
-    this.#unwatch();
-    await super.close();
-  }
-
-  /** The thread has begun to renew, and the timer need not any more, or it has ended. */
-  #shift(): void {
-    for (const [jobId, { token }] of this.#entries.entries())
-      if (this.keeper.atWork) super.untrackJob(jobId);
-      // Held for a while: to be renewed by the timer's next turn.
-      else this.#time(jobId, token, LONG_AGO);
-  }
-
-  #time(jobId: string, token: string, ts: number): void {
-    if (!super.isRunning()) super.start();
-    super.trackJob(jobId, token, ts);
-  }
 }

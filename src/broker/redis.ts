@@ -139,6 +139,7 @@ class RedisEngine implements Engine {
       connection: this.#workers.client,
       prefix: this.#prefix,
       factory: leanRedisBackend,
+      putMarkerBack: (queue) => this.#putMarkerBack(queue),
       sever: severRedisBackend,
     };
   }
@@ -234,6 +235,11 @@ class RedisEngine implements Engine {
       this.#listener?.close(),
       this.#waiting?.close(),
     ]);
+  }
+
+  /** As BullMQ's scripts do (`addBaseMarkerIfNeeded`): member "0", due at once. */
+  async #putMarkerBack(queue: string): Promise<void> {
+    await this.#held(async () => (await this.#client()).zadd(`${this.#prefix}:${queue}:marker`, 0, '0'));
   }
 
   #listenerLink(): RedisLink {

@@ -2,8 +2,6 @@
  * Slots: how many tasks run at once. One `Slots` may serve several queues of a worker (the shared budget) or a single
  * one (a consumer added with a concurrency of its own). Its size changes while tasks run.
  */
-import { TransientMap } from '../transient-map.js';
-
 /** A queue's claim on slots it shares with others: starts are given out in proportion to weights. */
 export class Share {
   /** Starts had so far, over the weight: of those that wait, the one who had least is next. */
@@ -132,13 +130,9 @@ export class Slots {
   }
 }
 
-/**
- * Which slots the running jobs of one queue hold, and from where the next ones take theirs. A run is known by the token
- * of its lock: the same job may be fetched again before the end of its last run has been heard of.
- */
-export class SlotLedger implements Claimant {
-  readonly #holders = new TransientMap<Slots>();
-
+/** What one consumer takes from a budget. All it has taken comes from one budget: it moves over with {@link switchTo}. */
+export class SlotAccount implements Claimant {
+  #held = 0;
   #closed = false;
 
   constructor(
@@ -150,42 +144,94 @@ export class SlotLedger implements Claimant {
     return this.budget;
   }
 
-  /** No more jobs are to be fetched. */
-  get closed(): boolean {
-    return this.#closed;
+  /** How many slots it has taken and not given back. */
+  get held(): number {
+    return this.#held;
   }
 
+  /** Whether a slot is free now. */
+  get hasRoom(): boolean {
+    return !this.#closed && this.budget.used < this.budget.limit;
+  }
+
+  /** A slot for a start of this share, when one is free. */
+  take(): Slot | undefined {
+    if (this.#closed || !this.budget.tryTake(this.share)) return undefined;
+    this.#held++;
+    return new Slot(this);
+  }
+
+  /** Whether a task that ends may be followed by the next of its own queue at once. */
+  mayContinue(): boolean {
+    return !this.#closed && this.budget.mayContinue(this);
+  }
+
+  /** Resolves with `true` when a slot may be free, `false` after `timeoutMs` or when nothing more is to be fetched. */
+  async whenFree(timeoutMs: number): Promise<boolean> {
+    return !this.#closed && (await this.budget.whenFree(timeoutMs, this)) && !this.#closed;
+  }
+
+  /** From now on the consumer takes from `slots`; what runs already moves over with it. */
+  switchTo(slots: Slots): void {
+    const previous = this.budget;
+    if (previous === slots) return;
+    this.budget = slots;
+    for (let i = 0; i < this.#held; i++) {
+      slots.take();
+      previous.give();
+    }
+    previous.wakeAll();
+  }
+
+  /** No more is to be taken; who waits is woken. */
   close(): void {
     this.#closed = true;
     this.budget.wakeAll();
   }
 
-  /** From now on the queue takes from `slots`; what runs already moves over with it. */
-  switchTo(slots: Slots): void {
-    const previous = this.budget;
-    this.budget = slots;
-    for (const [token, held] of this.#holders.entries()) {
-      slots.take();
-      held.give();
-      this.#holders.set(token, slots);
-    }
-    previous.wakeAll();
+  /**
+   * Gives back what nobody holds, or takes what runs without a slot: the way back from a fault of ours.
+   * @param running how many slots are really in use
+   * @returns how many there were too many (or, negative, too few)
+   */
+  reconcile(running: number): number {
+    const surplus = this.#held - running;
+    for (let i = 0; i < surplus; i++) this.budget.give();
+    for (let i = surplus; i < 0; i++) this.budget.take();
+    this.#held = running;
+    return surplus;
   }
 
-  /** A job runs under this token on a slot that was taken for it. */
-  assign(token: string, slots: Slots): void {
-    this.#holders.set(token, slots);
+  /** Called by a slot, once. */
+  returned(used: boolean): void {
+    this.#held--;
+    if (used) this.budget.give();
+    else this.budget.giveUnused(this.share);
+  }
+}
+
+/** One slot that was taken. It is given back once, however often that is asked for. */
+export class Slot {
+  #taken = true;
+
+  constructor(private readonly account: SlotAccount) {}
+
+  /** Back, for whoever is next. */
+  give(): void {
+    if (!this.#taken) return;
+    this.#taken = false;
+    this.account.returned(true);
   }
 
-  /** The job of this token left: its slot goes to the next one under the same token, or back. */
-  leave(token: string, followed = false): void {
-    const slots = this.#holders.get(token);
-    if (slots === undefined) return;
-    if (followed) {
-      slots.charge(this.share);
-      return;
-    }
-    this.#holders.delete(token);
-    slots.give();
+  /** Back, with nothing started on it: it does not count as a start of its share. */
+  giveUnused(): void {
+    if (!this.#taken) return;
+    this.#taken = false;
+    this.account.returned(false);
+  }
+
+  /** The next task of the same queue runs on it: another start of its share. */
+  passOn(): void {
+    this.account.slots.charge(this.account.share);
   }
 }

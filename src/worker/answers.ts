@@ -124,13 +124,12 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
       return { ok: `log level is ${level} now` };
     },
     revoke: ({ jobIds, reason }) => {
-      const ended = jobIds.filter((jobId) => {
-        const call = executor.running.get(jobId);
-        if (call === undefined) return false;
+      const wanted = new Set(jobIds);
+      const ended = executor.running.values().filter(({ delivery }) => wanted.has(delivery.jobId));
+      for (const call of ended) {
         const { taskId, name: taskName } = call.delivery;
         call.end({ kind: 'revoked', reason }, new TaskRevokedError({ taskId, taskName, reason }));
-        return true;
-      });
+      }
       return { ok: `ended ${ended.length} running tasks` };
     },
     forget: ({ jobIds }) => {

@@ -2,10 +2,10 @@
  * What follows from an ended run: who hears of it now, who once it is written, and what is written. Makes no promise where
  * none is needed: every task comes through here.
  */
-import type { Settlement } from '../broker/consumer.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
+import type { Settlement } from '../broker/settlement.js';
 import { tellWhenWritten } from './hooks.js';
 import { letGo, sayIgnored } from './let-go.js';
 import type { Execution } from './outcome.js';
@@ -39,8 +39,8 @@ export function conclude(
   if (execution.outcome.kind === 'ignore') return sayIgnored(params, delivery).then(() => settlement);
   if (execution.outcome.kind === 'later' && !execution.started)
     return uncount(params, delivery).then(() => settlement);
-  const parting = keptMs === undefined ? undefined : letGo(params, delivery, keptMs);
-  return parting === undefined ? settlement : parting.then(() => settlement);
+  if (keptMs !== undefined) letGo(params, delivery, keptMs);
+  return settlement;
 }
 
 /**

@@ -169,6 +169,7 @@ function deliveryOf(envelope: Envelope, retries: number, updates: Update[], code
     jobId,
     queue,
     ref: { queue, id: jobId },
+    token: jobId,
     name,
     message,
     turn: undefined,

@@ -86,9 +86,9 @@ export interface HeldTask {
 }
 
 export class Executor {
-  /** What runs now, by job id. */
+  /** What runs now, by the token of its run: a job may be fetched again before its last run is over. */
   readonly running = new TransientMap<RunningCall>();
-  /** Fetched, and waiting for a limit's permission, by job id. */
+  /** Fetched, and waiting for a limit's permission, by the token of its run. */
   readonly held = new Map<string, HeldTask>();
   readonly #limits: TimeLimits;
 
@@ -146,9 +146,9 @@ export class Executor {
     if (!Array.isArray(args)) return this.#notRun(delivery, args, task);
     const asking = this.params.limits?.admit(delivery, task, args);
     if (asking === undefined) return this.#run(delivery, task, args, kept);
-    this.held.set(delivery.jobId, { delivery, args });
+    this.held.set(delivery.token, { delivery, args });
     return asking.then((refused) => {
-      this.held.delete(delivery.jobId);
+      this.held.delete(delivery.token);
       return refused === undefined
         ? this.#run(delivery, task, args, kept)
         : this.#notRun(delivery, refused, task);
@@ -244,10 +244,10 @@ export class Executor {
       eager,
       spawning,
     );
-    this.running.set(delivery.jobId, call);
+    this.running.set(delivery.token, call);
     const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
     const finish = (ended: Outcome): Execution => {
-      this.running.delete(delivery.jobId);
+      this.running.delete(delivery.token);
       const outcome = this.#sealed(ended);
       const hooks = hasLateHooks(task)
         ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))

@@ -7,6 +7,7 @@ import { amended, type Delivery } from '../broker/delivery.js';
 import { type Engine, REVOKED } from '../broker/engine.js';
 import { partOf } from '../broker/ids.js';
 import type { FlowInput, Message } from '../broker/message.js';
+import { isBrokersFault } from '../broker/write-answers.js';
 import type { AddedMembers } from '../canvas/added-members.js';
 import type { FlowDrop } from '../canvas/flow-jobs.js';
 import { type Failed, type FlowProgress, type Told } from '../canvas/flow-progress.js';
@@ -54,8 +55,7 @@ export class FlowSteps {
     } catch (error) {
       // What begins a workflow must not give up: nobody else would begin it.
       const begins = partOf(delivery.jobId)?.path === BEGIN_PATH;
-      if (begins || this.params.engine.isUnavailable(error))
-        return ended({ kind: 'later', delayMs: AGAIN_MS });
+      if (begins || isBrokersFault(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
       return ended({ kind: 'failure', error });
     }
   }
@@ -79,7 +79,7 @@ export class FlowSteps {
       return typeof told === 'object' ? { kind: 'revoked', reason: told.revoked } : outcome;
     } catch (error) {
       // Untold, the workflow would wait for ever: the task is delivered again, and tells it then.
-      if (this.params.engine.isUnavailable(error) || outcome.kind === 'failure') return { kind: 'lost' };
+      if (isBrokersFault(error) || outcome.kind === 'failure') return { kind: 'lost' };
       return this.finish(delivery, { kind: 'failure', error });
     }
   }
@@ -117,7 +117,7 @@ export class FlowSteps {
       try {
         return await body();
       } catch (error) {
-        if (!this.params.engine.isUnavailable(error) || performance.now() > giveUpAt) throw error;
+        if (!isBrokersFault(error) || performance.now() > giveUpAt) throw error;
         await sleep(TRY_AGAIN_MS);
       }
     }

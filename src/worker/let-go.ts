@@ -13,7 +13,7 @@ import { releaseKey } from '../broker/unique-keys.js';
 
 /**
  * Says that a task leaves no result because it threw Ignore, and lets go of the rest: whoever waits for it finds its record
- * gone. Best effort: unsaid, it counts as unknown.
+ * gone. Best effort: unsaid, it counts as unknown. Never rejects.
  */
 export async function sayIgnored(
   parts: { readonly engine: Engine; readonly index: IdIndex },
@@ -23,25 +23,24 @@ export async function sayIgnored(
   // Where it was sent to, which is how others know it.
   const place = { queue: message.from ?? ref.queue, id: ref.id };
   // An id of the caller's own leads there for as long, and is free all the same.
-  await Promise.all([
-    letGo(parts, delivery, IGNORED_MS),
-    noteIgnored(parts.engine, place).catch(() => undefined),
-  ]);
+  letGo(parts, delivery, IGNORED_MS);
+  // Ahead of the end: whoever hears of that looks for this.
+  await noteIgnored(parts.engine, place).catch(() => undefined);
 }
 
 /**
- * Lets go of it: names with the record they lead to, a key once the end is written. A crash in between leaves a key
- * whose task has ended, which counts as free.
+ * Lets go of it once the end is written: nothing of this may stand between a body that has ended and the write of its
+ * outcome. A crash in between leaves an id and a key whose task has ended, which count as free.
  * @param keptMs how long the job's record is kept
  */
 export function letGo(
   { engine, index }: { readonly engine: Engine; readonly index: IdIndex },
   delivery: Delivery,
   keptMs: number,
-): Promise<void> | undefined {
+): void {
   const { message, taskId, jobId } = delivery;
   const { unique, from } = message;
   if (unique !== undefined) delivery.afterwards(() => releaseKey(engine, unique, taskId));
   if (from !== undefined) delivery.afterwards(() => expireMove(engine, { queue: from, id: jobId }, keptMs));
-  return isGenerated(jobId) ? undefined : index.expire(taskId, keptMs);
+  if (!isGenerated(jobId)) delivery.afterwards(() => index.expire(taskId, keptMs));
 }

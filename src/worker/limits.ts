@@ -10,6 +10,7 @@ import { isLane, laneOf } from '../broker/lanes.js';
 import type { RateLimits } from '../broker/rate-limits.js';
 import { mayRunTick } from '../broker/schedule-store.js';
 import { placeName, Semaphores } from '../broker/semaphore.js';
+import { isBrokersFault } from '../broker/write-answers.js';
 import type { Logger } from '../options/logger.js';
 import type { RegisteredTask, Registry } from '../tasks/registry.js';
 import type { Outcome } from './outcome.js';
@@ -112,7 +113,13 @@ export class Limits {
     const laned = this.#laned.has(task.name);
     const { from, tick } = delivery.message;
     if (!laned && concurrency === undefined && from === undefined && tick === undefined) return undefined;
-    return this.#admit(delivery, task, args, laned).then(
+    let place: string | undefined;
+    try {
+      place = concurrency === undefined ? undefined : placeName(task.name, concurrency.key?.(args));
+    } catch (error) {
+      return Promise.resolve({ kind: 'failure', error });
+    }
+    return this.#admit(delivery, task, place, laned).then(
       (held) => {
         // Not waited for: what fails here is a start told too late, or a turn lost.
         const told = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
@@ -120,8 +127,8 @@ export class Limits {
         return held;
       },
       (error: unknown) => {
-        // Out of reach: the task has not begun, so it waits for the broker like everybody else.
-        if (!this.params.engine.isUnavailable(error)) return { kind: 'failure', error };
+        // The task has not begun, so it waits for the broker like everybody else.
+        if (!isBrokersFault(error)) return { kind: 'failure', error };
         return { kind: 'later', delayMs: AGAIN_MS };
       },
     );
@@ -130,7 +137,7 @@ export class Limits {
   async #admit(
     delivery: Delivery,
     task: RegisteredTask,
-    args: readonly unknown[],
+    place: string | undefined,
     laned: boolean,
   ): Promise<Outcome | undefined> {
     const { from, tick } = delivery.message;
@@ -144,19 +151,18 @@ export class Limits {
       const permit = await this.params.rates.take(task.name);
       if (!permit.granted) return { kind: 'later', delayMs: spread(permit.waitMs) };
     }
-    return this.#enter(delivery, task, args);
+    return this.#enter(delivery, task, place);
   }
 
   /** Takes a place, where the task's concurrency is limited; it is given back when the job has left. */
   async #enter(
     delivery: Delivery,
     task: RegisteredTask,
-    args: readonly unknown[],
+    name: string | undefined,
   ): Promise<Outcome | undefined> {
     const { concurrency } = task.run;
-    if (concurrency === undefined) return undefined;
+    if (concurrency === undefined || name === undefined) return undefined;
     const { limit, key } = concurrency;
-    const name = placeName(task.name, key?.(args));
     // Those of a lane wait in the lane; whoever gets here and finds no place has lost a race and tries again.
     const place = await this.#semaphores.enter(name, limit, delivery.ref, key !== undefined);
     if (place.held) {

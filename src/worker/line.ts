@@ -57,14 +57,14 @@ export class Line {
     });
     this.#lanes.set(task, consumer);
     await consumer.ready();
-    if (this.#running) run(consumer);
+    if (this.#running) consumer.run();
   }
 
   /** Begins to fetch; what is added later does so as it comes. */
   run(): void {
     if (this.#closed) return;
     this.#running = true;
-    for (const consumer of this.#all()) run(consumer);
+    for (const consumer of this.#all()) consumer.run();
   }
 
   /** From now on it runs on other slots. */
@@ -90,8 +90,4 @@ export class Line {
   #all(): Consumer[] {
     return [this.#plain, ...this.#lanes.values()];
   }
-}
-
-function run(consumer: Consumer & { run?(): void }): void {
-  consumer.run?.();
 }

@@ -2,10 +2,11 @@
  * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
-import { Consumer, type Settlement } from '../broker/consumer.js';
+import { Consumer } from '../broker/consumer.js';
 import type { Delivery } from '../broker/delivery.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
 import { withoutArguments } from '../broker/redis-errors.js';
+import type { Settlement } from '../broker/settlement.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -309,7 +310,7 @@ export class Worker implements CallHost, AsyncDisposable {
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
       onProgress: (delivery, progress) => this.#telling.progress(delivery, progress),
-      onLocksLost: (jobIds) => endLost(this.#executor.running, jobIds, this.#params.logger),
+      onLockLost: ({ token }) => endLost(this.#executor.running.get(token), this.#params.logger),
       onError: (error) => this.#onError(error),
     });
   }

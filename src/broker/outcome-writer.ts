@@ -1,0 +1,222 @@
+/**
+ * Writes what became of a job: one atomic step of BullMQ's a settlement, made again until the broker's answer is final
+ * (see `write-answers`). Where BullMQ can, the next job is fetched in the same step.
+ */
+import type { IQueueBackend, Job } from 'bullmq';
+import type { Run } from './run.js';
+import type { Settlement } from './settlement.js';
+import type { Fetched } from './worker-loop.js';
+import { type WriteAnswer, writeAnswer } from './write-answers.js';
+
+export interface OutcomeWriterParams {
+  backend(): Pick<
+    IQueueBackend,
+    'moveToCompleted' | 'moveToFailed' | 'moveToDelayed' | 'retryJob' | 'moveJobFromActiveToWait'
+  >;
+  /** Copies a job into the lane where it belongs; its end here is the last step of the move. */
+  copyTo(job: Job, lane: string): Promise<void>;
+  /** Whether an error says that the broker is away: then it is told elsewhere, once. */
+  isUnavailable(error: unknown): boolean;
+  /** Whether a notice that is sent while the write is under way is heard after it. */
+  readonly noticeFirst: boolean;
+  /** Wakes those who wait for this job. */
+  notify(run: Run, completed: boolean): void;
+  /** Whether a delaying can fetch the next job in its own step; elsewhere it is two, and a refused fetch hides the first. */
+  readonly delaysAndFetches: boolean;
+  readonly abandoned: () => boolean;
+  pause(ms: number): Promise<void>;
+  onError(error: Error): void;
+}
+
+/** Between two tries of a write: from this on, twice as long each time, up to a bound. */
+const AGAIN_MS = 50;
+const LONGEST_AGAIN_MS = 1000;
+/** A job that could not be copied into its lane comes back after this. */
+const MOVE_AGAIN_MS = 1000;
+
+export class OutcomeWriter {
+  /** What still runs after ends that are written. */
+  readonly #finishing = new Set<Promise<void>>();
+
+  constructor(private readonly params: OutcomeWriterParams) {}
+
+  /**
+   * Resolves when the broker has said its last word on it, with what was fetched in the same step. Never rejects.
+   * @param mayFetch asked at each try whether the next job may come with it
+   */
+  async write(run: Run, settlement: Settlement, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    if (settlement.kind === 'abandon') return undefined;
+    let pauseMs = AGAIN_MS;
+    for (let tries = 1; !this.params.abandoned(); tries++) {
+      try {
+        const fetched = await this.#once(run, settlement, mayFetch);
+        this.#written(run);
+        return fetched;
+      } catch (error) {
+        const answer = writeAnswer(error);
+        if (answer === 'gone') {
+          // After another try it was that one which got through, and only its answer that did not.
+          if (tries > 1) this.#written(run);
+          return undefined;
+        }
+        this.#report(error, answer, run, tries);
+        if (answer === 'refused') return this.#refused(run, settlement, error, mayFetch);
+      }
+      await this.params.pause(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_AGAIN_MS);
+    }
+    return undefined;
+  }
+
+  /** Resolves when what was to be done after written ends has been done. */
+  async finished(): Promise<void> {
+    while (this.#finishing.size > 0) await Promise.all(this.#finishing);
+  }
+
+  #once(run: Run, settlement: Settlement, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    switch (settlement.kind) {
+      case 'complete':
+        if (settlement.quiet) run.quiet = true;
+        return this.#complete(run, settlement.value, settlement.keep, mayFetch);
+      case 'fail':
+        return this.#fail(run, settlement, mayFetch);
+      case 'retry':
+        return this.#retry(run, settlement, mayFetch);
+      case 'postpone':
+        return this.#postpone(run, settlement.delayMs);
+      case 'release':
+        return this.#plain(run, this.params.backend().moveJobFromActiveToWait(run.job.id ?? '', run.token));
+      case 'move':
+        return this.#move(run, settlement.lane, mayFetch);
+      case 'abandon':
+        return Promise.resolve(undefined);
+    }
+  }
+
+  #complete(run: Run, value: unknown, keep: boolean, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    const { job, token } = run;
+    // The job's own wish is some other program's, and stays.
+    const remove = keep ? (job.opts.removeOnComplete ?? false) : true;
+    const write = this.params.backend().moveToCompleted(job, value, remove, token, mayFetch());
+    return this.#noticed(run, write, true).then(fetchedWith);
+  }
+
+  #fail(run: Run, { message, stack, keep }: Failure, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    const { job, token } = run;
+    const remove = keep ? (job.opts.removeOnFail ?? false) : true;
+    const fields = failureFields(message, stack);
+    const write = this.params.backend().moveToFailed(job, message, remove, token, mayFetch(), fields);
+    return this.#noticed(run, write, false).then(fetchedWith);
+  }
+
+  #retry(
+    run: Run,
+    { delayMs, message, stack }: Retry,
+    mayFetch: () => boolean,
+  ): Promise<Fetched | undefined> {
+    const { job, token } = run;
+    const backend = this.params.backend();
+    const id = job.id ?? '';
+    const fieldsToUpdate = failureFields(message, stack);
+    if (delayMs <= 0)
+      return this.#plain(run, backend.retryJob(id, job.opts.lifo ?? false, token, { fieldsToUpdate }));
+    const fetchNext = this.params.delaysAndFetches && mayFetch();
+    const write = backend.moveToDelayed(id, Date.now(), delayMs, token, { fieldsToUpdate, fetchNext });
+    return this.#noticed(run, write, false).then((next) => next as never as Fetched | undefined);
+  }
+
+  #postpone(run: Run, delayMs: number): Promise<Fetched | undefined> {
+    const backend = this.params.backend();
+    const write = backend.moveToDelayed(run.job.id ?? '', Date.now(), Math.max(0, delayMs), run.token, {
+      skipAttempt: true,
+    });
+    return this.#plain(run, write);
+  }
+
+  /** A job that cannot be copied now comes back; one that never can be fails. */
+  async #move(run: Run, lane: string, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    try {
+      await this.params.copyTo(run.job, lane);
+    } catch (error) {
+      // Nested deeper than anything writes: it can be moved no better later.
+      if (error instanceof RangeError) throw error;
+      this.#report(error, 'again', run, 1);
+      return this.#postpone(run, MOVE_AGAIN_MS);
+    }
+    return this.#complete(run, null, false, mayFetch);
+  }
+
+  /** What cannot be stored as it is ends as a failure that says so; a failure that cannot be stored loses its words. */
+  #refused(
+    run: Run,
+    settlement: Settlement,
+    error: unknown,
+    mayFetch: () => boolean,
+  ): Promise<Fetched | undefined> {
+    const last = settlement.kind === 'fail' && settlement.message === REFUSED;
+    if (last) return Promise.resolve(undefined);
+    const why = error instanceof Error ? error.message.slice(0, MOST_WORDS) : String(error);
+    const message =
+      settlement.kind === 'fail' ? REFUSED : `The broker cannot store how this task ended: ${why}`;
+    return this.write(run, { kind: 'fail', message, stack: '', keep: true }, mayFetch);
+  }
+
+  async #plain(run: Run, write: Promise<unknown>): Promise<undefined> {
+    await this.#noticed(run, write, false);
+    return undefined;
+  }
+
+  /** Says that the job has moved on, as soon as whoever hears it will see it. */
+  #noticed<R>(run: Run, write: Promise<R>, completed: boolean): Promise<R> {
+    const { noticeFirst, notify } = this.params;
+    if (noticeFirst) {
+      notify(run, completed);
+      return write;
+    }
+    return write.then((result) => {
+      notify(run, completed);
+      return result;
+    });
+  }
+
+  #written(run: Run): void {
+    const bodies = run.takeAfterwards();
+    if (bodies === undefined) return;
+    const finishing = Promise.all(bodies.map((body) => body())).then(
+      () => undefined,
+      (error: unknown) => this.params.onError(error instanceof Error ? error : new Error(String(error))),
+    );
+    this.#finishing.add(finishing);
+    void finishing.then(() => this.#finishing.delete(finishing));
+  }
+
+  /** An outage is told by the engine, once; of anything else one line a run is enough. */
+  #report(error: unknown, answer: WriteAnswer, { delivery }: Run, tries: number): void {
+    if (tries > 1 || this.params.isUnavailable(error)) return;
+    const next = answer === 'refused' ? 'it ends as a failure' : 'it is written again';
+    const what = error instanceof Error ? error.message : String(error);
+    this.params.onError(
+      new Error(
+        `the broker refused to store how ${delivery.name} (${delivery.taskId}) ended; ${next}: ${what}`,
+        {
+          cause: error,
+        },
+      ),
+    );
+  }
+}
+
+type Failure = Extract<Settlement, { kind: 'fail' }>;
+type Retry = Extract<Settlement, { kind: 'retry' }>;
+
+const REFUSED = 'The broker cannot store how this task ended, nor why.';
+const MOST_WORDS = 300;
+
+/** BullMQ keeps a list of stacks; ours has the last one, which carries the error. */
+function failureFields(message: string, stack: string): Record<string, unknown> {
+  return { failedReason: message, stacktrace: JSON.stringify(stack === '' ? [] : [stack]) };
+}
+
+function fetchedWith({ result }: { result: unknown }): Fetched | undefined {
+  return Array.isArray(result) ? (result as unknown as Fetched) : undefined;
+}

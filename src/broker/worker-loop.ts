@@ -1,0 +1,326 @@
+/**
+ * The loop of a consumer: take a slot, fetch, run, write what became of it, give everything back.
+ *
+ *   slot ─► gate ─► fetch ─┬─ a job ──► Run ──► its end is written, with the next fetch ─┬─ a job ──► the next Run
+ *                          │                                                             └─ none ──► slot back
+ *                          └─ none ──► slot back, wait for the marker of a new job
+ *
+ * Waiting for a slot comes before the fetch, so that no job is locked that cannot run. A fetch that brings a job leaves a
+ * marker behind (on Redis), so the first job after a pause is followed by a wait for that marker instead of another
+ * fetch: it mostly comes alone. A marker that was taken with no slot to go on with is put back for other workers. Whatever
+ * is refused is tried again after a pause that grows; nothing is asked twice in one turn of the event loop.
+ */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import type { IQueueBackend, Job, JobJson } from 'bullmq';
+import type { DeliveryHost } from './delivery.js';
+import type { Gate } from './gate.js';
+import type { OutcomeWriter } from './outcome-writer.js';
+import type { Pulse } from './pulse.js';
+import type { Turn } from './rate-limits.js';
+import { Run } from './run.js';
+import type { RunLock } from './run-locks.js';
+import type { Settlement } from './settlement.js';
+import type { Slot, SlotAccount } from './slots.js';
+
+/** What a backend answers to a fetch: job, id, for how long BullMQ's own rate limit holds, and when a job is due. */
+export type Fetched = readonly [
+  data: JobJson | undefined | null,
+  id: string,
+  limitDelay?: number,
+  delayUntil?: number,
+];
+
+/** The queue as the loop sees it: BullMQ's Worker, or a test's stand-in. */
+export interface QueueEnd {
+  readonly backend: Pick<IQueueBackend, 'moveToActive' | 'waitForJob' | 'reconnectBlocking'>;
+  /** Nothing more is to be fetched. */
+  readonly ending: boolean;
+  waitSeconds(until: number): number;
+  receive(data: JobJson, jobId: string, token: string): Job | Promise<Job | undefined>;
+  hold(jobId: string, token: string, since: number): RunLock;
+}
+
+export interface WorkerLoopParams {
+  readonly queue: string;
+  /** The node's name, kept with each job it runs. */
+  readonly node: string;
+  /** What tokens begin with: nobody else's do. */
+  readonly id: string;
+  readonly account: SlotAccount;
+  /** Stands before a lane; other queues have none. */
+  readonly gate: Gate | undefined;
+  readonly pulse: Pulse;
+  readonly host: DeliveryHost;
+  readonly writer: OutcomeWriter;
+  /** A fetch that brings a job leaves a marker behind it, so that somebody looks for more. */
+  readonly leavesMarker: boolean;
+  /** Leaves a marker for other workers, where they need one to look. */
+  putMarkerBack(): Promise<void>;
+  run(run: Run): Promise<Settlement>;
+  onError(error: Error): void;
+}
+
+/** Between two tries of what the broker refused: from this on, twice as long each time, up to a bound. */
+const REST_MS = 100;
+const LONGEST_REST_MS = 5000;
+/** So long a wait for a slot lasts at most, before the loop looks around. */
+const SLOT_WAIT_MS = 5000;
+/** As BullMQ: a longer limit is waited for in pieces, so that what is delayed is noticed. */
+const LONGEST_LIMIT_MS = 30_000;
+
+export class WorkerLoop {
+  readonly #runs: Run[] = [];
+  /** Slots held for a fetch under way. */
+  #fetching = 0;
+  #tokens = 0;
+  /** The last fetch found nothing: what comes next may be alone. */
+  #quiet = true;
+  /** When the next delayed job is due, epoch ms as BullMQ has it; 0 where none is known. */
+  #dueAt = 0;
+  /** Until when BullMQ's own rate limit holds, on this process's steady clock. */
+  #limitedUntil = 0;
+  #restMs = REST_MS;
+  #resting: AbortController | undefined;
+  #onIdle: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(private readonly params: WorkerLoopParams) {}
+
+  /** What runs now. */
+  get runs(): readonly Run[] {
+    return this.#runs;
+  }
+
+  /** How many slots are in use: what runs, and a fetch under way. */
+  get slotsInUse(): number {
+    return this.#runs.length + this.#fetching;
+  }
+
+  /** Takes jobs until the queue's end is near; resolves when what runs has ended. Never rejects. */
+  async run(end: QueueEnd): Promise<void> {
+    while (!end.ending && !this.#stopped) {
+      try {
+        await this.#step(end);
+        this.#restMs = REST_MS;
+      } catch (error) {
+        this.params.onError(error instanceof Error ? error : new Error(String(error)));
+        await this.#rest();
+      }
+    }
+    if (this.#runs.length === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Fetches no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#resting?.abort();
+    this.params.gate?.close();
+    this.params.account.close();
+  }
+
+  /** One fetch, and the wait that follows it. */
+  async #step(end: QueueEnd): Promise<void> {
+    const { account, gate, leavesMarker } = this.params;
+    await this.#untilAllowed();
+    const slot = account.take();
+    if (slot === undefined) {
+      await this.#waitForSlot();
+      return;
+    }
+    const found = await this.#fetch(end, slot);
+    if (found === 'shut') return;
+    const first = this.#quiet;
+    this.#quiet = found === 'nothing';
+    // Behind a gate each fetch is asked for by itself.
+    if (found === 'job' && (gate !== undefined || !leavesMarker || !first)) return;
+    // What was started is told to begin, and may end at once, before more is asked for.
+    if (found === 'job') await nextTurn();
+    await this.#waitForJob(end);
+  }
+
+  async #fetch(end: QueueEnd, slot: Slot): Promise<'job' | 'nothing' | 'shut'> {
+    const { gate, node, pulse } = this.params;
+    const token = `${this.params.id}:${this.#tokens++}`;
+    let turn: Turn | undefined;
+    let run: Run | undefined;
+    this.#fetching++;
+    pulse.fetching();
+    try {
+      if (gate !== undefined) {
+        const permit = await gate.enter();
+        if (!permit.granted) return 'shut';
+        turn = permit.turn;
+      }
+      const [data, id, limitDelay, delayUntil] = (await end.backend.moveToActive(
+        token,
+        node,
+      )) as never as Fetched;
+      this.#note(limitDelay, delayUntil);
+      if (!data) return 'nothing';
+      const received = end.receive(data, id, token);
+      const job = received instanceof Promise ? await received : received;
+      if (job === undefined) return 'nothing';
+      run = this.#begin(end, job, token, slot, turn);
+      return 'job';
+    } finally {
+      this.#fetching--;
+      pulse.turned();
+      if (run === undefined) {
+        slot.giveUnused();
+        turn?.unused()?.catch(() => undefined); // a turn lost
+      } else void this.#follow(end, run);
+    }
+  }
+
+  #begin(end: QueueEnd, job: Job, token: string, slot: Slot, turn: Turn | undefined): Run {
+    const { queue, host } = this.params;
+    const lock = end.hold(job.id ?? '', token, job.processedOn ?? 0);
+    const run = new Run(job, token, slot, lock, turn, queue, host);
+    run.place = this.#runs.push(run) - 1;
+    return run;
+  }
+
+  /** One job after the other for as long as each end brings the next. Never rejects. */
+  async #follow(end: QueueEnd, first: Run): Promise<void> {
+    let run: Run | undefined = first;
+    try {
+      while (run !== undefined) {
+        const settlement = await this.#settlement(run);
+        const fetched = await this.params.writer.write(run, settlement, () => this.#mayContinue(end));
+        const next = this.#next(end, run, fetched);
+        run = next instanceof Promise ? await next : next;
+      }
+    } catch (error) {
+      this.params.onError(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      if (run !== undefined) this.#end(run);
+    }
+  }
+
+  /** A failure that BullMQ has decided on already (a child of another program's flow failed) is written as it is. */
+  async #settlement(run: Run): Promise<Settlement> {
+    const { deferredFailure } = run.job;
+    if (deferredFailure) return { kind: 'fail', message: deferredFailure, stack: '', keep: true };
+    try {
+      return await this.params.run(run);
+    } catch (error) {
+      // Nobody knows how the task ended: it is delivered again.
+      this.params.onError(error instanceof Error ? error : new Error(String(error)));
+      return { kind: 'abandon' };
+    }
+  }
+
+  /** The run of the job that was fetched with the end of another, on the other's slot. */
+  #next(end: QueueEnd, run: Run, fetched: Fetched | undefined): Run | undefined | Promise<Run | undefined> {
+    if (fetched === undefined) return this.#end(run);
+    const [data, id, limitDelay, delayUntil] = fetched;
+    this.#note(limitDelay, delayUntil);
+    if (!data) return this.#end(run);
+    const received = end.receive(data, id, run.token);
+    if (received instanceof Promise) return received.then((job) => this.#replace(end, run, job));
+    return this.#replace(end, run, received);
+  }
+
+  #replace(end: QueueEnd, run: Run, job: Job | undefined): Run | undefined {
+    if (job === undefined) return this.#end(run);
+    const slot = run.passSlot();
+    this.#end(run);
+    return slot === undefined ? undefined : this.#begin(end, job, run.token, slot, undefined);
+  }
+
+  #end(run: Run): undefined {
+    run.release();
+    const last = this.#runs.pop();
+    if (last !== undefined && last !== run) {
+      this.#runs[run.place] = last;
+      last.place = run.place;
+    }
+    if (this.#runs.length === 0) this.#onIdle?.();
+  }
+
+  #mayContinue(end: QueueEnd): boolean {
+    const { gate, account } = this.params;
+    return gate === undefined && !end.ending && !this.#stopped && account.mayContinue();
+  }
+
+  /** Waits until somebody added a job, or a delayed one is due. */
+  async #waitForJob(end: QueueEnd): Promise<void> {
+    const { pulse, account } = this.params;
+    while (!end.ending && !this.#stopped) {
+      const seconds = end.waitSeconds(this.#dueAt);
+      this.#dueAt = 0;
+      if (seconds <= 0) return;
+      this.#audit();
+      pulse.waiting(seconds * 1000);
+      try {
+        const marker = await end.backend.waitForJob(seconds);
+        if (marker === null) return;
+        if (marker.score <= Date.now()) {
+          // This marker may be the only one, and somebody else may have a slot.
+          if (!account.hasRoom && this.params.leavesMarker) await this.params.putMarkerBack();
+          return;
+        }
+        this.#dueAt = marker.score;
+      } catch (error) {
+        if (end.ending || this.#stopped) return;
+        await end.backend.reconnectBlocking();
+        throw error;
+      } finally {
+        pulse.turned();
+      }
+    }
+  }
+
+  async #waitForSlot(): Promise<void> {
+    const { pulse, account } = this.params;
+    this.#audit();
+    pulse.waiting(SLOT_WAIT_MS);
+    await account.whenFree(SLOT_WAIT_MS);
+    pulse.turned();
+  }
+
+  /** Waits while a gate is shut, or BullMQ's own rate limit holds. */
+  async #untilAllowed(): Promise<void> {
+    const { gate, pulse } = this.params;
+    const limitedMs = this.#limitedUntil - performance.now();
+    if (limitedMs > 0) {
+      pulse.waiting(Math.min(limitedMs, LONGEST_LIMIT_MS));
+      await this.#pause(Math.min(limitedMs, LONGEST_LIMIT_MS));
+      this.#limitedUntil = 0;
+    }
+    if (gate !== undefined && gate.shutMs > 0) {
+      pulse.waiting(gate.shutMs);
+      await gate.untilOpen();
+    }
+    pulse.turned();
+  }
+
+  #note(limitDelay = 0, delayUntil = 0): void {
+    this.#limitedUntil = limitDelay > 0 ? performance.now() + limitDelay : 0;
+    this.#dueAt = Math.max(delayUntil, 0);
+  }
+
+  async #rest(): Promise<void> {
+    await this.#pause(this.#restMs);
+    this.#restMs = Math.min(this.#restMs * 2, LONGEST_REST_MS);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#stopped) return;
+    this.#resting = new AbortController();
+    await sleep(ms, undefined, { signal: this.#resting.signal }).catch(() => undefined); // woken by stop()
+    this.#resting = undefined;
+  }
+
+  /** What was taken must be held by what runs. Should it ever not be, that is said, counted and put right. */
+  #audit(): void {
+    const { account, onError, queue } = this.params;
+    const surplus = account.held - this.slotsInUse;
+    if (surplus === 0) return;
+    account.reconcile(this.slotsInUse);
+    onError(new Error(`queue "${queue}" held ${surplus} slots that nothing ran on; they were given back`));
+  }
+}

@@ -58,6 +58,8 @@ export interface WorkerLoopParams {
   putMarkerBack(): Promise<void>;
   run(run: Run): Promise<Settlement>;
   onError(error: Error): void;
+  /** Resolves after `ms`, or when `signal` aborts; never rejects. */
+  pause?(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Between two tries of what the broker refused: from this on, twice as long each time, up to a bound. */
@@ -311,7 +313,7 @@ export class WorkerLoop {
   async #pause(ms: number): Promise<void> {
     if (this.#stopped) return;
     this.#resting = new AbortController();
-    await sleep(ms, undefined, { signal: this.#resting.signal }).catch(() => undefined); // woken by stop()
+    await (this.params.pause ?? pauseFor)(ms, this.#resting.signal);
     this.#resting = undefined;
   }
 
@@ -323,4 +325,8 @@ export class WorkerLoop {
     account.reconcile(this.slotsInUse);
     onError(new Error(`queue "${queue}" held ${surplus} slots that nothing ran on; they were given back`));
   }
+}
+
+async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined); // woken by stop()
 }

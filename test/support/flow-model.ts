@@ -263,6 +263,7 @@ function deliveryOf(job: StoredJob, afterwards: Delivery['afterwards']): Deliver
     jobId: job.id,
     queue: QUEUE,
     ref: { queue: QUEUE, id: job.id },
+    token: job.id,
     name: job.name,
     message,
     turn: undefined,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Claimant, Share, SlotLedger, Slots } from '#src/broker/slots.js';
+import { type Claimant, Share, type Slot, SlotAccount, Slots } from '#src/broker/slots.js';
 
 const somebody = (weight = 1): Claimant => ({ share: new Share(weight) });
 const soon = () => new Promise((resolve) => setImmediate(resolve));
@@ -56,32 +56,32 @@ describe('Shares of slots', () => {
   /** Queues that always have work, on one budget: how often each was started. */
   async function race(weights: readonly number[], size: number, starts: number): Promise<number[]> {
     const slots = new Slots(size);
-    const ledgers = weights.map((weight) => new SlotLedger(slots, new Share(weight)));
+    const accounts = weights.map((weight) => new SlotAccount(slots, new Share(weight)));
     const counts = weights.map(() => 0);
-    const running: { readonly ledger: SlotLedger; readonly id: string }[] = [];
-    const start = (which: number, id: string) => {
-      const ledger = ledgers[which];
-      assert(ledger !== undefined);
-      counts[which] = (counts[which] ?? 0) + 1;
-      running.push({ ledger, id });
-      return ledger;
-    };
+    const running: { readonly account: SlotAccount; readonly slot: Slot }[] = [];
     let total = 0;
-    const fetching = ledgers.map(async (ledger, which) => {
+    const start = (account: SlotAccount, slot: Slot) => {
+      const which = accounts.indexOf(account);
+      counts[which] = (counts[which] ?? 0) + 1;
+      total++;
+      running.push({ account, slot });
+    };
+    const fetching = accounts.map(async (account) => {
       while (total < starts) {
-        if (slots.tryTake(ledger.share)) start(which, `${total++}`).assign(`${total - 1}`, slots);
-        else await slots.whenFree(60_000, ledger);
+        const slot = account.take();
+        if (slot === undefined) await account.whenFree(60_000);
+        else start(account, slot);
       }
     });
     while (total < starts) {
       await soon();
       const ended = running.shift();
       if (ended === undefined) continue;
-      const followed = slots.mayContinue(ended.ledger);
-      ended.ledger.leave(ended.id, followed);
-      if (!followed) continue;
-      total++;
-      start(ledgers.indexOf(ended.ledger), ended.id);
+      const { account, slot } = ended;
+      if (account.mayContinue()) {
+        slot.passOn();
+        start(account, slot);
+      } else slot.give();
     }
     slots.resize(1000);
     await Promise.all(fetching);
@@ -112,34 +112,51 @@ describe('Shares of slots', () => {
   });
 });
 
-describe('A slot ledger', () => {
-  it('hands a finished job’s slot to the next, or gives it back', () => {
+describe('A slot account', () => {
+  it('gives a slot back once, however often it is asked', () => {
+    const slots = new Slots(2);
+    const account = new SlotAccount(slots);
+    const slot = account.take();
+    assert.deepEqual([slots.used, account.held], [1, 1]);
+    slot?.give();
+    slot?.give();
+    slot?.giveUnused();
+    assert.deepEqual([slots.used, account.held], [0, 0]);
+  });
+
+  it('takes nothing once it is closed, and lets go of who waits', async () => {
     const slots = new Slots(1);
-    const ledger = new SlotLedger(slots);
-    slots.tryTake(new Share());
-    ledger.assign('1', slots);
-    ledger.leave('1', true);
-    assert.equal(slots.used, 1);
-    ledger.leave('1');
-    ledger.leave('1');
-    ledger.leave('never-there');
-    assert.equal(slots.used, 0);
+    slots.take();
+    const account = new SlotAccount(slots);
+    const waiting = account.whenFree(60_000);
+    account.close();
+    assert.equal(await waiting, false);
+    slots.give();
+    assert.equal(account.take(), undefined);
+    assert.deepEqual([account.hasRoom, account.mayContinue(), slots.used], [false, false, 0]);
   });
 
   it('moves what runs to the slots it switches to, so that both budgets stay right', () => {
     const shared = new Slots(4);
     const own = new Slots(2);
-    const ledger = new SlotLedger(shared);
-    for (const id of ['1', '2', '3']) {
-      shared.tryTake(new Share());
-      ledger.assign(id, shared);
-    }
-    ledger.switchTo(own);
-    assert.equal(shared.used, 0);
-    assert.equal(own.used, 3);
-    assert.equal(own.tryTake(new Share()), false);
-    for (const id of ['1', '2', '3']) ledger.leave(id);
+    const account = new SlotAccount(shared);
+    const taken = [account.take(), account.take(), account.take()];
+    account.switchTo(own);
+    assert.deepEqual([shared.used, own.used], [0, 3]);
+    assert.equal(account.take(), undefined);
+    account.switchTo(own);
+    for (const slot of taken) slot?.give();
     assert.equal(own.used, 0);
+  });
+
+  it('is put right when it parted from what runs, either way', () => {
+    const slots = new Slots(5);
+    const account = new SlotAccount(slots);
+    for (let i = 0; i < 3; i++) account.take();
+    assert.equal(account.reconcile(1), 2);
+    assert.deepEqual([account.held, slots.used], [1, 1]);
+    assert.equal(account.reconcile(2), -1);
+    assert.deepEqual([account.held, slots.used], [2, 2]);
   });
 
   it('never loses or invents a slot, whatever happens in whatever order', () => {
@@ -152,29 +169,30 @@ describe('A slot ledger', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const all = [new Slots(3), new Slots(2)] as const;
-        const ledger = new SlotLedger(all[0]);
-        const running: string[] = [];
-        let next = 0;
+        const account = new SlotAccount(all[0]);
+        const running: Slot[] = [];
         let current = 0;
         for (const s of steps) {
-          if (s.kind === 'start' && ledger.slots.tryTake(new Share())) {
-            running.push(`${next}`);
-            ledger.assign(`${next++}`, ledger.slots);
+          if (s.kind === 'start') {
+            const slot = account.take();
+            if (slot !== undefined) running.push(slot);
           } else if (s.kind === 'end' && running.length > 0) {
-            const [id = ''] = running.splice(s.which % running.length, 1);
-            const chained = s.chained && ledger.slots.mayContinue(ledger);
-            if (chained) running.push(id);
-            ledger.leave(id, chained);
+            const [slot] = running.splice(s.which % running.length, 1);
+            if (slot !== undefined && s.chained && account.mayContinue()) {
+              slot.passOn();
+              running.push(slot);
+            } else slot?.give();
           } else if (s.kind === 'switch') {
             current = 1 - current;
-            ledger.switchTo(all[current] ?? all[0]);
+            account.switchTo(all[current] ?? all[0]);
           } else if (s.kind === 'resize') {
-            ledger.slots.resize(s.size);
+            account.slots.resize(s.size);
           }
           assert.equal(all[0].used + all[1].used, running.length);
+          assert.equal(account.held, running.length);
         }
-        for (const id of running) ledger.leave(id);
-        assert.deepEqual([all[0].used, all[1].used], [0, 0]);
+        for (const slot of running) slot.give();
+        assert.equal(all[0].used + all[1].used, 0);
       }),
     );
   });

@@ -57,6 +57,7 @@ function callOf(name: string, progress: (state: object) => void = () => undefine
     trace: undefined,
     sentAt: Date.now(),
     ref: { queue: 'q', id: 'id' },
+    token: 'id',
     turn: undefined,
     hasParent: false,
     saveProgress: async (state) => progress(state),

@@ -1,0 +1,237 @@
+/**
+ * Consumers over a queue that answers when and how the test says: the real loop, slots, runs and outcome writer on a
+ * stand-in for BullMQ's backend. Everything asked of it waits in `pending` until it is answered, refused, or carried out
+ * with its answer lost.
+ */
+import type { IQueueBackend, Job, JobJson } from 'bullmq';
+import { OutcomeWriter } from '#src/broker/outcome-writer.js';
+import { Pulse } from '#src/broker/pulse.js';
+import type { Settlement } from '#src/broker/settlement.js';
+import { Share, SlotAccount, type Slots } from '#src/broker/slots.js';
+import { type QueueEnd, WorkerLoop } from '#src/broker/worker-loop.js';
+
+/** How something that was asked of the broker goes out. */
+export type Answer = 'yes' | 'refused' | 'lost';
+
+/** Something that waits for an answer. */
+export interface Pending {
+  readonly what: 'fetch' | 'wait' | 'write' | 'body' | 'pause';
+  readonly of: ModelConsumer;
+  answer(how: Answer): void;
+}
+
+const CONNECTION = () => new Error('Connection is closed.');
+
+/** One queue of a broker. */
+export class ModelQueue {
+  readonly wait: string[] = [];
+  readonly delayed: string[] = [];
+  /** The token each active job is locked by. */
+  readonly active = new Map<string, string>();
+  readonly ended: string[] = [];
+  readonly pending: Pending[] = [];
+  #marker = false;
+
+  add(id: string): void {
+    this.wait.push(id);
+    this.#mark();
+  }
+
+  /** What BullMQ's check for stalled jobs does with one whose lock has expired. */
+  stall(id: string): void {
+    if (this.active.delete(id)) this.add(id);
+  }
+
+  promote(): void {
+    const id = this.delayed.shift();
+    if (id !== undefined) this.add(id);
+  }
+
+  /** Puts back what is locked by nobody who runs it. */
+  stallOrphans(consumers: readonly ModelConsumer[]): void {
+    const running = new Set(consumers.flatMap(({ loop }) => loop.runs.map(({ token }) => token)));
+    for (const [id, token] of [...this.active]) if (!running.has(token)) this.stall(id);
+  }
+
+  /** Answers those who wait for a marker while there is one. */
+  deliverMarkers(): void {
+    while (this.#marker) {
+      const waiting = this.pending.find(({ what }) => what === 'wait');
+      if (waiting === undefined) return;
+      waiting.answer('yes');
+    }
+  }
+
+  #mark(): void {
+    this.#marker = true;
+  }
+
+  putMarkerBack(): void {
+    this.#mark();
+  }
+
+  fetch(token: string): unknown[] {
+    const id = this.wait.shift();
+    if (id === undefined) return [undefined, '', 0, 0];
+    this.active.set(id, token);
+    this.#mark();
+    return [{}, id, 0, 0];
+  }
+
+  takeMarker(): { member: string; score: number } | null {
+    if (!this.#marker) return null;
+    this.#marker = false;
+    return { member: '0', score: 0 };
+  }
+
+  /** @throws what BullMQ's scripts answer when the job is not this run's */
+  leave(id: string, token: string): void {
+    if (this.active.get(id) !== token) throw Object.assign(new Error('Lock mismatch'), { code: -6 });
+    this.active.delete(id);
+  }
+}
+
+let consumers = 0;
+
+/** A consumer of a {@link ModelQueue}. */
+export class ModelConsumer implements QueueEnd {
+  readonly account: SlotAccount;
+  readonly loop: WorkerLoop;
+  readonly errors: Error[] = [];
+  /** What the next bodies end as. */
+  settlement: Settlement = { kind: 'complete', value: 1, keep: true, quiet: false };
+  locks = 0;
+  ending = false;
+  readonly ended: Promise<void>;
+  readonly backend: QueueEnd['backend'];
+
+  constructor(
+    readonly queue: ModelQueue,
+    slots: Slots,
+    share = new Share(),
+  ) {
+    this.account = new SlotAccount(slots, share);
+    this.backend = {
+      moveToActive: (token: string) => this.#ask('fetch', () => queue.fetch(token)),
+      waitForJob: () => this.#ask('wait', () => queue.takeMarker()),
+      reconnectBlocking: async () => undefined,
+    } as never;
+    this.loop = new WorkerLoop({
+      queue: 'q',
+      node: 'node',
+      id: `c${consumers++}`,
+      account: this.account,
+      gate: undefined,
+      pulse: new Pulse(),
+      host: { signals: () => ({}) as never, onProgress: () => undefined },
+      writer: new OutcomeWriter({
+        backend: () => this.#writes(),
+        copyTo: () => this.#ask('write', () => undefined),
+        isUnavailable: () => true,
+        noticeFirst: true,
+        notify: () => undefined,
+        delaysAndFetches: true,
+        abandoned: () => false,
+        pause: () => this.#ask('pause', () => undefined).catch(() => undefined),
+        onError: (error) => this.errors.push(error),
+      }),
+      leavesMarker: true,
+      putMarkerBack: async () => queue.putMarkerBack(),
+      run: () => this.#ask('body', () => this.settlement),
+      onError: (error) => this.errors.push(error),
+      pause: (_ms, signal) => {
+        signal.addEventListener('abort', () => this.#drop('pause'));
+        return this.#ask('pause', () => undefined).catch(() => undefined);
+      },
+    });
+    this.ended = this.loop.run(this);
+  }
+
+  waitSeconds(): number {
+    return 5;
+  }
+
+  receive(_data: JobJson, id: string, token: string): Job {
+    return { id, name: 'task', token, data: { v: 1, args: [] }, opts: {}, attemptsMade: 0 } as never;
+  }
+
+  hold(): { release(): void } {
+    this.locks++;
+    return { release: () => void this.locks-- };
+  }
+
+  /** As closing a BullMQ Worker does: what waits for a marker is interrupted, what runs goes on. */
+  stop(): void {
+    this.ending = true;
+    this.loop.stop();
+    this.#drop('wait');
+  }
+
+  #drop(what: Pending['what']): void {
+    for (const pending of this.queue.pending.filter((other) => other.of === this && other.what === what))
+      pending.answer('refused');
+  }
+
+  #ask<R>(what: Pending['what'], carryOut: () => R): Promise<R> {
+    const { pending } = this.queue;
+    return new Promise((resolve, reject) => {
+      const entry: Pending = {
+        what,
+        of: this,
+        answer: (how) => {
+          pending.splice(pending.indexOf(entry), 1);
+          if (how === 'refused') return reject(CONNECTION());
+          try {
+            const result = carryOut();
+            if (how === 'lost') reject(CONNECTION());
+            else resolve(result);
+          } catch (error) {
+            reject(error as Error);
+          }
+        },
+      };
+      pending.push(entry);
+    });
+  }
+
+  #writes(): Pick<
+    IQueueBackend,
+    'moveToCompleted' | 'moveToFailed' | 'moveToDelayed' | 'retryJob' | 'moveJobFromActiveToWait'
+  > {
+    const { queue } = this;
+    const finish = ({ id = '' }: { id?: string }, token: string, fetchNext: boolean) =>
+      this.#ask('write', () => {
+        queue.leave(id, token);
+        queue.ended.push(id);
+        return { result: fetchNext ? queue.fetch(token) : undefined, finishedOn: 1 };
+      });
+    return {
+      moveToCompleted: (job: Job, _value: unknown, _keep: unknown, token: string, fetchNext: boolean) =>
+        finish(job, token, fetchNext),
+      moveToFailed: (job: Job, _why: string, _keep: unknown, token: string, fetchNext: boolean) =>
+        finish(job, token, fetchNext),
+      moveToDelayed: (
+        id: string,
+        _at: number,
+        _delay: number,
+        token: string,
+        opts?: { fetchNext?: boolean },
+      ) =>
+        this.#ask('write', () => {
+          queue.leave(id, token);
+          queue.delayed.push(id);
+          return opts?.fetchNext ? queue.fetch(token) : undefined;
+        }),
+      retryJob: (id: string, _lifo: boolean, token: string) =>
+        this.#ask('write', () => {
+          queue.leave(id, token);
+          queue.add(id);
+        }),
+      moveJobFromActiveToWait: (id: string, token: string) =>
+        this.#ask('write', () => {
+          queue.leave(id, token);
+          queue.add(id);
+        }),
+    } as never;
+  }
+}

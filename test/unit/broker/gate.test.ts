@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Gate } from '#src/broker/gate.js';
+import type { Permit } from '#src/broker/rate-limits.js';
+
+function setUp(permits: readonly (Permit | Error)[], room = true) {
+  const asked: string[] = [];
+  const left = [...permits];
+  const gate = new Gate({
+    task: 'mail',
+    limit: 2,
+    rates: {
+      take: async () => {
+        asked.push('rate');
+        const permit = left.shift();
+        if (permit === undefined || permit instanceof Error) throw permit ?? new Error('asked too often');
+        return permit;
+      },
+    },
+    semaphores: {
+      mayEnter: async () => {
+        asked.push('place');
+        return room;
+      },
+    },
+  });
+  return { gate, asked };
+}
+
+const turn = { used: () => undefined, unused: () => undefined };
+
+describe('A gate', () => {
+  it('lets in with the turn that was taken, which is the caller’s', async () => {
+    const { gate } = setUp([{ granted: true, turn }]);
+    assert.deepEqual(await gate.enter(), { granted: true, turn });
+    assert.equal(gate.shutMs, 0);
+  });
+
+  it('is shut for as long as it was told, a second at most, until it is woken', async () => {
+    const { gate } = setUp([{ granted: false, waitMs: 3_600_000 }]);
+    assert.deepEqual(await gate.enter(), { granted: false });
+    assert(gate.shutMs > 900 && gate.shutMs <= 1000, `${gate.shutMs}`);
+    const open = gate.untilOpen();
+    gate.wake();
+    await open;
+    assert.equal(gate.shutMs, 0);
+  });
+
+  it('takes no turn while there is no place', async () => {
+    const { gate, asked } = setUp([], false);
+    assert.deepEqual(await gate.enter(), { granted: false });
+    assert.deepEqual(asked, ['place']);
+  });
+
+  it('hands on that the broker is away, and may be asked again', async () => {
+    const { gate } = setUp([new Error('Connection is closed.'), { granted: true, turn }]);
+    await assert.rejects(gate.enter(), /closed/);
+    assert.equal((await gate.enter()).granted, true);
+  });
+
+  it('lets nobody in once it is closed, and keeps nobody waiting', async () => {
+    const { gate, asked } = setUp([{ granted: false, waitMs: 60_000 }]);
+    await gate.enter();
+    const open = gate.untilOpen();
+    gate.close();
+    await open;
+    assert.deepEqual(await gate.enter(), { granted: false });
+    assert.equal(gate.shutMs, 0);
+    assert.equal(asked.length, 2);
+  });
+});

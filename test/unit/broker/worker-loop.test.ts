@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Slots } from '#src/broker/slots.js';
+import { ModelConsumer, ModelQueue, type Pending } from '../../support/loop-model.js';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+async function settle(): Promise<void> {
+  for (let i = 0; i < 4; i++) await turn();
+}
+
+function setUp(size: number, ...jobs: string[]) {
+  const queue = new ModelQueue();
+  for (const id of jobs) queue.add(id);
+  const slots = new Slots(size);
+  const consumer = new ModelConsumer(queue, slots);
+  const asked = () => queue.pending.map(({ what }) => what);
+  const answer = async (what: Pending['what'], how: Parameters<Pending['answer']>[0] = 'yes') => {
+    const pending = queue.pending.find((other) => other.what === what);
+    assert(pending !== undefined, `nobody asked to ${what}: ${asked().join()}`);
+    pending.answer(how);
+    await settle();
+  };
+  return { queue, slots, consumer, asked, answer };
+}
+
+describe('The loop of a consumer', () => {
+  it('begins a job at once, and asks for the marker it left before it fetches again', async () => {
+    const { queue, asked, answer } = setUp(5, 'a', 'b');
+    await answer('fetch');
+    assert.deepEqual(asked(), ['body', 'wait']);
+    await answer('wait');
+    await answer('fetch');
+    assert.deepEqual(asked(), ['body', 'body', 'fetch'], 'a second one: there may be many');
+    await answer('fetch');
+    assert.deepEqual(asked(), ['body', 'body', 'wait']);
+    assert.equal(queue.active.size, 2);
+  });
+
+  it('fetches nothing that it has no slot for, and goes on when one is free', async () => {
+    const { consumer, asked, answer } = setUp(1, 'a', 'b');
+    consumer.settlement = { kind: 'release' };
+    await answer('fetch');
+    await answer('wait');
+    assert.deepEqual(asked(), ['body']);
+    await answer('body');
+    await answer('write');
+    assert.deepEqual(asked(), ['fetch']);
+  });
+
+  it('puts a marker back that came while its slots were taken', async () => {
+    const { queue, slots, asked, answer } = setUp(1);
+    await answer('fetch');
+    slots.take(); // by another queue
+    queue.add('a');
+    await answer('wait');
+    assert.deepEqual(asked(), []);
+    assert.notEqual(queue.takeMarker(), null, 'somebody else may have a slot');
+    slots.give();
+    await settle();
+    await answer('fetch');
+    assert.equal(queue.active.size, 1);
+  });
+
+  it('takes the next job with the end of one, on the same slot', async () => {
+    const { queue, slots, consumer, asked, answer } = setUp(1, 'a', 'b');
+    await answer('fetch');
+    await answer('wait');
+    await answer('body');
+    await answer('write');
+    assert.deepEqual([asked(), slots.used, [...queue.active.keys()]], [['body'], 1, ['b']]);
+    consumer.stop();
+    await answer('body');
+    await answer('write');
+    await consumer.ended;
+    assert.equal(slots.used, 0);
+  });
+
+  it('pauses after each refusal, and holds no slot meanwhile', async () => {
+    const { slots, consumer, asked, answer } = setUp(2, 'a');
+    for (let tries = 1; tries <= 3; tries++) {
+      await answer('fetch', 'refused');
+      assert.deepEqual([asked(), slots.used, consumer.errors.length], [['pause'], 0, tries]);
+      await answer('pause');
+    }
+    assert.deepEqual(asked(), ['fetch']);
+  });
+
+  it('ends while it pauses, waits for a marker, or for a slot', async () => {
+    for (const until of ['pause', 'wait', 'slot'] as const) {
+      const { slots, consumer, answer } = setUp(1);
+      if (until === 'slot') slots.take();
+      await answer('fetch', until === 'pause' ? 'refused' : 'yes').catch(() => undefined);
+      consumer.stop();
+      await consumer.ended;
+    }
+  });
+
+  it('gives back what a task left behind whose end nobody knows', async () => {
+    const { queue, slots, consumer, answer, asked } = setUp(1, 'a');
+    await answer('fetch');
+    await answer('body', 'refused'); // it rejects, which it never should
+    assert.deepEqual([slots.used, consumer.locks, queue.active.size], [0, 0, 1]);
+    assert.equal(consumer.errors.length, 1);
+    assert.deepEqual(asked(), ['wait']);
+  });
+
+  it('says so, counts and mends it when what it holds is not what it uses', async () => {
+    const { slots, consumer, answer } = setUp(3);
+    consumer.account.take();
+    consumer.account.take();
+    await answer('fetch');
+    assert.equal(slots.used, 0);
+    assert.match(consumer.errors.at(-1)?.message ?? '', /held 2 slots that nothing ran on/);
+  });
+});

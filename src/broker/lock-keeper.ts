@@ -26,7 +26,6 @@ export const RESTART_AFTER_MS = 1000;
 const UNHURRIED_MS = 4000;
 
 /** A moment, epoch ms; 0 is none to BullMQ. */
-const LONG_AGO = 1;
 
 type OnLost = (jobId: string, token: string) => void;
 

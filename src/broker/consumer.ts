@@ -3,8 +3,8 @@
  * them. The only place where a run's outcome is written to the broker, in one atomic step of BullMQ's per settlement.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
+import { sleep } from '../timers.js';
 import type { Delivery } from './delivery.js';
 import type { Engine, JobRef } from './engine.js';
 import type { Gate } from './gate.js';
@@ -75,7 +75,7 @@ export class Consumer {
       notify: (run, completed) => this.#notify(run, completed),
       delaysAndFetches: onRedis,
       abandoned: () => this.#abandoned,
-      pause: (ms) => sleep(ms, undefined, { ref: false }),
+      pause: (ms) => sleep(ms, { ref: false }),
       onError,
     });
     this.#loop = new WorkerLoop({

@@ -2,11 +2,18 @@
  * Writes what became of a job: one atomic step of BullMQ's a settlement, made again until the broker's answer is final
  * (see `write-answers`). Where BullMQ can, the next job is fetched in the same step.
  */
-import type { IQueueBackend, Job } from 'bullmq';
+import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';
-import type { Fetched } from './worker-loop.js';
 import { type WriteAnswer, writeAnswer } from './write-answers.js';
+
+/** What a backend answers to a fetch: job, id, for how long BullMQ's own rate limit holds, and when a job is due. */
+export type Fetched = readonly [
+  data: JobJson | undefined | null,
+  id: string,
+  limitDelay?: number,
+  delayUntil?: number,
+];
 
 export interface OutcomeWriterParams {
   backend(): Pick<

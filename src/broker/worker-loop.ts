@@ -10,25 +10,18 @@
  * fetch: it mostly comes alone. A marker that was taken with no slot to go on with is put back for other workers. Whatever
  * is refused is tried again after a pause that grows; nothing is asked twice in one turn of the event loop.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
+import { sleep } from '../timers.js';
 import type { DeliveryHost } from './delivery.js';
 import type { Gate } from './gate.js';
-import type { OutcomeWriter } from './outcome-writer.js';
+import type { Fetched, OutcomeWriter } from './outcome-writer.js';
 import type { Pulse } from './pulse.js';
 import type { Turn } from './rate-limits.js';
 import { Run } from './run.js';
 import type { RunLock } from './run-locks.js';
 import type { Settlement } from './settlement.js';
 import type { Slot, SlotAccount } from './slots.js';
-
-/** What a backend answers to a fetch: job, id, for how long BullMQ's own rate limit holds, and when a job is due. */
-export type Fetched = readonly [
-  data: JobJson | undefined | null,
-  id: string,
-  limitDelay?: number,
-  delayUntil?: number,
-];
 
 /** The queue as the loop sees it: BullMQ's Worker, or a test's stand-in. */
 export interface QueueEnd {
@@ -313,7 +306,8 @@ export class WorkerLoop {
   async #pause(ms: number): Promise<void> {
     if (this.#stopped) return;
     this.#resting = new AbortController();
-    await (this.params.pause ?? pauseFor)(ms, this.#resting.signal);
+    const { signal } = this.#resting;
+    await (this.params.pause?.(ms, signal) ?? sleep(ms, { signal }));
     this.#resting = undefined;
   }
 
@@ -325,8 +319,4 @@ export class WorkerLoop {
     account.reconcile(this.slotsInUse);
     onError(new Error(`queue "${queue}" held ${surplus} slots that nothing ran on; they were given back`));
   }
-}
-
-async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined); // woken by stop()
 }

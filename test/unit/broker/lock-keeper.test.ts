@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
-import { KeptLocks, LockKeeper, RESTART_AFTER_MS } from '#src/broker/lock-keeper.js';
+import { LockKeeper, RESTART_AFTER_MS } from '#src/broker/lock-keeper.js';
+import { RunLocks } from '#src/broker/run-locks.js';
 
 class FakeThread extends EventEmitter {
   ended = false;
@@ -109,17 +110,21 @@ describe('Locks whose thread', () => {
   function locksOf(t: TestContext) {
     const { keeper, threads } = setUp(t);
     let renewed: string[] = [];
+    const lost: string[] = [];
+    const gone = new Set<string>();
     const worker = {
       name: 'mail',
       emit: () => true,
       trace: (_kind: unknown, _operation: unknown, _name: unknown, body: () => unknown) => body(),
       extendJobLocks: async (ids: string[]) => {
         renewed.push(...ids);
-        return [];
+        return ids.filter((id) => gone.has(id));
       },
     };
     const options = { lockDuration: 5000, lockRenewTime: 2500, workerId: 'w' };
-    const locks = new KeptLocks(worker as never, options, keeper, 'mail', () => undefined);
+    const locks = new RunLocks(worker as never, options, keeper, 'mail', (jobId, token) =>
+      lost.push(`${jobId} ${token}`),
+    );
     t.after(() => locks.close());
     const renewedWithin = async (ms: number) => {
       renewed = [];
@@ -129,14 +134,14 @@ describe('Locks whose thread', () => {
       }
       return [...new Set(renewed)];
     };
-    return { keeper, threads, locks, renewedWithin };
+    return { keeper, threads, locks, renewedWithin, lost, gone };
   }
 
   it('does not come up are renewed by timers, until it does', async (t) => {
     const { keeper, threads, locks, renewedWithin } = locksOf(t);
     await keeper.start();
     locks.start();
-    locks.trackJob('1', 'a', Date.now());
+    locks.hold('1', 'a', Date.now());
     assert.deepEqual(await renewedWithin(4000), ['1']);
     threads[0]?.fail();
     assert.deepEqual(await renewedWithin(4000), ['1']);
@@ -149,17 +154,32 @@ describe('Locks whose thread', () => {
     const { keeper, threads, locks, renewedWithin } = locksOf(t);
     await keeper.start();
     threads[0]?.emit('message', 'ready');
-    locks.trackJob('1', 'a', Date.now());
-    locks.trackJob('2', 'b', Date.now());
+    const first = locks.hold('1', 'a', Date.now());
+    const second = locks.hold('2', 'b', Date.now());
     assert.deepEqual(await renewedWithin(4000), []);
     threads[0]?.fail();
     assert.equal(locks.getActiveJobCount(), 2);
     assert.deepEqual(await renewedWithin(1300), ['1', '2']);
-    locks.untrackJob('1');
+    first.release();
+    first.release();
     assert.deepEqual(await renewedWithin(4000), ['2']);
-    locks.untrackJob('2');
+    second.release();
     assert.equal(locks.getActiveJobCount(), 0);
     assert.deepEqual(await renewedWithin(4000), []);
+  });
+
+  it('is not at work are told apart by their run: a job that was fetched again keeps its new one', async (t) => {
+    const { keeper, locks, renewedWithin, lost, gone } = locksOf(t);
+    await keeper.start();
+    const early = locks.hold('1', 'early', Date.now());
+    const late = locks.hold('1', 'late', Date.now());
+    early.release();
+    assert.deepEqual(await renewedWithin(4000), ['1']);
+    gone.add('1');
+    await renewedWithin(4000);
+    assert.deepEqual([...new Set(lost)], ['1 late']);
+    late.release();
+    assert.equal(locks.getActiveJobCount(), 0);
   });
 
   it('is part of no bundle are left to timers, with one warning', async () => {

@@ -8,7 +8,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await turn();
 }
 
-function setUp(size: number, ...jobs: string[]) {
+async function setUp(size: number, ...jobs: string[]) {
   const queue = new ModelQueue();
   for (const id of jobs) queue.add(id);
   const slots = new Slots(size);
@@ -20,12 +20,13 @@ function setUp(size: number, ...jobs: string[]) {
     pending.answer(how);
     await settle();
   };
+  await settle();
   return { queue, slots, consumer, asked, answer };
 }
 
 describe('The loop of a consumer', () => {
   it('begins a job at once, and asks for the marker it left before it fetches again', async () => {
-    const { queue, asked, answer } = setUp(5, 'a', 'b');
+    const { queue, asked, answer } = await setUp(5, 'a', 'b');
     await answer('fetch');
     assert.deepEqual(asked(), ['body', 'wait']);
     await answer('wait');
@@ -37,7 +38,7 @@ describe('The loop of a consumer', () => {
   });
 
   it('fetches nothing that it has no slot for, and goes on when one is free', async () => {
-    const { consumer, asked, answer } = setUp(1, 'a', 'b');
+    const { consumer, asked, answer } = await setUp(1, 'a', 'b');
     consumer.settlement = { kind: 'release' };
     await answer('fetch');
     await answer('wait');
@@ -48,7 +49,7 @@ describe('The loop of a consumer', () => {
   });
 
   it('puts a marker back that came while its slots were taken', async () => {
-    const { queue, slots, asked, answer } = setUp(1);
+    const { queue, slots, asked, answer } = await setUp(1);
     await answer('fetch');
     slots.take(); // by another queue
     queue.add('a');
@@ -62,7 +63,7 @@ describe('The loop of a consumer', () => {
   });
 
   it('takes the next job with the end of one, on the same slot', async () => {
-    const { queue, slots, consumer, asked, answer } = setUp(1, 'a', 'b');
+    const { queue, slots, consumer, asked, answer } = await setUp(1, 'a', 'b');
     await answer('fetch');
     await answer('wait');
     await answer('body');
@@ -76,7 +77,7 @@ describe('The loop of a consumer', () => {
   });
 
   it('pauses after each refusal, and holds no slot meanwhile', async () => {
-    const { slots, consumer, asked, answer } = setUp(2, 'a');
+    const { slots, consumer, asked, answer } = await setUp(2, 'a');
     for (let tries = 1; tries <= 3; tries++) {
       await answer('fetch', 'refused');
       assert.deepEqual([asked(), slots.used, consumer.errors.length], [['pause'], 0, tries]);
@@ -87,16 +88,19 @@ describe('The loop of a consumer', () => {
 
   it('ends while it pauses, waits for a marker, or for a slot', async () => {
     for (const until of ['pause', 'wait', 'slot'] as const) {
-      const { slots, consumer, answer } = setUp(1);
-      if (until === 'slot') slots.take();
-      await answer('fetch', until === 'pause' ? 'refused' : 'yes').catch(() => undefined);
+      const { slots, consumer, answer } = await setUp(1);
+      await answer('fetch', until === 'pause' ? 'refused' : 'yes');
+      if (until === 'slot') {
+        slots.take();
+        await answer('wait');
+      }
       consumer.stop();
       await consumer.ended;
     }
   });
 
   it('gives back what a task left behind whose end nobody knows', async () => {
-    const { queue, slots, consumer, answer, asked } = setUp(1, 'a');
+    const { queue, slots, consumer, answer, asked } = await setUp(1, 'a');
     await answer('fetch');
     await answer('body', 'refused'); // it rejects, which it never should
     assert.deepEqual([slots.used, consumer.locks, queue.active.size], [0, 0, 1]);
@@ -105,7 +109,7 @@ describe('The loop of a consumer', () => {
   });
 
   it('says so, counts and mends it when what it holds is not what it uses', async () => {
-    const { slots, consumer, answer } = setUp(3);
+    const { slots, consumer, answer } = await setUp(3);
     consumer.account.take();
     consumer.account.take();
     await answer('fetch');

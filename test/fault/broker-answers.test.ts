@@ -256,17 +256,17 @@ describe('A task that has ended, whatever PostgreSQL answers', {
   /** Every write of an outcome fails with this state, for a moment. */
   const raise = async (state: string) => {
     const { rows } = await admin.query<{ schema: string }>(
-      "SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = 'bullmq_job' ORDER BY c.oid DESC LIMIT 1",
+      "SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = 'job' AND c.relkind IN ('r', 'p') ORDER BY c.oid DESC LIMIT 1",
     );
     const schema = rows[0]?.schema;
     if (schema === undefined) return;
     await admin.query(`
       CREATE OR REPLACE FUNCTION "${schema}".in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '${state}'; END $$;
-      CREATE OR REPLACE TRIGGER in_the_way BEFORE UPDATE OR DELETE ON "${schema}".bullmq_job
+      CREATE OR REPLACE TRIGGER in_the_way BEFORE UPDATE OR DELETE ON "${schema}".job
       FOR EACH ROW EXECUTE FUNCTION "${schema}".in_the_way();`);
     await pause(60);
-    await admin.query(`DROP TRIGGER in_the_way ON "${schema}".bullmq_job`);
+    await admin.query(`DROP TRIGGER in_the_way ON "${schema}".job`);
   };
   const troubles: Readonly<Record<string, Trouble>> = {
     '57014, a cancelled statement': async () => {

@@ -247,7 +247,6 @@ function chordError(id: string, name: string, cause: WireError): WireError {
     name: 'ChordError',
     ours: true,
     code: 'CHORD',
-    ours: true,
     message: `The member ${name} (${id}) of the chord's header failed: ${cause.name}: ${cause.message}`,
     cause,
   };

@@ -86,6 +86,28 @@ describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
     assert.equal((await engine.records.read(['k']))[0]?.value, 'v');
   });
 
+  it('sends again what the server cancelled: nothing of it was done', async () => {
+    const engine = open(server.url, { prefix: 'cancelled', connectTimeoutMs: 20_000 });
+    await engine.records.create('k', 'v');
+    const admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+    await admin.query(`BEGIN; SELECT * FROM "cancelled".celeriac_record FOR UPDATE`);
+    const replaced = engine.records.replace('k', 1, 'w');
+    let cancelled = 0;
+    while (cancelled < 2) {
+      const { rows } = await admin.query(
+        `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+          WHERE query ILIKE '%UPDATE celeriac_record%' AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`,
+      );
+      cancelled += rows.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await admin.query('COMMIT');
+    assert.equal(await replaced, true);
+    assert.equal((await engine.records.read(['k']))[0]?.value, 'w');
+    await admin.end();
+  });
+
   it('finds everything again after a restart: calls, waits and workers', async () => {
     const engine = open(server.url);
     const { connection, factory } = engine.bullmq();

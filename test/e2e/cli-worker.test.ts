@@ -294,7 +294,7 @@ describe('other commands', () => {
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /celeriac: Task fail \(bad\) failed: RangeError: no such report/);
     assert.equal((await run('result', 'bad', '--follow')).code, 1);
-    assert.equal((await run('result', 'bad')).code, 0);
+    assert.equal((await run('result', 'bad')).code, 1);
     assert.match((await json('result', 'bad')).error.message, /no such report/);
     const unknown = await run('result', 'never-sent');
     assert.equal(unknown.code, 1);

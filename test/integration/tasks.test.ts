@@ -534,9 +534,11 @@ describe('Declaring tasks', () => {
       run(): void {}
     }
     const one = app();
-    one.register(new ReportService());
-    one.register(new ReportService());
+    const service = new ReportService();
+    one.register(service);
+    one.register(service);
     one.register(ReportService);
+    assert.throws(() => one.register(new ReportService()), AlreadyRegisteredError);
     assert.throws(() => one.register(new Other()), AlreadyRegisteredError);
     assert.throws(() => one.task('generate_report_task', () => 1), AlreadyRegisteredError);
     app().register(new Other());

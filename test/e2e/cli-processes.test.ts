@@ -306,6 +306,18 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     assert.equal(stats.slots.used + stats.slots.free, stats.slots.size);
   });
 
+  it('gives running tasks as long as --shutdown-timeout says, however long that is', async (t) => {
+    const { app, worker } = site(t);
+    const running = worker('--processes', '1', '--shutdown-timeout', '60d');
+    await running.printed(/ready/);
+    const [sent] = await sendAll(app, 'nap', 1, [2000]);
+    await until(async () => (await sent?.status) === 'STARTED', 'the start of the task');
+    running.kill('SIGTERM');
+    assert.equal((await within(running.ended, 'the end')).code, 0);
+    assert.equal(await sent?.status, 'SUCCESS');
+    assert.doesNotMatch(running.output, /killed/);
+  });
+
   const heldBack = 'run' in Consumer.prototype;
   const skip = !heldBack && 'consumers fetch as soon as they are made';
   it('announces itself before its processes take their first task', { skip }, async (t) => {

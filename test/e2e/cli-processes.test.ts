@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { Consumer } from '#src/broker/consumer.js';
 import { Celeriac } from '#src/index.js';
 import { until, within } from '../support/app.js';
 import { project, type RunningCli, startCli } from '../support/cli.js';
@@ -318,9 +317,7 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     assert.doesNotMatch(running.output, /killed/);
   });
 
-  const heldBack = 'run' in Consumer.prototype;
-  const skip = !heldBack && 'consumers fetch as soon as they are made';
-  it('announces itself before its processes take their first task', { skip }, async (t) => {
+  it('announces itself before its processes take their first task', async (t) => {
     const late = `
       import { app } from './tasks.js';
       export { app };

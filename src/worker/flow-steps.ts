@@ -2,7 +2,6 @@
  * A worker's side of workflows: what a part needs before it runs (its input, and whether it may run at all), and what
  * follows from its end. Plain tasks never come here.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { amended, type Delivery } from '../broker/delivery.js';
 import { type Engine, REVOKED } from '../broker/engine.js';
 import { partOf } from '../broker/ids.js';
@@ -22,6 +21,7 @@ import { idOf, nodeAt, type Plan } from '../canvas/plan.js';
 import type { Plans } from '../canvas/plans.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../tasks/failure.js';
+import { sleep } from '../timers.js';
 import type { Outcome } from './outcome.js';
 
 export interface FlowStepsParams {

@@ -121,6 +121,13 @@ export const HEAD = 'is';
 /** The field of its plan. */
 export const PLAN = 'plan';
 
+/** Workflows to be looked after. */
+export interface DueFlows {
+  readonly flows: readonly string[];
+  /** When the next one is to be, epoch ms. */
+  readonly nextAt: number | undefined;
+}
+
 /**
  * The records of workflows: fields that are written once (what is written first stands) and counters, changed in one
  * atomic step. A record without the field {@link HEAD} does not exist: nothing is written into it any more.
@@ -134,6 +141,15 @@ export interface Flows {
   read(
     wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
   ): Promise<(string | undefined)[][]>;
+  /**
+   * Notes when a workflow is to be looked after, epoch ms.
+   * @param sooner unless that is to be sooner anyway
+   */
+  watch(flow: string, at: number, sooner?: boolean): Promise<void>;
+  /** It is not to be looked after any more. */
+  unwatch(flow: string): Promise<void>;
+  /** The workflows that are to be looked after by now, for one who asks: others get them after `leaseMs`. */
+  due(now: number, limit: number, leaseMs: number): Promise<DueFlows>;
   /** Lets the record go after this long. */
   expire(flow: string, ttlMs: number): Promise<void>;
   remove(flow: string): Promise<void>;

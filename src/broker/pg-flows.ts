@@ -2,7 +2,15 @@
  * The Flows port on PostgreSQL and PGlite: a row a field. One row stands for the record: it carries the
  * expiry, and whoever writes locks it, so that counters are exact whatever commits when.
  */
-import { type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN, REVOKED } from './engine.js';
+import {
+  type DueFlows,
+  type Flows,
+  type FlowWrite,
+  type FlowWritten,
+  HEAD,
+  PLAN,
+  REVOKED,
+} from './engine.js';
 import type { PgQuery } from './pg-wire.js';
 
 const ALIVE = '(p.expire_at IS NULL OR p.expire_at > now())';
@@ -102,6 +110,20 @@ interface WriteReply {
   }[];
 }
 
+// The list of what is to be looked after stands beside the records, as one that no workflow has the id of.
+const WATCHED = '~watched';
+const WATCH = `
+INSERT INTO celeriac_flow AS w (flow, field, value) VALUES ('${WATCHED}', $1, $2)
+ON CONFLICT (flow, field) DO UPDATE SET value = CASE
+  WHEN $3::boolean AND w.value::bigint < excluded.value::bigint THEN w.value ELSE excluded.value END`;
+const UNWATCH = `DELETE FROM celeriac_flow WHERE flow = '${WATCHED}' AND field = $1`;
+const DUE = `
+UPDATE celeriac_flow w SET value = ($1::bigint + $3::bigint)::text
+  FROM (SELECT field FROM celeriac_flow WHERE flow = '${WATCHED}' AND value::bigint <= $1::bigint
+         ORDER BY value::bigint LIMIT $2 FOR UPDATE SKIP LOCKED) AS d
+ WHERE w.flow = '${WATCHED}' AND w.field = d.field RETURNING w.field`;
+const NEXT = `SELECT min(value::bigint) AS at FROM celeriac_flow WHERE flow = '${WATCHED}'`;
+
 export class PgFlows implements Flows {
   constructor(private readonly query: PgQuery) {}
 
@@ -133,6 +155,22 @@ export class PgFlows implements Flows {
     const { rows } = await this.query(READ, [JSON.stringify(wanted.map((w, n) => ({ n, ...w })))]);
     const found = new Map(rows.map((row) => [`${String(row.n)} ${String(row.field)}`, String(row.value)]));
     return wanted.map(({ fields }, n) => fields.map((field) => found.get(`${n} ${field}`)));
+  }
+
+  async watch(flow: string, at: number, sooner = false): Promise<void> {
+    await this.query(WATCH, [flow, `${Math.ceil(at)}`, sooner]);
+  }
+
+  async unwatch(flow: string): Promise<void> {
+    await this.query(UNWATCH, [flow]);
+  }
+
+  async due(now: number, limit: number, leaseMs: number): Promise<DueFlows> {
+    const { rows: next } = await this.query(NEXT);
+    const at = next[0]?.at == null ? undefined : Number(next[0].at);
+    if (at === undefined || at > now) return { flows: [], nextAt: at };
+    const { rows } = await this.query(DUE, [Math.floor(now), limit, leaseMs]);
+    return { flows: rows.map(({ field }) => String(field)), nextAt: undefined };
   }
 
   async expire(flow: string, ttlMs: number): Promise<void> {

@@ -1,7 +1,15 @@
 /**
  * The Flows port on Redis: one hash a workflow, changed by small scripts. Removing unlinks, so a large one blocks nobody.
  */
-import { type Flows, type FlowWrite, type FlowWritten, HEAD, PLAN, REVOKED } from './engine.js';
+import {
+  type DueFlows,
+  type Flows,
+  type FlowWrite,
+  type FlowWritten,
+  HEAD,
+  PLAN,
+  REVOKED,
+} from './engine.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisClient } from './redis-target.js';
 
@@ -41,6 +49,19 @@ end
 return { revoked, rows }`,
 );
 
+// KEYS[1] watch list · ARGV now, limit, lease in ms · returns the score of the next one or '', and those that are due
+const DUE = new RedisScript(
+  1,
+  `
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+for _, flow in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[1] + ARGV[3], flow) end
+local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return { next[2] or '', due }`,
+);
+
+/** Beside the records: no workflow has such an id. */
+const WATCHED = 'watched';
+
 export class RedisFlows implements Flows {
   constructor(
     /** Runs a body with the connected client, and keeps the process alive meanwhile. */
@@ -74,6 +95,27 @@ export class RedisFlows implements Flows {
       Promise.all(wanted.map(({ flow, fields }) => client.hmget(this.#key(flow), ...fields))),
     );
     return replies.map((values) => values.map((value) => value ?? undefined));
+  }
+
+  async watch(flow: string, at: number, sooner = false): Promise<void> {
+    const score = Math.ceil(at);
+    await this.held((client) =>
+      sooner
+        ? client.zadd(this.#key(WATCHED), 'LT', score, flow)
+        : client.zadd(this.#key(WATCHED), score, flow),
+    );
+  }
+
+  async unwatch(flow: string): Promise<void> {
+    await this.held((client) => client.zrem(this.#key(WATCHED), flow));
+  }
+
+  async due(now: number, limit: number, leaseMs: number): Promise<DueFlows> {
+    const reply = await this.held((client) =>
+      DUE.run(client, [this.#key(WATCHED)], [Math.floor(now), limit, leaseMs]),
+    );
+    const [next, flows] = reply as [string, string[]];
+    return { flows, nextAt: next === '' ? undefined : Number(next) };
   }
 
   async expire(flow: string, ttlMs: number): Promise<void> {

@@ -104,7 +104,8 @@ export class WatchedEngine {
       }
     }
     this.#ids.clear();
-    for (const flow of this.#workflows) await this.under.flows.remove(flow);
+    for (const flow of this.#workflows)
+      await Promise.all([this.under.flows.remove(flow), this.under.flows.unwatch(flow)]);
     await this.#records.clear();
     this.#workflows.clear();
     this.queues.clear();
@@ -142,6 +143,9 @@ export class WatchedEngine {
       },
       write: (flow, writes) => flows.write(flow, writes),
       read: (wanted) => flows.read(wanted),
+      watch: (flow, at, sooner) => flows.watch(flow, at, sooner),
+      unwatch: (flow) => flows.unwatch(flow),
+      due: (now, limit, leaseMs) => flows.due(now, limit, leaseMs),
       expire: (flow, ttlMs) => flows.expire(flow, ttlMs),
       remove: (flow) => flows.remove(flow),
     };

@@ -33,7 +33,7 @@ import {
 } from './flow-record.js';
 import type { FlowTidy } from './flow-tidy.js';
 import { encodedInput, type FlowValues } from './flow-values.js';
-import { inputFor, isForgotten, isOurs } from './flow-writes.js';
+import { expiryOf, inputFor, isForgotten, isOurs } from './flow-writes.js';
 import { afterIgnored } from './ignored.js';
 import { envelopeOf } from './part-message.js';
 import { plannedRequest } from './part-request.js';
@@ -232,6 +232,8 @@ export class FlowProgress {
   ): Promise<Told> {
     const { producer, clock } = this.params;
     const now = clock.now();
+    const expiring = expiryOf(begun, now);
+    if (expiring !== undefined) await this.params.engine.flows.watch(flow, expiring, true);
     const told = await Promise.all(
       begun.map((start) =>
         start.kind === 'empty'
@@ -306,6 +308,7 @@ export class FlowProgress {
     const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
     engine.signals.notify(flowTopic(flow));
     if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
+    await engine.flows.unwatch(flow);
     // The id it took over goes with the task it was.
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     await index.expireAll(plan.replaces === undefined ? ids : ids.filter((id) => id !== own), keptMs);

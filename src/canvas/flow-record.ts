@@ -53,6 +53,8 @@ export const countField = (path: string): string => `n:${path}`;
 export const extraField = (path: string): string => `${countField(path)}+`;
 export const addedField = (path: string, ordinal: number): string => `x:${path}:${ordinal}`;
 export const replacedField = (path: string): string => `p:${path}`;
+/** Since when a part's job is missing, epoch ms. */
+export const missingField = (path: string): string => `g:${path}`;
 /** That the workflow is to be forgotten at its end: the companion of what its end counts up, so the end sees it. */
 export const FORGET = extraField(CLOSED);
 

@@ -26,3 +26,18 @@ export function isForgotten({ rows }: FlowWritten, write: number): boolean {
 export function firstStarts(plan: { readonly root: PlanNode }): Start[] {
   return starts(plan.root, ROOT);
 }
+
+/** When the first of these parts expires, epoch ms, and a little after; `undefined` where none does. */
+export function expiryOf(begun: readonly Start[], now: number): number | undefined {
+  let first: number | undefined;
+  for (const start of begun) {
+    if (start.kind !== 'task') continue;
+    const { expiresAt, expiresInMs } = start.leaf;
+    const at = expiresAt ?? (expiresInMs === undefined ? undefined : now + expiresInMs);
+    if (at !== undefined) first = Math.min(at, first ?? at);
+  }
+  return first === undefined ? undefined : first + EXPIRED_AFTER_MS;
+}
+
+/** A worker that takes a job at its last moment is seen by then. */
+export const EXPIRED_AFTER_MS = 50;

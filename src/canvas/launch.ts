@@ -27,7 +27,7 @@ import type { Dispatcher } from './dispatch.js';
 import type { Composable } from './fits.js';
 import { type FlowProgress } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';
-import { firstStarts } from './flow-writes.js';
+import { expiryOf, firstStarts } from './flow-writes.js';
 import { type GroupsHere, LaunchHere } from './launch-here.js';
 import type { Detour } from './outgoing.js';
 import { envelopeOf } from './part-message.js';
@@ -61,6 +61,8 @@ export interface LauncherParams {
   readonly results: FlowResults;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
+  /** How long what begins may take to be sent, ms. */
+  readonly sentWithinMs: number;
   readonly source: () => ResultSource;
 }
 
@@ -244,7 +246,12 @@ export class Launcher implements Dispatcher {
     let mayExist = how !== 'new';
     let tried = false;
     const first = async () => {
-      const made = await engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now));
+      const expiresAt = expiryOf(begun, now) ?? Number.POSITIVE_INFINITY;
+      const lookAt = Math.min(now + this.params.sentWithinMs, expiresAt);
+      const [made] = await Promise.all([
+        engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now)),
+        engine.flows.watch(flow, lookAt, true),
+      ]);
       // Only then is it the one that is stored.
       if (made) plans.keep(flow, plan, text.length);
       if (!made && !mayExist) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);

@@ -27,6 +27,8 @@ export interface WorkflowsParams {
   readonly clock: BrokerClock;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
+  readonly publishRetryMs: number;
+  readonly lockDurationMs: number;
 }
 
 /** What sending and reading need of the app's other parts. */
@@ -99,9 +101,28 @@ export class Workflows {
       results,
       unique,
       tracing,
+      sentWithinMs: sentWithinMs(this.params),
       source,
     });
     const spawning = { progress, added, launcher, plans, sender, now: () => clock.now() };
-    return { engine, clock, plans, values, progress, added, drops, results, launcher, spawning };
+    const sentWithin = sentWithinMs(this.params);
+    return {
+      engine,
+      clock,
+      sentWithinMs: sentWithin,
+      plans,
+      values,
+      progress,
+      added,
+      drops,
+      results,
+      launcher,
+      spawning,
+    };
   }
+}
+
+/** How long a part may take to be sent by whoever has to, ms: a caller tries again, and what a dead worker held runs elsewhere. */
+function sentWithinMs(config: { readonly publishRetryMs: number; readonly lockDurationMs: number }): number {
+  return config.publishRetryMs + 3 * config.lockDurationMs;
 }

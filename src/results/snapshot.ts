@@ -153,6 +153,9 @@ function isRevocation(job: StoredJob): boolean {
   return isRevocationStack(job.stack ?? '');
 }
 
+/** Why a task is revoked that expired. */
+export const NEVER_STARTED = 'it was not started before it expired';
+
 /** Whether a worker ended it without having begun it. */
 function isUnstarted(job: StoredJob): boolean {
   const { wireError } = unpackStack(job.stack ?? '');
@@ -162,7 +165,7 @@ function isUnstarted(job: StoredJob): boolean {
 function reasonOf(job: StoredJob, message: Message): string | undefined {
   if ((job.doneAt === undefined || job.dropped) && message.revoked !== undefined)
     return message.revoked.reason;
-  if (job.doneAt === undefined) return 'it was not started before it expired';
+  if (job.doneAt === undefined) return NEVER_STARTED;
   const { wireError } = unpackStack(job.stack ?? '');
   const fields = isRecord(wireError) && isRecord(wireError.fields) ? wireError.fields : {};
   return typeof fields.reason === 'string' ? fields.reason : undefined;

@@ -7,8 +7,10 @@ import { randomUUID } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { Ended, EndedStep, KnownQueue } from '../broker/queue-store.js';
+import type { FlowCheckupParams } from '../canvas/flow-checkup.js';
 import type { Logger } from '../options/logger.js';
 import { type Cancel, every, sleep } from '../timers.js';
+import { FlowWatch } from './flow-watch.js';
 
 export interface JanitorParams {
   readonly engine: Engine;
@@ -16,6 +18,8 @@ export interface JanitorParams {
   readonly logger: Logger;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
+  /** What the workflows of the app are looked after with. */
+  readonly workflows?: FlowCheckupParams;
   /** The queues this worker consumes now: they are noted as in use. */
   queues(): readonly string[];
 }
@@ -42,10 +46,13 @@ export class Janitor {
   #stopLooking: Cancel = () => undefined;
   #round: Promise<void> | undefined;
   #stopped = false;
+  readonly #watch: FlowWatch | undefined;
   /** When its term is to be prolonged, on this process's steady clock. */
   #prolongAt = 0;
 
   constructor(private readonly params: JanitorParams) {
+    const { workflows, logger } = params;
+    this.#watch = workflows && new FlowWatch({ workflows, logger });
     const shortest = Math.min(params.resultExpiresMs, params.failureExpiresMs);
     this.#intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, shortest / 4));
   }
@@ -59,13 +66,14 @@ export class Janitor {
       });
     };
     this.#stopLooking = every(this.#intervalMs, look, { ref: false });
+    this.#watch?.start();
   }
 
   /** Ends after the step under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopLooking();
-    await this.#round;
+    await Promise.all([this.#round, this.#watch?.stop()]);
   }
 
   /** Never rejects. */

@@ -5,6 +5,7 @@ import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { RateLimits } from '../broker/rate-limits.js';
+import type { FlowCheckupParams } from '../canvas/flow-checkup.js';
 import type { Asking } from '../control/caller.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -69,7 +70,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   readonly index: IdIndex;
   readonly rates: RateLimits;
   readonly events: Events;
-  readonly workflows: FlowStepsParams;
+  readonly workflows: FlowStepsParams & FlowCheckupParams;
   /** Asks workers, for tasks in threads. */
   readonly caller: Asking;
   /** The app's options in force, as plain data without secrets. */

@@ -77,6 +77,8 @@ export function fakeEngine(): FakeEngine {
         called('flows.read', () =>
           wanted.map(({ flow, fields }) => fields.map((field) => broker.flows.get(flow)?.get(field))),
         ),
+      watch: async () => undefined,
+      unwatch: async () => undefined,
       expire: (flow: string, ttlMs: number) => called('flows.expire', () => void lives.set(flow, ttlMs)),
       remove: (flow: string) => called('flows.remove', () => void broker.flows.delete(flow)),
     },

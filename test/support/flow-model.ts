@@ -165,6 +165,8 @@ export class ModelProcess {
       clock: CLOCK,
       resultExpiresMs: LONG_MS,
       failureExpiresMs: LONG_MS,
+      publishRetryMs: 1000,
+      lockDurationMs: 1000,
     });
     const index = new IdIndex(workflows.engine, CLOCK, 1000);
     const sender = { detour: null, prepare } as unknown as Sender;
@@ -224,6 +226,8 @@ export class ModelReader {
       clock: CLOCK,
       resultExpiresMs: LONG_MS,
       failureExpiresMs: LONG_MS,
+      publishRetryMs: 1000,
+      lockDurationMs: 1000,
     });
   }
 
@@ -342,6 +346,8 @@ function modelEngine(broker: ModelBroker, life: Life): Engine {
         life.read(() =>
           wanted.map(({ flow, fields }) => fields.map((field) => broker.flows.get(flow)?.get(field))),
         ),
+      watch: async () => undefined,
+      unwatch: async () => undefined,
       expire: () => life.write(() => undefined),
       remove: (flow: string) => life.write(() => void broker.flows.delete(flow)),
     },

@@ -11,6 +11,9 @@ const FLOW_METHODS = {
   flowWrite: 'write',
   flowRead: 'read',
   flowExpire: 'expire',
+  flowWatch: 'watch',
+  flowUnwatch: 'unwatch',
+  flowDue: 'due',
   flowRemove: 'remove',
 } as const satisfies Partial<Record<EngineMethod, keyof Flows>>;
 
@@ -68,6 +71,9 @@ export class EngineServer {
       case 'flowWrite':
       case 'flowRead':
       case 'flowExpire':
+      case 'flowWatch':
+      case 'flowUnwatch':
+      case 'flowDue':
       case 'flowRemove':
         return Reflect.apply(engine.flows[FLOW_METHODS[method]], engine.flows, args);
       case 'create':

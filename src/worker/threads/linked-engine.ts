@@ -64,6 +64,9 @@ export class LinkedEngine implements Engine {
       write: (...args) => call('flowWrite', args),
       read: (...args) => call('flowRead', args),
       expire: (...args) => call('flowExpire', args),
+      watch: (...args) => call('flowWatch', args),
+      unwatch: (...args) => call('flowUnwatch', args),
+      due: (...args) => call('flowDue', args),
       remove: (...args) => call('flowRemove', args),
     };
     if (kind !== 'postgres' && kind !== 'embedded')

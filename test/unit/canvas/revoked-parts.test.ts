@@ -41,6 +41,8 @@ function sent() {
     clock,
     resultExpiresMs: 1e6,
     failureExpiresMs: 1e6,
+    publishRetryMs: 1000,
+    lockDurationMs: 1000,
   });
   const decoding = {
     classes: new ErrorClasses(),

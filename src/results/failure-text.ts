@@ -11,12 +11,19 @@ export interface FailureText {
   readonly stack: string;
 }
 
-/** What the broker keeps of a task that was revoked. */
-export function revocationText(error: TaskRevokedError): FailureText {
+/**
+ * What the broker keeps of a task that was revoked.
+ * @param started it had begun
+ */
+export function revocationText(error: TaskRevokedError, started = false): FailureText {
   const wire = encodeFailure(error);
   return {
     message: `${wire.name}: ${wire.message}`,
-    stack: packRevocation(wire.stack ?? '', { ...wire, stack: undefined }),
+    stack: packRevocation(wire.stack ?? '', {
+      ...wire,
+      stack: undefined,
+      ...(!started && { unstarted: true }),
+    }),
   };
 }
 

@@ -62,6 +62,8 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
   const state = stateOf(job, message, context.now);
   const error = errorOf(taskId, job, message, state, context.classes);
   const done = state === SUCCESS || state === FAILURE || (state === REVOKED && job.doneAt !== undefined);
+  // BullMQ counts the last attempt too.
+  const retries = (message.tried ?? 0) + (done ? Math.max(0, job.retries - 1) : job.retries);
   const began = state === REVOKED ? done && !isUnstarted(job) : job.running || done;
   return {
     id: taskId,
@@ -73,9 +75,8 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
     error,
     args: argsOf(message, context, error),
     queue: queueOfLane(job.queue),
-    worker: began || job.retries > 0 ? job.worker : undefined,
-    // BullMQ counts the last attempt too.
-    retries: (message.tried ?? 0) + (done ? Math.max(0, job.retries - 1) : job.retries),
+    worker: began || retries > 0 ? job.worker : undefined,
+    retries,
     deliveries: job.deliveries,
     rootId: message.root ?? taskId,
     parentId: message.parent,

@@ -31,6 +31,8 @@ export interface WireError {
   readonly errors?: readonly WireError[];
   /** What was thrown was no error: its type. */
   readonly thrown?: string;
+  /** Of a revoked task: it ended without having begun. */
+  readonly unstarted?: true;
   /** Something was cut or left out for its size. */
   readonly truncated?: true;
 }

@@ -2,6 +2,7 @@
  * A worker's side of workflows: what a part needs before it runs (its input, and whether it may run at all), and what
  * follows from its end. Plain tasks never come here.
  */
+import type { BrokerClock } from '../broker/clock.js';
 import { amended, type Delivery } from '../broker/delivery.js';
 import { type Engine, REVOKED } from '../broker/engine.js';
 import { partOf } from '../broker/ids.js';
@@ -26,6 +27,7 @@ import type { Outcome } from './outcome.js';
 
 export interface FlowStepsParams {
   readonly engine: Engine;
+  readonly clock: BrokerClock;
   readonly plans: Plans;
   readonly values: FlowValues;
   readonly progress: FlowProgress;
@@ -63,7 +65,10 @@ export class FlowSteps {
   /** Carries the workflow on from the end of a part, and gives the outcome to settle. Never rejects. */
   async finish(delivery: Delivery, outcome: Outcome): Promise<Outcome> {
     const address = partOf(delivery.jobId);
-    const end = address === undefined || address.path === BEGIN_PATH ? undefined : endOf(delivery, outcome);
+    const end =
+      address === undefined || address.path === BEGIN_PATH
+        ? undefined
+        : endOf(delivery, outcome, this.params.clock.now());
     if (address === undefined || end === undefined) return outcome;
     const { flow, path } = address;
     try {
@@ -168,7 +173,7 @@ type End =
   | { readonly kind: 'replaced'; readonly by: string };
 
 /** What an outcome means for the workflow; nothing while the task goes on. */
-function endOf(delivery: Delivery, outcome: Outcome): End | undefined {
+function endOf(delivery: Delivery, outcome: Outcome, now: number): End | undefined {
   switch (outcome.kind) {
     case 'success':
       return { kind: 'value', ending: { s: outcome.encoded } };
@@ -177,23 +182,23 @@ function endOf(delivery: Delivery, outcome: Outcome): End | undefined {
     case 'replaced':
       return { kind: 'replaced', by: outcome.flow };
     case 'failure':
-      return failure(delivery, outcome.wire ?? encodeFailure(outcome.error));
+      return failure(delivery, now, outcome.wire ?? encodeFailure(outcome.error));
     case 'revoked': {
       const { taskId, name } = delivery;
       const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
-      return failure(delivery, encodeFailure(error), outcome.reason ?? null);
+      return failure(delivery, now, encodeFailure(error), outcome.reason ?? null);
     }
     default:
       return undefined;
   }
 }
 
-function failure(delivery: Delivery, wire: Blame['error'], revoked?: string | null): End {
+function failure(delivery: Delivery, now: number, wire: Blame['error'], revoked?: string | null): End {
   const { taskId: id, name } = delivery;
   return {
     kind: 'failure',
     failed: {
-      blame: { id, name, error: wire, t: Date.now() },
+      blame: { id, name, error: wire, t: now },
       ...(revoked !== undefined && { revoked }),
       request: requestOf(delivery),
     },

@@ -18,10 +18,12 @@ import type { Delivery } from '../broker/delivery.js';
 import { replacedBy } from '../broker/message.js';
 import type { Settlement } from '../broker/settlement.js';
 import { TaskRevokedError } from '../errors.js';
+
 import { failureText, revocationText } from '../results/failure-text.js';
+
 import type { Execution } from './outcome.js';
 
-export function settle(delivery: Delivery, { outcome, task }: Execution): Settlement {
+export function settle(delivery: Delivery, { outcome, task, started }: Execution): Settlement {
   const ignored = delivery.message.ignore === true;
   switch (outcome.kind) {
     case 'success': {
@@ -44,7 +46,7 @@ export function settle(delivery: Delivery, { outcome, task }: Execution): Settle
     case 'revoked': {
       const { taskId, name } = delivery;
       const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
-      return { kind: 'fail', keep: !ignored, ...revocationText(error) };
+      return { kind: 'fail', keep: !ignored, ...revocationText(error, started) };
     }
     case 'later':
       return { kind: 'postpone', delayMs: outcome.delayMs };

@@ -224,4 +224,36 @@ describe('The state of a task', () => {
     assert.equal(lastCustomState(job({ progress: { state: 'SUCCESS', meta: 7 } })), undefined);
     assert.equal(lastCustomState(job({ progress: 50 })), undefined);
   });
+
+  it('tells of no start of what a worker only ended, and of the start of what it ran', () => {
+    const ended = (unstarted: boolean, retries = 1) => {
+      const wire = {
+        ...encodeFailure(new TaskRevokedError({ taskId: 'id', taskName: 'task', reason: 'no' })),
+        unstarted,
+      };
+      const stack = packStack('', wire);
+      return look(
+        job({
+          doneAt: NOW,
+          startedAt: NOW - 5,
+          worker: 'w',
+          retries,
+          deliveries: 1,
+          failedReason: 'x',
+          stack,
+        }),
+      );
+    };
+    const dropped = ended(true);
+    assert.deepEqual([dropped.state, dropped.startedAt, dropped.worker], ['REVOKED', undefined, undefined]);
+    const ran = ended(false);
+    assert.deepEqual([ran.state, ran.startedAt, ran.worker], ['REVOKED', new Date(NOW - 5), 'w']);
+    const held = look(
+      job({ running: true, deliveries: 1, startedAt: NOW - 5, worker: 'w' }, { revoked: { reason: 'no' } }),
+    );
+    assert.deepEqual([held.state, held.startedAt, held.worker], ['REVOKED', undefined, undefined]);
+    const again = { revoked: { started: true as const, delivery: 1 } };
+    assert.equal(look(job({ running: true, deliveries: 1 }, again)).state, 'STARTED');
+    assert.equal(look(job({ running: true, deliveries: 2, retries: 1 }, again)).state, 'REVOKED');
+  });
 });

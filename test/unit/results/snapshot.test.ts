@@ -226,23 +226,11 @@ describe('The state of a task', () => {
   });
 
   it('tells of no start of what a worker only ended, and of the start of what it ran', () => {
-    const ended = (unstarted: boolean, retries = 1) => {
-      const wire = {
-        ...encodeFailure(new TaskRevokedError({ taskId: 'id', taskName: 'task', reason: 'no' })),
-        unstarted,
-      };
-      const stack = packStack('', wire);
-      return look(
-        job({
-          doneAt: NOW,
-          startedAt: NOW - 5,
-          worker: 'w',
-          retries,
-          deliveries: 1,
-          failedReason: 'x',
-          stack,
-        }),
-      );
+    const ended = (unstarted: boolean) => {
+      const error = new TaskRevokedError({ taskId: 'id', taskName: 'task', reason: 'no' });
+      const { message: failedReason, stack } = revocationText(error, !unstarted);
+      const run = { doneAt: NOW, startedAt: NOW - 5, worker: 'w', retries: 1, deliveries: 1 };
+      return look(job({ ...run, failedReason, stack }));
     };
     const dropped = ended(true);
     assert.deepEqual([dropped.state, dropped.startedAt, dropped.worker], ['REVOKED', undefined, undefined]);

@@ -2,6 +2,8 @@
  * What stands before a lane: asked before each fetch, so that what may not start yet stays in the queue, unlocked, and
  * takes no slot. Waiting is done here too, and ends early when the limit changed or the consumer closes.
  */
+
+import { after } from '../timers.js';
 import type { Permit, RateLimits, Turn } from './rate-limits.js';
 import { placeName, type Semaphores } from './semaphore.js';
 
@@ -51,9 +53,9 @@ export class Gate {
     const ms = this.shutMs;
     if (ms === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake(), Math.ceil(ms));
+      const cancel = after(Math.ceil(ms), () => this.wake());
       this.#wake = () => {
-        clearTimeout(timer);
+        cancel();
         this.#wake = undefined;
         resolve();
       };

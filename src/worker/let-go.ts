@@ -25,7 +25,7 @@ export async function sayIgnored(
   // An id of the caller's own leads there for as long, and is free all the same.
   letGo(parts, delivery, IGNORED_MS);
   // Ahead of the end: whoever hears of that looks for this.
-  await noteIgnored(parts.engine, place).catch(() => undefined);
+  await noteIgnored(parts.engine, place).catch(() => undefined); // it reads as unknown then, which is not wrong
 }
 
 /**

@@ -95,7 +95,7 @@ export class Limits {
     const wake = () => this.wake(task);
     this.#listeners.set(task, wake);
     // Unheard, the gate still looks once a second.
-    this.params.engine.signals.subscribe(freeTopic(task), wake).catch(() => undefined);
+    this.params.engine.signals.subscribe(freeTopic(task), wake).catch(() => undefined); // see above
   }
 
   /** Lets the lanes of a task look again: a limit changed, or a place became free. */
@@ -123,7 +123,7 @@ export class Limits {
       (held) => {
         // Not waited for: what fails here is a start told too late, or a turn lost.
         const told = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
-        told?.catch(() => undefined);
+        told?.catch(() => undefined); // see above
         return held;
       },
       (error: unknown) => {

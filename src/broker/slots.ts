@@ -2,6 +2,7 @@
  * Slots: how many tasks run at once. One `Slots` may serve several queues of a worker (the shared budget) or a single
  * one (a consumer added with a concurrency of its own). Its size changes while tasks run.
  */
+import { after } from '../timers.js';
 /** A queue's claim on slots it shares with others: starts are given out in proportion to weights. */
 export class Share {
   /** Starts had so far, over the weight: of those that wait, the one who had least is next. */
@@ -98,13 +99,13 @@ export class Slots {
     this.#catchUp(who.share);
     return new Promise((resolve) => {
       const wake = () => {
-        clearTimeout(timer);
+        cancel();
         resolve(true);
       };
-      const timer = setTimeout(() => {
+      const cancel = after(timeoutMs, () => {
         this.#waiting = this.#waiting.filter((waiter) => waiter.wake !== wake);
         resolve(false);
-      }, timeoutMs);
+      });
       this.#waiting.push({ who, wake });
     });
   }

@@ -1,18 +1,18 @@
 /**
- * Where schedules lie: a record each, one that lists their names, and one for each set of declarations that says until
- * when it is alive. The list's version goes up with every change worth hearing of, so that a process which knows it
- * needs no other look. What is in a record is none of this file's business.
+ * Where schedules lie: a record each, an index that says which there are and which changed, and a record for each set of
+ * declarations that says until when it is alive. What is in a record is none of this file's business.
  *
  *   setting a new one, step by step      a crash after it
  *   1 its name is listed                 a name without a record, which readers skip
- *   2 the record is written              workers hear of it later: when the list changes, or when they start
- *   3 the list goes up, all are told     nothing left to do
+ *   2 the record is written              workers hear of it later: when they come round to it, or when they start
+ *   3 the index goes up, all are told    nothing left to do
  *
  *   removing one
  *   1 the record is removed              a name without a record
- *   2 the name goes, unless a record has come back meanwhile: 3 above would then have changed the list
+ *   2 the name goes, unless a record has come back meanwhile: 3 above would then have told of it
  */
 import type { Engine, StoredRecord } from './engine.js';
+import { HEAD_KEY, type Head, headIn, ScheduleIndex } from './schedule-index.js';
 
 /** A schedule's record. */
 export interface Row<T> {
@@ -22,43 +22,63 @@ export interface Row<T> {
 
 /** What one cheap look tells. */
 export interface Outlook {
-  /** The list's version; 0 when nothing was ever scheduled. */
+  /** Goes up with every change but ticks; 0 when nothing was ever scheduled. */
   readonly revision: number;
+  readonly head: Head;
   /** Until when each of the sets asked for is alive, epoch ms; absent for those that are not. */
   readonly aliveUntil: ReadonlyMap<string, number>;
 }
 
-const LIST = 'schedules';
+/** Where all names were listed once. What is found there is taken over. */
+const OLD_LIST = 'schedules';
+/** So many records are read in one step. */
+const READ_TOGETHER = 1000;
 const TOPIC = 'schedules';
 
 export class ScheduleStore<T> {
-  constructor(private readonly engine: Engine) {}
+  readonly index: ScheduleIndex;
+
+  constructor(private readonly engine: Engine) {
+    this.index = new ScheduleIndex(engine.records);
+  }
 
   /** One read, whatever there is. */
   async look(sets: readonly string[]): Promise<Outlook> {
-    const [list, ...leases] = await this.engine.records.read([LIST, ...sets.map(leaseKey)]);
+    const [head, old, ...leases] = await this.engine.records.read([
+      HEAD_KEY,
+      OLD_LIST,
+      ...sets.map(leaseKey),
+    ]);
+    if (old !== undefined) {
+      await this.#takeOver(old);
+      return this.look(sets);
+    }
     const alive = sets.flatMap((set, i) => {
       const lease = leases[i];
       return lease === undefined ? [] : [[set, Number(lease.value)] as const];
     });
-    return { revision: list?.version ?? 0, aliveUntil: new Map(alive) };
+    return { revision: head?.version ?? 0, head: headIn(head), aliveUntil: new Map(alive) };
   }
 
-  /** All of them by name, and the list's version, which is no newer than they are. */
-  async readAll(): Promise<{ readonly revision: number; readonly rows: Map<string, Row<T>> }> {
-    const list = await this.#list();
-    return { revision: list?.version ?? 0, rows: await this.read(namesIn(list)) };
+  /** All of them by name. */
+  async readAll(): Promise<Map<string, Row<T>>> {
+    const { head } = await this.look([]);
+    const buckets = await this.index.read([...head.keys()]);
+    return this.read([...buckets.values()].flatMap(({ told }) => [...told.keys()]));
   }
 
   /** Those of these names that there are. */
   async read(names: readonly string[]): Promise<Map<string, Row<T>>> {
-    const records = await this.engine.records.read(names.map(rowKey));
-    return new Map(
-      names.flatMap((name, i) => {
+    const rows = new Map<string, Row<T>>();
+    for (let from = 0; from < names.length; from += READ_TOGETHER) {
+      const some = names.slice(from, from + READ_TOGETHER);
+      const records = await this.engine.records.read(some.map(rowKey));
+      for (const [i, name] of some.entries()) {
         const record = records[i];
-        return record === undefined ? [] : [[name, rowOf<T>(record)] as const];
-      }),
-    );
+        if (record !== undefined) rows.set(name, rowOf<T>(record));
+      }
+    }
+    return rows;
   }
 
   /** Replaces a record that is still the one known. Quiet: only its own next step changed. */
@@ -75,14 +95,14 @@ export class ScheduleStore<T> {
       const row = (await this.read([name])).get(name);
       const value = change(row?.value);
       if (value === undefined) return row?.value;
-      if (row === undefined)
-        await this.#rewriteList((names) => (names.includes(name) ? undefined : [...names, name]));
+      if (row === undefined) await this.index.list(name);
       const written =
         row === undefined
           ? await this.engine.records.create(rowKey(name), JSON.stringify(value))
           : await this.replace(name, row.version, value);
       if (!written) continue;
-      await this.#announce(name);
+      await this.index.tell([name]);
+      this.tell();
       return value;
     }
   }
@@ -90,11 +110,8 @@ export class ScheduleStore<T> {
   /** `false` when there was none. */
   async remove(name: string): Promise<boolean> {
     const removed = await this.engine.records.remove(rowKey(name));
-    await this.#rewriteList(async (names) => {
-      const back = (await this.read([name])).has(name);
-      return back || !names.includes(name) ? undefined : names.filter((other) => other !== name);
-    });
-    if (removed) this.engine.signals.notify(TOPIC);
+    await this.index.drop(name, async () => (await this.read([name])).has(name));
+    if (removed) this.tell();
     return removed;
   }
 
@@ -112,41 +129,18 @@ export class ScheduleStore<T> {
     this.engine.signals.notify(TOPIC);
   }
 
-  /** Calls `listener` when schedules were changed; a notice that is lost shows in the list's version. */
+  /** Calls `listener` when schedules were changed; a notice that is lost shows in the revision. */
   listen(listener: () => void): () => void {
-    // Out of reach: the list is looked at by itself too.
+    // Out of reach: workers look by themselves too.
     this.engine.signals.subscribe(TOPIC, listener).catch(() => undefined);
     return () => this.engine.signals.unsubscribe(TOPIC, listener);
   }
 
-  async #announce(name: string): Promise<void> {
-    await this.#rewriteList((names) => (names.includes(name) ? names : [...names, name]));
-    this.engine.signals.notify(TOPIC);
-  }
-
-  /** Writes the list anew, the same names included; `undefined` leaves it. */
-  async #rewriteList(
-    change: (
-      names: readonly string[],
-    ) => readonly string[] | undefined | Promise<readonly string[] | undefined>,
-  ): Promise<void> {
-    const { records } = this.engine;
-    for (;;) {
-      const list = await this.#list();
-      const names = await change(namesIn(list));
-      if (names === undefined) return;
-      const value = JSON.stringify(names);
-      const written =
-        list === undefined
-          ? await records.create(LIST, value)
-          : await records.replace(LIST, list.version, value);
-      if (written) return;
-    }
-  }
-
-  async #list(): Promise<StoredRecord | undefined> {
-    const [list] = await this.engine.records.read([LIST]);
-    return list;
+  /** Whoever else does so meanwhile does the same. */
+  async #takeOver(old: StoredRecord): Promise<void> {
+    const rows = await this.read(JSON.parse(old.value) as string[]);
+    await this.index.tell([...rows.keys()]);
+    await this.engine.records.remove(OLD_LIST, old.version);
   }
 }
 
@@ -166,10 +160,6 @@ const TICK_KEPT_MS = 3_600_000;
 
 function rowOf<T>({ value, version }: StoredRecord): Row<T> {
   return { value: JSON.parse(value) as T, version };
-}
-
-function namesIn(list: StoredRecord | undefined): readonly string[] {
-  return list === undefined ? [] : (JSON.parse(list.value) as string[]);
 }
 
 function rowKey(name: string): string {

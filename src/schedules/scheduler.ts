@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type Row, ScheduleStore } from '../broker/schedule-store.js';
+import { ScheduleView } from '../broker/schedule-view.js';
 import { after, type Cancel } from '../timers.js';
 import {
   contentOf,
@@ -43,7 +44,7 @@ export class Scheduler {
   readonly #calls: ScheduledCalls;
   readonly #ticker: Ticker;
   readonly #backupMs = BACKUP_MS + Math.random() * SPREAD_MS;
-  #rows = new Map<string, Row<StoredEntry>>();
+  readonly #view: ScheduleView<StoredEntry>;
   #revision = -1;
   /** The sets of declarations that were alive at the last look, and those that were asked about. */
   #alive: ReadonlySet<string> = new Set();
@@ -60,6 +61,9 @@ export class Scheduler {
   #lookAt = 0;
   #lookAgain = false;
   #looking: Promise<void> | undefined;
+  #reading: Promise<unknown> = Promise.resolve();
+  /** When some entries are read anew, changed or not. */
+  #rereadAt = 0;
   #cancelTimer: Cancel = () => undefined;
   #unlisten: () => void = () => undefined;
   #stopped = false;
@@ -68,6 +72,7 @@ export class Scheduler {
 
   constructor(private readonly host: ScheduleHost) {
     this.#store = new ScheduleStore(host.engine);
+    this.#view = new ScheduleView(this.#store);
     this.#calls = new ScheduledCalls(host);
     this.#ticker = new Ticker(host, this.#store, this.#calls);
   }
@@ -132,7 +137,7 @@ export class Scheduler {
     const { clock, logger } = this.host;
     const change = (old: StoredEntry | undefined) =>
       declareEntry(old, set, { spec, alive: this.#alive, now: clock.now() });
-    const known = this.#rows.get(name)?.value;
+    const known = this.#view.rows.get(name)?.value;
     if (known?.declared === undefined && known !== undefined)
       logger().warn({ schedule: name }, `schedule ${name} was set by a call, which outranks its declaration`);
     else if (change(known) !== undefined) await this.#store.update(name, change);
@@ -159,7 +164,7 @@ export class Scheduler {
       await clock.sync();
       if (await this.#read()) await this.#declare();
       await this.#settle();
-      const idle = this.#rows.size === 0 && this.#set === undefined;
+      const idle = this.#view.rows.size === 0 && this.#set === undefined;
       this.#watchedSince = Math.min(this.#watchedSince, clock.now());
       this.#lookAt = clock.now() + (idle ? IDLE_LOOK_MS : LOOK_MS);
     } catch (error) {
@@ -172,16 +177,30 @@ export class Scheduler {
    * @returns whether the broker has forgotten what this worker declared: it lost its data, or nobody of the set was heard
    *   of for a whole lease
    */
-  async #read(): Promise<boolean> {
+  #read(): Promise<boolean> {
+    // One after another: what is read later is known last.
+    const reading = this.#reading.then(() => this.#readOnce());
+    this.#reading = reading.catch(() => undefined);
+    return reading;
+  }
+
+  async #readOnce(): Promise<boolean> {
     let outlook = await this.#store.look(this.#sets());
     const forgotten =
       this.#set !== undefined && (outlook.revision < this.#revision || !outlook.aliveUntil.has(this.#set));
-    if (forgotten || outlook.revision !== this.#revision) {
-      const { revision, rows } = await this.#store.readAll();
-      this.#rows = rows;
+    if (forgotten || outlook.revision < this.#revision) {
+      this.#view.clear();
+      this.#revision = -1;
+    }
+    if (outlook.revision !== this.#revision) {
+      await this.#view.catchUp(outlook.head);
       this.#forgetRemoved();
-      this.#revision = revision;
+      this.#revision = outlook.revision;
       outlook = await this.#store.look(this.#sets());
+    }
+    if (this.host.clock.now() >= this.#rereadAt) {
+      this.#rereadAt = this.host.clock.now() + LOOK_MS;
+      await this.#view.readSome();
     }
     this.#asked = new Set(this.#sets());
     const alive = new Set(outlook.aliveUntil.keys());
@@ -198,18 +217,18 @@ export class Scheduler {
   /** Entries come and go, one for each customer perhaps. */
   #forgetRemoved(): void {
     for (const known of [this.#backups, this.#restUntil])
-      for (const name of known.keys()) if (!this.#rows.has(name)) known.delete(name);
+      for (const name of known.keys()) if (!this.#view.rows.has(name)) known.delete(name);
   }
 
   #sets(): string[] {
-    const sets = setsOf([...this.#rows.values()].map(({ value }) => value));
+    const sets = setsOf([...this.#view.rows.values()].map(({ value }) => value));
     return [...new Set(this.#set === undefined ? sets : [...sets, this.#set])];
   }
 
   /** Lets those declarations count that should by now. */
   async #settle(): Promise<void> {
     const now = this.host.clock.now();
-    for (const [name, { value }] of this.#rows) {
+    for (const [name, { value }] of this.#view.rows) {
       if (value.declared === undefined) continue;
       if (isAbandoned(value, this.#alive) && isOutlived(value, now)) await this.#store.remove(name);
       else if (settleEntry(value, this.#alive, now) !== undefined) {
@@ -226,14 +245,14 @@ export class Scheduler {
   #arm(): void {
     this.#cancelTimer();
     if (this.#stopped) return;
-    const turns = [...this.#rows].map(([name, { value }]) => this.#turnOf(name, value));
-    const at = Math.min(this.#lookAt, ...turns);
+    let at = this.#lookAt;
+    for (const [name, { value }] of this.#view.rows) at = Math.min(at, this.#turnOf(name, value));
     this.#cancelTimer = after(Math.max(0, Math.ceil(at - this.host.clock.now())), () => this.#wake());
   }
 
   #wake(): void {
     const now = this.host.clock.now();
-    const due = [...this.#rows].filter(([name, { value }]) => this.#turnOf(name, value) <= now);
+    const due = [...this.#view.rows].filter(([name, { value }]) => this.#turnOf(name, value) <= now);
     if (due.length > 0) this.#inBackground(this.#tickAll(due.map(([name]) => name)));
     if (this.#lookAt <= now) this.#inBackground(this.#look());
     else this.#arm();
@@ -272,8 +291,8 @@ export class Scheduler {
       if (overtaken) this.#backups.add(name);
       else this.#backups.delete(name);
       this.#restUntil.delete(name);
-      if (row === undefined) this.#rows.delete(name);
-      else this.#rows.set(name, row);
+      if (row === undefined) this.#view.rows.delete(name);
+      else this.#view.rows.set(name, row);
     } catch (error) {
       this.#rest(name, error);
     }

@@ -86,7 +86,7 @@ export class Schedules {
 
   /** All of them, by name. */
   async list(): Promise<ScheduleEntry[]> {
-    const { rows } = await this.#store.readAll();
+    const rows = await this.#store.readAll();
     const entries = new Map([...rows].map(([name, { value }]) => [name, value] as const));
     const alive = await this.#aliveOf(entries.values());
     return [...entries]

@@ -208,6 +208,26 @@ describe('Schedules', () => {
         open.open();
       });
 
+      it('may be many, set at the same time by several programs, and are all known to workers', async (t) => {
+        const { app, twin, worker } = ground.app(t);
+        const ran: unknown[] = [];
+        app.task('of', (customer: number) => void ran.push(customer));
+        await worker();
+        const programs = [app, twin(), twin()];
+        const customers = Array.from({ length: 300 }, (_, i) => i);
+        const scheduleOf = (i: number) => ({ name: `of ${i}`, schedule: NEVER, task: 'of', args: [i] });
+        const setBy = (i: number) => programs[i % programs.length] ?? app;
+        await Promise.all(customers.map((i) => setBy(i).schedules.upsert(scheduleOf(i))));
+        assert.equal((await twin().schedules.list()).length, customers.length);
+        const soon = [7, 150, 299];
+        await Promise.all(
+          soon.map((i) => setBy(i + 1).schedules.upsert({ ...scheduleOf(i), schedule: every('1s') })),
+        );
+        await until(() => soon.every((i) => ran.includes(i)), 'the ticks of those that changed');
+        await Promise.all(customers.map((i) => setBy(i + 1).schedules.remove(`of ${i}`)));
+        assert.deepEqual(await app.schedules.list(), []);
+      });
+
       it('run a tick once, though a process that was held up sends it again after its record is gone', async (t) => {
         const { app, prefix, worker } = ground.app(t);
         const ran: string[] = [];
@@ -337,7 +357,7 @@ describe('Declared schedules', () => {
       // The other one says that it lives before the word of the first one has run out.
       const store = storeOf(t, ground.url, prefix);
       await until(async () => {
-        const { rows } = await store.readAll();
+        const rows = await store.readAll();
         const { aliveUntil } = await store.look(setsOf([...rows.values()].map(({ value }) => value)));
         return Math.max(...aliveUntil.values()) > Date.now() + 9000;
       }, 'the renewal');

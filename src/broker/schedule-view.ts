@@ -1,0 +1,67 @@
+/**
+ * The schedules as a worker knows them. It reads what the index says has changed; and, should a program have died between
+ * a change and its word in the index, one bucket more each time it is asked to, so that all are read anew by and by.
+ */
+import type { Bucket, Head } from './schedule-index.js';
+import type { Row, ScheduleStore } from './schedule-store.js';
+
+export class ScheduleView<T> {
+  readonly rows = new Map<string, Row<T>>();
+  readonly #buckets = new Map<string, Bucket>();
+  /** The bucket that was read anew last. */
+  #round = '';
+
+  constructor(private readonly store: ScheduleStore<T>) {}
+
+  /** Knows nothing any more. */
+  clear(): void {
+    this.rows.clear();
+    this.#buckets.clear();
+  }
+
+  /** Reads what the index tells of. One call at a time. */
+  async catchUp(head: Head): Promise<void> {
+    const changed = [...head].filter(([bucket, version]) => this.#versionOf(bucket) < version);
+    if (changed.length > 0)
+      await this.#read(
+        changed.map(([bucket]) => bucket),
+        false,
+      );
+  }
+
+  /** Reads one bucket anew, another one each time. One call at a time. */
+  async readSome(): Promise<void> {
+    const buckets = [...this.#buckets]
+      .filter(([, { told }]) => told.size > 0)
+      .map(([bucket]) => bucket)
+      .sort();
+    const next = buckets.find((bucket) => bucket > this.#round) ?? buckets[0];
+    if (next === undefined) return;
+    this.#round = next;
+    await this.#read([next], true);
+  }
+
+  async #read(buckets: readonly string[], all: boolean): Promise<void> {
+    const found = await this.store.index.read(buckets);
+    const gone: string[] = [];
+    const wanted: string[] = [];
+    for (const [bucket, { told }] of found) {
+      const known = this.#buckets.get(bucket)?.told;
+      for (const name of known?.keys() ?? []) if (!told.has(name)) gone.push(name);
+      for (const [name, version] of told)
+        if (all || !this.rows.has(name) || known?.get(name) !== version) wanted.push(name);
+    }
+    const rows = await this.store.read(wanted);
+    for (const name of gone) this.rows.delete(name);
+    for (const name of wanted) {
+      const row = rows.get(name);
+      if (row === undefined) this.rows.delete(name);
+      else this.rows.set(name, row);
+    }
+    for (const [bucket, known] of found) this.#buckets.set(bucket, known);
+  }
+
+  #versionOf(bucket: string): number {
+    return this.#buckets.get(bucket)?.version ?? 0;
+  }
+}

@@ -180,6 +180,7 @@ export class Scheduler {
   #read(): Promise<boolean> {
     // One after another: what is read later is known last.
     const reading = this.#reading.then(() => this.#readOnce());
+    // Whoever asked for it hears of its failure.
     this.#reading = reading.catch(() => undefined);
     return reading;
   }

@@ -105,7 +105,7 @@ const TASK_COLUMNS: readonly FieldColumn[] = [
 ];
 
 const TABLES: Partial<Record<InspectionName, readonly FieldColumn[]>> = {
-  active: [...TASK_COLUMNS, { title: 'running', of: (entry) => duration(entry.runtimeMs), right: true }],
+  active: [...TASK_COLUMNS, { title: 'started', of: startedText, keep: true }],
   reserved: TASK_COLUMNS,
   scheduled: [...TASK_COLUMNS, { title: 'eta', of: etaText, keep: true }],
   'active-queues': [
@@ -116,6 +116,11 @@ const TABLES: Partial<Record<InspectionName, readonly FieldColumn[]>> = {
 
 function field(name: string): (entry: Entry) => string {
   return (entry) => oneLine(entry[name]);
+}
+
+function startedText({ startedAt }: Entry, out: Output): string {
+  const at = new Date(String(startedAt));
+  return Number.isNaN(at.getTime()) ? '' : momentText(at, Number.isFinite(out.columns));
 }
 
 function etaText({ eta }: Entry, out: Output): string {

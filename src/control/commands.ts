@@ -13,8 +13,6 @@ export interface TaskReport {
   readonly retries: number;
   readonly deliveries: number;
   readonly startedAt?: string;
-  /** How long it has run, ms, by the clock of whoever runs it. */
-  readonly runtimeMs?: number;
   readonly eta?: string;
   readonly pid: number;
 }

@@ -107,9 +107,9 @@ export class Reports {
     }
   }
 
-  #ofCall({ delivery, request, runtimeMs }: RunningCall, now: number): TaskReport {
-    const startedAt = new Date(now - runtimeMs).toISOString();
-    return { ...this.#ofDelivery(delivery, request.args), startedAt, runtimeMs };
+  #ofCall(call: RunningCall, now: number): TaskReport {
+    const startedAt = new Date(call.startedAt(now)).toISOString();
+    return { ...this.#ofDelivery(call.delivery, call.request.args), startedAt };
   }
 
   #ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {

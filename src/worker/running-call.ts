@@ -39,6 +39,7 @@ const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
 export class RunningCall implements TaskContext {
   /** On this process's steady clock. */
   readonly #begunAt = performance.now();
+  #startedAt: number | undefined;
   #request: TaskRequest | undefined;
   #abort: AbortController | undefined;
   /** Goes back to where the task first asked for its signal. */
@@ -64,6 +65,14 @@ export class RunningCall implements TaskContext {
     private readonly spawning?: Spawns,
   ) {
     this.given = args;
+  }
+
+  /**
+   * When it began, epoch ms of the clock that says it is `now`: the same moment however often it is asked.
+   */
+  startedAt(now: number): number {
+    this.#startedAt ??= now - this.runtimeMs;
+    return this.#startedAt;
   }
 
   /** How long it has run, whole ms. */

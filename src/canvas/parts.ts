@@ -245,6 +245,7 @@ function failedJob(job: StoredJob, { f }: Pick<Failing, 'f'>, body: boolean): St
 function chordError(id: string, name: string, cause: WireError): WireError {
   return {
     name: 'ChordError',
+    ours: true,
     code: 'CHORD',
     message: `The member ${name} (${id}) of the chord's header failed: ${cause.name}: ${cause.message}`,
     cause,

@@ -133,10 +133,10 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
       return { ok: `ended ${ended.length} running tasks` };
     },
     forget: ({ jobIds }) => {
-      const known = jobIds.flatMap((jobId) => {
-        const delivery = executor.running.get(jobId)?.delivery ?? executor.held.get(jobId)?.delivery;
-        return delivery === undefined ? [] : [delivery];
-      });
+      const wanted = new Set(jobIds);
+      const known = [...executor.running.values(), ...executor.held.values()]
+        .map(({ delivery }) => delivery)
+        .filter(({ jobId }) => wanted.has(jobId));
       for (const delivery of known) worker.forget(delivery);
       return { ok: `${known.length} running tasks will be forgotten` };
     },

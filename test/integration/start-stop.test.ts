@@ -95,7 +95,7 @@ describe('A worker on Redis', () => {
         failed = what;
         throw new Error(`refused: ${what}`);
       });
-      const worker = app.worker({ queues: ['a'] });
+      const worker = app.worker({ queues: ['a', 'b'] });
       const outcome = await worker.start().then(
         () => 'started',
         (error: Error) => error.message,
@@ -141,6 +141,25 @@ describe('A worker on Redis', () => {
       await assertNobodyLeft(control, `stopped at ${at}`);
       await until(() => resources().length <= usual.length, `the end of ${resources()}: ${at}`);
     }
+  });
+
+  it('takes its first task once the listeners of worker-online are through, and is gone after those of worker-offline', async (t) => {
+    const app = makeApp(t);
+    const order: string[] = [];
+    const note = app.task('note', () => order.push('task'));
+    const slowly = (what: string) => async () => {
+      order.push(`${what} begins`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      order.push(`${what} ends`);
+    };
+    app.on('worker-online', slowly('online'));
+    app.on('worker-offline', slowly('offline'));
+    const sent = await note.delay();
+    const worker = app.worker();
+    await worker.start();
+    await sent.get({ timeout: '20s' });
+    await worker.stop();
+    assert.deepEqual(order, ['online begins', 'online ends', 'task', 'offline begins', 'offline ends']);
   });
 
   it('has let everything go when app.close() resolves: the process may end at once', async (t) => {

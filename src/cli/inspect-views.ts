@@ -132,10 +132,6 @@ function argsText(args: unknown): string {
   return Array.isArray(args) ? args.map((arg) => JSON.stringify(arg)).join(', ') : oneLine(args);
 }
 
-function duration(ms: unknown): string {
-  return typeof ms === 'number' ? humanDuration(ms) : '';
-}
-
 function showQueried(found: Record<string, unknown>, out: Output): void {
   if (Object.keys(found).length === 0) {
     out.line('  none of them here');

@@ -1,7 +1,7 @@
 /** What the flags of `celeriac worker` do to the worker, seen from outside. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -46,7 +46,9 @@ function site(t: TestContext) {
     app,
     worker: (...args: string[]) => startCli(t, ['worker', ...args], { cwd, env }),
     json: async (...args: string[]) => JSON.parse((await runCli([...args, '--json'], { cwd, env })).stdout),
-    ledger: () => readFileSync(join(cwd, 'ledger'), 'utf8').trim().split('\n'),
+    /** Nothing until the first task has run. */
+    ledger: () =>
+      existsSync(join(cwd, 'ledger')) ? readFileSync(join(cwd, 'ledger'), 'utf8').trim().split('\n') : [],
   };
 }
 

@@ -22,10 +22,11 @@ const terminals = (t: TestContext, broker = redis.url) => openTerminals(t, broke
 
 /** Waits until this many tasks run. */
 async function activeTasks(json: Terminals['json'], count: number): Promise<void> {
-  for (;;) {
+  const running = async () => {
     const replies: Record<string, unknown[]> = await json('inspect', 'active');
-    if (Object.values(replies).flat().length >= count) return;
-  }
+    return Object.values(replies).flat().length >= count;
+  };
+  await until(running, `${count} tasks that run`, 60_000);
 }
 
 describe('celeriac worker', () => {
@@ -70,7 +71,7 @@ describe('celeriac worker', () => {
     const { worker, run, json } = terminals(t);
     const running = worker('-c', '1');
     await running.printed(/ready/);
-    const id = (await run('call', 'sleep', '-a', '[3000]')).stdout.trim();
+    const id = (await run('call', 'sleep', '-a', '[8000]')).stdout.trim();
     await activeTasks(json, 1);
     running.kill('SIGHUP');
     assert.equal((await running.ended).code, 0);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { Celeriac } from '#src/index.js';
-import { within } from '../support/app.js';
+import { until, within } from '../support/app.js';
 import { project, runCli, startCli } from '../support/cli.js';
 import { TASKS } from '../support/cli-project.js';
 import { terminals as openTerminals, type Terminals } from '../support/cli-terminals.js';

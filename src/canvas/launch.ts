@@ -246,6 +246,9 @@ export class Launcher implements Dispatcher {
     let mayExist = how !== 'new';
     let tried = false;
     const first = async () => {
+      const stranger = !mayExist;
+      // From here on it may be this call's own: an attempt can fail after it was made, or lose its answer.
+      mayExist = true;
       const expiresAt = expiryOf(begun, now) ?? Number.POSITIVE_INFINITY;
       const lookAt = Math.min(now + this.params.sentWithinMs, expiresAt);
       const [made] = await Promise.all([
@@ -254,12 +257,10 @@ export class Launcher implements Dispatcher {
       ]);
       // Only then is it the one that is stored.
       if (made) plans.keep(flow, plan, text.length);
-      if (!made && !mayExist) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
+      if (!made && stranger) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
       // By a call before this one, not by an attempt of this one whose answer was lost.
       if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);
       tried = true;
-      // Made by an attempt whose answer was lost.
-      mayExist = true;
     };
     await producer.together(envelopes, id, first, replicated);
     const empty = begun.filter((start) => start.kind === 'empty');

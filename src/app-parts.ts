@@ -72,7 +72,7 @@ export function makeParts(params: AppPartsParams) {
     });
   const ground: Ground = { engine: params.engine ?? open(config.broker) };
   const stored = followingMoves(ground);
-  const clock = new BrokerClock(stored);
+  const clock = new BrokerClock(stored, config.publishRetryMs);
   const workflows = new Workflows({ ...config, stored, clock });
   const { engine } = workflows;
   engine.signals.expect(ids);

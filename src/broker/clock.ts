@@ -3,6 +3,7 @@
  * expiries and leases are reckoned on it, so that producers whose clocks disagree still agree on "when".
  */
 import type { Engine } from './engine.js';
+import { untilAnswered } from './until-answered.js';
 
 const REMEASURE_AFTER_MS = 5 * 60_000;
 
@@ -12,7 +13,11 @@ export class BrokerClock {
   #measuredAt = Number.NEGATIVE_INFINITY;
   #measuring: Promise<void> | undefined;
 
-  constructor(private readonly engine: Engine) {}
+  constructor(
+    private readonly engine: Engine,
+    /** How long a measurement may keep trying, ms. */
+    private readonly patienceMs = 0,
+  ) {}
 
   /** Epoch ms by the broker's clock; this process's own until the first measurement. */
   now(): number {
@@ -54,7 +59,7 @@ export class BrokerClock {
   }
 
   async #measure(): Promise<void> {
-    const { offsetMs, errorMs } = await measureOffset(this.engine);
+    const { offsetMs, errorMs } = await untilAnswered(this.patienceMs, () => measureOffset(this.engine));
     // Differences within the error are noise, not skew.
     this.#skewMs = Math.abs(offsetMs) <= errorMs + 1 ? 0 : Math.round(offsetMs);
     this.#measuredAt = performance.now();

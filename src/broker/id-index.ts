@@ -9,6 +9,7 @@ import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
 import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from './ids.js';
 import { tombstoneKey } from './tombstones.js';
+import { untilAnswered } from './until-answered.js';
 
 interface Entry {
   readonly queue: string;
@@ -90,7 +91,9 @@ export class IdIndex {
         const home = queueOfGenerated(id);
         if (home !== undefined && home !== queue) throw misplaced(id, home, queue);
       }
-      await inPieces(claims, (claim) => this.#take(claim, LONGEST_LIFE_MS + delayMs, taken));
+      await inPieces(claims, (claim) =>
+        untilAnswered(this.publishRetryMs, () => this.#take(claim, LONGEST_LIFE_MS + delayMs, taken)),
+      );
       await send();
     } catch (error) {
       // Unreachable, the task may have arrived all the same: then its id must lead to it.

@@ -9,6 +9,7 @@ import { held } from '../broker/held.js';
 import { readMessage } from '../broker/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';
+import { untilAnswered } from '../broker/until-answered.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
 import type { ResolvedCall } from '../options/call-options.js';
 import type { UniquePolicy } from '../options/limits.js';
@@ -60,7 +61,7 @@ export class UniqueCalls {
   constructor(
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
-    publishRetryMs: number,
+    private readonly publishRetryMs: number,
   ) {
     this.#keys = new UniqueKeys(engine, clock, (job) => standing(job, clock.now()), publishRetryMs);
   }
@@ -93,7 +94,7 @@ export class UniqueCalls {
     const ttlMs = call.policy.ttlMs ?? LONGEST_LIFE_MS + delayMs;
     for (;;) {
       const mine = { taskId, job: { queue, id: jobId }, at: this.clock.now() };
-      const holder = await this.#keys.claim(call.key, mine, ttlMs);
+      const holder = await untilAnswered(this.publishRetryMs, () => this.#keys.claim(call.key, mine, ttlMs));
       if (holder === undefined || call.policy.mode === 'return') return holder;
       if (call.policy.mode === 'reject' || !(await this.#revoke(holder, call))) throw duplicate(call, holder);
     }

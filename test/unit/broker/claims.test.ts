@@ -7,11 +7,22 @@ import type { Engine, JobRef, StoredJob } from '#src/broker/engine.js';
 import { IdIndex } from '#src/broker/id-index.js';
 import { encodeCustomId } from '#src/broker/ids.js';
 import { UniqueKeys } from '#src/broker/unique-keys.js';
+import { UniqueCalls } from '#src/canvas/unique.js';
 import { rejection } from '../../support/app.js';
 import { FakeRecords } from '../../support/fake-records.js';
 
 const RETRY_MS = 100;
 const GONE = new BrokerUnavailableError('gone', { address: 'redis://x' });
+
+/** The first claim is not answered: it is lost, or its answer is. */
+function losesOne(records: FakeRecords, before: boolean): void {
+  const create = records.create.bind(records);
+  records.create = async (...args: Parameters<FakeRecords['create']>) => {
+    records.create = create;
+    if (!before) await create(...args);
+    throw GONE;
+  };
+}
 
 /** A broker in memory, and callers in processes of their own. */
 function broker() {
@@ -19,17 +30,27 @@ function broker() {
   const jobs = new Set<string>();
   const readJobs = async (refs: readonly JobRef[]) =>
     refs.map(({ id }) => (jobs.has(id) ? ({ id } as StoredJob) : undefined));
-  const engine = { records, readJobs } as unknown as Engine;
+  const engine = { records, readJobs, hold: () => () => undefined } as unknown as Engine;
   const clock = new BrokerClock(engine);
   const caller = () => new IdIndex(engine, clock, RETRY_MS);
   const keys = () => new UniqueKeys(engine, clock, () => 'yes', RETRY_MS);
   /** Sends a task with an id of its own. */
   const send = (index: IdIndex, id: string, queue = 'q') =>
     index.claim(id, { queue, delayMs: 0 }, async () => void jobs.add(encodeCustomId(id)));
-  return { records, jobs, clock, caller, keys, send };
+  return { records, jobs, engine, clock, caller, keys, send };
 }
 
 describe('The claim of a task id', () => {
+  it('rides out a lost connection, whether or not it was carried out', async () => {
+    for (const before of [true, false]) {
+      const { records, jobs, caller, send } = broker();
+      losesOne(records, before);
+      await send(caller(), 'mine');
+      assert.ok(jobs.has(encodeCustomId('mine')));
+      assert.ok((await rejection(send(caller(), 'mine'))) instanceof DuplicateTaskError);
+    }
+  });
+
   it('without a job is left to whoever calls again, in any process, once its call is over', async () => {
     const { caller, jobs, send } = broker();
     const died = caller().claim('mine', { queue: 'q', delayMs: 0 }, () => Promise.reject(GONE));
@@ -101,5 +122,37 @@ describe('A unique key', () => {
     const mine = (taskId: string) => ({ taskId, job: { queue: 'q', id: taskId }, at: clock.now() });
     await keys().claim('unique:x', mine('first'));
     assert.equal(await keys().claim('unique:x', mine('second')), undefined);
+  });
+});
+
+describe('A unique call', () => {
+  it('rides out a lost connection while it takes its key', async () => {
+    for (const before of [true, false]) {
+      const { records, engine, clock } = broker();
+      losesOne(records, before);
+      const calls = new UniqueCalls(engine, clock, RETRY_MS);
+      const sent: string[] = [];
+      const call = { name: 'task', key: 'unique:task', policy: { mode: 'reject' } } as never;
+      const holder = await calls.send(call, { taskId: 'a', queue: 'q', jobId: 'a' }, async () => {
+        sent.push('a');
+      });
+      assert.equal(holder, undefined);
+      assert.deepEqual(sent, ['a']);
+    }
+  });
+});
+
+describe("The broker's clock", () => {
+  it('is asked again when the connection was lost, for as long as a call may keep trying', async () => {
+    let asked = 0;
+    const serverTime = async () => {
+      if (asked++ === 0) throw GONE;
+      return Date.now();
+    };
+    const clock = new BrokerClock({ serverTime } as unknown as Engine, RETRY_MS);
+    await clock.sync();
+    assert.equal(asked, 2);
+    const once = new BrokerClock({ serverTime: () => Promise.reject(GONE) } as unknown as Engine);
+    assert.equal(await rejection(Promise.resolve(once.sync())), GONE);
   });
 });

@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Redis } from 'ioredis';
-import { killsAtRandom, runCampaign } from '../support/fault-campaign.js';
+import { runCampaign } from '../support/fault-campaign.js';
 import { faultPlan } from '../support/fault-plan.js';
+import { killsAtRandom } from '../support/fault-trouble.js';
 import { cutter, postgresBinaries, startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 

@@ -6,12 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { BrokerUnavailableError } from 'celeriac';
-import { pause, startProgram, uniqueName, until, within } from './app.js';
+import { startProgram, uniqueName, within } from './app.js';
 import { ready, untilStarts, WorkerFleet } from './fault-fleet.js';
-import { faultsIn, type SentTask, tally } from './fault-judge.js';
+import { faultsIn, type SentTask, type Span, tally } from './fault-judge.js';
 import { readLedger } from './fault-ledger.js';
-import { type FaultTask, randomFrom } from './fault-plan.js';
+import type { FaultTask } from './fault-plan.js';
+import { leftIn } from './fault-rest.js';
 import { type FaultPlace, faultApp, registerFaultTasks, sendFaultTask } from './fault-tasks.js';
 
 const WAITER = new URL('../fault/programs/waiter.js', import.meta.url);
@@ -29,6 +29,9 @@ export interface CampaignOptions {
 /** What trouble is made of. */
 export interface RunningCampaign {
   readonly fleet: WorkerFleet;
+  readonly prefix: string;
+  /** To be told when the broker answers nobody for longer than a lock lasts. */
+  readonly away: Span[];
   /** Resolves when a share (0 to 1) of the tasks has begun, or when all have ended. */
   reached(share: number): Promise<void>;
 }
@@ -36,7 +39,18 @@ export interface RunningCampaign {
 export interface CampaignReport {
   /** What is wrong; empty when all is well. */
   readonly faults: readonly string[];
+  readonly tasks: number;
   readonly killed: number;
+  /** How often one worker was cut off. */
+  readonly parted: number;
+  /** How often the broker was slow. */
+  readonly slow: number;
+  /** Tasks of whose end nobody heard. */
+  readonly lost: number;
+  /** What the broker and the workers are left with, one line each; nothing when they are idle and whole. */
+  readonly left: readonly string[];
+  /** Of each worker at the end, in use and in all. */
+  readonly slots: readonly string[];
   /** Times a body began; more than tasks and retries, by what was run again. */
   readonly starts: number;
   readonly endings: Readonly<Record<string, number>>;
@@ -56,27 +70,44 @@ export async function runCampaign(t: Cleanup, options: CampaignOptions): Promise
   const waited = async () => {
     try {
       const sent = await sendAll(t, place, options.tasks, waiter);
-      await waiter.done();
-      return sent;
+      return { sent, late: await waiter.done().then(() => undefined, messageOf) };
     } finally {
       over = true;
     }
   };
-  const [sent] = await Promise.all([waited(), options.trouble({ fleet, reached })]);
+  const away: Span[] = [];
+  const [{ sent, late: stuck }] = await Promise.all([
+    waited(),
+    options.trouble({ fleet, prefix: place.prefix, away, reached }),
+  ]);
   // Whoever asks afterwards hears the same.
   const late = await Waiter.start(t, place, ledger, 'afterwards');
   late.wait(sent.map(({ id }) => id));
-  await late.done();
-  await untilIdle(t, place);
+  const stuckToo = await late.done().catch(messageOf);
+  const { left, slots } = await leftIn(t, place, await fleet.whole());
   await fleet.stop();
   const lines = readLedger(ledger);
-  const facts = { waiters: ['beside', 'afterwards'], killed: fleet.killed };
+  const lost = new Set([...fleet.killed, ...fleet.parted]);
+  const facts = { waiters: ['beside', 'afterwards'], lost, away };
+  const heard = lines.outcomes.get('beside');
   return {
-    faults: [...faultsIn(sent, lines, facts), ...fleet.crashes],
+    faults: [stuck, stuckToo, ...faultsIn(sent, lines, facts), ...left, ...fleet.crashes].filter(
+      (fault) => fault !== undefined,
+    ),
+    tasks: sent.length,
     killed: fleet.killed.size,
+    parted: fleet.parted.size,
+    slow: away.length,
+    lost: sent.filter(({ id }) => heard?.has(id) !== true).length,
+    left,
+    slots,
     starts: lines.starts,
     endings: tally(lines, 'beside'),
   };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Once, before all the processes, where a broker needs it. */
@@ -85,11 +116,6 @@ async function migrate(place: FaultPlace): Promise<void> {
   const app = faultApp(place, { migrate: true });
   await app.queues.list();
   await app.close();
-}
-
-/** For questions that may meet a connection which was just cut. */
-export function unlessAway(error: unknown): undefined {
-  if (!(error instanceof BrokerUnavailableError)) throw error;
 }
 
 /** A file for a ledger, removed after the test. */
@@ -122,18 +148,6 @@ export class Waiter {
   }
 }
 
-/** Resolves when nothing waits and nothing runs any more. */
-async function untilIdle(t: Cleanup, place: FaultPlace): Promise<void> {
-  const app = faultApp(place);
-  t.after(() => app.close());
-  await until(async () => {
-    const queues = await app.queues.list();
-    return queues.every(
-      (queue) => queue.waiting + queue.active + queue.delayed + queue.waitingChildren === 0,
-    );
-  }, 'empty queues');
-}
-
 /** Sends everything, some at a time, so that workers are at it while more arrives. */
 async function sendAll(
   t: Cleanup,
@@ -148,7 +162,7 @@ async function sendAll(
   for (let i = 0; i < tasks.length; i += BATCH) {
     const sentAt = Date.now();
     const batch = tasks.slice(i, i + BATCH);
-    const ids = await Promise.all(batch.map((task) => sendFaultTask(handles, task)));
+    const ids = await Promise.all(batch.map((task) => sendFaultTask(handles, task, place)));
     waiter.wait(ids);
     batch.forEach((task, n) => {
       sent.push({ task, id: ids[n] ?? '', sentAt });
@@ -159,23 +173,3 @@ async function sendAll(
 }
 
 const BATCH = 100;
-
-/**
- * Kills spread over the whole campaign: each when so much has begun, and a random moment later.
- * @param cut breaks every connection, in place of about every other kill
- */
-export function killsAtRandom(
-  seed: number,
-  kills: number,
-  cut?: () => Promise<unknown>,
-): CampaignOptions['trouble'] {
-  const random = randomFrom(seed);
-  return async ({ fleet, reached }) => {
-    for (let n = 1; n <= kills; n++) {
-      await reached(n / (kills + 1));
-      await pause(random() * 150);
-      if (cut !== undefined && random() < 0.5) await cut();
-      else fleet.kill(random());
-    }
-  };
-}

@@ -13,8 +13,16 @@ export interface SentTask {
 /** What the judge knows beside the ledger. */
 export interface Facts {
   readonly waiters: readonly string[];
-  /** Processes that died by SIGKILL. */
-  readonly killed: ReadonlySet<number>;
+  /** Processes that died by SIGKILL, or were out of the broker's reach for longer than a lock lasts. */
+  readonly lost: ReadonlySet<number>;
+  /** When the broker answered nobody for longer than a lock lasts. */
+  readonly away: readonly Span[];
+}
+
+/** From when to when, epoch ms. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What is wrong, one line each; nothing when all is well. */
@@ -38,7 +46,7 @@ export function faultsIn(sent: readonly SentTask[], ledger: Ledger, facts: Facts
         ? ['its waiters disagree']
         : []),
       ...started.filter((line) => line.at > endedAt).map(() => 'it began again after its end'),
-      ...faultsOfRuns(one, { started, finished, outcome: outcomes[0]?.outcome, killed: facts.killed }),
+      ...faultsOfRuns(one, { started, finished, outcome: outcomes[0]?.outcome, endedAt, facts }),
     ];
     return wrong.map((what) => `${one.task.key} (${one.id}): ${what}`);
   });
@@ -60,7 +68,9 @@ interface Runs {
   readonly started: readonly BodyLine[];
   readonly finished: readonly BodyLine[];
   readonly outcome: FaultOutcome | undefined;
-  readonly killed: ReadonlySet<number>;
+  /** When its first waiter heard of its end. */
+  readonly endedAt: number;
+  readonly facts: Facts;
 }
 
 function isRight(task: FaultTask, outcome: FaultOutcome): boolean {
@@ -69,6 +79,7 @@ function isRight(task: FaultTask, outcome: FaultOutcome): boolean {
   switch (task.kind) {
     case 'plain':
     case 'delayed':
+    case 'keyed':
       return value(0);
     case 'retry':
       return value(task.fails);
@@ -82,6 +93,8 @@ function isRight(task: FaultTask, outcome: FaultOutcome): boolean {
       return cause?.name === 'TimeLimitExceeded' && cause.code === 'TIME_LIMIT';
     case 'broken':
       return isEqual(cause, { name: 'FaultError', message: `${task.key} is broken`, code: 'BROKEN' });
+    case 'barred':
+      return cause?.name === 'HostileError' && cause.code === 'BARRED';
     case 'once':
       return value(0) || isWorkerLost(outcome);
     case 'poison':
@@ -93,7 +106,10 @@ function isWorkerLost(outcome: FaultOutcome | undefined): boolean {
   return outcome !== undefined && 'cause' in outcome && outcome.cause?.code === 'WORKER_LOST';
 }
 
-function faultsOfRuns({ task, sentAt }: SentTask, { started, finished, outcome, killed }: Runs): string[] {
+function faultsOfRuns(
+  { task, sentAt }: SentTask,
+  { started, finished, outcome, endedAt, facts }: Runs,
+): string[] {
   const faults: string[] = [];
   const expect = (ok: boolean, what: string) => ok || faults.push(what);
   const succeeded = outcome !== undefined && 'value' in outcome;
@@ -101,8 +117,13 @@ function faultsOfRuns({ task, sentAt }: SentTask, { started, finished, outcome, 
   switch (task.kind) {
     case 'once':
       expect(started.length <= 1, `acksLate: false, and it began ${started.length} times`);
-      for (const { pid } of isWorkerLost(outcome) ? started : [])
-        expect(killed.has(pid), 'it was given up though its worker was not killed');
+      for (const { pid, at } of isWorkerLost(outcome) ? started : []) {
+        const away = facts.away.some(({ from, to }) => at <= to && from <= endedAt);
+        expect(away || facts.lost.has(pid), 'it was given up though its worker was not lost');
+      }
+      break;
+    case 'barred':
+      expect(started.length === 0, 'it began, past its middleware');
       break;
     case 'poison':
       expect(started.length <= POISON_DELIVERIES, `it killed ${started.length} workers`);

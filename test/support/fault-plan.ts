@@ -19,6 +19,10 @@ export type FaultKind =
   | 'broken'
   /** `acksLate: false`: runs at most once. */
   | 'once'
+  /** Only some of them run at once, the others are parked. */
+  | 'keyed'
+  /** A middleware throws before its body. */
+  | 'barred'
   /** Kills the worker it runs on, always. */
   | 'poison';
 
@@ -32,12 +36,17 @@ export interface FaultTask {
   readonly fails: number;
   /** Of `delayed`, ms. */
   readonly countdownMs: number;
+  /** Its caller gives it an id, in place of one that is made. */
+  readonly ownId: boolean;
 }
 
 /** Retries after the first attempt of `exhaust`. */
 export const EXHAUST_RETRIES = 2;
 /** Workers that may die under `poison`. */
 export const POISON_DELIVERIES = 2;
+/** Of `keyed`, how many of one key run at once, and how many keys there are. */
+export const KEYED_LIMIT = 2;
+export const KEYS = 4;
 /** Hard limit of `endless`, ms. */
 export const ENDLESS_LIMIT_MS = 300;
 
@@ -49,6 +58,8 @@ const SHARES: readonly (readonly [FaultKind, number])[] = [
   ['endless', 0.05],
   ['broken', 0.1],
   ['once', 0.15],
+  ['keyed', 0.05],
+  ['barred', 0.05],
 ];
 
 export interface PlanOptions {
@@ -73,6 +84,7 @@ export function faultPlan(seed: number, options: PlanOptions): FaultTask[] {
       workMs: Math.floor(random() * longestWorkMs),
       fails: 1 + Math.floor(random() * 3),
       countdownMs: Math.floor(200 + random() * 5000),
+      ownId: random() < 0.5,
     };
   });
 }

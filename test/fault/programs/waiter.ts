@@ -3,10 +3,12 @@
  * writes how each ended; after `{ last: true }` it says 'done' when all have, and ends.
  */
 import { type AsyncResult, Celeriac, TaskFailedError } from 'celeriac';
+import { hostileLogger } from '../../support/fault-hostility.js';
 import { type FaultOutcome, LedgerWriter } from '../../support/fault-ledger.js';
 
 const [broker = '', prefix = '', path = '', waiter = ''] = process.argv.slice(2);
-const app = new Celeriac('waiter', { broker, prefix });
+// A machine busy with other tests is no outage, also when it is the first thing a process meets.
+const app = new Celeriac('waiter', { broker, prefix, publishRetry: '20s', logger: hostileLogger });
 const ledger = new LedgerWriter(path);
 const waits: Promise<void>[] = [];
 

@@ -59,6 +59,15 @@ export class QueueWorker extends Worker implements QueueEnd {
     return this.locks.hold(jobId, token, since);
   }
 
+  /** Half of a lock: the other half is for what renews it from then on. */
+  get sureMs(): number {
+    return (this.opts.lockDuration ?? 0) / 2;
+  }
+
+  async renew(jobId: string, token: string): Promise<boolean> {
+    return (await this.backend.extendLock(jobId, token, this.opts.lockDuration ?? 0)) === 1;
+  }
+
   /** A fetched job. One that BullMQ's scheduler made first makes the one after it. */
   receive(data: JobJson, jobId: string, token: string): Job | Promise<Job | undefined> {
     if (data.repeatJobKey) return this.nextJobFromJobData(data, jobId, token);

@@ -8,7 +8,9 @@
  * Waiting for a slot comes before the fetch, so that no job is locked that cannot run. A fetch that brings a job leaves a
  * marker behind (on Redis), so the first job after a pause is followed by a wait for that marker instead of another
  * fetch: it mostly comes alone. A marker that was taken with no slot to go on with is put back for other workers. Whatever
- * is refused is tried again after a pause that grows; nothing is asked twice in one turn of the event loop.
+ * is refused is tried again after a pause that grows; nothing is asked twice in one turn of the event loop. A job whose
+ * fetch was answered late (a wire that was cut and mended, a broker that stood still) begins only if it is still ours: its
+ * lock may have expired on the way, and another worker have run it.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
@@ -29,6 +31,10 @@ export interface QueueEnd {
   /** Nothing more is to be fetched. */
   readonly ending: boolean;
   waitSeconds(until: number): number;
+  /** For so long after it was asked for, a fetched job is surely ours, ms. */
+  readonly sureMs: number;
+  /** Makes a lock last for its whole length again. `false` when it is not ours any more. */
+  renew(jobId: string, token: string): Promise<boolean>;
   receive(data: JobJson, jobId: string, token: string): Job | Promise<Job | undefined>;
   hold(jobId: string, token: string, since: number): RunLock;
 }
@@ -126,7 +132,7 @@ export class WorkerLoop {
       return;
     }
     const found = await this.#fetch(end, slot);
-    if (found === 'shut') return;
+    if (found === 'again') return;
     const first = this.#quiet;
     this.#quiet = found === 'nothing';
     // Behind a gate each fetch is asked for by itself.
@@ -136,7 +142,7 @@ export class WorkerLoop {
     await this.#waitForJob(end);
   }
 
-  async #fetch(end: QueueEnd, slot: Slot): Promise<'job' | 'nothing' | 'shut'> {
+  async #fetch(end: QueueEnd, slot: Slot): Promise<'job' | 'nothing' | 'again'> {
     const { gate, node, pulse } = this.params;
     const token = `${this.params.id}:${this.#tokens++}`;
     let turn: Turn | undefined;
@@ -146,18 +152,19 @@ export class WorkerLoop {
     try {
       if (gate !== undefined) {
         const permit = await gate.enter();
-        if (!permit.granted) return 'shut';
+        if (!permit.granted) return 'again';
         turn = permit.turn;
       }
+      const askedAt = performance.now();
       const [data, id, limitDelay, delayUntil] = (await end.backend.moveToActive(
         token,
         node,
       )) as never as Fetched;
       this.#note(limitDelay, delayUntil);
       if (!data) return 'nothing';
-      const received = end.receive(data, id, token);
+      const received = receive(end, data, id, token, askedAt);
       const job = received instanceof Promise ? await received : received;
-      if (job === undefined) return 'nothing';
+      if (job === undefined) return 'again';
       run = this.#begin(end, job, token, slot, turn);
       return 'job';
     } finally {
@@ -184,8 +191,9 @@ export class WorkerLoop {
     try {
       while (run !== undefined) {
         const settlement = await this.#settlement(run);
+        const askedAt = performance.now();
         const fetched = await this.params.writer.write(run, settlement, () => this.#mayContinue(end));
-        const next = this.#next(end, run, fetched);
+        const next = this.#next(end, run, fetched, askedAt);
         run = next instanceof Promise ? await next : next;
       }
     } catch (error) {
@@ -209,12 +217,17 @@ export class WorkerLoop {
   }
 
   /** The run of the job that was fetched with the end of another, on the other's slot. */
-  #next(end: QueueEnd, run: Run, fetched: Fetched | undefined): Run | undefined | Promise<Run | undefined> {
+  #next(
+    end: QueueEnd,
+    run: Run,
+    fetched: Fetched | undefined,
+    askedAt: number,
+  ): Run | undefined | Promise<Run | undefined> {
     if (fetched === undefined) return this.#end(run);
     const [data, id, limitDelay, delayUntil] = fetched;
     this.#note(limitDelay, delayUntil);
     if (!data) return this.#end(run);
-    const received = end.receive(data, id, run.token);
+    const received = receive(end, data, id, run.token, askedAt);
     if (received instanceof Promise) return received.then((job) => this.#replace(end, run, job));
     return this.#replace(end, run, received);
   }
@@ -319,4 +332,19 @@ export class WorkerLoop {
     account.reconcile(this.slotsInUse);
     onError(new Error(`queue "${queue}" held ${surplus} slots that nothing ran on; they were given back`));
   }
+}
+
+/**
+ * A fetched job; undefined where there is nothing to run.
+ * @param askedAt when it was asked for at the earliest, on this process's steady clock
+ */
+function receive(
+  end: QueueEnd,
+  data: JobJson,
+  id: string,
+  token: string,
+  askedAt: number,
+): Job | Promise<Job | undefined> {
+  if (performance.now() - askedAt < end.sureMs) return end.receive(data, id, token);
+  return end.renew(id, token).then((ours) => (ours ? end.receive(data, id, token) : undefined));
 }

@@ -1,5 +1,5 @@
 /** Judges a fault campaign by its ledger alone: every task ended once for its waiters, rightly, and ran as it may. */
-import type { BodyLine, FaultOutcome, Ledger } from './fault-ledger.js';
+import type { BodyLine, FaultOutcome, Ledger, OutcomeLine } from './fault-ledger.js';
 import { EXHAUST_RETRIES, type FaultTask, POISON_DELIVERIES } from './fault-plan.js';
 
 /** A task that was sent. */
@@ -46,10 +46,33 @@ export function faultsIn(sent: readonly SentTask[], ledger: Ledger, facts: Facts
         ? ['its waiters disagree']
         : []),
       ...started.filter((line) => line.at > endedAt).map(() => 'it began again after its end'),
+      ...started
+        .filter(({ id }) => id !== one.id)
+        .map(({ id }) => `it ran as ${id}: its caller has sent it twice`),
       ...faultsOfRuns(one, { started, finished, outcome: outcomes[0]?.outcome, endedAt, facts }),
     ];
-    return wrong.map((what) => `${one.task.key} (${one.id}): ${what}`);
+    const course = wrong.length === 0 ? [] : [courseOf(one, [...started, ...finished], outcomes)];
+    return [...wrong, ...course].map((what) => `${one.task.key} (${one.id}): ${what}`);
   });
+}
+
+/** All that is known of a task, for people: when what happened where, ms after it was sent. */
+function courseOf(
+  { sentAt }: SentTask,
+  bodies: readonly BodyLine[],
+  outcomes: readonly OutcomeLine[],
+): string {
+  const lines = [
+    ...bodies.map(({ at, what, pid, retries, deliveries }) => ({
+      at,
+      text: `${what} in ${pid} (retries ${retries}, delivery ${deliveries})`,
+    })),
+    ...outcomes.map(({ at, waiter }) => ({ at, text: `heard by ${waiter}` })),
+  ];
+  return lines
+    .sort((a, b) => a.at - b.at)
+    .map(({ at, text }) => `+${at - sentAt} ${text}`)
+    .join('; ');
 }
 
 /** How often each way of ending came about, for people. */

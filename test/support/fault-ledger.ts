@@ -8,6 +8,8 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 export interface BodyLine {
   readonly what: 'started' | 'finished';
   readonly key: string;
+  /** Of its task. */
+  readonly id: string;
   /** Epoch ms; all processes of a campaign are on one machine. */
   readonly at: number;
   readonly pid: number;

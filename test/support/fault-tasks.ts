@@ -59,8 +59,8 @@ export function registerFaultTasks(app: Celeriac, ledger?: LedgerWriter) {
   const survivor = { maxDeliveries: 1000 };
   const quickRetry = { autoretryFor: true as const, defaultRetryDelay: 50 };
   const note = (what: 'started' | 'finished', key: string, context: TaskContext) => {
-    const { retries, deliveries } = context.request;
-    ledger?.body({ what, key, retries, deliveries });
+    const { id, retries, deliveries } = context.request;
+    ledger?.body({ what, key, id, retries, deliveries });
   };
   /** A body: both lines in the ledger, work in between. */
   const body = (end: (task: FaultTask, context: TaskContext) => unknown) =>

@@ -15,7 +15,7 @@ export type Answer = 'yes' | 'refused' | 'lost';
 
 /** Something that waits for an answer. */
 export interface Pending {
-  readonly what: 'fetch' | 'wait' | 'write' | 'body' | 'pause';
+  readonly what: 'fetch' | 'wait' | 'write' | 'body' | 'pause' | 'renew';
   readonly of: ModelConsumer;
   answer(how: Answer): void;
 }
@@ -102,6 +102,8 @@ export class ModelConsumer implements QueueEnd {
   settlement: Settlement = { kind: 'complete', value: 1, keep: true, quiet: false };
   locks = 0;
   ending = false;
+  /** 0: every fetch was answered late. */
+  sureMs = Number.POSITIVE_INFINITY;
   readonly ended: Promise<void>;
   readonly backend: QueueEnd['backend'];
 
@@ -149,6 +151,10 @@ export class ModelConsumer implements QueueEnd {
 
   waitSeconds(): number {
     return 5;
+  }
+
+  renew(id: string, token: string): Promise<boolean> {
+    return this.#ask('renew', () => this.queue.active.get(id) === token);
   }
 
   receive(_data: JobJson, id: string, token: string): Job {

@@ -76,6 +76,37 @@ describe('The loop of a consumer', () => {
     assert.equal(slots.used, 0);
   });
 
+  it('begins a job whose fetch was answered late only if it is still its own', async () => {
+    const { queue, slots, consumer, asked, answer } = await setUp(1, 'a', 'b', 'c');
+    consumer.sureMs = 0;
+    await answer('fetch');
+    assert.deepEqual(asked(), ['renew']);
+    queue.stall('a'); // its lock has expired; somebody else will have it
+    queue.wait.pop();
+    await answer('renew');
+    assert.deepEqual([asked(), slots.used, consumer.locks], [['fetch'], 1, 0], 'it has not begun');
+    await answer('fetch');
+    await answer('renew');
+    assert.deepEqual([[...queue.active.keys()], consumer.locks], [['b'], 1]);
+    await answer('wait');
+    await answer('body');
+    await answer('write'); // brings the next
+    assert.deepEqual(asked(), ['renew']);
+    queue.stall('c');
+    await answer('renew');
+    assert.deepEqual([asked().includes('body'), slots.used - consumer.loop.slotsInUse], [false, 0]);
+    assert.equal(consumer.locks, 0);
+    assert.deepEqual(consumer.errors, []);
+  });
+
+  it('leaves a job alone whose fetch was answered late where it cannot ask', async () => {
+    const { slots, consumer, asked, answer } = await setUp(1, 'a');
+    consumer.sureMs = 0;
+    await answer('fetch');
+    await answer('renew', 'refused');
+    assert.deepEqual([asked(), slots.used, consumer.errors.length], [['pause'], 0, 1]);
+  });
+
   it('pauses after each refusal, and holds no slot meanwhile', async () => {
     const { slots, consumer, asked, answer } = await setUp(2, 'a');
     for (let tries = 1; tries <= 3; tries++) {

@@ -232,6 +232,16 @@ function groupByQueue<T>(items: readonly T[], envelopeOf: (item: T) => Envelope)
   return [...groups.values()];
 }
 
+/** As `sending`; that the broker is away is rejected with the id of the call, whatever of it met that. */
+export async function naming<R>(taskId: string, sending: Promise<R>): Promise<R> {
+  try {
+    return await sending;
+  } catch (error) {
+    const nameless = error instanceof BrokerUnavailableError && error.taskId === undefined;
+    throw nameless ? withTaskId(error, taskId) : error;
+  }
+}
+
 function withTaskId(error: unknown, taskId: string): unknown {
   if (error instanceof BrokerUnavailableError) {
     return new BrokerUnavailableError(

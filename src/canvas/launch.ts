@@ -11,7 +11,7 @@ import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { type IdSource, partId, partOf } from '../broker/ids.js';
 import { writeMessage } from '../broker/message.js';
-import type { Envelope, Producer } from '../broker/producer.js';
+import { type Envelope, naming, type Producer } from '../broker/producer.js';
 import type { Tracing } from '../broker/tracing.js';
 import { DuplicateTaskError } from '../errors.js';
 import type { Acceptance } from '../options/acceptance.js';
@@ -218,11 +218,8 @@ export class Launcher implements Dispatcher {
       const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
       const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
       const delayMs = delaysIn(sent.root, this.params.clock.now());
-      await this.params.index.claimAll(
-        claimed,
-        () => this.#send(flow, sent, text, { how, replicated }),
-        delayMs,
-      );
+      const send = () => this.#send(flow, sent, text, { how, replicated });
+      await naming(resultId(flow, sent.root), this.params.index.claimAll(claimed, send, delayMs));
     } finally {
       release();
     }

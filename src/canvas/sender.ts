@@ -8,7 +8,7 @@ import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
 import { laneOf, queueOfLane } from '../broker/lanes.js';
 import { writeMessage } from '../broker/message.js';
-import type { Envelope, Producer } from '../broker/producer.js';
+import { type Envelope, naming, type Producer } from '../broker/producer.js';
 import type { SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import {
@@ -178,7 +178,8 @@ export class Sender {
       await this.#deliver(written);
       return this.#resultOf(written);
     }
-    const holder = await this.params.unique.send(unique, envelope, () => this.#deliver(written));
+    const claimed = this.params.unique.send(unique, envelope, () => this.#deliver(written));
+    const holder = await naming(envelope.taskId, claimed);
     if (holder === undefined) return this.#resultOf(written);
     const { name, ignoreResult } = written;
     return new AsyncResult<R>(this.params.results, holder.taskId, { ref: holder.job, name, ignoreResult });
@@ -314,7 +315,10 @@ export class Sender {
     const delivered =
       custom === undefined
         ? producer.send(envelope)
-        : index.claim(custom, envelope, () => producer.send(envelope));
+        : naming(
+            custom,
+            index.claim(custom, envelope, () => producer.send(envelope)),
+          );
     return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import { BrokerError, BrokerUnavailableError, Celeriac, isCeleriacError, OptionError } from 'celeriac';
+import { BrokerError, BrokerUnavailableError, Celeriac, group, isCeleriacError, OptionError } from 'celeriac';
 import {
   onEveryEngine,
   rejection,
@@ -103,6 +103,26 @@ describe('A broker that is away', () => {
       // Said once, though it passed through several hands.
       assert.equal(refused.message.match(/cannot be reached/g)?.length, 1, refused.message);
     }
+    await app.close();
+  });
+
+  it('that was there before refuses with the task id, too, whatever of the call met that', async (t) => {
+    const server = await startRedis();
+    t.after(() => within(server.close(), 'the end of the server'));
+    const { app } = testApp(t, { broker: server.url, publishRetry: 200 });
+    const task = app.task('add', (a: number, b: number) => a + b);
+    await task.delay(1, 2);
+    await server.stop();
+    const refusedFor = async (call: Promise<unknown>) => {
+      const error = await rejection(call);
+      assert(error instanceof BrokerUnavailableError, String(error));
+      return error.taskId;
+    };
+    const own = { taskId: 'mine' };
+    assert.equal(await refusedFor(task.applyAsync([1, 2], own)), 'mine');
+    assert.equal(await refusedFor(task.applyAsync([1, 2], { ...own, unique: { mode: 'reject' } })), 'mine');
+    assert.notEqual(await refusedFor(task.applyAsync([1, 2], { unique: { mode: 'reject' } })), undefined);
+    assert.notEqual(await refusedFor(group([task.s(1, 2).set(own), task.s(1, 2)]).delay()), undefined);
     await app.close();
   });
 

@@ -158,6 +158,8 @@ export async function sendFaultTask(
         continue;
       }
       if (!(error instanceof BrokerUnavailableError)) throw error;
+      if (error.taskId === undefined || (taskId ?? error.taskId) !== error.taskId)
+        throw new Error(`a call with the id ${taskId} was refused for ${error.taskId}`, { cause: error });
       mayBeThere = true;
       taskId = error.taskId;
     }

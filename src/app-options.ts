@@ -142,7 +142,9 @@ export function resolveAppOptions(
 ): AppConfig {
   const where = `new Celeriac('${name}')`;
   if (typeof name !== 'string' || name === '')
-    throw new OptionError('new Celeriac(name): the name is missing.');
+    throw new OptionError(
+      "new Celeriac(name, options?): the name is missing. It comes first, as in new Celeriac('my-app').",
+    );
   checkNames(options, NAMES, where, ['resultExpires', 'failureExpires']);
   const defaultQueue = options.defaultQueue ?? 'celeriac';
   checkQueueName(defaultQueue, `${where}: defaultQueue`);

@@ -62,7 +62,7 @@ export class CeleriacError extends Error {
   readonly code: CeleriacErrorCode;
 
   constructor(message: string, options: { code?: CeleriacErrorCode; cause?: unknown } = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = options.code ?? 'USAGE';
   }
 }

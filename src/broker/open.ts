@@ -34,7 +34,7 @@ export function openEngine(broker: string | object, config: EngineConfig): Engin
       return openEmbedded(config, { kind: 'file', dir: fileDirectory(url) });
     default: {
       const near = nearest(/^[a-z]*/i.exec(url)?.[0] ?? '', SCHEMES);
-      const hint = near === undefined ? '' : ` Did you mean ${near}:// ?`;
+      const hint = near === undefined ? bareHostHint(url) : ` Did you mean ${near}:// ?`;
       throw new OptionError(
         `broker: "${shownUrl(url)}" is no broker URL celeriac knows.${hint} Known: ${SCHEMES.join(':// ')}://`,
       );
@@ -79,4 +79,9 @@ function decodedPath(path: string): string {
   } catch {
     return path; // written as it is, without encoding
   }
+}
+
+/** Most who write no scheme mean Redis. */
+function bareHostHint(url: string): string {
+  return /^[\w.-]+:\d+(\/\d*)?$/.test(url) ? ` Did you mean redis://${url} ?` : '';
 }

@@ -27,7 +27,7 @@ export function loadFailureText(error: unknown, { file, shown, folder }: FailedM
     frame = [],
   } = readCompiler(error) ?? readNode(error) ?? checked(error, file) ?? { message: error.message };
   const where = place === undefined ? '' : `${readablePlace(place, folder)}: `;
-  const text = `${where}${shown} could not be loaded: ${nameOf(error)}${sentence(message)}${hintFor(message)}`;
+  const text = `${where}${shown} could not be loaded: ${nameOf(error)}${sentence(message)}${hintFor(message, frame)}`;
   return [text, ...frame].join('\n');
 }
 
@@ -96,8 +96,12 @@ function sentence(message: string): string {
   return `${text}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
-function hintFor(message: string): string {
-  return /top.level (bodies of modules|await)|Cannot use 'import\.meta'/.test(message)
-    ? ' This file counts as CommonJS: put "type": "module" into package.json, or call it .mts.'
-    : '';
+function hintFor(message: string, frame: readonly string[]): string {
+  if (/top.level (bodies of modules|await)|Cannot use 'import\.meta'/.test(message))
+    return ' This file counts as CommonJS: put "type": "module" into package.json, or call it .mts.';
+  if (/^Invalid or unexpected token/.test(message) && DECORATOR.test(frame[0] ?? ''))
+    return " Node's JavaScript has no decorators: write app.task('name', async () => …), or make the file TypeScript.";
+  return '';
 }
+
+const DECORATOR = /(^|[\s{};])@[A-Za-z_$]/;

@@ -13,8 +13,17 @@ export function readFunctionTask(
   second: unknown,
   third: unknown,
 ): { readonly options: TaskOptions; readonly fn: FunctionTarget['fn'] } {
-  checkTaskName(name, 'app.task(name, options?, function)');
+  const shape = 'app.task(name, options?, function)';
+  if (typeof name === 'function')
+    throw new OptionError(
+      `${shape}: the name is missing. It comes first, as in app.task('${name.name || 'my_task'}', async () => …).`,
+    );
+  checkTaskName(name, shape);
   const where = `app.task('${name}')`;
+  if (typeof second === 'function' && third !== undefined)
+    throw new OptionError(
+      `${where}: ${show(third)} stands after the function. Options stand before it: app.task('${name}', options, async () => …).`,
+    );
   const [options, fn] =
     typeof second === 'function' ? [{}, second] : [second === undefined ? {} : second, third];
   if (typeof fn !== 'function' || isClass(fn))

@@ -105,7 +105,7 @@ export class Registry {
     const declared = declaredTasks(prototype);
     if (declared.size === 0) {
       throw new OptionError(
-        `${cls.name || 'This service'} has no method with @Task, so there is nothing to register.`,
+        `${cls.name || 'This service'} has no method with @Task, so there is nothing to register. Put @Task() above a method.`,
       );
     }
     const slot = this.#services.get(cls) ?? { cls, instance: undefined };

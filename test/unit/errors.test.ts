@@ -21,6 +21,11 @@ describe('An error of celeriac', () => {
       assert.equal(isCeleriacError(other), false);
   });
 
+  it('has a cause only where there is one', () => {
+    assert.equal('cause' in new CeleriacError('no', { cause: undefined }), false);
+    assert.equal(new CeleriacError('no', { cause: 'why' }).cause, 'why');
+  });
+
   it('travels as one, and somebody else’s of the same name does not become one', () => {
     const theirs = Object.assign(new Error('theirs'), { name: 'TaskRevokedError', code: 'TASK_REVOKED' });
     const [ours, other] = [new TaskRevokedError({ taskId: '1' }), theirs].map((error) =>

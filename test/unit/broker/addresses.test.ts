@@ -17,6 +17,14 @@ function refusal(broker: unknown): string | undefined {
 }
 
 describe('A broker', () => {
+  it('that is an address without a scheme is taken for a Redis', () => {
+    assert.match(
+      refusal('localhost:6379') ?? '',
+      /celeriac knows\. Did you mean redis:\/\/localhost:6379 \?/,
+    );
+    assert.doesNotMatch(refusal('amqp://localhost:5672') ?? '', /Did you mean/);
+  });
+
   it('may be any URL of the list, in any case, with white space around it', () => {
     for (const url of [
       'redis://user:p%40ss@host:1/2',

@@ -57,6 +57,11 @@ describe('a module that cannot be loaded', () => {
     assert.match(inner, /SyntaxError: .*, in a module that it imports\.$/);
   });
 
+  it('is told what to do about a decorator in JavaScript', async (t) => {
+    const text = await failure(t, { 'tasks.js': 'class S { @Task("x") x() {} }\n' }, 'tasks');
+    assert.match(text, /^tasks\.js:1: .* Node's JavaScript has no decorators: write app\.task\('name'/);
+  });
+
   it('is told with the name of the error, and the place it was thrown at', async (t) => {
     const files = {
       'tasks.mjs': 'import { boom } from "./lib/db.mjs";\nboom();\n',

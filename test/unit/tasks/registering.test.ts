@@ -93,4 +93,20 @@ describe('Registering', () => {
     assert.throws(() => app.task('mail.send', {}, 5 as never), /app\.task\('mail\.send'\): .* got 5/);
     assert.throws(() => app.task('', async () => 1), OptionError);
   });
+
+  it('says in which order name, options and function stand', (t) => {
+    const app = appOf(t);
+    const task = app.task.bind(app) as unknown as (...parts: unknown[]) => unknown;
+    async function add() {}
+    assert.throws(() => task(add), /the name is missing\. It comes first, as in app\.task\('add', async/);
+    assert.throws(
+      () => task('add', add, { queue: 'mail' }),
+      /app\.task\('add'\): an object stands after the function\. Options stand before it/,
+    );
+    class Plain extends TaskService {}
+    assert.throws(
+      () => app.register(new Plain()),
+      /Plain has no method with @Task, .* Put @Task\(\) above a method/,
+    );
+  });
 });

@@ -9,6 +9,8 @@ import { groupsIn, nodeAt, type Plan, type PlanNode, placeOf, ROOT, withMembers 
 
 /** So much plan text is kept, least recently used first to go. */
 const KEPT_CHARS = 16_000_000;
+/** What a plan costs beside its text (measured: 2 kB for one of two tasks), in characters of it. */
+const EACH_CHARS = 2000;
 
 interface Kept {
   readonly plan: Plan & { readonly added: Map<string, PlanNode> };
@@ -19,7 +21,7 @@ interface Kept {
 export class Plans {
   readonly #kept = new LRUCache<string, Kept>({
     maxSize: KEPT_CHARS,
-    sizeCalculation: ({ chars }) => Math.max(1, chars),
+    sizeCalculation: ({ chars }) => EACH_CHARS + chars,
   });
   readonly #reading = new Map<string, Promise<Plan | undefined>>();
 
@@ -101,7 +103,7 @@ export class Plans {
     if (kept === undefined || kept.plan.added.has(path)) return;
     kept.plan.added.set(path, node);
     kept.chars += chars;
-    this.#kept.set(flow, kept, { size: Math.max(1, kept.chars) });
+    this.#kept.set(flow, kept, { size: EACH_CHARS + kept.chars });
   }
 
   /** Keeps the plan of a workflow: as it is stored, since every part is read from it. */

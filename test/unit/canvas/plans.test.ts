@@ -56,6 +56,14 @@ describe('The plans of workflows', () => {
     assert.equal((nodeAt(plan, '0.1.l0') as Leaf).name, 'after');
   });
 
+  it('are kept for the last few thousand workflows, however short they are', () => {
+    const { engine } = fakeEngine();
+    const plans = new Plans(engine);
+    for (let i = 0; i < 20_000; i++) plans.keep(`flow-${i}`, planOf(task('a')), 100);
+    assert.ok(plans.get('flow-0') instanceof Promise, 'to be read again');
+    assert.ok(!(plans.get('flow-19999') instanceof Promise), 'still known');
+  });
+
   it('end where nothing was added', async () => {
     const { plans, calls } = stored(group(task('a')));
     for (const path of ['0.7', '0.7.1.3', '0.l0', '0.e0.1', '0.0.5'])

@@ -214,7 +214,7 @@ describe('Schedules', () => {
         app.task('of', (customer: number) => void ran.push(customer));
         await worker();
         const programs = [app, twin(), twin()];
-        const customers = Array.from({ length: 300 }, (_, i) => i);
+        const customers = Array.from({ length: 100 }, (_, i) => i);
         const scheduleOf = (i: number) => ({ name: `of ${i}`, schedule: NEVER, task: 'of', args: [i] });
         const setBy = (i: number) => programs[i % programs.length] ?? app;
         await Promise.all(customers.map((i) => setBy(i).schedules.upsert(scheduleOf(i))));

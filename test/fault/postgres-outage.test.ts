@@ -89,13 +89,17 @@ describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
   it('sends again what the server cancelled: nothing of it was done', async () => {
     const engine = open(server.url, { prefix: 'cancelled', connectTimeoutMs: 20_000 });
     await engine.records.create('k', 'v');
-    const admin = new pg.Client({ connectionString: server.url });
-    await admin.connect();
+    // A transaction sees who waits as it was at its first look: who cancels has a connection of its own.
+    const [admin, canceller] = [server.url, server.url].map(
+      (url) => new pg.Client({ connectionString: url }),
+    );
+    assert(admin !== undefined && canceller !== undefined);
+    await Promise.all([admin.connect(), canceller.connect()]);
     await admin.query(`BEGIN; SELECT * FROM "cancelled".celeriac_record FOR UPDATE`);
     const replaced = engine.records.replace('k', 1, 'w');
     let cancelled = 0;
     while (cancelled < 2) {
-      const { rows } = await admin.query(
+      const { rows } = await canceller.query(
         `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
           WHERE query ILIKE '%UPDATE celeriac_record%' AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`,
       );
@@ -105,7 +109,7 @@ describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
     await admin.query('COMMIT');
     assert.equal(await replaced, true);
     assert.equal((await engine.records.read(['k']))[0]?.value, 'w');
-    await admin.end();
+    await Promise.all([admin.end(), canceller.end()]);
   });
 
   it('finds everything again after a restart: calls, waits and workers', async () => {

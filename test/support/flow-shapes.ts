@@ -154,6 +154,8 @@ export const TEN_SHAPES: readonly Shape[] = [
 export interface RowFlow {
   readonly flow: Composable;
   readonly value: unknown;
+  /** It ends without a result, and well. */
+  readonly nothing?: true;
   /** What runs, once each where nobody dies. */
   readonly labels: readonly string[];
 }
@@ -189,9 +191,10 @@ export const ROWS: Readonly<Record<Outcome['kind'], (app: Celeriac, tasks: Crash
     labels: ['a', 'b', 'b.0', 'b.1', 'c', 'd'],
   }),
   ignore: (_app, { add, start, skip }) => ({
-    flow: chain(start.s('a'), skip.s('b'), add.s(1, 'c')),
-    value: 1,
-    labels: ['a', 'b', 'c'],
+    flow: chain(start.s('a'), skip.s('b'), add.s(1, 'never')),
+    value: undefined,
+    nothing: true,
+    labels: ['a', 'b'],
   }),
   revoked: (_app, { add, start }) => ({
     flow: chord(

@@ -78,17 +78,26 @@ export function isLater(error: unknown): boolean {
   return error instanceof Error && 'code' in error && LATER.test(String(error.code));
 }
 
+/** Whether a login was refused for now: the server is full, or starts up; or whether such an error is behind this one. */
+export function isTurnedAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return /^(?:53300|57P03)$/.test(String(Reflect.get(error, 'code'))) || isTurnedAway(error.cause);
+}
+
 /** Whether the server that said so takes no writes: another connection may find the one that does. */
 export function isReadOnly(error: unknown): boolean {
   return error instanceof Error && Reflect.get(error, 'code') === '25006';
 }
 
-/** Whether a server that is gone was there: it said that it ends, or starts up, or ended a connection that stood. */
+/** Whether a server that is gone was there: it said that it ends, starts up or is full, or ended a connection that stood. */
 export function wasThere(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
   return (
-    code.startsWith('57P0') || isLater(error) || /not queryable/.test(error.message) || wasThere(error.cause)
+    /^(?:57P0|53300$)/.test(code) ||
+    isLater(error) ||
+    /not queryable/.test(error.message) ||
+    wasThere(error.cause)
   );
 }
 

@@ -10,6 +10,7 @@ import {
   isGone,
   isLater,
   isReadOnly,
+  isTurnedAway,
   loginRefusal,
   type PgClient,
   type PgPool,
@@ -19,7 +20,7 @@ import { PgProbe } from './pg-probe.js';
 import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
 
 interface Flight {
-  /** On this process's steady clock. */
+  /** The watchdog's look it began before. */
   readonly since: number;
   /** Waits for a connection, or for an answer on one. */
   readonly waitsFor: 'connection' | 'answer';
@@ -39,14 +40,22 @@ export interface PgLinkParts {
 /** Other connections that broke in an outage are met this long after it: of it, they say nothing new. */
 const AFTERMATH_MS = 2_000;
 
+/** So often the watchdog looks within the configured second. */
+const LOOKS = 8;
+/** Nearly half of that, the first of which may come at once. */
+const SILENT_LOOKS = 4;
+
 export class PgLink {
   readonly #flights = new Set<Flight>();
   /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
   #watchdog: Cancel | undefined;
   #probing: Promise<void> | undefined;
   readonly #probe: PgProbe;
-  /** When something was answered last, on this process's steady clock. */
-  #answeredAt = Number.NEGATIVE_INFINITY;
+  /** How often the watchdog has looked: silence is measured in looks, since a loop that was busy has not listened. */
+  #looks = 0;
+  /** The look before which something was answered last. */
+  #answeredAt = 0;
+  #answers = 0;
   #lostAt: number | undefined;
   #backAt = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -59,7 +68,7 @@ export class PgLink {
   readonly calls: PgQuery = async (text, params) => {
     const until = performance.now() + this.parts.config.connectTimeoutMs;
     for (let waitMs = 20; ; waitMs *= 2) {
-      const client = await this.#checkout();
+      const client = await this.#checkoutBy(until);
       try {
         return await this.#run(client, text, params);
       } catch (error) {
@@ -84,7 +93,7 @@ export class PgLink {
   };
 
   async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
-    const client = await this.#checkout();
+    const client = await this.#checkoutBy(performance.now() + this.parts.config.connectTimeoutMs);
     let failed = true;
     const unguard = guard(client);
     try {
@@ -97,7 +106,7 @@ export class PgLink {
       failed = false;
       return result;
     } catch (error) {
-      throw isLater(error) ? this.#notNow(error) : this.#told(error);
+      throw this.inOurWords(error);
     } finally {
       unguard();
       // A session that failed may be in the middle of a transaction.
@@ -142,6 +151,18 @@ export class PgLink {
     );
   }
 
+  /** Knocks again where the server turned the login away for now: nothing was asked of it yet. */
+  async #checkoutBy(until: number): Promise<PgPooledClient> {
+    for (let waitMs = 20; ; waitMs *= 2) {
+      try {
+        return await this.#checkout();
+      } catch (error) {
+        if (!isTurnedAway(error) || this.#closed || performance.now() + waitMs > until) throw error;
+      }
+      await sleep(waitMs);
+    }
+  }
+
   async #patientCheckout(): Promise<PgPooledClient> {
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
@@ -182,7 +203,7 @@ export class PgLink {
         this.#flights.delete(flight);
       };
       const flight: Flight = {
-        since: performance.now(),
+        since: this.#looks,
         waitsFor,
         giveUp: (error) => {
           end();
@@ -190,12 +211,14 @@ export class PgLink {
         },
       };
       this.#flights.add(flight);
-      this.#watchdog ??= every(this.parts.config.connectTimeoutMs / 8, () => this.#watch(), { ref: false });
+      this.#watchdog ??= every(this.parts.config.connectTimeoutMs / LOOKS, () => this.#watch(), {
+        ref: false,
+      });
       start().then(
         (value) => {
           if (over) return discard?.(value);
           end();
-          this.#answeredAt = performance.now();
+          this.#answered();
           resolve(value);
         },
         (error: unknown) => {
@@ -211,8 +234,14 @@ export class PgLink {
     });
   }
 
+  #answered(): void {
+    this.#answeredAt = this.#looks;
+    this.#answers++;
+  }
+
   /** Nearly half a timeout without an answer is worth a question, which takes the other half. */
   #watch(): void {
+    this.#looks++;
     const [oldest] = this.#flights;
     if (oldest === undefined) {
       this.#watchdog?.();
@@ -220,20 +249,25 @@ export class PgLink {
       return;
     }
     // One slow statement among others that are answered is no silence.
-    const since = Math.max(oldest.since, this.#answeredAt);
-    if (performance.now() - since < (this.parts.config.connectTimeoutMs * 3) / 8) return;
+    if (this.#looks - Math.max(oldest.since, this.#answeredAt) < SILENT_LOOKS) return;
     this.#probing ??= this.#ask().finally(() => {
       this.#probing = undefined;
     });
   }
 
-  /** Asks on a connection of its own whether anybody is there; no answer ends what is in flight. */
+  /** Asks on a connection of its own whether anybody is there; no answer, to anything, ends what is in flight. */
   async #ask(): Promise<void> {
+    const before = this.#answers;
     const probed = await this.#probe.ask();
-    if (probed === 'there') this.#answeredAt = performance.now();
-    if (typeof probed === 'string') return;
+    if (probed === 'there') this.#answered();
+    if (typeof probed === 'string' || this.#answers > before) return;
     const silent = this.#told(probed.silent);
     if (silent instanceof BrokerUnavailableError) this.#abandon(silent);
+  }
+
+  /** An error of the driver as ours, where it says that the server is away or does not take it now. */
+  inOurWords(error: unknown): unknown {
+    return isLater(error) ? this.#notNow(error) : this.#told(error);
   }
 
   #told(error: unknown): unknown {

@@ -3,7 +3,7 @@
  * to do, so asking must cost it next to nothing: one connection is made and kept, and asked again and again; another login
  * is tried only where that one gives no answer, and ever more rarely while logins are answered.
  */
-import { after, type Cancel } from '../timers.js';
+import { type Listening, listenFor } from './listening.js';
 import { isGone, type PgClient } from './pg-driver.js';
 
 /** What was found out: `unsure` where it was too early for another login. */
@@ -42,9 +42,9 @@ export class PgProbe {
   async #keptAnswers(): Promise<boolean> {
     const client = this.#kept;
     if (client === undefined) return false;
-    let cancel: Cancel = () => undefined;
+    let listening: Listening | undefined;
     const late = new Promise<false>((resolve) => {
-      cancel = after(this.patienceMs / 8, () => resolve(false), { ref: false });
+      listening = listenFor(this.patienceMs / 8, () => resolve(false));
     });
     // An error is an answer as long as the connection stands; where it broke, a login says more.
     const answer = client.query('SELECT 1').then(
@@ -52,7 +52,7 @@ export class PgProbe {
       (error: unknown) => !isGone(error),
     );
     const answered = await Promise.race([answer, late]);
-    cancel();
+    listening?.cancel();
     if (answered) this.#keep();
     else this.#drop();
     return answered;

@@ -11,6 +11,7 @@ import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } fr
 import { PgEngine } from './pg-engine.js';
 import { guard, PgLink, send, shape } from './pg-link.js';
 import { PgListener } from './pg-listener.js';
+import { limitLogin } from './pg-login.js';
 import { schemaOf } from './pg-schema.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
 
@@ -58,8 +59,12 @@ class PostgresWire implements PgWire {
     this.#target = target;
     this.address = addressOf(target);
     this.notices = {
-      listen: async (channel: string, handler: NoticeHandler) =>
-        (await this.#parts()).listener.listen(channel, handler),
+      listen: async (channel: string, handler: NoticeHandler) => {
+        const { listener, link } = await this.#parts();
+        await listener.listen(channel, handler).catch((error: unknown) => {
+          throw link.inOurWords(error);
+        });
+      },
       unlisten: (channel, handler) => this.#open?.listener.unlisten(channel, handler),
       send: async (batch: readonly Notice[]) => (await this.#parts()).listener.send(batch),
       onGap: (listener) => {
@@ -116,7 +121,7 @@ class PostgresWire implements PgWire {
       hear = resolve;
     });
     const handler = () => hear(true);
-    await listener.listen(channel, handler);
+    await this.notices.listen(channel, handler);
     await listener.send([{ channel, payload: '' }]);
     const waiting = new AbortController();
     const arrived = await Promise.race([
@@ -151,6 +156,8 @@ class PostgresWire implements PgWire {
     try {
       await client.connect();
       return await body(async (text, params) => shape(await send(client, text, params)));
+    } catch (error) {
+      throw link.inOurWords(error);
     } finally {
       client.end().catch(() => undefined); // it may never have been there
     }
@@ -222,14 +229,15 @@ class PostgresWire implements PgWire {
     // pg-pool reads the same option as "how long to wait for a free client": a busy pool is no unreachable server.
     class Impatient extends pg.Client {
       constructor(config: Record<string, unknown>) {
-        super({ ...config, connectionTimeoutMillis: timeoutMs });
+        super(config);
+        limitLogin(this, timeoutMs);
       }
     }
     const pool = new pg.Pool({ ...settings, Client: Impatient, max: 10, allowExitOnIdle: true });
     return {
       pool,
-      makeClient: (ms: number): PgClient => new pg.Client({ ...settings, connectionTimeoutMillis: ms }),
-      makeDirect: (ms: number): PgClient => new pg.Client({ ...direct, connectionTimeoutMillis: ms }),
+      makeClient: (ms: number): PgClient => limitLogin(new pg.Client({ ...settings }), ms),
+      makeDirect: (ms: number): PgClient => limitLogin(new pg.Client({ ...direct }), ms),
     };
   }
 
@@ -243,8 +251,8 @@ class PostgresWire implements PgWire {
         'broker: this object is not a pg.Pool: it does not say how its clients are made.',
       );
     // The pool hides its password from enumeration, so a spread would lose it.
-    const settings = { ...options, password: options['password'], ...KEEP_ALIVE };
-    const makeClient = (ms: number): PgClient => new Client({ ...settings, connectionTimeoutMillis: ms });
+    const settings = { ...options, password: options['password'], ...KEEP_ALIVE, connectionTimeoutMillis: 0 };
+    const makeClient = (ms: number): PgClient => limitLogin(new Client({ ...settings }), ms);
     return { pool, makeClient, makeDirect: makeClient };
   }
 

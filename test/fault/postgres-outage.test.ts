@@ -6,7 +6,7 @@ import { Worker } from 'bullmq';
 import pg from 'pg';
 import type { Engine, EngineConfig } from '#src/broker/engine.js';
 import { openPostgres } from '#src/broker/postgres.js';
-import { isCeleriacError } from '#src/errors.js';
+import { Celeriac, isCeleriacError } from '#src/index.js';
 import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
 import { freePort } from '../support/servers.js';
 
@@ -50,7 +50,7 @@ describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
   it('fails at once where nobody listens', async () => {
     const engine = open(`postgres://u:secret@127.0.0.1:${await freePort()}/x`);
     const startedAt = performance.now();
-    await assert.rejects(engine.ready(), (error: unknown) => isCeleriacError(error, 'BROKER_UNAVAILABLE'));
+    await assert.rejects(engine.ready(), isAway);
     assert.ok(performance.now() - startedAt < 1_500);
   });
 
@@ -110,6 +110,32 @@ describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
     assert.equal(await replaced, true);
     assert.equal((await engine.records.read(['k']))[0]?.value, 'w');
     await Promise.all([admin.end(), canceller.end()]);
+  });
+
+  it('tries again what passes: a call, a wait, and a worker that starts, each at its first connection', async (t) => {
+    const prefix = `p_${randomUUID().replaceAll('-', '')}`;
+    const pools: pg.Pool[] = [];
+    const appWith = (refusals: string[], answers: string[]) => {
+      const pool = new PassingPool(server.url, prefix, refusals, answers);
+      const app = new Celeriac('passing', { broker: pool, prefix, migrate: true, logger: SILENT });
+      pools.push(pool);
+      t.after(() => app.close());
+      return { app, pool, task: app.task('task', () => 'done') };
+    };
+    const caller = appWith(['53300', '57P03', '53300'], []);
+    const { id } = await caller.task.delay();
+    caller.pool.answers.push('40001', '25006', '53200', '57014');
+    const other = await caller.task.delay();
+    const waiter = appWith(['53300', '53300'], ['40001', '25006', '53100']);
+    const waits = [waiter.app.result(id).get({ timeout: '60s' }), waiter.app.result(other.id).get()];
+    const { app } = appWith(['53300', '57P03'], ['40001']);
+    await app.worker().start();
+    assert.deepEqual(await Promise.all(waits), ['done', 'done']);
+    const full = appWith(Array<string>(10_000).fill('53300'), []);
+    await assert.rejects(full.app.worker().start(), isAway);
+    await assert.rejects(full.task.delay(), isAway);
+    await Promise.all([caller.app, waiter.app, app, full.app].map((each) => each.close()));
+    await Promise.all(pools.map((pool) => pool.end()));
   });
 
   it('finds everything again after a restart: calls, waits and workers', async () => {
@@ -186,6 +212,46 @@ describe('PostgreSQL troubles', { skip, timeout: 290_000 }, () => {
     assert.ok(rows[0].n >= 1);
   });
 });
+
+const SILENT = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** A pool that is turned away so often, and whose first statements get these answers. */
+class PassingPool extends pg.Pool {
+  readonly #wrapped = new WeakSet<pg.PoolClient>();
+
+  constructor(
+    url: string,
+    schema: string,
+    readonly refusals: string[],
+    readonly answers: string[],
+  ) {
+    super({ connectionString: url, options: `-c search_path=${schema}` });
+  }
+
+  override async connect(): Promise<never> {
+    const refusal = this.refusals.shift();
+    if (refusal !== undefined) throw Object.assign(new Error(`refused with ${refusal}`), { code: refusal });
+    const client = await super.connect();
+    if (!this.#wrapped.has(client)) {
+      this.#wrapped.add(client);
+      const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+      const answering = (...args: unknown[]): Promise<unknown> => {
+        const code = this.answers.shift();
+        if (code === undefined) return query(...args);
+        return Promise.reject(Object.assign(new Error(`failed with ${code}`), { code }));
+      };
+      Object.assign(client, { query: answering });
+    }
+    return client as never;
+  }
+}
+
+const isAway = (error: unknown) => isCeleriacError(error, 'BROKER_UNAVAILABLE');
 
 function configOf(troubles: string[], overrides: Partial<EngineConfig> = {}): EngineConfig {
   return {

@@ -59,6 +59,7 @@ describe("PostgreSQL's answers", () => {
     for (const code of NO)
       assert.deepEqual([isLater(failure(code)), isGone(failure(code))], [false, false], code);
     assert.equal(wasThere(new Error('wrapped', { cause: failure('57014') })), true);
+    assert.equal(wasThere(failure('53300')), true);
     assert.equal(wasThere(failure('08006')), false);
   });
 

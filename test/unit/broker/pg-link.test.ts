@@ -17,9 +17,17 @@ class SlowServer extends EventEmitter {
   login: () => Promise<void> = async () => undefined;
   question: () => Promise<Reply> = async () => EMPTY;
   finish: () => void = () => undefined;
+  readonly #hanging: (() => void)[] = [];
 
   readonly pool: PgPool = {
-    connect: async () => this.#client(() => new Promise((resolve) => (this.finish = () => resolve(EMPTY)))),
+    connect: async () =>
+      this.#client(
+        () =>
+          new Promise((resolve) => {
+            this.finish = () => resolve(EMPTY);
+            this.#hanging.push(this.finish);
+          }),
+      ),
     query: async () => EMPTY,
     end: async () => undefined,
     on: () => undefined,
@@ -40,6 +48,10 @@ class SlowServer extends EventEmitter {
       },
     });
   };
+
+  finishAll(): void {
+    for (const finish of this.#hanging) finish();
+  }
 
   /** Resolves when the server was asked so often in all. */
   async asked(count: number): Promise<void> {
@@ -116,6 +128,36 @@ describe('a connection to PostgreSQL', () => {
     await first;
     // At once, with no kept connection to ask first.
     await assert.rejects(link.calls('SELECT slow()'), isAway);
+    link.close();
+  });
+
+  it('goes on when something was answered while nobody answered the question', async () => {
+    const server = new SlowServer();
+    const link = linkTo(server);
+    let refuse: (error: Error) => void = () => undefined;
+    server.login = () => new Promise((_, reject) => (refuse = reject));
+    const [slow, quick] = [link.calls('SELECT slow()'), link.calls('SELECT quick()')];
+    await server.asked(1);
+    server.finish();
+    assert.deepEqual(await quick, EMPTY);
+    refuse(new Error('timeout expired'));
+    server.login = async () => undefined;
+    await server.asked(2);
+    server.finishAll();
+    assert.deepEqual(await slow, EMPTY);
+    link.close();
+  });
+
+  it('asks nobody because this process had no time to listen', async () => {
+    const server = new SlowServer();
+    const link = linkTo(server);
+    const answer = link.calls('SELECT 1');
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const until = performance.now() + 300; performance.now() < until; );
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(server.logins, 0);
+    server.finish();
+    assert.deepEqual(await answer, EMPTY);
     link.close();
   });
 

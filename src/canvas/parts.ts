@@ -213,8 +213,8 @@ interface EndedPart {
 async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): Promise<StoredJob> {
   const { ending, flow, plan, path } = part;
   if ('f' in ending) {
-    const { f } = ending;
-    return { ...job, ...failure(f.error, f.t) };
+    const { f, r } = ending;
+    return { ...job, ...(r === undefined ? failure(f.error, f.t) : revocation(f.error, f.t)) };
   }
   if ('x' in ending) {
     const { ending: inner } = { ending: await endingAt(params, flow, ending.x) };
@@ -256,9 +256,13 @@ function revokedJob(job: StoredJob, taskId: string, { reason, at }: FlowRevocati
   const error = new TaskRevokedError({ taskId, taskName: job.name, reason });
   // What has had an attempt began with it; another, which only ends it, is none.
   const began = job.retries > 0 ? undefined : NOT_BEGUN;
-  const wire = encodeFailure(error);
+  return { ...job, ...began, ...revocation(encodeFailure(error), at ?? job.sentAt) };
+}
+
+/** As {@link failure}, of a part that was revoked itself. */
+function revocation(wire: WireError, doneAt: number) {
   const stack = packRevocation(wire.stack ?? '', { ...wire, stack: undefined });
-  return { ...job, ...began, ...failure(wire, at ?? job.sentAt), stack };
+  return { ...failure(wire, doneAt), stack };
 }
 
 const NOT_BEGUN = { startedAt: undefined, worker: undefined };

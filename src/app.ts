@@ -167,8 +167,10 @@ export class Celeriac implements AsyncDisposable {
     names: N,
   ) => Pick<Handles<S>, Extract<keyof N, keyof Handles<S>>>;
   tasks<S extends object>(service?: ServiceClass<S>): unknown {
-    if (service !== undefined)
-      return makeHandles<S>(this.#handles, service.name, this.#registry.targetsOf(service));
+    if (service !== undefined) {
+      const targets = this.#registry.targetsOf(service); // which refuses what is no class
+      return makeHandles<S>(this.#handles, service.name, targets);
+    }
     return (names: Readonly<Record<string, TaskReference>>) => {
       checkOptions(names, 'app.tasks<Service>()');
       const targets = Object.entries(names).map(

@@ -13,6 +13,9 @@ export interface RunLock {
 
 type Context = ConstructorParameters<typeof LockManager>[0];
 
+/** What BullMQ's timer says of each lock that is gone, beside the event. */
+const NOT_RENEWED = /^could not renew lock for job /;
+
 /** Held for a while: to be renewed by the timer's next turn. */
 const LONG_AGO = 1;
 
@@ -121,6 +124,8 @@ function namingRuns(
     trace: (...args) => worker.trace(...args),
     extendJobLocks: (...args) => worker.extendJobLocks(...args),
     emit: (event, ...args) => {
+      // A lock may go while it is renewed, because its job ended: who still runs is notified below, and that is logged.
+      if (event === 'error' && NOT_RENEWED.test(String((args[0] as Error | undefined)?.message))) return true;
       if (event !== 'lockRenewalFailed') return worker.emit(event, ...args);
       for (const jobId of args[0] as string[]) {
         const token = tokenOf(jobId);

@@ -114,7 +114,10 @@ describe('Locks whose thread', () => {
     const gone = new Set<string>();
     const worker = {
       name: 'mail',
-      emit: () => true,
+      emit: (event: string, error: unknown) => {
+        if (event === 'error') assert.fail(String(error));
+        return true;
+      },
       trace: (_kind: unknown, _operation: unknown, _name: unknown, body: () => unknown) => body(),
       extendJobLocks: async (ids: string[]) => {
         renewed.push(...ids);

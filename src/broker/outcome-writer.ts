@@ -54,7 +54,8 @@ export class OutcomeWriter {
   async write(run: Run, settlement: Settlement, mayFetch: () => boolean): Promise<Fetched | undefined> {
     if (settlement.kind === 'abandon') return undefined;
     let pauseMs = AGAIN_MS;
-    for (let tries = 1; !this.params.abandoned(); tries++) {
+    // Once it is abandoned too: the broker may be there all the same.
+    for (let tries = 1; tries === 1 || !this.params.abandoned(); tries++) {
       try {
         const fetched = await this.#once(run, settlement, mayFetch);
         this.#written(run);

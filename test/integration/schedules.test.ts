@@ -219,7 +219,7 @@ describe('Schedules', () => {
         const setBy = (i: number) => programs[i % programs.length] ?? app;
         await Promise.all(customers.map((i) => setBy(i).schedules.upsert(scheduleOf(i))));
         assert.equal((await twin().schedules.list()).length, customers.length);
-        const soon = [7, 150, 299];
+        const soon = [7, 50, 99];
         await Promise.all(
           soon.map((i) => setBy(i + 1).schedules.upsert({ ...scheduleOf(i), schedule: every('1s') })),
         );

@@ -282,13 +282,15 @@ export class WorkerProcesses implements AsyncDisposable {
         return (await this.#answer('loglevel', args)) as { ok: string };
       },
       stats: async () => {
+        // Before they are asked: one that comes meanwhile is in none of the sums.
+        const processes = this.#crew.working.map(({ pid }) => pid);
         const stats = (await this.#answer('stats', {})) as Awaited<ReturnType<CommandHandlers['stats']>>;
         return {
           ...stats,
           pid: process.pid,
           uptimeMs: Math.round(performance.now() - this.#madeAt),
           processed: sumCounts([this.#vitals.buriedCounts, stats.processed]),
-          processes: this.#crew.working.map(({ pid }) => pid),
+          processes,
         };
       },
       shutdown: () => {

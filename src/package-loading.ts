@@ -44,6 +44,7 @@ function applicationFiles(): string[] {
   const main = process.argv[1];
   if (main === undefined) return [here];
   // A test runner, or this package's own command, says less about the application than the folder it was started in.
+  if (main.startsWith(`${packageFolder.folder}${sep}`)) return [here];
   return isInstalled(main) ? [here, main] : [main, here];
 }
 

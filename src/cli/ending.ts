@@ -35,6 +35,7 @@ export class Ending {
   #resolve: (code: number) => void = () => undefined;
   #code: number = EXIT.ok;
   #hurried = false;
+  #signalled = 'SIGTERM';
   readonly #listeners: readonly (readonly [event: string, listener: (error: unknown) => void])[];
   readonly #process: NodeJS.EventEmitter = process;
 
@@ -67,6 +68,11 @@ export class Ending {
     return this.#hurried;
   }
 
+  /** The signal that ended it, or the one that stands for any other end. */
+  get by(): string {
+    return this.#signalled;
+  }
+
   /** Stops listening; signals have their usual meaning again. */
   release(): void {
     this.#begun.abort();
@@ -76,6 +82,7 @@ export class Ending {
   #warm(why: string): void {
     if (this.#begun.signal.aborted) return;
     this.#begun.abort();
+    if (why.startsWith('SIG')) this.#signalled = why;
     const { log, shutdownTimeoutMs } = this.#options;
     // Asked for before they end, and told when it is known: the end waits for no answer.
     const told = this.#worker
@@ -127,7 +134,8 @@ export function warmText(why: string, running: number, timeoutMs: number): strin
   return `warm shutdown, ${tasks} ${durationText(timeoutMs)} to finish; ${again} hands ${them} back at once`;
 }
 
-const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** The signals that end a process. */
+export const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** How long a second SIGINT waits for tasks to be handed back. */
 export const FORCED_AFTER_MS = 3_000;

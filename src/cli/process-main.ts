@@ -18,6 +18,7 @@ import type {
 import type { Worker } from '../worker/worker.js';
 import { FORCED_AFTER_MS } from './ending.js';
 import { EXIT } from './exit.js';
+import { HeldSignals } from './held-signals.js';
 import { loadHostedApp } from './hosted-app.js';
 import { createLogger, type LogSettings, withoutReady } from './log.js';
 import { startPatiently } from './patient-start.js';
@@ -96,6 +97,7 @@ class WorkerProcess {
       this.#end(EXIT.ok, FOR_EVER_MS);
     };
     const lifespan = new Lifespan(setup.lifespan, spent, () => this.#reportSoon());
+    const held = new HeldSignals();
     const { app } = await loadHostedApp(setup, {
       engineFor: () => undefined,
       owns: (worker) => worker === this.#worker,
@@ -112,7 +114,8 @@ class WorkerProcess {
         },
       },
     });
-    this.#close = () => app.close();
+    held.take();
+    this.#close = () => held.close(app, 'SIGTERM');
     const log = setup.log === undefined ? undefined : loggerOf(setup.log as LogSettings, setup.node);
     this.#log = log ?? SILENT;
     this.#worker = app.worker({ ...setup.options, ...(log !== undefined && { logger: log }) });

@@ -13,6 +13,7 @@ import { concurrencyText, renderBanner } from './banner.js';
 import type { GlobalFlags } from './connect.js';
 import { type Endable, Ending, endAtOnce } from './ending.js';
 import type { WeightedQueue } from './flags.js';
+import { HeldSignals } from './held-signals.js';
 import { loadApp } from './load-app.js';
 import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
 import { startPatiently } from './patient-start.js';
@@ -60,7 +61,9 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   const banner = new LateBanner();
   const options = { ...workerOptions(flags), logger: withoutReady(log) };
   const unheard = endAtOnce();
+  const held = new HeldSignals();
   const { app, file, compiler } = await loadApp(spec);
+  held.take();
   const { processes } = flags;
   const whole = { ...options, module: file };
   const worker = processes === undefined ? app.worker(whole) : app.worker({ ...whole, processes });
@@ -94,7 +97,8 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   } finally {
     end.release();
     // All that was worth telling the broker has been told, or could not be.
-    await (end.hurried ? Promise.race([app.close(), sleep(HURRIED_CLOSE_MS)]) : app.close());
+    const closed = held.close(app, end.by);
+    await (end.hurried ? Promise.race([closed, sleep(HURRIED_CLOSE_MS)]) : closed);
   }
 }
 

@@ -1,20 +1,24 @@
 /**
  * The app's life inside a Nest application: registers the providers that have tasks, starts the worker when everything
- * else has started, stops it before anything else stops, and closes the app at the very end.
+ * else has started, stops it before anything else stops, and closes the app at the very end. Under the command line, which
+ * has only the app, it closes the application.
  */
 import type { InjectionToken, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import type { Celeriac } from '../app.js';
+import { type AppHost, setHost } from '../app-host.js';
 import { declaredTasks } from '../tasks/declaration.js';
 import type { ServiceClass } from '../tasks/registry.js';
 import type { Worker } from '../worker/worker.js';
 import type { CeleriacModuleOptions } from './module-options.js';
+import { nestHooks } from './packages.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 type Wrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
 
-export class Lifecycle implements OnModuleInit, OnApplicationShutdown {
+export class Lifecycle implements OnModuleInit, OnApplicationShutdown, AppHost {
   #worker: Worker | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(
     private readonly app: Celeriac,
@@ -27,13 +31,29 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown {
     for (const module of this.modules.values())
       for (const wrapper of module.providers.values()) this.#register(wrapper, registered);
     if (this.options.worker !== undefined && this.options.worker !== false) this.#attend();
+    setHost(this.app, this);
+  }
+
+  /** Closes the application as its own `close` would: that is out of reach from in here. */
+  close(signal: string): Promise<void> {
+    this.#closing ??= this.#callHooks(signal);
+    return this.#closing;
   }
 
   /** Everything that might still call a task has been told to stop by now. */
   async onApplicationShutdown(): Promise<void> {
+    this.#closing ??= Promise.resolve();
     await this.#worker?.stop();
     // What is the caller's is never closed by us.
     if (this.options.app === undefined) await this.app.close();
+  }
+
+  async #callHooks(signal: string): Promise<void> {
+    const { callModuleDestroyHook, callBeforeAppShutdownHook, callAppShutdownHook } = nestHooks();
+    const modules = [...this.modules.values()].sort((a, b) => a.distance - b.distance);
+    for (const module of modules) await callModuleDestroyHook(module);
+    for (const module of modules) await callBeforeAppShutdownHook(module, signal);
+    for (const module of modules) await callAppShutdownHook(module, signal);
   }
 
   #register(wrapper: Wrapper, registered: Set<ServiceClass>): void {

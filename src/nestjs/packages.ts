@@ -16,6 +16,11 @@ export function nestCore(): typeof import('@nestjs/core') {
   return load('@nestjs/core', packages.core);
 }
 
+/** What Nest's `close` calls, module by module. */
+export function nestHooks(): typeof import('@nestjs/core/hooks/index.js') {
+  return load('@nestjs/core/hooks/index.js', packages.hooks);
+}
+
 function load<T>(name: string, own: () => T): T {
   try {
     return loadPeer(name, own);

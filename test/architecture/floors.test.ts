@@ -8,6 +8,7 @@ import { readSources, roomOf, type SourceFile, sourceFile } from './source.js';
  */
 const FLOORS: readonly (readonly string[])[] = [
   [
+    'app-host',
     'errors',
     'foreign',
     'local-time',

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { Relay } from 'bullmq';
+import { after } from '../timers.js';
 import type { Engine } from './engine.js';
 
 /** A process on the bus. */
@@ -28,12 +29,13 @@ export interface Bus {
 }
 
 const LEASE_MS = 10_000;
+const GOODBYE_MS = 3_000;
 /** A reply with a thousand tasks in it is some hundred kilobytes. */
 const LARGEST_MESSAGE = 4 * 1024 ** 2;
 
 /** Joins the bus of an app. */
 export function openBus(engine: Engine, prefix: string, name: string, onError: (error: Error) => void): Bus {
-  const { connection, prefix: keyPrefix, relay } = engine.bullmq();
+  const { connection, prefix: keyPrefix, relay, release } = engine.bullmq();
   const instance = new Relay({
     connection: connection as never,
     // Namespaces allow few characters; prefixes allow nearly all.
@@ -60,6 +62,13 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
         name: info?.name ?? '',
         since: registeredAt,
       })),
-    close: () => instance.close(),
+    close: () => {
+      // The goodbye waits for a broker that is away; what is given back ends the waiting.
+      const cancel = after(GOODBYE_MS, () => release?.());
+      return instance.close().finally(() => {
+        cancel();
+        release?.();
+      });
+    },
   };
 }

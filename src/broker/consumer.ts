@@ -57,6 +57,7 @@ export class Consumer {
   readonly #writer: OutcomeWriter;
   readonly #loop: WorkerLoop;
   readonly #worker: QueueWorker;
+  readonly #release: () => void;
   #abandoned = false;
 
   constructor(private readonly params: ConsumerParams) {
@@ -66,6 +67,7 @@ export class Consumer {
     /** On PostgreSQL waiting takes nothing away, and a delaying fetches in a statement of its own. */
     const onRedis = engine.kind !== 'postgres' && engine.kind !== 'embedded';
     this.queue = queue;
+    this.#release = () => parts.release?.();
     this.#account = new SlotAccount(params.slots, params.share);
     this.#writer = new OutcomeWriter({
       backend: () => this.#worker.backend,
@@ -146,6 +148,7 @@ export class Consumer {
     this.#loop.stop();
     await closed;
     await this.#writer.finished();
+    this.#release();
   }
 
   /** Lets go at once of a broker that cannot be told: nothing of this consumer keeps the process alive. */

@@ -31,6 +31,8 @@ export interface BullmqParts {
   readonly putMarkerBack?: (queue: string) => Promise<void>;
   /** Takes a Worker's own connection away from it for good, where closing one would wait for a broker that never answers. */
   readonly sever?: (backend: IQueueBackend) => void;
+  /** Gives the connection back, once what was made with it is closed; where it is held for that. May be called twice. */
+  readonly release?: () => void;
 }
 
 /** A job as it lies in the broker, before anyone interprets it. Texts are as stored. */

@@ -60,6 +60,8 @@ class RedisEngine implements Engine {
   readonly #calls: RedisLink;
   readonly #troubles: Troubles;
   #workers: RedisLink | undefined;
+  /** How many have been given its connection and not given it back. */
+  #workersUsers = 0;
   #listener: RedisLink | undefined;
   /** Waits for replicas; made by the first call that wants one. */
   #waiting: RedisLink | undefined;
@@ -135,12 +137,19 @@ class RedisEngine implements Engine {
   bullmq(): BullmqParts {
     this.#workers ??= new RedisLink(this.target, this.config, 'patient');
     this.#workers.setHeld(true);
+    this.#workersUsers++;
+    let released = false;
     return {
       connection: this.#workers.client,
       prefix: this.#prefix,
       factory: leanRedisBackend,
       putMarkerBack: (queue) => this.#putMarkerBack(queue),
       sever: severRedisBackend,
+      release: () => {
+        if (released) return;
+        released = true;
+        if (--this.#workersUsers === 0) this.#closeWorkersLink();
+      },
     };
   }
 
@@ -235,6 +244,15 @@ class RedisEngine implements Engine {
       this.#listener?.close(),
       this.#waiting?.close(),
     ]);
+  }
+
+  /** What keeps trying for workers and the bus keeps the process alive: it goes with the last of them. */
+  #closeWorkersLink(): void {
+    // What is not published yet goes by it.
+    this.signals.flush();
+    const link = this.#workers;
+    this.#workers = undefined;
+    void link?.close();
   }
 
   /** As BullMQ's scripts do (`addBaseMarkerIfNeeded`): member "0", due at once. */

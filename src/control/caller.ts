@@ -1,12 +1,13 @@
 /**
  * The asking side of remote control: sends a command to workers and collects their answers, until every live one has
- * answered or the time is up. Joins the bus at the first question.
+ * answered or the time is up. It is on the bus while it asks, and for a moment after: a node there has timers and sockets
+ * that keep the process alive, and a script that asks is to end by itself.
  */
 import { type Bus, openBus } from '../broker/bus.js';
 import type { Engine } from '../broker/engine.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { BrokerUnavailableError, OptionError } from '../errors.js';
-import { after } from '../timers.js';
+import { after, type Cancel } from '../timers.js';
 import {
   type CommandName,
   type CommandReply,
@@ -39,7 +40,12 @@ export interface Asking {
 }
 
 export class Caller implements Asking {
-  #bus: Promise<Bus> | undefined;
+  #joined: Joined | undefined;
+  /** Questions that wait for answers. */
+  #asking = 0;
+  /** Ends the moment after the last of them. */
+  #stay: Cancel | undefined;
+  readonly #goodbyes = new Set<Promise<void>>();
   readonly #open = new Map<string, (reply: CommandReply) => void>();
   #next = 0;
 
@@ -57,19 +63,35 @@ export class Caller implements Asking {
     const { destination, timeoutMs } = checkAsk(options, `control.${command}`);
     await this.engine.ready();
     const release = this.engine.hold();
+    this.#begin();
     try {
       const { bus, workers } = await this.#inTime(this.#lookAround());
       const targets = only(workers, destination);
       const replies = await this.#collect(bus, command, args, targets, timeoutMs);
       return replies as Replies<Commands[C]['reply']>;
     } finally {
+      this.#end();
       release();
     }
   }
 
   async close(): Promise<void> {
-    const bus = await this.#bus?.catch(() => undefined); // whoever asked was told
-    await bus?.close();
+    this.#stay?.();
+    if (this.#joined !== undefined) this.#leave(this.#joined);
+    await Promise.all(this.#goodbyes);
+  }
+
+  #begin(): void {
+    this.#stay?.();
+    this.#asking++;
+  }
+
+  /** Questions mostly come one after another: joining anew for each would be felt. */
+  #end(): void {
+    if (--this.#asking > 0) return;
+    this.#stay = after(STAY_MS, () => {
+      if (this.#joined !== undefined) this.#leave(this.#joined);
+    });
   }
 
   async #collect(
@@ -111,11 +133,13 @@ export class Caller implements Asking {
   /** The bus, and the workers on it: node name by bus id. */
   async #lookAround(): Promise<{ bus: Bus; workers: Map<string, string> }> {
     for (let looks = 1; ; looks++) {
-      const bus = await this.#join();
+      const joined = this.#join();
+      await joined.ready;
+      const { bus } = joined;
       const nodes = await bus.nodes();
       if (looks < MOST_LOOKS && !nodes.some(({ id }) => id === bus.nodeId)) {
         // The broker was restarted and knows nobody any more: no reply would find the way back.
-        await this.#leave(bus);
+        this.#leave(joined);
         continue;
       }
       const workers = nodes.filter(({ name }) => name.startsWith(WORKER_MARK));
@@ -123,13 +147,13 @@ export class Caller implements Asking {
     }
   }
 
-  async #leave(bus: Bus): Promise<void> {
-    const joined = this.#bus;
-    // Somebody else may have left it, and joined anew, meanwhile.
-    if (joined === undefined || (await joined.catch(() => undefined)) !== bus || this.#bus !== joined) return;
-    this.#bus = undefined;
-    // Not waited for: its goodbye may hang on the connection that was lost.
-    bus.close().catch(this.onError);
+  /** Somebody else may have left it, and joined anew, meanwhile. Not waited for: its goodbye may hang on a lost connection. */
+  #leave(joined: Joined): void {
+    if (this.#joined !== joined) return;
+    this.#joined = undefined;
+    const goodbye = joined.bus.close().catch(this.onError);
+    this.#goodbyes.add(goodbye);
+    void goodbye.then(() => this.#goodbyes.delete(goodbye));
   }
 
   /** The bus waits for a broker that is away, for ever; who asks does not. */
@@ -144,23 +168,28 @@ export class Caller implements Asking {
     });
   }
 
-  #join(): Promise<Bus> {
-    this.#bus ??= this.#openBus().catch((error: unknown) => {
-      this.#bus = undefined;
-      throw error;
-    });
-    return this.#bus;
+  #join(): Joined {
+    if (this.#joined !== undefined) return this.#joined;
+    const bus = openBus(this.engine, this.prefix, 'caller', this.onError);
+    const joined = { bus, ready: this.#listen(bus) };
+    this.#joined = joined;
+    joined.ready.catch(() => this.#leave(joined));
+    return joined;
   }
 
-  async #openBus(): Promise<Bus> {
-    const bus = openBus(this.engine, this.prefix, 'caller', this.onError);
+  async #listen(bus: Bus): Promise<void> {
     await bus.ready();
     await bus.subscribe(topicOf(bus.nodeId), (data) => {
       const reply = readReply(data);
       if (reply !== undefined) this.#open.get(reply.id)?.(reply);
     });
-    return bus;
   }
+}
+
+/** A node of ours on the bus; `ready` when answers find it. */
+interface Joined {
+  readonly bus: Bus;
+  readonly ready: Promise<void>;
 }
 
 /** @throws {OptionError} for values that cannot be right */
@@ -173,6 +202,8 @@ export function checkAsk(
   return { destination, timeoutMs: toPositiveMs(timeout, `${where}: timeout`) };
 }
 
+/** How long it stays on the bus after the last answer; a script ends so much later. */
+const STAY_MS = 100;
 const MOST_LOOKS = 3;
 /** Connecting included; an embedded engine takes some seconds to start. */
 const LOOK_MS = 15_000;

@@ -34,6 +34,48 @@ describe('A process that uses celeriac', () => {
     ['redis', 'postgres'],
   );
 
+  const asked = {
+    pong: { here: 'pong' },
+    stats: ['here'],
+    active: [1],
+    limited: ['here'],
+    again: [],
+    end: 'TaskRevokedError',
+  };
+
+  onEveryEngine(
+    (ground) => {
+      it('and asks, steers and revokes exits by itself when it is done', async (t) => {
+        const { app, prefix } = ground.app(t);
+        app.task('hang', async function () {
+          await new Promise((resolve) => this.signal.addEventListener('abort', resolve));
+        });
+        await app.worker({ name: 'here' }).start();
+        const script = startProgram(t, program('only-asks'), [ground.url, prefix]);
+        assert.equal(await within(script.ended, 'the end of the script'), 0, script.output());
+        assert.deepEqual(JSON.parse(script.output()), asked);
+      });
+    },
+    ['redis', 'postgres'],
+  );
+
+  onEveryEngine((ground) => {
+    it('and had a worker, which it stopped, exits by itself when it is done', async (t) => {
+      const { prefix } = ground.app(t);
+      const script = startProgram(t, program('only-asks'), [ground.url, prefix, 'own-worker']);
+      assert.equal(await within(script.ended, 'the end of the script'), 0, script.output());
+      assert.deepEqual(JSON.parse(script.output().trim().split('\n').at(-1) ?? ''), asked);
+    });
+  });
+
+  it('exits by itself though its broker died right after it asked', async (t) => {
+    const server = await startRedis();
+    t.after(() => within(server.close(), 'the end of the server'));
+    const script = startProgram(t, program('asks-last'), [server.url, uniqueName(), `${server.pid}`]);
+    assert.equal(await within(script.ended, 'the end of the script'), 0, script.output());
+    assert.match(script.output(), /^\{\}/);
+  });
+
   it('opens no socket and starts no timer or thread by importing it and making an app', async (t) => {
     const port = await freePort();
     for (const broker of [

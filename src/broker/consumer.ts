@@ -77,6 +77,7 @@ export class Consumer {
       notify: (run, completed) => this.#notify(run, completed),
       delaysAndFetches: onRedis,
       abandoned: () => this.#abandoned,
+      salvage: (error, run) => this.#worker.salvage(error, run.token, run.job.id),
       pause: (ms) => sleep(ms, { ref: false }),
       onError,
     });
@@ -109,6 +110,7 @@ export class Consumer {
         maxStalledCount: NEVER,
         keeper: params.locks,
         sever: parts.sever,
+        salvage: parts.salvage,
         onLockLost: (jobId, token) => this.#lockLost(jobId, token),
       },
       parts.factory as never,

@@ -15,6 +15,14 @@ export function sortsKeys({ kind }: { readonly kind: EngineKind }): boolean {
   return kind === 'postgres' || kind === 'embedded';
 }
 
+/** Finds jobs that BullMQ took and could not read. */
+export interface Salvage {
+  /** The job that is locked by this token, apart from `except`. Fails fast. */
+  find(queue: string, token: string, except?: string): Promise<string | undefined>;
+  /** Makes a job readable, whatever is lost of it by that, and says which of its fields were not. Fails fast. */
+  mend(queue: string, id: string): Promise<readonly string[]>;
+}
+
 /** What BullMQ's constructors need to work on this engine. */
 export interface BullmqParts {
   /** BullMQ's `connection` option: an ioredis client, or a Pool-like. Shared: BullMQ never closes it. */
@@ -31,6 +39,8 @@ export interface BullmqParts {
   readonly putMarkerBack?: (queue: string) => Promise<void>;
   /** Takes a Worker's own connection away from it for good, where closing one would wait for a broker that never answers. */
   readonly sever?: (backend: IQueueBackend) => void;
+  /** Absent where the broker takes nothing that cannot be read. */
+  readonly salvage?: Salvage;
   /** Gives the connection back, once what was made with it is closed; where it is held for that. May be called twice. */
   readonly release?: () => void;
 }

@@ -31,6 +31,8 @@ export interface OutcomeWriterParams {
   /** Whether a delaying can fetch the next job in its own step; elsewhere it is two, and a refused fetch hides the first. */
   readonly delaysAndFetches: boolean;
   readonly abandoned: () => boolean;
+  /** What was fetched with the end of this run, which is written then, though nobody can read it. Never rejects. */
+  salvage(error: unknown, run: Run): Promise<Fetched | undefined>;
   pause(ms: number): Promise<void>;
   onError(error: Error): void;
 }
@@ -61,6 +63,12 @@ export class OutcomeWriter {
         this.#written(run);
         return fetched;
       } catch (error) {
+        const salvaged = await this.params.salvage(error, run);
+        if (salvaged !== undefined) {
+          if (!this.params.noticeFirst) this.params.notify(run, settlement.kind === 'complete');
+          this.#written(run);
+          return salvaged;
+        }
         const answer = writeAnswer(error);
         if (answer === 'gone') {
           // After another try it was that one which got through, and only its answer that did not.

@@ -29,6 +29,7 @@ import { RedisLink } from './redis-link.js';
 import { RedisQueues } from './redis-queues.js';
 import { RedisRecords } from './redis-records.js';
 import { RedisReplication } from './redis-replication.js';
+import { redisSalvage } from './redis-salvage.js';
 import { severRedisBackend } from './redis-sever.js';
 import { shardOf } from './redis-shard.js';
 import { RedisSignals } from './redis-signals.js';
@@ -145,6 +146,7 @@ class RedisEngine implements Engine {
       factory: leanRedisBackend,
       putMarkerBack: (queue) => this.#putMarkerBack(queue),
       sever: severRedisBackend,
+      salvage: redisSalvage((body) => this.#held(() => this.#client().then(body)), this.#prefix),
       release: () => {
         if (released) return;
         released = true;

@@ -37,6 +37,8 @@ export interface QueueEnd {
   renew(jobId: string, token: string): Promise<boolean>;
   receive(data: JobJson, jobId: string, token: string): Job | Promise<Job | undefined>;
   hold(jobId: string, token: string, since: number): RunLock;
+  /** The job that a fetch took and failed on, as nobody can read it; it is bound to fail. Never rejects. */
+  salvage(error: unknown, token: string, except?: string): Promise<Fetched | undefined>;
 }
 
 export interface WorkerLoopParams {
@@ -156,10 +158,13 @@ export class WorkerLoop {
         turn = permit.turn;
       }
       const askedAt = performance.now();
-      const [data, id, limitDelay, delayUntil] = (await end.backend.moveToActive(
-        token,
-        node,
-      )) as never as Fetched;
+      let fetched: Fetched;
+      try {
+        fetched = (await end.backend.moveToActive(token, node)) as never as Fetched;
+      } catch (error) {
+        fetched = await this.#salvage(end, token, error);
+      }
+      const [data, id, limitDelay, delayUntil] = fetched;
       this.#note(limitDelay, delayUntil);
       if (!data) return 'nothing';
       const received = receive(end, data, id, token, askedAt);
@@ -175,6 +180,14 @@ export class WorkerLoop {
         turn?.unused()?.catch(() => undefined); // a turn lost
       } else void this.#follow(end, run);
     }
+  }
+
+  async #salvage(end: QueueEnd, token: string, error: unknown): Promise<Fetched> {
+    const salvaged = await end.salvage(error, token);
+    if (salvaged === undefined) throw error;
+    // Such a fetch may have left no marker behind it.
+    this.#quiet = false;
+    return salvaged;
   }
 
   #begin(end: QueueEnd, job: Job, token: string, slot: Slot, turn: Turn | undefined): Run {

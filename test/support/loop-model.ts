@@ -104,6 +104,7 @@ export class ModelConsumer implements QueueEnd {
   ending = false;
   /** 0: every fetch was answered late. */
   sureMs = Number.POSITIVE_INFINITY;
+  salvage = async () => undefined;
   readonly ended: Promise<void>;
   readonly backend: QueueEnd['backend'];
 
@@ -128,6 +129,7 @@ export class ModelConsumer implements QueueEnd {
       host: { signals: () => ({}) as never, onProgress: () => undefined },
       writer: new OutcomeWriter({
         backend: () => this.#writes(),
+        salvage: async () => undefined,
         copyTo: () => this.#ask('write', () => undefined),
         isUnavailable: () => true,
         noticeFirst: true,

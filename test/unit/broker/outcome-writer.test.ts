@@ -37,6 +37,7 @@ function setUp(answers: readonly unknown[] = ['yes'], over: Partial<Record<strin
     notify: (_run, completed) => notices.push(completed),
     delaysAndFetches: true,
     abandoned: () => calls.length > 20,
+    salvage: async () => undefined,
     pause: async (ms) => void pauses.push(ms),
     onError: (error) => errors.push(error),
     ...over,

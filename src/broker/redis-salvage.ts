@@ -1,0 +1,82 @@
+/**
+ * Jobs on Redis whose own fields nobody can read: another program wrote their options, or who their parent is, and no JSON
+ * or no number stands there. BullMQ's script has taken such a job by then, and BullMQ fails on the way to giving it, so it
+ * would be active with nobody to run it, found stalled and taken again, for ever. Only used after such a failure: what the
+ * job is locked by finds it. Must never touch a field that can be read.
+ */
+import type { Salvage } from './engine.js';
+import { RedisScript } from './redis-script.js';
+import type { RedisClient } from './redis-target.js';
+
+// KEYS[1] active list · ARGV[1] what job keys begin with · ARGV[2] token · ARGV[3] another job with that token, or ''
+// returns the job that is locked by this token, or nil
+const FIND = new RedisScript(
+  1,
+  `
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  if id ~= ARGV[3] and redis.call('GET', ARGV[1] .. id .. ':lock') == ARGV[2] then return id end
+end
+return false`,
+);
+
+/** What each field must be, and what is put in place of one that is not; nothing where it can do without. */
+const FIELDS: readonly {
+  readonly name: string;
+  readonly readable: (text: string) => boolean;
+  readonly instead?: string;
+}[] = [
+  { name: 'opts', readable: isObject, instead: '{}' },
+  { name: 'parent', readable: isObject },
+  { name: 'progress', readable: isJson },
+  { name: 'ats', readable: isCount, instead: '1' },
+  { name: 'atm', readable: isCount },
+  { name: 'attemptsMade', readable: isCount },
+  { name: 'stc', readable: isCount },
+];
+
+/** @param run runs a body with the connected client; fails fast */
+export function redisSalvage(
+  run: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
+  prefix: string,
+): Salvage {
+  return {
+    find: (queue, token, except = '') =>
+      run(async (client) => {
+        const base = `${prefix}:${queue}:`;
+        const id = await FIND.run(client, [`${base}active`], [base, token, except]);
+        return typeof id === 'string' ? id : undefined;
+      }),
+    mend: (queue, id) =>
+      run(async (client) => {
+        const key = `${prefix}:${queue}:${id}`;
+        const texts = await client.hmget(key, ...FIELDS.map(({ name }) => name));
+        const broken = FIELDS.filter(({ readable }, i) => {
+          const text = texts[i];
+          return text != null && !readable(text);
+        });
+        for (const { name, instead } of broken)
+          await (instead === undefined ? client.hdel(key, name) : client.hset(key, name, instead));
+        return broken.map(({ name }) => name);
+      }),
+  };
+}
+
+function isJson(text: string): boolean {
+  try {
+    // An empty text is none to BullMQ.
+    return text === '' || JSON.parse(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function isObject(text: string): boolean {
+  if (text === '') return true;
+  if (!isJson(text)) return false;
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCount(text: string): boolean {
+  return /^-?\d{1,15}$/.test(text);
+}

@@ -22,9 +22,7 @@ const AWAY =
   /Connection is closed|aborted due to connection close|enableOfflineQueue|Stream isn't writeable|max retries per request|None of startup nodes|Failed to refresh slots cache|sentinels are unreachable|Command timed out|Connection ended/;
 
 /** Redis' answers by their codes. Before Redis 7 a script's error has the code in its middle, behind a "-". */
-const PASSING = answers(
-  'READONLY LOADING MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK BUSY UNBLOCKED NOSCRIPT NOMASTERLINK',
-);
+const PASSING = answers('READONLY LOADING MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK BUSY UNBLOCKED NOSCRIPT');
 const REFUSING = answers('OOM MISCONF NOREPLICAS');
 /** The second line: what servers before Redis 6 say. */
 const FORBIDDEN = answers('NOPERM NOAUTH WRONGPASS');

@@ -21,6 +21,7 @@ const ANSWERS = {
     'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
     'NOSCRIPT No matching script. Please use EVAL.',
     'ERR max number of clients reached',
+    'ERR failover in progress',
   ],
   refusing: [
     "OOM command not allowed when used memory > 'maxmemory'.",
@@ -33,6 +34,7 @@ const ANSWERS = {
     'NOPERM No permissions to access a key. script: 3fbd, on @user_script:5.',
     'NOAUTH Authentication required.',
     'WRONGPASS invalid username-password pair or user is disabled.',
+    'WRONGPASS',
     'ERR invalid password',
   ],
   away: [

@@ -129,6 +129,11 @@ describe('Task options', () => {
       text({ softTimeLimit: '2s', timeLimit: '1s' }),
       /^task "x": softTimeLimit \(2000 ms\) is longer than timeLimit \(1000 ms\)/,
     );
+    assert.match(text({ throws: ['Mail'] }), /throws\[0\] must be a class that extends Error; got "Mail"\.$/);
+    assert.match(
+      text({ maxDeliveries: [1, ['a', {}]] }),
+      /maxDeliveries must be .*; got \[1, \["a", an object\]\]\.$/,
+    );
     assert.match(text({ timeLimit: 0 }), /^task "x": timeLimit: 0 must be longer than 0\.$/);
     assert.match(text({ queue: 'a b' }), /^task "x": "a b" is not a queue name\./);
     assert.match(text({ queue: 'a~b' }), /"a~b" is not a queue name/);

@@ -71,15 +71,21 @@ describe('The claim of a task id', () => {
   });
 
   it('belongs to a call that is under way: a second one waits for it, and is told of its task', async () => {
-    const { caller, jobs, send } = broker();
+    const { caller, jobs, send, engine } = broker();
     let arrive: () => void = () => undefined;
     const first = caller().claim('mine', { queue: 'q', delayMs: 0 }, async () => {
       await new Promise<void>((resolve) => (arrive = resolve));
       jobs.add(encodeCustomId('mine'));
     });
     await new Promise((resolve) => setImmediate(resolve));
+    // It arrives only once the second one has seen that it has no job yet.
+    const { readJobs } = engine;
+    engine.readJobs = async (refs) => {
+      const found = await readJobs(refs);
+      setImmediate(arrive);
+      return found;
+    };
     const second = rejection(send(caller(), 'mine', 'another'));
-    arrive();
     await first;
     assert.ok((await second) instanceof DuplicateTaskError);
   });
@@ -95,6 +101,17 @@ describe('The claim of a task id', () => {
     await index.claim('later', { queue: 'q', delayMs: 5 }, async () => undefined);
     const lives = [...records.kept.values()].map(({ ttlMs }) => ttlMs);
     assert.deepEqual(lives, [LONGEST_LIFE_MS, LONGEST_LIFE_MS + 5]);
+  });
+
+  it('goes with the record of its task, unless that runs again', async () => {
+    const { caller, records, send } = broker();
+    const index = caller();
+    await send(index, 'mine');
+    const lifeMs = () => [...records.kept.values()][0]?.ttlMs;
+    await index.expire('mine', 1000);
+    assert.equal(lifeMs(), 1000);
+    await index.keep('mine');
+    assert.equal(lifeMs(), LONGEST_LIFE_MS);
   });
 
   it('of a workflow that was sent before is not given back by the call that is made again', async () => {

@@ -129,6 +129,15 @@ describe('the folder of a file:// broker', () => {
     assert.equal(read('complete'), 'somebody else is done\n');
   });
 
+  it('leaves a data folder without a database, whatever stands beside it', async () => {
+    put('complete', 'celeriac: the database in data/ is whole\n');
+    put('data/notes.txt');
+    const folder = await openEmbeddedFolder(dir);
+    assert.equal(folder.fresh, true);
+    folder.unlock();
+    assert.equal(read('data/notes.txt'), 'mine');
+  });
+
   it('does not move a database that a living process has open', async () => {
     put('complete', 'celeriac: the database in data/ is whole\n');
     put('data/PG_VERSION', '17');

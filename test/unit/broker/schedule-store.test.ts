@@ -103,6 +103,24 @@ describe('A view of the schedules', () => {
     assert.equal(view.rows.get('customer 3')?.value, '2');
   });
 
+  it('keeps what comes again while it is taken off the list', async () => {
+    const { engine, records } = broker();
+    const store = new ScheduleStore<string>(engine);
+    await store.update('one', () => 'before');
+    const remove = records.remove.bind(records);
+    records.remove = async (...args) => {
+      const removed = await remove(...args);
+      // Another program, which found it listed still.
+      await records.create('schedule:one', JSON.stringify('after'));
+      return removed;
+    };
+    await store.remove('one');
+    assert.deepEqual(
+      [...(await store.readAll())].map(([name, { value }]) => [name, value]),
+      [['one', 'after']],
+    );
+  });
+
   it('shows what is listed though its first change was never told of', async () => {
     const { engine, records } = broker();
     const store = new ScheduleStore<string>(engine);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Producer } from '#src/broker/producer.js';
 import { Launcher, type LauncherParams } from '#src/canvas/launch.js';
 import type { Plan } from '#src/canvas/plan.js';
-import { BrokerUnavailableError } from '#src/errors.js';
+import { BrokerUnavailableError, DuplicateTaskError } from '#src/errors.js';
 import { clockAt, fakeEngine } from '../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';
@@ -14,8 +14,8 @@ const plan: Plan = {
 };
 const away = () => new BrokerUnavailableError('away', { address: 'nowhere' });
 
-/** A launcher over an engine whose first try of `method` is carried out, and its answer lost. */
-function losing(method: 'create' | 'watch') {
+/** A launcher over an engine whose first try of `method` is carried out, and its answer lost; of none by default. */
+function losing(method?: 'create' | 'watch') {
   const fake = fakeEngine();
   const sent: string[] = [];
   let lost = 0;
@@ -24,8 +24,11 @@ function losing(method: 'create' | 'watch') {
     if (lost++ === 0) throw away();
     return answer;
   };
+  const kept: string[] = [];
+  const watched: number[] = [];
   const { flows } = fake.engine;
-  const real = flows[method].bind(flows) as (...args: unknown[]) => Promise<unknown>;
+  const watch = async (_flow: string, at: number) => void watched.push(at);
+  const real = { ...flows, watch }[method ?? 'create'] as (...args: unknown[]) => Promise<unknown>;
   const engine = {
     ...fake.engine,
     address: 'nowhere',
@@ -33,17 +36,21 @@ function losing(method: 'create' | 'watch') {
     addTogether: async (jobs: readonly { jobId: string }[]) => {
       sent.push(...jobs.map(({ jobId }) => jobId));
     },
-    flows: { ...flows, [method]: (...args: unknown[]) => once(() => real(...args)) },
+    flows: {
+      ...flows,
+      watch,
+      ...(method && { [method]: (...args: unknown[]) => once(() => real(...args)) }),
+    },
   } as never;
   const launcher = new Launcher({
     engine,
     clock: clockAt(1000),
     producer: new Producer(engine, 60_000),
-    plans: { keep: () => undefined },
+    plans: { keep: (flow: string) => void kept.push(flow) },
     index: { claimAll: (_ids: unknown, send: () => Promise<void>) => send() },
     sentWithinMs: 1000,
   } as unknown as LauncherParams);
-  return { launcher, sent };
+  return { launcher, sent, kept, watched };
 }
 
 describe('A workflow that is sent', () => {
@@ -53,4 +60,24 @@ describe('A workflow that is sent', () => {
       await launcher.deliver(FLOW, plan, 'new');
       assert.equal(sent.length, 1);
     });
+
+  it('is kept in memory where its record was made, and not where the id is another’s', async () => {
+    const { launcher, kept } = losing();
+    await launcher.deliver(FLOW, plan, 'new');
+    assert.deepEqual(kept, [FLOW]);
+    const other: Plan = { ...plan, root: { ...plan.root, name: 'b' } as Plan['root'] };
+    await assert.rejects(launcher.deliver(FLOW, other, 'new'), DuplicateTaskError);
+    assert.deepEqual(kept, [FLOW]);
+  });
+
+  it('is looked at when its first part expires, where that is before it should have been sent', async () => {
+    const expiring = (expiresInMs: number): Plan => ({
+      ...plan,
+      root: { ...plan.root, expiresInMs } as Plan['root'],
+    });
+    const { launcher, watched } = losing();
+    await launcher.deliver('flowflowflow-1', expiring(300), 'new');
+    await launcher.deliver('flowflowflow-2', expiring(60_000), 'new');
+    assert.deepEqual(watched, [1350, 2000]);
+  });
 });

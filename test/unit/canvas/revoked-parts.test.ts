@@ -90,6 +90,7 @@ describe('A task with callbacks that is revoked', () => {
     const { fake, results, look } = sent();
     fake.broker.change(ID, { running: true, deliveries: 1, startedAt: 6_000, worker: 'w' });
     assert.deepEqual(await results.revoke(REF, {}), { found: true, was: 'STARTED' });
+    assert.equal(fake.calls.get('amendData'), undefined, 'the revocation itself says what ran');
     assert.equal((await look()).state, 'STARTED');
     fake.broker.change(ID, { running: false, retries: 1 });
     assert.equal((await look()).state, 'REVOKED');

@@ -50,6 +50,14 @@ describe('Revoking and forgetting one task at a time', () => {
     assert.ok((fake.calls.get('amendData') ?? 0) <= 4);
   });
 
+  it('leave the first reason standing of a task that runs on, too', async () => {
+    const { fake, message, revoke } = broker();
+    fake.broker.change('job', { running: true, deliveries: 1 });
+    await revoke('first');
+    assert.deepEqual(await revoke('second'), { found: true, was: 'STARTED' });
+    assert.equal(message().revoked?.reason, 'first');
+  });
+
   it('write nothing over what another program wrote', async () => {
     const { fake, message, revoke } = broker();
     fake.before = (method) => {

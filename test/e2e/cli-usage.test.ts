@@ -16,6 +16,17 @@ describe('celeriac', () => {
     assert.ok(stdout.split('\n').every((line) => line.length <= 80));
   });
 
+  it('breaks no word of what a command is for, however long its arguments are', async () => {
+    const { stdout } = await runCli(['control', '--help']);
+    assert.ok(stdout.split('\n').every((line) => line.length <= 80));
+    const text = stdout.replaceAll(/\s+/g, ' ');
+    assert.match(
+      text,
+      /time-limit <task> <soft> \[hard\] change the time limits of a task, for calls that start/,
+    );
+    assert.match(text, /add-consumer take from another queue, with slots of its own where -c is given/);
+  });
+
   it('prints its version', async () => {
     assert.match((await runCli(['--version'])).stdout, /^\d+\.\d+\.\d+/);
   });

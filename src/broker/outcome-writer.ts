@@ -45,7 +45,7 @@ const MOVE_AGAIN_MS = 1000;
 
 export class OutcomeWriter {
   /** What still runs after ends that are written. */
-  readonly #finishing = new Set<Promise<void>>();
+  readonly #finishing = new Set<Promise<unknown>>();
 
   constructor(private readonly params: OutcomeWriterParams) {}
 
@@ -198,12 +198,18 @@ export class OutcomeWriter {
   #written(run: Run): void {
     const bodies = run.takeAfterwards();
     if (bodies === undefined) return;
-    const finishing = Promise.all(bodies.map((body) => body())).then(
-      () => undefined,
-      (error: unknown) => this.params.onError(error instanceof Error ? error : new Error(String(error))),
-    );
+    const finishing = Promise.all(bodies.map((body) => this.#afterwards(body)));
     this.#finishing.add(finishing);
     void finishing.then(() => this.#finishing.delete(finishing));
+  }
+
+  /** One that fails ends nobody's wait for the others. Never rejects. */
+  async #afterwards(body: () => Promise<unknown>): Promise<void> {
+    try {
+      await body();
+    } catch (error) {
+      this.params.onError(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   /** An outage is told by the engine, once; of anything else one line a run is enough. */

@@ -144,6 +144,21 @@ describe('How a task ended is written', () => {
     assert.equal(calls.length, 1);
   });
 
+  it('before what follows it, all of which is waited for, whatever fails of it', async () => {
+    const { calls, errors, run, write, writer } = setUp();
+    let end: () => void = () => undefined;
+    const long = new Promise<void>((resolve) => (end = resolve));
+    run.afterwards(() => Promise.reject(new Error('no key')));
+    run.afterwards(() => (calls.length === 1 ? long : assert.fail('not written yet')));
+    await write(complete);
+    let over = false;
+    const finished = writer.finished().then(() => (over = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([over, errors.map(({ message }) => message)], [false, ['no key']]);
+    end();
+    await finished;
+  });
+
   it('with nothing fetched where delaying and fetching are two steps', async () => {
     const { calls, write } = setUp(['yes'], { delaysAndFetches: false });
     await write({ kind: 'retry', delayMs: 5, message: 'm', stack: 's' });

@@ -8,7 +8,7 @@ import { OutcomeWriter } from '#src/broker/outcome-writer.js';
 import { Pulse } from '#src/broker/pulse.js';
 import type { Settlement } from '#src/broker/settlement.js';
 import { Share, SlotAccount, type Slots } from '#src/broker/slots.js';
-import { type QueueEnd, WorkerLoop } from '#src/broker/worker-loop.js';
+import { type QueueEnd, WorkerLoop, type WorkerLoopParams } from '#src/broker/worker-loop.js';
 
 /** How something that was asked of the broker goes out. */
 export type Answer = 'yes' | 'refused' | 'lost';
@@ -104,7 +104,9 @@ export class ModelConsumer implements QueueEnd {
   ending = false;
   /** 0: every fetch was answered late. */
   sureMs = Number.POSITIVE_INFINITY;
-  salvage = async () => undefined;
+  salvage: QueueEnd['salvage'] = async () => undefined;
+  /** How long it was to pause after each refusal, ms. */
+  readonly rests: number[] = [];
   readonly ended: Promise<void>;
   readonly backend: QueueEnd['backend'];
 
@@ -112,6 +114,7 @@ export class ModelConsumer implements QueueEnd {
     readonly queue: ModelQueue,
     slots: Slots,
     share = new Share(),
+    gate?: WorkerLoopParams['gate'],
   ) {
     this.account = new SlotAccount(slots, share);
     this.backend = {
@@ -124,7 +127,7 @@ export class ModelConsumer implements QueueEnd {
       node: 'node',
       id: `c${consumers++}`,
       account: this.account,
-      gate: undefined,
+      gate,
       pulse: new Pulse(),
       host: { signals: () => ({}) as never, onProgress: () => undefined },
       writer: new OutcomeWriter({
@@ -143,7 +146,8 @@ export class ModelConsumer implements QueueEnd {
       putMarkerBack: async () => queue.putMarkerBack(),
       run: () => this.#ask('body', () => this.settlement),
       onError: (error) => this.errors.push(error),
-      pause: (_ms, signal) => {
+      pause: (ms, signal) => {
+        this.rests.push(ms);
         signal.addEventListener('abort', () => this.#drop('pause'));
         return this.#ask('pause', () => undefined).catch(() => undefined);
       },

@@ -114,7 +114,48 @@ describe('The loop of a consumer', () => {
       assert.deepEqual([asked(), slots.used, consumer.errors.length], [['pause'], 0, tries]);
       await answer('pause');
     }
-    assert.deepEqual(asked(), ['fetch']);
+    assert.deepEqual(consumer.rests, [100, 200, 400], 'ever longer');
+    await answer('fetch');
+    await answer('wait');
+    await answer('fetch', 'refused');
+    assert.equal(consumer.rests.at(-1), 100, 'until something is answered');
+    await answer('pause');
+    assert.deepEqual(asked(), ['body', 'fetch']);
+  });
+
+  it('asks for no marker after a fetch that was found again, which may have left none', async () => {
+    const { queue, consumer, asked, answer } = await setUp(2, 'a');
+    consumer.salvage = async (_error, token) => queue.fetch(token) as never;
+    await answer('fetch', 'refused');
+    assert.deepEqual([asked(), consumer.errors, [...queue.active.keys()]], [['body', 'fetch'], [], ['a']]);
+  });
+
+  it('gives the turn of a limit back where a fetch had no use for it', async () => {
+    const queue = new ModelQueue();
+    let unused = 0;
+    const turns = { granted: true as const, turn: { unused: async () => void unused++ } };
+    const gate = {
+      shutMs: 0,
+      enter: async () => turns,
+      untilOpen: async () => undefined,
+      close: () => undefined,
+    };
+    const consumer = new ModelConsumer(queue, new Slots(1), undefined, gate as never);
+    const answer = async (how: Parameters<Pending['answer']>[0]) => {
+      await settle();
+      queue.pending[0]?.answer(how);
+      await settle();
+    };
+    await answer('yes'); // nothing is there
+    assert.equal(unused, 1);
+    queue.add('a');
+    await answer('yes'); // the marker
+    await answer('refused'); // the fetch
+    assert.equal(unused, 2);
+    await answer('yes'); // the pause
+    await answer('yes'); // the fetch
+    assert.deepEqual([queue.active.size, unused], [1, 2], 'the job has it');
+    consumer.stop();
   });
 
   it('ends while it pauses, waits for a marker, or for a slot', async () => {

@@ -4,6 +4,7 @@ import { Producer } from '#src/broker/producer.js';
 import { Launcher, type LauncherParams } from '#src/canvas/launch.js';
 import type { Plan } from '#src/canvas/plan.js';
 import { BrokerUnavailableError, DuplicateTaskError } from '#src/errors.js';
+import { acceptanceRule } from '#src/options/acceptance.js';
 import { clockAt, fakeEngine } from '../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';
@@ -19,6 +20,7 @@ function losing(method?: 'create' | 'watch') {
   const fake = fakeEngine();
   const sent: string[] = [];
   let lost = 0;
+  let confirmed = 0;
   const once = async (body: () => Promise<unknown>) => {
     const answer = await body();
     if (lost++ === 0) throw away();
@@ -33,6 +35,13 @@ function losing(method?: 'create' | 'watch') {
     ...fake.engine,
     address: 'nowhere',
     isUnavailable: (error: unknown) => error instanceof BrokerUnavailableError,
+    replication: {
+      begin: async () => 'begun',
+      confirm: async () => {
+        confirmed++;
+        return 'confirmed';
+      },
+    },
     addTogether: async (jobs: readonly { jobId: string }[]) => {
       sent.push(...jobs.map(({ jobId }) => jobId));
     },
@@ -45,12 +54,12 @@ function losing(method?: 'create' | 'watch') {
   const launcher = new Launcher({
     engine,
     clock: clockAt(1000),
-    producer: new Producer(engine, 60_000),
+    producer: new Producer(engine, 60_000, acceptanceRule('written', true, 'nowhere')),
     plans: { keep: (flow: string) => void kept.push(flow) },
     index: { claimAll: (_ids: unknown, send: () => Promise<void>) => send() },
     sentWithinMs: 1000,
   } as unknown as LauncherParams);
-  return { launcher, sent, kept, watched };
+  return { launcher, sent, kept, watched, confirmed: () => confirmed };
 }
 
 describe('A workflow that is sent', () => {
@@ -68,6 +77,14 @@ describe('A workflow that is sent', () => {
     const other: Plan = { ...plan, root: { ...plan.root, name: 'b' } as Plan['root'] };
     await assert.rejects(launcher.deliver(FLOW, other, 'new'), DuplicateTaskError);
     assert.deepEqual(kept, [FLOW]);
+  });
+
+  it('waits for a replica where its call wants one', async () => {
+    const { launcher, confirmed } = losing();
+    await launcher.deliver('flowflowflow-1', plan, 'new');
+    assert.equal(confirmed(), 0);
+    await launcher.deliver('flowflowflow-2', plan, 'new', 'replicated');
+    assert.equal(confirmed(), 1);
   });
 
   it('is looked at when its first part expires, where that is before it should have been sent', async () => {

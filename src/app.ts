@@ -30,7 +30,7 @@ import type { GroupResult, GroupResultJson } from './results/group-result.js';
 import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
-import { ErrorClasses } from './tasks/failure.js';
+import { ErrorClasses } from './protocol/wire-error.js';
 import { readFunctionTask } from './tasks/function-task.js';
 import {
   addMiddleware,

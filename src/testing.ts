@@ -4,7 +4,7 @@
  */
 import { Celeriac, partsOf } from './app.js';
 import { held } from './broker/held.js';
-import { readMessage } from './broker/message.js';
+import { readMessage } from './protocol/message.js';
 import type { Envelope } from './broker/producer.js';
 import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';
 import type { TaskHandle } from './canvas/handle.js';

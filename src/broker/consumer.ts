@@ -9,7 +9,7 @@ import type { Delivery } from './delivery.js';
 import type { Engine, JobRef } from './engine.js';
 import type { Gate } from './gate.js';
 import type { LockKeeper } from './lock-keeper.js';
-import { type Message, messageFrom } from './message.js';
+import { type Message, messageFrom } from '../protocol/message.js';
 import { enterMove } from './moves.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { jobJson } from './producer.js';

@@ -4,9 +4,9 @@
  */
 import type { Job } from 'bullmq';
 import type { JobRef, Signals } from './engine.js';
-import { taskIdOfJob } from './ids.js';
-import { queueOfLane } from './lanes.js';
-import { type Message, messageFrom } from './message.js';
+import { taskIdOfJob } from '../protocol/ids.js';
+import { queueOfLane } from '../protocol/lanes.js';
+import { type Message, messageFrom } from '../protocol/message.js';
 import { progressTopic } from './notice-channels.js';
 import type { Turn } from './rate-limits.js';
 

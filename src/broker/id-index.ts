@@ -7,7 +7,7 @@ import { DuplicateTaskError, isCeleriacError, OptionError } from '../errors.js';
 import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
 import type { BrokerClock } from './clock.js';
 import type { Engine, JobRef } from './engine.js';
-import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from './ids.js';
+import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from '../protocol/ids.js';
 import { tombstoneKey } from './tombstones.js';
 import { untilAnswered } from './until-answered.js';
 

@@ -2,7 +2,7 @@
  * Jobs for looking at: without what a task wrote meanwhile, and with arguments only where these are short. What is cut is
  * cut by the broker, so a question about a thousand jobs of 2 MB moves some hundred kilobytes.
  */
-import { writeMessage } from './message.js';
+import { writeMessage } from '../protocol/message.js';
 
 /** Messages longer than this, as text, come without their arguments. */
 export const LONGEST_DATA = 16_384;

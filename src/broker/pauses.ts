@@ -3,7 +3,7 @@
  * ours says it of a queue's lanes too, so that one which is made later is paused as well.
  */
 import type { Engine } from './engine.js';
-import { isLane, queueOfLane } from './lanes.js';
+import { isLane, queueOfLane } from '../protocol/lanes.js';
 
 /** Nothing is fetched from the queue any more, by anybody; what runs goes on. */
 export async function pauseQueue(engine: Engine, queue: string): Promise<void> {

@@ -2,8 +2,8 @@
  * How a queue stands, its lanes included: jobs by state, and since when the next in line could have run.
  */
 import type { Engine } from './engine.js';
-import { queueOfLane } from './lanes.js';
-import { readMessage } from './message.js';
+import { queueOfLane } from '../protocol/lanes.js';
+import { readMessage } from '../protocol/message.js';
 
 /** A queue as people know it. */
 export interface QueueState {

@@ -5,7 +5,7 @@
 import { type Job, type JobJson, Worker, type WorkerOptions } from 'bullmq';
 import type { BullmqParts } from './engine.js';
 import type { LockKeeper } from './lock-keeper.js';
-import { UNREADABLE_DATA } from './message.js';
+import { UNREADABLE_DATA } from '../protocol/message.js';
 import type { Fetched } from './outcome-writer.js';
 import { type RunLock, RunLocks } from './run-locks.js';
 import type { QueueEnd } from './worker-loop.js';

@@ -5,7 +5,7 @@
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import type { BrokerClock } from './clock.js';
 import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './engine.js';
-import { isRevocationStack, type Message, messageFrom } from './message.js';
+import { isRevocationStack, type Message, messageFrom } from '../protocol/message.js';
 
 /** A task as it was put into its queue. */
 export interface AddedJob {

@@ -9,11 +9,11 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import { CLOSED, type Engine, REVOKED, type StoredJob } from '../broker/engine.js';
-import { partId } from '../broker/ids.js';
-import { readMessage } from '../broker/message.js';
+import { partId } from '../protocol/ids.js';
+import { readMessage } from '../protocol/message.js';
 import { CeleriacError } from '../errors.js';
 import { NEVER_STARTED } from '../results/snapshot.js';
-import { encodeFailure } from '../tasks/failure.js';
+import { encodeFailure } from '../protocol/wire-error.js';
 import type { FlowDrop } from './flow-jobs.js';
 import type { FlowProgress, Told } from './flow-progress.js';
 import { missingField, replacedField } from './flow-record.js';

@@ -3,7 +3,7 @@
  * for long, members that were added and workflows that took a task's place included.
  */
 import type { Engine, JobRef } from '../broker/engine.js';
-import { partId } from '../broker/ids.js';
+import { partId } from '../protocol/ids.js';
 import { noteIgnored } from '../broker/tombstones.js';
 import { type ForgetRunning, forgetTask } from '../results/forget.js';
 import { FORGET, replacedField } from './flow-record.js';

@@ -12,11 +12,11 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
-import { flowTopic, partOf } from '../broker/ids.js';
-import type { FlowInput } from '../broker/message.js';
+import { flowTopic, partOf } from '../protocol/ids.js';
+import type { FlowInput } from '../protocol/message.js';
 import type { Producer } from '../broker/producer.js';
 import { TaskRevokedError } from '../errors.js';
-import { encodeFailure } from '../tasks/failure.js';
+import { encodeFailure } from '../protocol/wire-error.js';
 import { encodeResult } from '../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
 import { type FlowDrop, GOING_ON_MS } from './flow-jobs.js';

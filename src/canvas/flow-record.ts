@@ -12,7 +12,7 @@
  *   a task was ignored        {"i": true}
  */
 import { CLOSED, type FlowWrite, REVOKED } from '../broker/engine.js';
-import type { WireError } from '../tasks/failure.js';
+import type { WireError } from '../protocol/wire-error.js';
 
 /** A failed task, as those after it show it. */
 export interface Blame {

@@ -6,7 +6,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/engine.js';
 import { held } from '../broker/held.js';
 import type { IdIndex } from '../broker/id-index.js';
-import { flowTopic, partId, partOf } from '../broker/ids.js';
+import { flowTopic, partId, partOf } from '../protocol/ids.js';
 import { UnknownTaskError } from '../errors.js';
 import { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';

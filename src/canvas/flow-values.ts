@@ -2,8 +2,8 @@
  * The values of a workflow's parts, read from its record. A group's are many: they are read in bounded batches.
  */
 import type { Engine } from '../broker/engine.js';
-import type { FlowInput } from '../broker/message.js';
-import { decodeFailure, type ErrorClasses } from '../tasks/failure.js';
+import type { FlowInput } from '../protocol/message.js';
+import { decodeFailure, type ErrorClasses } from '../protocol/wire-error.js';
 import { encodedList, encodeResult } from '../tasks/serializer.js';
 import { isSpliced, memberPaths } from './advance.js';
 import { type Ending, readEnding } from './flow-record.js';

@@ -3,7 +3,7 @@
  * the value before it, as Celery's eager mode does; with what a worker's run would give, call and fail.
  */
 import { randomUUID } from 'node:crypto';
-import type { FlowInput } from '../broker/message.js';
+import type { FlowInput } from '../protocol/message.js';
 import { ChordError, TaskFailedError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
@@ -12,7 +12,7 @@ import { GroupResult } from '../results/group-result.js';
 import type { ResultSource } from '../results/result-source.js';
 import type { Snapshot } from '../results/snapshot.js';
 import { FAILURE, SUCCESS } from '../states.js';
-import { encodeFailure } from '../tasks/failure.js';
+import { encodeFailure } from '../protocol/wire-error.js';
 import { rich } from '../tasks/rich.js';
 import { encodeResult } from '../tasks/serializer.js';
 import type { Callbacks } from './callbacks.js';

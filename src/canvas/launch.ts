@@ -9,8 +9,8 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
-import { type IdSource, partId, partOf } from '../broker/ids.js';
-import { writeMessage } from '../broker/message.js';
+import { type IdSource, partId, partOf } from '../protocol/ids.js';
+import { writeMessage } from '../protocol/message.js';
 import { type Envelope, naming, type Producer } from '../broker/producer.js';
 import type { Tracing } from '../broker/tracing.js';
 import { DuplicateTaskError } from '../errors.js';

@@ -2,7 +2,7 @@
  * A call on its way from its options to the broker: the shapes it takes. What each stage knows, and no behaviour.
  */
 
-import type { FlowInput, Message } from '../broker/message.js';
+import type { FlowInput, Message } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
 import type { OpenSpan } from '../broker/tracing.js';
 import type { CallOptions } from '../options/call-options.js';

@@ -2,8 +2,8 @@
  * From a part of a plan to the envelope the producer sends: its message is put together when its turn comes.
  */
 
-import { partId } from '../broker/ids.js';
-import { type FlowInput, type Message, writeMessage } from '../broker/message.js';
+import { partId } from '../protocol/ids.js';
+import { type FlowInput, type Message, writeMessage } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { isPlainText } from '../text-escape.js';
 import { ancestors, firstOf, type GroupPlace, idOf, jobIdOf, nodeAt, type Plan, type Start } from './plan.js';

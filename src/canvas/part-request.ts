@@ -1,9 +1,9 @@
 /**
  * The request of a part that failed, as errbacks get it: plain JSON.
  */
-import { partId } from '../broker/ids.js';
-import { queueOfLane } from '../broker/lanes.js';
-import { MESSAGE_VERSION, type Message } from '../broker/message.js';
+import { partId } from '../protocol/ids.js';
+import { queueOfLane } from '../protocol/lanes.js';
+import { MESSAGE_VERSION, type Message } from '../protocol/message.js';
 import { rootOf } from './part-message.js';
 import { groupOf, idOf, nodeAt, type Plan } from './plan.js';
 

@@ -5,12 +5,12 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
-import { flowTopic, type PartAddress, partId, partOf } from '../broker/ids.js';
-import { packRevocation, packStack, readMessage, replacementIn, writeMessage } from '../broker/message.js';
+import { flowTopic, type PartAddress, partId, partOf } from '../protocol/ids.js';
+import { packRevocation, packStack, readMessage, replacementIn, writeMessage } from '../protocol/message.js';
 import { passingOn } from '../broker/pass-on.js';
 import { TaskRevokedError } from '../errors.js';
 import { ranWhenRevoked } from '../results/snapshot.js';
-import { encodeFailure, type WireError } from '../tasks/failure.js';
+import { encodeFailure, type WireError } from '../protocol/wire-error.js';
 import { type Ending, type Failing, type FlowRevocation, readEnding } from './flow-record.js';
 import { encodedInput, type FlowValues } from './flow-values.js';
 import { progressBefore } from './part-progress.js';

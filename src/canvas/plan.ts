@@ -4,8 +4,8 @@
  * or member, `0.2.l0` that one's first link and `0.2.e0` its first errback.
  */
 import type { IdClaim } from '../broker/id-index.js';
-import { partId } from '../broker/ids.js';
-import type { Message } from '../broker/message.js';
+import { partId } from '../protocol/ids.js';
+import type { Message } from '../protocol/message.js';
 
 /** What a part's message says beside its arguments, as far as it is known beforehand. */
 export type LeafFields = Omit<Message, 'v' | 'args' | 'flow' | 'input' | 'expires' | 'eta'>;

@@ -3,10 +3,10 @@
  * as it does from a worker.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import { partId, partOf } from '../broker/ids.js';
-import { queueOfLane } from '../broker/lanes.js';
+import { partId, partOf } from '../protocol/ids.js';
+import { queueOfLane } from '../protocol/lanes.js';
 import type { EndedUnstarted } from '../results/purge.js';
-import { encodeFailure } from '../tasks/failure.js';
+import { encodeFailure } from '../protocol/wire-error.js';
 import type { FlowDrop } from './flow-jobs.js';
 import type { FlowProgress } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';

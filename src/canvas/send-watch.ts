@@ -2,8 +2,8 @@
  * Who wants to know of sent tasks: what sending asks of the app's events, which stand a floor above. While nobody wants
  * to know, one look at `active` is all a call pays.
  */
-import { queueOfLane } from '../broker/lanes.js';
-import type { Message } from '../broker/message.js';
+import { queueOfLane } from '../protocol/lanes.js';
+import type { Message } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
 
 export interface SendWatch {

@@ -5,9 +5,9 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
-import { encodeCustomId, type IdSource, queueOfGenerated } from '../broker/ids.js';
-import { laneOf, queueOfLane } from '../broker/lanes.js';
-import { writeMessage } from '../broker/message.js';
+import { encodeCustomId, type IdSource, queueOfGenerated } from '../protocol/ids.js';
+import { laneOf, queueOfLane } from '../protocol/lanes.js';
+import { writeMessage } from '../protocol/message.js';
 import { type Envelope, naming, type Producer } from '../broker/producer.js';
 import type { SpanAttributes, Tracing } from '../broker/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';

@@ -6,7 +6,7 @@ import { LONGEST_LIFE_MS } from '../broker/claims.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/engine.js';
 import { held } from '../broker/held.js';
-import { readMessage } from '../broker/message.js';
+import { readMessage } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';
 import { untilAnswered } from '../broker/until-answered.js';

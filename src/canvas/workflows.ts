@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
-import type { IdSource } from '../broker/ids.js';
+import type { IdSource } from '../protocol/ids.js';
 import type { Producer } from '../broker/producer.js';
 import type { Tracing } from '../broker/tracing.js';
 import type { ResultSource } from '../results/result-source.js';

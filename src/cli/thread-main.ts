@@ -3,7 +3,7 @@
  * those that were made meanwhile, and runs what it is given. It starts no worker and opens no connection.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
-import { encodeFailure } from '../tasks/failure.js';
+import { encodeFailure } from '../protocol/wire-error.js';
 import { Link } from '../worker/threads/link.js';
 import { LinkedCaller } from '../worker/threads/linked-caller.js';
 import { LinkedEngine } from '../worker/threads/linked-engine.js';

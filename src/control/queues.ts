@@ -3,7 +3,7 @@
  * or without workers. A lane counts with its queue everywhere.
  */
 import { held } from '../broker/held.js';
-import { isLane, queueOfLane } from '../broker/lanes.js';
+import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { pauseQueue, resumeQueue, withLanes } from '../broker/pauses.js';
 import type { KnownQueue, QueueSizes } from '../broker/queue-store.js';
 import { checkQueueName } from '../options/checks.js';

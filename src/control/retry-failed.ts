@@ -10,8 +10,8 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
-import { isGenerated, taskIdOfJob } from '../broker/ids.js';
-import { readMessage, renewMessage } from '../broker/message.js';
+import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
+import { readMessage, renewMessage } from '../protocol/message.js';
 import { expireMove, keepMove } from '../broker/moves.js';
 import type { UniqueCalls } from '../canvas/unique.js';
 

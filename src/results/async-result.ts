@@ -1,5 +1,5 @@
 import type { JobRef, StoredJob } from '../broker/engine.js';
-import { type Message, readMessage } from '../broker/message.js';
+import { type Message, readMessage } from '../protocol/message.js';
 import { wasIgnored } from '../broker/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';

@@ -5,7 +5,7 @@
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine, JobRef } from '../broker/engine.js';
 import { held } from '../broker/held.js';
-import { readMessage } from '../broker/message.js';
+import { readMessage } from '../protocol/message.js';
 import { sleep } from '../timers.js';
 import { amend, readOne } from './revoke.js';
 

@@ -6,7 +6,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
 import { held } from '../broker/held.js';
-import { amendMessage, type Message, type Revocation, readMessage } from '../broker/message.js';
+import { amendMessage, type Message, type Revocation, readMessage } from '../protocol/message.js';
 import { READY, STARTED, type State } from '../states.js';
 import { sleep } from '../timers.js';
 import { stateOf } from './snapshot.js';

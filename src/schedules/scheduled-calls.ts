@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/engine.js';
-import { stemFrom } from '../broker/ids.js';
+import { stemFrom } from '../protocol/ids.js';
 import type { Sender } from '../canvas/sender.js';
 import { OptionError } from '../errors.js';
 import { resolveCall } from '../options/call-options.js';

@@ -13,7 +13,7 @@ import {
 } from '../options/task-options.js';
 import { show } from '../show.js';
 import { compileArguments } from './arguments.js';
-import type { ErrorClasses } from './error-classes.js';
+import type { ErrorClasses } from '../protocol/error-classes.js';
 import type { CallTarget } from './registry.js';
 
 /** What names a task for the type-only client: its name, or its name and what the caller should know of it. */

@@ -8,7 +8,7 @@ import { defaultStringifyOperations, parse, stringify } from 'devalue';
 import { isCeleriacError } from '../errors.js';
 import { setOwn } from '../text-escape.js';
 import { builtInName, toJsonMethod } from './built-in.js';
-import { ErrorClasses, rebuildError } from './error-classes.js';
+import { ErrorClasses, rebuildError } from '../protocol/error-classes.js';
 
 /** Fits the interface `Serializer`. */
 export const rich = {

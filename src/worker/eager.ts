@@ -3,7 +3,7 @@
  * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
  */
 import type { Delivery } from '../broker/delivery.js';
-import { readMessage } from '../broker/message.js';
+import { readMessage } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
 import type { LaunchHere } from '../canvas/launch-here.js';
 import type { Detour } from '../canvas/outgoing.js';
@@ -13,7 +13,7 @@ import { EagerResult } from '../results/eager-result.js';
 import type { ResultSource } from '../results/result-source.js';
 import type { Snapshot } from '../results/snapshot.js';
 import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
-import { errorNameOf } from '../tasks/failure.js';
+import { errorNameOf } from '../protocol/wire-error.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { Executor, type ExecutorParams } from './execute.js';
 import type { Outcome } from './outcome.js';

@@ -8,7 +8,7 @@ import type { Tracing } from '../broker/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';
-import { type ErrorClasses, encodeFailure } from '../tasks/failure.js';
+import { type ErrorClasses, encodeFailure } from '../protocol/wire-error.js';
 import { type RunMiddleware, through } from '../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';

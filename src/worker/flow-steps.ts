@@ -5,8 +5,8 @@
 import type { BrokerClock } from '../broker/clock.js';
 import { amended, type Delivery } from '../broker/delivery.js';
 import { type Engine, REVOKED } from '../broker/engine.js';
-import { partOf } from '../broker/ids.js';
-import type { FlowInput, Message } from '../broker/message.js';
+import { partOf } from '../protocol/ids.js';
+import type { FlowInput, Message } from '../protocol/message.js';
 import { isBrokersFault } from '../broker/write-answers.js';
 import type { AddedMembers } from '../canvas/added-members.js';
 import type { FlowDrop } from '../canvas/flow-jobs.js';
@@ -21,7 +21,7 @@ import { requestOf } from '../canvas/part-request.js';
 import { idOf, nodeAt, type Plan } from '../canvas/plan.js';
 import type { Plans } from '../canvas/plans.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';
-import { encodeFailure } from '../tasks/failure.js';
+import { encodeFailure } from '../protocol/wire-error.js';
 import { sleep } from '../timers.js';
 import type { Outcome } from './outcome.js';
 

@@ -6,7 +6,7 @@
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import type { IdIndex } from '../broker/id-index.js';
-import { isGenerated } from '../broker/ids.js';
+import { isGenerated } from '../protocol/ids.js';
 import { expireMove } from '../broker/moves.js';
 import { IGNORED_MS, noteIgnored } from '../broker/tombstones.js';
 import { releaseKey } from '../broker/unique-keys.js';

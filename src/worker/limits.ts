@@ -6,7 +6,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/engine.js';
 import { Gate } from '../broker/gate.js';
-import { isLane, laneOf } from '../broker/lanes.js';
+import { isLane, laneOf } from '../protocol/lanes.js';
 import type { RateLimits } from '../broker/rate-limits.js';
 import { mayRunTick } from '../broker/schedule-store.js';
 import { placeName, Semaphores } from '../broker/semaphore.js';

@@ -3,7 +3,7 @@
  */
 import type { Consumer, ConsumerParams } from '../broker/consumer.js';
 import type { Gate } from '../broker/gate.js';
-import { laneOf } from '../broker/lanes.js';
+import { laneOf } from '../protocol/lanes.js';
 import { Share, type Slots } from '../broker/slots.js';
 
 /** Consumes one queue of the broker. */

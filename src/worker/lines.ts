@@ -3,7 +3,7 @@
  * run on, and which tasks have lanes in them.
  */
 import type { Engine } from '../broker/engine.js';
-import { laneOf } from '../broker/lanes.js';
+import { laneOf } from '../protocol/lanes.js';
 import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';
 import type { SlotCounts } from '../control/commands.js';

@@ -1,7 +1,7 @@
 /**
  * How one attempt ended: a closed union, decided once by `execute` and applied once by `settle`.
  */
-import type { WireError } from '../tasks/failure.js';
+import type { WireError } from '../protocol/wire-error.js';
 import type { RegisteredTask } from '../tasks/registry.js';
 
 /** `wire` is what to store of an error that comes from a thread: encoded where it was the real one. */

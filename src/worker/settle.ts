@@ -15,7 +15,7 @@
  *   lost       nothing: another worker owns it           (whatever that one writes)
  */
 import type { Delivery } from '../broker/delivery.js';
-import { replacedBy } from '../broker/message.js';
+import { replacedBy } from '../protocol/message.js';
 import type { Settlement } from '../broker/settlement.js';
 import { TaskRevokedError } from '../errors.js';
 

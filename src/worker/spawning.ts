@@ -3,7 +3,7 @@
  * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
  */
 import type { Delivery } from '../broker/delivery.js';
-import { flowFrom, partOf } from '../broker/ids.js';
+import { flowFrom, partOf } from '../protocol/ids.js';
 import type { AddedMembers } from '../canvas/added-members.js';
 import { compile } from '../canvas/compile.js';
 import type { Composable } from '../canvas/fits.js';

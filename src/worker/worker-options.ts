@@ -15,7 +15,7 @@ import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import { show } from '../show.js';
 import type { TaskApp } from '../tasks/context.js';
-import type { ErrorClasses } from '../tasks/failure.js';
+import type { ErrorClasses } from '../protocol/wire-error.js';
 import type { Registry } from '../tasks/registry.js';
 import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './autoscale.js';
 import type { ExecutorParams } from './execute.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const SRC = join(dirname(fileURLToPath(import.meta.resolve('celeriac/package.json'))), 'src');
 
 export interface SourceFile {
-  /** From `src`, with slashes: `broker/ids.ts`. */
+  /** From `src`, with slashes: `protocol/ids.ts`. */
   readonly path: string;
   /** The folder under `src`, or for a file directly in it, its name: `broker`, `options`. */
   readonly room: string;

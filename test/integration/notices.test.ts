@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { type JobJson, Worker } from 'bullmq';
 import { currentTask } from 'celeriac';
 import type { Engine } from '#src/broker/engine.js';
-import { IdSource } from '#src/broker/ids.js';
+import { IdSource } from '#src/protocol/ids.js';
 import { progressTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
 import { gate, onEveryEngine, pause, until } from '../support/app.js';

@@ -3,7 +3,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { type AsyncResult, Celeriac, OptionError } from 'celeriac';
 import { Redis } from 'ioredis';
 import type { Engine } from '#src/broker/engine.js';
-import { laneOf } from '#src/broker/lanes.js';
+import { laneOf } from '#src/protocol/lanes.js';
 import { enterMove } from '#src/broker/moves.js';
 import { openEngine } from '#src/broker/open.js';
 import { jobJson } from '#src/broker/producer.js';

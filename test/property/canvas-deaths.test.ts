@@ -9,7 +9,7 @@ import { ChordError, type Composable } from 'celeriac';
 import fc from 'fast-check';
 import type { StoredJob } from '#src/broker/engine.js';
 import { PLAN } from '#src/broker/engine.js';
-import { partId } from '#src/broker/ids.js';
+import { partId } from '#src/protocol/ids.js';
 import { finalOf, leaves, nodeAt, type Plan, ROOT } from '#src/canvas/plan.js';
 import { READY } from '#src/states.js';
 import { randomFrom } from '../support/fault-plan.js';

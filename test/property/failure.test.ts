@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decodeFailure, encodeFailure } from '#src/tasks/failure.js';
+import { decodeFailure, encodeFailure } from '#src/protocol/wire-error.js';
 
 const anything = fc.anything({
   withDate: true,

@@ -17,8 +17,8 @@ import {
   type StoredRecord,
 } from '#src/broker/engine.js';
 import { IdIndex } from '#src/broker/id-index.js';
-import { type IdSource, taskIdOfJob } from '#src/broker/ids.js';
-import { readMessage } from '#src/broker/message.js';
+import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
+import { readMessage } from '#src/protocol/message.js';
 import { Producer } from '#src/broker/producer.js';
 import type { Composable } from '#src/canvas/fits.js';
 import { decodeInputs } from '#src/canvas/flow-values.js';
@@ -28,7 +28,7 @@ import { NO_CALLBACKS, Signature } from '#src/canvas/signature.js';
 import { Workflows } from '#src/canvas/workflows.js';
 import { failureText } from '#src/results/failure-text.js';
 import { derive, type Snapshot } from '#src/results/snapshot.js';
-import { ErrorClasses } from '#src/tasks/failure.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { CallTarget } from '#src/tasks/registry.js';
 import { decodeResult, encodeResult } from '#src/tasks/serializer.js';
 import { FlowSteps } from '#src/worker/flow-steps.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Celeriac, CeleriacError, Ignore, isCeleriacError, Reject, TaskRevokedError } from 'celeriac';
-import { decodeFailure, encodeFailure } from '#src/tasks/failure.js';
+import { decodeFailure, encodeFailure } from '#src/protocol/wire-error.js';
 
 const NOWHERE = 'redis://127.0.0.1:1/0';
 

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { CeleriacError } from '../../errors.js';
 import { ownFile } from '../../own-files.js';
-import { decodeFailure, type ErrorClasses } from '../../tasks/failure.js';
+import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
 import { after } from '../../timers.js';
 import { inTime } from '../in-time.js';
 import { PROCESS_FILE } from '../threads/app-module.js';

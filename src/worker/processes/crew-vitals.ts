@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../../broker/clock.js';
 import type { Engine } from '../../broker/engine.js';
-import { queueOfLane } from '../../broker/lanes.js';
+import { queueOfLane } from '../../protocol/lanes.js';
 import { lasting, type MetricsJson, prometheusText } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
 import { BrokerWatch, PROBE_MS } from '../broker-watch.js';

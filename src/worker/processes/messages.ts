@@ -4,7 +4,7 @@
  */
 
 import type { MetricsJson } from '../../events/metrics.js';
-import type { WireError } from '../../tasks/failure.js';
+import type { WireError } from '../../protocol/wire-error.js';
 import type { Verdict } from '../health.js';
 import type { ChildLimits } from '../threads/placement.js';
 import type { WorkerOptions } from '../worker-options.js';

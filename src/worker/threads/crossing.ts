@@ -2,8 +2,8 @@
  * Outcomes and log lines on their way out of a thread. What is decided about an error is decided in the thread, where
  * it is the real one; what arrives is its wire form, stored as it is, and an error of its class for the log.
  */
-import { Budget, boundedJson } from '../../tasks/bounded-json.js';
-import { decodeFailure, type ErrorClasses, encodeFailure, type WireError } from '../../tasks/failure.js';
+import { Budget, boundedJson } from '../../protocol/bounded-json.js';
+import { decodeFailure, type ErrorClasses, encodeFailure, type WireError } from '../../protocol/wire-error.js';
 import type { Outcome } from '../outcome.js';
 import type { CrossedOutcome, LogLine } from './messages.js';
 

@@ -3,7 +3,7 @@
  * so whoever looks at its signal lets the line look into the mailbox first.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { decodeFailure, ErrorClasses } from '../../tasks/failure.js';
+import { decodeFailure, ErrorClasses } from '../../protocol/wire-error.js';
 import type { Answer, FromThread, Request, ThreadSetup, ToThread } from './messages.js';
 
 type News = Exclude<ToThread, { kind: 'answer' }>;

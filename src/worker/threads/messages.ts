@@ -1,13 +1,13 @@
 /**
  * What a worker and one of its threads say to each other: every message once, in both directions. All of it survives
- * structured cloning. Errors travel in the wire form of `tasks/failure`, so that nothing of them is lost on the way.
+ * structured cloning. Errors travel in the wire form of `protocol/wire-error`, so that nothing of them is lost on the way.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Delivery } from '../../broker/delivery.js';
 import type { EngineKind } from '../../broker/engine.js';
 import type { AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands } from '../../control/commands.js';
-import type { WireError } from '../../tasks/failure.js';
+import type { WireError } from '../../protocol/wire-error.js';
 import type { Outcome } from '../outcome.js';
 import type { CallLimits } from '../running-call.js';
 

@@ -8,7 +8,7 @@ import type { Engine } from '../../broker/engine.js';
 import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
 import type { TaskApp } from '../../tasks/context.js';
-import type { ErrorClasses } from '../../tasks/failure.js';
+import type { ErrorClasses } from '../../protocol/wire-error.js';
 import type { ExecutorParams } from '../execute.js';
 import type { Lifespan } from '../processes/lifespan.js';
 

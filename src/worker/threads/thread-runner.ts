@@ -6,7 +6,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Delivery } from '../../broker/delivery.js';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
-import { decodeFailure } from '../../tasks/failure.js';
+import { decodeFailure } from '../../protocol/wire-error.js';
 import { apart } from '../apart.js';
 import { Executor } from '../execute.js';
 import type { Execution, LateHooks, Outcome } from '../outcome.js';

@@ -9,7 +9,7 @@ import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { ownFile } from '../../own-files.js';
-import { decodeFailure, type ErrorClasses, encodeFailure } from '../../tasks/failure.js';
+import { decodeFailure, type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
 import type { Outcome } from '../outcome.js';
 import type { RunningCall } from '../running-call.js';
 import { THREAD_FILE } from './app-module.js';

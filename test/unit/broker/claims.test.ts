@@ -5,7 +5,7 @@ import { LONGEST_LIFE_MS } from '#src/broker/claims.js';
 import { BrokerClock } from '#src/broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '#src/broker/engine.js';
 import { IdIndex } from '#src/broker/id-index.js';
-import { encodeCustomId } from '#src/broker/ids.js';
+import { encodeCustomId } from '#src/protocol/ids.js';
 import { UniqueKeys } from '#src/broker/unique-keys.js';
 import { UniqueCalls } from '#src/canvas/unique.js';
 import { rejection } from '../../support/app.js';

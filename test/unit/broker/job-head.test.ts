@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TAIL, withoutLongArguments } from '#src/broker/job-head.js';
-import { readMessage, writeMessage } from '#src/broker/message.js';
+import { readMessage, writeMessage } from '#src/protocol/message.js';
 
 const long = 'x'.repeat(50_000);
 

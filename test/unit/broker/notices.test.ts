@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { IdSource } from '#src/broker/ids.js';
+import { IdSource } from '#src/protocol/ids.js';
 import { channelsOf, eachNotice, isOf, routeOf } from '#src/broker/notice-channels.js';
 import { OwnNotices } from '#src/broker/own-notices.js';
 

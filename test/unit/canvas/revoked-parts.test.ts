@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN, REVOKED } from '#src/broker/engine.js';
 import { IdIndex } from '#src/broker/id-index.js';
-import { partId } from '#src/broker/ids.js';
+import { partId } from '#src/protocol/ids.js';
 import type { Leaf, Plan } from '#src/canvas/plan.js';
 import { Workflows } from '#src/canvas/workflows.js';
 import type { ResultSource } from '#src/results/result-source.js';
 import { derive } from '#src/results/snapshot.js';
-import { ErrorClasses } from '#src/tasks/failure.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { StoredJob } from '#src/broker/engine.js';
 import { Course } from '#src/results/course.js';
 import { derive } from '#src/results/snapshot.js';
-import { ErrorClasses } from '#src/tasks/failure.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 
 const WAITING: StoredJob = {
   id: 'a-0@q',

@@ -5,7 +5,7 @@ import { ResultTimeoutError, UnknownTaskError } from '#src/errors.js';
 import { AsyncResult } from '#src/results/async-result.js';
 import { GroupResult } from '#src/results/group-result.js';
 import type { ResultSource } from '#src/results/result-source.js';
-import { ErrorClasses } from '#src/tasks/failure.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 
 function resultOf(job: StoredJob | undefined) {

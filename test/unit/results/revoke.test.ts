@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readMessage } from '#src/broker/message.js';
+import { readMessage } from '#src/protocol/message.js';
 import { forgetTask } from '#src/results/forget.js';
 import { revokeTask } from '#src/results/revoke.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';

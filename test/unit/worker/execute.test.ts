@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Delivery } from '#src/broker/delivery.js';
 import { WorkerLostError } from '#src/errors.js';
 import { Task, TaskService } from '#src/index.js';
-import { ErrorClasses } from '#src/tasks/failure.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { Registry } from '#src/tasks/registry.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
 import { Executor, type ExecutorParams } from '#src/worker/execute.js';

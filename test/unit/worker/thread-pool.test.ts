@@ -8,7 +8,7 @@ import type { Delivery } from '#src/broker/delivery.js';
 import type { Engine } from '#src/broker/engine.js';
 import { CeleriacError, type Logger } from '#src/index.js';
 import type { TaskApp } from '#src/tasks/context.js';
-import { ErrorClasses } from '#src/tasks/failure.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { RunningCall } from '#src/worker/running-call.js';
 import { ThreadPool } from '#src/worker/threads/pool.js';
 

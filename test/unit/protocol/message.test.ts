@@ -9,7 +9,7 @@ import {
   replacedBy,
   replacementIn,
   unpackStack,
-} from '#src/broker/message.js';
+} from '#src/protocol/message.js';
 
 describe('A task message', () => {
   it('takes from a stranger only what is of the right kind about a workflow', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Celeriac } from 'celeriac';
-import { decodeFailure, encodeFailure } from '#src/tasks/failure.js';
+import { decodeFailure, encodeFailure } from '#src/protocol/wire-error.js';
 
 function notFound(what: string) {
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { encodeCustomId, IdSource, queueOfGenerated, taskIdOfJob } from '#src/broker/ids.js';
+import { encodeCustomId, IdSource, queueOfGenerated, taskIdOfJob } from '#src/protocol/ids.js';
 
 const anyText = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect, types } from 'node:util';
 import { InvalidArgumentsError, isCeleriacError, OptionError, TaskFailedError } from '#src/errors.js';
-import { decodeFailure, ErrorClasses, encodeFailure, errorNameOf } from '#src/tasks/failure.js';
+import { decodeFailure, ErrorClasses, encodeFailure, errorNameOf } from '#src/protocol/wire-error.js';
 
 class PaymentError extends Error {
   constructor(

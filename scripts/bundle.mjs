@@ -20,7 +20,7 @@ const DEEP = /^(?:app|index)\.js$|^(?:broker|canvas|results|worker)\//;
 /** What renews locks. */
 const THREAD = 'broker/lock-thread.js';
 /** CommonJS inside: `require` spares Node the search for the names they export, a third of what loading them takes. */
-const COMMON_JS = { bullmq: 'broker/bullmq.cjs', ioredis: 'broker/ioredis.cjs' };
+const COMMON_JS = { bullmq: 'broker/bullmq.cjs', ioredis: 'broker/redis/ioredis.cjs' };
 
 const modules = closureOf('index.js');
 const base = shallowOf(readdirSync(join(DIST, 'cli')).map((name) => `cli/${name}`));

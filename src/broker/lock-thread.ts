@@ -9,7 +9,7 @@ import { every } from '../timers.js';
 import type { EngineConfig } from './engine.js';
 import { LockRenewer } from './lock-renewer.js';
 import { type HeldLock, type LockMemory, LockTableReader } from './lock-table.js';
-import { type LockRenewal, renewOnRedis } from './redis-locks.js';
+import { type LockRenewal, renewOnRedis } from './redis/locks.js';
 
 /** What the thread is started with. */
 export interface LockThreadData {

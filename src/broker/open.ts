@@ -8,8 +8,8 @@ import { show } from '../show.js';
 import { openEmbedded } from './embedded.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { openPostgres } from './postgres.js';
-import { openRedis } from './redis.js';
-import { duplicateOf, parseRedisUrl, type RedisClient } from './redis-target.js';
+import { openRedis } from './redis/broker.js';
+import { duplicateOf, parseRedisUrl, type RedisClient } from './redis/url.js';
 
 const REDIS = ['redis', 'rediss', 'unix', 'sentinel', 'cluster', 'clusters'];
 const SCHEMES = [...REDIS, 'postgres', 'postgresql', 'memory', 'file'];

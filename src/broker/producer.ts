@@ -8,7 +8,7 @@ import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
 import { Deadlines } from './deadlines.js';
 import type { Engine } from './engine.js';
-import { refusalIn, unavailable, withoutArguments } from './redis-errors.js';
+import { refusalIn, unavailable, withoutArguments } from './redis/errors.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {

@@ -5,7 +5,7 @@
 import { Consumer } from '../broker/consumer.js';
 import type { Delivery } from '../broker/delivery.js';
 import { LockKeeper } from '../broker/lock-keeper.js';
-import { withoutArguments } from '../broker/redis-errors.js';
+import { withoutArguments } from '../broker/redis/errors.js';
 import type { Settlement } from '../broker/settlement.js';
 import { Slots } from '../broker/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { Celeriac, OptionError } from 'celeriac';
-import { parseRedisUrl } from '#src/broker/redis-target.js';
+import { parseRedisUrl } from '#src/broker/redis/url.js';
 import { shownUrl } from '#src/options/readable.js';
 
 /** What an app says of a broker it cannot use; nothing when it takes it. */

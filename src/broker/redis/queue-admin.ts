@@ -15,9 +15,9 @@ import {
   type Taken,
   type TakenJob,
   type TakeStep,
-} from './queue-store.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+} from '../queue-store.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 // KEYS wait, prioritized, delayed, active · ARGV key prefix, token, lock ms, limit, passed: wait, prioritized, delayed
 // returns passed now: wait, prioritized, delayed; jobs looked at; then id, name, data, opts, timestamp, parent key of each

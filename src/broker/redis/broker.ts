@@ -3,7 +3,7 @@
  * calls (fails fast), one for workers and the control bus (waits), one that listens.
  */
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
-import { addFlow } from './add-flow.js';
+import { addFlow } from '../add-flow.js';
 import type {
   BullmqParts,
   DelayedJob,
@@ -14,27 +14,27 @@ import type {
   JobRef,
   NewJob,
   StoredJob,
-} from './engine.js';
-import type { Finding } from './finding.js';
-import { QueueBackends } from './queue-backends.js';
-import { QueueNotes } from './queue-notes.js';
-import { RedisBroadcast } from './redis-broadcast.js';
-import { examineAddresses, examineRedis, readInfo } from './redis-checkup.js';
-import { refusalIn, troubleIn, withoutArguments } from './redis-errors.js';
-import { RedisFlows } from './redis-flows.js';
-import { readHeads } from './redis-heads.js';
-import { amendData, readDelayed, readEnded, readJobs, uncount } from './redis-jobs.js';
-import { leanRedisBackend } from './redis-large-results.js';
-import { RedisLink } from './redis-link.js';
-import { RedisQueues } from './redis-queues.js';
-import { RedisRecords } from './redis-records.js';
-import { RedisReplication } from './redis-replication.js';
-import { redisSalvage } from './redis-salvage.js';
-import { severRedisBackend } from './redis-sever.js';
-import { shardOf } from './redis-shard.js';
-import { RedisSignals } from './redis-signals.js';
-import type { RedisClient, RedisTarget } from './redis-target.js';
-import { Troubles } from './redis-troubles.js';
+} from '../engine.js';
+import type { Finding } from '../finding.js';
+import { QueueBackends } from '../queue-backends.js';
+import { QueueNotes } from '../queue-notes.js';
+import { RedisBroadcast } from './broadcast.js';
+import { examineAddresses, examineRedis, readInfo } from './checkup.js';
+import { refusalIn, troubleIn, withoutArguments } from './errors.js';
+import { RedisFlows } from './workflow-records.js';
+import { readHeads } from './job-heads.js';
+import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
+import { leanRedisBackend } from './event-trimming.js';
+import { RedisLink } from './connection.js';
+import { RedisQueues } from './queue-admin.js';
+import { RedisRecords } from './records.js';
+import { RedisReplication } from './replication.js';
+import { redisSalvage } from './salvage.js';
+import { severRedisBackend } from './detach.js';
+import { shardOf } from './cluster-subscriber.js';
+import { RedisSignals } from './notices.js';
+import type { RedisClient, RedisTarget } from './url.js';
+import { Troubles } from './troubles.js';
 
 /** Opens a Redis engine; connects at the first call. */
 export function openRedis(config: EngineConfig, target: RedisTarget): Engine {

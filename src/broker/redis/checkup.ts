@@ -3,8 +3,8 @@
  * of several addresses answer. Reads INFO only.
  */
 import { connect } from 'node:net';
-import { type Finding, ok, problem, warning } from './finding.js';
-import type { RedisClient } from './redis-target.js';
+import { type Finding, ok, problem, warning } from '../finding.js';
+import type { RedisClient } from './url.js';
 import type { HostPort } from './sentinel-watch.js';
 
 /** The facts of INFO, by their names there. */

@@ -3,7 +3,7 @@
  * and without the arguments of the refused command. ioredis puts them into its errors: the password that was wrong, or a
  * task's payload, which no log line and nobody's error report may hold.
  */
-import { BrokerError, BrokerUnavailableError } from '../errors.js';
+import { BrokerError, BrokerUnavailableError } from '../../errors.js';
 
 /**
  * What an error says of the broker:

@@ -4,9 +4,9 @@
  * connected to the same one from before the write until after the answer, or the write counts as made elsewhere.
  */
 import type { Socket } from 'node:net';
-import type { Replication } from './engine.js';
-import { troubleIn } from './redis-errors.js';
-import { type RedisLink, streamsOf } from './redis-link.js';
+import type { Replication } from '../engine.js';
+import { troubleIn } from './errors.js';
+import { type RedisLink, streamsOf } from './connection.js';
 
 export interface ReplicationParams {
   /** Where calls are written. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerError, BrokerUnavailableError } from 'celeriac';
-import { refusalIn, troubleIn, unavailable } from '#src/broker/redis-errors.js';
-import { Troubles } from '#src/broker/redis-troubles.js';
+import { refusalIn, troubleIn, unavailable } from '#src/broker/redis/errors.js';
+import { Troubles } from '#src/broker/redis/troubles.js';
 
 const ANSWERS = {
   passing: [

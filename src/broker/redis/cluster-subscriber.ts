@@ -5,9 +5,9 @@
 import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, type Cluster, Redis } from 'ioredis';
-import { DISCONNECT_MS } from './redis-client.js';
-import type { RedisLink } from './redis-link.js';
-import type { LinkOptions, RedisTarget } from './redis-target.js';
+import { DISCONNECT_MS } from './client.js';
+import type { RedisLink } from './connection.js';
+import type { LinkOptions, RedisTarget } from './url.js';
 
 /** @param calls the link of the Cluster's client, which knows the nodes; @param key any key of the prefix */
 export function shardOf(target: RedisTarget, calls: RedisLink, key: string): RedisTarget {

@@ -3,7 +3,7 @@
  * user without the right to INFO, and its owner is shown each that connects.
  */
 import type { Redis } from 'ioredis';
-import type { RedisClient } from './redis-target.js';
+import type { RedisClient } from './url.js';
 
 /**
  * How long a socket may take to say goodbye before it is destroyed, ms. ioredis' own 2 s keep a process alive for as long

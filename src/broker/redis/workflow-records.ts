@@ -9,9 +9,9 @@ import {
   HEAD,
   PLAN,
   REVOKED,
-} from './engine.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+} from '../engine.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 // KEYS[1] record · ARGV plan, ttl in ms · returns 1, or 0 when there is one
 const CREATE = new RedisScript(

@@ -4,7 +4,7 @@
  * broker that answers nothing it keeps the process alive.
  */
 import type { IQueueBackend } from 'bullmq';
-import type { RedisClient } from './redis-target.js';
+import type { RedisClient } from './url.js';
 
 /** Parts of BullMQ 6.7's Redis backend that are its own affair; the pinned version keeps them as they are. */
 interface Inside {

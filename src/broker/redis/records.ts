@@ -1,9 +1,9 @@
 /**
  * The Records port on Redis: one hash a record, `v` the value and `n` its version, changed by small scripts.
  */
-import type { Records, StoredRecord } from './engine.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+import type { Records, StoredRecord } from '../engine.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 // KEYS[1] record · ARGV value, ttl in ms or '' · returns 1, or 0 when the key is taken
 const CREATE = new RedisScript(

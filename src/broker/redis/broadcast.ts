@@ -2,9 +2,9 @@
  * The Broadcast port on Redis: one pub/sub channel per app, on the connection that listens for results as well. On
  * Cluster the channel is sharded, next to the keys of its prefix.
  */
-import type { Broadcast } from './engine.js';
-import { isReady, type RedisLink } from './redis-link.js';
-import type { RedisClient } from './redis-target.js';
+import type { Broadcast } from '../engine.js';
+import { isReady, type RedisLink } from './connection.js';
+import type { RedisClient } from './url.js';
 
 export interface RedisBroadcastParams {
   /** A connected client for sending. */

@@ -4,13 +4,13 @@
  * (SPUBLISH), next to the keys of their prefix.
  */
 
-import type { JobRef, NoticeListener, OwnIds, Signals } from './engine.js';
-import { channelsOf, eachNotice, isOf, routeOf } from './notice-channels.js';
-import { OwnNotices } from './own-notices.js';
-import type { RedisLink } from './redis-link.js';
-import { isReady } from './redis-link.js';
-import { RedisOutbox } from './redis-outbox.js';
-import type { RedisClient } from './redis-target.js';
+import type { JobRef, NoticeListener, OwnIds, Signals } from '../engine.js';
+import { channelsOf, eachNotice, isOf, routeOf } from '../notice-channels.js';
+import { OwnNotices } from './recently-heard.js';
+import type { RedisLink } from './connection.js';
+import { isReady } from './connection.js';
+import { RedisOutbox } from './notice-outbox.js';
+import type { RedisClient } from './url.js';
 
 /** Something to listen to; wanted as long as it is in the map. */
 interface Channel {

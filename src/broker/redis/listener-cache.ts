@@ -1,5 +1,5 @@
 /** Which processes' ids somebody listens for, as far as the answers to earlier notices say. */
-import { stemOf } from './notice-channels.js';
+import { stemOf } from '../notice-channels.js';
 
 /** So many processes' ids are remembered; beyond it all are forgotten, and learned again. */
 const MOST = 1_000;

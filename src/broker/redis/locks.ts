@@ -3,11 +3,11 @@
  * take longer to load BullMQ than most workers take to be ready. The layout (`<key>:lock` holds the token, `stalled` the
  * jobs that are suspected) is BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
  */
-import type { EngineConfig } from './engine.js';
-import type { HeldLock } from './lock-table.js';
-import { RedisLink } from './redis-link.js';
-import { RedisScript } from './redis-script.js';
-import { parseRedisUrl } from './redis-target.js';
+import type { EngineConfig } from '../engine.js';
+import type { HeldLock } from '../lock-table.js';
+import { RedisLink } from './connection.js';
+import { RedisScript } from './lua-script.js';
+import { parseRedisUrl } from './url.js';
 
 /** What renews locks. */
 export interface LockRenewal {

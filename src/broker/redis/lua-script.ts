@@ -2,7 +2,7 @@
  * A Lua script of ours: sent by its digest, and in full once when the server does not know it yet.
  */
 import { createHash } from 'node:crypto';
-import type { RedisClient } from './redis-target.js';
+import type { RedisClient } from './url.js';
 
 export class RedisScript {
   readonly #sha: string;

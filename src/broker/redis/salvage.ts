@@ -4,9 +4,9 @@
  * would be active with nobody to run it, found stalled and taken again, for ever. Only used after such a failure: what the
  * job is locked by finds it. Must never touch a field that can be read.
  */
-import type { Salvage } from './engine.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+import type { Salvage } from '../engine.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 // KEYS[1] active list · ARGV[1] what job keys begin with · ARGV[2] token · ARGV[3] another job with that token, or ''
 // returns the job that is locked by this token, or nil

@@ -3,9 +3,9 @@
  * through what is new in the stream, in steps that hold up the broker for a few milliseconds at most.
  */
 import { type BackendFactory, createRedisBackend, type IQueueBackend } from 'bullmq';
-import { EVENTS_BACK, LARGEST_EVENT } from './large-results.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+import { EVENTS_BACK, LARGEST_EVENT } from '../large-results.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 /** Results that end close together are taken out together. */
 const AFTER_MS = 20;

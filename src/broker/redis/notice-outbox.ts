@@ -3,11 +3,11 @@
  * which are most where nobody awaits results, wait a moment for company, since a command each would be a tenth of what a
  * task costs its worker. What is lost with a process that dies meanwhile, the waiters' sweep finds.
  */
-import { Audience } from './audience.js';
-import type { JobRef } from './engine.js';
-import { routeOf } from './notice-channels.js';
-import type { RedisLink } from './redis-link.js';
-import { Notice, sendNotices } from './redis-notices.js';
+import { Audience } from './listener-cache.js';
+import type { JobRef } from '../engine.js';
+import { routeOf } from '../notice-channels.js';
+import type { RedisLink } from './connection.js';
+import { Notice, sendNotices } from './notice-script.js';
 
 export interface OutboxParams {
   /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */

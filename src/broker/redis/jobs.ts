@@ -3,9 +3,9 @@
  * it) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
 import { createHash } from 'node:crypto';
-import type { DelayedJob, JobRef, StoredJob } from './engine.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+import type { DelayedJob, JobRef, StoredJob } from '../engine.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 const FIELDS = [
   'name',

@@ -3,9 +3,9 @@
  * which the script takes from the job itself: a completion that was refused (its lock was lost) tells nothing, and the
  * value is what any reader would find.
  */
-import { TELLS } from './notice-channels.js';
-import { RedisScript } from './redis-script.js';
-import type { RedisClient } from './redis-target.js';
+import { TELLS } from '../notice-channels.js';
+import { RedisScript } from './lua-script.js';
+import type { RedisClient } from './url.js';
 
 /** A notice on its way. A class for the reason that `JobDelivery` is one. */
 export class Notice {

@@ -2,9 +2,9 @@
  * Logs that the broker is there and does not do what it is asked (out of memory, a full disk, a replica), now and then while
  * it lasts. Those who meet it try again in silence, as in an outage, which the connections log.
  */
-import { BrokerError } from '../errors.js';
-import type { EngineConfig } from './engine.js';
-import { refusalIn, unavailable } from './redis-errors.js';
+import { BrokerError } from '../../errors.js';
+import type { EngineConfig } from '../engine.js';
+import { refusalIn, unavailable } from './errors.js';
 
 /** Said again after so long, if it still lasts. */
 const REPEAT_MS = 60_000;

@@ -4,13 +4,13 @@
  */
 import type { Socket } from 'node:net';
 import type { Redis } from 'ioredis';
-import { AppClosedError, type BrokerUnavailableError } from '../errors.js';
-import { after } from '../timers.js';
-import type { EngineConfig } from './engine.js';
-import { DISCONNECT_MS, tended } from './redis-client.js';
-import { READONLY, refusalIn, unavailable, withoutArguments } from './redis-errors.js';
-import type { LinkOptions, RedisClient, RedisTarget } from './redis-target.js';
-import { type Line, watchForSilence } from './silence.js';
+import { AppClosedError, type BrokerUnavailableError } from '../../errors.js';
+import { after } from '../../timers.js';
+import type { EngineConfig } from '../engine.js';
+import { DISCONNECT_MS, tended } from './client.js';
+import { READONLY, refusalIn, unavailable, withoutArguments } from './errors.js';
+import type { LinkOptions, RedisClient, RedisTarget } from './url.js';
+import { type Line, watchForSilence } from './half-open.js';
 
 /** How commands behave while the connection is away. */
 export type LinkMode = 'fail-fast' | 'patient';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import type { RedisLink } from '#src/broker/redis-link.js';
-import { RedisReplication } from '#src/broker/redis-replication.js';
+import type { RedisLink } from '#src/broker/redis/connection.js';
+import { RedisReplication } from '#src/broker/redis/replication.js';
 
 type Replies = (readonly [Error | null, unknown])[];
 

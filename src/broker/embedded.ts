@@ -11,9 +11,9 @@ import { processWide } from '../process-wide.js';
 import { VERSION } from '../version.js';
 import { openEmbeddedFolder } from './embedded-folder.js';
 import type { Engine, EngineConfig } from './engine.js';
-import { PgEngine } from './pg-engine.js';
-import { isMigrated, schemaOf } from './pg-schema.js';
-import type { NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
+import { PgEngine } from './postgres/broker.js';
+import { isMigrated, schemaOf } from './postgres/schema.js';
+import type { NoticeHandler, PgNotices, PgQuery, PgWire } from './postgres/wire.js';
 import { PglitePool } from './pglite-pool.js';
 import { adoptTemplate, TEMPLATE_SCHEMA } from './pglite-template.js';
 

@@ -7,7 +7,7 @@ import { shownUrl } from '../options/readable.js';
 import { show } from '../show.js';
 import { openEmbedded } from './embedded.js';
 import type { Engine, EngineConfig } from './engine.js';
-import { openPostgres } from './postgres.js';
+import { openPostgres } from './postgres/server.js';
 import { openRedis } from './redis/broker.js';
 import { duplicateOf, parseRedisUrl, type RedisClient } from './redis/url.js';
 

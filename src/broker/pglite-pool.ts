@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { OptionError } from '../errors.js';
 import { ownFile } from '../own-files.js';
-import type { Notice, NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
+import type { Notice, NoticeHandler, PgNotices, PgQuery, PgResult } from './postgres/wire.js';
 import type { ThreadReply, ThreadRequest } from './pglite-thread.js';
 
 interface Pending {

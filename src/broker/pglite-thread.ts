@@ -7,8 +7,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
-import { migrateSchema } from './pg-schema.js';
-import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
+import { migrateSchema } from './postgres/schema.js';
+import type { PgQuery, PgResult, PgRow } from './postgres/wire.js';
 import { readTemplate, TEMPLATE_SCHEMA, templatePaths, writeTemplate } from './pglite-template.js';
 
 export type ThreadRequest =

@@ -1,9 +1,9 @@
 /** What PostgreSQL's answers mean for whoever asked: again, elsewhere, or no. */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import type { PgPool } from '#src/broker/pg-driver.js';
-import { isGone, isLater, wasThere } from '#src/broker/pg-driver.js';
-import { PgLink } from '#src/broker/pg-link.js';
+import type { PgPool } from '#src/broker/postgres/driver.js';
+import { isGone, isLater, wasThere } from '#src/broker/postgres/driver.js';
+import { PgLink } from '#src/broker/postgres/pool.js';
 import { isCeleriacError } from '#src/index.js';
 
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code });

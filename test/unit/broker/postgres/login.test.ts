@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { limitLogin } from '#src/broker/pg-login.js';
+import { limitLogin } from '#src/broker/postgres/login.js';
 
 /** AuthenticationOk, a parameter, ReadyForQuery. */
 const AUTHENTICATED = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0]);

@@ -3,9 +3,9 @@
  * told from one that is merely slow by a second connection (`pg-probe`): when that one gets no answer either, every
  * statement in flight is given up at once.
  */
-import { BrokerError, BrokerUnavailableError } from '../errors.js';
-import { type Cancel, every, sleep } from '../timers.js';
-import type { EngineConfig } from './engine.js';
+import { BrokerError, BrokerUnavailableError } from '../../errors.js';
+import { type Cancel, every, sleep } from '../../timers.js';
+import type { EngineConfig } from '../engine.js';
 import {
   isGone,
   isLater,
@@ -15,9 +15,9 @@ import {
   type PgClient,
   type PgPool,
   type PgPooledClient,
-} from './pg-driver.js';
-import { PgProbe } from './pg-probe.js';
-import type { PgQuery, PgResult, PgRow } from './pg-wire.js';
+} from './driver.js';
+import { PgProbe } from './probe.js';
+import type { PgQuery, PgResult, PgRow } from './wire.js';
 
 interface Flight {
   /** The watchdog's look it began before. */

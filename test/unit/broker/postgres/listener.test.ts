@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { after, describe, it, mock } from 'node:test';
-import type { PgClient } from '#src/broker/pg-driver.js';
-import { PgListener } from '#src/broker/pg-listener.js';
+import type { PgClient } from '#src/broker/postgres/driver.js';
+import { PgListener } from '#src/broker/postgres/listener.js';
 
 class FakeClient extends EventEmitter implements PgClient {
   readonly statements: string[] = [];

@@ -1,7 +1,7 @@
 /** Reading heads of jobs (see `job-head`) from PostgreSQL. */
-import type { JobHead, JobRef } from './engine.js';
-import { LONGEST_DATA, withoutArguments } from './job-head.js';
-import type { PgQuery, PgRow } from './pg-wire.js';
+import type { JobHead, JobRef } from '../engine.js';
+import { LONGEST_DATA, withoutArguments } from '../job-head.js';
+import type { PgQuery, PgRow } from './wire.js';
 
 /** What is stored in less than this is not compressed, and no longer as text than is bearable. */
 const STORED_SMALL = 2_000;

@@ -4,8 +4,8 @@
  * while a statement is under way, leaves in one, with the hashes of a channel packed into one payload.
  */
 import { createHash } from 'node:crypto';
-import type { NoticeListener, Signals } from './engine.js';
-import type { Notice, PgNotices } from './pg-wire.js';
+import type { NoticeListener, Signals } from '../engine.js';
+import type { Notice, PgNotices } from './wire.js';
 
 const HASH_LENGTH = 16;
 /** PostgreSQL's limit for a payload is 8,000 bytes. */

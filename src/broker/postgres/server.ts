@@ -4,16 +4,16 @@
  * transaction that names the schema, and notifications and migrations go to the server itself where the URL names it.
  */
 import { randomUUID } from 'node:crypto';
-import { BrokerError, OptionError } from '../errors.js';
-import { sleep } from '../timers.js';
-import type { Engine, EngineConfig } from './engine.js';
-import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './pg-driver.js';
-import { PgEngine } from './pg-engine.js';
-import { guard, PgLink, send, shape } from './pg-link.js';
-import { PgListener } from './pg-listener.js';
-import { limitLogin } from './pg-login.js';
-import { schemaOf } from './pg-schema.js';
-import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './pg-wire.js';
+import { BrokerError, OptionError } from '../../errors.js';
+import { sleep } from '../../timers.js';
+import type { Engine, EngineConfig } from '../engine.js';
+import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './driver.js';
+import { PgEngine } from './broker.js';
+import { guard, PgLink, send, shape } from './pool.js';
+import { PgListener } from './listener.js';
+import { limitLogin } from './login.js';
+import { schemaOf } from './schema.js';
+import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './wire.js';
 
 export type PostgresTarget = { readonly url: string } | { readonly pool: PgPool };
 

@@ -1,8 +1,8 @@
 /**
  * The Broadcast port on NOTIFY: one channel per app, on the connection that listens for results as well.
  */
-import type { Broadcast } from './engine.js';
-import type { PgNotices } from './pg-wire.js';
+import type { Broadcast } from '../engine.js';
+import type { PgNotices } from './wire.js';
 
 export class PgBroadcast implements Broadcast {
   constructor(

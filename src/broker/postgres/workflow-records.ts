@@ -10,8 +10,8 @@ import {
   HEAD,
   PLAN,
   REVOKED,
-} from './engine.js';
-import type { PgQuery } from './pg-wire.js';
+} from '../engine.js';
+import type { PgQuery } from './wire.js';
 
 const ALIVE = '(p.expire_at IS NULL OR p.expire_at > now())';
 const EXPIRY = "now() + $3::double precision * interval '1 millisecond'";

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { after, describe, it } from 'node:test';
-import type { PgClient, PgPool, PgPooledClient } from '#src/broker/pg-driver.js';
-import { PgLink } from '#src/broker/pg-link.js';
+import type { PgClient, PgPool, PgPooledClient } from '#src/broker/postgres/driver.js';
+import { PgLink } from '#src/broker/postgres/pool.js';
 import { isCeleriacError } from '#src/index.js';
 
 type Reply = { rows: unknown[]; rowCount: number };

@@ -3,8 +3,8 @@
  * to do, so asking must cost it next to nothing: one connection is made and kept, and asked again and again; another login
  * is tried only where that one gives no answer, and ever more rarely while logins are answered.
  */
-import { type Listening, listenFor } from './listening.js';
-import { isGone, type PgClient } from './pg-driver.js';
+import { type Listening, listenFor } from '../listening.js';
+import { isGone, type PgClient } from './driver.js';
 
 /** What was found out: `unsure` where it was too early for another login. */
 export type Probed = 'there' | 'unsure' | { readonly silent: unknown };

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
-import { BrokerError } from '../errors.js';
-import { flowWriteFunction } from './pg-flows.js';
-import type { PgQuery } from './pg-wire.js';
+import { BrokerError } from '../../errors.js';
+import { flowWriteFunction } from './workflow-records.js';
+import type { PgQuery } from './wire.js';
 
 /** Goes up with every change of {@link ownTables}; part of the template's name. */
 const OWN_SCHEMA_VERSION = 4;

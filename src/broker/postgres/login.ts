@@ -3,8 +3,8 @@
  * each of them shows that somebody is there, and gives it the time anew. pg's own limit is for the whole of it, and by the
  * clock of a loop that may not have listened.
  */
-import { listenFor } from './listening.js';
-import type { PgClient } from './pg-driver.js';
+import { listenFor } from '../listening.js';
+import type { PgClient } from './driver.js';
 
 interface Stream {
   readonly bytesRead?: number;

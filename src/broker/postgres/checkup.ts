@@ -2,9 +2,9 @@
  * Looks a PostgreSQL (or the embedded one) over: its version, whether the schema is there and new enough, whether it
  * takes writes and keeps them, and how many connections are left.
  */
-import { type Finding, ok, problem, warning } from './finding.js';
-import { isMigrated, notMigrated } from './pg-schema.js';
-import type { PgQuery } from './pg-wire.js';
+import { type Finding, ok, problem, warning } from '../finding.js';
+import { isMigrated, notMigrated } from './schema.js';
+import type { PgQuery } from './wire.js';
 
 const FACTS = `
 SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS standby,

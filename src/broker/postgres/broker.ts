@@ -3,9 +3,9 @@
  * the schema once; after that every call is one statement.
  */
 import { createPostgresBackend, createPostgresRelayBackend, type IQueueBackend } from 'bullmq';
-import { AppClosedError, BrokerError, CeleriacError } from '../errors.js';
-import { sleep } from '../timers.js';
-import { addFlow } from './add-flow.js';
+import { AppClosedError, BrokerError, CeleriacError } from '../../errors.js';
+import { sleep } from '../../timers.js';
+import { addFlow } from '../add-flow.js';
 import type {
   BullmqParts,
   DelayedJob,
@@ -16,22 +16,22 @@ import type {
   JobRef,
   NewJob,
   StoredJob,
-} from './engine.js';
-import type { Finding } from './finding.js';
-import { PgBroadcast } from './pg-broadcast.js';
-import { BullmqPool, bullmqPoolBackend } from './pg-bullmq-pool.js';
-import { examinePostgres } from './pg-checkup.js';
-import { wasThere } from './pg-driver.js';
-import { PgFlows } from './pg-flows.js';
-import { readHeads } from './pg-heads.js';
-import { amendData, readDelayed, readEnded, readJobs, uncount } from './pg-jobs.js';
-import { PgQueues } from './pg-queues.js';
-import { PgRecords } from './pg-records.js';
-import { isMigrated, migrateSchema, notMigrated } from './pg-schema.js';
-import { channelPrefixOf, PgSignals } from './pg-signals.js';
-import type { PgQuery, PgWire } from './pg-wire.js';
-import { QueueBackends } from './queue-backends.js';
-import { QueueNotes } from './queue-notes.js';
+} from '../engine.js';
+import type { Finding } from '../finding.js';
+import { PgBroadcast } from './broadcast.js';
+import { BullmqPool, bullmqPoolBackend } from './bullmq-pool.js';
+import { examinePostgres } from './checkup.js';
+import { wasThere } from './driver.js';
+import { PgFlows } from './workflow-records.js';
+import { readHeads } from './job-heads.js';
+import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
+import { PgQueues } from './queue-admin.js';
+import { PgRecords } from './records.js';
+import { isMigrated, migrateSchema, notMigrated } from './schema.js';
+import { channelPrefixOf, PgSignals } from './notices.js';
+import type { PgQuery, PgWire } from './wire.js';
+import { QueueBackends } from '../queue-backends.js';
+import { QueueNotes } from '../queue-notes.js';
 
 /** The longest interval Node takes; it only has to exist. */
 const LONG_MS = 2 ** 31 - 1;

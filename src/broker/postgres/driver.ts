@@ -2,8 +2,8 @@
  * The `pg` package as far as we use it, loaded on first use (an optional peer). Structural types, so that nobody
  * needs `@types/pg` to compile against celeriac.
  */
-import { OptionError } from '../errors.js';
-import { loadPeer } from '../package-loading.js';
+import { OptionError } from '../../errors.js';
+import { loadPeer } from '../../package-loading.js';
 import pg from './pg.cjs';
 
 export interface PgClient {

@@ -4,9 +4,9 @@
  * that notices may have been missed.
  */
 
-import { sleep } from '../timers.js';
-import type { PgClient } from './pg-driver.js';
-import type { Notice, NoticeHandler, PgNotices, PgQuery } from './pg-wire.js';
+import { sleep } from '../../timers.js';
+import type { PgClient } from './driver.js';
+import type { Notice, NoticeHandler, PgNotices, PgQuery } from './wire.js';
 
 interface Channel {
   readonly handlers: Set<NoticeHandler>;

@@ -5,9 +5,9 @@
  */
 import { EventEmitter } from 'node:events';
 import { type BackendFactory, createPostgresBackend, type IQueueBackend } from 'bullmq';
-import { keepOrder } from '../key-order.js';
-import { EVENTS_BACK, LARGEST_EVENT } from './large-results.js';
-import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './pg-wire.js';
+import { keepOrder } from '../../key-order.js';
+import { EVENTS_BACK, LARGEST_EVENT } from '../large-results.js';
+import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './wire.js';
 
 /** BullMQ's readiness check names its default schema; our sessions' search_path says which one is meant. */
 const DEFAULT_SCHEMA_LEDGER = '"bullmq".migration';

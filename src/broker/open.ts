@@ -5,7 +5,7 @@ import { OptionError } from '../errors.js';
 import { nearest } from '../options/names.js';
 import { shownUrl } from '../options/readable.js';
 import { show } from '../show.js';
-import { openEmbedded } from './embedded.js';
+import { openEmbedded } from './embedded/broker.js';
 import type { Engine, EngineConfig } from './engine.js';
 import { openPostgres } from './postgres/server.js';
 import { openRedis } from './redis/broker.js';

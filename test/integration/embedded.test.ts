@@ -7,9 +7,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { openEmbedded } from '#src/broker/embedded.js';
+import { openEmbedded } from '#src/broker/embedded/broker.js';
 import type { EngineConfig } from '#src/broker/engine.js';
-import { ourselves } from '#src/broker/folder-lock.js';
+import { ourselves } from '#src/broker/embedded/folder-lock.js';
 import { Celeriac, isCeleriacError } from '#src/index.js';
 
 const config = (prefix = 'app'): EngineConfig => ({
@@ -118,7 +118,7 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
     const database = join(dir, 'celeriac-db');
     await writeFile(join(database, 'lock.1'), JSON.stringify({ ...ourselves(), pid: 2 ** 22 + 1 }));
     const source = `
-      const { lockFolder } = await import('#src/broker/folder-lock.js');
+      const { lockFolder } = await import('#src/broker/embedded/folder-lock.js');
       try { await lockFolder(process.argv[1]); console.log('got it'); setInterval(() => {}, 1e6); } catch (error) { console.log(error.code); }`;
     const children = Array.from({ length: 8 }, () => start(source, database));
     const words = await Promise.all(children.map((child) => firstLine(child)));
@@ -167,7 +167,7 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
 });
 
 const OPEN = `
-  const { openEmbedded } = await import('#src/broker/embedded.js');
+  const { openEmbedded } = await import('#src/broker/embedded/broker.js');
   const config = { prefix: 'app', connectTimeoutMs: 1000, migrate: false, onTrouble() {}, onRecovered() {} };
   const engine = openEmbedded(config, { kind: 'file', dir: process.argv[1] });`;
 

@@ -3,10 +3,10 @@
  * session PGlite has, one after the other; and its notices. The database itself runs in `pglite-thread`.
  */
 import { Worker } from 'node:worker_threads';
-import { OptionError } from '../errors.js';
-import { ownFile } from '../own-files.js';
-import type { Notice, NoticeHandler, PgNotices, PgQuery, PgResult } from './postgres/wire.js';
-import type { ThreadReply, ThreadRequest } from './pglite-thread.js';
+import { OptionError } from '../../errors.js';
+import { ownFile } from '../../own-files.js';
+import type { Notice, NoticeHandler, PgNotices, PgQuery, PgResult } from '../postgres/wire.js';
+import type { ThreadReply, ThreadRequest } from './thread.js';
 
 interface Pending {
   resolve(result: PgResult): void;
@@ -24,7 +24,7 @@ export class PglitePool implements PgNotices {
 
   private constructor() {
     this.#thread = new Worker(
-      ownFile('broker/pglite-thread.js', 'A memory:// or file:// broker runs in a thread'),
+      ownFile('broker/embedded/thread.js', 'A memory:// or file:// broker runs in a thread'),
       {
         // The caller's loaders and flags (--test, --import) have no business in there.
         execArgv: [],

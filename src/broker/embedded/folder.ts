@@ -20,7 +20,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { BrokerError } from '../errors.js';
+import { BrokerError } from '../../errors.js';
 import { lockFolder } from './folder-lock.js';
 
 /** The name nobody else's folder has. */

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
-import { openEmbeddedFolder } from '#src/broker/embedded-folder.js';
-import { ourselves } from '#src/broker/folder-lock.js';
+import { openEmbeddedFolder } from '#src/broker/embedded/folder.js';
+import { ourselves } from '#src/broker/embedded/folder-lock.js';
 import { isCeleriacError } from '#src/index.js';
 
 const root = mkdtempSync(join(tmpdir(), 'celeriac-folder-'));

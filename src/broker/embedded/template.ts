@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { SCHEMA_VERSIONS } from './postgres/schema.js';
+import { SCHEMA_VERSIONS } from '../postgres/schema.js';
 
 /** The schema inside the template; the first app renames it to its own. */
 export const TEMPLATE_SCHEMA = 'celeriac_template';

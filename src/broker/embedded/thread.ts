@@ -7,9 +7,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
-import { migrateSchema } from './postgres/schema.js';
-import type { PgQuery, PgResult, PgRow } from './postgres/wire.js';
-import { readTemplate, TEMPLATE_SCHEMA, templatePaths, writeTemplate } from './pglite-template.js';
+import { migrateSchema } from '../postgres/schema.js';
+import type { PgQuery, PgResult, PgRow } from '../postgres/wire.js';
+import { readTemplate, TEMPLATE_SCHEMA, templatePaths, writeTemplate } from './template.js';
 
 export type ThreadRequest =
   | { readonly kind: 'open'; readonly dataDir: string | undefined; readonly fresh: boolean }

@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { BrokerInUseError } from '../errors.js';
-import { sleep } from '../timers.js';
+import { BrokerInUseError } from '../../errors.js';
+import { sleep } from '../../timers.js';
 
 /** Who holds a lock. */
 export interface Holder {

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
-import { lifeOf, lockFolder, ourselves } from '#src/broker/folder-lock.js';
+import { lifeOf, lockFolder, ourselves } from '#src/broker/embedded/folder-lock.js';
 import { isCeleriacError } from '#src/index.js';
 
 const root = mkdtempSync(join(tmpdir(), 'celeriac-lock-'));

@@ -6,16 +6,16 @@
  * call returns. PGlite does not fsync, so a crash of the machine may lose the last seconds.
  */
 import { resolve } from 'node:path';
-import { BrokerError, CeleriacError } from '../errors.js';
-import { processWide } from '../process-wide.js';
-import { VERSION } from '../version.js';
-import { openEmbeddedFolder } from './embedded-folder.js';
-import type { Engine, EngineConfig } from './engine.js';
-import { PgEngine } from './postgres/broker.js';
-import { isMigrated, schemaOf } from './postgres/schema.js';
-import type { NoticeHandler, PgNotices, PgQuery, PgWire } from './postgres/wire.js';
-import { PglitePool } from './pglite-pool.js';
-import { adoptTemplate, TEMPLATE_SCHEMA } from './pglite-template.js';
+import { BrokerError, CeleriacError } from '../../errors.js';
+import { processWide } from '../../process-wide.js';
+import { VERSION } from '../../version.js';
+import { openEmbeddedFolder } from './folder.js';
+import type { Engine, EngineConfig } from '../engine.js';
+import { PgEngine } from '../postgres/broker.js';
+import { isMigrated, schemaOf } from '../postgres/schema.js';
+import type { NoticeHandler, PgNotices, PgQuery, PgWire } from '../postgres/wire.js';
+import { PglitePool } from './pool.js';
+import { adoptTemplate, TEMPLATE_SCHEMA } from './template.js';
 
 export type EmbeddedTarget =
   | { readonly kind: 'memory'; readonly name?: string }

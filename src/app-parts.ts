@@ -3,7 +3,7 @@
  */
 import type { AppConfig, CeleriacOptions } from './app-options.js';
 import { BrokerClock } from './broker/clock.js';
-import { type Engine, sortsKeys } from './broker/engine.js';
+import { type Engine, sortsKeys } from './broker/broker.js';
 import { IdIndex } from './broker/id-index.js';
 import { IdSource } from './protocol/ids.js';
 import { followingMoves } from './broker/moves.js';

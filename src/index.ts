@@ -3,7 +3,7 @@
 // The app
 export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
-export type { Finding, Severity } from './broker/finding.js';
+export type { Finding, Severity } from './broker/check-result.js';
 // Telemetry
 export type { Telemetry } from './broker/tracing.js';
 // Calling

@@ -3,7 +3,7 @@
  * told to. Works with any test runner, and needs no broker of yours.
  */
 import { Celeriac, partsOf } from './app.js';
-import { held } from './broker/held.js';
+import { held } from './broker/keep-alive.js';
 import { readMessage } from './protocol/message.js';
 import type { Envelope } from './broker/producer.js';
 import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';

@@ -2,7 +2,7 @@
  * Jobs added in one atomic step, over any queues: BullMQ's own step for flows, without parents.
  */
 import type { IQueueBackend } from 'bullmq';
-import type { NewJob } from './engine.js';
+import type { NewJob } from './broker.js';
 
 export async function addFlow(
   backend: IQueueBackend,

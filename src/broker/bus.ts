@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Relay } from 'bullmq';
 import { after } from '../timers.js';
-import type { Engine } from './engine.js';
+import type { Engine } from './broker.js';
 
 /** A process on the bus. */
 export interface BusNode {

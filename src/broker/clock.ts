@@ -2,7 +2,7 @@
  * The broker's clock, as far as this process knows it: its own clock plus an offset measured on the broker. Delays,
  * expiries and leases are reckoned on it, so that producers whose clocks disagree still agree on "when".
  */
-import type { Engine } from './engine.js';
+import type { Engine } from './broker.js';
 import { untilAnswered } from './until-answered.js';
 
 const REMEASURE_AFTER_MS = 5 * 60_000;

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Job } from 'bullmq';
 import { sleep } from '../timers.js';
 import type { Delivery } from './delivery.js';
-import type { Engine, JobRef } from './engine.js';
+import type { Engine, JobRef } from './broker.js';
 import type { Gate } from './gate.js';
 import type { LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from '../protocol/message.js';

@@ -3,7 +3,7 @@
  * progress, and have something done once its fate is written.
  */
 import type { Job } from 'bullmq';
-import type { JobRef, Signals } from './engine.js';
+import type { JobRef, Signals } from './broker.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, messageFrom } from '../protocol/message.js';

@@ -6,7 +6,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { every } from '../timers.js';
-import type { EngineConfig } from './engine.js';
+import type { EngineConfig } from './broker.js';
 import { LockRenewer } from './lock-renewer.js';
 import { type HeldLock, type LockMemory, LockTableReader } from './lock-table.js';
 import { type LockRenewal, renewOnRedis } from './redis/locks.js';

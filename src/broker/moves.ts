@@ -9,7 +9,7 @@
  *
  * The one in the lane runs only once the other is gone, so a crash between 2 and 3 starts nothing twice.
  */
-import type { Engine, JobRef, StoredJob } from './engine.js';
+import type { Engine, JobRef, StoredJob } from './broker.js';
 import { type Ground, passingOn } from './pass-on.js';
 import { jobOfTombstone, tombstoneKey } from './tombstones.js';
 

@@ -6,7 +6,7 @@ import { nearest } from '../options/names.js';
 import { shownUrl } from '../options/readable.js';
 import { show } from '../show.js';
 import { openEmbedded } from './embedded/broker.js';
-import type { Engine, EngineConfig } from './engine.js';
+import type { Engine, EngineConfig } from './broker.js';
 import { openPostgres } from './postgres/server.js';
 import { openRedis } from './redis/broker.js';
 import { duplicateOf, parseRedisUrl, type RedisClient } from './redis/url.js';

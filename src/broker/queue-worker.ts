@@ -3,7 +3,7 @@
  * events, its closing, and its place in dashboards. What is taken from the queue, and what becomes of it, is `worker-loop`.
  */
 import { type Job, type JobJson, Worker, type WorkerOptions } from 'bullmq';
-import type { BullmqParts } from './engine.js';
+import type { BullmqParts } from './broker.js';
 import type { LockKeeper } from './lock-keeper.js';
 import { UNREADABLE_DATA } from '../protocol/message.js';
 import type { Fetched } from './outcome-writer.js';

@@ -6,7 +6,7 @@
 import { paceOf, type Rate } from '../options/rates.js';
 import type { BrokerClock } from './clock.js';
 import { afterLoss } from './contention.js';
-import type { Engine, StoredRecord } from './engine.js';
+import type { Engine, StoredRecord } from './broker.js';
 
 interface State {
   /** What the code said last, and what is in force: the same until somebody changes it at runtime. */

@@ -8,7 +8,7 @@
 import { sleep } from '../timers.js';
 import type { BrokerClock } from './clock.js';
 import { afterLoss } from './contention.js';
-import type { Engine, JobRef, StoredRecord } from './engine.js';
+import type { Engine, JobRef, StoredRecord } from './broker.js';
 
 interface Holder extends JobRef {
   /** Since when, epoch ms of the broker's clock. */

@@ -6,7 +6,7 @@
 
 import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
 import type { BrokerClock } from './clock.js';
-import type { Engine, JobRef, StoredJob } from './engine.js';
+import type { Engine, JobRef, StoredJob } from './broker.js';
 
 /** A task that holds a key. */
 export interface KeyHolder {

@@ -4,7 +4,7 @@
  */
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import type { BrokerClock } from './clock.js';
-import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './engine.js';
+import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './broker.js';
 import { isRevocationStack, type Message, messageFrom } from '../protocol/message.js';
 
 /** A task as it was put into its queue. */

@@ -3,7 +3,7 @@
  * group waits for it.
  */
 import { LRUCache } from 'lru-cache';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { CeleriacError } from '../errors.js';
 import { addedField, extraField } from './flow-record.js';

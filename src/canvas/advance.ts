@@ -2,7 +2,7 @@
  * What the end of one part means for the parts around it: what to write, and what comes next. Pure; the one place that
  * decides how a workflow goes on.
  */
-import type { FlowWrite } from '../broker/engine.js';
+import type { FlowWrite } from '../broker/broker.js';
 import { type Blame, CLOSE, countField, type Ending, type Failing, failedField } from './flow-record.js';
 import { finalOf, nodeAt, type Parallel, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
 

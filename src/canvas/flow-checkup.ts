@@ -8,7 +8,7 @@
  *                                                   or is dead and does so again
  */
 import type { BrokerClock } from '../broker/clock.js';
-import { CLOSED, type Engine, REVOKED, type StoredJob } from '../broker/engine.js';
+import { CLOSED, type Engine, REVOKED, type StoredJob } from '../broker/broker.js';
 import { partId } from '../protocol/ids.js';
 import { readMessage } from '../protocol/message.js';
 import { CeleriacError } from '../errors.js';

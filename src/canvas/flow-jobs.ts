@@ -2,7 +2,7 @@
  * The jobs of a workflow, for what is done to all of them: a bounded number at a time, so that the broker is never blocked
  * for long, members that were added and workflows that took a task's place included.
  */
-import type { Engine, JobRef } from '../broker/engine.js';
+import type { Engine, JobRef } from '../broker/broker.js';
 import { partId } from '../protocol/ids.js';
 import { noteIgnored } from '../broker/tombstones.js';
 import { type ForgetRunning, forgetTask } from '../results/forget.js';

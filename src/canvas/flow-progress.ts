@@ -10,7 +10,7 @@
  *   4 the task's own record (`settle`)      nothing is left to do
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partOf } from '../protocol/ids.js';
 import type { FlowInput } from '../protocol/message.js';

@@ -11,7 +11,7 @@
  *   a part failed inside      {"x": path of the failed task}
  *   a task was ignored        {"i": true}
  */
-import { CLOSED, type FlowWrite, REVOKED } from '../broker/engine.js';
+import { CLOSED, type FlowWrite, REVOKED } from '../broker/broker.js';
 import type { WireError } from '../protocol/wire-error.js';
 
 /** A failed task, as those after it show it. */

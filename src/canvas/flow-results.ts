@@ -3,8 +3,8 @@
  * any of them.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/engine.js';
-import { held } from '../broker/held.js';
+import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/broker.js';
+import { held } from '../broker/keep-alive.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { flowTopic, partId, partOf } from '../protocol/ids.js';
 import { UnknownTaskError } from '../errors.js';

@@ -3,7 +3,7 @@
  * rest of it may take, the record stays for that, and reads as gone. Costs nothing where outcomes are kept for long.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { GOING_ON_MS } from './flow-jobs.js';
 import { UNTIL } from './flow-record.js';
 import { living, livingFields } from './living.js';

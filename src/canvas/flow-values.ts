@@ -1,7 +1,7 @@
 /**
  * The values of a workflow's parts, read from its record. A group's are many: they are read in bounded batches.
  */
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { FlowInput } from '../protocol/message.js';
 import { decodeFailure, type ErrorClasses } from '../protocol/wire-error.js';
 import { encodedList, encodeResult } from '../tasks/serializer.js';

@@ -1,7 +1,7 @@
 /**
  * What the writes of an end into a workflow's record came to, and what begins after them. Pure.
  */
-import type { FlowWritten } from '../broker/engine.js';
+import type { FlowWritten } from '../broker/broker.js';
 import type { FlowInput } from '../protocol/message.js';
 import { readFailing } from './flow-record.js';
 import { type PlanNode, ROOT, type Start, starts } from './plan.js';

@@ -7,7 +7,7 @@
  *   2 the first jobs, atomically   the workflow is accepted
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { type IdSource, partId, partOf } from '../protocol/ids.js';
 import { writeMessage } from '../protocol/message.js';

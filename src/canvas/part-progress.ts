@@ -2,7 +2,7 @@
  * How far a workflow is for a part that waits in it, as `updates()` shows it: how many of those it waits for have ended.
  * Those are the members of the last group that has begun, or where there is none the steps before it.
  */
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { PENDING } from '../states.js';
 import { countField, extraField } from './flow-record.js';
 import { nodeAt, type Plan, placeOf, stepBefore } from './plan.js';

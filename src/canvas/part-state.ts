@@ -1,7 +1,7 @@
 /**
  * How a part of a workflow stands, from its job and the workflow's record. Pure; the one place that decides it.
  */
-import { CLOSED, HEAD, REVOKED } from '../broker/engine.js';
+import { CLOSED, HEAD, REVOKED } from '../broker/broker.js';
 import {
   type Ending,
   type Failing,

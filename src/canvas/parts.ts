@@ -4,7 +4,7 @@
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, JobRef, Signals, StoredJob } from '../broker/engine.js';
+import type { Engine, JobRef, Signals, StoredJob } from '../broker/broker.js';
 import { flowTopic, type PartAddress, partId, partOf } from '../protocol/ids.js';
 import { packRevocation, packStack, readMessage, replacementIn, writeMessage } from '../protocol/message.js';
 import { passingOn } from '../broker/pass-on.js';

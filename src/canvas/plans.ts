@@ -3,7 +3,7 @@
  * to their groups are read when they are met.
  */
 import { LRUCache } from 'lru-cache';
-import { type Engine, PLAN } from '../broker/engine.js';
+import { type Engine, PLAN } from '../broker/broker.js';
 import { addedField, extraField } from './flow-record.js';
 import { groupsIn, nodeAt, type Plan, type PlanNode, placeOf, ROOT, withMembers } from './plan.js';
 

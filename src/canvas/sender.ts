@@ -3,7 +3,7 @@
  * off to the producer. A plain call does all of it synchronously, so that calls made together leave together.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../protocol/ids.js';
 import { laneOf, queueOfLane } from '../protocol/lanes.js';

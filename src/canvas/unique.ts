@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import { LONGEST_LIFE_MS } from '../broker/claims.js';
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, StoredJob } from '../broker/engine.js';
-import { held } from '../broker/held.js';
+import type { Engine, StoredJob } from '../broker/broker.js';
+import { held } from '../broker/keep-alive.js';
 import { readMessage } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';

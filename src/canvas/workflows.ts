@@ -3,7 +3,7 @@
  */
 
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { IdSource } from '../protocol/ids.js';
 import type { Producer } from '../broker/producer.js';

@@ -4,7 +4,7 @@
  * that keep the process alive, and a script that asks is to end by itself.
  */
 import { type Bus, openBus } from '../broker/bus.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { BrokerUnavailableError, OptionError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';

@@ -4,13 +4,13 @@
  * among the failed by the broker, and passed over here.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
-import { held } from '../broker/held.js';
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import { held } from '../broker/keep-alive.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';
-import type { FailedPlace } from '../broker/queue-store.js';
+import type { FailedPlace } from '../broker/queue-admin.js';
 import type { UniqueCalls } from '../canvas/unique.js';
 import { OptionError } from '../errors.js';
 import { checkQueueName, checkTaskName } from '../options/checks.js';

@@ -2,10 +2,10 @@
  * `app.queues`: what is in the queues of the app, and what may be done to a whole queue. Works on the broker alone, with
  * or without workers. A lane counts with its queue everywhere.
  */
-import { held } from '../broker/held.js';
+import { held } from '../broker/keep-alive.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { pauseQueue, resumeQueue, withLanes } from '../broker/pauses.js';
-import type { KnownQueue, QueueSizes } from '../broker/queue-store.js';
+import type { KnownQueue, QueueSizes } from '../broker/queue-admin.js';
 import { checkQueueName } from '../options/checks.js';
 import { type PurgeParams, purgeQueue } from '../results/purge.js';
 

@@ -3,7 +3,7 @@
  * commands. A handler that throws answers `{ error }`; it never harms the worker.
  */
 import { type Bus, type BusNode, openBus } from '../broker/bus.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import {
   type CommandHandlers,
   type CommandName,

@@ -8,7 +8,7 @@
  *   4 it waits again, in BullMQ's one step      nothing left to do
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, StoredJob } from '../broker/engine.js';
+import type { Engine, StoredJob } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { readMessage, renewMessage } from '../protocol/message.js';

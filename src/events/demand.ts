@@ -2,7 +2,7 @@
  * Whether anybody in the fleet listens to events. A listener writes a record with a short life, renews it, and tells
  * of it once; those who publish hear that, and look again while they publish. So nothing is asked while nobody listens.
  */
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 
 const KEY = 'events';
 /** The topic that says "somebody listens now". */

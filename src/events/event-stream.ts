@@ -3,7 +3,7 @@
  * that, and for what its connection missed, it says how many are gone. Of each task it gives `task-sent` first.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { announceListener } from './demand.js';
 import type { AppEvent, FleetEvent } from './names.js';
 import { readPacket } from './packet.js';

@@ -3,7 +3,7 @@
  * (`app.events`), and, while anybody in the fleet listens, to the fleet. `active` is all that a task pays otherwise.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { AppClosedError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';

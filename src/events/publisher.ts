@@ -3,7 +3,7 @@
  * away. Texts are numbered, so that whoever listens knows how many it missed.
  */
 import { randomBytes } from 'node:crypto';
-import { BROADCAST_BYTES, type Engine } from '../broker/engine.js';
+import { BROADCAST_BYTES, type Engine } from '../broker/broker.js';
 import type { AppEvent } from './names.js';
 
 /** Events wait this long for others, ms. */

@@ -1,4 +1,4 @@
-import type { JobRef, StoredJob } from '../broker/engine.js';
+import type { JobRef, StoredJob } from '../broker/broker.js';
 import { type Message, readMessage } from '../protocol/message.js';
 import { wasIgnored } from '../broker/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';

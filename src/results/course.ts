@@ -2,7 +2,7 @@
  * The course of a task, as far as looks at it tell: which states to tell of after each, in order and none twice. Between
  * two looks much may have happened: what the task last said of itself before its end is told all the same.
  */
-import type { StoredJob } from '../broker/engine.js';
+import type { StoredJob } from '../broker/broker.js';
 import { READY, type State } from '../states.js';
 import { lastCustomState, type Snapshot } from './snapshot.js';
 

@@ -4,7 +4,7 @@
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/engine.js';
+import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/broker.js';
 import { progressTopic } from '../broker/notice-channels.js';
 import { AppClosedError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';

@@ -3,8 +3,8 @@
  * end; the mark in its message, and a word to the worker that runs it, see to it that it goes then.
  */
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine, JobRef } from '../broker/engine.js';
-import { held } from '../broker/held.js';
+import type { Engine, JobRef } from '../broker/broker.js';
+import { held } from '../broker/keep-alive.js';
 import { readMessage } from '../protocol/message.js';
 import { sleep } from '../timers.js';
 import { amend, readOne } from './revoke.js';

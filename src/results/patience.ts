@@ -3,7 +3,7 @@
  * or the app closes; one that never was is an error at once.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 import { onAbort } from './abort.js';
 import { Bell } from './bell.js';

@@ -2,7 +2,7 @@
  * How results hang together: what workflows answer about their parts. Given to results from above, since what a workflow
  * is stands on a higher floor. `async-result` and `group-result` fill the two interfaces, so that each may name the other.
  */
-import type { JobRef } from '../broker/engine.js';
+import type { JobRef } from '../broker/broker.js';
 import type { State } from '../states.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
 

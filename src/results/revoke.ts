@@ -4,8 +4,8 @@
  * told over the control bus.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine, JobRef, StoredJob } from '../broker/engine.js';
-import { held } from '../broker/held.js';
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import { held } from '../broker/keep-alive.js';
 import { amendMessage, type Message, type Revocation, readMessage } from '../protocol/message.js';
 import { READY, STARTED, type State } from '../states.js';
 import { sleep } from '../timers.js';

@@ -2,7 +2,7 @@
  * What a stored job means: `derive` turns the broker's record into a Snapshot. Pure; the one place that decides a
  * task's state.
  */
-import type { StoredJob } from '../broker/engine.js';
+import type { StoredJob } from '../broker/broker.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { isRevocationStack, type Message, readMessage, unpackStack } from '../protocol/message.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';

@@ -3,7 +3,7 @@
  * that has the task's code calls it as everybody does; another one goes by what was stored.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { stemFrom } from '../protocol/ids.js';
 import type { Sender } from '../canvas/sender.js';
 import { OptionError } from '../errors.js';

@@ -1,7 +1,7 @@
 /**
  * Whether the broker answers, for those who ask often: one question at a time, and none that waits for long.
  */
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { inTime } from './in-time.js';
 
 /** A broker that needs longer is as good as away. */

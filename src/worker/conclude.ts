@@ -3,7 +3,7 @@
  * none is needed: every task comes through here.
  */
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { Settlement } from '../broker/settlement.js';
 import { tellWhenWritten } from './hooks.js';

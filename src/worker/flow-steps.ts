@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import { amended, type Delivery } from '../broker/delivery.js';
-import { type Engine, REVOKED } from '../broker/engine.js';
+import { type Engine, REVOKED } from '../broker/broker.js';
 import { partOf } from '../protocol/ids.js';
 import type { FlowInput, Message } from '../protocol/message.js';
 import { isBrokersFault } from '../broker/write-answers.js';

@@ -4,7 +4,7 @@
  * at their message.
  */
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { isGenerated } from '../protocol/ids.js';
 import { expireMove } from '../broker/moves.js';

@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { Gate } from '../broker/gate.js';
 import { isLane, laneOf } from '../protocol/lanes.js';
 import type { RateLimits } from '../broker/rate-limits.js';

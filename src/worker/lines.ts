@@ -2,7 +2,7 @@
  * The queues a worker consumes, as lines, and what may change about them while it runs: which they are, what slots they
  * run on, and which tasks have lanes in them.
  */
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { laneOf } from '../protocol/lanes.js';
 import { openQueue } from '../broker/pauses.js';
 import { Slots } from '../broker/slots.js';

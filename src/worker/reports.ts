@@ -4,7 +4,7 @@
 
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine, JobHead } from '../broker/engine.js';
+import type { Engine, JobHead } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';

@@ -4,7 +4,7 @@
  * nothing. How many deaths a task was in the middle of is noted before it begins again.
  */
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { Logger } from '../options/logger.js';
 import type { RegisteredTask } from '../tasks/registry.js';
 import { lostTooOften } from './admission.js';

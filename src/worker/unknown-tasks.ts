@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { NotRegisteredError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import type { Registry } from '../tasks/registry.js';

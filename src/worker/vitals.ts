@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import { readQueueStates } from '../broker/queue-depth.js';
 import {
   type EndState,

@@ -2,7 +2,7 @@
  * What a worker is made from: the options users give it, what its app hands it, and how it describes itself.
  */
 import { availableParallelism, hostname } from 'node:os';
-import type { Engine } from '../broker/engine.js';
+import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../broker/id-index.js';
 import type { RateLimits } from '../broker/rate-limits.js';
 import type { FlowCheckupParams } from '../canvas/flow-checkup.js';

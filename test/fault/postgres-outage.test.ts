@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { Worker } from 'bullmq';
 import pg from 'pg';
-import type { Engine, EngineConfig } from '#src/broker/engine.js';
+import type { Engine, EngineConfig } from '#src/broker/broker.js';
 import { openPostgres } from '#src/broker/postgres/server.js';
 import { Celeriac, isCeleriacError } from '#src/index.js';
 import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';

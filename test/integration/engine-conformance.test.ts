@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type JobJson, type Processor, Worker } from 'bullmq';
-import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/engine.js';
+import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
 import { isCeleriacError } from '#src/errors.js';
 import { engines, type TestBroker } from '../support/engines.js';

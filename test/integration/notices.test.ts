@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { type JobJson, Worker } from 'bullmq';
 import { currentTask } from 'celeriac';
-import type { Engine } from '#src/broker/engine.js';
+import type { Engine } from '#src/broker/broker.js';
 import { IdSource } from '#src/protocol/ids.js';
 import { progressTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type JobJson, Queue } from 'bullmq';
-import type { Engine } from '#src/broker/engine.js';
+import type { Engine } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
-import { type FailedPlace, NOTHING_PASSED } from '#src/broker/queue-store.js';
+import { type FailedPlace, NOTHING_PASSED } from '#src/broker/queue-admin.js';
 import { startCluster } from '../support/cluster.js';
 import { engines, type TestBroker } from '../support/engines.js';
 

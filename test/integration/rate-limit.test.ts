@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { type AsyncResult, Celeriac, OptionError } from 'celeriac';
 import { Redis } from 'ioredis';
-import type { Engine } from '#src/broker/engine.js';
+import type { Engine } from '#src/broker/broker.js';
 import { laneOf } from '#src/protocol/lanes.js';
 import { enterMove } from '#src/broker/moves.js';
 import { openEngine } from '#src/broker/open.js';

@@ -13,7 +13,7 @@ import {
   TaskService,
 } from 'celeriac';
 import { z } from 'zod';
-import type { Engine } from '#src/broker/engine.js';
+import type { Engine } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
 import { jobJson } from '#src/broker/producer.js';
 import { ScheduleStore } from '#src/broker/schedule-store.js';

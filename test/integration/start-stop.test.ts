@@ -7,7 +7,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { Celeriac } from 'celeriac';
 import { Redis } from 'ioredis';
 import { partsOf } from '#src/app.js';
-import type { Engine } from '#src/broker/engine.js';
+import type { Engine } from '#src/broker/broker.js';
 import { gate, uniqueName, until } from '../support/app.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 

@@ -1,5 +1,5 @@
 /** The Records port in memory, for unit tests: what was written, with its time to live. */
-import type { Records, StoredRecord } from '#src/broker/engine.js';
+import type { Records, StoredRecord } from '#src/broker/broker.js';
 
 export class FakeRecords implements Records {
   readonly kept = new Map<string, StoredRecord & { readonly ttlMs: number | undefined }>();

@@ -15,7 +15,7 @@ import {
   REVOKED,
   type StoredJob,
   type StoredRecord,
-} from '#src/broker/engine.js';
+} from '#src/broker/broker.js';
 import { IdIndex } from '#src/broker/id-index.js';
 import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
 import { readMessage } from '#src/protocol/message.js';

@@ -1,5 +1,5 @@
 /** Records in memory, for tests of what is kept in them. They never expire. */
-import type { Records, StoredRecord } from '#src/broker/engine.js';
+import type { Records, StoredRecord } from '#src/broker/broker.js';
 
 /** @param away while it is true, every call fails as if the broker were out of reach */
 export function fakeRecords(broker: { away: boolean } = { away: false }) {

@@ -10,7 +10,7 @@ import { BrokerError, CeleriacError } from '../../errors.js';
 import { processWide } from '../../process-wide.js';
 import { VERSION } from '../../version.js';
 import { openEmbeddedFolder } from './folder.js';
-import type { Engine, EngineConfig } from '../engine.js';
+import type { Engine, EngineConfig } from '../broker.js';
 import { PgEngine } from '../postgres/broker.js';
 import { isMigrated, schemaOf } from '../postgres/schema.js';
 import type { NoticeHandler, PgNotices, PgQuery, PgWire } from '../postgres/wire.js';

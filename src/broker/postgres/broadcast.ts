@@ -1,7 +1,7 @@
 /**
  * The Broadcast port on NOTIFY: one channel per app, on the connection that listens for results as well.
  */
-import type { Broadcast } from '../engine.js';
+import type { Broadcast } from '../broker.js';
 import type { PgNotices } from './wire.js';
 
 export class PgBroadcast implements Broadcast {

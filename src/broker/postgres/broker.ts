@@ -16,8 +16,8 @@ import type {
   JobRef,
   NewJob,
   StoredJob,
-} from '../engine.js';
-import type { Finding } from '../finding.js';
+} from '../broker.js';
+import type { Finding } from '../check-result.js';
 import { PgBroadcast } from './broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './bullmq-pool.js';
 import { examinePostgres } from './checkup.js';

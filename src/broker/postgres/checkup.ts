@@ -2,7 +2,7 @@
  * Looks a PostgreSQL (or the embedded one) over: its version, whether the schema is there and new enough, whether it
  * takes writes and keeps them, and how many connections are left.
  */
-import { type Finding, ok, problem, warning } from '../finding.js';
+import { type Finding, ok, problem, warning } from '../check-result.js';
 import { isMigrated, notMigrated } from './schema.js';
 import type { PgQuery } from './wire.js';
 

@@ -1,5 +1,5 @@
 /** Reading heads of jobs (see `job-head`) from PostgreSQL. */
-import type { JobHead, JobRef } from '../engine.js';
+import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, withoutArguments } from '../job-head.js';
 import type { PgQuery, PgRow } from './wire.js';
 

@@ -3,7 +3,7 @@
  * BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
 import { createHash } from 'node:crypto';
-import type { DelayedJob, JobRef, StoredJob } from '../engine.js';
+import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
 import type { PgQuery, PgRow } from './wire.js';
 
 // jsonb is read as text: the driver would parse it, and a number beyond 2^53 with it.

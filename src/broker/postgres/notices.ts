@@ -4,7 +4,7 @@
  * while a statement is under way, leaves in one, with the hashes of a channel packed into one payload.
  */
 import { createHash } from 'node:crypto';
-import type { NoticeListener, Signals } from '../engine.js';
+import type { NoticeListener, Signals } from '../broker.js';
 import type { Notice, PgNotices } from './wire.js';
 
 const HASH_LENGTH = 16;

@@ -5,7 +5,7 @@
  */
 import { BrokerError, BrokerUnavailableError } from '../../errors.js';
 import { type Cancel, every, sleep } from '../../timers.js';
-import type { EngineConfig } from '../engine.js';
+import type { EngineConfig } from '../broker.js';
 import {
   isGone,
   isLater,

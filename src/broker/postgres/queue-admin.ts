@@ -15,7 +15,7 @@ import {
   type Taken,
   type TakenJob,
   type TakeStep,
-} from '../queue-store.js';
+} from '../queue-admin.js';
 
 const FIELD = 'celeriac';
 

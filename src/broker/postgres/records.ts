@@ -3,7 +3,7 @@
  * An expired row counts as absent everywhere and is reclaimed in bounded batches, while records are created and by a janitor.
  */
 import { createHash } from 'node:crypto';
-import type { Records, StoredRecord } from '../engine.js';
+import type { Records, StoredRecord } from '../broker.js';
 import type { PgQuery } from './wire.js';
 
 const ALIVE = '(r.expire_at IS NULL OR r.expire_at > now())';

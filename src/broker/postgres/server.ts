@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { BrokerError, OptionError } from '../../errors.js';
 import { sleep } from '../../timers.js';
-import type { Engine, EngineConfig } from '../engine.js';
+import type { Engine, EngineConfig } from '../broker.js';
 import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './driver.js';
 import { PgEngine } from './broker.js';
 import { guard, PgLink, send, shape } from './pool.js';

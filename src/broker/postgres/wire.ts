@@ -2,7 +2,7 @@
  * What PostgreSQL and PGlite have in common, seen from below: a way to run SQL and a way to hear notices.
  * `pg-engine` builds the Engine port on it; `postgres` and `embedded` each provide one.
  */
-import type { EngineKind } from '../engine.js';
+import type { EngineKind } from '../broker.js';
 
 /** A row as the driver hands it over; jsonb is parsed, bigint may be a text. */
 export type PgRow = Record<string, unknown>;

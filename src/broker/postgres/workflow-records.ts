@@ -10,7 +10,7 @@ import {
   HEAD,
   PLAN,
   REVOKED,
-} from '../engine.js';
+} from '../broker.js';
 import type { PgQuery } from './wire.js';
 
 const ALIVE = '(p.expire_at IS NULL OR p.expire_at > now())';

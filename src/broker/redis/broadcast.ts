@@ -2,7 +2,7 @@
  * The Broadcast port on Redis: one pub/sub channel per app, on the connection that listens for results as well. On
  * Cluster the channel is sharded, next to the keys of its prefix.
  */
-import type { Broadcast } from '../engine.js';
+import type { Broadcast } from '../broker.js';
 import { isReady, type RedisLink } from './connection.js';
 import type { RedisClient } from './url.js';
 

@@ -14,8 +14,8 @@ import type {
   JobRef,
   NewJob,
   StoredJob,
-} from '../engine.js';
-import type { Finding } from '../finding.js';
+} from '../broker.js';
+import type { Finding } from '../check-result.js';
 import { QueueBackends } from '../queue-backends.js';
 import { QueueNotes } from '../queue-notes.js';
 import { RedisBroadcast } from './broadcast.js';

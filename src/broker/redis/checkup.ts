@@ -3,7 +3,7 @@
  * of several addresses answer. Reads INFO only.
  */
 import { connect } from 'node:net';
-import { type Finding, ok, problem, warning } from '../finding.js';
+import { type Finding, ok, problem, warning } from '../check-result.js';
 import type { RedisClient } from './url.js';
 import type { HostPort } from './sentinel-watch.js';
 

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { AppClosedError, type BrokerUnavailableError } from '../../errors.js';
 import { after } from '../../timers.js';
-import type { EngineConfig } from '../engine.js';
+import type { EngineConfig } from '../broker.js';
 import { DISCONNECT_MS, tended } from './client.js';
 import { READONLY, refusalIn, unavailable, withoutArguments } from './errors.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './url.js';

@@ -1,5 +1,5 @@
 /** Reading heads of jobs (see `job-head`) from Redis. */
-import type { JobHead, JobRef } from '../engine.js';
+import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, TAIL, withoutLongArguments } from '../job-head.js';
 import { RedisScript } from './lua-script.js';
 import type { RedisClient } from './url.js';

@@ -3,7 +3,7 @@
  * it) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
 import { createHash } from 'node:crypto';
-import type { DelayedJob, JobRef, StoredJob } from '../engine.js';
+import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
 import { RedisScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 

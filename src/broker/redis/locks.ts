@@ -3,7 +3,7 @@
  * take longer to load BullMQ than most workers take to be ready. The layout (`<key>:lock` holds the token, `stalled` the
  * jobs that are suspected) is BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
  */
-import type { EngineConfig } from '../engine.js';
+import type { EngineConfig } from '../broker.js';
 import type { HeldLock } from '../lock-table.js';
 import { RedisLink } from './connection.js';
 import { RedisScript } from './lua-script.js';

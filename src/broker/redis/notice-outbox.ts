@@ -4,7 +4,7 @@
  * task costs its worker. What is lost with a process that dies meanwhile, the waiters' sweep finds.
  */
 import { Audience } from './listener-cache.js';
-import type { JobRef } from '../engine.js';
+import type { JobRef } from '../broker.js';
 import { routeOf } from '../notice-channels.js';
 import type { RedisLink } from './connection.js';
 import { Notice, sendNotices } from './notice-script.js';

@@ -4,7 +4,7 @@
  * (SPUBLISH), next to the keys of their prefix.
  */
 
-import type { JobRef, NoticeListener, OwnIds, Signals } from '../engine.js';
+import type { JobRef, NoticeListener, OwnIds, Signals } from '../broker.js';
 import { channelsOf, eachNotice, isOf, routeOf } from '../notice-channels.js';
 import { OwnNotices } from './recently-heard.js';
 import type { RedisLink } from './connection.js';

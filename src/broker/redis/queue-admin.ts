@@ -15,7 +15,7 @@ import {
   type Taken,
   type TakenJob,
   type TakeStep,
-} from '../queue-store.js';
+} from '../queue-admin.js';
 import { RedisScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 

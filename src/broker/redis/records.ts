@@ -1,7 +1,7 @@
 /**
  * The Records port on Redis: one hash a record, `v` the value and `n` its version, changed by small scripts.
  */
-import type { Records, StoredRecord } from '../engine.js';
+import type { Records, StoredRecord } from '../broker.js';
 import { RedisScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 

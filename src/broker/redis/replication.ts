@@ -4,7 +4,7 @@
  * connected to the same one from before the write until after the answer, or the write counts as made elsewhere.
  */
 import type { Socket } from 'node:net';
-import type { Replication } from '../engine.js';
+import type { Replication } from '../broker.js';
 import { troubleIn } from './errors.js';
 import { type RedisLink, streamsOf } from './connection.js';
 

@@ -4,7 +4,7 @@
  * would be active with nobody to run it, found stalled and taken again, for ever. Only used after such a failure: what the
  * job is locked by finds it. Must never touch a field that can be read.
  */
-import type { Salvage } from '../engine.js';
+import type { Salvage } from '../broker.js';
 import { RedisScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 

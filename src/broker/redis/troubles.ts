@@ -3,7 +3,7 @@
  * it lasts. Those who meet it try again in silence, as in an outage, which the connections log.
  */
 import { BrokerError } from '../../errors.js';
-import type { EngineConfig } from '../engine.js';
+import type { EngineConfig } from '../broker.js';
 import { refusalIn, unavailable } from './errors.js';
 
 /** Said again after so long, if it still lasts. */

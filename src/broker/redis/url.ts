@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { OptionError } from '../../errors.js';
 import { shownUrl } from '../../options/readable.js';
-import type { EngineKind } from '../engine.js';
+import type { EngineKind } from '../broker.js';
 import { type HostPort, SentinelWatch } from './sentinel-watch.js';
 
 /** Client options; the reply mapping stays ioredis's default, which BullMQ reads. */

@@ -9,7 +9,7 @@ import {
   HEAD,
   PLAN,
   REVOKED,
-} from '../engine.js';
+} from '../broker.js';
 import { RedisScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 

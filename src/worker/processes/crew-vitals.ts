@@ -3,7 +3,7 @@
  * never goes down.
  */
 import type { BrokerClock } from '../../broker/clock.js';
-import type { Engine } from '../../broker/engine.js';
+import type { Engine } from '../../broker/broker.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { lasting, type MetricsJson, prometheusText } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';

@@ -2,7 +2,7 @@
  * The worker's side of a thread's engine: makes the calls a thread asks for, and listens for it. One per thread; what
  * it listens to ends with the thread.
  */
-import type { Engine, Flows, JobRef, NewJob } from '../../broker/engine.js';
+import type { Engine, Flows, JobRef, NewJob } from '../../broker/broker.js';
 import { CeleriacError } from '../../errors.js';
 import type { EngineMethod, Request } from './messages.js';
 

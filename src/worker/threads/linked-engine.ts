@@ -16,9 +16,9 @@ import type {
   Replication,
   Signals,
   StoredJob,
-} from '../../broker/engine.js';
-import type { Finding } from '../../broker/finding.js';
-import type { QueueStore } from '../../broker/queue-store.js';
+} from '../../broker/broker.js';
+import type { Finding } from '../../broker/check-result.js';
+import type { QueueStore } from '../../broker/queue-admin.js';
 import { CeleriacError } from '../../errors.js';
 import type { Link } from './link.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';

@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Delivery } from '../../broker/delivery.js';
-import type { EngineKind } from '../../broker/engine.js';
+import type { EngineKind } from '../../broker/broker.js';
 import type { AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands } from '../../control/commands.js';
 import type { WireError } from '../../protocol/wire-error.js';

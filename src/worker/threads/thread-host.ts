@@ -4,7 +4,7 @@
  * same everywhere.
  */
 
-import type { Engine } from '../../broker/engine.js';
+import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
 import type { TaskApp } from '../../tasks/context.js';

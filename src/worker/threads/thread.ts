@@ -4,7 +4,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Delivery } from '../../broker/delivery.js';
-import type { Engine } from '../../broker/engine.js';
+import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { BrokerError, BrokerUnavailableError, DuplicateTaskError } from 'celeriac';
 import { LONGEST_LIFE_MS } from '#src/broker/claims.js';
 import { BrokerClock } from '#src/broker/clock.js';
-import type { Engine, JobRef, StoredJob } from '#src/broker/engine.js';
+import type { Engine, JobRef, StoredJob } from '#src/broker/broker.js';
 import { IdIndex } from '#src/broker/id-index.js';
 import { encodeCustomId } from '#src/protocol/ids.js';
 import { UniqueKeys } from '#src/broker/unique-keys.js';

@@ -1,7 +1,7 @@
 /** What thousands of schedules cost those who change one and those who have to know of it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Engine, NoticeListener, StoredRecord } from '#src/broker/engine.js';
+import type { Engine, NoticeListener, StoredRecord } from '#src/broker/broker.js';
 import { ScheduleStore } from '#src/broker/schedule-store.js';
 import { ScheduleView } from '#src/broker/schedule-view.js';
 import type { StoredEntry } from '#src/schedules/entry.js';

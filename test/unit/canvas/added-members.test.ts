@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HEAD, PLAN } from '#src/broker/engine.js';
+import { HEAD, PLAN } from '#src/broker/broker.js';
 import { IdIndex } from '#src/broker/id-index.js';
 import { AddedMembers } from '#src/canvas/added-members.js';
 import type { Leaf, Plan, Start } from '#src/canvas/plan.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HEAD, PLAN } from '#src/broker/engine.js';
+import { HEAD, PLAN } from '#src/broker/broker.js';
 import type { Envelope } from '#src/broker/producer.js';
 import { FlowProgress, type FlowProgressParams } from '#src/canvas/flow-progress.js';
 import type { Leaf, Plan, PlanNode } from '#src/canvas/plan.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HEAD, PLAN } from '#src/broker/engine.js';
+import { HEAD, PLAN } from '#src/broker/broker.js';
 import { UNTIL } from '#src/canvas/flow-record.js';
 import { FlowTidy } from '#src/canvas/flow-tidy.js';
 import type { Leaf, Plan } from '#src/canvas/plan.js';

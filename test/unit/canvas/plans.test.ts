@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HEAD, PLAN } from '#src/broker/engine.js';
+import { HEAD, PLAN } from '#src/broker/broker.js';
 import { addedField } from '#src/canvas/flow-record.js';
 import { type Leaf, nodeAt, type Plan, type PlanNode } from '#src/canvas/plan.js';
 import { Plans } from '#src/canvas/plans.js';

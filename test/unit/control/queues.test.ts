@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { QueueSizes } from '#src/broker/queue-store.js';
+import type { QueueSizes } from '#src/broker/queue-admin.js';
 import { Queues } from '#src/control/queues.js';
 import type { PurgeParams } from '#src/results/purge.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { StoredJob } from '#src/broker/engine.js';
+import type { StoredJob } from '#src/broker/broker.js';
 import { ResultTimeoutError, UnknownTaskError } from '#src/errors.js';
 import { AsyncResult } from '#src/results/async-result.js';
 import { GroupResult } from '#src/results/group-result.js';

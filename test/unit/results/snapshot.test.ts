@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { StoredJob } from '#src/broker/engine.js';
+import type { StoredJob } from '#src/broker/broker.js';
 import { type Message, packStack, readMessage } from '#src/protocol/message.js';
 import { TaskFailedError, TaskRevokedError } from '#src/errors.js';
 import { revocationText } from '#src/results/failure-text.js';

@@ -1,7 +1,7 @@
 /** What looking at waiting tasks reads of them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Engine, JobRef } from '#src/broker/engine.js';
+import type { Engine, JobRef } from '#src/broker/broker.js';
 import { readQueueStates } from '#src/broker/queue-depth.js';
 import { Reports, type ReportsParams } from '#src/worker/reports.js';
 import { waitingJob } from '../../support/fake-engine.js';

@@ -5,7 +5,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
 import type { Delivery } from '#src/broker/delivery.js';
-import type { Engine } from '#src/broker/engine.js';
+import type { Engine } from '#src/broker/broker.js';
 import { CeleriacError, type Logger } from '#src/index.js';
 import type { TaskApp } from '#src/tasks/context.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';

@@ -4,8 +4,8 @@
  * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
  */
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
-import type { Finding } from './finding.js';
-import type { QueueStore } from './queue-store.js';
+import type { Finding } from './check-result.js';
+import type { QueueStore } from './queue-admin.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';

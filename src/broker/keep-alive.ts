@@ -1,5 +1,5 @@
 /** Keeps the process alive while something short is done over an engine: a script that does nothing else must not end in it. */
-import type { Engine } from './engine.js';
+import type { Engine } from './broker.js';
 
 /** @returns what `body` gives, with the engine held until then */
 export async function held<R>(engine: Pick<Engine, 'hold'>, body: () => Promise<R>): Promise<R> {

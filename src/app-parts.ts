@@ -4,13 +4,13 @@
 import type { AppConfig, CeleriacOptions } from './app-options.js';
 import { BrokerClock } from './broker/clock.js';
 import { type Engine, sortsKeys } from './broker/broker.js';
-import { IdIndex } from './broker/id-index.js';
+import { IdIndex } from './coordination/task-id-index.js';
 import { IdSource } from './protocol/ids.js';
-import { followingMoves } from './broker/moves.js';
+import { followingMoves } from './coordination/relocations.js';
 import { openEngine } from './broker/open.js';
 import type { Ground } from './broker/pass-on.js';
 import { Producer } from './broker/producer.js';
-import { RateLimits } from './broker/rate-limits.js';
+import { RateLimits } from './coordination/rate-limits.js';
 import { Tracing } from './broker/tracing.js';
 import { tellPurged } from './canvas/purged-part.js';
 import { Sender } from './canvas/sender.js';

@@ -10,7 +10,7 @@ import type { Engine, JobRef } from './broker.js';
 import type { Gate } from './gate.js';
 import type { LockKeeper } from './lock-keeper.js';
 import { type Message, messageFrom } from '../protocol/message.js';
-import { enterMove } from './moves.js';
+import { enterMove } from '../coordination/relocations.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { jobJson } from './producer.js';
 import { Pulse } from './pulse.js';

@@ -8,7 +8,7 @@ import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, messageFrom } from '../protocol/message.js';
 import { progressTopic } from './notice-channels.js';
-import type { Turn } from './rate-limits.js';
+import type { Turn } from '../coordination/rate-limits.js';
 
 /** A task as a worker receives it. */
 export interface Delivery {

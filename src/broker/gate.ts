@@ -4,8 +4,8 @@
  */
 
 import { after } from '../timers.js';
-import type { Permit, RateLimits, Turn } from './rate-limits.js';
-import { placeName, type Semaphores } from './semaphore.js';
+import type { Permit, RateLimits, Turn } from '../coordination/rate-limits.js';
+import { placeName, type Semaphores } from '../coordination/semaphore.js';
 
 /** A gate is asked again at least this often: what it waits for may change without a word. */
 const LONGEST_PAUSE_MS = 1000;

@@ -5,7 +5,7 @@
  */
 import type { Job } from 'bullmq';
 import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
-import type { Turn } from './rate-limits.js';
+import type { Turn } from '../coordination/rate-limits.js';
 import type { RunLock } from './run-locks.js';
 import type { Slot } from './slots.js';
 

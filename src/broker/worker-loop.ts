@@ -19,7 +19,7 @@ import type { DeliveryHost } from './delivery.js';
 import type { Gate } from './gate.js';
 import type { Fetched, OutcomeWriter } from './outcome-writer.js';
 import type { Pulse } from './pulse.js';
-import type { Turn } from './rate-limits.js';
+import type { Turn } from '../coordination/rate-limits.js';
 import { Run } from './run.js';
 import type { RunLock } from './run-locks.js';
 import type { Settlement } from './settlement.js';

@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { CeleriacError } from '../errors.js';
 import { addedField, extraField } from './flow-record.js';
 import { customIds, nodeAt, type Plan, type PlanNode, type Start, starts } from './plan.js';

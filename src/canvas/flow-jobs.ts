@@ -4,7 +4,7 @@
  */
 import type { Engine, JobRef } from '../broker/broker.js';
 import { partId } from '../protocol/ids.js';
-import { noteIgnored } from '../broker/tombstones.js';
+import { noteIgnored } from '../coordination/tombstones.js';
 import { type ForgetRunning, forgetTask } from '../results/forget.js';
 import { FORGET, replacedField } from './flow-record.js';
 import { goesOn, groupsIn, leaves, nodeAt, type Plan, ROOT } from './plan.js';

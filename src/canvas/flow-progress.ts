@@ -11,7 +11,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { flowTopic, partOf } from '../protocol/ids.js';
 import type { FlowInput } from '../protocol/message.js';
 import type { Producer } from '../broker/producer.js';

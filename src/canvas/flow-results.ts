@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/broker.js';
 import { held } from '../broker/keep-alive.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { flowTopic, partId, partOf } from '../protocol/ids.js';
 import { UnknownTaskError } from '../errors.js';
 import { AsyncResult } from '../results/async-result.js';

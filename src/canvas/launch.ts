@@ -8,7 +8,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { type IdSource, partId, partOf } from '../protocol/ids.js';
 import { writeMessage } from '../protocol/message.js';
 import { type Envelope, naming, type Producer } from '../broker/producer.js';

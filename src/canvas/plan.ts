@@ -3,7 +3,7 @@
  * workflow's record; every signature is in it once. A part is named by its path: `0` is the whole, `0.2` its third step
  * or member, `0.2.l0` that one's first link and `0.2.e0` its first errback.
  */
-import type { IdClaim } from '../broker/id-index.js';
+import type { IdClaim } from '../coordination/task-id-index.js';
 import { partId } from '../protocol/ids.js';
 import type { Message } from '../protocol/message.js';
 

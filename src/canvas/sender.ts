@@ -4,7 +4,7 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../protocol/ids.js';
 import { laneOf, queueOfLane } from '../protocol/lanes.js';
 import { writeMessage } from '../protocol/message.js';

@@ -2,13 +2,13 @@
  * Calls with a `unique` option: takes the key, then sends; or deals with the task that holds it, as the mode says.
  */
 import { createHash } from 'node:crypto';
-import { LONGEST_LIFE_MS } from '../broker/claims.js';
+import { LONGEST_LIFE_MS } from '../coordination/claims.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/broker.js';
 import { held } from '../broker/keep-alive.js';
 import { readMessage } from '../protocol/message.js';
 import type { Envelope } from '../broker/producer.js';
-import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../broker/unique-keys.js';
+import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../coordination/unique-keys.js';
 import { untilAnswered } from '../broker/until-answered.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
 import type { ResolvedCall } from '../options/call-options.js';

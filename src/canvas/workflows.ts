@@ -4,7 +4,7 @@
 
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import type { IdSource } from '../protocol/ids.js';
 import type { Producer } from '../broker/producer.js';
 import type { Tracing } from '../broker/tracing.js';

@@ -6,7 +6,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
 import { held } from '../broker/keep-alive.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';

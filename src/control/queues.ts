@@ -4,7 +4,7 @@
  */
 import { held } from '../broker/keep-alive.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
-import { pauseQueue, resumeQueue, withLanes } from '../broker/pauses.js';
+import { pauseQueue, resumeQueue, withLanes } from '../coordination/pauses.js';
 import type { KnownQueue, QueueSizes } from '../broker/queue-admin.js';
 import { checkQueueName } from '../options/checks.js';
 import { type PurgeParams, purgeQueue } from '../results/purge.js';

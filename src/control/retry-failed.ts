@@ -9,10 +9,10 @@
  */
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { readMessage, renewMessage } from '../protocol/message.js';
-import { expireMove, keepMove } from '../broker/moves.js';
+import { expireMove, keepMove } from '../coordination/relocations.js';
 import type { UniqueCalls } from '../canvas/unique.js';
 
 export interface RetryParams {

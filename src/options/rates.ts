@@ -1,5 +1,5 @@
 /**
- * Rates: `'10/s'` as people write it, and the pace that keeps it. Pure; `broker/rate-limits` applies it.
+ * Rates: `'10/s'` as people write it, and the pace that keeps it. Pure; `coordination/rate-limits` applies it.
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';

@@ -1,6 +1,6 @@
 import type { JobRef, StoredJob } from '../broker/broker.js';
 import { type Message, readMessage } from '../protocol/message.js';
-import { wasIgnored } from '../broker/tombstones.js';
+import { wasIgnored } from '../coordination/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
 import { checkNames } from '../options/names.js';

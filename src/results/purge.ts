@@ -10,13 +10,13 @@
 import { randomUUID } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { type Message, readMessage, writeMessage } from '../protocol/message.js';
-import { expireMove } from '../broker/moves.js';
+import { expireMove } from '../coordination/relocations.js';
 import { NOTHING_PASSED, type Passed, type TakenJob } from '../broker/queue-admin.js';
-import { raiseTombstone } from '../broker/tombstones.js';
-import { releaseKey } from '../broker/unique-keys.js';
+import { raiseTombstone } from '../coordination/tombstones.js';
+import { releaseKey } from '../coordination/unique-keys.js';
 import { TaskRevokedError } from '../errors.js';
 import { revocationText } from './failure-text.js';
 

@@ -4,8 +4,8 @@
  * whether that was done, so a worker that dies costs a tick no more than that.
  */
 import { createHash } from 'node:crypto';
-import { type Row, ScheduleStore } from '../broker/schedule-store.js';
-import { ScheduleView } from '../broker/schedule-view.js';
+import { type Row, ScheduleStore } from '../coordination/schedule-store.js';
+import { ScheduleView } from '../coordination/schedule-view.js';
 import { after, type Cancel } from '../timers.js';
 import {
   contentOf,

@@ -2,7 +2,7 @@
  * `app.schedules`: what runs by itself, seen and changed from any process. Everything here is one or two records in
  * the broker; the workers do the ticking.
  */
-import { ScheduleStore } from '../broker/schedule-store.js';
+import { ScheduleStore } from '../coordination/schedule-store.js';
 import { CeleriacError, OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';

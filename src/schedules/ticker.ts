@@ -9,7 +9,7 @@
  * A tick is claimed once, since the claim is one compare-and-set on the entry. A task that is added a second time after
  * its record has gone does not run: see `mayRunTick`.
  */
-import type { Row, ScheduleStore } from '../broker/schedule-store.js';
+import type { Row, ScheduleStore } from '../coordination/schedule-store.js';
 import { isCeleriacError } from '../errors.js';
 import { dueTick, type PendingTick, type Spec, type StoredEntry } from './entry.js';
 import { type ScheduledCalls, type ScheduleHost, tickId } from './scheduled-calls.js';

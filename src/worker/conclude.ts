@@ -4,7 +4,7 @@
  */
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import type { Settlement } from '../broker/settlement.js';
 import { tellWhenWritten } from './hooks.js';
 import { letGo, sayIgnored } from './let-go.js';

@@ -5,11 +5,11 @@
  */
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated } from '../protocol/ids.js';
-import { expireMove } from '../broker/moves.js';
-import { IGNORED_MS, noteIgnored } from '../broker/tombstones.js';
-import { releaseKey } from '../broker/unique-keys.js';
+import { expireMove } from '../coordination/relocations.js';
+import { IGNORED_MS, noteIgnored } from '../coordination/tombstones.js';
+import { releaseKey } from '../coordination/unique-keys.js';
 
 /**
  * Says that a task leaves no result because it threw Ignore, and lets go of the rest: whoever waits for it finds its record

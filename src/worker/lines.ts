@@ -4,7 +4,7 @@
  */
 import type { Engine } from '../broker/broker.js';
 import { laneOf } from '../protocol/lanes.js';
-import { openQueue } from '../broker/pauses.js';
+import { openQueue } from '../coordination/pauses.js';
 import { Slots } from '../broker/slots.js';
 import type { SlotCounts } from '../control/commands.js';
 import { CeleriacError } from '../errors.js';

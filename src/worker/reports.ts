@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine, JobHead } from '../broker/broker.js';
-import type { IdIndex } from '../broker/id-index.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, readMessage } from '../protocol/message.js';

@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../broker/delivery.js';
 import type { Engine } from '../broker/broker.js';
-import { readQueueStates } from '../broker/queue-depth.js';
+import { readQueueStates } from '../coordination/queue-depth.js';
 import {
   type EndState,
   Metrics,

@@ -4,7 +4,7 @@ import { type AsyncResult, Celeriac, OptionError } from 'celeriac';
 import { Redis } from 'ioredis';
 import type { Engine } from '#src/broker/broker.js';
 import { laneOf } from '#src/protocol/lanes.js';
-import { enterMove } from '#src/broker/moves.js';
+import { enterMove } from '#src/coordination/relocations.js';
 import { openEngine } from '#src/broker/open.js';
 import { jobJson } from '#src/broker/producer.js';
 import { gate, onEveryEngine, rejection, startProgram, testApp, until } from '../support/app.js';

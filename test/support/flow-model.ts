@@ -16,7 +16,7 @@ import {
   type StoredJob,
   type StoredRecord,
 } from '#src/broker/broker.js';
-import { IdIndex } from '#src/broker/id-index.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
 import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
 import { readMessage } from '#src/protocol/message.js';
 import { Producer } from '#src/broker/producer.js';

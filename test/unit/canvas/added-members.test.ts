@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
-import { IdIndex } from '#src/broker/id-index.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
 import { AddedMembers } from '#src/canvas/added-members.js';
 import type { Leaf, Plan, Start } from '#src/canvas/plan.js';
 import { Plans } from '#src/canvas/plans.js';

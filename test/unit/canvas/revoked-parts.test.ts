@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN, REVOKED } from '#src/broker/broker.js';
-import { IdIndex } from '#src/broker/id-index.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
 import { partId } from '#src/protocol/ids.js';
 import type { Leaf, Plan } from '#src/canvas/plan.js';
 import { Workflows } from '#src/canvas/workflows.js';

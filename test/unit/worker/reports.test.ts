@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Engine, JobRef } from '#src/broker/broker.js';
-import { readQueueStates } from '#src/broker/queue-depth.js';
+import { readQueueStates } from '#src/coordination/queue-depth.js';
 import { Reports, type ReportsParams } from '#src/worker/reports.js';
 import { waitingJob } from '../../support/fake-engine.js';
 

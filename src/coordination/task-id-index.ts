@@ -5,11 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { DuplicateTaskError, isCeleriacError, OptionError } from '../errors.js';
 import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
-import type { BrokerClock } from './clock.js';
-import type { Engine, JobRef } from './broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine, JobRef } from '../broker/broker.js';
 import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from '../protocol/ids.js';
 import { tombstoneKey } from './tombstones.js';
-import { untilAnswered } from './until-answered.js';
+import { untilAnswered } from '../broker/until-answered.js';
 
 interface Entry {
   readonly queue: string;

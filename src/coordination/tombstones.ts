@@ -2,7 +2,7 @@
  * What is left of a task whose job was dropped before it ran, or at the task's own wish: a small record that runs out by
  * itself and tells readers how it ended. Without it a waiter could not tell such a task from one that was never sent.
  */
-import type { Engine, JobRef, StoredJob } from './broker.js';
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
 
 /** A dropped task, as it is kept. */
 export interface Tombstone {

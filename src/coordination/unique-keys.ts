@@ -5,8 +5,8 @@
  */
 
 import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
-import type { BrokerClock } from './clock.js';
-import type { Engine, JobRef, StoredJob } from './broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
 
 /** A task that holds a key. */
 export interface KeyHolder {

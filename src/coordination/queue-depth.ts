@@ -1,7 +1,7 @@
 /**
  * How a queue stands, its lanes included: jobs by state, and since when the next in line could have run.
  */
-import type { Engine } from './broker.js';
+import type { Engine } from '../broker/broker.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';
 

@@ -3,7 +3,7 @@
  * loses to another process comes back a little later.
  */
 import { afterLoss } from './contention.js';
-import type { Records } from './broker.js';
+import type { Records } from '../broker/broker.js';
 
 /**
  * Makes the next value of a record; `undefined` leaves it as it is.

@@ -5,7 +5,7 @@
  * what is new in the head, the buckets it names and nothing else.
  */
 import { createHash } from 'node:crypto';
-import type { Records, StoredRecord } from './broker.js';
+import type { Records, StoredRecord } from '../broker/broker.js';
 import { SharedRecord } from './shared-record.js';
 
 /** The version of each bucket that has ever had a name. */

@@ -9,8 +9,8 @@
  *
  * The one in the lane runs only once the other is gone, so a crash between 2 and 3 starts nothing twice.
  */
-import type { Engine, JobRef, StoredJob } from './broker.js';
-import { type Ground, passingOn } from './pass-on.js';
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import { type Ground, passingOn } from '../broker/pass-on.js';
 import { jobOfTombstone, tombstoneKey } from './tombstones.js';
 
 /** An entry outlives the longest backlog one may hope for; the task's end shortens it to the life of its record. */

@@ -6,9 +6,9 @@
  */
 
 import { sleep } from '../timers.js';
-import type { BrokerClock } from './clock.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { afterLoss } from './contention.js';
-import type { Engine, JobRef, StoredRecord } from './broker.js';
+import type { Engine, JobRef, StoredRecord } from '../broker/broker.js';
 
 interface Holder extends JobRef {
   /** Since when, epoch ms of the broker's clock. */

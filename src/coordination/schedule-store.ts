@@ -11,7 +11,7 @@
  *   1 the record is removed              a name without a record
  *   2 the name goes, unless a record has come back meanwhile: 3 above would then have told of it
  */
-import type { Engine, StoredRecord } from './broker.js';
+import type { Engine, StoredRecord } from '../broker/broker.js';
 import { HEAD_KEY, type Head, headIn, ScheduleIndex } from './schedule-index.js';
 
 /** A schedule's record. */

@@ -4,9 +4,9 @@
  * each start, so a change acts at once; it also says that the task has lanes, which outlives a deploy that drops the limit.
  */
 import { paceOf, type Rate } from '../options/rates.js';
-import type { BrokerClock } from './clock.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { afterLoss } from './contention.js';
-import type { Engine, StoredRecord } from './broker.js';
+import type { Engine, StoredRecord } from '../broker/broker.js';
 
 interface State {
   /** What the code said last, and what is in force: the same until somebody changes it at runtime. */

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Engine, NoticeListener, StoredRecord } from '#src/broker/broker.js';
-import { ScheduleStore } from '#src/broker/schedule-store.js';
-import { ScheduleView } from '#src/broker/schedule-view.js';
+import { ScheduleStore } from '#src/coordination/schedule-store.js';
+import { ScheduleView } from '#src/coordination/schedule-view.js';
 import type { StoredEntry } from '#src/schedules/entry.js';
 import type { ScheduleHost } from '#src/schedules/scheduled-calls.js';
 import { Scheduler } from '#src/schedules/scheduler.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { IdIndex } from '#src/broker/id-index.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
 import { DuplicateTaskError } from '#src/errors.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerError, BrokerUnavailableError, DuplicateTaskError } from 'celeriac';
-import { LONGEST_LIFE_MS } from '#src/broker/claims.js';
+import { LONGEST_LIFE_MS } from '#src/coordination/claims.js';
 import { BrokerClock } from '#src/broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '#src/broker/broker.js';
-import { IdIndex } from '#src/broker/id-index.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
 import { encodeCustomId } from '#src/protocol/ids.js';
-import { UniqueKeys } from '#src/broker/unique-keys.js';
+import { UniqueKeys } from '#src/coordination/unique-keys.js';
 import { UniqueCalls } from '#src/canvas/unique.js';
 import { rejection } from '../../support/app.js';
 import { FakeRecords } from '../../support/fake-records.js';

@@ -2,7 +2,7 @@
  * Pausing a queue for the whole fleet. BullMQ keeps the flag with the queue and looks at it within its fetch; a record of
  * ours says it of a queue's lanes too, so that one which is made later is paused as well.
  */
-import type { Engine } from './broker.js';
+import type { Engine } from '../broker/broker.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 
 /** Nothing is fetched from the queue any more, by anybody; what runs goes on. */

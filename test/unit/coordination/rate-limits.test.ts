@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerClock } from '#src/broker/clock.js';
 import type { Engine, JobRef } from '#src/broker/broker.js';
-import { RateLimits } from '#src/broker/rate-limits.js';
-import { Semaphores } from '#src/broker/semaphore.js';
+import { RateLimits } from '#src/coordination/rate-limits.js';
+import { Semaphores } from '#src/coordination/semaphore.js';
 import { FakeRecords } from '../../support/fake-records.js';
 
 /** A broker in memory whose clock stands still, and workers over it. */

@@ -18,7 +18,7 @@ const BASE = 'base.js';
 /** Rooms that no command enters without an app. */
 const DEEP = /^(?:app|index)\.js$|^(?:broker|canvas|results|worker)\//;
 /** What renews locks. */
-const THREAD = 'broker/lock-thread.js';
+const THREAD = 'queue/locks/lock-thread.js';
 /** CommonJS inside: `require` spares Node the search for the names they export, a third of what loading them takes. */
 const COMMON_JS = { bullmq: 'broker/bullmq.cjs', ioredis: 'broker/redis/ioredis.cjs' };
 

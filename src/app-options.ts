@@ -2,7 +2,7 @@
  * The options of `new Celeriac(name, options)`, each once: type, default, unit, check, environment twin.
  * Resolving does no I/O.
  */
-import type { Telemetry } from './broker/tracing.js';
+import type { Telemetry } from './queue/tracing.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
 import { type Acceptance, checkAcceptance } from './options/acceptance.js';

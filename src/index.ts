@@ -5,7 +5,7 @@ export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
 export type { Finding, Severity } from './broker/check-result.js';
 // Telemetry
-export type { Telemetry } from './broker/tracing.js';
+export type { Telemetry } from './queue/tracing.js';
 // Calling
 export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
 export type { Composable } from './canvas/fits.js';

@@ -5,7 +5,7 @@
 import { Celeriac, partsOf } from './app.js';
 import { held } from './broker/keep-alive.js';
 import { readMessage } from './protocol/message.js';
-import type { Envelope } from './broker/producer.js';
+import type { Envelope } from './queue/producer.js';
 import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';
 import type { TaskHandle } from './canvas/handle.js';
 import { type Duration, toPositiveMs } from './duration.js';

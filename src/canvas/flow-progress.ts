@@ -14,7 +14,7 @@ import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
 import { flowTopic, partOf } from '../protocol/ids.js';
 import type { FlowInput } from '../protocol/message.js';
-import type { Producer } from '../broker/producer.js';
+import type { Producer } from '../queue/producer.js';
 import { TaskRevokedError } from '../errors.js';
 import { encodeFailure } from '../protocol/wire-error.js';
 import { encodeResult } from '../tasks/serializer.js';

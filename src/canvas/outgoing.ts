@@ -3,8 +3,8 @@
  */
 
 import type { FlowInput, Message } from '../protocol/message.js';
-import type { Envelope } from '../broker/producer.js';
-import type { OpenSpan } from '../broker/tracing.js';
+import type { Envelope } from '../queue/producer.js';
+import type { OpenSpan } from '../queue/tracing.js';
 import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';

@@ -4,7 +4,7 @@
 
 import { partId } from '../protocol/ids.js';
 import { type FlowInput, type Message, writeMessage } from '../protocol/message.js';
-import type { Envelope } from '../broker/producer.js';
+import type { Envelope } from '../queue/producer.js';
 import { isPlainText } from '../text-escape.js';
 import { ancestors, firstOf, type GroupPlace, idOf, jobIdOf, nodeAt, type Plan, type Start } from './plan.js';
 

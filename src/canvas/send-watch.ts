@@ -4,7 +4,7 @@
  */
 import { queueOfLane } from '../protocol/lanes.js';
 import type { Message } from '../protocol/message.js';
-import type { Envelope } from '../broker/producer.js';
+import type { Envelope } from '../queue/producer.js';
 
 export interface SendWatch {
   readonly active: boolean;

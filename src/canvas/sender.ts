@@ -8,8 +8,8 @@ import type { IdIndex } from '../coordination/task-id-index.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../protocol/ids.js';
 import { laneOf, queueOfLane } from '../protocol/lanes.js';
 import { writeMessage } from '../protocol/message.js';
-import { type Envelope, naming, type Producer } from '../broker/producer.js';
-import type { SpanAttributes, Tracing } from '../broker/tracing.js';
+import { type Envelope, naming, type Producer } from '../queue/producer.js';
+import type { SpanAttributes, Tracing } from '../queue/tracing.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import {
   type CallOptions,

@@ -7,7 +7,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/broker.js';
 import { held } from '../broker/keep-alive.js';
 import { readMessage } from '../protocol/message.js';
-import type { Envelope } from '../broker/producer.js';
+import type { Envelope } from '../queue/producer.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../coordination/unique-keys.js';
 import { untilAnswered } from '../broker/until-answered.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';

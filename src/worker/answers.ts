@@ -1,8 +1,8 @@
 /**
  * A worker's answers to remote control: one function per command, over the few handles a worker lends.
  */
-import type { Delivery } from '../broker/delivery.js';
-import type { Slots } from '../broker/slots.js';
+import type { Delivery } from '../queue/delivery.js';
+import type { Slots } from '../queue/slots.js';
 import type { CommandHandlers, QueueReport, SlotCounts } from '../control/commands.js';
 import { durationText } from '../duration.js';
 import { CeleriacError, TaskRevokedError } from '../errors.js';

@@ -2,10 +2,10 @@
  * What follows from an ended run: who hears of it now, who once it is written, and what is written. Makes no promise where
  * none is needed: every task comes through here.
  */
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
-import type { Settlement } from '../broker/settlement.js';
+import type { Settlement } from '../queue/settlement.js';
 import { tellWhenWritten } from './hooks.js';
 import { letGo, sayIgnored } from './let-go.js';
 import type { Execution } from './outcome.js';

@@ -2,9 +2,9 @@
  * Runs calls in the caller's process, through the same steps as a worker: arguments as they would travel, hooks,
  * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
  */
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import { readMessage } from '../protocol/message.js';
-import type { Envelope } from '../broker/producer.js';
+import type { Envelope } from '../queue/producer.js';
 import type { LaunchHere } from '../canvas/launch-here.js';
 import type { Detour } from '../canvas/outgoing.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../errors.js';

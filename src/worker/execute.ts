@@ -3,8 +3,8 @@
  * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/delivery.js';
-import type { Tracing } from '../broker/tracing.js';
+import type { Delivery } from '../queue/delivery.js';
+import type { Tracing } from '../queue/tracing.js';
 import { decodeInputs } from '../canvas/flow-values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';

@@ -3,11 +3,11 @@
  * follows from its end. Plain tasks never come here.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import { amended, type Delivery } from '../broker/delivery.js';
+import { amended, type Delivery } from '../queue/delivery.js';
 import { type Engine, REVOKED } from '../broker/broker.js';
 import { partOf } from '../protocol/ids.js';
 import type { FlowInput, Message } from '../protocol/message.js';
-import { isBrokersFault } from '../broker/write-answers.js';
+import { isBrokersFault } from '../queue/write-answers.js';
 import type { AddedMembers } from '../canvas/added-members.js';
 import type { FlowDrop } from '../canvas/flow-jobs.js';
 import { type Failed, type FlowProgress, type Told } from '../canvas/flow-progress.js';

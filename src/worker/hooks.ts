@@ -3,7 +3,7 @@
  * the outcome is written (Celery's order): nobody who waits for the task waits for them, no limit counts them, and they see
  * the final state. What they throw is logged and changes nothing.
  */
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import { runInScope } from '../tasks/context.js';
 import type { RegisteredTask } from '../tasks/registry.js';
 import type { TaskHooks } from '../tasks/service.js';

@@ -3,7 +3,7 @@
  * leads into its lane, or the word that it leaves no result. Few tasks have any; the others are let through with a look
  * at their message.
  */
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated } from '../protocol/ids.js';

@@ -3,14 +3,14 @@
  * broker before a limited task runs. A task without limits is told apart by one look at its policy, and asks nothing.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Engine } from '../broker/broker.js';
-import { Gate } from '../broker/gate.js';
+import { Gate } from '../queue/lane-gate.js';
 import { isLane, laneOf } from '../protocol/lanes.js';
 import type { RateLimits } from '../coordination/rate-limits.js';
 import { mayRunTick } from '../coordination/schedule-store.js';
 import { placeName, Semaphores } from '../coordination/semaphore.js';
-import { isBrokersFault } from '../broker/write-answers.js';
+import { isBrokersFault } from '../queue/write-answers.js';
 import type { Logger } from '../options/logger.js';
 import type { RegisteredTask, Registry } from '../tasks/registry.js';
 import type { Outcome } from './outcome.js';

@@ -1,10 +1,10 @@
 /**
  * One queue as a worker consumes it: the queue itself and the lanes of its limited tasks, all on the same slots.
  */
-import type { Consumer, ConsumerParams } from '../broker/consumer.js';
-import type { Gate } from '../broker/gate.js';
+import type { Consumer, ConsumerParams } from '../queue/consumer.js';
+import type { Gate } from '../queue/lane-gate.js';
 import { laneOf } from '../protocol/lanes.js';
-import { Share, type Slots } from '../broker/slots.js';
+import { Share, type Slots } from '../queue/slots.js';
 
 /** Consumes one queue of the broker. */
 export type MakeConsumer = (params: Pick<ConsumerParams, 'queue' | 'slots' | 'share' | 'gate'>) => Consumer;

@@ -5,7 +5,7 @@
 import type { Engine } from '../broker/broker.js';
 import { laneOf } from '../protocol/lanes.js';
 import { openQueue } from '../coordination/pauses.js';
-import { Slots } from '../broker/slots.js';
+import { Slots } from '../queue/slots.js';
 import type { SlotCounts } from '../control/commands.js';
 import { CeleriacError } from '../errors.js';
 import { settleAll } from '../settle-all.js';

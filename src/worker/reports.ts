@@ -3,7 +3,7 @@
  */
 
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Engine, JobHead } from '../broker/broker.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
 import { taskIdOfJob } from '../protocol/ids.js';

@@ -3,7 +3,7 @@
  * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Composable } from '../canvas/fits.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';

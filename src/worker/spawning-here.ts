@@ -2,7 +2,7 @@
  * What a task that runs in its caller's process may start that belongs to it: a replacement for itself, which runs at
  * once, and further members of its group, which run after the others.
  */
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Composable } from '../canvas/fits.js';
 import type { LaunchHere } from '../canvas/launch-here.js';
 import type { WireCodec } from '../tasks/wire-codec.js';

@@ -2,7 +2,7 @@
  * What a running task may start that belongs to its own workflow: a replacement for itself, and further members of its
  * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
  */
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import { flowFrom, partOf } from '../protocol/ids.js';
 import type { AddedMembers } from '../canvas/added-members.js';
 import { compile } from '../canvas/compile.js';

@@ -4,7 +4,7 @@
  */
 import { loadavg } from 'node:os';
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Events } from '../events/events.js';
 import type { AppEvent, EventMap } from '../events/names.js';
 import type { Logger } from '../options/logger.js';

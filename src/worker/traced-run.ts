@@ -2,8 +2,8 @@
  * An attempt as a span: named after its task, within the trace of the call it came from, with how it ended. What it
  * calls in turn goes on in the same trace, from a thread as well.
  */
-import { amended, type Delivery } from '../broker/delivery.js';
-import type { OpenSpan, Tracing } from '../broker/tracing.js';
+import { amended, type Delivery } from '../queue/delivery.js';
+import type { OpenSpan, Tracing } from '../queue/tracing.js';
 import type { Execution, Outcome } from './outcome.js';
 
 export function tracedRun(

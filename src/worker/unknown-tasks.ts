@@ -3,7 +3,7 @@
  * for a time, however often they come by meanwhile. When it began is kept in the broker, where all workers find it.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Engine } from '../broker/broker.js';
 import { NotRegisteredError } from '../errors.js';
 import type { Logger } from '../options/logger.js';

@@ -3,7 +3,7 @@
  * ask has none of this but a look at an undefined field for each task.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { Delivery } from '../broker/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Engine } from '../broker/broker.js';
 import { readQueueStates } from '../coordination/queue-depth.js';
 import {

@@ -2,12 +2,12 @@
  * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
-import { Consumer } from '../broker/consumer.js';
-import type { Delivery } from '../broker/delivery.js';
-import { LockKeeper } from '../broker/lock-keeper.js';
+import { Consumer } from '../queue/consumer.js';
+import type { Delivery } from '../queue/delivery.js';
+import { LockKeeper } from '../queue/locks/lock-keeper.js';
 import { withoutArguments } from '../broker/redis/errors.js';
-import type { Settlement } from '../broker/settlement.js';
-import { Slots } from '../broker/slots.js';
+import type { Settlement } from '../queue/settlement.js';
+import { Slots } from '../queue/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { outageIn } from '../errors.js';

@@ -20,7 +20,7 @@ const TIMERS = 'timers.ts';
 
 /** An interval that ends with what runs it. */
 const ENDLESS: Exceptions = {
-  'broker/lock-thread.ts': 'a thread of its own, ended from outside',
+  'queue/locks/lock-thread.ts': 'a thread of its own, ended from outside',
   'cli/process-main.ts': 'a process of its own, which ends by process.exit',
 };
 

@@ -6,7 +6,7 @@ import type { Engine } from '#src/broker/broker.js';
 import { laneOf } from '#src/protocol/lanes.js';
 import { enterMove } from '#src/coordination/relocations.js';
 import { openEngine } from '#src/broker/open.js';
-import { jobJson } from '#src/broker/producer.js';
+import { jobJson } from '#src/queue/producer.js';
 import { gate, onEveryEngine, rejection, startProgram, testApp, until } from '../support/app.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 

@@ -15,7 +15,7 @@ import {
 import { z } from 'zod';
 import type { Engine } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
-import { jobJson } from '#src/broker/producer.js';
+import { jobJson } from '#src/queue/producer.js';
 import { ScheduleStore } from '#src/coordination/schedule-store.js';
 import { type StoredEntry, setsOf } from '#src/schedules/entry.js';
 import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';

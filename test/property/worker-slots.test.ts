@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Settlement } from '#src/broker/settlement.js';
-import { Share, Slots } from '#src/broker/slots.js';
+import type { Settlement } from '#src/queue/settlement.js';
+import { Share, Slots } from '#src/queue/slots.js';
 import { type Answer, ModelConsumer, ModelQueue } from '../support/loop-model.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

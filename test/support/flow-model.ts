@@ -4,7 +4,7 @@
  * thousands of workflows a minute, with a death at each place there is.
  */
 import type { BrokerClock } from '#src/broker/clock.js';
-import type { Delivery } from '#src/broker/delivery.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import {
   type Engine,
   type Flows,
@@ -19,7 +19,7 @@ import {
 import { IdIndex } from '#src/coordination/task-id-index.js';
 import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
 import { readMessage } from '#src/protocol/message.js';
-import { Producer } from '#src/broker/producer.js';
+import { Producer } from '#src/queue/producer.js';
 import type { Composable } from '#src/canvas/fits.js';
 import { decodeInputs } from '#src/canvas/flow-values.js';
 import type { PreparedCall } from '#src/canvas/outgoing.js';

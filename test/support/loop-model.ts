@@ -4,11 +4,11 @@
  * with its answer lost.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
-import { OutcomeWriter } from '#src/broker/outcome-writer.js';
-import { Pulse } from '#src/broker/pulse.js';
-import type { Settlement } from '#src/broker/settlement.js';
-import { Share, SlotAccount, type Slots } from '#src/broker/slots.js';
-import { type QueueEnd, WorkerLoop, type WorkerLoopParams } from '#src/broker/worker-loop.js';
+import { OutcomeWriter } from '#src/queue/outcome-writer.js';
+import { Pulse } from '#src/queue/fetch-watchdog.js';
+import type { Settlement } from '#src/queue/settlement.js';
+import { Share, SlotAccount, type Slots } from '#src/queue/slots.js';
+import { type QueueEnd, WorkerLoop, type WorkerLoopParams } from '#src/queue/worker-loop.js';
 
 /** How something that was asked of the broker goes out. */
 export type Answer = 'yes' | 'refused' | 'lost';

@@ -4,7 +4,7 @@
  * jobs that are suspected) is BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
  */
 import type { EngineConfig } from '../broker.js';
-import type { HeldLock } from '../lock-table.js';
+import type { HeldLock } from '../../queue/locks/lock-table.js';
 import { RedisLink } from './connection.js';
 import { RedisScript } from './lua-script.js';
 import { parseRedisUrl } from './url.js';

@@ -3,7 +3,7 @@
  * Limits are kept by the worker, whose clock goes on while a task computes; here they only show in the request.
  */
 import { getHeapStatistics } from 'node:v8';
-import type { Delivery } from '../../broker/delivery.js';
+import type { Delivery } from '../../queue/delivery.js';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../protocol/wire-error.js';

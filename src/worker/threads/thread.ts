@@ -3,7 +3,7 @@
  * killed or ended by itself; whoever needs one then starts another.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type { Delivery } from '../../broker/delivery.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
-import type { Envelope } from '#src/broker/producer.js';
+import type { Envelope } from '#src/queue/producer.js';
 import { FlowProgress, type FlowProgressParams } from '#src/canvas/flow-progress.js';
 import type { Leaf, Plan, PlanNode } from '#src/canvas/plan.js';
 import { Plans } from '#src/canvas/plans.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Producer } from '#src/broker/producer.js';
+import { Producer } from '#src/queue/producer.js';
 import { Launcher, type LauncherParams } from '#src/canvas/launch.js';
 import type { Plan } from '#src/canvas/plan.js';
 import { BrokerUnavailableError, DuplicateTaskError } from '#src/errors.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Delivery } from '#src/broker/delivery.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import { tellWhenWritten } from '#src/worker/hooks.js';
 import type { Execution, Outcome } from '#src/worker/outcome.js';
 import { gate } from '../../support/app.js';

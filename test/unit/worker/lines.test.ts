@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Consumer } from '#src/broker/consumer.js';
+import type { Consumer } from '#src/queue/consumer.js';
 import type { Engine } from '#src/broker/broker.js';
-import { Slots } from '#src/broker/slots.js';
+import { Slots } from '#src/queue/slots.js';
 import type { Limits } from '#src/worker/limits.js';
 import { Lines } from '#src/worker/lines.js';
 

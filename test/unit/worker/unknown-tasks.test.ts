@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Delivery } from '#src/broker/delivery.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import { NotRegisteredError } from '#src/errors.js';
 import { UnknownTasks } from '#src/worker/unknown-tasks.js';
 import { fakeRecords } from '../../support/records.js';

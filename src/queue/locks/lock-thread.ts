@@ -5,11 +5,11 @@
  * counts as lost.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { every } from '../timers.js';
-import type { EngineConfig } from './broker.js';
+import { every } from '../../timers.js';
+import type { EngineConfig } from '../../broker/broker.js';
 import { LockRenewer } from './lock-renewer.js';
 import { type HeldLock, type LockMemory, LockTableReader } from './lock-table.js';
-import { type LockRenewal, renewOnRedis } from './redis/locks.js';
+import { type LockRenewal, renewOnRedis } from '../../broker/redis/locks.js';
 
 /** What the thread is started with. */
 export interface LockThreadData {
@@ -37,7 +37,7 @@ async function openRenewal({ broker, prefix }: LockThreadData): Promise<LockRene
     onRecovered: () => undefined,
   };
   if (REDIS.test(broker)) return renewOnRedis(broker, config);
-  const { openEngine } = await import('./open.js');
+  const { openEngine } = await import('../../broker/open.js');
   const engine = openEngine(broker, config);
   engine.hold();
   return {

@@ -3,11 +3,11 @@
  * progress, and have something done once its fate is written.
  */
 import type { Job } from 'bullmq';
-import type { JobRef, Signals } from './broker.js';
+import type { JobRef, Signals } from '../broker/broker.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, messageFrom } from '../protocol/message.js';
-import { progressTopic } from './notice-channels.js';
+import { progressTopic } from '../broker/notice-channels.js';
 import type { Turn } from '../coordination/rate-limits.js';
 
 /** A task as a worker receives it. */

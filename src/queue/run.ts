@@ -6,7 +6,7 @@
 import type { Job } from 'bullmq';
 import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { Turn } from '../coordination/rate-limits.js';
-import type { RunLock } from './run-locks.js';
+import type { RunLock } from './locks/run-locks.js';
 import type { Slot } from './slots.js';
 
 /** What a run is made of. A class, like everything that is made for each task: see {@link JobDelivery}. */

@@ -7,8 +7,8 @@ import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js
 import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
 import { Deadlines } from './deadlines.js';
-import type { Engine } from './broker.js';
-import { refusalIn, unavailable, withoutArguments } from './redis/errors.js';
+import type { Engine } from '../broker/broker.js';
+import { refusalIn, unavailable, withoutArguments } from '../broker/redis/errors.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {

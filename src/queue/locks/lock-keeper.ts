@@ -4,9 +4,9 @@
  * its jobs here.
  */
 import { Worker as Thread } from 'node:worker_threads';
-import type { Logger } from '../options/logger.js';
-import { findOwnFile, KEEP_OUT } from '../own-files.js';
-import { type Cancel, every } from '../timers.js';
+import type { Logger } from '../../options/logger.js';
+import { findOwnFile, KEEP_OUT } from '../../own-files.js';
+import { type Cancel, every } from '../../timers.js';
 import { type HeldLock, type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
 
@@ -170,7 +170,7 @@ export class LockKeeper {
 
 /** @returns null where there is no file to start */
 function lockThreadStarter(): StartThread | null {
-  const file = findOwnFile('broker/lock-thread.js');
+  const file = findOwnFile('queue/locks/lock-thread.js');
   if (file === undefined) return null;
   return (workerData) => {
     const thread = new Thread(file, { workerData, execArgv: [] });

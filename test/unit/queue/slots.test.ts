@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Claimant, Share, type Slot, SlotAccount, Slots } from '#src/broker/slots.js';
+import { type Claimant, Share, type Slot, SlotAccount, Slots } from '#src/queue/slots.js';
 
 const somebody = (weight = 1): Claimant => ({ share: new Share(weight) });
 const soon = () => new Promise((resolve) => setImmediate(resolve));

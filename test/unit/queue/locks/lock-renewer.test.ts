@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LockRenewer } from '#src/broker/lock-renewer.js';
-import { type HeldLock, LockTable, LockTableReader, newLockMemory } from '#src/broker/lock-table.js';
+import { LockRenewer } from '#src/queue/locks/lock-renewer.js';
+import { type HeldLock, LockTable, LockTableReader, newLockMemory } from '#src/queue/locks/lock-table.js';
 
 const LOCK_MS = 1000;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isBrokersFault, writeAnswer } from '#src/broker/write-answers.js';
+import { isBrokersFault, writeAnswer } from '#src/queue/write-answers.js';
 import { BrokerUnavailableError, CeleriacError } from '#src/errors.js';
 
 const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Slots } from '#src/broker/slots.js';
+import { Slots } from '#src/queue/slots.js';
 import { ModelConsumer, ModelQueue, type Pending } from '../../support/loop-model.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

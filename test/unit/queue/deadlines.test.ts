@@ -1,7 +1,7 @@
 /** One timer for all that is under way: nobody waits longer for another's sake. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { Deadlines } from '#src/broker/deadlines.js';
+import { Deadlines } from '#src/queue/deadlines.js';
 
 const SILENCE = new Promise<never>(() => undefined);
 

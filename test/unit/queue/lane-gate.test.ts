@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Gate } from '#src/broker/gate.js';
+import { Gate } from '#src/queue/lane-gate.js';
 import type { Permit } from '#src/coordination/rate-limits.js';
 
 function setUp(permits: readonly (Permit | Error)[], room = true) {

@@ -16,12 +16,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import { sleep } from '../timers.js';
 import type { DeliveryHost } from './delivery.js';
-import type { Gate } from './gate.js';
+import type { Gate } from './lane-gate.js';
 import type { Fetched, OutcomeWriter } from './outcome-writer.js';
-import type { Pulse } from './pulse.js';
+import type { Pulse } from './fetch-watchdog.js';
 import type { Turn } from '../coordination/rate-limits.js';
 import { Run } from './run.js';
-import type { RunLock } from './run-locks.js';
+import type { RunLock } from './locks/run-locks.js';
 import type { Settlement } from './settlement.js';
 import type { Slot, SlotAccount } from './slots.js';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { OutcomeWriter } from '#src/broker/outcome-writer.js';
-import { Run } from '#src/broker/run.js';
-import type { Settlement } from '#src/broker/settlement.js';
-import { SlotAccount, Slots } from '#src/broker/slots.js';
+import { OutcomeWriter } from '#src/queue/outcome-writer.js';
+import { Run } from '#src/queue/run.js';
+import type { Settlement } from '#src/queue/settlement.js';
+import { SlotAccount, Slots } from '#src/queue/slots.js';
 
 interface Call {
   readonly name: string;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
-import { LockKeeper, RESTART_AFTER_MS } from '#src/broker/lock-keeper.js';
-import { RunLocks } from '#src/broker/run-locks.js';
+import { LockKeeper, RESTART_AFTER_MS } from '#src/queue/locks/lock-keeper.js';
+import { RunLocks } from '#src/queue/locks/run-locks.js';
 
 class FakeThread extends EventEmitter {
   ended = false;

@@ -3,11 +3,11 @@
  * events, its closing, and its place in dashboards. What is taken from the queue, and what becomes of it, is `worker-loop`.
  */
 import { type Job, type JobJson, Worker, type WorkerOptions } from 'bullmq';
-import type { BullmqParts } from './broker.js';
-import type { LockKeeper } from './lock-keeper.js';
+import type { BullmqParts } from '../broker/broker.js';
+import type { LockKeeper } from './locks/lock-keeper.js';
 import { UNREADABLE_DATA } from '../protocol/message.js';
 import type { Fetched } from './outcome-writer.js';
-import { type RunLock, RunLocks } from './run-locks.js';
+import { type RunLock, RunLocks } from './locks/run-locks.js';
 import type { QueueEnd } from './worker-loop.js';
 
 export type QueueWorkerOptions = WorkerOptions & {

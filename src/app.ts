@@ -7,7 +7,7 @@ import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from 
 import { type AppParts, closeParts, makeParts } from './app-parts.js';
 import type { Complete, Composable, Out } from './canvas/fits.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
-import type { Detour } from './canvas/outgoing.js';
+import type { Detour } from './calls/call-stages.js';
 import { publishAll } from './canvas/publish.js';
 import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';

@@ -6,7 +6,7 @@ import type { CallOptions } from '../options/call-options.js';
 import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
-import type { PreparedCall } from './outgoing.js';
+import type { PreparedCall } from '../calls/call-stages.js';
 import {
   NOTHING_PASSED,
   optionsOfTask,
@@ -16,7 +16,7 @@ import {
   passedToStep,
 } from './part-options.js';
 import type { Leaf, PlanNode } from './plan.js';
-import type { Sender } from './sender.js';
+import type { Sender } from '../calls/sender.js';
 import { Signature } from './signature.js';
 
 /** What a part is given from outside. */

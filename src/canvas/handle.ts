@@ -11,7 +11,7 @@ import type { TaskHooks, TaskService } from '../tasks/service.js';
 import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
 import type { Composable, ErrbackOption, LinkOption, Tails } from './fits.js';
-import type { Sender } from './sender.js';
+import type { Sender } from '../calls/sender.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
 
 /** A task, to be called. Its methods are bound: `ids.map(handle.delay)` works. */

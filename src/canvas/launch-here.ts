@@ -19,7 +19,7 @@ import type { Callbacks } from './callbacks.js';
 import { flatSteps, withOptions } from './compile.js';
 import { Workflow } from './compose.js';
 import type { Composable } from './fits.js';
-import type { Detour, Settled } from './outgoing.js';
+import type { Detour, Settled } from '../calls/call-stages.js';
 import {
   NOTHING_PASSED,
   optionsOfTask,
@@ -28,7 +28,7 @@ import {
   passedToMembers,
   passedToStep,
 } from './part-options.js';
-import type { Sender } from './sender.js';
+import type { Sender } from '../calls/sender.js';
 import { Signature } from './signature.js';
 
 /** A part that has run. */

@@ -29,7 +29,7 @@ import { type FlowProgress } from './flow-progress.js';
 import type { FlowResults } from './flow-results.js';
 import { expiryOf, firstStarts } from './flow-writes.js';
 import { type GroupsHere, LaunchHere } from './launch-here.js';
-import type { Detour } from './outgoing.js';
+import type { Detour } from '../calls/call-stages.js';
 import { envelopeOf } from './part-message.js';
 import {
   customIds,
@@ -45,9 +45,9 @@ import {
   type Start,
 } from './plan.js';
 import type { Plans } from './plans.js';
-import type { Sender } from './sender.js';
+import type { Sender } from '../calls/sender.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
-import type { UniqueCalls } from './unique.js';
+import type { UniqueCalls } from '../calls/unique.js';
 
 export interface LauncherParams {
   readonly engine: Engine;

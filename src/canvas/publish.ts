@@ -7,8 +7,8 @@ import type { AsyncResult } from '../results/async-result.js';
 import { show } from '../show.js';
 import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
-import type { PlainCall } from './outgoing.js';
-import type { Sender } from './sender.js';
+import type { PlainCall } from '../calls/call-stages.js';
+import type { Sender } from '../calls/sender.js';
 import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
 
 /**

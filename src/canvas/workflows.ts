@@ -18,8 +18,8 @@ import { FlowValues } from './flow-values.js';
 import { Launcher } from './launch.js';
 import { followingFlows } from './parts.js';
 import { Plans } from './plans.js';
-import type { Sender } from './sender.js';
-import type { UniqueCalls } from './unique.js';
+import type { Sender } from '../calls/sender.js';
+import type { UniqueCalls } from '../calls/unique.js';
 
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */

@@ -11,7 +11,7 @@ import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';
 import type { FailedPlace } from '../broker/queue-admin.js';
-import type { UniqueCalls } from '../canvas/unique.js';
+import type { UniqueCalls } from '../calls/unique.js';
 import { OptionError } from '../errors.js';
 import { checkQueueName, checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';

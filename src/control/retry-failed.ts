@@ -13,7 +13,7 @@ import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { readMessage, renewMessage } from '../protocol/message.js';
 import { expireMove, keepMove } from '../coordination/relocations.js';
-import type { UniqueCalls } from '../canvas/unique.js';
+import type { UniqueCalls } from '../calls/unique.js';
 
 export interface RetryParams {
   readonly engine: Engine;

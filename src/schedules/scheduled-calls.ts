@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
 import { stemFrom } from '../protocol/ids.js';
-import type { Sender } from '../canvas/sender.js';
+import type { Sender } from '../calls/sender.js';
 import { OptionError } from '../errors.js';
 import { resolveCall } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';

@@ -11,7 +11,7 @@ import type { FlowProgress } from '../canvas/flow-progress.js';
 import type { Launcher } from '../canvas/launch.js';
 import { changedAt, finalOf, type PlanNode, ROOT } from '../canvas/plan.js';
 import type { Plans } from '../canvas/plans.js';
-import type { Sender } from '../canvas/sender.js';
+import type { Sender } from '../calls/sender.js';
 import { CeleriacError } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
 import type { Outcome } from './outcome.js';

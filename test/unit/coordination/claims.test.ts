@@ -7,7 +7,7 @@ import type { Engine, JobRef, StoredJob } from '#src/broker/broker.js';
 import { IdIndex } from '#src/coordination/task-id-index.js';
 import { encodeCustomId } from '#src/protocol/ids.js';
 import { UniqueKeys } from '#src/coordination/unique-keys.js';
-import { UniqueCalls } from '#src/canvas/unique.js';
+import { UniqueCalls } from '#src/calls/unique.js';
 import { rejection } from '../../support/app.js';
 import { FakeRecords } from '../../support/fake-records.js';
 

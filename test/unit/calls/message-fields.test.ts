@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Addressed, messageFields } from '#src/canvas/message-fields.js';
+import { type Addressed, messageFields } from '#src/calls/message-fields.js';
 import { runInScope } from '#src/tasks/context.js';
 
 /** The headers of a call that is made inside a task with these, all of which go on. */

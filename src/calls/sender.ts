@@ -26,7 +26,7 @@ import { type PublishContext, type PublishMiddleware, through } from '../tasks/m
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
-import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './outgoing.js';
+import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './call-stages.js';
 import { type SendWatch, tellSent } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 

@@ -5,11 +5,11 @@
 import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, closeParts, makeParts } from './app-parts.js';
-import type { Complete, Composable, Out } from './canvas/fits.js';
+import type { Complete, Composable, Out } from './canvas/typing.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import type { Detour } from './calls/call-stages.js';
-import { publishAll } from './canvas/publish.js';
-import { type AnyComposable, Rebuild } from './canvas/rebuild.js';
+import { publishAll } from './canvas/send-many.js';
+import { type AnyComposable, Rebuild } from './canvas/from-json.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';

@@ -8,9 +8,9 @@ export type { Finding, Severity } from './broker/check-result.js';
 export type { Telemetry } from './queue/tracing.js';
 // Calling
 export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
-export type { Composable } from './canvas/fits.js';
+export type { Composable } from './canvas/typing.js';
 export type { Handles, TaskHandle } from './canvas/handle.js';
-export type { AnyComposable } from './canvas/rebuild.js';
+export type { AnyComposable } from './canvas/from-json.js';
 export { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './canvas/signature.js';
 export type { AskOptions } from './control/caller.js';
 export type {

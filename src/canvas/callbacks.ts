@@ -4,7 +4,7 @@
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
-import type { Composable } from './fits.js';
+import type { Composable } from './typing.js';
 
 export interface Callbacks {
   readonly links: readonly Composable[];

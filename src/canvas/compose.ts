@@ -27,7 +27,7 @@ import type {
   StepList,
   Steps,
   StepsOf,
-} from './fits.js';
+} from './typing.js';
 import { type ComposableJson, Signature, type WorkflowJson } from './signature.js';
 
 /** What chains, groups and chords have in common. */

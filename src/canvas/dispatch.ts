@@ -5,7 +5,7 @@ import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
 import type { CallTarget } from '../tasks/registry.js';
-import type { Composable } from './fits.js';
+import type { Composable } from './typing.js';
 
 export interface Dispatcher {
   /** Sends one task. */

@@ -10,7 +10,7 @@ import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
 import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Composable, ErrbackOption, LinkOption, Tails } from './fits.js';
+import type { Composable, ErrbackOption, LinkOption, Tails } from './typing.js';
 import type { Sender } from '../calls/sender.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
 

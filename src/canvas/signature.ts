@@ -12,7 +12,7 @@ import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks
 import { brand } from './composable.js';
 import { noteDepth } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Apply, Body, Composable, Errback, Missing, TaskShape } from './fits.js';
+import type { Apply, Body, Composable, Errback, Missing, TaskShape } from './typing.js';
 
 /** A signature as JSON. */
 export interface SignatureJson {

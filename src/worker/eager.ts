@@ -5,7 +5,7 @@
 import type { Delivery } from '../queue/delivery.js';
 import { readMessage } from '../protocol/message.js';
 import type { Envelope } from '../queue/producer.js';
-import type { LaunchHere } from '../canvas/launch-here.js';
+import type { LaunchHere } from '../canvas/workflow/inline.js';
 import type { Detour } from '../calls/call-stages.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../errors.js';
 import type { Update } from '../results/async-result.js';

@@ -5,7 +5,7 @@
 import type { BrokerClock } from '../broker/clock.js';
 import type { Delivery } from '../queue/delivery.js';
 import type { Tracing } from '../queue/tracing.js';
-import { decodeInputs } from '../canvas/flow-values.js';
+import { decodeInputs } from '../canvas/workflow/values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError } from '../errors.js';
 import { runInScope } from '../tasks/context.js';
 import { type ErrorClasses, encodeFailure } from '../protocol/wire-error.js';

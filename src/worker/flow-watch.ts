@@ -2,7 +2,7 @@
  * Looks after the workflows of the app, whichever queues this worker consumes: each at the moment somebody noted for it, by
  * one worker at a time.
  */
-import { FlowCheckup, type FlowCheckupParams } from '../canvas/flow-checkup.js';
+import { FlowCheckup, type FlowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Logger } from '../options/logger.js';
 import { after, type Cancel } from '../timers.js';
 

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
 import type { Ended, EndedStep, KnownQueue } from '../broker/queue-admin.js';
-import type { FlowCheckupParams } from '../canvas/flow-checkup.js';
+import type { FlowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Logger } from '../options/logger.js';
 import { type Cancel, every, sleep } from '../timers.js';
 import { FlowWatch } from './flow-watch.js';

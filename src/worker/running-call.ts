@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Delivery } from '../queue/delivery.js';
-import type { Composable } from '../canvas/fits.js';
+import type { Composable } from '../canvas/typing.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';
 import { type Logger, type TaskLogger, taskLogger } from '../options/logger.js';

@@ -3,8 +3,8 @@
  * once, and further members of its group, which run after the others.
  */
 import type { Delivery } from '../queue/delivery.js';
-import type { Composable } from '../canvas/fits.js';
-import type { LaunchHere } from '../canvas/launch-here.js';
+import type { Composable } from '../canvas/typing.js';
+import type { LaunchHere } from '../canvas/workflow/inline.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import type { Outcome } from './outcome.js';
 import { noMember, type Spawns } from './spawning.js';

@@ -4,13 +4,13 @@
  */
 import type { Delivery } from '../queue/delivery.js';
 import { flowFrom, partOf } from '../protocol/ids.js';
-import type { AddedMembers } from '../canvas/added-members.js';
-import { compile } from '../canvas/compile.js';
-import type { Composable } from '../canvas/fits.js';
-import type { FlowProgress } from '../canvas/flow-progress.js';
-import type { Launcher } from '../canvas/launch.js';
-import { changedAt, finalOf, type PlanNode, ROOT } from '../canvas/plan.js';
-import type { Plans } from '../canvas/plans.js';
+import type { AddedMembers } from '../canvas/workflow/added-members.js';
+import { compile } from '../canvas/workflow/compile.js';
+import type { Composable } from '../canvas/typing.js';
+import type { FlowProgress } from '../canvas/workflow/progress.js';
+import type { Launcher } from '../canvas/workflow/launch.js';
+import { changedAt, finalOf, type PlanNode, ROOT } from '../canvas/workflow/plan.js';
+import type { Plans } from '../canvas/workflow/plan-cache.js';
 import type { Sender } from '../calls/sender.js';
 import { CeleriacError } from '../errors.js';
 import type { CallbackSignature } from '../options/call-options.js';

@@ -5,7 +5,7 @@ import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/broker.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
 import type { RateLimits } from '../coordination/rate-limits.js';
-import type { FlowCheckupParams } from '../canvas/flow-checkup.js';
+import type { FlowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Asking } from '../control/caller.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';

@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import type { StoredJob } from '#src/broker/broker.js';
 import { PLAN } from '#src/broker/broker.js';
 import { partId } from '#src/protocol/ids.js';
-import { finalOf, leaves, nodeAt, type Plan, ROOT } from '#src/canvas/plan.js';
+import { finalOf, leaves, nodeAt, type Plan, ROOT } from '#src/canvas/workflow/plan.js';
 import { READY } from '#src/states.js';
 import { randomFrom } from '../support/fault-plan.js';
 import { Life, ModelBroker, ModelProcess, ModelReader } from '../support/flow-model.js';

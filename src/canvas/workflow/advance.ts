@@ -1,0 +1,155 @@
+/**
+ * What the end of one part means for the parts around it: what to write, and what comes next. Pure; the one place that
+ * decides how a workflow goes on.
+ */
+import type { FlowWrite } from '../../broker/broker.js';
+import { type Blame, CLOSE, countField, type Ending, type Failing, failedField } from './record.js';
+import { finalOf, nodeAt, type Parallel, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
+
+/** What follows when a part ended well. */
+export type Next =
+  /** The step after it begins, with the value of `from`. */
+  | { readonly kind: 'step'; readonly path: string; readonly node: PlanNode; readonly from: string }
+  /** A member of a group ended; the last one ends the group. `write` is the index of the write that counts it. */
+  | { readonly kind: 'member'; readonly group: string; readonly size: number; readonly write: number }
+  /** The whole has its value. `write` is the index of the write that says so. */
+  | { readonly kind: 'whole'; readonly write: number }
+  /** A link or errback ended, which ends nothing else. */
+  | { readonly kind: 'callback' };
+
+export interface Advance {
+  readonly writes: readonly FlowWrite[];
+  /** The parts that have ended well by it, with the part that has their value: their links begin. */
+  readonly ended: readonly { readonly path: string; readonly from: string }[];
+  readonly next: Next;
+}
+
+/** A part ended well: a task with its value, or a group whose members all have. */
+export function afterSuccess(plan: Plan, path: string, ending: Ending): Advance {
+  const writes: FlowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
+  const from = path;
+  const ended = [{ path, from }];
+  let at = path;
+  for (;;) {
+    const place = placeOf(at);
+    if (place === undefined) return { ...closed(writes, at), ended };
+    const around = nodeAt(plan, place.parent);
+    if (around?.kind === 'group') {
+      const write = writes.length - 1;
+      const counted = { ...(writes[write] as FlowWrite), counter: countField(place.parent) };
+      const next = { kind: 'member', group: place.parent, size: around.members.length, write } as const;
+      return { writes: [...writes.slice(0, write), counted], ended, next };
+    }
+    const following = around?.kind === 'chain' ? around.steps[place.index + 1] : undefined;
+    if (following !== undefined) {
+      const next = {
+        kind: 'step',
+        path: `${place.parent}.${place.index + 1}`,
+        node: following,
+        from,
+      } as const;
+      return { writes, ended, next };
+    }
+    at = place.parent;
+    writes.push({ field: at, value: JSON.stringify({ at: from } satisfies Ending) });
+    ended.push({ path: at, from });
+  }
+}
+
+function closed(writes: readonly FlowWrite[], at: string): { writes: readonly FlowWrite[]; next: Next } {
+  if (at !== ROOT) return { writes, next: { kind: 'callback' } };
+  return { writes: [...writes, CLOSE], next: { kind: 'whole', write: writes.length } };
+}
+
+/** What the failure of a task means. */
+export interface Downfall {
+  readonly writes: readonly FlowWrite[];
+  /**
+   * The parts around it that it fails, innermost first, each with the index of the write that says so: where somebody
+   * else's failure stands already, that part and those around it are not failed by this task.
+   */
+  readonly failed: readonly {
+    readonly path: string;
+    readonly write: number;
+    readonly body: string | undefined;
+  }[];
+  /** The groups that have one more ended member, with the write that counts it. */
+  readonly counted: readonly { readonly group: string; readonly size: number; readonly write: number }[];
+  /** The index of the write that says the whole has failed; undefined where it is not over by this. */
+  readonly closes: number | undefined;
+}
+
+/**
+ * A task failed for good, or was revoked; or wants nothing to come of it.
+ * @param upTo what is around this part goes on
+ */
+export function afterFailure(
+  plan: Plan,
+  path: string,
+  blame: Blame,
+  ending: Ending,
+  upTo?: string,
+): Downfall {
+  const writes: FlowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
+  const failed: { path: string; write: number; body: string | undefined }[] = [];
+  const counted: { group: string; size: number; write: number }[] = [];
+  /** Which write tells of the end of the part we stand at; groups end by their count. */
+  let own: number | undefined = 0;
+  let at = path;
+  for (let place = placeOf(at); place !== undefined; place = placeOf(at)) {
+    if (at === upTo) break;
+    const { parent, index } = place;
+    const around = nodeAt(plan, parent);
+    if (around === undefined || around.kind === 'task') break;
+    const header = around.kind === 'chain' && isHeader(plan, at, path);
+    if (around.kind === 'group' && own !== undefined) {
+      writes[own] = { ...(writes[own] as FlowWrite), counter: countField(parent) };
+      counted.push({ group: parent, size: around.members.length, write: own });
+    }
+    const failing: Failing = {
+      at: path,
+      i: index,
+      in: around.kind,
+      ...(header && { chord: true }),
+      ...('i' in ending && { ignored: true }),
+      f: blame,
+    };
+    failed.push({
+      path: parent,
+      write: writes.length,
+      body: header && index + 1 < around.steps.length ? `${parent}.${index + 1}` : undefined,
+    });
+    writes.push({ field: failedField(parent), value: JSON.stringify(failing) });
+    own = around.kind === 'chain' ? writes.length : undefined;
+    if (around.kind === 'chain')
+      writes.push({ field: parent, value: JSON.stringify({ x: path } satisfies Ending) });
+    at = parent;
+  }
+  // A group as the whole is over when all its members are.
+  if (at !== ROOT || plan.root.kind === 'group') return { writes, failed, counted, closes: undefined };
+  return { writes: [...writes, CLOSE], failed, counted, closes: writes.length };
+}
+
+/** Whether a step gives the list of a group, and the failed part is in that group: then the next step is a chord's body. */
+function isHeader(plan: Plan, step: string, failed: string): boolean {
+  const node = nodeAt(plan, step);
+  const final = node === undefined ? step : finalOf(node, step);
+  return nodeAt(plan, final)?.kind === 'group' && failed.startsWith(`${final}.`);
+}
+
+/** How many members a group has, those included that were added while it ran. */
+export function isFull(group: { readonly size: number }, count: number, extra: number): boolean {
+  return count >= group.size + extra;
+}
+
+/** The members of a group, by path, in order. */
+export function memberPaths(group: string, size: number): string[] {
+  return Array.from({ length: size }, (_, i) => `${group}.${i}`);
+}
+
+/** Whether a member of a group is a group itself, whose values stand among the others. */
+export function isSpliced(plan: Plan, path: string): boolean {
+  const place = placeOf(path);
+  if (place === undefined || nodeAt(plan, path)?.kind !== 'group') return false;
+  return (nodeAt(plan, place.parent) as Parallel | undefined)?.kind === 'group';
+}

@@ -1,0 +1,129 @@
+/**
+ * Looks a workflow over that nobody else carries on: a part that expired where no worker takes it is ended at its moment,
+ * and one whose job is gone is failed, so that neither holds what comes after it for ever.
+ *
+ *   what is found                                   what becomes of it
+ *   a job that has not begun and has expired        the part was revoked; whoever takes the job later drops it
+ *   no job, and no end, at two looks                the part failed; in between whoever ends the part before it sends it,
+ *                                                   or is dead and does so again
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import { CLOSED, type Engine, REVOKED, type StoredJob } from '../../broker/broker.js';
+import { partId } from '../../protocol/ids.js';
+import { readMessage } from '../../protocol/message.js';
+import { CeleriacError } from '../../errors.js';
+import { NEVER_STARTED } from '../../results/snapshot.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import type { FlowDrop } from './jobs.js';
+import type { FlowProgress, Told } from './progress.js';
+import { missingField, replacedField } from './record.js';
+import { readFields } from './tidy.js';
+import { EXPIRED_AFTER_MS } from './writes.js';
+import { BEGIN_PATH } from './launch.js';
+import { living, livingFields } from './unfinished.js';
+import { plannedRequest } from './part-request.js';
+import { idOf, type Leaf, leaves, type Plan, ROOT } from './plan.js';
+import type { Plans } from './plan-cache.js';
+
+export interface FlowCheckupParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly plans: Plans;
+  readonly progress: FlowProgress;
+  readonly drops: FlowDrop;
+  /** How long a part may take to be sent by whoever has to, ms. */
+  readonly sentWithinMs: number;
+}
+
+/** So many jobs are read at a time. */
+const BATCH = 500;
+const LONGEST_PAUSE_MS = 3_600_000;
+
+export class FlowCheckup {
+  constructor(private readonly params: FlowCheckupParams) {}
+
+  /** @returns when to look again, epoch ms; `undefined` when there is nothing to look after any more */
+  async look(flow: string): Promise<number | undefined> {
+    const { engine, plans, clock } = this.params;
+    const plan = await plans.whole(flow);
+    if (plan === undefined) return undefined;
+    const before = await readFields(engine, flow, [CLOSED, REVOKED, ...livingFields(plan)]);
+    if (before.has(CLOSED) || before.has(REVOKED)) return undefined;
+    const parts = living(plan, (field) => before.get(field));
+    const jobs = await this.#jobs(flow, parts);
+    // Read after the jobs: what had no job then and has no end now has none of both.
+    const own = parts.flatMap(([path]) => [path, replacedField(path), missingField(path)]);
+    const after = await readFields(engine, flow, own);
+    const begins = await this.#begins(flow, plan);
+    const now = clock.now();
+    let next = now + Math.min(LONGEST_PAUSE_MS, Math.max(this.params.sentWithinMs, (now - plan.sentAt) / 2));
+    for (const [i, [path]] of parts.entries()) {
+      if (after.has(path) || after.has(replacedField(path))) continue;
+      const job = jobs[i];
+      const isMissing = job === undefined || job.doneAt !== undefined;
+      if (isMissing && begins) continue;
+      const at = isMissing
+        ? await this.#missing(flow, plan, path, Number(after.get(missingField(path)) ?? now))
+        : await this.#expiring(flow, plan, path, job);
+      next = Math.min(next, at ?? next);
+    }
+    return next;
+  }
+
+  async #jobs(flow: string, parts: readonly [string, Leaf][]): Promise<(StoredJob | undefined)[]> {
+    const jobs: (StoredJob | undefined)[] = [];
+    for (let at = 0; at < parts.length; at += BATCH) {
+      const refs = parts
+        .slice(at, at + BATCH)
+        .map(([path, { queue }]) => ({ queue, id: partId(flow, path, queue) }));
+      jobs.push(...(await this.params.engine.readJobs(refs)));
+    }
+    return jobs;
+  }
+
+  /** Whether the task of our own that begins a large workflow has yet to do so. */
+  async #begins(flow: string, plan: Plan): Promise<boolean> {
+    for (const [, { queue }] of leaves(plan.root, ROOT)) {
+      const [job] = await this.params.engine.readJobs([{ queue, id: partId(flow, BEGIN_PATH, queue) }]);
+      return job !== undefined && job.doneAt === undefined;
+    }
+    return false;
+  }
+
+  /** @returns when to look again for it */
+  async #expiring(flow: string, plan: Plan, path: string, job: StoredJob): Promise<number | undefined> {
+    const { expires } = readMessage(job.data);
+    if (expires === undefined || job.running || job.deliveries > 0) return undefined;
+    const { progress, clock } = this.params;
+    if (clock.now() < expires + EXPIRED_AFTER_MS) return expires + EXPIRED_AFTER_MS;
+    await this.#told(flow, await progress.revokePart(flow, plan, path, NEVER_STARTED));
+    this.params.engine.signals.notify(job.id);
+    return undefined;
+  }
+
+  /** @returns when to look again for it */
+  async #missing(flow: string, plan: Plan, path: string, since: number): Promise<number | undefined> {
+    const { engine, clock, progress, sentWithinMs } = this.params;
+    const now = clock.now();
+    if (now < since + sentWithinMs) {
+      await engine.flows.write(flow, [{ field: missingField(path), value: `${now}` }]);
+      return since + sentWithinMs;
+    }
+    const [, leaf] = [...leaves(plan.root, ROOT, true)].find(([at]) => at === path) ?? [];
+    const id = idOf(flow, path, leaf);
+    const name = leaf?.name ?? '';
+    const error = encodeFailure(
+      new CeleriacError(
+        `The part ${name} (${id}) of this workflow is gone: its job was removed from the broker before it had ended.`,
+      ),
+    );
+    const blame = { id, name, error, t: now };
+    const request = plannedRequest(flow, plan, path);
+    await this.#told(flow, await progress.fail(flow, plan, path, { blame, request }));
+    return undefined;
+  }
+
+  async #told(flow: string, told: Told): Promise<void> {
+    if (told === 'forgotten') await this.params.drops.drop(flow);
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * Workflows in the caller's process, where calls run here and now (`taskAlwaysEager`, `apply`): part after part, each with
+ * the value before it, as Celery's eager mode does; with what a worker's run would give, call and fail.
+ */
+import { randomUUID } from 'node:crypto';
+import type { FlowInput } from '../../protocol/message.js';
+import { ChordError, TaskFailedError } from '../../errors.js';
+import type { CallOptions } from '../../options/call-options.js';
+import type { AsyncResult } from '../../results/async-result.js';
+import { EagerResult } from '../../results/eager-result.js';
+import { GroupResult } from '../../results/group-result.js';
+import type { ResultSource } from '../../results/result-source.js';
+import type { Snapshot } from '../../results/snapshot.js';
+import { FAILURE, SUCCESS } from '../../states.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import { rich } from '../../tasks/rich.js';
+import { encodeResult } from '../../tasks/serializer.js';
+import type { Callbacks } from '../callbacks.js';
+import { flatSteps, withOptions } from './compile.js';
+import { Workflow } from '../compose.js';
+import type { Composable } from '../typing.js';
+import type { Detour, Settled } from '../../calls/call-stages.js';
+import {
+  NOTHING_PASSED,
+  optionsOfTask,
+  type Passed,
+  passedBy,
+  passedToMembers,
+  passedToStep,
+} from './part-options.js';
+import type { Sender } from '../../calls/sender.js';
+import { Signature } from '../signature.js';
+
+/** A part that has run. */
+interface Ran {
+  readonly result: AsyncResult | GroupResult;
+  /** Of the task that ended last. */
+  readonly snapshot: Snapshot | undefined;
+  readonly value: unknown;
+  readonly failed?: Failed | undefined;
+  /** A task wants nothing to come of it: what is around it ends without a result, and nothing after it runs. */
+  readonly ignored?: 'itself' | 'a member' | undefined;
+}
+
+/** How a part failed. */
+interface Failed {
+  /** What `get()` throws. */
+  readonly error: Error;
+  /** The failed task's, and what it failed with: errbacks get both. */
+  readonly request: object;
+  readonly cause: unknown;
+  /** It failed in the group whose list it would have given: the next step is a chord's body. */
+  readonly header: boolean;
+}
+
+/** What a part begins with. */
+interface Given {
+  readonly args: readonly unknown[];
+  /** What stands before its arguments: the value of the part before it; the request and the error, of an errback. */
+  readonly input?: FlowInput | undefined;
+  /** Options of what is around it. */
+  readonly passed: Passed;
+  /** The group it is a member of. */
+  readonly group?: NonNullable<Settled['group']> | undefined;
+}
+
+/** A step of a chain, or the header of a chord. */
+interface Step {
+  readonly errbacks: readonly Composable[];
+  run(given: Given): Promise<Ran>;
+}
+
+/** The groups that run here, by id: takes a further member. */
+export type GroupsHere = Map<string, (member: Composable) => void>;
+
+export interface LaunchHereParams {
+  readonly sender: Sender;
+  readonly source: ResultSource;
+  readonly groups: GroupsHere;
+  /** Where its tasks run; default: where all calls go. */
+  readonly detour?: Detour;
+}
+
+export class LaunchHere {
+  constructor(private readonly params: LaunchHereParams) {}
+
+  async launch(
+    node: Composable,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<AsyncResult | GroupResult> {
+    return (await this.run(withOptions(node, options), args)).result;
+  }
+
+  /** Runs it to its end. */
+  run(node: Composable, args: readonly unknown[]): Promise<Ran> {
+    return this.#run(node, { args, passed: NOTHING_PASSED });
+  }
+
+  /** Adds a member to a group that runs here; `false` where none goes by this id. */
+  addTo(group: string | undefined, member: Composable): boolean {
+    const add = this.params.groups.get(group ?? '');
+    add?.(member);
+    return add !== undefined;
+  }
+
+  async #run(node: Composable, given: Given): Promise<Ran> {
+    const ran =
+      node instanceof Workflow
+        ? await this.#workflow(node, {
+            ...given,
+            args: [...given.args, ...node.front],
+            passed: passedBy(node.options, given.passed),
+          })
+        : await this.#task(node as unknown as Signature, given);
+    const { links, errbacks } = callbacksOf(node);
+    if (ran.ignored === 'itself') return ran;
+    if (ran.failed !== undefined) await this.#blame(errbacks, ran.failed);
+    else
+      for (const link of links)
+        await this.#run(link, { args: [], input: inputOf(ran), passed: NOTHING_PASSED });
+    return ran;
+  }
+
+  async #blame(errbacks: readonly Composable[], { request, cause }: Failed): Promise<void> {
+    const input = { request: encodeResult(request, rich), error: encodeFailure(cause) };
+    for (const errback of errbacks) await this.#run(errback, { args: [], input, passed: NOTHING_PASSED });
+  }
+
+  async #task(signature: Signature, given: Given): Promise<Ran> {
+    const { target, immutable } = Signature.partsOf(signature);
+    const args = immutable ? signature.args : [...given.args, ...signature.args];
+    const input = immutable ? undefined : given.input;
+    const { sender, detour } = this.params;
+    const result = await sender.send(target, args, optionsOfTask(signature.options, given.passed), {
+      ...(input !== undefined && { input }),
+      ...(given.group !== undefined && { group: given.group }),
+      ...(detour !== undefined && { detour }),
+    });
+    const snapshot = await result.snapshot();
+    const { value, error } = snapshot;
+    const ignored = result instanceof EagerResult && result.ignored ? 'itself' : undefined;
+    return { result, snapshot, value, failed: error && failureOf(snapshot, error), ignored };
+  }
+
+  #workflow({ content }: Workflow, given: Given): Promise<Ran> {
+    switch (content.kind) {
+      case 'chain':
+        return this.#sequence(
+          flatSteps(content.steps).map((step) => this.#step(step)),
+          given,
+        );
+      case 'group':
+        return this.#group(content.members, { ...given, passed: passedToMembers(given.passed) });
+      case 'chord': {
+        const header: Step = { errbacks: [], run: (first) => this.#group(content.members, first) };
+        return this.#sequence([header, this.#step(content.body)], given);
+      }
+    }
+  }
+
+  #step(node: Composable): Step {
+    return { errbacks: callbacksOf(node).errbacks, run: (given) => this.#run(node, given) };
+  }
+
+  async #sequence(steps: readonly Step[], given: Given): Promise<Ran> {
+    let last: Ran | undefined;
+    for (const [i, step] of steps.entries()) {
+      const isLast = i === steps.length - 1;
+      const passed = passedToStep(given.passed, { first: i === 0, last: isLast });
+      last = await step.run(
+        last === undefined
+          ? { ...given, passed }
+          : { args: [], input: inputOf(last), passed, group: given.group },
+      );
+      const { failed, ignored } = last;
+      if (ignored === 'itself' || (ignored !== undefined && failed === undefined && !isLast))
+        return { ...this.#asOne({ ...last, value: undefined }), ignored: 'itself' };
+      if (failed === undefined || isLast) continue;
+      const body = failed.header ? steps[i + 1] : undefined;
+      if (body !== undefined) await this.#blame(body.errbacks, failed);
+      const isBody = body !== undefined && i + 2 === steps.length;
+      const error = isBody ? chorded(failed) : unchorded(failed);
+      return this.#asOne({ ...last, failed: { ...failed, error, header: false } });
+    }
+    if (last === undefined) throw new Error('a chain has a step');
+    return last.result instanceof GroupResult ? this.#asOne(last) : last;
+  }
+
+  async #group(members: readonly Composable[], given: Given): Promise<Ran> {
+    const { groups } = this.params;
+    const id = randomUUID();
+    // Those that tasks of it add come behind.
+    const all = [...members];
+    groups.set(id, (member) => void all.push(member));
+    const ran: Ran[] = [];
+    try {
+      for (let index = 0; index < all.length; index++) {
+        const member = all[index] as Composable;
+        const added = index >= members.length;
+        const around = added ? { args: [], passed: NOTHING_PASSED } : given;
+        ran.push(await this.#run(member, { ...around, group: { group: id, index } }));
+      }
+    } finally {
+      groups.delete(id);
+    }
+    // Groups directly in groups stand among the others.
+    const results = ran.flatMap(({ result }) => (result instanceof GroupResult ? result.results : [result]));
+    const value = ran.flatMap(({ result, value: own }) =>
+      result instanceof GroupResult ? (own as unknown[]) : [own],
+    );
+    const failed = ran.find((member) => member.failed !== undefined)?.failed;
+    return {
+      result: new GroupResult(undefined, id, results),
+      snapshot: ran.at(-1)?.snapshot,
+      value,
+      failed: failed && { ...failed, error: unchorded(failed), header: true },
+      ignored: ran.some((member) => member.ignored !== undefined) ? 'a member' : undefined,
+    };
+  }
+
+  /** A group's list, or a chord's failure, as the result of one task. */
+  #asOne({ snapshot, value, failed }: Ran): Ran {
+    const whole = {
+      ...BLANK,
+      ...snapshot,
+      state: failed === undefined ? SUCCESS : FAILURE,
+      value,
+      error: failed?.error,
+    } as Snapshot;
+    const updates = [{ state: whole.state, meta: undefined }];
+    const result = new EagerResult(this.params.source, { snapshot: whole, updates, sent: true });
+    return { result, snapshot: whole, value, failed };
+  }
+}
+
+/** A part's value as the next one gets it: as it would travel, whatever JSON has no word for included. */
+function inputOf({ value }: Ran): FlowInput {
+  return { value: encodeResult(value, rich) };
+}
+
+function callbacksOf(node: Composable): Callbacks {
+  return node instanceof Workflow
+    ? node.callbacks
+    : Signature.partsOf(node as unknown as Signature).callbacks;
+}
+
+function failureOf({ id, name, args, retries, headers, rootId }: Snapshot, error: Error): Failed {
+  const cause: unknown = error instanceof TaskFailedError ? error.cause : error;
+  return { error, request: { id, name, args, rootId, retries, headers }, cause, header: false };
+}
+
+/** The failure of a header, as its body shows it. */
+function chorded({ error, cause }: Failed): Error {
+  const message = `A member of the chord's header failed: ${error.message}`;
+  return failureLike(error, 'ChordError', message, new ChordError(message, { cause }));
+}
+
+/** What failed as a chord's body, as everybody else shows it: with the original. */
+function unchorded({ error, cause }: Failed): Error {
+  return error instanceof TaskFailedError && error.cause instanceof ChordError && cause instanceof Error
+    ? failureLike(error, cause.name, cause.message, cause)
+    : error;
+}
+
+function failureLike(error: Error, errorName: string, message: string, cause: unknown): TaskFailedError {
+  const known = error instanceof TaskFailedError ? error : undefined;
+  const { taskId = '', taskName } = known ?? {};
+  return new TaskFailedError({ taskId, taskName, errorName, message, cause });
+}
+
+const BLANK = {
+  id: '',
+  name: undefined,
+  known: true,
+  meta: undefined,
+  args: [],
+  queue: undefined,
+  worker: undefined,
+  retries: 0,
+  deliveries: 0,
+  rootId: '',
+  parentId: undefined,
+  sentAt: undefined,
+  startedAt: undefined,
+  doneAt: undefined,
+  headers: {},
+};

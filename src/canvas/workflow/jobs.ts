@@ -1,0 +1,84 @@
+/**
+ * The jobs of a workflow, for what is done to all of them: a bounded number at a time, so that the broker is never blocked
+ * for long, members that were added and workflows that took a task's place included.
+ */
+import type { Engine, JobRef } from '../../broker/broker.js';
+import { partId } from '../../protocol/ids.js';
+import { noteIgnored } from '../../coordination/tombstones.js';
+import { type ForgetRunning, forgetTask } from '../../results/forget.js';
+import { FORGET, replacedField } from './record.js';
+import { goesOn, groupsIn, leaves, nodeAt, type Plan, ROOT } from './plan.js';
+import type { Plans } from './plan-cache.js';
+
+/** So many at a time. */
+const STEP = 500;
+/** So long at least a record stays when the outcome stands and some of the workflow goes on. */
+export const GOING_ON_MS = 24 * 3_600_000;
+
+/** A part and where its job is, or would be. */
+export interface PartJob {
+  readonly path: string;
+  readonly ref: JobRef;
+}
+
+/** The parts of a plan, callbacks included, some at a time. */
+export function* partJobs(flow: string, plan: Plan): Generator<PartJob[]> {
+  let some: PartJob[] = [];
+  for (const [path, { queue }] of leaves(plan.root, ROOT, true)) {
+    some.push({ path, ref: { queue, id: partId(flow, path, queue) } });
+    if (some.length < STEP) continue;
+    yield some;
+    some = [];
+  }
+  if (some.length > 0) yield some;
+}
+
+/** The workflows that took the places of some parts. */
+export async function replacementsOf(
+  engine: Engine,
+  flow: string,
+  parts: readonly PartJob[],
+): Promise<string[]> {
+  const [found = []] = await engine.flows.read([
+    { flow, fields: parts.map(({ path }) => replacedField(path)) },
+  ]);
+  return found.filter((inner) => inner !== undefined);
+}
+
+/** So many parts of an ignored workflow are told of one by one. */
+const MOST_NOTED = 1_000;
+
+/** Says of the tasks and groups of a part that they leave no result, for those who wait for them: what never ran is unknown. */
+export async function noteIgnoredPart(engine: Engine, flow: string, plan: Plan, part: string): Promise<void> {
+  const node = nodeAt(plan, part);
+  if (node === undefined) return;
+  const refs: JobRef[] = [...groupsIn(node, part)].map((at) => ({ queue: '', id: partId(flow, at) }));
+  for (const [at, { queue }] of leaves(node, part, true)) refs.push({ queue, id: partId(flow, at, queue) });
+  const { replaces } = plan;
+  if (part === ROOT && replaces !== undefined) refs.push({ queue: replaces.queue, id: replaces.jobId });
+  await Promise.all(refs.slice(-MOST_NOTED).map((ref) => noteIgnored(engine, ref)));
+}
+
+/** Drops a workflow: the records of its parts, and its own. */
+export class FlowDrop {
+  constructor(
+    private readonly engine: Engine,
+    private readonly plans: Plans,
+    private readonly forgetRunning: ForgetRunning,
+  ) {}
+
+  async drop(flow: string): Promise<void> {
+    const plan = await this.plans.whole(flow);
+    if (plan === undefined) return;
+    const { engine } = this;
+    for (const parts of partJobs(flow, plan)) {
+      const replacements = await replacementsOf(engine, flow, parts);
+      await Promise.all(parts.map(({ ref }) => forgetTask(engine, ref, this.forgetRunning)));
+      for (const inner of replacements) await this.drop(inner);
+    }
+    if (!goesOn(plan.root)) return engine.flows.remove(flow);
+    // Some of it finds its way by the record, which reads as forgotten until then.
+    await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
+    await engine.flows.expire(flow, GOING_ON_MS);
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * Sends workflows: the plan is written, then what begins first is sent, in one atomic step where it is little and by a
+ * task of our own where it is much; so a caller that dies has sent all of it or nothing.
+ *
+ *   write                          a crash after it
+ *   1 the record with the plan     nothing runs, nobody was told an id; the record goes with time
+ *   2 the first jobs, atomically   the workflow is accepted
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Engine } from '../../broker/broker.js';
+import type { IdIndex } from '../../coordination/task-id-index.js';
+import { type IdSource, partId, partOf } from '../../protocol/ids.js';
+import { writeMessage } from '../../protocol/message.js';
+import { type Envelope, naming, type Producer } from '../../queue/producer.js';
+import type { Tracing } from '../../queue/tracing.js';
+import { DuplicateTaskError } from '../../errors.js';
+import type { Acceptance } from '../../options/acceptance.js';
+import type { CallOptions } from '../../options/call-options.js';
+import { merge } from '../../options/merge.js';
+import { AsyncResult } from '../../results/async-result.js';
+import type { GroupResult } from '../../results/group-result.js';
+import type { ResultSource } from '../../results/result-source.js';
+import type { CallTarget } from '../../tasks/registry.js';
+import { compile } from './compile.js';
+import { Workflow } from '../compose.js';
+import type { Dispatcher } from '../dispatch.js';
+import type { Composable } from '../typing.js';
+import { type FlowProgress } from './progress.js';
+import type { FlowResults } from './results.js';
+import { expiryOf, firstStarts } from './writes.js';
+import { type GroupsHere, LaunchHere } from './inline.js';
+import type { Detour } from '../../calls/call-stages.js';
+import { envelopeOf } from './part-message.js';
+import {
+  customIds,
+  delaysIn,
+  finalOf,
+  idOf,
+  jobIdOf,
+  type Leaf,
+  nodeAt,
+  type Plan,
+  type PlanNode,
+  ROOT,
+  type Start,
+} from './plan.js';
+import type { Plans } from './plan-cache.js';
+import type { Sender } from '../../calls/sender.js';
+import { NO_CALLBACKS, Signature } from '../signature.js';
+import type { UniqueCalls } from '../../calls/unique.js';
+
+export interface LauncherParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly ids: IdSource;
+  readonly index: IdIndex;
+  readonly producer: Producer;
+  readonly sender: () => Sender;
+  readonly plans: Plans;
+  readonly progress: FlowProgress;
+  readonly results: FlowResults;
+  readonly unique: UniqueCalls;
+  readonly tracing: Tracing | undefined;
+  /** How long what begins may take to be sent, ms. */
+  readonly sentWithinMs: number;
+  readonly source: () => ResultSource;
+}
+
+/** More than this begins by a task of our own, so that the broker is never blocked for long. */
+const MOST_TOGETHER = 100;
+/** A workflow that nobody works on is forgotten after this; its end shortens it to the life of its results. */
+const UNATTENDED_MS = 90 * 24 * 3_600_000;
+/** The name of the task that begins a large workflow, and its path. */
+const BEGIN_TASK = 'celeriac.begin';
+export const BEGIN_PATH = 'b';
+
+export class Launcher implements Dispatcher {
+  readonly #groupsHere: GroupsHere = new Map();
+
+  constructor(private readonly params: LauncherParams) {}
+
+  /**
+   * Sends one task; with callbacks it is a workflow.
+   * @param where `'to the broker'`: even where calls run here and now
+   */
+  send<R>(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+    where?: 'to the broker',
+  ): Promise<AsyncResult<R>> {
+    if (options.link === undefined && options.linkError === undefined) {
+      const settled = where === undefined ? undefined : { detour: null };
+      return this.params.sender().send<R>(target, args, options, settled);
+    }
+    const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
+    const signature = new Signature(parts, args, options);
+    return this.launch(signature as Composable, [], {}, where) as Promise<AsyncResult<R>>;
+  }
+
+  /** Sends a workflow, with these arguments in front and these options on top. */
+  launch(
+    node: Composable,
+    args: readonly unknown[],
+    options: CallOptions,
+    where?: 'to the broker',
+  ): Promise<AsyncResult | GroupResult> {
+    const { tracing, sender } = this.params;
+    const stays = sender().detour !== null && where === undefined;
+    if (tracing === undefined || stays) return this.#launch(node, args, options, where);
+    // All of it goes on in one trace, wherever it is sent.
+    return tracing.span({ name: nameOf(node), kind: 'producer' }, async (span) => {
+      const result = await this.#launch(node, args, options, where);
+      span.set({
+        'messaging.system': 'celeriac',
+        'messaging.operation.type': 'send',
+        'messaging.message.id': result.id,
+      });
+      return result;
+    });
+  }
+
+  async #launch(
+    node: Composable,
+    args: readonly unknown[],
+    options: CallOptions,
+    where: 'to the broker' | undefined,
+  ): Promise<AsyncResult | GroupResult> {
+    const { clock, ids, sender, results } = this.params;
+    const { link, linkError, ...own } = options;
+    const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
+    // Where calls run here and now, so do workflows.
+    if (sender().detour !== null && where === undefined) return this.here().launch(carried, args, own);
+    await clock.sync();
+    const again = await this.#again(carried, args, own);
+    const root = again?.root ?? (await compile(sender(), carried, args, own));
+    const plan: Plan = { v: 1, root, sentAt: clock.now() };
+    const flow = again?.flow ?? ids.nextFlow();
+    const how = again === undefined ? 'new' : 'again';
+    if (root.kind === 'task' && carried instanceof Signature)
+      return this.#launchTask(flow, { ...plan, root }, carried as Signature, args, { ...own, how });
+    await this.deliver(flow, plan, how, own.acceptance);
+    return results.ofPlan(flow, plan);
+  }
+
+  /**
+   * Runs workflows in this process.
+   * @param detour where their tasks run; default: where all calls go
+   */
+  here(detour?: Detour): LaunchHere {
+    const { sender, source } = this.params;
+    return new LaunchHere({
+      sender: sender(),
+      source: source(),
+      groups: this.#groupsHere,
+      ...(detour !== undefined && { detour }),
+    });
+  }
+
+  /** Runs one task in this process, with what is called after it. */
+  apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions, detour: Detour) {
+    const { link, linkError } = options;
+    if (link === undefined && linkError === undefined)
+      return this.params.sender().send<R>(target, args, options, { detour });
+    const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
+    const signature = new Signature(parts, args, options) as Composable;
+    return this.here(detour).launch(signature, [], {}) as Promise<AsyncResult<R>>;
+  }
+
+  /** A task with callbacks is a call like any other: it may be unique. */
+  async #launchTask(
+    flow: string,
+    plan: Plan & { readonly root: Leaf },
+    signature: Signature,
+    args: readonly unknown[],
+    { how, ...options }: CallOptions & { readonly how: Delivering },
+  ): Promise<AsyncResult | GroupResult> {
+    const { sender, unique, results, source } = this.params;
+    const { target, immutable } = Signature.partsOf(signature);
+    const all = immutable ? signature.args : [...args, ...signature.args];
+    const merged = merge<CallOptions>(signature.options, options);
+    const call = await sender().uniqueFor(target, all, merged);
+    const { root } = plan;
+    const keyed = call && { ...plan, root: { ...root, fields: { ...root.fields, unique: call.key } } };
+    const deliver = () => this.deliver(flow, keyed ?? plan, how, merged.acceptance);
+    if (call === undefined) await deliver();
+    else {
+      const mine = { taskId: resultId(flow, root), queue: root.queue, jobId: jobIdOf(flow, ROOT, root) };
+      const holder = await unique.send(call, mine, deliver);
+      if (holder !== undefined) return new AsyncResult(source(), holder.taskId, { ref: holder.job });
+    }
+    return results.ofPlan(flow, keyed ?? plan);
+  }
+
+  /** Given the id its result would have, a workflow is one that was sent before, and may or may not have arrived. */
+  async #again(
+    node: Composable,
+    args: readonly unknown[],
+    { taskId, ...options }: CallOptions,
+  ): Promise<{ readonly flow: string; readonly root: PlanNode } | undefined> {
+    const part = taskId === undefined ? undefined : partOf(taskId);
+    if (part === undefined) return undefined;
+    const root = await compile(this.params.sender(), node, args, options);
+    return resultId(part.flow, root) === taskId ? { flow: part.flow, root } : undefined;
+  }
+
+  /** Writes the plan and sends what begins. */
+  async deliver(flow: string, plan: Plan, how: Delivering, acceptance?: Acceptance): Promise<void> {
+    const { plans, engine, producer } = this.params;
+    const replicated = how !== 'replacement' && producer.replicated(acceptance);
+    // A task that runs again replaces itself by what it did the first time, whatever it says now.
+    const known = how === 'replacement' ? await plans.get(flow) : undefined;
+    const sent = known ?? plan;
+    const text = JSON.stringify(sent);
+    const release = engine.hold();
+    try {
+      // The id it takes over is the replaced task's, and leads to it.
+      const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
+      const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
+      const delayMs = delaysIn(sent.root, this.params.clock.now());
+      const send = () => this.#send(flow, sent, text, { how, replicated });
+      await naming(resultId(flow, sent.root), this.params.index.claimAll(claimed, send, delayMs));
+    } finally {
+      release();
+    }
+  }
+
+  async #send(
+    flow: string,
+    plan: Plan,
+    text: string,
+    { how, replicated }: { readonly how: Delivering; readonly replicated: boolean },
+  ): Promise<void> {
+    const { engine, producer, progress, clock, plans } = this.params;
+    const begun = firstStarts(plan);
+    const tasks = begun.filter((start) => start.kind === 'task');
+    const now = clock.now();
+    const envelopes =
+      tasks.length > MOST_TOGETHER
+        ? [this.#beginLater(flow, tasks, now)]
+        : tasks.map((start) => envelopeOf(flow, plan, start, { input: undefined, parentId: undefined, now }));
+    const id = resultId(flow, plan.root);
+    let mayExist = how !== 'new';
+    let tried = false;
+    const first = async () => {
+      const stranger = !mayExist;
+      // From here on it may be this call's own: an attempt can fail after it was made, or lose its answer.
+      mayExist = true;
+      const expiresAt = expiryOf(begun, now) ?? Number.POSITIVE_INFINITY;
+      const lookAt = Math.min(now + this.params.sentWithinMs, expiresAt);
+      const [made] = await Promise.all([
+        engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now)),
+        engine.flows.watch(flow, lookAt, true),
+      ]);
+      // Only then is it the one that is stored.
+      if (made) plans.keep(flow, plan, text.length);
+      if (!made && stranger) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
+      // By a call before this one, not by an attempt of this one whose answer was lost.
+      if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);
+      tried = true;
+    };
+    await producer.together(envelopes, id, first, replicated);
+    const empty = begun.filter((start) => start.kind === 'empty');
+    if (empty.length > 0) await progress.begin(flow, plan, empty, { input: undefined, parentId: undefined });
+  }
+
+  /** @throws {DuplicateTaskError} the call that is made again had arrived */
+  async #refuseArrived([first]: readonly Envelope[], id: string): Promise<void> {
+    if (first === undefined) return;
+    const [job] = await this.params.engine.readJobs([{ queue: first.queue, id: first.jobId }]);
+    if (job === undefined) return;
+    throw new DuplicateTaskError(`The workflow of "${id}" was sent before, and had arrived.`, id);
+  }
+
+  #beginLater(flow: string, tasks: readonly Extract<Start, { kind: 'task' }>[], now: number): Envelope {
+    const queue = tasks[0]?.leaf.queue ?? '';
+    const jobId = partId(flow, BEGIN_PATH, queue);
+    return {
+      taskId: jobId,
+      jobId,
+      queue,
+      name: BEGIN_TASK,
+      data: writeMessage('[]', { flow: {}, ignore: true }),
+      sentAt: now,
+      delayMs: 0,
+      priority: 0,
+    };
+  }
+}
+
+/** A workflow of its own, one that was sent before and may have arrived, or one that takes a task's place. */
+type Delivering = 'new' | 'again' | 'replacement';
+
+/** The id of a workflow's result. */
+function resultId(flow: string, root: PlanNode): string {
+  const final = finalOf(root, ROOT);
+  return idOf(flow, final, nodeAt({ v: 1, root, sentAt: 0 }, final));
+}
+
+/** What its span goes by. */
+function nameOf(node: Composable): string {
+  return node instanceof Workflow ? node.content.kind : (node as unknown as Signature).task;
+}
+
+function withCallbacks(node: Composable, { link, linkError }: CallOptions): Composable {
+  const settable = node as Composable & { set(options: CallOptions): Composable };
+  return settable.set({ ...(link !== undefined && { link }), ...(linkError !== undefined && { linkError }) });
+}

@@ -1,0 +1,64 @@
+/**
+ * What the options of a workflow mean for its parts. Pure. A part's own options beat those of the whole around it, headers
+ * are put together; what can only be meant for one task goes to that one.
+ */
+import { CeleriacError } from '../../errors.js';
+import type { CallOptions } from '../../options/call-options.js';
+import { merge } from '../../options/merge.js';
+
+/** Options of what is around a part, by whom they are for. */
+export interface Passed {
+  /** For what begins first. */
+  readonly first: CallOptions;
+  /** For every task. */
+  readonly all: CallOptions;
+  /** For the task whose end is the end of the whole. */
+  readonly last: CallOptions;
+}
+
+/** Nothing is around it, or nothing of that is for it. */
+export const NOTHING_PASSED: Passed = Object.freeze({ first: {}, all: {}, last: {} });
+
+/** What the parts of a workflow are given: its own options over those of what is around it. */
+export function passedBy(own: CallOptions, around: Passed): Passed {
+  const { countdown, eta, queue, taskId, ignoreResult, link: _, linkError: __, ...all } = own;
+  return {
+    first: over(around.first, { countdown, eta, queue }),
+    last: over(around.last, { taskId, ignoreResult }),
+    all: over(around.all, all),
+  };
+}
+
+/** The options of a task: its own over those of what is around it. */
+export function optionsOfTask(own: CallOptions, { first, all, last }: Passed): CallOptions {
+  return over({ ...all, ...first, ...last }, own);
+}
+
+/** What a step of a chain is given. */
+export function passedToStep({ first, all, last }: Passed, at: { first: boolean; last: boolean }): Passed {
+  return { first: at.first ? first : {}, all, last: at.last ? last : {} };
+}
+
+/** What a member of a group is given: each begins, and each ends it. */
+export function passedToMembers({ first, all, last: { taskId, ...last } }: Passed): Passed {
+  if (taskId === undefined) return { first, all, last };
+  throw new CeleriacError(
+    `taskId "${taskId}" is given to a group, which is no single task. Set it on a member, or leave it out: the group's ` +
+      'own id is in its result.',
+  );
+}
+
+type Layer = { readonly [K in keyof CallOptions]: CallOptions[K] | undefined };
+
+function over(lower: Layer, upper: Layer): CallOptions {
+  const { countdown, eta, ...rest } = lower;
+  // One due moment is enough, and the nearer one is it.
+  const timed = upper.countdown !== undefined || upper.eta !== undefined;
+  const both = isBag(lower.headers) && isBag(upper.headers);
+  const headers = both ? { headers: { ...lower.headers, ...upper.headers } } : undefined;
+  return merge<Layer>(timed ? rest : lower, upper, headers) as CallOptions;
+}
+
+function isBag(headers: unknown): boolean {
+  return typeof headers === 'object' && headers !== null && !Array.isArray(headers);
+}

@@ -1,0 +1,63 @@
+/**
+ * How far a workflow is for a part that waits in it, as `updates()` shows it: how many of those it waits for have ended.
+ * Those are the members of the last group that has begun, or where there is none the steps before it.
+ */
+import type { Engine } from '../../broker/broker.js';
+import { PENDING } from '../../states.js';
+import { countField, extraField } from './record.js';
+import { nodeAt, type Plan, placeOf, stepBefore } from './plan.js';
+
+/** So many steps are looked at. */
+const MOST_STEPS = 500;
+
+/** As a task would show its own state. */
+interface Progress {
+  readonly state: string;
+  readonly meta: { readonly completed: number; readonly total: number };
+}
+
+export async function progressBefore(
+  engine: Engine,
+  flow: string,
+  path: string,
+  plan: Plan,
+): Promise<Progress | undefined> {
+  const groups = groupsBefore(plan, path);
+  if (groups.length === 0) return stepsBefore(engine, flow, path, plan);
+  const fields = groups.flatMap(({ at }) => [countField(at), extraField(at)]);
+  const [counts = []] = await engine.flows.read([{ flow, fields }]);
+  const found = groups.map(({ size }, i) => ({
+    completed: Number(counts[2 * i] ?? 0),
+    total: size + Number(counts[2 * i + 1] ?? 0),
+  }));
+  // The nearest one of which something has ended; before that the first that is waited for.
+  const meta = found.find(({ completed }) => completed > 0) ?? found.at(-1);
+  return meta && { state: PENDING, meta };
+}
+
+/** The groups that are waited for, nearest first: the part itself, where it is one, and steps before it. */
+function groupsBefore(plan: Plan, path: string): { at: string; size: number }[] {
+  const groups: { at: string; size: number }[] = [];
+  for (let at: string | undefined = path; at !== undefined; at = stepBefore(plan, at)) {
+    const node = nodeAt(plan, at);
+    if (node?.kind === 'group' && node.members.length > 0) groups.push({ at, size: node.members.length });
+  }
+  return groups;
+}
+
+/** The steps of the chain around it that come before it. */
+async function stepsBefore(
+  engine: Engine,
+  flow: string,
+  path: string,
+  plan: Plan,
+): Promise<Progress | undefined> {
+  const place = placeOf(path);
+  if (place === undefined || place.index === 0 || nodeAt(plan, place.parent)?.kind !== 'chain')
+    return undefined;
+  const from = Math.max(0, place.index - MOST_STEPS);
+  const fields = Array.from({ length: place.index - from }, (_, i) => `${place.parent}.${from + i}`);
+  const [ended = []] = await engine.flows.read([{ flow, fields }]);
+  const completed = from + ended.filter((text) => text !== undefined).length;
+  return { state: PENDING, meta: { completed, total: place.index } };
+}

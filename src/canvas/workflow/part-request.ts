@@ -1,0 +1,63 @@
+/**
+ * The request of a part that failed, as errbacks get it: plain JSON.
+ */
+import { partId } from '../../protocol/ids.js';
+import { queueOfLane } from '../../protocol/lanes.js';
+import { MESSAGE_VERSION, type Message } from '../../protocol/message.js';
+import { rootOf } from './part-message.js';
+import { groupOf, idOf, nodeAt, type Plan } from './plan.js';
+
+/** What is known of the part. */
+export interface PartRequest {
+  readonly taskId: string;
+  readonly name: string;
+  readonly message: Message;
+  readonly queue: string;
+  readonly priority: number;
+  readonly retries: number;
+  readonly deliveries: number;
+  /** Epoch ms. */
+  readonly sentAt: number;
+}
+
+export function requestOf(part: PartRequest): unknown {
+  const { taskId, name, message, queue, priority, retries, deliveries, sentAt } = part;
+  return {
+    id: taskId,
+    name,
+    args: Array.isArray(message.args) ? message.args : [],
+    rootId: message.root ?? taskId,
+    ...(message.parent !== undefined && { parentId: message.parent }),
+    ...(message.flow?.group !== undefined && { groupId: message.flow.group, groupIndex: message.flow.index }),
+    retries,
+    deliveries,
+    headers: message.headers ?? {},
+    priority,
+    queue,
+    sentAt: new Date(sentAt).toISOString(),
+  };
+}
+
+/** The request of a part whose job nobody has at hand: one that was never sent, mostly. */
+export function plannedRequest(flow: string, plan: Plan, path: string): unknown {
+  const node = nodeAt(plan, path);
+  if (node?.kind !== 'task') return null;
+  const root = node.fields.root ?? rootOf(flow, plan, path);
+  const group = groupOf(plan, path);
+  return requestOf({
+    taskId: idOf(flow, path, node),
+    name: node.name,
+    message: {
+      ...node.fields,
+      v: MESSAGE_VERSION,
+      args: node.args,
+      ...(root !== undefined && { root }),
+      ...(group !== undefined && { flow: { group: partId(flow, group.path), index: group.index } }),
+    },
+    queue: queueOfLane(node.queue),
+    priority: node.priority ?? 0,
+    retries: 0,
+    deliveries: 0,
+    sentAt: plan.sentAt,
+  });
+}

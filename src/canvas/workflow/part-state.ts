@@ -1,0 +1,135 @@
+/**
+ * How a part of a workflow stands, from its job and the workflow's record. Pure; the one place that decides it.
+ */
+import { CLOSED, HEAD, REVOKED } from '../../broker/broker.js';
+import {
+  type Ending,
+  type Failing,
+  type FlowRevocation,
+  FORGET,
+  failedField,
+  readEnding,
+  readFailing,
+  revocationIn,
+  type SharedFailing,
+  sharedFailing,
+  UNTIL,
+} from './record.js';
+import { ancestors } from './plan.js';
+
+/** How far the job of a part is: not sent (or dropped), waiting in its queue or about to be thrown away, run by a worker, ended. */
+export type JobStage = 'none' | 'sent' | 'running' | 'done' | 'replaced';
+
+/** What a workflow's record says of one part. */
+export interface PartRecord {
+  /** There is a record, and it is neither forgotten nor expired. */
+  readonly kept: boolean;
+  /** The workflow's outcome stands. */
+  readonly over: boolean;
+  readonly revocation: FlowRevocation | undefined;
+  readonly ending: Ending | undefined;
+  /** The part is a chain or group that has failed. */
+  readonly failing: Failing | undefined;
+  /** A chain around it has failed before its turn. */
+  readonly shared: SharedFailing | undefined;
+  /** The part it is a link or errback of, or of a link or errback of. */
+  readonly carrier: { readonly link: boolean; readonly record: PartRecord } | undefined;
+}
+
+/** How a part is to be read. */
+export type PartState =
+  /** As its job says. */
+  | { readonly kind: 'job' }
+  /** Nothing is known of it any more. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'ended'; readonly ending: Ending; readonly over: boolean }
+  /** With somebody else's failure; `body`: as the body of the chord whose header failed. */
+  | { readonly kind: 'failed'; readonly failing: Pick<Failing, 'f'>; readonly body: boolean }
+  | { readonly kind: 'revoked'; readonly revocation: FlowRevocation }
+  /** Its turn has not come. */
+  | { readonly kind: 'waiting' };
+
+export function partState(job: JobStage, record: PartRecord): PartState {
+  const { ending, failing, shared, revocation, over } = record;
+  if (!record.kept) return job === 'none' ? { kind: 'gone' } : { kind: 'job' };
+  if (job === 'done' || (job === 'replaced' && ending === undefined)) return { kind: 'job' };
+  if (isIgnored(record)) return { kind: 'gone' };
+  if (ending !== undefined) return { kind: 'ended', ending, over };
+  if (failing !== undefined) return { kind: 'failed', failing, body: false };
+  if (shared !== undefined) return { kind: 'failed', failing: shared.failing, body: shared.body };
+  if (revocation !== undefined && job !== 'running') return { kind: 'revoked', revocation };
+  if (job !== 'none') return { kind: 'job' };
+  return (record.carrier && neverCalled(record.carrier)) ?? { kind: 'waiting' };
+}
+
+/** Whether it ended, or will never begin, since a task wants nothing to come of it. */
+function isIgnored({ ending, failing, shared }: PartRecord): boolean {
+  if (ending !== undefined && !('x' in ending)) return 'i' in ending;
+  return (failing ?? shared?.failing)?.ignored === true;
+}
+
+/** A link of what failed shares its failure; an errback of what ended well, or never ran, is nothing that will be. */
+function neverCalled({ link, record }: NonNullable<PartRecord['carrier']>): PartState | undefined {
+  const state = partState('none', record);
+  switch (state.kind) {
+    case 'ended': {
+      const { ending } = state;
+      const failing = 'f' in ending ? ending : record.failing;
+      if (failing === undefined) return link ? undefined : { kind: 'gone' };
+      return link ? { kind: 'failed', failing, body: false } : undefined;
+    }
+    case 'failed':
+      if (link) return { ...state, body: false };
+      return record.failing !== undefined || record.shared?.itself === true ? undefined : { kind: 'gone' };
+    default:
+      return state.kind === 'waiting' ? undefined : state;
+  }
+}
+
+/** The fields of the record that say how a part stands. */
+export function recordFields(path: string): string[] {
+  const fields = [path, failedField(path), ...ancestors(path).map(failedField)];
+  const carrier = callbackOf(path);
+  return carrier === undefined
+    ? [HEAD, FORGET, UNTIL, CLOSED, REVOKED, ...fields]
+    : [...recordFields(carrier.path), ...fields];
+}
+
+/**
+ * @param values those of {@link recordFields}, in their order
+ * @param now epoch ms
+ */
+export function readRecord(path: string, values: readonly (string | undefined)[], now: number): PartRecord {
+  const fields = recordFields(path);
+  return readAt(path, (field) => values[fields.indexOf(field)], now);
+}
+
+/** Whether a record is there to be read. */
+export function isKept(value: (field: string) => string | undefined, now: number): boolean {
+  const over = (value(CLOSED) ?? value(REVOKED)) !== undefined;
+  const forgotten = value(FORGET) !== undefined && over;
+  return value(HEAD) !== undefined && !forgotten && now < Number(value(UNTIL) ?? Number.POSITIVE_INFINITY);
+}
+
+function readAt(path: string, value: (field: string) => string | undefined, now: number): PartRecord {
+  const known = ancestors(path).flatMap((around) => {
+    const failing = readFailing(value(failedField(around)));
+    return failing === undefined ? [] : [{ path: around, failing }];
+  });
+  const carrier = callbackOf(path);
+  return {
+    kept: isKept(value, now),
+    over: value(CLOSED) !== undefined,
+    revocation: revocationIn(value(REVOKED)),
+    ending: readEnding(value(path)),
+    failing: readFailing(value(failedField(path))),
+    shared: sharedFailing(path, known),
+    carrier: carrier && { link: carrier.link, record: readAt(carrier.path, value, now) },
+  };
+}
+
+/** Whose link or errback a part is, or belongs to. */
+function callbackOf(path: string): { readonly path: string; readonly link: boolean } | undefined {
+  const at = Math.max(path.lastIndexOf('.l'), path.lastIndexOf('.e'));
+  return at < 0 ? undefined : { path: path.slice(0, at), link: path[at + 1] === 'l' };
+}

@@ -1,0 +1,397 @@
+/**
+ * Carries a workflow on: writes what has ended and sends what comes next. Every step is done before the task that leads
+ * to it is settled, under ids that follow from the plan, so that doing it again after a crash changes nothing.
+ *
+ *   write                                   a crash after it
+ *   1 how the part ended, and with it the   the task is delivered again, finds its end written, does not run,
+ *     parts it is the last of; counters       and goes on with 2
+ *   2 the jobs of what comes next           the same jobs are added again under the same ids: nothing changes
+ *   3 the record's time to live, notices    the same
+ *   4 the task's own record (`settle`)      nothing is left to do
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Engine } from '../../broker/broker.js';
+import type { IdIndex } from '../../coordination/task-id-index.js';
+import { flowTopic, partOf } from '../../protocol/ids.js';
+import type { FlowInput } from '../../protocol/message.js';
+import type { Producer } from '../../queue/producer.js';
+import { TaskRevokedError } from '../../errors.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import { encodeResult } from '../../tasks/serializer.js';
+import { afterFailure, afterSuccess, isFull } from './advance.js';
+import { type FlowDrop, GOING_ON_MS } from './jobs.js';
+import {
+  type Blame,
+  CLOSE,
+  countField,
+  type Ending,
+  failedField,
+  readFailing,
+  replacedField,
+  revocationIn,
+  UNTIL,
+} from './record.js';
+import type { FlowTidy } from './tidy.js';
+import { encodedInput, type FlowValues } from './values.js';
+import { expiryOf, inputFor, isForgotten, isOurs } from './writes.js';
+import { afterIgnored } from './ignored.js';
+import { envelopeOf } from './part-message.js';
+import { plannedRequest } from './part-request.js';
+import {
+  customIds,
+  finalOf,
+  goesOn,
+  groupOf,
+  hasGroups,
+  idOf,
+  nodeAt,
+  type Plan,
+  placeOf,
+  ROOT,
+  type Start,
+  starts,
+} from './plan.js';
+import type { Plans } from './plan-cache.js';
+
+export interface FlowProgressParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly producer: Producer;
+  readonly plans: Plans;
+  readonly values: FlowValues;
+  readonly drops: FlowDrop;
+  readonly tidy: FlowTidy;
+  readonly index: IdIndex;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+  /** Tells those who wait for a part, or for what came after it, that it leaves no result. */
+  noteIgnored(flow: string, plan: Plan, part: string): Promise<void>;
+}
+
+/**
+ * What became of a part's end: told; told, and its workflow is over and to be forgotten; or too late because the workflow
+ * was revoked, or is no longer kept.
+ */
+export type Told = 'told' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
+
+/** A failed part, and what errbacks are told of it. */
+export interface Failed {
+  readonly blame: Blame;
+  /** Set when it was revoked; `null` without a reason. */
+  readonly revoked?: string | null;
+  /** The encoded request. */
+  readonly request: unknown;
+}
+
+export class FlowProgress {
+  constructor(private readonly params: FlowProgressParams) {}
+
+  /**
+   * A part ended well.
+   * @param parentId the task that what follows comes after
+   * @param without the links of this part are not called
+   */
+  async succeed(
+    flow: string,
+    plan: Plan,
+    path: string,
+    ending: Ending,
+    parentId: string | undefined = idOf(flow, path, nodeAt(plan, path)),
+    without?: string,
+  ): Promise<Told> {
+    const { engine } = this.params;
+    let at = path;
+    let current = ending;
+    for (;;) {
+      const { writes, ended, next } = afterSuccess(plan, at, current);
+      const value = 's' in current ? { value: current.s } : undefined;
+      const begun = next.kind === 'step' ? starts(next.node, next.path, groupOf(plan, next.path)) : [];
+      const input = next.kind === 'step' ? inputFor(begun, value, next.from) : undefined;
+      // A step that has its value with it looks at the record only for what forbids it to run, so it may be sent while the
+      // record is written. One that reads its value there has to come after.
+      const carried = input !== undefined && 'value' in input;
+      const early = carried ? this.begin(flow, plan, begun, { input, parentId }) : undefined;
+      const writing = engine.flows.write(flow, writes);
+      const [written, toldEarly] =
+        early === undefined ? [await writing] : await Promise.all([writing, early]);
+      if (written === undefined) return 'gone';
+      const revoked = revocationIn(written.revoked);
+      if (revoked !== undefined) {
+        await this.shut(flow, plan, revoked.reason);
+        return at === path ? { revoked: revoked.reason } : 'told';
+      }
+      let told = toldEarly ?? 'told';
+      if (toldEarly === undefined && begun.length > 0)
+        told = await this.begin(flow, plan, begun, { input, parentId });
+      for (const part of ended)
+        if (part.path !== without && nodeAt(plan, part.path)?.links !== undefined)
+          await this.#links(flow, plan, part, value, parentId);
+      if (next.kind === 'whole') {
+        const forgotten = isForgotten(written, next.write);
+        return this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) }, forgotten);
+      }
+      if (next.kind === 'callback') await this.params.tidy.settle(flow);
+      if (next.kind !== 'member') return told;
+      const row = written.rows[next.write];
+      if (row === undefined || !isFull(next, row.count, row.extra)) return 'told';
+      const failed = await this.#fullWithFailures(flow, plan, next.group);
+      if (failed !== undefined) return failed;
+      engine.signals.notify(flowTopic(flow, next.group));
+      at = next.group;
+      current = { g: row.count };
+    }
+  }
+
+  /** A part failed for good, or was revoked. */
+  async fail(flow: string, plan: Plan, path: string, failed: Failed): Promise<Told> {
+    const { engine } = this.params;
+    const { blame, revoked } = failed;
+    const ending: Ending = { f: blame, ...(revoked !== undefined && { r: revoked }) };
+    const fall = afterFailure(plan, path, blame, ending);
+    const written = await engine.flows.write(flow, fall.writes);
+    if (written === undefined) return 'gone';
+    const revocation = revocationIn(written.revoked);
+    if (revocation !== undefined) {
+      await this.shut(flow, plan, revocation.reason);
+      return { revoked: revocation.reason };
+    }
+    const carriers = [path];
+    for (const { path: around, write, body } of fall.failed) {
+      if (!isOurs(written, write, path)) break;
+      carriers.push(around, ...(body === undefined ? [] : [body]));
+    }
+    await this.#errbacks(flow, plan, carriers, failed);
+    engine.signals.notify(flowTopic(flow));
+    let told: Told = 'told';
+    for (const { group, size, write } of fall.counted) {
+      const row = written.rows[write];
+      if (row !== undefined && isFull({ size }, row.count, row.extra))
+        told = (await this.#fullWithFailures(flow, plan, group)) ?? told;
+    }
+    const { closes } = fall;
+    if (closes === undefined) await this.params.tidy.settle(flow);
+    const last = fall.failed.at(-1);
+    if (closes === undefined || (last !== undefined && !isOurs(written, last.write, path))) return told;
+    return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, closes));
+  }
+
+  /** A task wants nothing to come of it. */
+  async ignore(flow: string, plan: Plan, path: string, taskId: string): Promise<Told> {
+    const { engine, clock } = this.params;
+    const { part, isMember } = afterIgnored(plan, path);
+    const blame: Blame = { id: taskId, name: '', error: IGNORED, t: clock.now() };
+    const fall = afterFailure(plan, path, blame, { i: true }, part);
+    // Where a member ends so, its group counts it by the write that follows.
+    const inside = isMember ? fall.writes.filter(({ field }) => field !== part) : fall.writes;
+    if (inside.length > 0) {
+      const written = await engine.flows.write(flow, inside);
+      if (written === undefined) return 'gone';
+      const revocation = revocationIn(written.revoked);
+      if (revocation !== undefined) {
+        await this.shut(flow, plan, revocation.reason);
+        return { revoked: revocation.reason };
+      }
+      const last = fall.failed.at(-1);
+      const ours = last === undefined || isMember || isOurs(written, last.write, path);
+      if (!isMember && !ours) return 'told';
+      if (!isMember) {
+        await this.params.noteIgnored(flow, plan, part);
+        engine.signals.notify(flowTopic(flow));
+        if (fall.closes === undefined) return 'told';
+        return this.#over(flow, plan, { kind: 'ignored' }, isForgotten(written, fall.closes));
+      }
+    }
+    await this.params.noteIgnored(flow, plan, part);
+    return this.succeed(flow, plan, part, { s: encodeResult(undefined) }, taskId, part);
+  }
+
+  /** A task gave its place to another workflow: that one is revoked with this one. */
+  async replaced(flow: string, path: string, inner: string): Promise<Told> {
+    const written = await this.params.engine.flows.write(flow, [
+      { field: replacedField(path), value: inner },
+    ]);
+    const revocation = revocationIn(written?.revoked);
+    return revocation === undefined ? 'told' : { revoked: revocation.reason };
+  }
+
+  /** A revoked workflow has one unfinished part less: its record goes with time, and a task whose place it took ends. */
+  async shut(flow: string, plan: Plan, reason: string | undefined): Promise<void> {
+    const { engine, failureExpiresMs } = this.params;
+    await engine.flows.expire(flow, Math.max(1, failureExpiresMs));
+    if (plan.replaces === undefined) return;
+    await this.#tellReplaced(flow, plan, plan.replaces.jobId, { kind: 'revoked', reason });
+    engine.signals.notify(plan.replaces.jobId);
+  }
+
+  /** Sends what begins; a group without members ends at once. */
+  async begin(
+    flow: string,
+    plan: Plan,
+    begun: readonly Start[],
+    given: Given = NOTHING_GIVEN,
+  ): Promise<Told> {
+    const { producer, clock } = this.params;
+    const now = clock.now();
+    const expiring = expiryOf(begun, now);
+    if (expiring !== undefined) await this.params.engine.flows.watch(flow, expiring, true);
+    const told = await Promise.all(
+      begun.map((start) =>
+        start.kind === 'empty'
+          ? this.succeed(flow, plan, start.path, { g: 0 }, given.parentId)
+          : producer.send(envelopeOf(flow, plan, start, { ...given, now })),
+      ),
+    );
+    return told.includes('forgotten') ? 'forgotten' : 'told';
+  }
+
+  async #links(
+    flow: string,
+    plan: Plan,
+    { path, from }: { readonly path: string; readonly from: string },
+    value: FlowInput | undefined,
+    parentId: string | undefined,
+  ): Promise<void> {
+    for (const [i, link] of (nodeAt(plan, path)?.links ?? []).entries()) {
+      const begun = starts(link, `${path}.l${i}`);
+      await this.begin(flow, plan, begun, { input: inputFor(begun, value, from), parentId });
+    }
+  }
+
+  async #errbacks(flow: string, plan: Plan, carriers: readonly string[], failed: Failed): Promise<void> {
+    const input = { request: failed.request, error: failed.blame.error };
+    for (const carrier of carriers) {
+      for (const [i, errback] of (nodeAt(plan, carrier)?.errbacks ?? []).entries())
+        await this.begin(flow, plan, starts(errback, `${carrier}.e${i}`), {
+          input,
+          parentId: failed.blame.id,
+        });
+    }
+  }
+
+  /** All members have ended. When one of them failed, nothing follows; `undefined` when none did. */
+  async #fullWithFailures(flow: string, plan: Plan, group: string): Promise<Told | undefined> {
+    const { engine } = this.params;
+    const [[text] = []] = await engine.flows.read([{ flow, fields: [failedField(group)] }]);
+    const failing = readFailing(text);
+    if (failing === undefined) return undefined;
+    engine.signals.notify(flowTopic(flow, group));
+    if (group !== ROOT) await this.params.tidy.settle(flow);
+    if (group === ROOT) {
+      const written = await engine.flows.write(flow, [CLOSE]);
+      if (written === undefined) return 'gone';
+      const revoked = revocationIn(written.revoked);
+      if (revoked !== undefined) {
+        await this.shut(flow, plan, revoked.reason);
+        return 'told';
+      }
+      const failed = { blame: failing.f, request: plannedRequest(flow, plan, failing.at) };
+      return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, 0));
+    }
+    const place = placeOf(group);
+    const around = place === undefined ? undefined : nodeAt(plan, place.parent);
+    if (place === undefined || around?.kind !== 'group') return 'told';
+    const counter = countField(place.parent);
+    const written = await engine.flows.write(flow, [
+      { field: group, value: JSON.stringify({ x: failing.at } satisfies Ending), counter },
+    ]);
+    const row = written?.rows[0];
+    if (row === undefined || !isFull({ size: around.members.length }, row.count, row.extra)) return 'told';
+    return this.#fullWithFailures(flow, plan, place.parent);
+  }
+
+  /** The workflow is over: its record goes with time, and whoever waits hears of it. */
+  async #over(flow: string, plan: Plan, outcome: Whole, forgotten: boolean): Promise<Told> {
+    const { engine, index, resultExpiresMs, failureExpiresMs } = this.params;
+    if (plan.replaces !== undefined) await this.#tellReplaced(flow, plan, plan.replaces.jobId, outcome);
+    const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
+    await this.#expire(flow, keptMs, goesOn(plan.root) || (outcome.kind !== 'value' && hasGroups(plan.root)));
+    const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
+    engine.signals.notify(flowTopic(flow));
+    if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
+    await engine.flows.unwatch(flow);
+    // The id it took over goes with the task it was.
+    const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
+    await index.expireAll(plan.replaces === undefined ? ids : ids.filter((id) => id !== own), keptMs);
+    return forgotten ? 'forgotten' : 'told';
+  }
+
+  /** Lets the record go with the results; where some of the workflow goes on it stays longer, and is read as gone. */
+  async #expire(flow: string, keptMs: number, going: boolean): Promise<void> {
+    const { engine, clock } = this.params;
+    if (!going || keptMs >= GOING_ON_MS) return engine.flows.expire(flow, keptMs);
+    await engine.flows.write(flow, [{ field: UNTIL, value: `${clock.now() + keptMs}` }]);
+    await engine.flows.expire(flow, GOING_ON_MS);
+    await this.params.tidy.settle(flow);
+  }
+
+  /** The task it took the place of ends with it, in that one's own workflow. */
+  async #tellReplaced(flow: string, plan: Plan, jobId: string, outcome: Whole): Promise<void> {
+    const { plans, drops } = this.params;
+    const part = partOf(jobId);
+    const around = part === undefined ? undefined : await plans.upTo(part.flow, part.path);
+    if (part === undefined || around === undefined) return;
+    const told = await this.#endReplaced(flow, plan, part, around, outcome);
+    if (told === 'forgotten') await drops.drop(part.flow);
+  }
+
+  async #endReplaced(
+    flow: string,
+    plan: Plan,
+    part: { readonly flow: string; readonly path: string },
+    around: Plan,
+    outcome: Whole,
+  ): Promise<Told> {
+    switch (outcome.kind) {
+      case 'value': {
+        const value = await this.#valueOf(flow, plan, outcome.from);
+        return this.succeed(part.flow, around, part.path, { s: value });
+      }
+      case 'failure':
+        return this.fail(part.flow, around, part.path, outcome.failed);
+      case 'ignored':
+        return this.ignore(
+          part.flow,
+          around,
+          part.path,
+          idOf(part.flow, part.path, nodeAt(around, part.path)),
+        );
+      case 'revoked':
+        return this.revokePart(part.flow, around, part.path, outcome.reason);
+    }
+  }
+
+  /** A part ends as revoked without having run here. */
+  revokePart(flow: string, plan: Plan, path: string, reason: string | undefined): Promise<Told> {
+    const node = nodeAt(plan, path);
+    const taskId = idOf(flow, path, node);
+    const name = node?.kind === 'task' ? node.name : '';
+    const error = encodeFailure(new TaskRevokedError({ taskId, taskName: name, reason }));
+    return this.fail(flow, plan, path, {
+      blame: { id: taskId, name, error, t: this.params.clock.now() },
+      revoked: reason ?? null,
+      request: plannedRequest(flow, plan, path),
+    });
+  }
+
+  async #valueOf(flow: string, plan: Plan, path: string): Promise<unknown> {
+    const input = await this.params.values.read(flow, plan, path);
+    return input === undefined ? encodeResult(undefined) : encodedInput(input);
+  }
+}
+
+type Whole =
+  | { readonly kind: 'value'; readonly from: string }
+  | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'revoked'; readonly reason: string | undefined }
+  | { readonly kind: 'ignored' };
+
+/** What begins receives. */
+interface Given {
+  readonly input: FlowInput | undefined;
+  readonly parentId: string | undefined;
+}
+
+/** Nobody sees it. */
+const IGNORED = { name: 'Ignore', message: '' };
+
+const NOTHING_GIVEN: Given = { input: undefined, parentId: undefined };

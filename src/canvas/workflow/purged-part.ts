@@ -1,0 +1,46 @@
+/**
+ * What a purge means for a workflow: a part that is dropped was revoked, and the workflow hears so before its job ends,
+ * as it does from a worker.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import { partId, partOf } from '../../protocol/ids.js';
+import { queueOfLane } from '../../protocol/lanes.js';
+import type { EndedUnstarted } from '../../results/purge.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import type { FlowDrop } from './jobs.js';
+import type { FlowProgress } from './progress.js';
+import type { FlowResults } from './results.js';
+import { BEGIN_PATH } from './launch.js';
+import { requestOf } from './part-request.js';
+import { ROOT } from './plan.js';
+import type { Plans } from './plan-cache.js';
+
+export interface PurgedPartParams {
+  readonly clock: BrokerClock;
+  readonly plans: Plans;
+  readonly progress: FlowProgress;
+  readonly drops: FlowDrop;
+  readonly results: FlowResults;
+}
+
+export async function tellPurged(flows: PurgedPartParams, ended: EndedUnstarted): Promise<void> {
+  const { job, queue, message, taskId, reason, error } = ended;
+  const address = partOf(job.id);
+  if (address === undefined) return;
+  const { flow, path } = address;
+  if (path === BEGIN_PATH) {
+    // The task of our own that begins a large workflow: without it none of it ever would.
+    await flows.results.revoke({ queue, id: partId(flow, ROOT) }, { reason });
+    return;
+  }
+  const plan = await flows.plans.upTo(flow, path);
+  if (plan === undefined) return;
+  const { name, sentAt } = job;
+  const place = { queue: queueOfLane(queue), priority: Number(job.opts.priority ?? 0) };
+  const told = await flows.progress.fail(flow, plan, path, {
+    blame: { id: taskId, name, error: encodeFailure(error), t: flows.clock.now() },
+    revoked: reason,
+    request: requestOf({ taskId, name, message, sentAt, ...place, retries: 0, deliveries: 0 }),
+  });
+  if (told === 'forgotten') await flows.drops.drop(flow);
+}

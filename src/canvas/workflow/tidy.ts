@@ -1,0 +1,52 @@
+/**
+ * Lets the record of a workflow go once nothing of it goes on any more: where its outcome is to be kept for less than the
+ * rest of it may take, the record stays for that, and reads as gone. Costs nothing where outcomes are kept for long.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Engine } from '../../broker/broker.js';
+import { GOING_ON_MS } from './jobs.js';
+import { UNTIL } from './record.js';
+import { living, livingFields } from './unfinished.js';
+import type { Plans } from './plan-cache.js';
+
+/** So many fields are read at a time. */
+const BATCH = 500;
+
+export interface FlowTidyParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly plans: Plans;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+}
+
+export class FlowTidy {
+  constructor(private readonly params: FlowTidyParams) {}
+
+  /** Something of it has ended: if that was the last, its record goes with its outcome. */
+  async settle(flow: string): Promise<void> {
+    const { engine, clock, plans, resultExpiresMs, failureExpiresMs } = this.params;
+    if (Math.min(resultExpiresMs, failureExpiresMs) >= GOING_ON_MS) return;
+    const [[until] = []] = await engine.flows.read([{ flow, fields: [UNTIL] }]);
+    const plan = until === undefined ? undefined : await plans.whole(flow);
+    if (until === undefined || plan === undefined) return;
+    const values = await readFields(engine, flow, livingFields(plan));
+    if (living(plan, (field) => values.get(field)).length > 0) return;
+    await engine.flows.expire(flow, Math.max(1, Number(until) - clock.now()));
+  }
+}
+
+/** Fields of a workflow's record, some at a time. */
+export async function readFields(
+  engine: Engine,
+  flow: string,
+  fields: readonly string[],
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (let at = 0; at < fields.length; at += BATCH) {
+    const some = fields.slice(at, at + BATCH);
+    const [values = []] = await engine.flows.read([{ flow, fields: some }]);
+    for (const [i, value] of values.entries()) if (value !== undefined) found.set(some[i] ?? '', value);
+  }
+  return found;
+}

@@ -1,0 +1,65 @@
+/**
+ * What of a workflow is still to come, as its record tells: the tasks that have begun and have not ended. Pure.
+ */
+import { type Ending, failedField, readEnding, readFailing } from './record.js';
+import { type Leaf, nodeAt, type Plan, type PlanNode, ROOT } from './plan.js';
+
+/** A field of the record. */
+export type FieldReader = (field: string) => string | undefined;
+
+/** The fields that {@link living} looks at: two for each part. */
+export function livingFields(plan: Plan): string[] {
+  const fields: string[] = [];
+  const visit = (node: PlanNode, path: string) => {
+    fields.push(path, failedField(path));
+    for (const [i, inner] of insideOf(node).entries()) visit(inner, `${path}.${i}`);
+    for (const [i, link] of (node.links ?? []).entries()) visit(link, `${path}.l${i}`);
+    for (const [i, errback] of (node.errbacks ?? []).entries()) visit(errback, `${path}.e${i}`);
+  };
+  visit(plan.root, ROOT);
+  return fields;
+}
+
+/** The tasks that have begun, callbacks included, and have not ended. */
+export function living(plan: Plan, field: FieldReader): [path: string, leaf: Leaf][] {
+  const found: [string, Leaf][] = [];
+  visit(plan.root, ROOT);
+  return found;
+
+  function visit(node: PlanNode, path: string): void {
+    const ending = readEnding(field(path));
+    const failing = readFailing(field(failedField(path)));
+    if (node.kind === 'task' && ending === undefined) found.push([path, node]);
+    if (node.kind === 'group')
+      for (const [i, member] of node.members.entries()) visit(member, `${path}.${i}`);
+    if (node.kind === 'chain') steps(node.steps, path);
+    if (endedWell(ending)) callbacks(node.links, `${path}.l`);
+    const failed = failing?.ignored === true ? false : failing !== undefined || (ending && 'f' in ending);
+    if (failed) callbacks(node.errbacks, `${path}.e`);
+    if (failing?.chord && failing.ignored !== true) {
+      // The body of a chord whose header failed never runs; what is called for it does.
+      const body = `${path}.${failing.i + 1}`;
+      callbacks(nodeAt(plan, body)?.errbacks, `${body}.e`);
+    }
+  }
+
+  function steps(all: readonly PlanNode[], path: string): void {
+    for (const [i, step] of all.entries()) {
+      if (i > 0 && !endedWell(readEnding(field(`${path}.${i - 1}`)))) return;
+      visit(step, `${path}.${i}`);
+    }
+  }
+
+  function callbacks(all: readonly PlanNode[] = [], at: string): void {
+    for (const [i, callback] of all.entries()) visit(callback, `${at}${i}`);
+  }
+}
+
+function endedWell(ending: Ending | undefined): boolean {
+  return ending !== undefined && ('s' in ending || 'at' in ending || 'g' in ending);
+}
+
+function insideOf(node: PlanNode): readonly PlanNode[] {
+  if (node.kind === 'chain') return node.steps;
+  return node.kind === 'group' ? node.members : [];
+}

@@ -9,7 +9,7 @@ import { progressTopic } from '../broker/notice-channels.js';
 import { AppClosedError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';
 import { onAbort } from './abort.js';
-import { AGAIN_MS, Patience } from './patience.js';
+import { AGAIN_MS, Patience } from './retry-while-unavailable.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
 const SWEEP_MS = 2000;

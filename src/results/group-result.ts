@@ -13,7 +13,7 @@ import {
   type ResultJson,
   type Update,
 } from './async-result.js';
-import { Bell } from './bell.js';
+import { Bell } from './wake-up.js';
 import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';

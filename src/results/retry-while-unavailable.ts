@@ -6,7 +6,7 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 import { onAbort } from './abort.js';
-import { Bell } from './bell.js';
+import { Bell } from './wake-up.js';
 
 /** How long a pause between two tries is, ms. */
 export const AGAIN_MS = 500;

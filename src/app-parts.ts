@@ -35,7 +35,7 @@ import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
-import { inTime } from './worker/in-time.js';
+import { inTime } from './worker/within.js';
 
 export interface AppPartsParams {
   readonly name: string;

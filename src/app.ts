@@ -41,10 +41,10 @@ import {
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
-import { EagerRunner } from './worker/eager.js';
+import { EagerRunner } from './worker/run/eager.js';
 import { isForProcesses, type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
-import { Spawning } from './worker/spawning.js';
-import { threadHost } from './worker/threads/thread-host.js';
+import { Spawning } from './worker/workflow/spawn.js';
+import { threadHost } from './worker/threads/host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
 

@@ -109,7 +109,7 @@ export type { TaskReference } from './tasks/reference.js';
 export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
-export type { HealthOptions } from './worker/health.js';
+export type { HealthOptions } from './worker/observe/health-server.js';
 export type { ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
 export { Worker } from './worker/worker.js';
 export type { WorkerDescription, WorkerOptions } from './worker/worker-options.js';

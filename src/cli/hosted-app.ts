@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { isCeleriacError, OptionError } from '../errors.js';
 import type { TaskApp } from '../tasks/context.js';
-import { becomeThread, type LoadedApp, type ThreadHost } from '../worker/threads/thread-host.js';
+import { becomeThread, type LoadedApp, type ThreadHost } from '../worker/threads/host.js';
 import { importModule } from './load-app.js';
 import { registerTypeScript } from './typescript.js';
 import { isTypeScript } from './typescript-hooks.js';

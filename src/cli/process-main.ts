@@ -7,7 +7,7 @@ import type { CommandHandlers, CommandName } from '../control/commands.js';
 import type { Logger } from '../options/logger.js';
 import { encodeFailure } from '../protocol/wire-error.js';
 import { after } from '../timers.js';
-import { Lifespan } from '../worker/processes/lifespan.js';
+import { Lifespan } from '../worker/processes/recycling.js';
 import type {
   FromProcess,
   ProcessHealth,

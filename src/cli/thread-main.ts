@@ -4,11 +4,11 @@
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { encodeFailure } from '../protocol/wire-error.js';
-import { Link } from '../worker/threads/link.js';
-import { LinkedCaller } from '../worker/threads/linked-caller.js';
-import { LinkedEngine } from '../worker/threads/linked-engine.js';
+import { Link } from '../worker/threads/rpc.js';
+import { LinkedCaller } from '../worker/threads/remote-caller.js';
+import { LinkedEngine } from '../worker/threads/remote-broker.js';
 import type { ThreadSetup } from '../worker/threads/messages.js';
-import { ThreadRunner } from '../worker/threads/thread-runner.js';
+import { ThreadRunner } from '../worker/threads/runner.js';
 import { loadHostedApp } from './hosted-app.js';
 
 if (!isMainThread) await main(workerData as ThreadSetup);

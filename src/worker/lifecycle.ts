@@ -3,7 +3,7 @@
  * it stops once, at any moment, also in the middle of its start.
  */
 import { AppClosedError } from '../errors.js';
-import { inTime } from './in-time.js';
+import { inTime } from './within.js';
 import type { Phase } from './phase.js';
 import { type Step, Steps } from './steps.js';
 

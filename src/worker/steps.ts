@@ -3,7 +3,7 @@
  * fails itself, and when a stop comes in between. It must never leave behind what no stop can reach.
  */
 import { settleAll } from '../settle-all.js';
-import { inTime } from './in-time.js';
+import { inTime } from './within.js';
 
 /** One part of a start, with its end. */
 export interface Step {

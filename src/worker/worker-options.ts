@@ -17,12 +17,12 @@ import { show } from '../show.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { ErrorClasses } from '../protocol/wire-error.js';
 import type { Registry } from '../tasks/registry.js';
-import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './autoscale.js';
-import type { ExecutorParams } from './execute.js';
-import type { FlowStepsParams } from './flow-steps.js';
-import { checkHealth, type HealthOptions } from './health.js';
-import type { CallLimits } from './running-call.js';
-import { POOL_OPTIONS, type PoolOptions } from './threads/placement.js';
+import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './queues/autoscale.js';
+import type { ExecutorParams } from './run/execute.js';
+import type { FlowStepsParams } from './workflow/step.js';
+import { checkHealth, type HealthOptions } from './observe/health-server.js';
+import type { CallLimits } from './run/running-call.js';
+import { POOL_OPTIONS, type PoolOptions } from './threads/router.js';
 
 /** What `app.worker()` takes. */
 export interface WorkerOptions extends PoolOptions {

@@ -233,7 +233,7 @@ async function eachPoint(die: (nth: number) => Promise<'killed' | 'through'>): P
 
 /** The rows of the table on top of `settle`, as they are written there. */
 function rowsOfSettle(): string[] {
-  const text = readFileSync('src/worker/settle.ts', 'utf8');
+  const text = readFileSync('src/worker/run/settle.ts', 'utf8');
   const table = text.slice(0, text.indexOf('*/')).split('outcome    written')[1] ?? '';
   return [...table.matchAll(/^ \* {3}(\w+) {2,}/gm)].map(([, name = '']) => name);
 }

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { Ignore, type Worker } from 'celeriac';
 import { BrokerClock } from '#src/broker/clock.js';
 import { openEngine } from '#src/broker/open.js';
-import { Vitals } from '#src/worker/vitals.js';
+import { Vitals } from '#src/worker/observe/health.js';
 import { gate, onEveryEngine, rejection, testApp, uniqueName, until, within } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 

@@ -31,8 +31,8 @@ import { derive, type Snapshot } from '#src/results/snapshot.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { CallTarget } from '#src/tasks/registry.js';
 import { decodeResult, encodeResult } from '#src/tasks/serializer.js';
-import { FlowSteps } from '#src/worker/flow-steps.js';
-import type { Outcome } from '#src/worker/outcome.js';
+import { FlowSteps } from '#src/worker/workflow/step.js';
+import type { Outcome } from '#src/worker/run/outcome.js';
 
 const QUEUE = 'q';
 const LONG_MS = 24 * 3_600_000;

@@ -4,7 +4,7 @@
  */
 import { appendFileSync, readFileSync } from 'node:fs';
 import { Celeriac, type Composable, chain, chord, group, Ignore } from 'celeriac';
-import type { Outcome } from '#src/worker/outcome.js';
+import type { Outcome } from '#src/worker/run/outcome.js';
 import { quiet } from './fault-tasks.js';
 import { compose, type Shape, total } from './random-flows.js';
 

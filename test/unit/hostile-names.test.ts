@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseLogLevel } from '#src/options/logger.js';
 import { readExpression } from '#src/schedules/cron-fields.js';
-import { sumCounts } from '#src/worker/processes/merge.js';
-import { packLog } from '#src/worker/threads/crossing.js';
+import { sumCounts } from '#src/worker/processes/merge-replies.js';
+import { packLog } from '#src/worker/threads/serialization.js';
 
 const NAMES = ['constructor', '__proto__', 'toString', 'hasOwnProperty'];
 /** An object that has these as properties of its own, as JSON from elsewhere may. */

@@ -8,7 +8,7 @@ import { CeleriacError } from '../../errors.js';
 import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
 import { after } from '../../timers.js';
-import { inTime } from '../in-time.js';
+import { inTime } from '../within.js';
 import { PROCESS_FILE } from '../threads/app-module.js';
 import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
 

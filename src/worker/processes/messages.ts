@@ -5,8 +5,8 @@
 
 import type { MetricsJson } from '../../events/metrics.js';
 import type { WireError } from '../../protocol/wire-error.js';
-import type { Verdict } from '../health.js';
-import type { ChildLimits } from '../threads/placement.js';
+import type { Verdict } from '../observe/health-server.js';
+import type { ChildLimits } from '../threads/router.js';
 import type { WorkerOptions } from '../worker-options.js';
 
 /** What a worker process is to be. */

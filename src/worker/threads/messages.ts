@@ -8,8 +8,8 @@ import type { EngineKind } from '../../broker/broker.js';
 import type { AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands } from '../../control/commands.js';
 import type { WireError } from '../../protocol/wire-error.js';
-import type { Outcome } from '../outcome.js';
-import type { CallLimits } from '../running-call.js';
+import type { Outcome } from '../run/outcome.js';
+import type { CallLimits } from '../run/running-call.js';
 
 /** What a thread is born with (`workerData`). */
 export interface ThreadSetup {

@@ -4,8 +4,8 @@
  */
 import { AppClosedError } from '../../errors.js';
 import { after, type Cancel } from '../../timers.js';
-import type { Outcome } from '../outcome.js';
-import type { RunningCall } from '../running-call.js';
+import type { Outcome } from '../run/outcome.js';
+import type { RunningCall } from '../run/running-call.js';
 import { Thread, type ThreadEnd, type ThreadParams } from './thread.js';
 
 export interface ThreadPoolParams extends Omit<ThreadParams, 'stopping'> {

@@ -10,11 +10,11 @@ import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
-import type { Outcome } from '../outcome.js';
-import type { RunningCall } from '../running-call.js';
+import type { Outcome } from '../run/outcome.js';
+import type { RunningCall } from '../run/running-call.js';
 import { THREAD_FILE } from './app-module.js';
-import { packOutcome, unpackFields, unpackOutcome } from './crossing.js';
-import { EngineServer } from './engine-server.js';
+import { packOutcome, unpackFields, unpackOutcome } from './serialization.js';
+import { EngineServer } from './broker-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
 
 /** What all threads of a worker have in common. */

@@ -54,7 +54,7 @@ describe('the text log', () => {
   });
 
   it('leaves out the frames between the package and the task, except for debugging', () => {
-    const ours = import.meta.resolve('#src/worker/execute.js');
+    const ours = import.meta.resolve('#src/worker/run/execute.js');
     const error = Object.assign(new Error('no'), {
       stack: `Error: no\n    at Report.make (/my/tasks.ts:3:1)\n    at invoke (${fileURLToPath(ours)}:9:9)`,
     });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Janitor, type JanitorParams } from '#src/worker/janitor.js';
+import { Janitor, type JanitorParams } from '#src/worker/end/expiry-sweeper.js';
 import { FakeRecords } from '../../support/fake-records.js';
 
 const DAY = 24 * 3_600_000;

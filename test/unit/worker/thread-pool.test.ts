@@ -9,7 +9,7 @@ import type { Engine } from '#src/broker/broker.js';
 import { CeleriacError, type Logger } from '#src/index.js';
 import type { TaskApp } from '#src/tasks/context.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
-import { RunningCall } from '#src/worker/running-call.js';
+import { RunningCall } from '#src/worker/run/running-call.js';
 import { ThreadPool } from '#src/worker/threads/pool.js';
 
 const FILE = fileURLToPath(import.meta.resolve('../../fixtures/threads/app.js'));

@@ -1,0 +1,183 @@
+/**
+ * Keeps `resultExpires` and `failureExpires` without traffic: BullMQ drops old records only when others finish. Every
+ * worker may be the janitor; one is, elected by a record that runs out, for all queues of the app, also those that nobody
+ * consumes any more. It works in bounded steps, so that the broker is never blocked for long.
+ */
+import { randomUUID } from 'node:crypto';
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Engine } from '../../broker/broker.js';
+import type { Ended, EndedStep, KnownQueue } from '../../broker/queue-admin.js';
+import type { FlowCheckupParams } from '../../canvas/workflow/checkup.js';
+import type { Logger } from '../../options/logger.js';
+import { type Cancel, every, sleep } from '../../timers.js';
+import { FlowWatch } from '../workflow/watch.js';
+
+export interface JanitorParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly logger: Logger;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+  /** What the workflows of the app are looked after with. */
+  readonly workflows?: FlowCheckupParams;
+  /** The queues this worker consumes now: they are noted as in use. */
+  queues(): readonly string[];
+}
+
+/** Records removed in one step of the broker: fewer where they are large, and take it long. */
+const MAX_STEP = 500;
+const MIN_STEP = 25;
+const FIRST_STEP = 50;
+/** How long a step may hold up the broker. */
+const LONG_STEP_MS = 15;
+/** Between steps others get their turn. */
+const PAUSE_MS = 20;
+const MAX_INTERVAL_MS = 60_000;
+const MIN_INTERVAL_MS = 500;
+/** The record of who is elected. */
+const ELECTED = 'janitor';
+
+/** Callers note a queue again while they use it, so nobody has for as long, ms. */
+const UNUSED_MS = 90 * 24 * 3_600_000;
+
+export class Janitor {
+  readonly #id = randomUUID();
+  readonly #intervalMs: number;
+  #stopLooking: Cancel = () => undefined;
+  #round: Promise<void> | undefined;
+  #stopped = false;
+  readonly #watch: FlowWatch | undefined;
+  /** When its term is to be prolonged, on this process's steady clock. */
+  #prolongAt = 0;
+
+  constructor(private readonly params: JanitorParams) {
+    const { workflows, logger } = params;
+    this.#watch = workflows && new FlowWatch({ workflows, logger });
+    const shortest = Math.min(params.resultExpiresMs, params.failureExpiresMs);
+    this.#intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, shortest / 4));
+  }
+
+  start(): void {
+    this.#stopped = false;
+    const look = () => {
+      // One that takes longer than the interval is not overtaken.
+      this.#round ??= this.#clean().finally(() => {
+        this.#round = undefined;
+      });
+    };
+    this.#stopLooking = every(this.#intervalMs, look, { ref: false });
+    this.#watch?.start();
+  }
+
+  /** Ends after the step under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopLooking();
+    await Promise.all([this.#round, this.#watch?.stop()]);
+  }
+
+  /** Never rejects. */
+  async #clean(): Promise<void> {
+    try {
+      await this.params.engine.queues.note(this.params.queues());
+      if (!(await this.#elected())) return;
+      for (const queue of await this.#due()) await this.#cleanQueue(queue);
+      await this.#reclaim();
+    } catch (error) {
+      // The next round tries again; an outage is reported by the engine.
+      if (!this.params.engine.isUnavailable(error) && !this.#stopped)
+        this.params.logger.warn({ error }, 'dropping expired records failed');
+    }
+  }
+
+  async #elected(): Promise<boolean> {
+    if (!(await this.params.engine.records.create(ELECTED, this.#id, this.#termMs))) return false;
+    this.#prolongAt = performance.now() + this.#termMs / 3;
+    return true;
+  }
+
+  /** The queues with records that are to go. */
+  async #due(): Promise<string[]> {
+    const { engine, queues } = this.params;
+    const known = await engine.queues.known();
+    await this.#forgetUnused(known);
+    const all = [...new Set([...queues(), ...known.map(({ name }) => name)])];
+    const due = await engine.queues.due(all, this.#before());
+    return all.filter((_, i) => due[i]);
+  }
+
+  /** Takes queues off the list of those in use that nobody has noted for months and that hold nothing. */
+  async #forgetUnused(known: readonly KnownQueue[]): Promise<void> {
+    const { clock, engine } = this.params;
+    const before = clock.now() - UNUSED_MS;
+    const names = known.filter(({ notedAt }) => notedAt < before).map(({ name }) => name);
+    if (names.length === 0) return;
+    const sizes = await engine.queues.sizes(names);
+    const empty = names.filter((_, i) => {
+      const { paused, ...counts } = sizes[i] ?? { paused: true };
+      return !paused && Object.values(counts).every((count) => count === 0);
+    });
+    await engine.queues.forget(empty);
+  }
+
+  async #cleanQueue(queue: string): Promise<void> {
+    let step = FIRST_STEP;
+    for (const state of ['completed', 'failed'] as const) {
+      let passed = 0;
+      while (!this.#stopped && (await this.#stays())) {
+        const place = { state, before: this.#before()[state], passed, limit: step };
+        const ended = await this.params.engine.queues.ended(queue, place);
+        passed += ended.foreign;
+        const tookMs = await this.#removeStep(queue, place, ended);
+        if (ended.own.length + ended.foreign < step) break;
+        if (tookMs > LONG_STEP_MS) step = Math.max(MIN_STEP, Math.floor(step / 2));
+        else if (tookMs < LONG_STEP_MS / 3) step = Math.min(MAX_STEP, step * 2);
+        await sleep(PAUSE_MS);
+      }
+    }
+  }
+
+  /** Removes what is ours. @returns how long the broker took, ms */
+  async #removeStep(queue: string, { state, before, passed }: EndedStep, found: Ended): Promise<number> {
+    const { engine } = this.params;
+    const { own, foreign } = found;
+    if (own.length === 0) return 0;
+    const backend = await engine.backend(queue);
+    // Answered just before the step begins: what this process and the way there take is not the step's.
+    const begun = engine.serverTime().then(() => performance.now());
+    const work =
+      passed + foreign === 0
+        ? backend.cleanJobsByState(state, before, own.length)
+        : Promise.all(own.map((id) => backend.remove(id, false)));
+    const [begunAt] = await Promise.all([begun, work]);
+    return performance.now() - begunAt;
+  }
+
+  /** Small records and workflows that have expired, where the broker keeps them until somebody removes them. */
+  async #reclaim(): Promise<void> {
+    while (!this.#stopped && (await this.#stays()) && (await this.params.engine.reclaim(MAX_STEP)))
+      await sleep(PAUSE_MS);
+  }
+
+  /** Whether this one is still elected, as it is while a round lasts: its term is prolonged. */
+  async #stays(): Promise<boolean> {
+    if (performance.now() < this.#prolongAt) return true;
+    const { records } = this.params.engine;
+    const [record] = await records.read([ELECTED]);
+    if (record?.value !== this.#id) return false;
+    if (!(await records.replace(ELECTED, record.version, this.#id, this.#termMs))) return false;
+    this.#prolongAt = performance.now() + this.#termMs / 3;
+    return true;
+  }
+
+  /** Ends before the next round of the others. */
+  get #termMs(): number {
+    return this.#intervalMs * 0.9;
+  }
+
+  /** What ended before is to go, epoch ms. */
+  #before() {
+    const { clock, resultExpiresMs, failureExpiresMs } = this.params;
+    return { completed: clock.now() - resultExpiresMs, failed: clock.now() - failureExpiresMs };
+  }
+}

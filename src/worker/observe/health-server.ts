@@ -1,0 +1,122 @@
+/**
+ * The port where orchestrators and Prometheus ask: `/live`, `/ready`, `/metrics`. It answers from the first moment of
+ * `start()`, broker or not, and knows nothing of workers but three questions.
+ */
+import type { Server, ServerResponse } from 'node:http';
+import { CeleriacError, OptionError } from '../../errors.js';
+import { checkNames } from '../../options/names.js';
+
+/** Where health is answered. */
+export interface HealthOptions {
+  /** 0 for any free one, see `worker.healthPort`. */
+  port: number;
+  /** Default: `127.0.0.1`; `0.0.0.0` for all. */
+  host?: string;
+}
+
+/** An answer, and why it is no. */
+export interface Verdict {
+  readonly ok: boolean;
+  readonly why?: string;
+}
+
+/** What the port asks. */
+export interface HealthSource {
+  /** No: only a restart will help. */
+  live(): Promise<Verdict>;
+  /** No: it does not take tasks now. */
+  ready(): Promise<Verdict>;
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+}
+
+/** @throws {OptionError} */
+export function checkHealth(options: HealthOptions | undefined, where: string): HealthOptions | undefined {
+  if (options === undefined) return undefined;
+  checkNames(options, ['port', 'host'], `${where}: health`);
+  const { port, host = '127.0.0.1' } = options;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new OptionError(
+      `${where}: health.port ${String(port)} must be a port: a whole number from 0 to 65535.`,
+    );
+  if (typeof host !== 'string' || host === '')
+    throw new OptionError(`${where}: health.host ${String(host)} must be a host name or an address.`);
+  return { port, host };
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+/** prom-client's own; asked of it, it would have to be loaded. */
+const METRICS = 'text/plain; version=0.0.4; charset=utf-8';
+
+export class HealthServer {
+  private constructor(private readonly server: Server) {}
+
+  /** @throws {CeleriacError} when the port is taken */
+  static async open(
+    { port, host = '127.0.0.1' }: HealthOptions,
+    source: HealthSource,
+  ): Promise<HealthServer> {
+    // Only here: loading it would make every import of this package slower.
+    const { createServer } = await import('node:http');
+    const server = createServer((request, response) => {
+      const path = (request.url ?? '').split('?')[0];
+      if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'GET only\n');
+      answer(path, source).then(
+        ({ status, text, type }) => send(response, status, text, type),
+        (error: unknown) => send(response, 503, `${error instanceof Error ? error.message : error}\n`),
+      );
+    });
+    // A worker stays for its tasks, not for those who ask how it is.
+    server.unref();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(taken(error, host, port)));
+      server.listen(port, host, resolve);
+    });
+    return new HealthServer(server);
+  }
+
+  get port(): number {
+    const address = this.server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly type?: string;
+}
+
+async function answer(path: string | undefined, source: HealthSource): Promise<Answer> {
+  switch (path) {
+    case '/live':
+      return shown(await source.live());
+    case '/ready':
+      return shown(await source.ready());
+    case '/metrics':
+      return { status: 200, text: await source.metrics(), type: METRICS };
+    default:
+      return { status: 404, text: 'Ask /live, /ready or /metrics.\n' };
+  }
+}
+
+function shown({ ok, why }: Verdict): Answer {
+  return { status: ok ? 200 : 503, text: `${ok ? 'ok' : (why ?? 'no')}\n` };
+}
+
+function send(response: ServerResponse, status: number, text: string, type = TEXT): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
+}
+
+function taken(error: Error, host: string, port: number): CeleriacError {
+  const why = 'code' in error && error.code === 'EADDRINUSE' ? 'it is taken' : error.message;
+  return new CeleriacError(
+    `The health port ${host}:${port} cannot be opened: ${why}. Choose another one; 0 finds one that is free.`,
+    { cause: error },
+  );
+}

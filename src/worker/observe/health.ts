@@ -1,0 +1,144 @@
+/**
+ * How a worker is: whether it lives, takes tasks, and what it has done, for the health port. A worker that nobody can
+ * ask has none of this but a look at an undefined field for each task.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Engine } from '../../broker/broker.js';
+import { readQueueStates } from '../../coordination/queue-depth.js';
+import {
+  type EndState,
+  Metrics,
+  type MetricsJson,
+  type MetricsSource,
+  prometheusText,
+  type QueueDepth,
+} from '../../events/metrics.js';
+import type { Logger } from '../../options/logger.js';
+import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
+import { type HealthOptions, HealthServer, type Verdict } from './health-server.js';
+import { inTime } from '../within.js';
+import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
+
+export interface VitalsParams extends MetricsSource {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly logger: Logger;
+  readonly health: HealthOptions | undefined;
+  /** Somebody else answers on this worker's behalf and wants its metrics. */
+  readonly measured: boolean;
+  /** Why it takes no tasks; undefined while it does. */
+  idle(): string | undefined;
+  /** How long its consumers have been deaf, ms. */
+  deafMs(): number;
+  /** The queues of the broker that it consumes. */
+  queues(): readonly string[];
+}
+
+/** Deaf for so long while its broker answers others, a worker does not get well by itself. */
+const HOPELESS_MS = 60_000;
+
+export class Vitals {
+  readonly #watch: BrokerWatch;
+  #metrics: Metrics | undefined;
+  #server: HealthServer | undefined;
+
+  constructor(private readonly params: VitalsParams) {
+    this.#watch = new BrokerWatch(params.engine);
+  }
+
+  /** The port health is answered on. */
+  get port(): number | undefined {
+    return this.#server?.port;
+  }
+
+  /** Answers from here on. May be called again after a start that failed. */
+  async open(): Promise<void> {
+    const { health, measured, logger } = this.params;
+    if (health !== undefined || measured) this.#metrics ??= await Metrics.open(this.params);
+    if (health === undefined || this.#server !== undefined) return;
+    this.#server = await HealthServer.open(health, {
+      live: () => this.live(),
+      ready: () => this.ready(),
+      metrics: async () =>
+        prometheusText([await this.metrics()], await readDepths(this.params, this.params.queues())),
+    });
+    logger.info({ host: health.host, port: this.port }, 'health is answered');
+  }
+
+  /** Counts an ended attempt. */
+  ended(delivery: Delivery, { outcome, task, runtimeMs }: Execution): void {
+    if (this.#metrics === undefined) return;
+    const state = STATES[outcome.kind];
+    if (state !== undefined)
+      this.#metrics.ended(task?.name ?? UNKNOWN_TASK, state, runtimeMs, this.#waitedMs(delivery, runtimeMs));
+  }
+
+  async live(): Promise<Verdict> {
+    if (this.params.deafMs() < HOPELESS_MS || !(await this.#watch.answers(PROBE_MS))) return { ok: true };
+    return { ok: false, why: `no queue has been listened to for ${seconds(this.params.deafMs())}` };
+  }
+
+  async ready(): Promise<Verdict> {
+    const { idle, deafMs, engine } = this.params;
+    const why = idle();
+    if (why !== undefined) return { ok: false, why };
+    if (!(await this.#watch.answers()))
+      return { ok: false, why: `the broker at ${engine.address} does not answer` };
+    if (deafMs() > 0)
+      return { ok: false, why: `no queue has been listened to for ${seconds(deafMs())} longer than usual` };
+    return { ok: true };
+  }
+
+  /** The queues of the broker that it consumes. */
+  queues(): readonly string[] {
+    return this.params.queues();
+  }
+
+  /** Tasks that may run at once. */
+  get concurrency(): number {
+    return this.params.concurrency();
+  }
+
+  /** What this worker counted. */
+  async metrics(): Promise<MetricsJson> {
+    return (await this.#metrics?.json()) ?? [];
+  }
+
+  close(): void {
+    this.#server?.close();
+  }
+
+  /** Of a first attempt: later ones waited because they were told to. */
+  #waitedMs({ deliveries, sentAt, message }: Delivery, runtimeMs: number): number | undefined {
+    if (deliveries !== 1) return undefined;
+    const startedAt = this.params.clock.now() - runtimeMs;
+    return Math.max(0, startedAt - Math.max(sentAt, message.eta ?? 0));
+  }
+}
+
+/** How an attempt counts; the others ended nothing. */
+const STATES: { readonly [K in Outcome['kind']]?: EndState } = {
+  success: 'SUCCESS',
+  failure: 'FAILURE',
+  retry: 'RETRY',
+  revoked: 'REVOKED',
+  ignore: 'IGNORED',
+};
+
+/** How queues stand; nothing while the broker is away. */
+export async function readDepths(
+  { engine, clock }: { readonly engine: Engine; readonly clock: BrokerClock },
+  queues: readonly string[],
+): Promise<QueueDepth[]> {
+  const read = readQueueStates(engine, queues).catch(() => []); // `/ready` is where an outage is told
+  return (await inTime(read, [], PATIENCE_MS)).map(({ queue, counts, oldestDueAt }) => ({
+    queue,
+    counts,
+    oldestMs: oldestDueAt === undefined ? 0 : Math.max(0, clock.now() - oldestDueAt),
+  }));
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
+}

@@ -1,0 +1,148 @@
+/**
+ * What a worker tells of tasks: those it runs or holds, and those that wait in its queues. It only reads.
+ */
+
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Engine, JobHead } from '../../broker/broker.js';
+import type { IdIndex } from '../../coordination/task-id-index.js';
+import { taskIdOfJob } from '../../protocol/ids.js';
+import { queueOfLane } from '../../protocol/lanes.js';
+import { type Message, readMessage } from '../../protocol/message.js';
+import type { FoundTask, TaskReport } from '../../control/commands.js';
+import type { WireCodec } from '../../tasks/wire-codec.js';
+import type { Executor } from '../run/execute.js';
+import type { RunningCall } from '../run/running-call.js';
+
+/** A node lists so many delayed tasks, the soonest. */
+const SCHEDULED_SHOWN = 1000;
+/** An argument whose JSON is longer than this is cut: a report is for looking, and many travel in one message. */
+const ARGUMENT_SHOWN = 400;
+const ARGUMENTS_SHOWN = 10;
+
+export interface ReportsParams {
+  readonly engine: Engine;
+  readonly index: IdIndex;
+  readonly clock: BrokerClock;
+  readonly codec: WireCodec;
+  readonly executor: Executor;
+  /** The broker's queues behind this worker's: lanes included. */
+  queues(): readonly string[];
+}
+
+export class Reports {
+  constructor(private readonly params: ReportsParams) {}
+
+  active(): TaskReport[] {
+    const now = this.params.clock.now();
+    return [...this.params.executor.running.values()].map((call) => this.#ofCall(call, now));
+  }
+
+  reserved(): TaskReport[] {
+    return [...this.params.executor.held.values()].map(({ delivery, args }) =>
+      this.#ofDelivery(delivery, args),
+    );
+  }
+
+  async scheduled(): Promise<TaskReport[]> {
+    const { engine } = this.params;
+    const delayed = await engine.readDelayed(this.params.queues(), SCHEDULED_SHOWN);
+    const jobs = await engine.readHeads(delayed.map(({ ref }) => ref));
+    return jobs.flatMap((job, i) => {
+      if (job === undefined || job.running || job.doneAt !== undefined) return [];
+      const message = readMessage(job.data);
+      return message.revoked === undefined ? [this.#ofJob(job, message, delayed[i]?.dueAt)] : [];
+    });
+  }
+
+  async find(ids: readonly string[]): Promise<Record<string, FoundTask>> {
+    const found = new Map<string, FoundTask>();
+    for (const info of this.active()) found.set(info.id, { state: 'active', info });
+    for (const info of this.reserved()) found.set(info.id, { state: 'reserved', info });
+    const elsewhere = ids.filter((id) => !found.has(id));
+    for (const [id, task] of await this.#queued(elsewhere)) found.set(id, task);
+    return Object.fromEntries(
+      [...new Set(ids)].flatMap((id) => {
+        const task = found.get(id);
+        return task === undefined ? [] : [[id, task]];
+      }),
+    );
+  }
+
+  /** Those that wait in this worker's queues. */
+  async #queued(ids: readonly string[]): Promise<[string, FoundTask][]> {
+    const { engine, index } = this.params;
+    const refs = await Promise.all(ids.map((id) => index.locate(id)));
+    const jobs = await engine.readJobs(refs.filter((ref) => ref !== undefined));
+    const queues = new Set(this.params.queues());
+    return jobs.flatMap((job): [string, FoundTask][] => {
+      if (job === undefined || job.running || job.doneAt !== undefined || !queues.has(job.queue)) return [];
+      const info = this.#ofJob(job, readMessage(job.data), undefined);
+      return [[info.id, { state: job.delayMs > 0 ? 'scheduled' : 'waiting', info }]];
+    });
+  }
+
+  #ofJob(job: JobHead, message: Message, dueAt: number | undefined): TaskReport {
+    const retries = job.retries + (message.tried ?? 0);
+    // The moment that was asked for, until the task has been tried: from then on it waits for a retry.
+    const eta = retries === 0 ? (message.eta ?? dueAt) : dueAt;
+    return {
+      id: message.id ?? taskIdOfJob(job.id),
+      name: job.name,
+      args: this.#shown(() => this.#decode(message.args)),
+      queue: queueOfLane(job.queue),
+      retries,
+      deliveries: job.deliveries,
+      ...(eta !== undefined && { eta: new Date(eta).toISOString() }),
+      pid: process.pid,
+    };
+  }
+
+  #decode(encoded: unknown): readonly unknown[] {
+    try {
+      return this.params.codec.decodeArgs(encoded);
+    } catch {
+      // Another program's message, or another key's: the task is there all the same.
+      return ['[cannot be read]'];
+    }
+  }
+
+  #ofCall(call: RunningCall, now: number): TaskReport {
+    const startedAt = new Date(call.startedAt(now)).toISOString();
+    return { ...this.#ofDelivery(call.delivery, call.request.args), startedAt };
+  }
+
+  #ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {
+    const { taskId, name, queue, retries, deliveries } = delivery;
+    return { id: taskId, name, args: this.#shown(() => args), queue, retries, deliveries, pid: process.pid };
+  }
+
+  /** A report goes through the broker, and to whoever asks: what is sealed stays so. */
+  #shown(args: () => readonly unknown[]): unknown[] {
+    const { seal } = this.params.codec;
+    return seal === undefined ? shown(args()) : [`[sealed by the serializer "${seal}"]`];
+  }
+}
+
+/** Arguments as JSON carries them; what the rich serializer brought and JSON does not know is named by its kind. */
+function shown(args: readonly unknown[]): unknown[] {
+  const some = args.length > ARGUMENTS_SHOWN ? [...args.slice(0, ARGUMENTS_SHOWN), '…'] : args;
+  return some.map((arg) => {
+    try {
+      const json = JSON.stringify(arg, plain) ?? 'null';
+      if (json.length <= ARGUMENT_SHOWN) return JSON.parse(json) as unknown;
+      return `${json.slice(0, ARGUMENT_SHOWN)}…`;
+    } catch {
+      return '[cannot be shown]'; // a cycle, or a toJSON that throws
+    }
+  });
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Set) return [...value];
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (value instanceof RegExp) return String(value);
+  return value instanceof Uint8Array ? `[${value.byteLength} bytes]` : value;
+}

@@ -1,0 +1,130 @@
+/**
+ * The health of a worker of several processes: theirs, as one. Counts of processes that have ended stay, so that a sum
+ * never goes down.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Engine } from '../../broker/broker.js';
+import { queueOfLane } from '../../protocol/lanes.js';
+import { lasting, type MetricsJson, prometheusText } from '../../events/metrics.js';
+import type { Logger } from '../../options/logger.js';
+import { BrokerWatch, PROBE_MS } from '../observe/broker-watch.js';
+import { type HealthOptions, HealthServer, type Verdict } from '../observe/health-server.js';
+import { readDepths } from '../observe/health.js';
+import type { Crew } from './pool.js';
+import { sumCounts } from './merge-replies.js';
+import type { ProcessHealth, ProcessRecord } from './messages.js';
+
+export interface CrewVitalsParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly logger: Logger;
+  readonly health: HealthOptions | undefined;
+  readonly crew: Crew;
+  /** Why it takes no tasks; undefined while it does. */
+  idle(): string | undefined;
+}
+
+/** What a node's processes do together. */
+export interface CrewSums {
+  readonly running: number;
+  readonly concurrency: number;
+  readonly processed: number;
+  /** As people know them. */
+  readonly queues: readonly string[];
+}
+
+/** A process whose loop is busy for longer is heard next time. */
+const ANSWER_MS = 1000;
+const WELL: Verdict = { ok: true };
+
+export class CrewVitals {
+  readonly #watch: BrokerWatch;
+  #server: HealthServer | undefined;
+  #buriedMetrics: Promise<MetricsJson> = Promise.resolve([]);
+  #buriedCounts: Readonly<Record<string, number>> = sumCounts([]);
+
+  constructor(private readonly params: CrewVitalsParams) {
+    this.#watch = new BrokerWatch(params.engine);
+  }
+
+  /** The port health is answered on. */
+  get port(): number | undefined {
+    return this.#server?.port;
+  }
+
+  /** Ended tasks by name, of processes that are gone. */
+  get buriedCounts(): Readonly<Record<string, number>> {
+    return this.#buriedCounts;
+  }
+
+  /** What its processes last said, added up; they are asked again for the next time. */
+  sums(): CrewSums {
+    const records = this.params.crew.children.map(({ record }) => record);
+    void this.params.crew.takeRecords(ANSWER_MS);
+    const sum = (of: (record: ProcessRecord) => number) =>
+      records.reduce((total, record) => total + of(record), 0);
+    const counts = [this.#buriedCounts, ...records.map(({ processed }) => processed)];
+    return {
+      running: sum(({ running }) => running),
+      concurrency: sum(({ concurrency }) => concurrency),
+      processed: counts.flatMap(Object.values<number>).reduce((total, n) => total + n, 0),
+      queues: [...new Set(records.flatMap(({ queues }) => queues).map(queueOfLane))],
+    };
+  }
+
+  async open(): Promise<void> {
+    const { health, logger } = this.params;
+    if (health === undefined || this.#server !== undefined) return;
+    this.#server = await HealthServer.open(health, {
+      live: () => this.#live(),
+      ready: () => this.#ready(),
+      metrics: () => this.#metrics(),
+    });
+    logger.info({ host: health.host, port: this.port }, 'health is answered');
+  }
+
+  /** What an ended process did counts for ever. */
+  bury({ processed, metrics }: ProcessRecord): void {
+    this.#buriedCounts = sumCounts([this.#buriedCounts, processed]);
+    if (metrics.length > 0)
+      this.#buriedMetrics = this.#buriedMetrics.then((before) => lasting([before, metrics]));
+  }
+
+  close(): void {
+    this.#server?.close();
+  }
+
+  async #live(): Promise<Verdict> {
+    const answers = await this.#ask(PROBE_MS);
+    return answers.map(({ live }) => live).find(({ ok }) => !ok) ?? WELL;
+  }
+
+  /** One process that takes tasks will do: what the others lack is their supervisor's business. */
+  async #ready(): Promise<Verdict> {
+    const { idle, engine, crew } = this.params;
+    const why = idle();
+    if (why !== undefined) return { ok: false, why };
+    if (!(await this.#watch.answers()))
+      return { ok: false, why: `the broker at ${engine.address} does not answer` };
+    if (crew.working.length === 0) return { ok: false, why: 'no worker process is ready' };
+    const answers = (await this.#ask()).map(({ ready }) => ready);
+    // Those that compute do not answer; that they work is known.
+    const silent = crew.working.length > answers.length;
+    return silent || answers.some(({ ok }) => ok) ? WELL : (answers[0] ?? WELL);
+  }
+
+  async #metrics(): Promise<string> {
+    const { crew } = this.params;
+    await crew.takeRecords(ANSWER_MS);
+    const records = crew.children.map(({ record }) => record);
+    const queues = [...new Set(records.flatMap((record) => record.queues))];
+    return prometheusText(
+      [await this.#buriedMetrics, ...records.map(({ metrics }) => metrics)],
+      await readDepths(this.params, queues),
+    );
+  }
+
+  async #ask(withinMs = ANSWER_MS): Promise<ProcessHealth[]> {
+    return (await this.params.crew.ask('health', {}, withinMs)) as ProcessHealth[];
+  }
+}

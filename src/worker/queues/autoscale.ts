@@ -1,0 +1,124 @@
+/**
+ * The size of a worker's shared budget over time. Left alone it stays as it is; with a range it grows as soon as tasks
+ * want more slots than there are, and shrinks to what was used when that has been less for a while.
+ */
+import type { Slots } from '../../queue/slots.js';
+import { CeleriacError, OptionError } from '../../errors.js';
+import type { Logger } from '../../options/logger.js';
+import { checkNames } from '../../options/names.js';
+
+/** How far a worker's slots may go by themselves. */
+export interface AutoscaleOptions {
+  /** Slots under load; 1 or more. */
+  max: number;
+  /** Slots without any. Default: 0. */
+  min?: number;
+}
+
+/** {@link AutoscaleOptions}, resolved. */
+export type AutoscaleRange = Required<AutoscaleOptions>;
+
+/** @throws {OptionError} */
+export function checkAutoscale(given: unknown, where: string): AutoscaleRange {
+  if (typeof given !== 'object' || given === null)
+    throw new OptionError(`${where} must be an object { max, min }; got ${String(given)}.`);
+  checkNames(given, ['max', 'min'], where);
+  const { max, min = 0 } = given as Partial<AutoscaleRange>;
+  if (!isCount(max, 1))
+    throw new OptionError(`${where}: max ${String(max)} must be a whole number of 1 or more.`);
+  if (!isCount(min, 0))
+    throw new OptionError(`${where}: min ${String(min)} must be a whole number of 0 or more.`);
+  if (min > max) throw new OptionError(`${where}: min ${min} is above max ${max}.`);
+  return { max, min };
+}
+
+/** Looks this often, and shrinks to the most it saw in so many looks (Celery waits 30 s: `AUTOSCALE_KEEPALIVE`). */
+const LOOK_MS = 1000;
+const LOOKS = 5;
+
+export class Autoscale {
+  #range: AutoscaleRange | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isOn = false;
+  #seen: number[] = [];
+  #toldSize: number;
+
+  constructor(
+    private readonly slots: Slots,
+    range: AutoscaleRange | undefined,
+    private readonly logger: Logger,
+  ) {
+    this.#range = range;
+    this.#toldSize = slots.limit;
+  }
+
+  get range(): AutoscaleRange | undefined {
+    return this.#range;
+  }
+
+  /** Begins to look after the size, as soon as there is a range. */
+  start(): void {
+    this.#isOn = true;
+    if (this.#range !== undefined) this.set(this.#range);
+  }
+
+  /** From now on the size goes by itself, within this range. */
+  set(range: AutoscaleRange): void {
+    this.#range = range;
+    this.#seen = [];
+    this.slots.whenShort(() => this.#grow());
+    this.#resize(Math.min(range.max, Math.max(range.min, this.slots.limit)));
+    if (this.#isOn) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  /** More slots, whatever the range says, which goes along (Celery: `force_scale_up`). */
+  grow(n: number): void {
+    this.#change(this.slots.limit + n);
+  }
+
+  /** Fewer slots; what runs finishes. @throws {CeleriacError} when there are not so many */
+  shrink(n: number): void {
+    if (this.slots.limit < n) throw new CeleriacError(`the pool has only ${this.slots.limit} slots`);
+    this.#change(this.slots.limit - n);
+  }
+
+  /** The size stays as it is, until `start`. May be called twice. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#isOn = false;
+  }
+
+  #change(size: number): void {
+    if (this.#range !== undefined) {
+      const { max, min } = this.#range;
+      this.#range = { max: Math.max(max, size), min: Math.min(min, size) };
+      this.#seen = [size];
+    }
+    this.#resize(size);
+  }
+
+  #grow(): void {
+    if (this.#isOn && this.#range !== undefined && this.slots.limit < this.#range.max)
+      this.slots.resize(Math.max(this.slots.limit, this.slots.used) + 1);
+  }
+
+  #look(): void {
+    this.#seen = [...this.#seen.slice(1 - LOOKS), this.slots.used];
+    const { limit } = this.slots;
+    const wanted = Math.max(this.#range?.min ?? limit, ...this.#seen);
+    if (this.#seen.length === LOOKS && wanted < limit) this.slots.resize(wanted);
+    if (this.slots.limit === this.#toldSize) return;
+    this.logger.info({ from: this.#toldSize, to: this.slots.limit }, 'concurrency adapted to the load');
+    this.#toldSize = this.slots.limit;
+  }
+
+  #resize(size: number): void {
+    this.slots.resize(size);
+    this.#toldSize = size;
+  }
+}
+
+function isCount(n: unknown, least: number): n is number {
+  return typeof n === 'number' && Number.isInteger(n) && n >= least;
+}

@@ -1,0 +1,53 @@
+/**
+ * What follows from an ended run: who hears of it now, who once it is written, and what is written. Makes no promise where
+ * none is needed: every task comes through here.
+ */
+import type { Delivery } from '../../queue/delivery.js';
+import type { Engine } from '../../broker/broker.js';
+import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { Settlement } from '../../queue/settlement.js';
+import { tellWhenWritten } from './hooks.js';
+import { letGo, sayIgnored } from '../end/release-claims.js';
+import type { Execution } from './outcome.js';
+import { retentionMs, settle } from './settle.js';
+import type { TaskLog } from '../observe/task-log.js';
+import type { Telling } from '../observe/event-reporter.js';
+import type { Vitals } from '../observe/health.js';
+
+export interface ConcludeParams {
+  readonly engine: Engine;
+  readonly index: IdIndex;
+  readonly resultExpiresMs: number;
+  readonly failureExpiresMs: number;
+  readonly log: TaskLog;
+  readonly vitals: Vitals;
+  readonly telling: Telling;
+}
+
+export function conclude(
+  params: ConcludeParams,
+  delivery: Delivery,
+  execution: Execution,
+): Settlement | Promise<Settlement> {
+  const { log, vitals, telling } = params;
+  log.ended(delivery, execution);
+  vitals.ended(delivery, execution);
+  if (telling.active) telling.ended(delivery, execution);
+  tellWhenWritten(delivery, execution);
+  const settlement = settle(delivery, execution);
+  const keptMs = retentionMs(settlement, params);
+  if (execution.outcome.kind === 'ignore') return sayIgnored(params, delivery).then(() => settlement);
+  if (execution.outcome.kind === 'later' && !execution.started)
+    return uncount(params, delivery).then(() => settlement);
+  if (keptMs !== undefined) letGo(params, delivery, keptMs);
+  return settlement;
+}
+
+/**
+ * It was fetched, and nobody began it: then it is not counted among its deliveries, by which others tell whether it has
+ * begun. Best effort: uncounted it is only a number too high.
+ */
+export async function uncount({ engine }: Pick<ConcludeParams, 'engine'>, { ref }: Delivery): Promise<void> {
+  // A number too high does no harm.
+  await engine.uncount(ref).catch(() => undefined);
+}

@@ -1,0 +1,190 @@
+/**
+ * Runs calls in the caller's process, through the same steps as a worker: arguments as they would travel, hooks,
+ * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
+ */
+import type { Delivery } from '../../queue/delivery.js';
+import { readMessage } from '../../protocol/message.js';
+import type { Envelope } from '../../queue/producer.js';
+import type { LaunchHere } from '../../canvas/workflow/inline.js';
+import type { Detour } from '../../calls/call-stages.js';
+import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../../errors.js';
+import type { Update } from '../../results/async-result.js';
+import { EagerResult } from '../../results/eager-result.js';
+import type { ResultSource } from '../../results/result-source.js';
+import type { Snapshot } from '../../results/snapshot.js';
+import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../../states.js';
+import { errorNameOf } from '../../protocol/wire-error.js';
+import type { WireCodec } from '../../tasks/wire-codec.js';
+import { Executor, type ExecutorParams } from './execute.js';
+import type { Outcome } from './outcome.js';
+import type { CallHost } from './running-call.js';
+import { SpawningHere } from '../workflow/spawn-inline.js';
+
+export interface EagerParams
+  extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager' | 'spawning'> {
+  readonly host: CallHost;
+  readonly results: ResultSource;
+  /** Runs workflows in this process. */
+  here(detour: Detour): LaunchHere;
+  /** Makes the services that were registered as classes. */
+  prepare(): Promise<void>;
+}
+
+/** How an eager call was made. */
+export interface EagerMode {
+  /** By `delay()` or `applyAsync()`, which would have sent it. */
+  readonly sent: boolean;
+  /** A task that fails throws at the call (Celery: `task_eager_propagates`). */
+  readonly propagates: boolean;
+}
+
+export class EagerRunner {
+  constructor(private readonly params: EagerParams) {}
+
+  /**
+   * Runs a call from its first attempt to its end.
+   * @throws {NotRegisteredError} when the task's code is not here
+   */
+  async run<R>(envelope: Envelope, mode: EagerMode): Promise<EagerResult<R>> {
+    const { registry, results } = this.params;
+    const { name } = envelope;
+    if (registry.get(name) === undefined) {
+      throw new NotRegisteredError(
+        `${name} cannot run here and now: the task's code is not registered in this process. ` +
+          'Register its service, or let a worker run it.',
+      );
+    }
+    await this.params.prepare();
+    const startedAt = this.#now();
+    const updates: Update[] = [];
+    const { outcome, retries } = await this.#untilEnded(envelope, mode, updates);
+    if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
+    const end = this.#endOf<R>(envelope, outcome);
+    updates.push({ state: end.state, meta: updates.at(-1)?.meta });
+    const snapshot = this.#snapshot<R>(envelope, { ...end, retries, startedAt, meta: updates.at(-1)?.meta });
+    const ignored = outcome.kind === 'ignore';
+    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent, ignored });
+  }
+
+  #now(): Date {
+    return new Date(this.params.clock.now());
+  }
+
+  async #untilEnded(
+    envelope: Envelope,
+    mode: EagerMode,
+    updates: Update[],
+  ): Promise<{ outcome: Outcome; retries: number }> {
+    // What takes its place fails for it, whoever is told of that.
+    const inside = { ...mode, propagates: false };
+    const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
+    const spawning = new SpawningHere(this.params.here(detour), this.params.codec);
+    const executor = new Executor({ ...this.params, spawning, eager: true });
+    for (let retries = 0; ; retries++) {
+      const { outcome, hooks } = await executor.execute(
+        deliveryOf(envelope, retries, updates, this.params.codec),
+      );
+      // Nothing is written here: it has ended when it is known how.
+      await hooks?.tell(outcome);
+      if (outcome.kind !== 'retry') return { outcome, retries };
+      // A task that retries for ever must leave the process room to end it.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #endOf<R>({ taskId, name }: Envelope, outcome: Outcome): EagerEnd<R> {
+    switch (outcome.kind) {
+      case 'success': {
+        const travelled: unknown = JSON.parse(JSON.stringify(outcome.encoded) ?? 'null');
+        return { state: SUCCESS, value: this.params.codec.decodeResult(travelled) as R, error: undefined };
+      }
+      case 'failure':
+        return { state: FAILURE, value: undefined, error: failed(taskId, name, outcome.error) };
+      case 'revoked': {
+        const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
+        return { state: REVOKED, value: undefined, error };
+      }
+      default:
+        return { state: SUCCESS, value: undefined, error: undefined };
+    }
+  }
+
+  #snapshot<R>(envelope: Envelope, run: EagerEnd<R> & EagerCourse): Snapshot<R> {
+    const message = readMessage(envelope.data);
+    const { taskId, queue, name } = envelope;
+    return {
+      id: taskId,
+      name,
+      state: run.state,
+      known: true,
+      meta: run.meta,
+      value: run.value,
+      error: run.error,
+      args: this.params.codec.decodeArgs(message.args),
+      queue,
+      worker: this.params.host.node,
+      retries: run.retries,
+      deliveries: run.retries + 1,
+      rootId: message.root ?? taskId,
+      parentId: message.parent,
+      sentAt: new Date(envelope.sentAt),
+      startedAt: run.startedAt,
+      doneAt: this.#now(),
+      headers: message.headers ?? {},
+    };
+  }
+}
+
+/** How an eager run ended, as its snapshot says it. */
+interface EagerEnd<R> {
+  readonly state: State;
+  readonly value: R | undefined;
+  readonly error: Error | undefined;
+}
+
+interface EagerCourse {
+  readonly retries: number;
+  readonly startedAt: Date;
+  readonly meta: unknown;
+}
+
+function failed(taskId: string, taskName: string, error: unknown): TaskFailedError {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return new TaskFailedError({
+    taskId,
+    taskName,
+    errorName: errorNameOf(error),
+    message: cause.message,
+    remoteStack: cause.stack,
+    cause,
+  });
+}
+
+function deliveryOf(envelope: Envelope, retries: number, updates: Update[], codec: WireCodec): Delivery {
+  const { taskId, jobId, queue, name } = envelope;
+  // Here and now: whatever the call said of later.
+  const { eta: _, ...message } = readMessage(envelope.data);
+  return {
+    taskId,
+    jobId,
+    queue,
+    ref: { queue, id: jobId },
+    token: jobId,
+    name,
+    message,
+    turn: undefined,
+    hasParent: false,
+    retries,
+    deliveries: retries + 1,
+    stalls: 0,
+    priority: envelope.priority,
+    sentAt: envelope.sentAt,
+    trace: undefined,
+    saveProgress: async (progress) => {
+      const { state, meta } = JSON.parse(JSON.stringify(progress)) as Update;
+      // A final name set by hand shows its meta; only the end of a task ends it.
+      updates.push({ state: isBuiltIn(state) ? STARTED : state, meta: codec.decodeResult(meta) });
+    },
+    afterwards: () => undefined,
+  };
+}

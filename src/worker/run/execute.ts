@@ -1,0 +1,387 @@
+/**
+ * Runs one delivery and says how it ended: a list of named steps from message to Outcome. Writes nothing to the broker
+ * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Tracing } from '../../queue/tracing.js';
+import { decodeInputs } from '../../canvas/workflow/values.js';
+import { CeleriacError, isCeleriacError, NotRegisteredError } from '../../errors.js';
+import { runInScope } from '../../tasks/context.js';
+import { type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
+import { type RunMiddleware, through } from '../../tasks/middleware.js';
+import { type RegisteredTask, type Registry } from '../../tasks/registry.js';
+import type { WireCodec } from '../../tasks/wire-codec.js';
+import { TransientMap } from '../../transient-map.js';
+import { refusal } from './admission.js';
+import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
+import type { FlowSteps } from '../workflow/step.js';
+import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
+import type { Limits } from '../queues/limits.js';
+import type { Execution, LateHooks, Outcome } from './outcome.js';
+import { afterBrokenRule, afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry-policy.js';
+import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
+import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
+import type { Suspects } from './suspects.js';
+import { type ChangedLimits, TimeLimits } from './time-limits.js';
+import { tracedRun } from './traced-run.js';
+import type { UnknownTasks } from './unknown-tasks.js';
+
+/** What executing needs. */
+export interface ExecutorParams {
+  readonly registry: Registry;
+  readonly clock: BrokerClock;
+  readonly codec: WireCodec;
+  /** Where moments count that name no zone. */
+  readonly timezone: string;
+  /** Rebuild the errors that errbacks are told of. */
+  readonly errors: ErrorClasses;
+  /** Carries workflows on; none where a task runs in its caller's process or in a thread. */
+  readonly flows?: FlowSteps | undefined;
+  readonly middleware: readonly RunMiddleware[];
+  readonly host: CallHost;
+  /** Looks after tasks that nobody here knows. */
+  readonly unknown?: UnknownTasks;
+  /** Looks after tasks under which a worker has died. */
+  readonly suspects?: Suspects;
+  /** Time limits of tasks that have none of their own. */
+  readonly defaultLimits?: CallLimits;
+  /** Runs the attempts of some tasks somewhere else. */
+  readonly elsewhere?: Elsewhere | undefined;
+  /** Starts what takes a task's place or joins its group. */
+  readonly spawning?: Spawns | undefined;
+  /** The fleet's limits; none where a task runs in its caller's process. */
+  readonly limits?: Limits;
+  /** No worker starts whose clock is off the broker's by more than half of it. */
+  readonly lockDurationMs?: number;
+  /** Makes a span of each attempt. */
+  readonly tracing?: Tracing | undefined;
+  /** Hears of attempts that begin. */
+  readonly watch?: RunWatch;
+  /** Runs in the caller's process: `request.isEager`. */
+  readonly eager?: boolean;
+  /** Makes the services that were registered as classes since the worker's start. */
+  prepare?(): Promise<void>;
+}
+
+/** Who wants to know of attempts that begin. */
+export interface RunWatch {
+  readonly active: boolean;
+  started(delivery: Delivery): void;
+}
+
+/** Where attempts run that do not run here: threads. */
+export interface Elsewhere {
+  takes(task: RegisteredTask): boolean;
+  /** Rejects when the attempt was lost there. */
+  run(call: RunningCall): Promise<Outcome>;
+  /** The hooks of a call of a task that has some. */
+  hooksOf(call: RunningCall): LateHooks;
+}
+
+/** A task that was fetched and does not run yet. */
+export interface HeldTask {
+  readonly delivery: Delivery;
+  readonly args: readonly unknown[];
+}
+
+export class Executor {
+  /** What runs now, by the token of its run: a job may be fetched again before its last run is over. */
+  readonly running = new TransientMap<RunningCall>();
+  /** Fetched, and waiting for a limit's permission, by the token of its run. */
+  readonly held = new Map<string, HeldTask>();
+  readonly #limits: TimeLimits;
+
+  constructor(private readonly params: ExecutorParams) {
+    this.#limits = new TimeLimits(params.defaultLimits);
+  }
+
+  execute(delivery: Delivery): Promise<Execution> {
+    const { flows } = this.params;
+    if (delivery.message.flow === undefined || flows === undefined) return this.#execute(delivery);
+    return this.#executePart(delivery, flows);
+  }
+
+  /** A part of a workflow: what came before it is read first, what comes after it is sent before it is settled. */
+  async #executePart(delivery: Delivery, flows: FlowSteps): Promise<Execution> {
+    const begun = await flows.begin(delivery);
+    const execution =
+      begun.kind === 'run'
+        ? await this.#execute(begun.delivery)
+        : await this.#notRun(delivery, begun.outcome, this.params.registry.get(delivery.name));
+    return { ...execution, outcome: await flows.finish(delivery, execution.outcome) };
+  }
+
+  #execute(delivery: Delivery): Promise<Execution> {
+    const task = this.params.registry.get(delivery.name);
+    if (task === undefined) return this.#executeUnknown(delivery);
+    const { clock, lockDurationMs } = this.params;
+    const refused = refusal(delivery, task, clock, lockDurationMs && lockDurationMs / 2);
+    if (refused !== undefined) return this.#notRun(delivery, refused, task);
+    const { suspects } = this.params;
+    if (delivery.stalls === 0 || suspects === undefined) return this.perform(delivery, task);
+    return suspects.run(
+      delivery,
+      task,
+      () => this.perform(delivery, task),
+      (outcome) => this.#notRun(delivery, outcome, task),
+    );
+  }
+
+  async #executeUnknown(delivery: Delivery): Promise<Execution> {
+    const { unknown } = this.params;
+    const outcome: Outcome =
+      unknown === undefined
+        ? { kind: 'failure', error: new NotRegisteredError(`Nobody here knows the task "${delivery.name}".`) }
+        : await unknown.outcomeOf(delivery);
+    return this.#notRun(delivery, outcome, undefined);
+  }
+
+  /**
+   * The attempt itself, for a delivery that may run: a thread begins here, since its worker has looked at the rest.
+   * @param kept limits that somebody else keeps; they only show in the request
+   */
+  perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): Promise<Execution> {
+    const args = this.#decode(delivery);
+    if (!Array.isArray(args)) return this.#notRun(delivery, args, task);
+    const asking = this.params.limits?.admit(delivery, task, args);
+    if (asking === undefined) return this.#run(delivery, task, args, kept);
+    this.held.set(delivery.token, { delivery, args });
+    return asking.then((refused) => {
+      this.held.delete(delivery.token);
+      return refused === undefined
+        ? this.#run(delivery, task, args, kept)
+        : this.#notRun(delivery, refused, task);
+    });
+  }
+
+  /**
+   * The hooks of a task that did not get as far as its code here: its worker died, its arguments are wrong, or it ran in a
+   * thread that is gone. Undefined where it has none.
+   */
+  hooksOf(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): LateHooks | undefined {
+    if (!hasLateHooks(task)) return undefined;
+    const { host, eager, elsewhere } = this.params;
+    const sent = this.#decode(delivery);
+    const args = Array.isArray(sent) ? sent : [];
+    const limits = kept ?? this.#limits.of(task, delivery.message);
+    const call = new RunningCall(delivery, host, args, limits, eager);
+    call.close();
+    if (elsewhere?.takes(task)) return elsewhere.hooksOf(call);
+    const { checker } = task;
+    const made = () =>
+      checker === undefined ? args : materialise(checker, args, delivery.message.each === true);
+    // Wrong arguments may be why it failed: then the hooks see what was sent.
+    return this.#hooksHere(call, task, async () => {
+      try {
+        return await made();
+      } catch {
+        return args;
+      }
+    });
+  }
+
+  #hooksHere(call: RunningCall, task: RegisteredTask, args: HookedCall['args']): LateHooks {
+    const { tracing, eager, prepare } = this.params;
+    return new HooksHere({
+      call,
+      task,
+      args,
+      ...(prepare !== undefined && { prepare: () => prepare() }),
+      traced: (body) => (tracing === undefined || eager ? body() : tracing.inside(call.delivery.trace, body)),
+    });
+  }
+
+  /** Where the serializer is there to keep things from others, so are the properties of errors. */
+  #sealed(outcome: Outcome): Outcome {
+    if (outcome.kind !== 'failure' && outcome.kind !== 'retry') return outcome;
+    if (this.params.codec.seal === undefined || outcome.wire !== undefined) return outcome;
+    return { ...outcome, wire: encodeFailure(outcome.error, { bare: true }) };
+  }
+
+  #notRun(delivery: Delivery, refused: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
+    const outcome = this.#sealed(refused);
+    const hooks = task !== undefined && outcome.kind === 'failure' ? this.hooksOf(delivery, task) : undefined;
+    return Promise.resolve({ outcome, task, runtimeMs: 0, started: false, hooks });
+  }
+
+  /**
+   * From now on calls of a task that bring no limits of their own get these.
+   * @returns both as they are now; `undefined` for a task that is not known here
+   */
+  setLimits(name: string, changed: ChangedLimits): CallLimits | undefined {
+    const task = this.params.registry.get(name);
+    return task === undefined ? undefined : this.#limits.change(task, changed);
+  }
+
+  #run(
+    delivery: Delivery,
+    task: RegisteredTask,
+    args: unknown[],
+    kept: CallLimits | undefined,
+  ): Promise<Execution> {
+    const { tracing, eager, host } = this.params;
+    if (tracing === undefined || eager) return this.#begin(delivery, task, args, kept);
+    // In a thread: the span is the worker's.
+    if (kept !== undefined)
+      return tracing.inside(delivery.trace, () => this.#begin(delivery, task, args, kept));
+    return tracedRun(tracing, delivery, host.node, (traced) => this.#begin(traced, task, args, kept));
+  }
+
+  #begin(
+    delivery: Delivery,
+    task: RegisteredTask,
+    args: unknown[],
+    kept: CallLimits | undefined,
+  ): Promise<Execution> {
+    const { host, elsewhere, eager, watch, spawning } = this.params;
+    if (watch?.active) watch.started(delivery);
+    const call = new RunningCall(
+      delivery,
+      host,
+      args,
+      kept ?? this.#limits.of(task, delivery.message),
+      eager,
+      spawning,
+    );
+    this.running.set(delivery.token, call);
+    const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
+    const finish = (ended: Outcome): Execution => {
+      this.running.delete(delivery.token);
+      const outcome = this.#sealed(ended);
+      const hooks = hasLateHooks(task)
+        ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
+        : undefined;
+      return { outcome, task, runtimeMs: call.runtimeMs, started: true, hooks };
+    };
+    return there !== undefined
+      ? this.#attemptElsewhere(call, task, there).then(finish)
+      : call.run(() => this.#attempt(call, task, args), kept === undefined, finish);
+  }
+
+  #decode(delivery: Delivery): unknown[] | Outcome {
+    const { codec, errors } = this.params;
+    const { args, input, each } = delivery.message;
+    try {
+      if (each === true) return (args as unknown[]).map((encoded) => codec.decodeArgs(encoded));
+      if (input === undefined) return codec.decodeArgs(args);
+      const decoding = { classes: errors, decodeResult: (encoded: unknown) => codec.decodeResult(encoded) };
+      return [...decodeInputs(input, decoding), ...codec.decodeArgs(args)];
+    } catch (error) {
+      return { kind: 'failure', error };
+    }
+  }
+
+  /** What is lost there was nobody's decision: the retry rules have their say, as for any error. */
+  async #attemptElsewhere(call: RunningCall, task: RegisteredTask, elsewhere: Elsewhere): Promise<Outcome> {
+    try {
+      return await elsewhere.run(call);
+    } catch (error) {
+      return this.#judge(error, call, task);
+    } finally {
+      call.close();
+    }
+  }
+
+  async #attempt(call: RunningCall, task: RegisteredTask, sent: unknown[]): Promise<Outcome> {
+    if (task.target.kind === 'method' && task.target.service.instance === undefined) {
+      const unmade = await this.#prepare();
+      if (unmade !== undefined) return unmade;
+    }
+    let args = sent;
+    try {
+      if (task.checker !== undefined)
+        args = await materialise(task.checker, sent, call.delivery.message.each === true);
+    } catch (error) {
+      // Wrong arguments stay wrong: never retried.
+      return { kind: 'failure', error };
+    }
+    call.given = args;
+    try {
+      const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, args));
+      const encoded = this.params.codec.encodeResult(value, task.name, call.delivery.message.each);
+      return { kind: 'success', value, encoded };
+    } catch (error) {
+      const thrown = examinable(error);
+      return thrown instanceof ReplaceRequest
+        ? this.#replace(call, task, thrown)
+        : this.#judge(thrown, call, task);
+    }
+  }
+
+  async #prepare(): Promise<Outcome | undefined> {
+    try {
+      await this.params.prepare?.();
+      return undefined;
+    } catch (error) {
+      return { kind: 'failure', error };
+    }
+  }
+
+  /** beforeStart, then the middleware from the outside in, then the task itself. */
+  #invoke(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
+    const hooks = hooksOf(task);
+    const body = () => this.#throughMiddleware(call, task, args);
+    if (hooks?.beforeStart === undefined) return body();
+    return Promise.resolve(hooks.beforeStart(call.delivery.taskId, args)).then(body);
+  }
+
+  #throughMiddleware(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
+    const { middleware } = this.params;
+    const body = () =>
+      call.delivery.message.each === true ? callEach(task, call, args) : callTarget(task, call, args);
+    if (middleware.length === 0) return body();
+    const context = { request: call.request, headers: call.request.headers };
+    return through(middleware, context, { what: `the run of ${task.name}`, last: body });
+  }
+
+  async #replace(call: RunningCall, task: RegisteredTask, { signature }: ReplaceRequest): Promise<Outcome> {
+    const { spawning } = this.params;
+    try {
+      if (spawning === undefined)
+        throw new CeleriacError(
+          `${task.name}: replace() in an eager call; there is no record whose place to take.`,
+        );
+      return await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
+    } catch (error) {
+      return this.#judge(error, call, task);
+    }
+  }
+
+  /** What a thrown value means. */
+  #judge(error: unknown, call: RunningCall, task: RegisteredTask): Outcome {
+    if (isCeleriacError(error, 'IGNORE')) return { kind: 'ignore' };
+    if (isCeleriacError(error, 'REJECT'))
+      return { kind: 'failure', error: error.cause ?? error, rejected: true };
+    if (isCeleriacError(error, 'NOT_SERIALIZABLE')) return { kind: 'failure', error };
+    const { message, retries } = call.delivery;
+    const retryCase: RetryCase = {
+      taskName: task.name,
+      policy: task.run,
+      retries,
+      maxRetries: message.retries === null ? Number.POSITIVE_INFINITY : message.retries,
+      now: this.params.clock.now(),
+      timezone: this.params.timezone,
+      random: Math.random,
+    };
+    try {
+      return error instanceof RetryRequest
+        ? afterRetryRequest(error, retryCase)
+        : afterError(error, retryCase);
+    } catch (ruleError) {
+      call.log.error({ error: ruleError }, `the retry rule of ${task.name} threw; the task is not retried`);
+      return afterBrokenRule(error, ruleError);
+    }
+  }
+}
+
+/** `null` means none, whatever stands behind it. */
+/** What was thrown, or an error in its place when merely looking at it throws (a revoked proxy). */
+function examinable(thrown: unknown): unknown {
+  try {
+    void (thrown instanceof Error);
+    return thrown;
+  } catch {
+    return new Error('Something was thrown that cannot be examined: looking at it throws. Throw an Error.');
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Calls the code behind a task, in the scope of its running call: once, or once with each of many argument lists.
+ */
+import { NotRegisteredError } from '../../errors.js';
+import type { ArgumentChecker } from '../../tasks/arguments.js';
+import { type CallScope, runInScope } from '../../tasks/context.js';
+import { entryPoint, type MethodTarget, type RegisteredTask } from '../../tasks/registry.js';
+import type { RunningCall } from './running-call.js';
+
+/** A task over many: once with each argument list, in order. */
+export async function callEach(
+  task: RegisteredTask,
+  call: RunningCall,
+  lists: unknown[],
+): Promise<unknown[]> {
+  const values: unknown[] = [];
+  // A scope of its own each, since the first call of the method uses one up.
+  for (const args of lists)
+    values.push(await runInScope(scopeOf(call, task), () => callTarget(task, call, args as unknown[])));
+  return values;
+}
+
+export async function materialise(
+  checker: ArgumentChecker,
+  sent: unknown[],
+  each: boolean,
+): Promise<unknown[]> {
+  if (!each) return checker.materialise(sent);
+  const lists: unknown[] = [];
+  for (const args of sent) lists.push(await checker.materialise(args as unknown[]));
+  return lists;
+}
+
+export function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {
+  const { target } = task;
+  if (target.kind === 'function') return target.fn.apply(call, args);
+  const instance = instanceOf(target);
+  return (instance[target.method] as (...args: unknown[]) => unknown)(...args);
+}
+
+function instanceOf(target: MethodTarget): Record<string, unknown> {
+  const { instance, cls } = target.service;
+  if (instance !== undefined) return instance;
+  throw new NotRegisteredError(
+    `The service ${cls.name} has no instance in this worker: its container gave none.`,
+  );
+}
+
+/** The scope of a task's own code. A class for the reason that `JobDelivery` is one. */
+class TaskScope implements CallScope {
+  readonly propagate: readonly string[] | undefined;
+  entered: CallScope['entered'];
+
+  constructor(
+    readonly context: RunningCall,
+    public awaiting: CallScope['awaiting'],
+  ) {
+    this.propagate = context.delivery.message.propagate;
+  }
+}
+
+export function scopeOf(call: RunningCall, task: RegisteredTask): CallScope {
+  return new TaskScope(call, task.target.kind === 'method' ? entryPoint(task.target) : undefined);
+}

@@ -1,0 +1,267 @@
+/**
+ * A call while it runs: the context its task sees, its limits, and the ways others may end it. Once closed it answers
+ * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Composable } from '../../canvas/typing.js';
+import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
+import type { CallbackSignature } from '../../options/call-options.js';
+import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
+import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
+import { encodeResult } from '../../tasks/serializer.js';
+import { after, type Cancel } from '../../timers.js';
+import type { Outcome } from './outcome.js';
+import { retryRequest } from './retry-policy.js';
+import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
+
+/** What a call needs of its worker. */
+export interface CallHost {
+  readonly node: string;
+  readonly logger: Logger;
+  readonly app: TaskApp;
+  readonly stopping: boolean;
+  /** Writes what `updateState` is given. Default: as plain JSON. */
+  encodeMeta?(meta: unknown): unknown;
+  /** Makes what aborts `this.signal`, where a plain AbortController would not do. */
+  newAbort?(): AbortController;
+}
+
+/** The limits of one call, ms. */
+export interface CallLimits {
+  readonly softMs: number | undefined;
+  readonly hardMs: number | undefined;
+}
+
+/** A state's name as Celery's users write it. */
+const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
+
+export class RunningCall implements TaskContext {
+  /** On this process's steady clock. */
+  readonly #begunAt = performance.now();
+  #startedAt: number | undefined;
+  #request: TaskRequest | undefined;
+  #abort: AbortController | undefined;
+  /** Goes back to where the task first asked for its signal. */
+  #within: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined;
+  #abortReason: { readonly reason: unknown } | undefined;
+  #end: ((outcome: Outcome) => void) | undefined;
+  #timers: Cancel[] = [];
+  #closed = false;
+  /** Its outcome is decided. */
+  #finished = false;
+  /** How many members it has added to its group. */
+  #added = 0;
+
+  /** The arguments as the task gets them: real instances, where it declares any. */
+  given: readonly unknown[];
+
+  constructor(
+    readonly delivery: Delivery,
+    private readonly host: CallHost,
+    private readonly args: readonly unknown[],
+    readonly limits: CallLimits,
+    readonly eager = false,
+    private readonly spawning?: Spawns,
+  ) {
+    this.given = args;
+  }
+
+  /**
+   * When it began, epoch ms of the clock that says it is `now`: the same moment however often it is asked.
+   */
+  startedAt(now: number): number {
+    this.#startedAt ??= now - this.runtimeMs;
+    return this.#startedAt;
+  }
+
+  /** How long it has run, whole ms. */
+  get runtimeMs(): number {
+    return Math.round(performance.now() - this.#begunAt);
+  }
+
+  get request(): TaskRequest {
+    this.#request ??= this.#makeRequest();
+    return this.#request;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = this.host.newAbort?.() ?? new AbortController();
+      this.#within = AsyncLocalStorage.snapshot();
+      if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason.reason);
+    }
+    return this.#abort.signal;
+  }
+
+  get log(): TaskLogger {
+    return taskLogger(this.host.logger, { taskId: this.delivery.taskId, task: this.delivery.name });
+  }
+
+  get app(): TaskApp {
+    return this.host.app;
+  }
+
+  updateState(state: string, meta?: unknown): Promise<void> {
+    return this.#unawaited('updateState', this.#updateState(state, meta));
+  }
+
+  async #updateState(state: string, meta: unknown): Promise<void> {
+    if (typeof state !== 'string' || !STATE_NAME.test(state)) {
+      throw new OptionError(
+        `updateState: "${String(state)}" is not a state. Use upper case, such as PROGRESS.`,
+      );
+    }
+    this.#throwIfSoftLimitPassed();
+    if (this.#closed) return;
+    const { retries } = this.delivery;
+    await this.delivery.saveProgress({
+      state,
+      meta: this.host.encodeMeta?.(meta) ?? encodeResult(meta ?? null),
+      ...(retries > 0 && { attempt: retries }),
+    });
+    this.#throwIfSoftLimitPassed();
+  }
+
+  retry(options: RetryOptions = {}): never {
+    throw retryRequest(options);
+  }
+
+  replace(signature: CallbackSignature): never {
+    throw new ReplaceRequest(signature);
+  }
+
+  addToGroup(signature: CallbackSignature): Promise<void> {
+    return this.#unawaited('addToGroup', this.#addToGroup(signature));
+  }
+
+  async #addToGroup(signature: CallbackSignature): Promise<void> {
+    this.#throwIfSoftLimitPassed();
+    if (this.#closed) return;
+    if (this.spawning === undefined)
+      throw new CeleriacError(
+        `${this.delivery.name}: addToGroup() in an eager call; its group runs nowhere.`,
+      );
+    await this.spawning.addMember(this.delivery, this.#added++, signature as Composable);
+  }
+
+  /**
+   * Who awaits it gets its error. Who does not must not lose the worker by it: Node ends a process whose rejections nobody
+   * handles, and the other tasks with it. So the error is logged.
+   */
+  #unawaited(what: string, promise: Promise<void>): Promise<void> {
+    promise.catch((error: unknown) => {
+      // The limit is no news: whatever is awaited next throws it too.
+      if (error !== this.#abortReason?.reason)
+        this.log.warn({ error }, `${what}() of ${this.delivery.name} did nothing`);
+    });
+    return promise;
+  }
+
+  /**
+   * Resolves with what `finish` makes of the body's outcome, or of the first one that somebody else decides.
+   * @param timed start the limits now; else whoever runs the body calls `startLimits`
+   */
+  run<R>(body: () => Promise<Outcome>, timed: boolean, finish: (outcome: Outcome) => R): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const end = (outcome: Outcome) => {
+        if (this.#finished) return;
+        this.#finished = true;
+        this.close();
+        resolve(finish(outcome));
+      };
+      this.#end = end;
+      if (timed) this.startLimits();
+      body().then(end, reject);
+    });
+  }
+
+  /** Ends the call from outside: its signal aborts, its record ends thus, what its code still does is ignored. */
+  end(outcome: Outcome, reason: unknown): void {
+    if (this.#closed) return;
+    this.abort(reason);
+    this.#end?.(outcome);
+  }
+
+  /** Aborts `this.signal`; the task goes on if it does not listen. */
+  abort(reason: unknown): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = { reason };
+    // Listeners run inside whatever aborts, a timer mostly. They belong to the task: `this` has to find it there too.
+    this.#within?.(() => this.#abort?.abort(reason));
+  }
+
+  /** From here on nothing of this call changes anything. */
+  close(): void {
+    this.#closed = true;
+    for (const cancel of this.#timers) cancel();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** From here on the time limits count. */
+  startLimits(): void {
+    const { softMs, hardMs } = this.limits;
+    const { name, taskId } = this.delivery;
+    if (softMs !== undefined) {
+      const passed = () =>
+        this.abort(new SoftTimeLimitExceeded(`${name} (${taskId}) ran over its soft limit of ${softMs} ms.`));
+      this.#timers.push(after(softMs, passed));
+    }
+    if (hardMs !== undefined) {
+      const passed = () => {
+        const error = new TimeLimitExceeded(`${name} (${taskId}) ran over its time limit of ${hardMs} ms.`);
+        this.end({ kind: 'failure', error }, error);
+      };
+      this.#timers.push(after(hardMs, passed));
+    }
+  }
+
+  #throwIfSoftLimitPassed(): void {
+    const reason = this.#abortReason?.reason;
+    if (reason instanceof SoftTimeLimitExceeded && !this.#closed) throw reason;
+  }
+
+  #makeRequest(): TaskRequest {
+    const { delivery, host, limits } = this;
+    const { message } = delivery;
+    return {
+      id: delivery.taskId,
+      name: delivery.name,
+      args: this.args,
+      rootId: message.root ?? delivery.taskId,
+      parentId: message.parent,
+      groupId: message.flow?.group,
+      groupIndex: message.flow?.index,
+      retries: delivery.retries,
+      deliveries: delivery.deliveries,
+      headers: message.headers ?? {},
+      priority: delivery.priority,
+      queue: delivery.queue,
+      eta: dateOf(message.eta),
+      expires: dateOf(message.expires),
+      timeLimit: limits.hardMs,
+      softTimeLimit: limits.softMs,
+      sentAt: dateOf(delivery.sentAt),
+      node: host.node,
+      calledDirectly: false,
+      isEager: this.eager,
+      get shuttingDown() {
+        return host.stopping;
+      },
+    };
+  }
+}
+
+function dateOf(at: number | undefined): Date | undefined {
+  return at === undefined ? undefined : new Date(at);
+}
+
+/** The reason a task's signal aborts with when its worker must go. */
+export class WorkerStopping extends CeleriacError {
+  constructor() {
+    super('The worker stops; the task was handed back and will run elsewhere from its beginning.');
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Tasks under which a worker has died. One of those that ran there ended it, perhaps; the others were its neighbours. A
+ * worker runs one of them at a time, so that the next death tells which: the others are put back, and a death costs them
+ * nothing. How many deaths a task was in the middle of is noted before it begins again.
+ */
+import type { Delivery } from '../../queue/delivery.js';
+import type { Engine } from '../../broker/broker.js';
+import type { Logger } from '../../options/logger.js';
+import type { RegisteredTask } from '../../tasks/registry.js';
+import { lostTooOften } from './admission.js';
+import type { Execution, Outcome } from './outcome.js';
+
+export interface SuspectsParams {
+  readonly engine: Engine;
+  readonly logger: Logger;
+}
+
+/** Those that wait come back after this, up to twice as long, ms. */
+const AGAIN_MS = 300;
+/**
+ * One that has run for so long lets the next begin: it may wait for another task that is suspected too, and what ends a
+ * worker mostly does so early.
+ */
+const ALONE_MS = 60_000;
+const KEPT_MS = 24 * 3_600_000;
+
+export class Suspects {
+  /** The one that runs here. */
+  #running: object | undefined;
+
+  constructor(private readonly params: SuspectsParams) {}
+
+  /**
+   * Runs it, unless another one runs.
+   * @param refuse what becomes of it instead
+   */
+  async run(
+    delivery: Delivery,
+    task: RegisteredTask,
+    perform: () => Promise<Execution>,
+    refuse: (outcome: Outcome) => Promise<Execution>,
+  ): Promise<Execution> {
+    if (this.#running !== undefined) return refuse(again());
+    const turn = {};
+    this.#running = turn;
+    const leave = () => {
+      if (this.#running === turn) this.#running = undefined;
+    };
+    const timer = setTimeout(leave, ALONE_MS);
+    try {
+      const refused = await this.#begin(delivery, task.run.maxDeliveries);
+      if (refused !== undefined) return await refuse(refused);
+      const execution = await perform();
+      this.#ended(delivery, execution);
+      return execution;
+    } finally {
+      clearTimeout(timer);
+      leave();
+    }
+  }
+
+  /** Notes that it begins, or says why it does not. */
+  async #begin(delivery: Delivery, maxDeliveries: number): Promise<Outcome | undefined> {
+    const { records } = this.params.engine;
+    const key = keyOf(delivery);
+    try {
+      const [record] = await records.read([key]);
+      const begun = record === undefined ? 0 : Number(record.value);
+      // Of the deaths it was fetched at, the first one met it running, and those before which it had begun again.
+      const deaths = Math.min(delivery.stalls, begun + 1);
+      if (deaths >= maxDeliveries) {
+        delivery.afterwards(async () => void (await records.remove(key)));
+        return lostTooOften(delivery, deaths);
+      }
+      const value = String(begun + 1);
+      const noted =
+        record === undefined
+          ? await records.create(key, value, KEPT_MS)
+          : await records.replace(key, record.version, value, KEPT_MS);
+      if (!noted) return again();
+      const { name: task, taskId } = delivery;
+      this.params.logger.info({ task, taskId, deaths }, 'runs again after a worker died under it');
+      return undefined;
+    } catch {
+      return again(); // the broker did not answer, and its task has not begun
+    }
+  }
+
+  /** No worker died this time. */
+  #ended(delivery: Delivery, { outcome, started }: Execution): void {
+    const { records } = this.params.engine;
+    const key = keyOf(delivery);
+    const goesOn = !started || GOES_ON.has(outcome.kind);
+    if (outcome.kind === 'lost') return;
+    delivery.afterwards(async () => {
+      if (!goesOn) return void (await records.remove(key));
+      const [record] = await records.read([key]);
+      if (record !== undefined)
+        await records.replace(key, record.version, String(Number(record.value) - 1), KEPT_MS);
+    });
+  }
+}
+
+const GOES_ON: ReadonlySet<Outcome['kind']> = new Set(['retry', 'later', 'move', 'handBack']);
+
+function again(): Outcome {
+  return { kind: 'later', delayMs: Math.ceil(AGAIN_MS * (1 + Math.random())) };
+}
+
+function keyOf({ ref }: Delivery): string {
+  return `suspect:${ref.queue}:${ref.id}`;
+}

@@ -1,0 +1,79 @@
+/**
+ * Tasks that nobody here knows. A deploy may be under way, so they are handed back to others for a while before they fail:
+ * for a time, however often they come by meanwhile. When it began is kept in the broker, where all workers find it.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Engine } from '../../broker/broker.js';
+import { NotRegisteredError } from '../../errors.js';
+import type { Logger } from '../../options/logger.js';
+import type { Registry } from '../../tasks/registry.js';
+import type { Outcome } from './outcome.js';
+
+export interface UnknownTasksParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly registry: Registry;
+  readonly logger: Logger;
+  readonly unknownTaskGraceMs: number;
+}
+
+const LONGEST_PAUSE_MS = 2000;
+const SHORTEST_PAUSE_MS = 100;
+/** A task that did not come by for so long after its time begins anew. */
+const KEPT_MS = 60_000;
+
+export class UnknownTasks {
+  constructor(private readonly params: UnknownTasksParams) {}
+
+  /** Never rejects. */
+  async outcomeOf(delivery: Delivery): Promise<Outcome> {
+    const { clock, unknownTaskGraceMs: graceMs } = this.params;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, graceMs / 5));
+    const later: Outcome = { kind: 'later', delayMs: pauseMs };
+    try {
+      const sinceMs = clock.now() - (await this.#firstRefusedAt(delivery));
+      if (sinceMs < graceMs) return later;
+      await this.params.engine.records.remove(keyOf(delivery));
+      return { kind: 'failure', error: this.#error(delivery) };
+    } catch {
+      return later; // the broker did not answer: nothing is known of the time, and nothing is lost
+    }
+  }
+
+  /** Epoch ms. */
+  async #firstRefusedAt(delivery: Delivery): Promise<number> {
+    const { engine, clock, unknownTaskGraceMs } = this.params;
+    const key = keyOf(delivery);
+    const now = clock.now();
+    const first = await engine.records.create(key, String(now), unknownTaskGraceMs + KEPT_MS);
+    if (first) {
+      this.#log(delivery);
+      return now;
+    }
+    const [record] = await engine.records.read([key]);
+    return record === undefined ? now : Number(record.value);
+  }
+
+  /** Once for each task: whoever reads it can still deploy what is missing. */
+  #log({ name, taskId, queue }: Delivery): void {
+    const { registry, logger, unknownTaskGraceMs: graceMs } = this.params;
+    const near = registry.nearest(name);
+    logger.warn(
+      { task: name, taskId, queue, graceMs, ...(near !== undefined && { nearest: near }) },
+      'unknown task: handed back until a worker knows it, or its time is over',
+    );
+  }
+
+  #error({ name, queue }: Delivery): NotRegisteredError {
+    const near = this.params.registry.nearest(name);
+    return new NotRegisteredError(
+      `No worker of queue "${queue}" knows the task "${name}" after ${this.params.unknownTaskGraceMs} ms of asking around. ` +
+        (near === undefined ? 'Is its module loaded by the worker?' : `Did you mean "${near}"?`),
+    );
+  }
+}
+
+function keyOf({ ref }: Delivery): string {
+  return `unknown:${ref.queue}:${ref.id}`;
+}

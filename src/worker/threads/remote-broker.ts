@@ -1,0 +1,241 @@
+/**
+ * The engine of an app in a thread: every call travels to the worker and is made on its connection. So a thread opens
+ * none of its own, and what its tasks send and read is the same on every broker, embedded ones included.
+ */
+import type {
+  Broadcast,
+  BullmqParts,
+  DelayedJob,
+  Engine,
+  EngineKind,
+  Flows,
+  JobHead,
+  JobRef,
+  NewJob,
+  Records,
+  Replication,
+  Signals,
+  StoredJob,
+} from '../../broker/broker.js';
+import type { Finding } from '../../broker/check-result.js';
+import type { QueueStore } from '../../broker/queue-admin.js';
+import { CeleriacError } from '../../errors.js';
+import type { Link } from './rpc.js';
+import type { BrokerFacts, EngineMethod, Request } from './messages.js';
+
+type Backend = Awaited<ReturnType<Engine['backend']>>;
+
+export class LinkedEngine implements Engine {
+  readonly kind: EngineKind;
+  readonly address: string;
+  readonly oneProcess: boolean;
+  readonly records: Records;
+  readonly flows: Flows;
+  readonly signals: LinkedSignals;
+  readonly queues: QueueStore;
+  readonly broadcast: Broadcast;
+  readonly replication?: Replication;
+  #loading = true;
+
+  constructor(
+    private readonly link: Link,
+    { kind, address, oneProcess, ordered }: BrokerFacts,
+    private readonly file: string,
+  ) {
+    this.kind = kind;
+    this.address = address;
+    this.oneProcess = oneProcess;
+    const call = (method: EngineMethod, args: readonly unknown[]) =>
+      this.#call(method, args) as Promise<never>;
+    this.records = {
+      create: (...args) => call('create', args),
+      read: (...args) => call('read', args),
+      replace: (...args) => call('replace', args),
+      remove: (...args) => call('remove', args),
+    };
+    this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueStore;
+    this.broadcast = {
+      publish: (texts) => call('broadcast', [texts]),
+      subscribe: () => Promise.reject(notInThreads('app.events() is')),
+      unsubscribe: () => undefined,
+    };
+    this.flows = {
+      create: (...args) => call('flowCreate', args),
+      write: (...args) => call('flowWrite', args),
+      read: (...args) => call('flowRead', args),
+      expire: (...args) => call('flowExpire', args),
+      watch: (...args) => call('flowWatch', args),
+      unwatch: (...args) => call('flowUnwatch', args),
+      due: (...args) => call('flowDue', args),
+      remove: (...args) => call('flowRemove', args),
+    };
+    if (kind !== 'postgres' && kind !== 'embedded')
+      this.replication = {
+        begin: () => call('replicationBegin', []),
+        confirm: (...args) => call('replicationConfirm', args),
+      };
+    this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
+  }
+
+  /** The module is loaded: from now on tasks run, and what they ask of the broker is meant. */
+  loaded(): void {
+    this.#loading = false;
+  }
+
+  async ready(): Promise<void> {
+    await this.#call('ready', []);
+  }
+
+  async backend(queue: string): Promise<Backend> {
+    return farSide((method, args) => this.ask({ to: 'backend', queue, method, args })) as Backend;
+  }
+
+  bullmq(): BullmqParts {
+    throw notInThreads('app.worker() is');
+  }
+
+  readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    return this.#call('readJobs', [refs]) as Promise<(StoredJob | undefined)[]>;
+  }
+
+  readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
+    return this.#call('readEnded', [refs]) as Promise<boolean[]>;
+  }
+
+  readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]> {
+    return this.#call('readHeads', [refs]) as Promise<(JobHead | undefined)[]>;
+  }
+
+  readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]> {
+    return this.#call('readDelayed', [queues, limit]) as Promise<DelayedJob[]>;
+  }
+
+  amendData(ref: JobRef, was: string, data: object): Promise<boolean> {
+    return this.#call('amendData', [ref, was, data]) as Promise<boolean>;
+  }
+
+  /** Deliveries are the worker's business. */
+  async uncount(): Promise<void> {}
+
+  async addTogether(jobs: readonly NewJob[]): Promise<void> {
+    await this.#call('addTogether', [jobs]);
+  }
+
+  /** Left to the worker. */
+  async reclaim(): Promise<boolean> {
+    return false;
+  }
+
+  serverTime(): Promise<number> {
+    return this.#call('serverTime', []) as Promise<number>;
+  }
+
+  hold(): () => void {
+    return () => undefined;
+  }
+
+  isUnavailable(error: unknown): boolean {
+    return this.link.isUnavailable(error);
+  }
+
+  /** The worker of a thread has been connected long since. */
+  wasThere(): boolean {
+    return true;
+  }
+
+  async examine(): Promise<Finding[]> {
+    throw new CeleriacError('app.doctor() in a task with pool: \'threads\': run "celeriac doctor" instead.');
+  }
+
+  async examineAddresses(): Promise<Finding[]> {
+    return [];
+  }
+
+  async migrate(): Promise<void> {
+    throw new CeleriacError(
+      'app.migrate() in a task with pool: \'threads\': run "celeriac migrate" instead.',
+    );
+  }
+
+  async close(): Promise<void> {}
+
+  #call(method: EngineMethod, args: readonly unknown[]): Promise<unknown> {
+    return this.ask({ to: 'engine', method, args });
+  }
+
+  /** Asks the worker, once the module is loaded. */
+  async ask(request: Request): Promise<unknown> {
+    if (!this.#loading) return this.link.ask(request);
+    throw new CeleriacError(
+      `${this.file} asks something of the broker while it is loaded (a call, a result). A worker's threads load it too, ` +
+        "so every thread would do that again. Move it into a function, or behind: if (isMainThread), from 'node:worker_threads'.",
+    );
+  }
+}
+
+/** Whatever method is asked for exists over there, or fails over there. A thenable it is not. */
+function farSide(ask: (method: string, args: readonly unknown[]) => Promise<unknown>): object {
+  const method = (name: string) => (name === 'then' ? undefined : (...args: unknown[]) => ask(name, args));
+  return new Proxy({}, { get: (_, name) => method(String(name)) });
+}
+
+function notInThreads(what: string): CeleriacError {
+  return new CeleriacError(
+    `${what} not available in a task with pool: 'threads'. Use them from a task with pool: 'async', or from outside ` +
+      'the task.',
+  );
+}
+
+/** Topics this thread listens to; the worker listens for it. */
+export class LinkedSignals implements Signals {
+  readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #gapListeners: (() => void)[] = [];
+
+  constructor(
+    readonly ordered: boolean,
+    private readonly tell: (
+      method: 'notify' | 'subscribe' | 'unsubscribe',
+      topic: string,
+    ) => Promise<unknown>,
+  ) {}
+
+  notify(topic: string): void {
+    this.tell('notify', topic).catch(() => undefined); // best effort, as everywhere: sweeps find what is lost
+  }
+
+  hint(topic: string): void {
+    this.notify(topic);
+  }
+
+  async subscribe(topic: string, listener: () => void): Promise<void> {
+    const listeners = this.#listeners.get(topic) ?? new Set();
+    this.#listeners.set(topic, listeners.add(listener));
+    await this.tell('subscribe', topic);
+  }
+
+  unsubscribe(topic: string, listener: () => void): void {
+    const listeners = this.#listeners.get(topic);
+    if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
+    this.#listeners.delete(topic);
+    this.tell('unsubscribe', topic).catch(() => undefined); // nobody listens any more: a notice too many is dropped
+  }
+
+  onGap(listener: () => void): void {
+    this.#gapListeners.push(listener);
+  }
+
+  /** The worker listens, which knows nothing of a thread's own ids. */
+  expect(): void {}
+
+  untold(): boolean {
+    return false;
+  }
+
+  noticed(topic: string): void {
+    for (const listener of this.#listeners.get(topic) ?? []) listener();
+  }
+
+  gap(): void {
+    for (const listener of this.#gapListeners) listener();
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * Remote control from a task in a thread: the worker asks, on its own connection, and passes the answers on.
+ */
+import type { Asking, AskOptions } from '../../control/caller.js';
+import type { CommandName, Commands, Replies } from '../../control/commands.js';
+import type { LinkedEngine } from './remote-broker.js';
+
+export class LinkedCaller implements Asking {
+  constructor(private readonly engine: LinkedEngine) {}
+
+  async ask<C extends CommandName>(
+    command: C,
+    args: Commands[C]['args'],
+    options: AskOptions = {},
+  ): Promise<Replies<Commands[C]['reply']>> {
+    const replies = await this.engine.ask({ to: 'control', command, args, options: { ...options } });
+    return replies as Replies<Commands[C]['reply']>;
+  }
+
+  /** There is nothing of the thread's own to close. */
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,154 @@
+/**
+ * Runs tasks inside a thread: the same Executor as everywhere, over a delivery whose progress travels to the worker.
+ * Limits are kept by the worker, whose clock goes on while a task computes; here they only show in the request.
+ */
+import { getHeapStatistics } from 'node:v8';
+import type { Delivery } from '../../queue/delivery.js';
+import { NotRegisteredError } from '../../errors.js';
+import type { Logger } from '../../options/logger.js';
+import { decodeFailure } from '../../protocol/wire-error.js';
+import { apart } from '../run/outside-context.js';
+import { Executor } from '../run/execute.js';
+import type { Execution, LateHooks, Outcome } from '../run/outcome.js';
+import type { CallHost } from '../run/running-call.js';
+import { packLog, packOutcome, unpackOutcome } from './serialization.js';
+import type { Link } from './rpc.js';
+import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
+import type { LoadedApp } from './host.js';
+
+type Run = Extract<ToThread, { kind: 'run' }>;
+type Hooks = Extract<ToThread, { kind: 'hooks' }>;
+
+export class ThreadRunner {
+  readonly #executor: Executor;
+  readonly #host: CallHost & { node: string };
+  /** The attempt that ended last, while its hooks may still be asked for: with its own error and arguments. */
+  #last: { readonly attempt: string; readonly outcome: Outcome; readonly hooks: LateHooks } | undefined;
+
+  constructor(
+    private readonly loaded: LoadedApp,
+    private readonly setup: ThreadSetup,
+    private readonly link: Link,
+  ) {
+    const { stopping } = setup;
+    this.#host = {
+      node: '',
+      logger: linkedLogger(link),
+      app: loaded.app,
+      encodeMeta: (meta) => loaded.executor.codec.encodeMeta(meta),
+      get stopping() {
+        return Atomics.load(stopping, 0) === 1;
+      },
+      newAbort: () => watchfulAbort(() => link.look()),
+    };
+    this.#executor = new Executor({ ...loaded.executor, host: this.#host, prepare: () => loaded.prepare() });
+  }
+
+  /** Runs one task and tells the worker how it ended. */
+  async run(run: Run): Promise<void> {
+    this.#last = undefined;
+    const { outcome, hooks } = await this.#execute(run);
+    if (hooks !== undefined) this.#last = { attempt: attemptOf(run), outcome, hooks };
+    const heldBytes = this.setup.reportMemory ? heldByThisThread() : 0;
+    this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes });
+  }
+
+  /** Tells the hooks of a task whose outcome has been written. */
+  async tellHooks(given: Hooks): Promise<void> {
+    const last = this.#last;
+    this.#last = undefined;
+    const own =
+      last?.attempt === attemptOf(given) && last.outcome.kind === given.outcome.kind ? last : undefined;
+    if (own !== undefined) await apart(() => own.hooks.tell(own.outcome));
+    else await this.#tellForeign(given);
+    this.link.send({ kind: 'hooked' });
+  }
+
+  /** Aborts the signal of what runs. */
+  abort(reason: Extract<ToThread, { kind: 'abort' }>['reason']): void {
+    for (const call of this.#executor.running.values()) call.abort(decodeFailure(reason));
+  }
+
+  async #execute({ delivery, limits, node }: Run): Promise<Pick<Execution, 'outcome' | 'hooks'>> {
+    const { clock, registry } = this.loaded.executor;
+    const task = registry.get(delivery.name);
+    if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };
+    this.#host.node = node;
+    await clock.sync();
+    return apart(() => this.#executor.perform(this.#linked(delivery), task, limits));
+  }
+
+  /** The hooks of a task that ran elsewhere: all that is known of its end is what is stored. */
+  async #tellForeign({ delivery, limits, node, outcome }: Hooks): Promise<void> {
+    const { registry, codec, errors } = this.loaded.executor;
+    const task = registry.get(delivery.name);
+    if (task === undefined) return;
+    this.#host.node = node;
+    const stored = unpackOutcome(outcome, errors);
+    const hooks = this.#executor.hooksOf(this.#linked(delivery), task, limits);
+    const told =
+      stored.kind === 'success' ? { ...stored, value: codec.decodeResult(stored.encoded) } : stored;
+    if (hooks !== undefined) await apart(() => hooks.tell(told));
+  }
+
+  #linked(delivery: PlainDelivery): Delivery {
+    const saveProgress = async (progress: object) => {
+      // As JSON has it: what a broker would make of a Date or a `toJSON`, and no function to stop the message.
+      await this.link.ask({ to: 'progress', progress: JSON.parse(JSON.stringify(progress)) as object });
+    };
+    // What follows the write is the worker's business: it does the writing.
+    return { ...delivery, saveProgress, afterwards: () => undefined };
+  }
+
+  #unknown(name: string): NotRegisteredError {
+    return new NotRegisteredError(
+      `The worker knows the task "${name}", but its thread does not: ${this.setup.file}, which threads load, does not ` +
+        'register it. Register every task while that module loads, before a worker is started.',
+    );
+  }
+}
+
+/** Which attempt at which task it is. */
+function attemptOf({ delivery }: Run | Hooks): string {
+  return `${delivery.jobId} ${delivery.deliveries}`;
+}
+
+/** What V8 holds for this thread: its heap, used or not, and the buffers beside it. */
+function heldByThisThread(): number {
+  const { total_heap_size, external_memory } = getHeapStatistics();
+  return total_heap_size + external_memory;
+}
+
+/** `this.log` writes where the worker writes. */
+function linkedLogger(link: Link): Logger {
+  const write = (level: keyof Logger) => (fields: object, message: string) =>
+    link.send({ kind: 'log', line: packLog(level, fields, message) });
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+/**
+ * A signal that looks into the mailbox when it is asked, so that `while (!this.signal.aborted)` ends although the
+ * loop never yields.
+ */
+function watchfulAbort(look: () => void): AbortController {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const isAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get;
+  Object.defineProperties(signal, {
+    aborted: {
+      configurable: true,
+      get: () => {
+        look();
+        return isAborted?.call(signal) as boolean;
+      },
+    },
+    throwIfAborted: {
+      configurable: true,
+      value: () => {
+        look();
+        AbortSignal.prototype.throwIfAborted.call(signal);
+      },
+    },
+  });
+  return controller;
+}

@@ -1,0 +1,71 @@
+/**
+ * Outcomes and log lines on their way out of a thread. What is decided about an error is decided in the thread, where
+ * it is the real one; what arrives is its wire form, stored as it is, and an error of its class for the log.
+ */
+import { Budget, boundedJson } from '../../protocol/bounded-json.js';
+import { decodeFailure, type ErrorClasses, encodeFailure, type WireError } from '../../protocol/wire-error.js';
+import type { Outcome } from '../run/outcome.js';
+import type { CrossedOutcome, LogLine } from './messages.js';
+
+/** In the thread. */
+export function packOutcome(outcome: Outcome): CrossedOutcome {
+  switch (outcome.kind) {
+    case 'success':
+      // As text: structured cloning does not know `toJSON`, and the broker takes JSON anyway.
+      return { kind: 'success', json: JSON.stringify(outcome.encoded) };
+    case 'failure':
+      return {
+        kind: 'failure',
+        error: outcome.wire ?? encodeFailure(outcome.error),
+        ...(outcome.rejected && { rejected: true as const }),
+      };
+    case 'retry':
+      return {
+        kind: 'retry',
+        error: outcome.wire ?? encodeFailure(outcome.error),
+        delayMs: outcome.delayMs,
+      };
+    default:
+      return outcome;
+  }
+}
+
+/** In the worker. The value itself stayed in the thread; what is written of it is here. */
+export function unpackOutcome(crossed: CrossedOutcome, classes: ErrorClasses): Outcome {
+  switch (crossed.kind) {
+    case 'success': {
+      const encoded: unknown = crossed.json === undefined ? undefined : JSON.parse(crossed.json);
+      return { kind: 'success', value: encoded, encoded };
+    }
+    case 'failure':
+    case 'retry':
+      return { ...crossed, error: decodeFailure(crossed.error, classes), wire: crossed.error };
+    default:
+      return crossed;
+  }
+}
+
+const MAX_FIELD_BYTES = 16_384;
+
+/** In the thread. Fields are whatever the user's code gave. */
+export function packLog(level: LogLine['level'], given: object, message: string): LogLine {
+  const fields = new Map<string, unknown>();
+  const errors = new Map<string, WireError>();
+  const budget = new Budget(MAX_FIELD_BYTES);
+  for (const [key, value] of Object.entries(given)) {
+    if (value instanceof Error) errors.set(key, encodeFailure(value));
+    else fields.set(key, boundedJson(value, budget));
+  }
+  return {
+    level,
+    message: String(message),
+    fields: Object.fromEntries(fields),
+    errors: Object.fromEntries(errors),
+  };
+}
+
+/** In the worker: the fields as its logger gets them. */
+export function unpackFields({ fields, errors }: LogLine, classes: ErrorClasses): object {
+  const rebuilt = Object.entries(errors).map(([key, error]) => [key, decodeFailure(error, classes)]);
+  return { ...fields, ...Object.fromEntries(rebuilt) };
+}

@@ -1,0 +1,28 @@
+/**
+ * What a task that runs in its caller's process may start that belongs to it: a replacement for itself, which runs at
+ * once, and further members of its group, which run after the others.
+ */
+import type { Delivery } from '../../queue/delivery.js';
+import type { Composable } from '../../canvas/typing.js';
+import type { LaunchHere } from '../../canvas/workflow/inline.js';
+import type { WireCodec } from '../../tasks/wire-codec.js';
+import type { Outcome } from '../run/outcome.js';
+import { noMember, type Spawns } from './spawn.js';
+
+export class SpawningHere implements Spawns {
+  constructor(
+    private readonly here: LaunchHere,
+    private readonly codec: WireCodec,
+  ) {}
+
+  async replace({ name }: Delivery, signature: Composable): Promise<Outcome> {
+    const { value, failed, ignored } = await this.here.run(signature, []);
+    if (ignored === 'itself') return { kind: 'ignore' };
+    if (failed !== undefined) return { kind: 'failure', error: failed.cause };
+    return { kind: 'success', value, encoded: this.codec.encodeResult(value, name) };
+  }
+
+  async addMember(delivery: Delivery, _ordinal: number, signature: Composable): Promise<void> {
+    if (!this.here.addTo(delivery.message.flow?.group, signature)) throw noMember(delivery);
+  }
+}

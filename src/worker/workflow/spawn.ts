@@ -1,0 +1,113 @@
+/**
+ * What a running task may start that belongs to its own workflow: a replacement for itself, and further members of its
+ * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
+ */
+import type { Delivery } from '../../queue/delivery.js';
+import { flowFrom, partOf } from '../../protocol/ids.js';
+import type { AddedMembers } from '../../canvas/workflow/added-members.js';
+import { compile } from '../../canvas/workflow/compile.js';
+import type { Composable } from '../../canvas/typing.js';
+import type { FlowProgress } from '../../canvas/workflow/progress.js';
+import type { Launcher } from '../../canvas/workflow/launch.js';
+import { changedAt, finalOf, type PlanNode, ROOT } from '../../canvas/workflow/plan.js';
+import type { Plans } from '../../canvas/workflow/plan-cache.js';
+import type { Sender } from '../../calls/sender.js';
+import { CeleriacError } from '../../errors.js';
+import type { CallbackSignature } from '../../options/call-options.js';
+import type { Outcome } from '../run/outcome.js';
+
+/** Thrown by `replace()`: nothing after it runs. */
+export class ReplaceRequest extends Error {
+  readonly signature: Composable;
+
+  constructor(signature: CallbackSignature) {
+    super('the task is replaced');
+    this.signature = signature as Composable;
+  }
+}
+
+/** Starts what takes a task's place or joins its group. */
+export interface Spawns {
+  /** @returns what becomes of the task */
+  replace(delivery: Delivery, signature: Composable): Promise<Outcome>;
+  /** @throws {CeleriacError} the task is no member of a group */
+  addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void>;
+}
+
+export interface SpawningParams {
+  readonly progress: FlowProgress;
+  readonly added: AddedMembers;
+  readonly launcher: Launcher;
+  readonly plans: Plans;
+  readonly sender: () => Sender;
+  now(): number;
+}
+
+export class Spawning implements Spawns {
+  constructor(private readonly params: SpawningParams) {}
+
+  /**
+   * Sends what takes the task's place.
+   * @returns the workflow it is; or that nothing was sent, since the task's own workflow is revoked
+   */
+  async replace(
+    delivery: Delivery,
+    signature: Composable,
+  ): Promise<Extract<Outcome, { kind: 'replaced' | 'revoked' }>> {
+    const { launcher, progress, sender, now } = this.params;
+    const root = await compile(sender(), signature, [], {});
+    const flow = flowFrom(`${delivery.jobId} ${delivery.retries}`);
+    const part = partOf(delivery.jobId);
+    // Before it begins: whoever revokes the one finds the other from then on.
+    const told = part === undefined ? 'told' : await progress.replaced(part.flow, part.path, flow);
+    if (typeof told === 'object') return { kind: 'revoked', reason: told.revoked };
+    const { group, index } = delivery.message.flow ?? {};
+    const replaces = {
+      jobId: delivery.jobId,
+      queue: delivery.ref.queue,
+      ...(group !== undefined && { group: { group, ...(index !== undefined && { index }) } }),
+    };
+    const placed = named(adopted(root, delivery), delivery.taskId);
+    await launcher.deliver(flow, { v: 1, root: placed, sentAt: now(), replaces }, 'replacement');
+    return { kind: 'replaced', flow };
+  }
+
+  /** Adds a member to the group of a running task. */
+  async addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void> {
+    const { plans, added, sender } = this.params;
+    const group = partOf(delivery.message.flow?.group ?? '');
+    const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
+    if (group === undefined || plan === undefined) throw noMember(delivery);
+    const node = await compile(sender(), signature, [], {});
+    const { jobId, deliveries, retries } = delivery;
+    const run = deliveries > 1 || retries > 0 ? `${jobId} ${deliveries}` : undefined;
+    await added.add(group, plan, { by: `${jobId} ${ordinal}`, node }, run);
+  }
+}
+
+export function noMember({ name, taskId }: Delivery): CeleriacError {
+  return new CeleriacError(
+    `${name} (${taskId}) is no member of a group, so addToGroup() has nothing to add to. Call it in a task of a group ` +
+      "or of a chord's header.",
+  );
+}
+
+/** What begins first comes after what the replaced task came after, not after that task itself. */
+function adopted(node: PlanNode, delivery: Pick<Delivery, 'taskId' | 'message'>): PlanNode {
+  const { taskId, message } = delivery;
+  if (node.kind === 'chain') return { ...node, steps: node.steps.map((step) => adopted(step, delivery)) };
+  if (node.kind === 'group')
+    return { ...node, members: node.members.map((member) => adopted(member, delivery)) };
+  if (node.fields.parent !== taskId) return node;
+  const { parent: _, ...fields } = node.fields;
+  return {
+    ...node,
+    fields: { ...fields, ...(message.parent !== undefined && { parent: message.parent }) },
+  };
+}
+
+/** The task that gives the replacement its value goes by the replaced one's id. */
+function named(root: PlanNode, id: string): PlanNode {
+  const path = finalOf(root, ROOT).split('.').slice(1);
+  return changedAt(root, path, (node) => (node.kind === 'task' ? { ...node, id } : node));
+}

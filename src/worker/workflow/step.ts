@@ -1,0 +1,230 @@
+/**
+ * A worker's side of workflows: what a part needs before it runs (its input, and whether it may run at all), and what
+ * follows from its end. Plain tasks never come here.
+ */
+import type { BrokerClock } from '../../broker/clock.js';
+import { amended, type Delivery } from '../../queue/delivery.js';
+import { type Engine, REVOKED } from '../../broker/broker.js';
+import { partOf } from '../../protocol/ids.js';
+import type { FlowInput, Message } from '../../protocol/message.js';
+import { isBrokersFault } from '../../queue/write-answers.js';
+import type { AddedMembers } from '../../canvas/workflow/added-members.js';
+import type { FlowDrop } from '../../canvas/workflow/jobs.js';
+import { type Failed, type FlowProgress, type Told } from '../../canvas/workflow/progress.js';
+import type { Blame, Ending } from '../../canvas/workflow/record.js';
+import { readEnding, revocationIn } from '../../canvas/workflow/record.js';
+import type { FlowResults } from '../../canvas/workflow/results.js';
+import type { FlowValues } from '../../canvas/workflow/values.js';
+import { firstStarts } from '../../canvas/workflow/writes.js';
+import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
+import { requestOf } from '../../canvas/workflow/part-request.js';
+import { idOf, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
+import type { Plans } from '../../canvas/workflow/plan-cache.js';
+import { CeleriacError, TaskRevokedError } from '../../errors.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import { sleep } from '../../timers.js';
+import type { Outcome } from '../run/outcome.js';
+
+export interface FlowStepsParams {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly plans: Plans;
+  readonly values: FlowValues;
+  readonly progress: FlowProgress;
+  readonly added: AddedMembers;
+  readonly results: FlowResults;
+  readonly drops: FlowDrop;
+}
+
+/** Whether a part runs, and with what. */
+export type Begun =
+  | { readonly kind: 'run'; readonly delivery: Delivery }
+  | { readonly kind: 'ended'; readonly outcome: Outcome };
+
+/** Out of reach: again after this. */
+const AGAIN_MS = 1000;
+const TRY_AGAIN_MS = 200;
+/** So long the end of a part is held while the broker is away; then the task runs again elsewhere. */
+const HOLD_MS = 60_000;
+
+export class FlowSteps {
+  constructor(private readonly params: FlowStepsParams) {}
+
+  /** Looks at the workflow before a part runs. Never rejects. */
+  async begin(delivery: Delivery): Promise<Begun> {
+    try {
+      return await this.#begin(delivery);
+    } catch (error) {
+      // What begins a workflow must not give up: nobody else would begin it.
+      const begins = partOf(delivery.jobId)?.path === BEGIN_PATH;
+      if (begins || isBrokersFault(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
+      return ended({ kind: 'failure', error });
+    }
+  }
+
+  /** Carries the workflow on from the end of a part, and gives the outcome to settle. Never rejects. */
+  async finish(delivery: Delivery, outcome: Outcome): Promise<Outcome> {
+    const address = partOf(delivery.jobId);
+    const end =
+      address === undefined || address.path === BEGIN_PATH
+        ? undefined
+        : endOf(delivery, outcome, this.params.clock.now());
+    if (address === undefined || end === undefined) return outcome;
+    const { flow, path } = address;
+    try {
+      const told = await this.#patiently(async () => {
+        const known = this.params.plans.upTo(flow, path);
+        const plan = known instanceof Promise ? await known : known;
+        if (plan === undefined) return 'gone';
+        if (delivery.deliveries > 1) await this.#sendAdded(delivery);
+        return this.#tell(flow, plan, path, end);
+      });
+      // Its own record is dropped with the others', once it is written.
+      if (told === 'forgotten') delivery.afterwards(() => this.params.drops.drop(flow));
+      return typeof told === 'object' ? { kind: 'revoked', reason: told.revoked } : outcome;
+    } catch (error) {
+      // Untold, the workflow would wait for ever: the task is delivered again, and tells it then.
+      if (isBrokersFault(error) || outcome.kind === 'failure') return { kind: 'lost' };
+      return this.finish(delivery, { kind: 'failure', error });
+    }
+  }
+
+  /** What a run that died has added to the group of its task, and perhaps not sent. */
+  async #sendAdded({ jobId, message }: Delivery): Promise<void> {
+    const { plans, added } = this.params;
+    const group = partOf(message.flow?.group ?? '');
+    const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
+    if (group !== undefined && plan !== undefined) await added.sendAgain(group, plan, jobId);
+  }
+
+  async #tell(flow: string, plan: Plan, path: string, end: End): Promise<Told> {
+    const { progress, results } = this.params;
+    switch (end.kind) {
+      case 'value':
+        return progress.succeed(flow, plan, path, end.ending);
+      case 'failure':
+        return progress.fail(flow, plan, path, end.failed);
+      case 'ignored':
+        return progress.ignore(flow, plan, path, idOf(flow, path, nodeAt(plan, path)));
+      case 'replaced': {
+        const told = await progress.replaced(flow, path, end.by);
+        // Revoked meanwhile, by somebody who did not see yet what took its place.
+        if (typeof told === 'object')
+          await results.revokeFlow(end.by, told.revoked === undefined ? {} : { reason: told.revoked });
+        return told;
+      }
+    }
+  }
+
+  async #patiently<R>(body: () => Promise<R>): Promise<R> {
+    const giveUpAt = performance.now() + HOLD_MS;
+    for (;;) {
+      try {
+        return await body();
+      } catch (error) {
+        if (!isBrokersFault(error) || performance.now() > giveUpAt) throw error;
+        await sleep(TRY_AGAIN_MS);
+      }
+    }
+  }
+
+  async #begin(delivery: Delivery): Promise<Begun> {
+    const { engine, plans, values } = this.params;
+    const address = partOf(delivery.jobId);
+    if (address === undefined) return { kind: 'run', delivery };
+    const { flow, path } = address;
+    if (path === BEGIN_PATH) return this.#beginWhole(flow);
+    const { input } = delivery.message;
+    const from = input !== undefined && 'of' in input ? input.of : undefined;
+    const fields = [REVOKED, path, ...(from === undefined ? [] : [from])];
+    const reading = engine.flows.read([{ flow, fields }]);
+    const known = plans.upTo(flow, path);
+    // Read at the same time where it is not known yet: whatever comes next asks for it.
+    const [[[revoked, own, before] = []], plan] =
+      known instanceof Promise ? await Promise.all([reading, known]) : [await reading, known];
+    const revocation = revocationIn(revoked);
+    if (revocation !== undefined) return ended({ kind: 'revoked', reason: revocation.reason });
+    const mine = readEnding(own);
+    if (mine !== undefined) return ended(outcomeOf(mine));
+    if (from === undefined) return { kind: 'run', delivery };
+    const ending = readEnding(before);
+    const value =
+      plan === undefined || ending === undefined ? undefined : await values.of(flow, plan, from, ending);
+    if (value === undefined) return ended({ kind: 'failure', error: noInput(delivery) });
+    return { kind: 'run', delivery: withInput(delivery, value) };
+  }
+
+  /** The task of our own that begins a large workflow. */
+  async #beginWhole(flow: string): Promise<Begun> {
+    const { plans, progress, engine } = this.params;
+    const plan = await plans.get(flow);
+    const [[revoked] = []] = await engine.flows.read([{ flow, fields: [REVOKED] }]);
+    // Those beside one that has failed already begin all the same.
+    if (plan !== undefined && revoked === undefined)
+      await progress.begin(flow, plan, firstStarts(plan), { input: undefined, parentId: undefined });
+    return ended({ kind: 'success', value: undefined, encoded: null });
+  }
+}
+
+type End =
+  | { readonly kind: 'value'; readonly ending: Ending }
+  | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'replaced'; readonly by: string };
+
+/** What an outcome means for the workflow; nothing while the task goes on. */
+function endOf(delivery: Delivery, outcome: Outcome, now: number): End | undefined {
+  switch (outcome.kind) {
+    case 'success':
+      return { kind: 'value', ending: { s: outcome.encoded } };
+    case 'ignore':
+      return { kind: 'ignored' };
+    case 'replaced':
+      return { kind: 'replaced', by: outcome.flow };
+    case 'failure':
+      return failure(delivery, now, outcome.wire ?? encodeFailure(outcome.error));
+    case 'revoked': {
+      const { taskId, name } = delivery;
+      const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
+      return failure(delivery, now, encodeFailure(error), outcome.reason ?? null);
+    }
+    default:
+      return undefined;
+  }
+}
+
+function failure(delivery: Delivery, now: number, wire: Blame['error'], revoked?: string | null): End {
+  const { taskId: id, name } = delivery;
+  return {
+    kind: 'failure',
+    failed: {
+      blame: { id, name, error: wire, t: now },
+      ...(revoked !== undefined && { revoked }),
+      request: requestOf(delivery),
+    },
+  };
+}
+
+function ended(outcome: Outcome): Begun {
+  return { kind: 'ended', outcome };
+}
+
+/** A part whose end is written already: it does not run again, what follows from it is made sure of. */
+function outcomeOf(ending: Ending): Outcome {
+  if ('s' in ending) return { kind: 'success', value: undefined, encoded: ending.s };
+  if ('i' in ending) return { kind: 'ignore' };
+  if (!('f' in ending)) return { kind: 'success', value: undefined, encoded: null };
+  if (ending.r !== undefined) return { kind: 'revoked', reason: ending.r ?? undefined };
+  return { kind: 'failure', error: new Error(ending.f.error.message), wire: ending.f.error };
+}
+
+function withInput(delivery: Delivery, input: FlowInput): Delivery {
+  const message: Message = { ...delivery.message, input };
+  return amended(delivery, { message });
+}
+
+function noInput({ name, taskId }: Delivery): CeleriacError {
+  return new CeleriacError(
+    `${name} (${taskId}) is a part of a workflow whose record is no longer kept, so there is no value to begin with.`,
+  );
+}

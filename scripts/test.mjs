@@ -85,7 +85,7 @@ function runFiles(files, atATime) {
   return failed.length === 0 ? files : failed;
 }
 
-/** The compiled files of a suite (`unit`), or of one source file (`test/unit/cli/log.test.ts`). */
+/** The compiled files of a suite (`unit`), or of one source file (`test/unit/cli/worker/log.test.ts`). */
 function testFiles(folder, suiteOrFile) {
   const path = join(folder, suiteOrFile.replace(/^test\//, '').replace(/\.ts$/, '.js'));
   if (!existsSync(path)) return [];

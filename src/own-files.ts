@@ -8,7 +8,7 @@ import { OptionError } from './errors.js';
 import packageFolder from './package-folder.cjs';
 
 /**
- * @param path as it is built: `cli/thread-main.js`
+ * @param path as it is built: `cli/worker/thread-main.js`
  * @returns its absolute path; undefined where it is not there
  */
 export function findOwnFile(path: string): string | undefined {

@@ -42,7 +42,7 @@ export function shellWord(word: string): string {
 async function openApp(flags: GlobalFlags): Promise<Celeriac> {
   const spec = appSpec(flags);
   if (spec !== undefined) {
-    const { loadApp } = await import('./load-app.js');
+    const { loadApp } = await import('./load/app.js');
     return (await loadApp(spec, process.cwd(), loadCore)).app;
   }
   const prefix = process.env.CELERIAC_PREFIX;

@@ -2,7 +2,7 @@
  * How a command ends: its exit code, and the one line that says why it failed.
  */
 import { isCeleriacError } from '../errors.js';
-import { printable, printableText } from './printable.js';
+import { printable, printableText } from './text/printable.js';
 
 /** Exit codes of every command (69 is sysexits' EX_UNAVAILABLE; Celery: `inspect`, `status`). */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 69 } as const;

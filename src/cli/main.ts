@@ -6,19 +6,19 @@
 import { Command, CommanderError } from 'commander';
 import { parseLogLevel } from '../options/logger.js';
 import { VERSION } from '../version.js';
-import { addCallCommands } from './call-commands.js';
-import { addControlCommands } from './control-commands.js';
-import { addDoctorCommand } from './doctor-command.js';
-import { addEventCommands } from './event-commands.js';
+import { addCallCommands } from './commands/call.js';
+import { addControlCommands } from './commands/control.js';
+import { addDoctorCommand } from './commands/doctor.js';
+import { addEventCommands } from './commands/events.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
-import { addFailedCommands } from './failed-commands.js';
-import { addInspectCommands } from './inspect-commands.js';
-import { addMigrateCommand } from './migrate-command.js';
-import { printable } from './printable.js';
-import { addQueueCommands } from './queue-commands.js';
-import { addScheduleCommands } from './schedule-commands.js';
+import { addFailedCommands } from './commands/failed.js';
+import { addInspectCommands } from './commands/inspect.js';
+import { addMigrateCommand } from './commands/migrate.js';
+import { printable } from './text/printable.js';
+import { addQueueCommands } from './commands/queues.js';
+import { addScheduleCommands } from './commands/schedules.js';
 import { endWithReader, flushed } from './streams.js';
-import { addWorkerCommand } from './worker-command.js';
+import { addWorkerCommand } from './commands/worker.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   quietRequireOfEsm();

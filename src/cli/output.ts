@@ -3,10 +3,10 @@
  * stderr. All of it passes here, and nothing from afar steers a terminal: names and values are handed over as they are.
  */
 import pc from 'picocolors';
-import { type Colors, Paint } from './paint.js';
-import { printableJson, printableText } from './printable.js';
-import { type Column, renderTable } from './table.js';
-import { wrap } from './width.js';
+import { type Colors, Paint } from './text/paint.js';
+import { printableJson, printableText } from './text/printable.js';
+import { type Column, renderTable } from './text/table.js';
+import { wrap } from './text/width.js';
 
 /** Where a command's words go. */
 export interface Output {

@@ -11,8 +11,8 @@ type Exceptions = Readonly<Record<string, string>>;
 
 /** The machine's own clock is what is meant there. */
 const OWN_CLOCK: Exceptions = {
-  'cli/log.ts': 'a log line bears the time of the machine that wrote it',
-  'cli/event-commands.ts': 'a live page shows how long ago its own watcher heard of something',
+  'cli/worker/log.ts': 'a log line bears the time of the machine that wrote it',
+  'cli/commands/events.ts': 'a live page shows how long ago its own watcher heard of something',
 };
 
 /** The one place that knows what Node's timers can take. */
@@ -21,7 +21,7 @@ const TIMERS = 'timers.ts';
 /** An interval that ends with what runs it. */
 const ENDLESS: Exceptions = {
   'queue/locks/lock-thread.ts': 'a thread of its own, ended from outside',
-  'cli/process-main.ts': 'a process of its own, which ends by process.exit',
+  'cli/worker/process-main.ts': 'a process of its own, which ends by process.exit',
 };
 
 /** What is wrong with the files, one sentence each. */

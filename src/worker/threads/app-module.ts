@@ -9,8 +9,8 @@ import { OptionError } from '../../errors.js';
 import { ownFile } from '../../own-files.js';
 
 /** By their addresses only: they load the user's module as the command line does, from the floor above. */
-export const THREAD_FILE = 'cli/thread-main.js';
-export const PROCESS_FILE = 'cli/process-main.js';
+export const THREAD_FILE = 'cli/worker/thread-main.js';
+export const PROCESS_FILE = 'cli/worker/process-main.js';
 
 const ADVICE =
   'Give app.worker() { module: import.meta.url } in the module that makes the app and registers its tasks';

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Delivery } from '#src/queue/delivery.js';
 import type { Envelope } from '#src/queue/producer.js';
 import { tellSent } from '#src/calls/send-watch.js';
-import { eventLine } from '#src/cli/event-text.js';
+import { eventLine } from '#src/cli/live/event-text.js';
 import type { AppEvent } from '#src/events/names.js';
 import { Telling } from '#src/worker/observe/event-reporter.js';
 

@@ -1,0 +1,115 @@
+/**
+ * What `inspect` and `control` share: whom to ask, how long to wait, and what the answers mean for the exit code.
+ */
+import type { Command } from 'commander';
+import type { Celeriac } from '../../app.js';
+import { type GlobalFlags, withApp } from '../connect.js';
+import { EXIT } from '../exit.js';
+import { durationFlag, listFlag } from '../flags.js';
+import type { Output } from '../output.js';
+
+/** Flags of every command that asks workers. */
+export interface BroadcastFlags extends GlobalFlags {
+  readonly destination?: string[];
+  readonly timeout?: number;
+  readonly json?: boolean;
+}
+
+/** What the API takes for them. */
+export interface BroadcastOptions {
+  destination?: string[];
+  timeout?: number;
+}
+
+/** One reply per node. */
+export type Replies = Record<string, unknown>;
+
+/** Adds `-d`, `--timeout` and `--json`. */
+export function addBroadcastFlags(command: Command): Command {
+  return command
+    .option('-d, --destination <nodes>', 'only these nodes (comma, repeatable)', listFlag('-d'))
+    .option(
+      '--timeout <duration>',
+      'how long to wait for silent nodes (default 1s)',
+      durationFlag('--timeout'),
+    )
+    .option('--json', 'print the replies as one JSON document');
+}
+
+/** A question to the workers, and how the answers are shown to people. */
+export interface Broadcast {
+  ask(app: Celeriac, options: BroadcastOptions): Promise<Replies>;
+  show(replies: Replies, out: Output): Promise<void> | void;
+}
+
+/** Asks, prints, and sets the exit code: 69 when nobody answered, 1 when a node answered with an error. */
+export async function broadcast(flags: BroadcastFlags, { ask, show }: Broadcast): Promise<void> {
+  const { takeStdout } = await import('../output.js');
+  const out = takeStdout();
+  await withApp(flags, async (app) => {
+    const { replies, remark } = await repliesOf(app, flags, ask);
+    const code = exitCodeOfReplies(replies);
+    process.exitCode = remark !== undefined && code === EXIT.ok ? EXIT.failed : code;
+    if (flags.json) out.json(replies);
+    else await show(replies, out);
+    if (remark !== undefined) out.note(`celeriac: ${remark}`);
+    else if (code === EXIT.unavailable) out.note(`celeriac: ${nobody(app, flags)}`);
+  });
+}
+
+/** The replies, and a remark on names of `-d` that no worker has: workers come and go, so that is no wrong usage. */
+export async function repliesOf(
+  app: Celeriac,
+  flags: BroadcastFlags,
+  ask: Broadcast['ask'],
+): Promise<{ replies: Replies; remark?: string }> {
+  const replies = await ask(app, optionsOf(flags));
+  const missing = flags.destination?.find((name) => !Object.hasOwn(replies, name));
+  if (missing === undefined) return { replies };
+  const { nearest } = await import('../../options/names.js');
+  const nodes = Object.keys(await app.inspect().ping());
+  const near = nearest(missing, nodes);
+  const hint =
+    near === undefined ? `Workers: ${nodes.sort().join(', ') || 'none'}.` : `Did you mean "${near}"?`;
+  return { replies, remark: `-d: no worker is called "${missing}". ${hint}` };
+}
+
+/** The text of `{ error }` in a node's reply. */
+export function errorOf(reply: unknown): string | undefined {
+  if (typeof reply !== 'object' || reply === null || Array.isArray(reply)) return undefined;
+  const { error } = reply as { error?: unknown };
+  return typeof error === 'string' && Object.keys(reply).length === 1 ? error : undefined;
+}
+
+function optionsOf(flags: BroadcastFlags): BroadcastOptions {
+  return {
+    ...(flags.destination === undefined ? {} : { destination: flags.destination }),
+    ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
+  };
+}
+
+/** What a node that is there but says nothing is reported with (see `app.inspect`). */
+const SILENT = 'no answer';
+
+/** The replies in a node's reply: itself, or one for each queue where several were named. */
+export function partsOf(reply: unknown): unknown[] {
+  if (typeof reply !== 'object' || reply === null || Array.isArray(reply)) return [reply];
+  const parts = Object.values(reply);
+  const areReplies = parts.length > 0 && parts.every((part) => typeof part === 'object' && part !== null);
+  return areReplies && parts.every((part) => 'ok' in part || errorOf(part) !== undefined) ? parts : [reply];
+}
+
+/** 69 when nobody answered, 1 when a node answered with an error. */
+export function exitCodeOfReplies(replies: Replies): number {
+  const errors = Object.values(replies).flatMap(partsOf).map(errorOf);
+  if (errors.every((error) => error === SILENT)) return EXIT.unavailable;
+  return errors.some((error) => error !== undefined) ? EXIT.failed : EXIT.ok;
+}
+
+function nobody(app: Celeriac, flags: BroadcastFlags): string {
+  const where = flags.destination === undefined ? '' : ` of ${flags.destination.join(', ')}`;
+  return (
+    `no worker${where} of the app "${app.name}" answered. ` +
+    'Is one running on the same broker and prefix? Start it with "celeriac -A <module> worker".'
+  );
+}

@@ -1,0 +1,195 @@
+/**
+ * `celeriac call` and `celeriac result`: send a task by name, and see what became of one.
+ */
+import type { Command } from 'commander';
+import type { Celeriac } from '../../app.js';
+import { CeleriacError, isCeleriacError } from '../../errors.js';
+import { EXCEPTION, READY } from '../../states.js';
+import { appSpec, commandLine, type GlobalFlags, shellWord, withApp } from '../connect.js';
+import { describeError, EXIT } from '../exit.js';
+import { argsFlag, countFlag, durationFlag, durationOrMomentFlag, headersFlag, momentFlag } from '../flags.js';
+import { humanDuration } from '../text/human.js';
+import type { Output } from '../output.js';
+
+type AsyncResult = ReturnType<Celeriac['result']>;
+type Snapshot = Awaited<ReturnType<AsyncResult['snapshot']>>;
+
+interface CallFlags extends GlobalFlags {
+  readonly args?: unknown[];
+  readonly wait?: boolean;
+  readonly timeout?: number;
+  readonly json?: boolean;
+  readonly queue?: string;
+  readonly countdown?: number;
+  readonly eta?: string;
+  readonly expires?: number | string;
+  readonly priority?: number;
+  readonly taskId?: string;
+  readonly headers?: Record<string, unknown>;
+}
+
+interface ResultFlags extends GlobalFlags {
+  readonly verbose?: boolean;
+  readonly follow?: boolean;
+  readonly json?: boolean;
+}
+
+/** Adds `call` and `result` to the program. */
+export function addCallCommands(program: Command): void {
+  program
+    .command('call')
+    .description('send a task by its name; prints its id, or with --wait its result')
+    .argument('<name>', 'the task')
+    .option('-a, --args <json>', `its arguments, a JSON array: '["42", 7]'`, argsFlag)
+    .option('-w, --wait', 'wait for the result and print it; states on the way go to stderr')
+    .option('--timeout <duration>', 'with --wait: give up after this long', durationFlag('--timeout'))
+    .option('-q, --queue <queue>', 'send it to this queue')
+    .option('--countdown <duration>', 'start it this much later', durationFlag('--countdown'))
+    .option('--eta <moment>', 'start it at this moment (ISO 8601)', momentFlag('--eta'))
+    .option('--expires <when>', 'drop it unless it started by then', durationOrMomentFlag('--expires'))
+    .option('--priority <n>', '0 is most urgent', countFlag('--priority', 0))
+    .option('--task-id <id>', 'an id of your own')
+    .option('--headers <json>', 'free data for middleware, a JSON object', headersFlag)
+    .option('--json', 'print { "id" }, or with --wait the value, as JSON')
+    .action((name: string, _flags, command: Command) => call(name, command.optsWithGlobals<CallFlags>()));
+  program
+    .command('result')
+    .description('what became of a task')
+    .argument('<id>', 'the id that call printed')
+    .option('-f, --follow', 'show each state until it ends')
+    .option('-v, --verbose', 'show the stack of its error as well')
+    .option('--json', 'print its snapshot as JSON')
+    .action((id: string, _flags, command: Command) => result(id, command.optsWithGlobals<ResultFlags>()));
+}
+
+async function call(name: string, flags: CallFlags): Promise<void> {
+  const { takeStdout } = await import('../output.js');
+  const out = takeStdout();
+  await withApp(flags, async (app) => {
+    const sent = await app.sendTask(name, flags.args ?? [], callOptions(flags));
+    if (appSpec(flags) === undefined && flags.queue === undefined)
+      out.note(
+        "celeriac: sent to the default queue: without -A nothing is known of the task's own queue, nor of routes. -q names one.",
+      );
+    if (!flags.wait) return flags.json ? out.json(sent) : out.value(sent.id);
+    out.note(`${name} ${sent.id}`);
+    const ended = await endOf(sent, flags, out);
+    if (flags.json) out.json('error' in ended ? ended.error : ended.value);
+    if ('error' in ended) throw ended.error;
+    if (!flags.json) out.value(await valueText(ended.value));
+  });
+}
+
+type End = { readonly value: unknown } | { readonly error: unknown };
+
+/** What came of the task; an error is as good an answer as a value, for who reads JSON. */
+async function endOf(sent: AsyncResult, flags: CallFlags, out: Output): Promise<End> {
+  try {
+    const value = await sent.get({
+      ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
+      onUpdate: (update) => out.note(updateLine(update.state, update.meta, out)),
+    });
+    return { value };
+  } catch (error) {
+    if (!isCeleriacError(error, 'RESULT_TIMEOUT')) return { error };
+    // The error's own words are for programs.
+    const again = commandLine(`result ${shellWord(sent.id)} --follow`, flags);
+    const text = `it did not end within ${humanDuration(flags.timeout ?? 0)}. It goes on: "${again}" waits longer.`;
+    return { error: new CeleriacError(text, { code: 'RESULT_TIMEOUT', cause: error }) };
+  }
+}
+
+function callOptions(flags: CallFlags): Record<string, unknown> {
+  const { queue, countdown, eta, expires, priority, taskId, headers } = flags;
+  const given = { queue, countdown, eta, expires, priority, taskId, headers };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+async function result(id: string, flags: ResultFlags): Promise<void> {
+  const { takeStdout } = await import('../output.js');
+  const out = takeStdout();
+  await withApp(flags, async (app) => {
+    const handle = app.result(id);
+    if (flags.follow) await follow(handle, out);
+    const snapshot = await handle.snapshot();
+    if (flags.json) out.json(snapshot);
+    else if (snapshot.known) await showSnapshot(snapshot, out);
+    if (!flags.json && flags.verbose) showStack(snapshot, out);
+    process.exitCode = exitCodeFor(snapshot);
+    if (!snapshot.known) out.note(`celeriac: no task "${id}" is known: never sent, or no longer kept.`);
+  });
+}
+
+async function follow(handle: AsyncResult, out: Output): Promise<void> {
+  try {
+    for await (const { state, meta } of handle.updates()) out.note(updateLine(state, meta, out));
+  } catch (error) {
+    // An unknown id is reported with its snapshot, as without --follow.
+    if (!isCeleriacError(error, 'UNKNOWN_TASK')) throw error;
+  }
+}
+
+/** A task that failed or was revoked fails the command, and so does one that nobody knows. */
+function exitCodeFor({ known, state }: Snapshot): number {
+  return known && !(READY.has(state) && EXCEPTION.has(state)) ? EXIT.ok : EXIT.failed;
+}
+
+/** A task for people, one fact a line. */
+export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
+  const rows: [string, string | undefined][] = [
+    ['id', snapshot.id],
+    ['task', snapshot.name],
+    ['state', paintState(snapshot.state, out)],
+    ['value', snapshot.value === undefined ? undefined : await valueText(snapshot.value)],
+    ['error', snapshot.error === undefined ? undefined : describeError(snapshot.error, false)],
+    ['meta', snapshot.meta === undefined ? undefined : await valueText(snapshot.meta)],
+    [
+      'args',
+      snapshot.args.length === 0 ? undefined : snapshot.args.map((arg) => JSON.stringify(arg)).join(', '),
+    ],
+    ['queue', snapshot.queue],
+    ['worker', snapshot.worker],
+    ['retries', snapshot.retries === 0 ? undefined : String(snapshot.retries)],
+    ['sent', snapshot.sentAt?.toISOString()],
+    ['started', snapshot.startedAt?.toISOString()],
+    ['done', snapshot.doneAt?.toISOString()],
+  ];
+  for (const [name, text] of rows) {
+    if (text === undefined) continue;
+    // Only values have lines of their own; a name with a line break in it stays one line.
+    const lines = name === 'value' || name === 'meta' ? text.split('\n') : [text];
+    out.entry(out.colors.dim(name.padEnd(LABEL_WIDTH)), LABEL_WIDTH, ...lines);
+  }
+}
+
+const LABEL_WIDTH = 9;
+
+/** The stack of the error where it was thrown, and those of its causes. */
+export function showStack({ error }: Snapshot, out: Output): void {
+  const stack: unknown = error === undefined ? undefined : Reflect.get(error, 'remoteStack');
+  const cause = error?.cause instanceof Error ? error.cause.stack : undefined;
+  const text = typeof stack === 'string' ? stack : cause;
+  if (text === undefined) return;
+  out.line();
+  // A message may have lines of its own: none of them begins where ours do.
+  for (const [at, line] of text.split('\n').entries())
+    out.line(at === 0 || /^\s/.test(line) ? line : `  ${line}`);
+}
+
+function updateLine(state: string, meta: unknown, out: Output): string {
+  const details = meta === undefined || meta === null || READY.has(state) ? '' : ` ${JSON.stringify(meta)}`;
+  return `${paintState(state, out)}${out.colors.dim(details)}`;
+}
+
+function paintState(state: string, { colors }: Output): string {
+  if (state === 'SUCCESS') return colors.green(state);
+  if (state === 'FAILURE' || state === 'REVOKED') return colors.red(state);
+  return state === 'RETRY' ? colors.yellow(state) : colors.cyan(state);
+}
+
+/** A string bare, so that shells can use it; everything else as it would be typed. */
+async function valueText(value: unknown): Promise<string> {
+  if (typeof value === 'string') return value;
+  const { inspect } = await import('node:util');
+  return inspect(value, { depth: 6, breakLength: 76, compact: 3 });
+}

@@ -1,0 +1,74 @@
+/**
+ * Loading an app where it is not its own master, in a thread or in a worker process: the module is loaded as the command
+ * line loads it, and the app found among those that were made meanwhile. A worker that the module starts does not start.
+ */
+import nodeModule from 'node:module';
+import { dirname } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
+import { isCeleriacError, OptionError } from '../../errors.js';
+import type { TaskApp } from '../../tasks/context.js';
+import { becomeThread, type LoadedApp, type ThreadHost } from '../../worker/threads/host.js';
+import { importModule } from '../load/app.js';
+import { registerTypeScript } from '../load/typescript.js';
+import { isTypeScript } from '../load/typescript-hooks.js';
+
+/** Which app to look for, and where. */
+export interface AppPlace {
+  /** The app module, absolute. */
+  readonly file: string;
+  readonly appName: string;
+  readonly prefix: string;
+}
+
+/** What the place has of its own. */
+export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'callerFor' | 'crew'> {
+  /** Whether this worker is the place's own, and may start. */
+  owns?(worker: object): boolean;
+}
+
+/** @throws {OptionError} when the module makes no such app */
+export async function loadHostedApp(
+  { file, appName, prefix }: AppPlace,
+  { owns, ...parts }: HostParts,
+): Promise<LoadedApp> {
+  const made: LoadedApp[] = [];
+  const startsWorker = new Promise<void>((resolve) => {
+    becomeThread({
+      ...parts,
+      made: (app) => void made.push(app),
+      workerStarts: (app: TaskApp, worker: object) => {
+        if (owns?.(worker) === true) return undefined;
+        if (made.some((known) => known.app === app && known.name === appName)) resolve();
+        return new Promise<never>(() => undefined);
+      },
+    });
+  });
+  if (isTypeScript(file) && !inheritsCompiler()) await registerCompiler(dirname(file));
+  // A module that starts its own worker may wait for it as it loads: then it has come far enough.
+  await Promise.race([importModule(file, file), startsWorker]);
+  const named = made.filter(({ name }) => name === appName);
+  const app = named.find((candidate) => candidate.prefix === prefix) ?? named[0];
+  if (app !== undefined) return app;
+  const names = made.map(({ name }) => `"${name}"`).join(', ');
+  throw new OptionError(
+    `${file}, which the threads of app "${appName}" load, makes ${names === '' ? 'no app' : `only ${names}`}. ` +
+      `The option "module" of app.worker() must name a module that makes the app "${appName}" and registers its tasks.`,
+  );
+}
+
+/** Whether this process was started with a TypeScript loader, which its threads start with as well. */
+function inheritsCompiler(): boolean {
+  if (process.execArgv.some((argument) => /ts-node|swc/.test(argument))) return true;
+  // Where Node has no synchronous hooks yet, tsx does nothing in the threads that are started with it.
+  const reachesHere = isMainThread || 'registerHooks' in nodeModule;
+  return reachesHere && process.execArgv.some((argument) => argument.includes('tsx'));
+}
+
+async function registerCompiler(folder: string): Promise<void> {
+  try {
+    await registerTypeScript(folder, process.cwd());
+  } catch (error) {
+    // No compiler in the project: Node itself may take the file, as it did in the worker; if not, importing it says so.
+    if (!isCeleriacError(error, 'OPTION')) throw error;
+  }
+}

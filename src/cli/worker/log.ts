@@ -1,0 +1,174 @@
+/**
+ * The worker's log on the command line: one line per event, as text for people (Celery's shape) or as JSON, one
+ * object a line, for collectors. It fills celeriac's `logger` option; what to log is decided elsewhere.
+ */
+import pc from 'picocolors';
+import { isCeleriacError } from '../../errors.js';
+import { LOG_LEVELS, type Logger, type LogLevel } from '../../options/logger.js';
+import { humanDuration } from '../text/human.js';
+import { escaped, printableJson } from '../text/printable.js';
+import { stackText } from './stack.js';
+import { sentenceOf } from './log-sentences.js';
+
+/** How a line looks. */
+export type LogFormat = 'text' | 'json';
+
+/** How much is logged, and how it looks. */
+export interface LogSettings {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  readonly color: boolean;
+}
+
+/** What {@link createLogger} needs to know. */
+export interface LogOptions extends LogSettings {
+  /** Where whole lines go. */
+  readonly write: (line: string) => void;
+  /** The node's name for lines that carry none; it is known only once the worker is there. */
+  readonly node?: () => string | undefined;
+  /** Epoch ms. */
+  readonly now?: () => number;
+}
+
+/** A logger, its level, which may change, and a way to say what must be said at every level (`ready`). */
+export interface CliLogger extends Logger {
+  /** What another process makes the same logger from. */
+  readonly settings: LogSettings;
+  level: LogLevel;
+  always(fields: object, message: string): void;
+}
+
+/** The logger behind `--loglevel` and `--log-format`. */
+export function createLogger(options: LogOptions): CliLogger {
+  let { level: shown } = options;
+  const format = options.format === 'json' ? jsonLine : textLine;
+  const log = (level: LogLevel, fields: object, message: string): void => {
+    const { node = options.node?.(), ...rest } = { ...fields } as Record<string, unknown>;
+    const at = new Date(options.now?.() ?? Date.now());
+    options.write(format({ at, level, node, message, fields: rest }, { ...options, level: shown }));
+  };
+  const from = (level: LogLevel) => (fields: object, message: string) => {
+    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(shown)) log(level, fields, message);
+  };
+  return {
+    get settings() {
+      return { level: shown, format: options.format, color: options.color };
+    },
+    debug: from('debug'),
+    info: from('info'),
+    warn: from('warn'),
+    error: from('error'),
+    always: (fields, message) => log('info', fields, message),
+    get level() {
+      return shown;
+    },
+    set level(level) {
+      shown = level;
+    },
+  };
+}
+
+interface Entry {
+  readonly at: Date;
+  readonly level: LogLevel;
+  readonly node: unknown;
+  readonly message: string;
+  readonly fields: Record<string, unknown>;
+}
+
+function jsonLine({ at, level, node, message, fields }: Entry): string {
+  const flat = { time: at.toISOString(), level, node, message, ...fields };
+  // Field by field: one that cannot be written must not take the line with it.
+  const pairs = Object.entries(flat)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${JSON.stringify(key)}:${stringify(value)}`);
+  return `${printableJson(`{${pairs.join(',')}}`)}\n`;
+}
+
+const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARNING', error: 'ERROR' };
+
+function textLine(entry: Entry, { color, level: shown }: LogOptions): string {
+  const { at, level, node } = entry;
+  const colors = pc.createColors(color);
+  const paint = { debug: colors.gray, info: (text: string) => text, warn: colors.yellow, error: colors.red };
+  const label = typeof node === 'string' ? `${LABELS[level]}/${escaped(shortName(node))}` : LABELS[level];
+  const { message, fields } = sentenceOf(entry.message, entry.fields);
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => escaped(pairText(key, value)));
+  const details = pairs.length === 0 ? '' : ` ${colors.dim(pairs.join(' '))}`;
+  const head = `${colors.dim('[')}${colors.dim(localTime(at))}: ${paint[level](label)}${colors.dim(']')}`;
+  const stacks = Object.values(entry.fields)
+    .filter((value) => value instanceof Error)
+    .filter((error) => shown === 'debug' || (level === 'error' && !isOutage(error, entry.fields)))
+    .map((error) => stackText(error, shown === 'debug'));
+  return `${head} ${paint[level](escaped(message))}${details}\n${stacks.join('')}`;
+}
+
+/** `celeriac` of `celeriac@host`: lines stay short, and two workers in one terminal are still told apart. */
+function shortName(node: string): string {
+  return node.replace(/(.)@.*/, '$1');
+}
+
+/** An outage is nobody's code: of a connection that broke, the stack says nothing. */
+function isOutage(error: Error, fields: Entry['fields']): boolean {
+  const code = 'code' in error ? error.code : undefined;
+  const broke = 'syscall' in error || code === 'ETIMEDOUT' || isCeleriacError(error, 'BROKER_UNAVAILABLE');
+  return broke && fields.taskId === undefined;
+}
+
+function pairText(key: string, value: unknown): string {
+  return typeof value === 'number' && /.Ms$/.test(key)
+    ? `${key.slice(0, -2)}=${fieldText(humanDuration(value))}`
+    : `${key}=${fieldText(value)}`;
+}
+
+function fieldText(value: unknown): string {
+  if (value instanceof Error) return JSON.stringify(`${value.name}: ${value.message}`);
+  if (typeof value === 'string') return /^[\w@.:/~+,-]+$/.test(value) ? value : JSON.stringify(value);
+  return stringify(value);
+}
+
+/** JSON that never throws and keeps errors readable: a log line must not be lost to what it is about. */
+function stringify(value: unknown): string {
+  const replacer = (_key: string, inner: unknown): unknown => {
+    if (inner instanceof Error) {
+      const { name, message, stack, cause } = inner;
+      return { name, message, stack, ...(cause === undefined ? {} : { cause }) };
+    }
+    return typeof inner === 'bigint' ? String(inner) : inner;
+  };
+  try {
+    return JSON.stringify(value, replacer) ?? String(value);
+  } catch {
+    // A cycle or a throwing getter: the text form has to do.
+    return JSON.stringify(String(value));
+  }
+}
+
+/** `2026-11-22 18:52:34,123`, local time, as Celery and Python's logging write it. */
+function localTime(at: Date): string {
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return `${date} ${time},${String(at.getMilliseconds()).padStart(3, '0')}`;
+}
+
+/** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */
+export function withoutReady(log: CliLogger): CliLogger {
+  return {
+    ...log,
+    info: (fields, message) => {
+      if (message !== 'worker ready') log.info(fields, message);
+    },
+    get level() {
+      return log.level;
+    },
+    set level(level) {
+      log.level = level;
+    },
+    get settings() {
+      return log.settings;
+    },
+  };
+}

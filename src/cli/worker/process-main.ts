@@ -1,0 +1,234 @@
+/**
+ * Where a worker process begins: it loads the app module, makes the worker that its supervisor describes, and runs until
+ * it is told to end, has done enough, or finds its supervisor gone. It does what signals say by itself, since a terminal
+ * and a service manager send them to the whole group.
+ */
+import type { CommandHandlers, CommandName } from '../../control/commands.js';
+import type { Logger } from '../../options/logger.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import { after } from '../../timers.js';
+import { Lifespan } from '../../worker/processes/recycling.js';
+import type {
+  FromProcess,
+  ProcessHealth,
+  ProcessRecord,
+  ProcessSetup,
+  ToProcess,
+} from '../../worker/processes/messages.js';
+import type { Worker } from '../../worker/worker.js';
+import { FORCED_AFTER_MS } from './signals.js';
+import { EXIT } from '../exit.js';
+import { HeldSignals } from './held-signals.js';
+import { loadHostedApp } from './hosted-app.js';
+import { createLogger, type LogSettings, withoutReady } from './log.js';
+import { startPatiently } from './start-retry.js';
+import { flushed, workUnread } from '../streams.js';
+
+/** So long a reader of the log may take for what was logged last. */
+const LAST_LINES_MS = 1000;
+/** A task may run on for as long as it likes beside its process's successor. */
+const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
+/** After a task ended its supervisor hears of it, at the latest. */
+const REPORT_AFTER_MS = 200;
+const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+class WorkerProcess {
+  #worker: Worker | undefined;
+  #handlers: CommandHandlers | undefined;
+  #close: () => Promise<void> = async () => undefined;
+  #log: Logger = SILENT;
+  readonly #ending = new AbortController();
+  #interrupted = false;
+  #reporting: NodeJS.Timeout | undefined;
+  #onCleared: () => void = nothing;
+  readonly #cleared = new Promise<void>((resolve) => {
+    this.#onCleared = resolve;
+  });
+
+  receive(message: ToProcess): void {
+    switch (message.kind) {
+      case 'setup':
+        this.#run(message.setup).catch((error: unknown) => this.#fail(error));
+        return;
+      case 'ask':
+        void this.#answer(message.command, message.args).then((reply) =>
+          tell({ kind: 'answer', id: message.id, reply }),
+        );
+        return;
+      case 'go':
+        this.#onCleared();
+        return;
+      case 'stop':
+        // One that leaves has all the time it wants, until now.
+        if (this.#ending.signal.aborted) after(message.timeoutMs, () => void this.#worker?.stopNow());
+        this.#end(EXIT.ok, message.timeoutMs);
+        return;
+      case 'stopNow':
+        this.#now();
+        return;
+      case 'logRunning':
+        this.#worker?.logRunning();
+    }
+  }
+
+  /** SIGTERM, SIGINT or SIGHUP, to this process or to its group. */
+  signalled(signal: NodeJS.Signals): void {
+    if (signal === 'SIGINT' && this.#interrupted) this.#now();
+    this.#interrupted ||= signal === 'SIGINT';
+    tell({ kind: 'leaving', why: signal });
+    this.#end(EXIT.ok);
+  }
+
+  /** Nobody is left who would tell it to end. */
+  orphaned(): void {
+    if (this.#ending.signal.aborted) return;
+    this.#log.error({}, 'the supervisor is gone: this process ends as well');
+    this.#end(EXIT.failed);
+  }
+
+  stray(error: unknown, what: string): void {
+    this.#log.error({ error }, `${what} outside any task: this process ends, another takes its place`);
+    this.#end(EXIT.failed);
+  }
+
+  async #run(setup: ProcessSetup): Promise<void> {
+    const spent = (why: string) => {
+      tell({ kind: 'leaving', why });
+      this.#end(EXIT.ok, FOR_EVER_MS);
+    };
+    const lifespan = new Lifespan(setup.lifespan, spent, () => this.#reportSoon());
+    const held = new HeldSignals();
+    const { app } = await loadHostedApp(setup, {
+      engineFor: () => undefined,
+      owns: (worker) => worker === this.#worker,
+      crew: {
+        measured: setup.measured,
+        lifespan,
+        respond: async ({ handlers }) => {
+          this.#handlers = handlers;
+          return { node: setup.node, close: async () => undefined };
+        },
+        cleared: () => {
+          tell({ kind: 'ready' });
+          return this.#cleared;
+        },
+      },
+    });
+    held.take();
+    this.#close = () => held.close(app, 'SIGTERM');
+    const log = setup.log === undefined ? undefined : loggerOf(setup.log as LogSettings, setup.node);
+    this.#log = log ?? SILENT;
+    this.#worker = app.worker({ ...setup.options, ...(log !== undefined && { logger: log }) });
+    void this.#worker.stopped.then(() => this.#end(EXIT.ok));
+    await startPatiently(this.#worker, this.#log, this.#ending.signal);
+  }
+
+  /** So that what it did is known even when it is killed, but for the last moment. */
+  #reportSoon(): void {
+    this.#reporting ??= setTimeout(() => {
+      this.#reporting = undefined;
+      this.#record().then(
+        (record) => tell({ kind: 'record', record }),
+        (error: unknown) => this.#log.error({ error }, 'what this process has done cannot be reported'),
+      );
+    }, REPORT_AFTER_MS).unref();
+  }
+
+  /** A broker that does not answer must not keep somebody at the keyboard waiting. */
+  #now(): void {
+    void this.#worker?.stopNow();
+    this.#end(EXIT.ok, 0);
+    setTimeout(() => process.exit(EXIT.ok), FORCED_AFTER_MS);
+  }
+
+  /** Once, whoever wanted it first. */
+  #end(code: number, timeoutMs?: number): void {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort();
+    this.#onCleared();
+    void this.#leave(code, timeoutMs);
+  }
+
+  async #leave(code: number, timeoutMs: number | undefined): Promise<void> {
+    try {
+      await this.#worker?.stop(timeoutMs === undefined ? {} : { timeout: timeoutMs });
+      if (this.#handlers !== undefined) await told({ kind: 'record', record: await this.#record() });
+      await this.#close();
+    } catch (error) {
+      this.#log.error({ error }, 'the process did not stop cleanly');
+    }
+    await flushed(LAST_LINES_MS);
+    process.exit(code);
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    await told({ kind: 'failed', error: encodeFailure(error) });
+    process.exit(EXIT.failed);
+  }
+
+  async #answer(command: string, args: object): Promise<unknown> {
+    try {
+      if (command === 'record') return await this.#record();
+      if (command === 'health') return await this.#health();
+      if (this.#handlers === undefined) return undefined;
+      return await this.#handlers[command as CommandName](args as never);
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async #record(): Promise<ProcessRecord> {
+    const stats = await this.#handlers?.stats({});
+    const vitals = this.#worker?.vitals;
+    return {
+      processed: stats?.processed ?? {},
+      running: stats?.running ?? 0,
+      concurrency: vitals?.concurrency ?? 0,
+      metrics: (await vitals?.metrics()) ?? [],
+      queues: vitals?.queues() ?? [],
+    };
+  }
+
+  async #health(): Promise<ProcessHealth> {
+    const vitals = this.#worker?.vitals;
+    if (vitals === undefined)
+      return { live: { ok: true }, ready: { ok: false, why: 'the process is loading' } };
+    const [live, ready] = await Promise.all([vitals.live(), vitals.ready()]);
+    return { live, ready };
+  }
+}
+
+function loggerOf(settings: LogSettings, node: string): Logger {
+  return withoutReady(
+    createLogger({ ...settings, node: () => node, write: (line) => void process.stdout.write(line) }),
+  );
+}
+
+function tell(message: FromProcess): void {
+  if (process.connected) process.send?.(message, undefined, undefined, nothing);
+}
+
+/** Resolves when it has left. */
+function told(message: FromProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected && process.send !== undefined)
+      process.send(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}
+
+function nothing(): void {}
+
+const own = new WorkerProcess();
+workUnread();
+process.on('message', (message: ToProcess) => own.receive(message));
+process.on('disconnect', () => own.orphaned());
+process.on('SIGTERM', () => own.signalled('SIGTERM'));
+process.on('SIGINT', () => own.signalled('SIGINT'));
+process.on('SIGHUP', () => own.signalled('SIGHUP'));
+process.on('uncaughtException', (error) => own.stray(error, 'an exception'));
+process.on('unhandledRejection', (error) => own.stray(error, 'a rejected promise'));
+// What the process waits for may hold nothing open: a broker that is away, a command.
+// And a supervisor that died while this loaded was gone before anybody listened.
+setInterval(() => process.connected || own.orphaned(), 1000);
+tell({ kind: 'born' });

@@ -1,0 +1,222 @@
+/**
+ * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
+ */
+import pc from 'picocolors';
+import type { Celeriac } from '../../app.js';
+import { OptionError } from '../../errors.js';
+import type { LogLevel } from '../../options/logger.js';
+import { sleep } from '../../timers.js';
+import { VERSION } from '../../version.js';
+import type { WorkerProcesses } from '../../worker/processes/supervisor.js';
+import type { WorkerOptions } from '../../worker/worker-options.js';
+import { concurrencyText, renderBanner } from './banner.js';
+import type { GlobalFlags } from '../connect.js';
+import { type Endable, Ending, endAtOnce } from './signals.js';
+import type { WeightedQueue } from '../flags.js';
+import { HeldSignals } from './held-signals.js';
+import { loadApp } from '../load/app.js';
+import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
+import { startPatiently } from './start-retry.js';
+import { workUnread } from '../streams.js';
+
+type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
+
+/** The flags of `celeriac worker`, read and checked. */
+export interface WorkerFlags extends GlobalFlags {
+  readonly loglevel?: LogLevel;
+  readonly color: boolean;
+  readonly concurrency?: number;
+  readonly queues?: WeightedQueue[];
+  readonly autoscale?: { readonly max: number; readonly min: number };
+  readonly excludeQueues?: string[];
+  readonly hostname?: string;
+  readonly pool: 'async' | 'threads';
+  readonly maxTasksPerChild?: number;
+  /** Bytes. */
+  readonly maxMemoryPerChild?: number;
+  readonly softTimeLimit?: number;
+  readonly timeLimit?: number;
+  readonly shutdownTimeout?: number;
+  readonly processes?: number;
+  readonly healthPort?: number;
+  readonly healthHost?: string;
+  readonly purge?: boolean;
+  readonly logFormat: LogFormat;
+}
+
+/** Runs until a signal, a remote shutdown or a stray exception ends it. @returns the exit code */
+export async function runWorker(spec: string, flags: WorkerFlags): Promise<number> {
+  workUnread();
+  let node: string | undefined;
+  const log = createLogger({
+    level: flags.loglevel ?? 'info',
+    format: flags.logFormat,
+    color: useColor(flags),
+    write: (line) => {
+      banner.show();
+      process.stdout.write(line);
+    },
+    node: () => node,
+  });
+  const banner = new LateBanner();
+  const options = { ...workerOptions(flags), logger: withoutReady(log) };
+  const unheard = endAtOnce();
+  const held = new HeldSignals();
+  const { app, file, compiler } = await loadApp(spec);
+  held.take();
+  const { processes } = flags;
+  const whole = { ...options, module: file };
+  const worker = processes === undefined ? app.worker(whole) : app.worker({ ...whole, processes });
+  node = worker.node;
+  const named = node;
+  if (flags.logFormat === 'text') banner.expect(() => printBanner(worker, flags));
+  if (compiler === 'tsx') log.warn({}, TSX_REMARK);
+  if (/^(memory|file):/.test(worker.describe().broker)) log.warn({}, EMBEDDED_REMARK);
+  const end = new Ending(endable(worker), {
+    log,
+    shutdownTimeoutMs: flags.shutdownTimeout ?? SHUTDOWN_TIMEOUT_MS,
+    report: () => worker.logRunning(),
+  });
+  unheard();
+  try {
+    let toPurge = flags.purge === true;
+    const start = async () => {
+      if (toPurge) await purgeQueues(app, worker, log);
+      toPurge = false;
+      await worker.start();
+    };
+    const started = startPatiently({ start }, log, end.signal).then((ready) => {
+      if (!ready) return;
+      node = worker.node;
+      banner.show();
+      if (node !== named) log.warn({}, `a worker called "${named}" is online already: this one is "${node}"`);
+      log.always({}, `ready: ${readyText(worker)}`);
+    });
+    // Whatever a start waits for, an end does not.
+    return await Promise.race([end.reached, started.then(() => end.reached)]);
+  } finally {
+    end.release();
+    // All that was worth telling the broker has been told, or could not be.
+    const closed = held.close(app, end.by);
+    await (end.hurried ? Promise.race([closed, sleep(HURRIED_CLOSE_MS)]) : closed);
+  }
+}
+
+const SHUTDOWN_TIMEOUT_MS = 30_000;
+
+const HURRIED_CLOSE_MS = 300;
+const EMBEDDED_REMARK =
+  'the broker is embedded in this process: only tasks that this process itself sends arrive here. ' +
+  'Use Redis or PostgreSQL to call from elsewhere.';
+const TSX_REMARK =
+  'TypeScript is compiled by tsx, which emits no decorator metadata: name DTO classes by "args:" in @Task, ' +
+  'or install @swc/core.';
+
+function workerOptions(flags: WorkerFlags): WorkerOptions {
+  const queues = queuesOf(flags);
+  return {
+    ...(queues === undefined ? {} : { queues }),
+    ...(flags.autoscale === undefined ? {} : { autoscale: flags.autoscale }),
+    ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
+    ...(flags.hostname === undefined ? {} : { name: flags.hostname }),
+    pool: flags.pool,
+    ...(flags.maxTasksPerChild === undefined ? {} : { maxTasksPerChild: flags.maxTasksPerChild }),
+    ...(flags.maxMemoryPerChild === undefined ? {} : { maxMemoryPerChild: flags.maxMemoryPerChild }),
+    ...(flags.softTimeLimit === undefined ? {} : { softTimeLimit: flags.softTimeLimit }),
+    ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
+    ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
+    ...healthOf(flags),
+  };
+}
+
+function healthOf({ healthPort: port, healthHost: host }: WorkerFlags): Pick<WorkerOptions, 'health'> {
+  if (port === undefined && host !== undefined)
+    throw new OptionError('--health-host: on which port? Give --health-port as well.');
+  if (port === undefined) return {};
+  return { health: { port, ...(host === undefined ? {} : { host }) } };
+}
+
+/** What `-Q` names less what `-X` names. */
+function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): Record<string, number> | undefined {
+  if (queues === undefined && excludeQueues.length > 0) {
+    throw new OptionError(
+      '-X: there is nothing to leave out: without -Q a worker takes from the default queue alone. Name queues with -Q.',
+    );
+  }
+  const left = queues?.filter(({ name }) => !excludeQueues.includes(name));
+  if (left?.length !== 0)
+    return left && Object.fromEntries(left.map(({ name, weight }) => [name, weight ?? 1]));
+  throw new OptionError('-X leaves out every queue that -Q names: no queue is left to take from.');
+}
+
+function useColor(flags: WorkerFlags): boolean {
+  return flags.color && pc.isColorSupported && process.stdout.isTTY === true;
+}
+
+/**
+ * The banner is shown once the worker has the name that it keeps: another one may have that which it wants. It comes
+ * before the first line of the log all the same, and does not wait for a broker that takes its time.
+ */
+class LateBanner {
+  #print: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  expect(print: () => void): void {
+    this.#print = print;
+    this.#timer = setTimeout(() => this.show(), BANNER_AFTER_MS);
+  }
+
+  show(): void {
+    clearTimeout(this.#timer);
+    const print = this.#print;
+    this.#print = undefined;
+    print?.();
+  }
+}
+
+const BANNER_AFTER_MS = 1500;
+
+function endable(worker: Worker): Endable {
+  return {
+    stopped: worker.stopped,
+    countRunning: async () =>
+      'countRunning' in worker ? worker.countRunning() : (worker.describe().running ?? 0),
+    stop: (options) => worker.stop(options),
+    stopNow: () => worker.stopNow(),
+  };
+}
+
+function printBanner(worker: Worker, flags: WorkerFlags): void {
+  const facts = worker.describe();
+  const banner = renderBanner(
+    {
+      ...facts,
+      version: VERSION,
+      queues: facts.queues.map(({ name }) => weighted(name, flags)),
+      pid: process.pid,
+      runtime: `Node ${process.version.slice(1)}`,
+    },
+    useColor(flags),
+  );
+  process.stdout.write(banner);
+}
+
+/** `mail=2`, as `-Q` has it; a weight of one goes without saying. */
+function weighted(name: string, { queues = [] }: WorkerFlags): string {
+  const weight = queues.find((queue) => queue.name === name)?.weight ?? 1;
+  return weight === 1 ? name : `${name}=${weight}`;
+}
+
+function readyText(worker: Worker): string {
+  const facts = worker.describe();
+  const { queues, tasks } = facts;
+  const from = queues.map(({ name }) => name).join(', ');
+  return `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${concurrencyText(facts)} at a time, from ${from}`;
+}
+
+/** Celery: `--purge`. */
+async function purgeQueues(app: Celeriac, worker: Worker, log: CliLogger): Promise<void> {
+  const queues = worker.describe().queues.map(({ name }) => name);
+  for (const [queue, dropped] of Object.entries(await app.queues.purge(queues)))
+    log.info({ queue, dropped }, `purged ${queue}`);
+}

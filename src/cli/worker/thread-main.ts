@@ -1,0 +1,50 @@
+/**
+ * Where a thread begins: it loads the app module, which registers the same tasks as in the worker, finds the app among
+ * those that were made meanwhile, and runs what it is given. It starts no worker and opens no connection.
+ */
+import { isMainThread, workerData } from 'node:worker_threads';
+import { encodeFailure } from '../../protocol/wire-error.js';
+import { Link } from '../../worker/threads/rpc.js';
+import { LinkedCaller } from '../../worker/threads/remote-caller.js';
+import { LinkedEngine } from '../../worker/threads/remote-broker.js';
+import type { ThreadSetup } from '../../worker/threads/messages.js';
+import { ThreadRunner } from '../../worker/threads/runner.js';
+import { loadHostedApp } from './hosted-app.js';
+
+if (!isMainThread) await main(workerData as ThreadSetup);
+
+async function main(setup: ThreadSetup): Promise<void> {
+  const link = new Link(setup);
+  const engine = new LinkedEngine(link, setup.broker, setup.file);
+  let runner: ThreadRunner | undefined;
+  link.open((news) => {
+    switch (news.kind) {
+      case 'run':
+        void runner?.run(news);
+        return;
+      case 'hooks':
+        void runner?.tellHooks(news);
+        return;
+      case 'abort':
+        runner?.abort(news.reason);
+        return;
+      case 'notice':
+        engine.signals.noticed(news.topic);
+        return;
+      case 'gap':
+        engine.signals.gap();
+    }
+  });
+  try {
+    const loaded = await loadHostedApp(setup, {
+      engineFor: (name) => (name === setup.appName ? engine : undefined),
+      callerFor: (name) => (name === setup.appName ? new LinkedCaller(engine) : undefined),
+    });
+    await loaded.prepare();
+    engine.loaded();
+    runner = new ThreadRunner(loaded, setup, link);
+    link.send({ kind: 'ready' });
+  } catch (error) {
+    link.send({ kind: 'failed', error: encodeFailure(error) });
+  }
+}

@@ -16,14 +16,14 @@ const DIST = resolve(dirname(fileURLToPath(import.meta.url)), '../dist');
 const CORE = 'core.js';
 const BASE = 'base.js';
 /** Rooms that no command enters without an app. */
-const DEEP = /^(?:app|index)\.js$|^(?:broker|canvas|results|worker)\//;
+const DEEP = /^(?:app|index)\.js$|^(?:broker|coordination|queue|calls|canvas|results|worker)\//;
 /** What renews locks. */
 const THREAD = 'queue/locks/lock-thread.js';
 /** CommonJS inside: `require` spares Node the search for the names they export, a third of what loading them takes. */
 const COMMON_JS = { bullmq: 'broker/bullmq.cjs', ioredis: 'broker/redis/ioredis.cjs' };
 
 const modules = closureOf('index.js');
-const base = shallowOf(readdirSync(join(DIST, 'cli')).map((name) => `cli/${name}`));
+const base = shallowOf(readdirSync(join(DIST, 'cli'), { recursive: true }).map((name) => `cli/${name}`));
 const exported = new Map();
 for (const path of modules)
   exported.set(path, Object.keys(await import(pathToFileURL(join(DIST, path)).href)));

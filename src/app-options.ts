@@ -2,7 +2,7 @@
  * The options of `new Celeriac(name, options)`, each once: type, default, unit, check, environment twin.
  * Resolving does no I/O.
  */
-import type { Telemetry } from './queue/tracing.js';
+
 import { type Duration, toPositiveMs } from './duration.js';
 import { OptionError } from './errors.js';
 import { type Acceptance, checkAcceptance } from './options/acceptance.js';
@@ -13,6 +13,7 @@ import { readable } from './options/readable.js';
 import type { Routes } from './options/routes.js';
 import { checkTimezone } from './options/schedules.js';
 import { checkTaskOptions, type TaskOptions } from './options/task-options.js';
+import type { Telemetry } from './queue/tracing.js';
 import { show } from './show.js';
 import type { Serializer } from './tasks/serializer.js';
 

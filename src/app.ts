@@ -5,12 +5,12 @@
 import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
 import { type AppParts, closeParts, makeParts } from './app-parts.js';
-import type { Complete, Composable, Out } from './canvas/typing.js';
-import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
 import type { Detour } from './calls/call-stages.js';
-import { publishAll } from './canvas/send-many.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
+import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
+import { publishAll } from './canvas/send-many.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';
+import type { Complete, Composable, Out } from './canvas/typing.js';
 import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
 import { type Diagnosis, examine } from './control/doctor.js';
@@ -23,6 +23,7 @@ import { argumentsOf, type CallOptions, optionsOf } from './options/call-options
 import { checkLogger, guarded, type Logger } from './options/logger.js';
 import { checkOptions } from './options/names.js';
 import type { TaskOptions } from './options/task-options.js';
+import { ErrorClasses } from './protocol/wire-error.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
 import type { EagerResult } from './results/eager-result.js';
 import { taskResultFrom } from './results/from-json.js';
@@ -30,7 +31,6 @@ import type { GroupResult, GroupResultJson } from './results/group-result.js';
 import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
-import { ErrorClasses } from './protocol/wire-error.js';
 import { readFunctionTask } from './tasks/function-task.js';
 import {
   addMiddleware,
@@ -41,12 +41,12 @@ import {
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
-import { EagerRunner } from './worker/run/eager.js';
 import { isForProcesses, type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
-import { Spawning } from './worker/workflow/spawn.js';
+import { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
+import { Spawning } from './worker/workflow/spawn.js';
 
 /** The parts of an app, for the other entry points of this package only. */
 export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };

@@ -4,14 +4,12 @@
 export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
 export type { Finding, Severity } from './broker/check-result.js';
-// Telemetry
-export type { Telemetry } from './queue/tracing.js';
 // Calling
 export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
-export type { Composable } from './canvas/typing.js';
-export type { Handles, TaskHandle } from './canvas/handle.js';
 export type { AnyComposable } from './canvas/from-json.js';
+export type { Handles, TaskHandle } from './canvas/handle.js';
 export { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './canvas/signature.js';
+export type { Composable } from './canvas/typing.js';
 export type { AskOptions } from './control/caller.js';
 export type {
   ErrorReply,
@@ -82,6 +80,8 @@ export type { RateLimit } from './options/rates.js';
 export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
 export type { CrontabSchedule, IntervalSchedule, Schedule } from './options/schedules.js';
 export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
+// Telemetry
+export type { Telemetry } from './queue/tracing.js';
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
 export { EagerResult } from './results/eager-result.js';

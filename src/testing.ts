@@ -4,13 +4,13 @@
  */
 import { Celeriac, partsOf } from './app.js';
 import { held } from './broker/keep-alive.js';
-import { readMessage } from './protocol/message.js';
-import type { Envelope } from './queue/producer.js';
 import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';
 import type { TaskHandle } from './canvas/handle.js';
 import { type Duration, toPositiveMs } from './duration.js';
 import { DuplicateTaskError, OptionError } from './errors.js';
 import { checkNames } from './options/names.js';
+import { readMessage } from './protocol/message.js';
+import type { Envelope } from './queue/producer.js';
 import type { AsyncResult } from './results/async-result.js';
 import { show } from './show.js';
 import { Drain } from './testing/drain.js';

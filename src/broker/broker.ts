@@ -3,7 +3,9 @@
  * One file per engine beside this one (`redis`, `postgres`, `embedded`); `open` picks by URL.
  * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
  */
+
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
+import type { OwnIds } from '../protocol/ids.js';
 import type { Finding } from './check-result.js';
 import type { QueueStore } from './queue-admin.js';
 
@@ -198,14 +200,6 @@ export interface Signals {
    * tick need not look.
    */
   untold(topic: string): boolean;
-}
-
-/** The ids a process makes, one after another. */
-export interface OwnIds {
-  /** What they all begin with. */
-  readonly stem: string;
-  /** How many there are so far. */
-  readonly made: number;
 }
 
 /** The longest text a {@link Broadcast} carries, in bytes: PostgreSQL's NOTIFY takes 8,000. */

@@ -3,9 +3,9 @@
  * records run out by the clock of the test. What it does is what the engine under it does.
  */
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
-import type { BrokerClock } from './clock.js';
-import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './broker.js';
 import { isRevocationStack, type Message, messageFrom } from '../protocol/message.js';
+import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './broker.js';
+import type { BrokerClock } from './clock.js';
 
 /** A task as it was put into its queue. */
 export interface AddedJob {

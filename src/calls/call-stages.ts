@@ -2,10 +2,10 @@
  * A call on its way from its options to the broker: the shapes it takes. What each stage knows, and no behaviour.
  */
 
+import type { CallOptions } from '../options/call-options.js';
 import type { FlowInput, Message } from '../protocol/message.js';
 import type { Envelope } from '../queue/producer.js';
 import type { OpenSpan } from '../queue/tracing.js';
-import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { Addressed, MessageFields } from './message-fields.js';

@@ -2,9 +2,10 @@
  * What a message says beside its arguments, as far as the call and its surroundings decide it: headers, its place in the
  * tree of tasks, expiry, limits. Pure but for the running task, whose calls take over from it.
  */
-import type { Message } from '../protocol/message.js';
+
 import type { ResolvedCall } from '../options/call-options.js';
 import { toExpiry } from '../options/checks.js';
+import type { Message } from '../protocol/message.js';
 import { currentScope, currentTask, propagatedHeaders } from '../tasks/context.js';
 import { checkJson } from '../tasks/json-check.js';
 import type { CallTarget } from '../tasks/registry.js';

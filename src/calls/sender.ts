@@ -2,31 +2,26 @@
  * Turns a call into a message and sends it: options and routes, arguments checked and encoded, middleware, an id, and
  * off to the producer. A plain call does all of it synchronously, so that calls made together leave together.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
+import { BrokerUnavailableError, CeleriacError } from '../errors.js';
+import type { CallOptions } from '../options/call-options.js';
+import type { Router } from '../options/routes.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../protocol/ids.js';
-import { laneOf, queueOfLane } from '../protocol/lanes.js';
+import { queueOfLane } from '../protocol/lanes.js';
 import { writeMessage } from '../protocol/message.js';
 import { type Envelope, naming, type Producer } from '../queue/producer.js';
 import type { SpanAttributes, Tracing } from '../queue/tracing.js';
-import { BrokerUnavailableError, CeleriacError } from '../errors.js';
-import {
-  type CallOptions,
-  NOTHING_SPECIAL,
-  overRoute,
-  type ResolvedCall,
-  resolveCall,
-  underTask,
-} from '../options/call-options.js';
-import type { Router } from '../options/routes.js';
 import { AsyncResult } from '../results/async-result.js';
 import type { ResultSource } from '../results/result-source.js';
 import { type PublishContext, type PublishMiddleware, through } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
-import { messageFields, NO_HEADERS } from './message-fields.js';
 import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './call-stages.js';
+import { messageFields, NO_HEADERS } from './message-fields.js';
+import { CallResolver, NO_OPTIONS } from './resolve.js';
 import { type SendWatch, tellSent } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
@@ -53,7 +48,11 @@ export class Sender {
   /** Where every call goes that does not say otherwise; `null`: to the broker. */
   detour: Detour | null = null;
 
-  constructor(private readonly params: SenderParams) {}
+  readonly #resolver: CallResolver;
+
+  constructor(private readonly params: SenderParams) {
+    this.#resolver = new CallResolver(params);
+  }
 
   /** Sends one task. Every wrong call rejects; nothing is sent then. */
   async send<R>(
@@ -121,14 +120,14 @@ export class Sender {
   #prepared(outgoing: Outgoing): PreparedCall {
     const { target } = outgoing;
     const now = this.params.clock.now();
-    const call = this.#resolve(outgoing, now);
+    const call = this.#resolver.resolve(outgoing, now);
     const { timezone } = this.params;
     const { expires: expiresAt, eta: _, ...fields } = messageFields(outgoing, call, now, timezone);
-    const later = messageFields(outgoing, this.#resolve(outgoing, now + 1000), now + 1000, timezone);
+    const later = messageFields(outgoing, this.#resolver.resolve(outgoing, now + 1000), now + 1000, timezone);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
     return {
       packed: outgoing.packed,
-      queue: this.#placeOf(target, call.queue),
+      queue: this.#resolver.placeOf(target, call.queue),
       taskId: call.taskId,
       priority: call.priority ?? target.publish.priority,
       trace: this.params.tracing?.current(),
@@ -233,7 +232,7 @@ export class Sender {
    */
   async check({ target, args, options }: PlainCall): Promise<void> {
     await this.params.codec.packArgs(args, target);
-    this.#resolve({ target, args, options }, this.params.clock.now());
+    this.#resolver.resolve({ target, args, options }, this.params.clock.now());
   }
 
   /** @throws {DuplicateTaskError} one of these ids is taken */
@@ -264,9 +263,9 @@ export class Sender {
     const { params } = this;
     const { target } = outgoing;
     const now = params.clock.now();
-    const call = this.#resolve(outgoing, now);
+    const call = this.#resolver.resolve(outgoing, now);
     const { place, tick, input, group } = outgoing.settled;
-    const queue = place ?? this.#placeOf(target, call.queue);
+    const queue = place ?? this.#resolver.placeOf(target, call.queue);
     const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
     const jobId =
@@ -328,33 +327,15 @@ export class Sender {
     args: readonly unknown[],
     options: CallOptions,
   ): Promise<UniqueCall | undefined> {
-    const call = this.#resolve({ target, args, options }, this.params.clock.now());
+    const call = this.#resolver.resolve({ target, args, options }, this.params.clock.now());
     if ((call.unique === undefined ? target.publish.unique : call.unique) == null) return undefined;
     return uniqueCall({ target, args, packed: await this.params.codec.packArgs(args, target) }, call);
   }
 
   /** Where a call would go: its queue, or its task's lane there. */
   placeFor(target: CallTarget, args: readonly unknown[], options: CallOptions): string {
-    const { queue } = this.#resolve({ target, args, options }, this.params.clock.now());
-    return this.#placeOf(target, queue);
-  }
-
-  /** The queue a task goes to, or its lane there. */
-  #placeOf(target: CallTarget, chosen: string | undefined): string {
-    const queue = chosen ?? target.publish.queue ?? this.params.defaultQueue;
-    return target.lane ? laneOf(queue, target.name) : queue;
-  }
-
-  /** The call's own options over those of its task, and those over its route's. */
-  #resolve(
-    { target, args, options }: Pick<Outgoing, 'target' | 'args' | 'options'>,
-    now: number,
-  ): ResolvedCall {
-    const { router, timezone } = this.params;
-    if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
-    const routed = router?.(target.name, args, options);
-    const fromRoute = routed === undefined ? undefined : underTask(routed, target.own);
-    return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`, timezone);
+    const { queue } = this.#resolver.resolve({ target, args, options }, this.params.clock.now());
+    return this.#resolver.placeOf(target, queue);
   }
 
   async #learnClock(syncing: Promise<void>, { target, args, options }: PlainCall): Promise<void> {
@@ -393,7 +374,6 @@ function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
 /** So many plain calls are written and sent at a time. */
 const PIECE = 1_000;
 const NOBODY: readonly string[] = Object.freeze([]);
-const NO_OPTIONS: CallOptions = Object.freeze({});
 function hasAny(options: object): boolean {
   for (const _ in options) return true;
   return false;

@@ -2,17 +2,17 @@
  * Calls with a `unique` option: takes the key, then sends; or deals with the task that holds it, as the mode says.
  */
 import { createHash } from 'node:crypto';
-import { LONGEST_LIFE_MS } from '../coordination/claims.js';
-import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, StoredJob } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { held } from '../broker/keep-alive.js';
-import { readMessage } from '../protocol/message.js';
-import type { Envelope } from '../queue/producer.js';
-import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../coordination/unique-keys.js';
 import { untilAnswered } from '../broker/until-answered.js';
+import { LONGEST_LIFE_MS } from '../coordination/claims.js';
+import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../coordination/unique-keys.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
 import type { ResolvedCall } from '../options/call-options.js';
 import type { UniquePolicy } from '../options/limits.js';
+import { readMessage } from '../protocol/message.js';
+import type { Envelope } from '../queue/producer.js';
 import { revokeTask } from '../results/revoke.js';
 import { stateOf } from '../results/snapshot.js';
 import { PENDING, READY } from '../states.js';

@@ -12,6 +12,7 @@ import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks
 import { brand, notComposable } from './composable.js';
 import { noteDepth } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
+import { type ComposableJson, Signature, type WorkflowJson } from './signature.js';
 import type {
   Apply,
   Body,
@@ -28,7 +29,6 @@ import type {
   Steps,
   StepsOf,
 } from './typing.js';
-import { type ComposableJson, Signature, type WorkflowJson } from './signature.js';
 
 /** What chains, groups and chords have in common. */
 interface Composed<Self, R, Result> extends Composable<R> {

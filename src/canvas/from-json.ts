@@ -11,8 +11,8 @@ import { NO_CALLBACKS } from './callbacks.js';
 import { chain, chord, group, Workflow } from './compose.js';
 import { refuseDeep } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Composable } from './typing.js';
 import { type ComposableJson, Signature, type SignatureJson, type WorkflowJson } from './signature.js';
+import type { Composable } from './typing.js';
 
 /** A signature or workflow whose types are not known here. */
 export interface AnyComposable<R = unknown> extends Composable<R> {

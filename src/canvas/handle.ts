@@ -1,6 +1,8 @@
 /**
  * Handles: a task as its callers see it, typed from the method behind it. `Handles<S>` is a whole service.
  */
+
+import type { Sender } from '../calls/sender.js';
 import { CeleriacError, OptionError } from '../errors.js';
 import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
@@ -10,9 +12,8 @@ import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
 import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Composable, ErrbackOption, LinkOption, Tails } from './typing.js';
-import type { Sender } from '../calls/sender.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
+import type { Composable, ErrbackOption, LinkOption, Tails } from './typing.js';
 
 /** A task, to be called. Its methods are bound: `ids.map(handle.delay)` works. */
 export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R = unknown> {

@@ -2,13 +2,14 @@
  * Sending many signatures at once. Plain ones are read together and leave in a few large pieces, without a promise each;
  * what wants more (callbacks, an id of its own, to be the only one) is sent as if alone, beside them.
  */
+
+import type { PlainCall } from '../calls/call-stages.js';
+import type { Sender } from '../calls/sender.js';
 import { OptionError } from '../errors.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { show } from '../show.js';
 import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
-import type { PlainCall } from '../calls/call-stages.js';
-import type { Sender } from '../calls/sender.js';
 import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
 
 /**

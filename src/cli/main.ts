@@ -10,15 +10,15 @@ import { addCallCommands } from './commands/call.js';
 import { addControlCommands } from './commands/control.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEventCommands } from './commands/events.js';
-import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { addFailedCommands } from './commands/failed.js';
 import { addInspectCommands } from './commands/inspect.js';
 import { addMigrateCommand } from './commands/migrate.js';
-import { printable } from './text/printable.js';
 import { addQueueCommands } from './commands/queues.js';
 import { addScheduleCommands } from './commands/schedules.js';
-import { endWithReader, flushed } from './streams.js';
 import { addWorkerCommand } from './commands/worker.js';
+import { describeError, EXIT, exitCodeOf } from './exit.js';
+import { endWithReader, flushed } from './streams.js';
+import { printable } from './text/printable.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   quietRequireOfEsm();

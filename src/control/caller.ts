@@ -3,8 +3,9 @@
  * answered or the time is up. It is on the bus while it asks, and for a moment after: a node there has timers and sockets
  * that keep the process alive, and a script that asks is to end by itself.
  */
-import { type Bus, openBus } from '../broker/bus.js';
+
 import type { Engine } from '../broker/broker.js';
+import { type Bus, openBus } from '../broker/bus.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { BrokerUnavailableError, OptionError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';

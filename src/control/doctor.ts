@@ -3,11 +3,11 @@
  * nothing. The engine looks its server over; here is what shows from outside: clocks, distances, workers, queues.
  */
 import { arch, release, type as systemType } from 'node:os';
+import type { Engine } from '../broker/broker.js';
 import { bullmqVersion } from '../broker/bullmq-version.js';
+import { type Finding, ok, problem, warning } from '../broker/check-result.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { measureOffset } from '../broker/clock.js';
-import type { Engine } from '../broker/broker.js';
-import { type Finding, ok, problem, warning } from '../broker/check-result.js';
 import { isCeleriacError } from '../errors.js';
 import { VERSION } from '../version.js';
 import type { Asking } from './caller.js';

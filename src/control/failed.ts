@@ -3,18 +3,19 @@
  * deletes them one by one, so that nothing here takes the broker long however many there are. Revoked tasks are filed
  * among the failed by the broker, and passed over here.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { held } from '../broker/keep-alive.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
-import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
-import { isLane, queueOfLane } from '../protocol/lanes.js';
-import { readMessage } from '../protocol/message.js';
 import type { FailedPlace } from '../broker/queue-admin.js';
 import type { UniqueCalls } from '../calls/unique.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { OptionError } from '../errors.js';
 import { checkQueueName, checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
+import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
+import { isLane, queueOfLane } from '../protocol/lanes.js';
+import { readMessage } from '../protocol/message.js';
 import type { Snapshot } from '../results/snapshot.js';
 import { type DeriveContext, derive } from '../results/snapshot.js';
 import { FAILURE } from '../states.js';

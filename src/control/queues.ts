@@ -3,10 +3,10 @@
  * or without workers. A lane counts with its queue everywhere.
  */
 import { held } from '../broker/keep-alive.js';
-import { isLane, queueOfLane } from '../protocol/lanes.js';
-import { pauseQueue, resumeQueue, withLanes } from '../coordination/pauses.js';
 import type { KnownQueue, QueueSizes } from '../broker/queue-admin.js';
+import { pauseQueue, resumeQueue, withLanes } from '../coordination/pauses.js';
 import { checkQueueName } from '../options/checks.js';
+import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { type PurgeParams, purgeQueue } from '../results/purge.js';
 
 /** A queue, and how many of its tasks are where. */

@@ -2,8 +2,9 @@
  * The answering side of remote control, in a worker: puts the node on the bus under a name of its own and answers
  * commands. A handler that throws answers `{ error }`; it never harms the worker.
  */
-import { type Bus, type BusNode, openBus } from '../broker/bus.js';
+
 import type { Engine } from '../broker/broker.js';
+import { type Bus, type BusNode, openBus } from '../broker/bus.js';
 import {
   type CommandHandlers,
   type CommandName,

@@ -7,13 +7,14 @@
  *   3 its message and counts are as new         it still reads FAILURE
  *   4 it waits again, in BullMQ's one step      nothing left to do
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine, StoredJob } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import type { UniqueCalls } from '../calls/unique.js';
+import { expireMove, keepMove } from '../coordination/relocations.js';
 import type { IdIndex } from '../coordination/task-id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { readMessage, renewMessage } from '../protocol/message.js';
-import { expireMove, keepMove } from '../coordination/relocations.js';
-import type { UniqueCalls } from '../calls/unique.js';
 
 export interface RetryParams {
   readonly engine: Engine;

@@ -3,10 +3,11 @@
  * starts are spoken for (GCRA: one number, a compare-and-set a start, on the broker's clock). The record is read at
  * each start, so a change acts at once; it also says that the task has lanes, which outlives a deploy that drops the limit.
  */
-import { paceOf, type Rate } from '../options/rates.js';
-import type { BrokerClock } from '../broker/clock.js';
-import { afterLoss } from './contention.js';
+
 import type { Engine, StoredRecord } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import { paceOf, type Rate } from '../options/rates.js';
+import { afterLoss } from './contention.js';
 
 interface State {
   /** What the code said last, and what is in force: the same until somebody changes it at runtime. */

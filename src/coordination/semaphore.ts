@@ -5,10 +5,10 @@
  * called back. One compare-and-set a step; never more holders than the limit.
  */
 
-import { sleep } from '../timers.js';
-import type { BrokerClock } from '../broker/clock.js';
-import { afterLoss } from './contention.js';
 import type { Engine, JobRef, StoredRecord } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import { sleep } from '../timers.js';
+import { afterLoss } from './contention.js';
 
 interface Holder extends JobRef {
   /** Since when, epoch ms of the broker's clock. */

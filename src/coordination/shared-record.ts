@@ -2,8 +2,9 @@
  * A record that many change at once, as JSON. What this process wants of it in the meantime goes in one write, and who
  * loses to another process comes back a little later.
  */
-import { afterLoss } from './contention.js';
+
 import type { Records } from '../broker/broker.js';
+import { afterLoss } from './contention.js';
 
 /**
  * Makes the next value of a record; `undefined` leaves it as it is.

@@ -3,13 +3,13 @@
  * claimed before the job is added, so a task id is unique in the app; tasks with generated ids never touch it.
  */
 import { randomUUID } from 'node:crypto';
-import { DuplicateTaskError, isCeleriacError, OptionError } from '../errors.js';
-import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
-import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef } from '../broker/broker.js';
-import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from '../protocol/ids.js';
-import { tombstoneKey } from './tombstones.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { untilAnswered } from '../broker/until-answered.js';
+import { DuplicateTaskError, isCeleriacError, OptionError } from '../errors.js';
+import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from '../protocol/ids.js';
+import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
+import { tombstoneKey } from './tombstones.js';
 
 interface Entry {
   readonly queue: string;

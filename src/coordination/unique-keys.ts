@@ -4,9 +4,9 @@
  * process that died. Releasing a key at a task's end is tidiness.
  */
 
-import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
-import type { BrokerClock } from '../broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
 
 /** A task that holds a key. */
 export interface KeyHolder {

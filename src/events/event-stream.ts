@@ -2,8 +2,9 @@
  * `app.events()`: one listener to the whole fleet. Keeps a bounded number of events for a loop that is busy; beyond
  * that, and for what its connection missed, it says how many are gone. Of each task it gives `task-sent` first.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { announceListener } from './demand.js';
 import type { AppEvent, FleetEvent } from './names.js';
 import { readPacket } from './packet.js';

@@ -2,8 +2,9 @@
  * The events of one app in one process: takes what happens here to the listeners here (`app.on`), to loops here
  * (`app.events`), and, while anybody in the fleet listens, to the fleet. `active` is all that a task pays otherwise.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { AppClosedError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';

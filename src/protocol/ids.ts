@@ -3,7 +3,14 @@
  * own id is encoded into something BullMQ accepts (no ':', no all-digit ids) and looked up in an index.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { OwnIds } from '../broker/broker.js';
+
+/** The ids a process makes, one after another. */
+export interface OwnIds {
+  /** What they all begin with. */
+  readonly stem: string;
+  /** How many there are so far. */
+  readonly made: number;
+}
 
 // <stem of this process>-<counter>@<queue>; the stem is 10 random characters and 2 that follow from them, so that a
 // caller's own `notification-5@user` is not taken for one

@@ -4,16 +4,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Job } from 'bullmq';
+import type { Engine, JobRef } from '../broker/broker.js';
+import { enterMove } from '../coordination/relocations.js';
+import { type Message, messageFrom } from '../protocol/message.js';
 import { sleep } from '../timers.js';
 import type { Delivery } from './delivery.js';
-import type { Engine, JobRef } from '../broker/broker.js';
+import { Pulse } from './fetch-watchdog.js';
 import type { Gate } from './lane-gate.js';
 import type { LockKeeper } from './locks/lock-keeper.js';
-import { type Message, messageFrom } from '../protocol/message.js';
-import { enterMove } from '../coordination/relocations.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { jobJson } from './producer.js';
-import { Pulse } from './fetch-watchdog.js';
 import { QueueWorker } from './queue-worker.js';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';

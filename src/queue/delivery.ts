@@ -4,11 +4,11 @@
  */
 import type { Job } from 'bullmq';
 import type { JobRef, Signals } from '../broker/broker.js';
+import { progressTopic } from '../broker/notice-channels.js';
+import type { Turn } from '../coordination/rate-limits.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, messageFrom } from '../protocol/message.js';
-import { progressTopic } from '../broker/notice-channels.js';
-import type { Turn } from '../coordination/rate-limits.js';
 
 /** A task as a worker receives it. */
 export interface Delivery {

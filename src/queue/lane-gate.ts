@@ -3,9 +3,9 @@
  * takes no slot. Waiting is done here too, and ends early when the limit changed or the consumer closes.
  */
 
-import { after } from '../timers.js';
 import type { Permit, RateLimits, Turn } from '../coordination/rate-limits.js';
 import { placeName, type Semaphores } from '../coordination/semaphore.js';
+import { after } from '../timers.js';
 
 /** A gate is asked again at least this often: what it waits for may change without a word. */
 const LONGEST_PAUSE_MS = 1000;

@@ -3,12 +3,12 @@
  * broker cannot be reached it keeps trying for `publishRetry` in all, with the same ids, so nothing is sent twice.
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
+import type { Engine } from '../broker/broker.js';
+import { refusalIn, unavailable, withoutArguments } from '../broker/redis/errors.js';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
 import { Deadlines } from './deadlines.js';
-import type { Engine } from '../broker/broker.js';
-import { refusalIn, unavailable, withoutArguments } from '../broker/redis/errors.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {

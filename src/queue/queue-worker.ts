@@ -2,12 +2,13 @@
  * BullMQ's Worker with a main loop of our own. What stays BullMQ's: its connections, the check for stalled jobs, its
  * events, its closing, and its place in dashboards. What is taken from the queue, and what becomes of it, is `worker-loop`.
  */
+
 import { type Job, type JobJson, Worker, type WorkerOptions } from 'bullmq';
 import type { BullmqParts } from '../broker/broker.js';
-import type { LockKeeper } from './locks/lock-keeper.js';
 import { UNREADABLE_DATA } from '../protocol/message.js';
-import type { Fetched } from './outcome-writer.js';
+import type { LockKeeper } from './locks/lock-keeper.js';
 import { type RunLock, RunLocks } from './locks/run-locks.js';
+import type { Fetched } from './outcome-writer.js';
 import type { QueueEnd } from './worker-loop.js';
 
 export type QueueWorkerOptions = WorkerOptions & {

@@ -4,8 +4,8 @@
  * same job may be fetched again before the end of an earlier run of it has been heard of.
  */
 import type { Job } from 'bullmq';
-import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { Turn } from '../coordination/rate-limits.js';
+import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { RunLock } from './locks/run-locks.js';
 import type { Slot } from './slots.js';
 

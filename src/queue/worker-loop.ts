@@ -14,14 +14,14 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
+import type { Turn } from '../coordination/rate-limits.js';
 import { sleep } from '../timers.js';
 import type { DeliveryHost } from './delivery.js';
-import type { Gate } from './lane-gate.js';
-import type { Fetched, OutcomeWriter } from './outcome-writer.js';
 import type { Pulse } from './fetch-watchdog.js';
-import type { Turn } from '../coordination/rate-limits.js';
-import { Run } from './run.js';
+import type { Gate } from './lane-gate.js';
 import type { RunLock } from './locks/run-locks.js';
+import type { Fetched, OutcomeWriter } from './outcome-writer.js';
+import { Run } from './run.js';
 import type { Settlement } from './settlement.js';
 import type { Slot, SlotAccount } from './slots.js';
 

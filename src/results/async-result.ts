@@ -1,22 +1,22 @@
 import type { JobRef, StoredJob } from '../broker/broker.js';
-import { type Message, readMessage } from '../protocol/message.js';
 import { wasIgnored } from '../coordination/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
 import { checkNames } from '../options/names.js';
+import { type Message, readMessage } from '../protocol/message.js';
 import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import { after } from '../timers.js';
 import { onAbort } from './abort.js';
-import { Bell } from './wake-up.js';
-import { Course } from './state-history.js';
 import type { Seen, WaitLimit, Watch } from './feed.js';
 import { forgetTask } from './forget.js';
 import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import type { ResultHints, ResultSource } from './result-source.js';
 import { type RevokeOptions, type RevokeReply, revokeTask } from './revoke.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
+import { Course } from './state-history.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
+import { Bell } from './wake-up.js';
 
 /** One state of a task. */
 export interface Update {

@@ -1,8 +1,9 @@
 /**
  * The texts a failed attempt leaves: one line, and a stack for people and dashboards with the encoded error in it.
  */
-import { packRevocation, packStack } from '../protocol/message.js';
+
 import type { TaskRevokedError } from '../errors.js';
+import { packRevocation, packStack } from '../protocol/message.js';
 import { encodeFailure } from '../protocol/wire-error.js';
 
 /** What the broker keeps of an error. */

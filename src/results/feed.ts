@@ -3,8 +3,9 @@
  * broker once the subscription stands (so a result that came first is seen), and sweeps now and then for notices that
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { progressTopic } from '../broker/notice-channels.js';
 import { AppClosedError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';

@@ -2,10 +2,11 @@
  * Forgetting: dropping a task's record. One that has not ended keeps it until then, so that who waits for it hears of its
  * end; the mark in its message, and a word to the worker that runs it, see to it that it goes then.
  */
-import type { Delivery } from '../queue/delivery.js';
+
 import type { Engine, JobRef } from '../broker/broker.js';
 import { held } from '../broker/keep-alive.js';
 import { readMessage } from '../protocol/message.js';
+import type { Delivery } from '../queue/delivery.js';
 import { sleep } from '../timers.js';
 import { amend, readOne } from './revoke.js';
 

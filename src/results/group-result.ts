@@ -13,11 +13,11 @@ import {
   type ResultJson,
   type Update,
 } from './async-result.js';
-import { Bell } from './wake-up.js';
 import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
+import { Bell } from './wake-up.js';
 
 /** One member that has ended. */
 export interface GroupUpdate extends Update {

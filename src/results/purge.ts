@@ -8,16 +8,16 @@
  *   3 its job is ended and dropped   what it held besides (a key, an id of its caller's) runs out by itself
  */
 import { randomUUID } from 'node:crypto';
-import type { BrokerClock } from '../broker/clock.js';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
-import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
-import { type Message, readMessage, writeMessage } from '../protocol/message.js';
-import { expireMove } from '../coordination/relocations.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { NOTHING_PASSED, type Passed, type TakenJob } from '../broker/queue-admin.js';
+import { expireMove } from '../coordination/relocations.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { raiseTombstone } from '../coordination/tombstones.js';
 import { releaseKey } from '../coordination/unique-keys.js';
 import { TaskRevokedError } from '../errors.js';
+import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
+import { type Message, readMessage, writeMessage } from '../protocol/message.js';
 import { revocationText } from './failure-text.js';
 
 export interface PurgeParams {

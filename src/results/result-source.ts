@@ -1,8 +1,9 @@
 /**
  * What a result is made from: what its app gives to all of them, and what is known of one.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine, JobRef } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import type { Feed } from './feed.js';
 import type { ForgetRunning } from './forget.js';
 import type { FlowRelations, GroupedResult, TaskResult } from './relations.js';

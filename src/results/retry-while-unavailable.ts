@@ -2,8 +2,9 @@
  * How those who wait meet a broker that is away: one that was there comes back, so they try again until their time is up
  * or the app closes; one that never was is an error at once.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 import { onAbort } from './abort.js';
 import { Bell } from './wake-up.js';

@@ -3,8 +3,9 @@
  * and where it survives while no worker is up; never over what somebody else wrote there meanwhile. A task that runs is
  * told over the control bus.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
 import { held } from '../broker/keep-alive.js';
 import { amendMessage, type Message, type Revocation, readMessage } from '../protocol/message.js';
 import { READY, STARTED, type State } from '../states.js';

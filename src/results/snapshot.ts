@@ -3,11 +3,11 @@
  * task's state.
  */
 import type { StoredJob } from '../broker/broker.js';
+import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { isRevocationStack, type Message, readMessage, unpackStack } from '../protocol/message.js';
-import { TaskFailedError, TaskRevokedError } from '../errors.js';
-import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 import { decodeFailure, type ErrorClasses, errorNameOf } from '../protocol/wire-error.js';
+import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 
 /** Everything known of a task at one moment, in one read. */
 export interface Snapshot<R = unknown> {

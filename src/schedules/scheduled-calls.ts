@@ -2,14 +2,15 @@
  * From a schedule's entry to a call and back: what is stored of a call, and how it is made again and again. A process
  * that has the task's code calls it as everybody does; another one goes by what was stored.
  */
-import type { BrokerClock } from '../broker/clock.js';
+
 import type { Engine } from '../broker/broker.js';
-import { stemFrom } from '../protocol/ids.js';
+import type { BrokerClock } from '../broker/clock.js';
 import type { Sender } from '../calls/sender.js';
 import { OptionError } from '../errors.js';
 import { resolveCall } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
 import type { Schedule } from '../options/schedules.js';
+import { stemFrom } from '../protocol/ids.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { checkJson } from '../tasks/json-check.js';
 import type { CallTarget, RegisteredTask, Registry } from '../tasks/registry.js';

@@ -11,9 +11,9 @@ import {
   resolveRunPolicy,
   type TaskOptions,
 } from '../options/task-options.js';
+import type { ErrorClasses } from '../protocol/error-classes.js';
 import { show } from '../show.js';
 import { compileArguments } from './arguments.js';
-import type { ErrorClasses } from '../protocol/error-classes.js';
 import type { CallTarget } from './registry.js';
 
 /** What names a task for the type-only client: its name, or its name and what the caller should know of it. */

@@ -16,11 +16,11 @@ import {
   resolvePublishPolicy,
   resolveRunPolicy,
 } from '../options/task-options.js';
+import type { ErrorClasses } from '../protocol/wire-error.js';
 import { show } from '../show.js';
 import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
 import { declaredTasks, emittedParameterTypes, prototypeChain } from './declaration.js';
-import type { ErrorClasses } from '../protocol/wire-error.js';
 import { checkNoShadowing, type TaskHooks } from './service.js';
 
 /** A service class. */

@@ -6,9 +6,9 @@
 import { types } from 'node:util';
 import { defaultStringifyOperations, parse, stringify } from 'devalue';
 import { isCeleriacError } from '../errors.js';
+import { ErrorClasses, rebuildError } from '../protocol/error-classes.js';
 import { setOwn } from '../text-escape.js';
 import { builtInName, toJsonMethod } from './built-in.js';
-import { ErrorClasses, rebuildError } from '../protocol/error-classes.js';
 
 /** Fits the interface `Serializer`. */
 export const rich = {

@@ -4,8 +4,8 @@
  */
 import type { Celeriac } from '../app.js';
 import type { AppParts } from '../app-parts.js';
-import { queueOfLane, taskOfLane } from '../protocol/lanes.js';
 import type { WatchedEngine } from '../broker/watched-engine.js';
+import { queueOfLane, taskOfLane } from '../protocol/lanes.js';
 import { sleep } from '../timers.js';
 import type { Worker } from '../worker/worker.js';
 

@@ -2,9 +2,9 @@
  * What was sent while an app is under test: every call in its order, with the arguments as they travel.
  */
 
+import type { AddedJob } from '../broker/watched-engine.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
-import type { AddedJob } from '../broker/watched-engine.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 
 /** A call that was sent, as `sent()` shows it. */

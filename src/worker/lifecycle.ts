@@ -3,9 +3,9 @@
  * it stops once, at any moment, also in the middle of its start.
  */
 import { AppClosedError } from '../errors.js';
-import { inTime } from './within.js';
 import type { Phase } from './phase.js';
 import { type Step, Steps } from './steps.js';
+import { inTime } from './within.js';
 
 export interface LifecycleParams {
   /** How long the end of a step may take, and a start to notice that it is to stop, ms. */

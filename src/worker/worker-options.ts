@@ -3,26 +3,26 @@
  */
 import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/broker.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
-import type { RateLimits } from '../coordination/rate-limits.js';
 import type { FlowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Asking } from '../control/caller.js';
+import type { RateLimits } from '../coordination/rate-limits.js';
+import type { IdIndex } from '../coordination/task-id-index.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import type { Events } from '../events/events.js';
 import { checkLimits, checkQueueName, optionalMs } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
+import type { ErrorClasses } from '../protocol/wire-error.js';
 import { show } from '../show.js';
 import type { TaskApp } from '../tasks/context.js';
-import type { ErrorClasses } from '../protocol/wire-error.js';
 import type { Registry } from '../tasks/registry.js';
+import { checkHealth, type HealthOptions } from './observe/health-server.js';
 import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './queues/autoscale.js';
 import type { ExecutorParams } from './run/execute.js';
-import type { FlowStepsParams } from './workflow/step.js';
-import { checkHealth, type HealthOptions } from './observe/health-server.js';
 import type { CallLimits } from './run/running-call.js';
 import { POOL_OPTIONS, type PoolOptions } from './threads/router.js';
+import type { FlowStepsParams } from './workflow/step.js';
 
 /** What `app.worker()` takes. */
 export interface WorkerOptions extends PoolOptions {

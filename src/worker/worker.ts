@@ -2,47 +2,47 @@
  * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
  * side of remote control) and owns their order of life; what each does is in its own file.
  */
-import { Consumer } from '../queue/consumer.js';
-import type { Delivery } from '../queue/delivery.js';
-import { LockKeeper } from '../queue/locks/lock-keeper.js';
+
 import { withoutArguments } from '../broker/redis/errors.js';
-import type { Settlement } from '../queue/settlement.js';
-import { Slots } from '../queue/slots.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { outageIn } from '../errors.js';
 import type { Logger, LogLevel } from '../options/logger.js';
+import { Consumer } from '../queue/consumer.js';
+import type { Delivery } from '../queue/delivery.js';
+import { LockKeeper } from '../queue/locks/lock-keeper.js';
+import type { Settlement } from '../queue/settlement.js';
+import { Slots } from '../queue/slots.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
 import { after } from '../timers.js';
-import { answers } from './observe/control-handlers.js';
-import { apart } from './run/outside-context.js';
-import { Autoscale } from './queues/autoscale.js';
-import { type ConcludeParams, conclude, uncount } from './run/conclude.js';
-import { Executor } from './run/execute.js';
-import { FlowSteps } from './workflow/step.js';
-import { handBack } from './end/hand-back.js';
-import { inTime } from './within.js';
 import { Janitor } from './end/expiry-sweeper.js';
+import { handBack } from './end/hand-back.js';
 import { Lifecycle } from './lifecycle.js';
+import { type LeveledLogger, leveled } from './log-level.js';
+import { answers } from './observe/control-handlers.js';
+import { Telling } from './observe/event-reporter.js';
+import { Vitals } from './observe/health.js';
+import { Reports } from './observe/inspection.js';
+import { reportText, workerConf } from './observe/node-report.js';
+import { TaskLog } from './observe/task-log.js';
+import { startsOnce } from './phase.js';
+import { Autoscale } from './queues/autoscale.js';
 import { Limits } from './queues/limits.js';
 import type { MakeConsumer } from './queues/queue-consumer.js';
 import { Lines } from './queues/queue-consumers.js';
-import { type LeveledLogger, leveled } from './log-level.js';
-import { endLost } from './run/lost-locks.js';
-import { reportText, workerConf } from './observe/node-report.js';
-import { startsOnce } from './phase.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
-import { Reports } from './observe/inspection.js';
+import { type ConcludeParams, conclude, uncount } from './run/conclude.js';
+import { Executor } from './run/execute.js';
+import { endLost } from './run/lost-locks.js';
+import { apart } from './run/outside-context.js';
 import type { CallHost } from './run/running-call.js';
-import type { Step } from './steps.js';
 import { Suspects } from './run/suspects.js';
-import { TaskLog } from './observe/task-log.js';
-import { Telling } from './observe/event-reporter.js';
-import { Placement } from './threads/router.js';
-import { threadHost } from './threads/host.js';
 import { UnknownTasks } from './run/unknown-tasks.js';
-import { Vitals } from './observe/health.js';
+import type { Step } from './steps.js';
+import { threadHost } from './threads/host.js';
+import { Placement } from './threads/router.js';
+import { inTime } from './within.js';
 import {
   resolveWorkerOptions,
   type WorkerDescription,
@@ -50,6 +50,7 @@ import {
   type WorkerParams,
   type WorkerSettings,
 } from './worker-options.js';
+import { FlowSteps } from './workflow/step.js';
 
 /** After the deadline a handed-back task has this long to settle before the worker goes regardless. */
 const LAST_WORDS_MS = 2000;

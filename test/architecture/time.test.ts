@@ -12,6 +12,8 @@ type Exceptions = Readonly<Record<string, string>>;
 /** The machine's own clock is what is meant there. */
 const OWN_CLOCK: Exceptions = {
   'cli/worker/log.ts': 'a log line bears the time of the machine that wrote it',
+  'queue/outcome-writer.ts': 'BullMQ delays a job by the clock of the worker that says so',
+  'queue/worker-loop.ts': "a marker of BullMQ's is due by the clock of the worker that reads it",
   'cli/commands/events.ts': 'a live page shows how long ago its own watcher heard of something',
 };
 

@@ -7,8 +7,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { openEmbedded } from '#src/broker/embedded/broker.js';
 import type { EngineConfig } from '#src/broker/broker.js';
+import { openEmbedded } from '#src/broker/embedded/broker.js';
 import { ourselves } from '#src/broker/embedded/folder-lock.js';
 import { Celeriac, isCeleriacError } from '#src/index.js';
 

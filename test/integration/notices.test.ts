@@ -5,9 +5,9 @@ import { describe, it } from 'node:test';
 import { type JobJson, Worker } from 'bullmq';
 import { currentTask } from 'celeriac';
 import type { Engine } from '#src/broker/broker.js';
-import { IdSource } from '#src/protocol/ids.js';
 import { progressTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
+import { IdSource } from '#src/protocol/ids.js';
 import { gate, onEveryEngine, pause, until } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 

@@ -15,8 +15,8 @@ import {
 import { z } from 'zod';
 import type { Engine } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
-import { jobJson } from '#src/queue/producer.js';
 import { ScheduleStore } from '#src/coordination/schedule-store.js';
+import { jobJson } from '#src/queue/producer.js';
 import { type StoredEntry, setsOf } from '#src/schedules/entry.js';
 import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';
 

@@ -1,6 +1,7 @@
 /** An engine of maps for tests of what is decided above it: jobs, records and workflows, and every call counted. */
-import type { BrokerClock } from '#src/broker/clock.js';
+
 import { type Engine, type FlowWrite, HEAD, type JobRef, PLAN, type StoredJob } from '#src/broker/broker.js';
+import type { BrokerClock } from '#src/broker/clock.js';
 import { ModelBroker } from './flow-model.js';
 
 export interface FakeEngine {

@@ -3,8 +3,7 @@
  * the real code (plans, launching, progress, reading), what BullMQ and the servers do is a few lines here. It runs
  * thousands of workflows a minute, with a death at each place there is.
  */
-import type { BrokerClock } from '#src/broker/clock.js';
-import type { Delivery } from '#src/queue/delivery.js';
+
 import {
   type Engine,
   type Flows,
@@ -16,23 +15,25 @@ import {
   type StoredJob,
   type StoredRecord,
 } from '#src/broker/broker.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
-import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
-import { readMessage } from '#src/protocol/message.js';
-import { Producer } from '#src/queue/producer.js';
-import type { Composable } from '#src/canvas/typing.js';
-import { decodeInputs } from '#src/canvas/workflow/values.js';
+import type { BrokerClock } from '#src/broker/clock.js';
 import type { PreparedCall } from '#src/calls/call-stages.js';
 import type { Sender } from '#src/calls/sender.js';
 import { NO_CALLBACKS, Signature } from '#src/canvas/signature.js';
+import type { Composable } from '#src/canvas/typing.js';
+import { decodeInputs } from '#src/canvas/workflow/values.js';
 import { Workflows } from '#src/canvas/workflow/workflows.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
+import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
+import { readMessage } from '#src/protocol/message.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
+import type { Delivery } from '#src/queue/delivery.js';
+import { Producer } from '#src/queue/producer.js';
 import { failureText } from '#src/results/failure-text.js';
 import { derive, type Snapshot } from '#src/results/snapshot.js';
-import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { CallTarget } from '#src/tasks/registry.js';
 import { decodeResult, encodeResult } from '#src/tasks/serializer.js';
-import { FlowSteps } from '#src/worker/workflow/step.js';
 import type { Outcome } from '#src/worker/run/outcome.js';
+import { FlowSteps } from '#src/worker/workflow/step.js';
 
 const QUEUE = 'q';
 const LONG_MS = 24 * 3_600_000;

@@ -4,8 +4,8 @@
  * with its answer lost.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
-import { OutcomeWriter } from '#src/queue/outcome-writer.js';
 import { Pulse } from '#src/queue/fetch-watchdog.js';
+import { OutcomeWriter } from '#src/queue/outcome-writer.js';
 import type { Settlement } from '#src/queue/settlement.js';
 import { Share, SlotAccount, type Slots } from '#src/queue/slots.js';
 import { type QueueEnd, WorkerLoop, type WorkerLoopParams } from '#src/queue/worker-loop.js';

@@ -9,11 +9,11 @@ import { resolve } from 'node:path';
 import { BrokerError, CeleriacError } from '../../errors.js';
 import { processWide } from '../../process-wide.js';
 import { VERSION } from '../../version.js';
-import { openEmbeddedFolder } from './folder.js';
 import type { Engine, EngineConfig } from '../broker.js';
 import { PgEngine } from '../postgres/broker.js';
 import { isMigrated, schemaOf } from '../postgres/schema.js';
 import type { NoticeHandler, PgNotices, PgQuery, PgWire } from '../postgres/wire.js';
+import { openEmbeddedFolder } from './folder.js';
 import { PglitePool } from './pool.js';
 import { adoptTemplate, TEMPLATE_SCHEMA } from './template.js';
 

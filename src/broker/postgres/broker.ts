@@ -18,20 +18,20 @@ import type {
   StoredJob,
 } from '../broker.js';
 import type { Finding } from '../check-result.js';
+import { QueueBackends } from '../queue-backends.js';
+import { QueueNotes } from '../queue-notes.js';
 import { PgBroadcast } from './broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './bullmq-pool.js';
 import { examinePostgres } from './checkup.js';
 import { wasThere } from './driver.js';
-import { PgFlows } from './workflow-records.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
+import { channelPrefixOf, PgSignals } from './notices.js';
 import { PgQueues } from './queue-admin.js';
 import { PgRecords } from './records.js';
 import { isMigrated, migrateSchema, notMigrated } from './schema.js';
-import { channelPrefixOf, PgSignals } from './notices.js';
 import type { PgQuery, PgWire } from './wire.js';
-import { QueueBackends } from '../queue-backends.js';
-import { QueueNotes } from '../queue-notes.js';
+import { PgFlows } from './workflow-records.js';
 
 /** The longest interval Node takes; it only has to exist. */
 const LONG_MS = 2 ** 31 - 1;

@@ -2,7 +2,7 @@
  * The QueueStore port on PostgreSQL and PGlite. Queues in use are fields of BullMQ's `meta` table, so no schema of ours
  * changes; jobs are BullMQ 6's `job` table. The engine conformance test fails when an upgrade changes either.
  */
-import type { PgQuery, PgRow } from './wire.js';
+
 import {
   type Ended,
   type EndedBefore,
@@ -16,6 +16,7 @@ import {
   type TakenJob,
   type TakeStep,
 } from '../queue-admin.js';
+import type { PgQuery, PgRow } from './wire.js';
 
 const FIELD = 'celeriac';
 

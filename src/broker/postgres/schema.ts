@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import { BrokerError } from '../../errors.js';
-import { flowWriteFunction } from './workflow-records.js';
 import type { PgQuery } from './wire.js';
+import { flowWriteFunction } from './workflow-records.js';
 
 /** Goes up with every change of {@link ownTables}; part of the template's name. */
 const OWN_SCHEMA_VERSION = 4;

@@ -7,11 +7,11 @@ import { randomUUID } from 'node:crypto';
 import { BrokerError, OptionError } from '../../errors.js';
 import { sleep } from '../../timers.js';
 import type { Engine, EngineConfig } from '../broker.js';
-import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './driver.js';
 import { PgEngine } from './broker.js';
-import { guard, PgLink, send, shape } from './pool.js';
+import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './driver.js';
 import { PgListener } from './listener.js';
 import { limitLogin } from './login.js';
+import { guard, PgLink, send, shape } from './pool.js';
 import { schemaOf } from './schema.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './wire.js';
 

@@ -2,6 +2,7 @@
  * The Redis engine: one server, Sentinel or Cluster. Three connections at most for everything but workers: one for
  * calls (fails fast), one for workers and the control bus (waits), one that listens.
  */
+
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
 import { addFlow } from '../add-flow.js';
 import type {
@@ -20,21 +21,21 @@ import { QueueBackends } from '../queue-backends.js';
 import { QueueNotes } from '../queue-notes.js';
 import { RedisBroadcast } from './broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './checkup.js';
+import { shardOf } from './cluster-subscriber.js';
+import { RedisLink } from './connection.js';
+import { severRedisBackend } from './detach.js';
 import { refusalIn, troubleIn, withoutArguments } from './errors.js';
-import { RedisFlows } from './workflow-records.js';
+import { leanRedisBackend } from './event-trimming.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
-import { leanRedisBackend } from './event-trimming.js';
-import { RedisLink } from './connection.js';
+import { RedisSignals } from './notices.js';
 import { RedisQueues } from './queue-admin.js';
 import { RedisRecords } from './records.js';
 import { RedisReplication } from './replication.js';
 import { redisSalvage } from './salvage.js';
-import { severRedisBackend } from './detach.js';
-import { shardOf } from './cluster-subscriber.js';
-import { RedisSignals } from './notices.js';
-import type { RedisClient, RedisTarget } from './url.js';
 import { Troubles } from './troubles.js';
+import type { RedisClient, RedisTarget } from './url.js';
+import { RedisFlows } from './workflow-records.js';
 
 /** Opens a Redis engine; connects at the first call. */
 export function openRedis(config: EngineConfig, target: RedisTarget): Engine {

@@ -4,8 +4,8 @@
  */
 import { connect } from 'node:net';
 import { type Finding, ok, problem, warning } from '../check-result.js';
-import type { RedisClient } from './url.js';
 import type { HostPort } from './sentinel-watch.js';
+import type { RedisClient } from './url.js';
 
 /** The facts of INFO, by their names there. */
 export type RedisInfo = ReadonlyMap<string, string>;

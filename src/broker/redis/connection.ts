@@ -9,8 +9,8 @@ import { after } from '../../timers.js';
 import type { EngineConfig } from '../broker.js';
 import { DISCONNECT_MS, tended } from './client.js';
 import { READONLY, refusalIn, unavailable, withoutArguments } from './errors.js';
-import type { LinkOptions, RedisClient, RedisTarget } from './url.js';
 import { type Line, watchForSilence } from './half-open.js';
+import type { LinkOptions, RedisClient, RedisTarget } from './url.js';
 
 /** How commands behave while the connection is away. */
 export type LinkMode = 'fail-fast' | 'patient';

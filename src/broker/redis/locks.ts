@@ -3,22 +3,12 @@
  * take longer to load BullMQ than most workers take to be ready. The layout (`<key>:lock` holds the token, `stalled` the
  * jobs that are suspected) is BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
  */
+
 import type { EngineConfig } from '../broker.js';
-import type { HeldLock } from '../../queue/locks/lock-table.js';
+import type { LockRenewal } from '../lock-renewal.js';
 import { RedisLink } from './connection.js';
 import { RedisScript } from './lua-script.js';
 import { parseRedisUrl } from './url.js';
-
-/** What renews locks. */
-export interface LockRenewal {
-  /** Rejects when the broker cannot be reached. */
-  connect(): Promise<void>;
-  /**
-   * Makes these locks of one queue last `durationMs` from now.
-   * @returns the ids of jobs whose lock is no longer ours; rejects when the broker cannot be reached
-   */
-  extend(queue: string, locks: readonly HeldLock[], durationMs: number): Promise<readonly string[]>;
-}
 
 // KEYS[1] the queue's suspects · ARGV the queue's key, ms, then id and token of each job
 const EXTEND = new RedisScript(

@@ -3,10 +3,11 @@
  * which are most where nobody awaits results, wait a moment for company, since a command each would be a tenth of what a
  * task costs its worker. What is lost with a process that dies meanwhile, the waiters' sweep finds.
  */
-import { Audience } from './listener-cache.js';
+
 import type { JobRef } from '../broker.js';
 import { routeOf } from '../notice-channels.js';
 import type { RedisLink } from './connection.js';
+import { Audience } from './listener-cache.js';
 import { Notice, sendNotices } from './notice-script.js';
 
 export interface OutboxParams {

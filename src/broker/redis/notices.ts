@@ -4,12 +4,13 @@
  * (SPUBLISH), next to the keys of their prefix.
  */
 
-import type { JobRef, NoticeListener, OwnIds, Signals } from '../broker.js';
+import type { OwnIds } from '../../protocol/ids.js';
+import type { JobRef, NoticeListener, Signals } from '../broker.js';
 import { channelsOf, eachNotice, isOf, routeOf } from '../notice-channels.js';
-import { OwnNotices } from './recently-heard.js';
 import type { RedisLink } from './connection.js';
 import { isReady } from './connection.js';
 import { RedisOutbox } from './notice-outbox.js';
+import { OwnNotices } from './recently-heard.js';
 import type { RedisClient } from './url.js';
 
 /** Something to listen to; wanted as long as it is in the map. */

@@ -2,7 +2,7 @@
  * What this process has heard of the ids it made itself: for which of them every notice so far must have been heard, and
  * which notices came before anybody waited. So a wait for a task that was just sent needs no look at the broker.
  */
-import type { OwnIds } from '../broker.js';
+import type { OwnIds } from '../../protocol/ids.js';
 
 /** Notices remembered a generation; there are two. */
 const REMEMBERED = 5_000;

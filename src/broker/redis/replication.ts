@@ -5,8 +5,8 @@
  */
 import type { Socket } from 'node:net';
 import type { Replication } from '../broker.js';
-import { troubleIn } from './errors.js';
 import { type RedisLink, streamsOf } from './connection.js';
+import { troubleIn } from './errors.js';
 
 export interface ReplicationParams {
   /** Where calls are written. */

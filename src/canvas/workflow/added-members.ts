@@ -6,9 +6,9 @@ import { LRUCache } from 'lru-cache';
 import type { Engine } from '../../broker/broker.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
 import { CeleriacError } from '../../errors.js';
-import { addedField, extraField } from './record.js';
 import { customIds, nodeAt, type Plan, type PlanNode, type Start, starts } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import { addedField, extraField } from './record.js';
 
 /** So many are read at a time. */
 const BATCH = 500;

@@ -3,8 +3,8 @@
  * decides how a workflow goes on.
  */
 import type { FlowWrite } from '../../broker/broker.js';
-import { type Blame, CLOSE, countField, type Ending, type Failing, failedField } from './record.js';
 import { finalOf, nodeAt, type Parallel, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
+import { type Blame, CLOSE, countField, type Ending, type Failing, failedField } from './record.js';
 
 /** What follows when a part ended well. */
 export type Next =

@@ -7,23 +7,24 @@
  *   no job, and no end, at two looks                the part failed; in between whoever ends the part before it sends it,
  *                                                   or is dead and does so again
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import { CLOSED, type Engine, REVOKED, type StoredJob } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
+import { CeleriacError } from '../../errors.js';
 import { partId } from '../../protocol/ids.js';
 import { readMessage } from '../../protocol/message.js';
-import { CeleriacError } from '../../errors.js';
-import { NEVER_STARTED } from '../../results/snapshot.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
+import { NEVER_STARTED } from '../../results/snapshot.js';
 import type { FlowDrop } from './jobs.js';
-import type { FlowProgress, Told } from './progress.js';
-import { missingField, replacedField } from './record.js';
-import { readFields } from './tidy.js';
-import { EXPIRED_AFTER_MS } from './writes.js';
 import { BEGIN_PATH } from './launch.js';
-import { living, livingFields } from './unfinished.js';
 import { plannedRequest } from './part-request.js';
 import { idOf, type Leaf, leaves, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import type { FlowProgress, Told } from './progress.js';
+import { missingField, replacedField } from './record.js';
+import { readFields } from './tidy.js';
+import { living, livingFields } from './unfinished.js';
+import { EXPIRED_AFTER_MS } from './writes.js';
 
 export interface FlowCheckupParams {
   readonly engine: Engine;

@@ -2,11 +2,14 @@
  * From a composition to its plan: options and routes read, arguments checked and encoded, publish middleware run once for
  * each task. What is wrong is told here, before anything is sent.
  */
+
+import type { PreparedCall } from '../../calls/call-stages.js';
+import type { Sender } from '../../calls/sender.js';
 import type { CallOptions } from '../../options/call-options.js';
 import { notComposable } from '../composable.js';
 import { Workflow } from '../compose.js';
+import { Signature } from '../signature.js';
 import type { Composable } from '../typing.js';
-import type { PreparedCall } from '../../calls/call-stages.js';
 import {
   NOTHING_PASSED,
   optionsOfTask,
@@ -16,8 +19,6 @@ import {
   passedToStep,
 } from './part-options.js';
 import type { Leaf, PlanNode } from './plan.js';
-import type { Sender } from '../../calls/sender.js';
-import { Signature } from '../signature.js';
 
 /** What a part is given from outside. */
 interface Given {

@@ -3,23 +3,25 @@
  * the value before it, as Celery's eager mode does; with what a worker's run would give, call and fail.
  */
 import { randomUUID } from 'node:crypto';
-import type { FlowInput } from '../../protocol/message.js';
+import type { Detour, Settled } from '../../calls/call-stages.js';
+import type { Sender } from '../../calls/sender.js';
 import { ChordError, TaskFailedError } from '../../errors.js';
 import type { CallOptions } from '../../options/call-options.js';
+import type { FlowInput } from '../../protocol/message.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
 import type { AsyncResult } from '../../results/async-result.js';
 import { EagerResult } from '../../results/eager-result.js';
 import { GroupResult } from '../../results/group-result.js';
 import type { ResultSource } from '../../results/result-source.js';
 import type { Snapshot } from '../../results/snapshot.js';
 import { FAILURE, SUCCESS } from '../../states.js';
-import { encodeFailure } from '../../protocol/wire-error.js';
 import { rich } from '../../tasks/rich.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import type { Callbacks } from '../callbacks.js';
-import { flatSteps, withOptions } from './compile.js';
 import { Workflow } from '../compose.js';
+import { Signature } from '../signature.js';
 import type { Composable } from '../typing.js';
-import type { Detour, Settled } from '../../calls/call-stages.js';
+import { flatSteps, withOptions } from './compile.js';
 import {
   NOTHING_PASSED,
   optionsOfTask,
@@ -28,8 +30,6 @@ import {
   passedToMembers,
   passedToStep,
 } from './part-options.js';
-import type { Sender } from '../../calls/sender.js';
-import { Signature } from '../signature.js';
 
 /** A part that has run. */
 interface Ran {

@@ -3,12 +3,12 @@
  * for long, members that were added and workflows that took a task's place included.
  */
 import type { Engine, JobRef } from '../../broker/broker.js';
-import { partId } from '../../protocol/ids.js';
 import { noteIgnored } from '../../coordination/tombstones.js';
+import { partId } from '../../protocol/ids.js';
 import { type ForgetRunning, forgetTask } from '../../results/forget.js';
-import { FORGET, replacedField } from './record.js';
 import { goesOn, groupsIn, leaves, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import { FORGET, replacedField } from './record.js';
 
 /** So many at a time. */
 const STEP = 500;

@@ -6,30 +6,31 @@
  *   1 the record with the plan     nothing runs, nobody was told an id; the record goes with time
  *   2 the first jobs, atomically   the workflow is accepted
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Detour } from '../../calls/call-stages.js';
+import type { Sender } from '../../calls/sender.js';
+import type { UniqueCalls } from '../../calls/unique.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
-import { type IdSource, partId, partOf } from '../../protocol/ids.js';
-import { writeMessage } from '../../protocol/message.js';
-import { type Envelope, naming, type Producer } from '../../queue/producer.js';
-import type { Tracing } from '../../queue/tracing.js';
 import { DuplicateTaskError } from '../../errors.js';
 import type { Acceptance } from '../../options/acceptance.js';
 import type { CallOptions } from '../../options/call-options.js';
 import { merge } from '../../options/merge.js';
+import { type IdSource, partId, partOf } from '../../protocol/ids.js';
+import { writeMessage } from '../../protocol/message.js';
+import { type Envelope, naming, type Producer } from '../../queue/producer.js';
+import type { Tracing } from '../../queue/tracing.js';
 import { AsyncResult } from '../../results/async-result.js';
 import type { GroupResult } from '../../results/group-result.js';
 import type { ResultSource } from '../../results/result-source.js';
 import type { CallTarget } from '../../tasks/registry.js';
-import { compile } from './compile.js';
 import { Workflow } from '../compose.js';
 import type { Dispatcher } from '../dispatch.js';
+import { NO_CALLBACKS, Signature } from '../signature.js';
 import type { Composable } from '../typing.js';
-import { type FlowProgress } from './progress.js';
-import type { FlowResults } from './results.js';
-import { expiryOf, firstStarts } from './writes.js';
+import { compile } from './compile.js';
 import { type GroupsHere, LaunchHere } from './inline.js';
-import type { Detour } from '../../calls/call-stages.js';
 import { envelopeOf } from './part-message.js';
 import {
   customIds,
@@ -45,9 +46,9 @@ import {
   type Start,
 } from './plan.js';
 import type { Plans } from './plan-cache.js';
-import type { Sender } from '../../calls/sender.js';
-import { NO_CALLBACKS, Signature } from '../signature.js';
-import type { UniqueCalls } from '../../calls/unique.js';
+import { type FlowProgress } from './progress.js';
+import type { FlowResults } from './results.js';
+import { expiryOf, firstStarts } from './writes.js';
 
 export interface LauncherParams {
   readonly engine: Engine;

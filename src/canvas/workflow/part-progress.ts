@@ -4,8 +4,8 @@
  */
 import type { Engine } from '../../broker/broker.js';
 import { PENDING } from '../../states.js';
-import { countField, extraField } from './record.js';
 import { nodeAt, type Plan, placeOf, stepBefore } from './plan.js';
+import { countField, extraField } from './record.js';
 
 /** So many steps are looked at. */
 const MOST_STEPS = 500;

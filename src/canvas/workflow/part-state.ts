@@ -2,6 +2,7 @@
  * How a part of a workflow stands, from its job and the workflow's record. Pure; the one place that decides it.
  */
 import { CLOSED, HEAD, REVOKED } from '../../broker/broker.js';
+import { ancestors } from './plan.js';
 import {
   type Ending,
   type Failing,
@@ -15,7 +16,6 @@ import {
   sharedFailing,
   UNTIL,
 } from './record.js';
-import { ancestors } from './plan.js';
 
 /** How far the job of a part is: not sent (or dropped), waiting in its queue or about to be thrown away, run by a worker, ended. */
 export type JobStage = 'none' | 'sent' | 'running' | 'done' | 'replaced';

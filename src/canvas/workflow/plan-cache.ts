@@ -4,8 +4,8 @@
  */
 import { LRUCache } from 'lru-cache';
 import { type Engine, PLAN } from '../../broker/broker.js';
-import { addedField, extraField } from './record.js';
 import { groupsIn, nodeAt, type Plan, type PlanNode, placeOf, ROOT, withMembers } from './plan.js';
+import { addedField, extraField } from './record.js';
 
 /** So much plan text is kept, least recently used first to go. */
 const KEPT_CHARS = 16_000_000;

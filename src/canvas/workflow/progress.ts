@@ -9,32 +9,19 @@
  *   3 the record's time to live, notices    the same
  *   4 the task's own record (`settle`)      nothing is left to do
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
+import { TaskRevokedError } from '../../errors.js';
 import { flowTopic, partOf } from '../../protocol/ids.js';
 import type { FlowInput } from '../../protocol/message.js';
-import type { Producer } from '../../queue/producer.js';
-import { TaskRevokedError } from '../../errors.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
+import type { Producer } from '../../queue/producer.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import { afterFailure, afterSuccess, isFull } from './advance.js';
-import { type FlowDrop, GOING_ON_MS } from './jobs.js';
-import {
-  type Blame,
-  CLOSE,
-  countField,
-  type Ending,
-  failedField,
-  readFailing,
-  replacedField,
-  revocationIn,
-  UNTIL,
-} from './record.js';
-import type { FlowTidy } from './tidy.js';
-import { encodedInput, type FlowValues } from './values.js';
-import { expiryOf, inputFor, isForgotten, isOurs } from './writes.js';
 import { afterIgnored } from './ignored.js';
+import { type FlowDrop, GOING_ON_MS } from './jobs.js';
 import { envelopeOf } from './part-message.js';
 import { plannedRequest } from './part-request.js';
 import {
@@ -52,6 +39,20 @@ import {
   starts,
 } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import {
+  type Blame,
+  CLOSE,
+  countField,
+  type Ending,
+  failedField,
+  readFailing,
+  replacedField,
+  revocationIn,
+  UNTIL,
+} from './record.js';
+import type { FlowTidy } from './tidy.js';
+import { encodedInput, type FlowValues } from './values.js';
+import { expiryOf, inputFor, isForgotten, isOurs } from './writes.js';
 
 export interface FlowProgressParams {
   readonly engine: Engine;

@@ -5,15 +5,15 @@
 import type { BrokerClock } from '../../broker/clock.js';
 import { partId, partOf } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
-import type { EndedUnstarted } from '../../results/purge.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
+import type { EndedUnstarted } from '../../results/purge.js';
 import type { FlowDrop } from './jobs.js';
-import type { FlowProgress } from './progress.js';
-import type { FlowResults } from './results.js';
 import { BEGIN_PATH } from './launch.js';
 import { requestOf } from './part-request.js';
 import { ROOT } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import type { FlowProgress } from './progress.js';
+import type { FlowResults } from './results.js';
 
 export interface PurgedPartParams {
   readonly clock: BrokerClock;

@@ -3,20 +3,27 @@
  * more) is read from its workflow's record, and so is one whose workflow has failed or was revoked: whoever reads jobs
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import type { Engine, JobRef, Signals, StoredJob } from '../../broker/broker.js';
-import { flowTopic, type PartAddress, partId, partOf } from '../../protocol/ids.js';
-import { packRevocation, packStack, readMessage, replacementIn, writeMessage } from '../../protocol/message.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import { passingOn } from '../../broker/pass-on.js';
 import { TaskRevokedError } from '../../errors.js';
-import { ranWhenRevoked } from '../../results/snapshot.js';
+import { flowTopic, type PartAddress, partId, partOf } from '../../protocol/ids.js';
+import {
+  packRevocation,
+  packStack,
+  readMessage,
+  replacementIn,
+  writeMessage,
+} from '../../protocol/message.js';
 import { encodeFailure, type WireError } from '../../protocol/wire-error.js';
-import { type Ending, type Failing, type FlowRevocation, readEnding } from './record.js';
-import { encodedInput, type FlowValues } from './values.js';
+import { ranWhenRevoked } from '../../results/snapshot.js';
 import { progressBefore } from './part-progress.js';
 import { type JobStage, type PartRecord, partState, readRecord, recordFields } from './part-state.js';
 import { finalOf, idOf, leavesNoResult, nodeAt, type Plan, ROOT } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import { type Ending, type Failing, type FlowRevocation, readEnding } from './record.js';
+import { encodedInput, type FlowValues } from './values.js';
 
 export interface PartsParams {
   /** The engine whose jobs are really there. */

@@ -2,12 +2,13 @@
  * Results of workflows: what `delay()` gives back, and how the parts of a workflow are found, revoked and forgotten from
  * any of them.
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import { held } from '../../broker/keep-alive.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
-import { flowTopic, partId, partOf } from '../../protocol/ids.js';
 import { UnknownTaskError } from '../../errors.js';
+import { flowTopic, partId, partOf } from '../../protocol/ids.js';
 import { AsyncResult } from '../../results/async-result.js';
 import { GroupResult } from '../../results/group-result.js';
 import type { FlowRelations, ResultGraph } from '../../results/relations.js';
@@ -15,8 +16,6 @@ import type { ResultSource } from '../../results/result-source.js';
 import { markStarted, type RevokeOptions, type RevokeReply, startedUnmarked } from '../../results/revoke.js';
 import { FAILURE, READY, REVOKED as REVOKED_STATE, STARTED, type State, SUCCESS } from '../../states.js';
 import { type FlowDrop, type PartJob, partJobs, replacementsOf } from './jobs.js';
-import type { FlowProgress } from './progress.js';
-import { FORGET, readEnding, revocation } from './record.js';
 import { isKept, recordFields } from './part-state.js';
 import {
   customIds,
@@ -32,6 +31,8 @@ import {
   stepBefore,
 } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import type { FlowProgress } from './progress.js';
+import { FORGET, readEnding, revocation } from './record.js';
 
 export interface FlowResultsParams {
   /** The engine whose jobs are really there. */

@@ -2,12 +2,13 @@
  * Lets the record of a workflow go once nothing of it goes on any more: where its outcome is to be kept for less than the
  * rest of it may take, the record stays for that, and reads as gone. Costs nothing where outcomes are kept for long.
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import { GOING_ON_MS } from './jobs.js';
+import type { Plans } from './plan-cache.js';
 import { UNTIL } from './record.js';
 import { living, livingFields } from './unfinished.js';
-import type { Plans } from './plan-cache.js';
 
 /** So many fields are read at a time. */
 const BATCH = 500;

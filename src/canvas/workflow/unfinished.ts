@@ -1,8 +1,9 @@
 /**
  * What of a workflow is still to come, as its record tells: the tasks that have begun and have not ended. Pure.
  */
-import { type Ending, failedField, readEnding, readFailing } from './record.js';
+
 import { type Leaf, nodeAt, type Plan, type PlanNode, ROOT } from './plan.js';
+import { type Ending, failedField, readEnding, readFailing } from './record.js';
 
 /** A field of the record. */
 export type FieldReader = (field: string) => string | undefined;

@@ -6,9 +6,9 @@ import type { FlowInput } from '../../protocol/message.js';
 import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
 import { encodedList, encodeResult } from '../../tasks/serializer.js';
 import { isSpliced, memberPaths } from './advance.js';
-import { type Ending, readEnding } from './record.js';
 import { nodeAt, type Plan } from './plan.js';
 import type { Plans } from './plan-cache.js';
+import { type Ending, readEnding } from './record.js';
 
 const BATCH = 500;
 

@@ -2,8 +2,10 @@
  * The parts that make workflows, put together for one app.
  */
 
-import type { BrokerClock } from '../../broker/clock.js';
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
+import type { Sender } from '../../calls/sender.js';
+import type { UniqueCalls } from '../../calls/unique.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
 import type { IdSource } from '../../protocol/ids.js';
 import type { Producer } from '../../queue/producer.js';
@@ -11,15 +13,13 @@ import type { Tracing } from '../../queue/tracing.js';
 import type { ResultSource } from '../../results/result-source.js';
 import { AddedMembers } from './added-members.js';
 import { FlowDrop, noteIgnoredPart } from './jobs.js';
+import { Launcher } from './launch.js';
+import { Plans } from './plan-cache.js';
 import { FlowProgress } from './progress.js';
+import { followingFlows } from './read-part.js';
 import { FlowResults } from './results.js';
 import { FlowTidy } from './tidy.js';
 import { FlowValues } from './values.js';
-import { Launcher } from './launch.js';
-import { followingFlows } from './read-part.js';
-import { Plans } from './plan-cache.js';
-import type { Sender } from '../../calls/sender.js';
-import type { UniqueCalls } from '../../calls/unique.js';
 
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */

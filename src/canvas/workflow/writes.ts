@@ -3,8 +3,8 @@
  */
 import type { FlowWritten } from '../../broker/broker.js';
 import type { FlowInput } from '../../protocol/message.js';
-import { readFailing } from './record.js';
 import { type PlanNode, ROOT, type Start, starts } from './plan.js';
+import { readFailing } from './record.js';
 
 /** One task gets the value itself; many read it from where it stands. */
 export function inputFor(begun: readonly Start[], value: FlowInput | undefined, from: string): FlowInput {

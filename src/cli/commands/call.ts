@@ -7,9 +7,16 @@ import { CeleriacError, isCeleriacError } from '../../errors.js';
 import { EXCEPTION, READY } from '../../states.js';
 import { appSpec, commandLine, type GlobalFlags, shellWord, withApp } from '../connect.js';
 import { describeError, EXIT } from '../exit.js';
-import { argsFlag, countFlag, durationFlag, durationOrMomentFlag, headersFlag, momentFlag } from '../flags.js';
-import { humanDuration } from '../text/human.js';
+import {
+  argsFlag,
+  countFlag,
+  durationFlag,
+  durationOrMomentFlag,
+  headersFlag,
+  momentFlag,
+} from '../flags.js';
 import type { Output } from '../output.js';
+import { humanDuration } from '../text/human.js';
 
 type AsyncResult = ReturnType<Celeriac['result']>;
 type Snapshot = Awaited<ReturnType<AsyncResult['snapshot']>>;

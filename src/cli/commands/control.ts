@@ -6,6 +6,8 @@ import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
 import { type LogLevel, parseLogLevel } from '../../options/logger.js';
 import type { RateLimit } from '../../options/rates.js';
+import { countFlag, durationFlag, queuesFlag } from '../flags.js';
+import type { Output } from '../output.js';
 import {
   addBroadcastFlags,
   type BroadcastFlags,
@@ -15,8 +17,6 @@ import {
   partsOf,
   type Replies,
 } from './broadcast.js';
-import { countFlag, durationFlag, queuesFlag } from '../flags.js';
-import type { Output } from '../output.js';
 import { addPauseCommand } from './queues.js';
 import { addRevokeCommand } from './revoke.js';
 

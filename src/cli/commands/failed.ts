@@ -5,13 +5,13 @@
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
 import { OptionError } from '../../errors.js';
-import { showSnapshot, showStack } from './call.js';
-import { confirm } from './confirm.js';
 import { commandLine, type GlobalFlags, shellWord, withApp } from '../connect.js';
 import { describeError, EXIT } from '../exit.js';
 import { countFlag } from '../flags.js';
-import { momentText } from '../text/human.js';
 import type { Output } from '../output.js';
+import { momentText } from '../text/human.js';
+import { showSnapshot, showStack } from './call.js';
+import { confirm } from './confirm.js';
 
 interface FailedFlags extends GlobalFlags {
   readonly queue?: string;

@@ -1,11 +1,12 @@
 /**
  * The replies of `inspect`, `status` and `list` for people: tables that fit into 80 columns.
  */
-import { errorOf, type Replies } from './broadcast.js';
-import { humanDuration, momentText, oneLine } from '../text/human.js';
+
 import type { Output } from '../output.js';
+import { humanDuration, momentText, oneLine } from '../text/human.js';
 import type { Column } from '../text/table.js';
 import { padEnd, widthOf } from '../text/width.js';
+import { errorOf, type Replies } from './broadcast.js';
 
 /** The kinds of reply; each is shown in its own way. */
 export type InspectionName =

@@ -5,12 +5,12 @@
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
 import { checkQueueName } from '../../options/checks.js';
-import { type BroadcastFlags, errorOf, exitCodeOfReplies, type Replies, repliesOf } from './broadcast.js';
-import { confirm } from './confirm.js';
 import { type GlobalFlags, withApp } from '../connect.js';
 import { EXIT } from '../exit.js';
 import { queuesFlag } from '../flags.js';
 import type { Output } from '../output.js';
+import { type BroadcastFlags, errorOf, exitCodeOfReplies, type Replies, repliesOf } from './broadcast.js';
+import { confirm } from './confirm.js';
 
 interface QueueFlags extends GlobalFlags {
   readonly json?: boolean;

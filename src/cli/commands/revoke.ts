@@ -5,10 +5,10 @@
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
 import { READY } from '../../states.js';
-import { type BroadcastFlags, exitCodeOfReplies, type Replies, repliesOf } from './broadcast.js';
 import { withApp } from '../connect.js';
 import { EXIT } from '../exit.js';
 import type { Output } from '../output.js';
+import { type BroadcastFlags, exitCodeOfReplies, type Replies, repliesOf } from './broadcast.js';
 
 interface RevokeFlags extends BroadcastFlags {
   readonly terminate?: boolean;

@@ -4,11 +4,11 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
-import { confirm } from './confirm.js';
 import { type GlobalFlags, withApp } from '../connect.js';
 import { EXIT } from '../exit.js';
-import { momentText, oneLine } from '../text/human.js';
 import type { Output } from '../output.js';
+import { momentText, oneLine } from '../text/human.js';
+import { confirm } from './confirm.js';
 
 interface ScheduleFlags extends GlobalFlags {
   readonly json?: boolean;

@@ -14,8 +14,8 @@ import {
   sizeFlag,
   weightedQueuesFlag,
 } from '../flags.js';
-import type { WorkerFlags } from '../worker/run.js';
 import { flushed } from '../streams.js';
+import type { WorkerFlags } from '../worker/run.js';
 
 /** So long the reader of the log may take for what was logged last. */
 const LAST_LINES_MS = 1000;

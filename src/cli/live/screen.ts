@@ -2,13 +2,13 @@
  * The live view as lines of text: as many as fit, none longer than the terminal is wide. Pure.
  */
 import type { FleetEvent } from '../../events/names.js';
-import { clockText, eventText } from './event-text.js';
-import type { FleetState, WorkerRow } from './state.js';
-import { humanDuration } from '../text/human.js';
 import type { Output } from '../output.js';
-import { KEYS_HELP, type PagePart, PageView } from './page-view.js';
+import { humanDuration } from '../text/human.js';
 import { printable } from '../text/printable.js';
 import { cutEnd, cutMiddle, padEnd, widthOf } from '../text/width.js';
+import { clockText, eventText } from './event-text.js';
+import { KEYS_HELP, type PagePart, PageView } from './page-view.js';
+import type { FleetState, WorkerRow } from './state.js';
 
 export interface ScreenSize {
   readonly columns: number;

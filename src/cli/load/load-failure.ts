@@ -76,7 +76,7 @@ function placeInStack({ stack = '', message }: Error): string | undefined {
   return undefined;
 }
 
-const OWN = fileURLToPath(new URL('..', import.meta.url));
+const OWN = fileURLToPath(new URL('../..', import.meta.url));
 
 function readablePlace(place: string, folder: string): string {
   const [, path = place, position = ''] = /^(.+?)((?::\d+){1,2})$/.exec(place) ?? [];

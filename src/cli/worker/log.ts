@@ -7,8 +7,8 @@ import { isCeleriacError } from '../../errors.js';
 import { LOG_LEVELS, type Logger, type LogLevel } from '../../options/logger.js';
 import { humanDuration } from '../text/human.js';
 import { escaped, printableJson } from '../text/printable.js';
-import { stackText } from './stack.js';
 import { sentenceOf } from './log-sentences.js';
+import { stackText } from './stack.js';
 
 /** How a line looks. */
 export type LogFormat = 'text' | 'json';

@@ -3,11 +3,11 @@
  * it is told to end, has done enough, or finds its supervisor gone. It does what signals say by itself, since a terminal
  * and a service manager send them to the whole group.
  */
+
 import type { CommandHandlers, CommandName } from '../../control/commands.js';
 import type { Logger } from '../../options/logger.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
 import { after } from '../../timers.js';
-import { Lifespan } from '../../worker/processes/recycling.js';
 import type {
   FromProcess,
   ProcessHealth,
@@ -15,14 +15,15 @@ import type {
   ProcessSetup,
   ToProcess,
 } from '../../worker/processes/messages.js';
+import { Lifespan } from '../../worker/processes/recycling.js';
 import type { Worker } from '../../worker/worker.js';
-import { FORCED_AFTER_MS } from './signals.js';
 import { EXIT } from '../exit.js';
+import { flushed, workUnread } from '../streams.js';
 import { HeldSignals } from './held-signals.js';
 import { loadHostedApp } from './hosted-app.js';
 import { createLogger, type LogSettings, withoutReady } from './log.js';
+import { FORCED_AFTER_MS } from './signals.js';
 import { startPatiently } from './start-retry.js';
-import { flushed, workUnread } from '../streams.js';
 
 /** So long a reader of the log may take for what was logged last. */
 const LAST_LINES_MS = 1000;

@@ -9,15 +9,15 @@ import { sleep } from '../../timers.js';
 import { VERSION } from '../../version.js';
 import type { WorkerProcesses } from '../../worker/processes/supervisor.js';
 import type { WorkerOptions } from '../../worker/worker-options.js';
-import { concurrencyText, renderBanner } from './banner.js';
 import type { GlobalFlags } from '../connect.js';
-import { type Endable, Ending, endAtOnce } from './signals.js';
 import type { WeightedQueue } from '../flags.js';
-import { HeldSignals } from './held-signals.js';
 import { loadApp } from '../load/app.js';
-import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
-import { startPatiently } from './start-retry.js';
 import { workUnread } from '../streams.js';
+import { concurrencyText, renderBanner } from './banner.js';
+import { HeldSignals } from './held-signals.js';
+import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
+import { type Endable, Ending, endAtOnce } from './signals.js';
+import { startPatiently } from './start-retry.js';
 
 type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
 

@@ -26,6 +26,6 @@ function withoutOurs(frames: readonly string[]): readonly string[] {
 /** This package, built and as source maps name it, and what Node puts between its frames. */
 const OURS = [
   fileURLToPath(new URL('../../../dist/', import.meta.url)),
-  fileURLToPath(new URL('../../', import.meta.url)),
+  fileURLToPath(new URL('../../../src/', import.meta.url)),
   '(node:async_hooks:',
 ];

@@ -4,10 +4,10 @@
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { encodeFailure } from '../../protocol/wire-error.js';
-import { Link } from '../../worker/threads/rpc.js';
-import { LinkedCaller } from '../../worker/threads/remote-caller.js';
-import { LinkedEngine } from '../../worker/threads/remote-broker.js';
 import type { ThreadSetup } from '../../worker/threads/messages.js';
+import { LinkedEngine } from '../../worker/threads/remote-broker.js';
+import { LinkedCaller } from '../../worker/threads/remote-caller.js';
+import { Link } from '../../worker/threads/rpc.js';
 import { ThreadRunner } from '../../worker/threads/runner.js';
 import { loadHostedApp } from './hosted-app.js';
 

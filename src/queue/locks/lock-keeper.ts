@@ -4,10 +4,11 @@
  * its jobs here.
  */
 import { Worker as Thread } from 'node:worker_threads';
+import type { HeldLock } from '../../broker/lock-renewal.js';
 import type { Logger } from '../../options/logger.js';
 import { findOwnFile, KEEP_OUT } from '../../own-files.js';
 import { type Cancel, every } from '../../timers.js';
-import { type HeldLock, type LockMemory, LockTable, newLockMemory } from './lock-table.js';
+import { type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
 
 export interface LockKeeperParams {

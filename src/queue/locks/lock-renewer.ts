@@ -2,7 +2,7 @@
  * What the lock thread does at each look: renew the locks that have been held for a while, and report those that are
  * gone. Renewing may hang on a broker that does not answer; reporting never waits for it.
  */
-import type { HeldLock } from './lock-table.js';
+import type { HeldLock } from '../../broker/lock-renewal.js';
 
 /** Where the held locks are read. */
 export interface HeldLocks {

@@ -5,18 +5,12 @@
  * An entry is a counter (odd: in use) and a text. The reader takes the counter before and after; when it moved, the
  * entry changed hands meanwhile and is left for the next look.
  */
+import type { HeldLock } from '../../broker/lock-renewal.js';
 
 const ENTRIES = 4096;
 const STRIDE = 256;
 const TEXT_AT = 8;
 const TEXT_BYTES = STRIDE - TEXT_AT;
-
-/** A lock, as the thread sees it. */
-export interface HeldLock {
-  readonly queue: string;
-  readonly jobId: string;
-  readonly token: string;
-}
 
 /** The memory behind a table; can be handed to a thread. */
 export interface LockMemory {

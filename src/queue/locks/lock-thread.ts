@@ -5,11 +5,12 @@
  * counts as lost.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { every } from '../../timers.js';
 import type { EngineConfig } from '../../broker/broker.js';
+import type { HeldLock, LockRenewal } from '../../broker/lock-renewal.js';
+import { renewOnRedis } from '../../broker/redis/locks.js';
+import { every } from '../../timers.js';
 import { LockRenewer } from './lock-renewer.js';
-import { type HeldLock, type LockMemory, LockTableReader } from './lock-table.js';
-import { type LockRenewal, renewOnRedis } from '../../broker/redis/locks.js';
+import { type LockMemory, LockTableReader } from './lock-table.js';
 
 /** What the thread is started with. */
 export interface LockThreadData {

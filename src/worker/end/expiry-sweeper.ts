@@ -4,8 +4,8 @@
  * consumes any more. It works in bounded steps, so that the broker is never blocked for long.
  */
 import { randomUUID } from 'node:crypto';
-import type { BrokerClock } from '../../broker/clock.js';
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import type { Ended, EndedStep, KnownQueue } from '../../broker/queue-admin.js';
 import type { FlowCheckupParams } from '../../canvas/workflow/checkup.js';
 import type { Logger } from '../../options/logger.js';

@@ -3,13 +3,14 @@
  * leads into its lane, or the word that it leaves no result. Few tasks have any; the others are let through with a look
  * at their message.
  */
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Engine } from '../../broker/broker.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
-import { isGenerated } from '../../protocol/ids.js';
 import { expireMove } from '../../coordination/relocations.js';
+import type { IdIndex } from '../../coordination/task-id-index.js';
 import { IGNORED_MS, noteIgnored } from '../../coordination/tombstones.js';
 import { releaseKey } from '../../coordination/unique-keys.js';
+import { isGenerated } from '../../protocol/ids.js';
+import type { Delivery } from '../../queue/delivery.js';
 
 /**
  * Says that a task leaves no result because it threw Ignore, and lets go of the rest: whoever waits for it finds its record

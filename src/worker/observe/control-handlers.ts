@@ -1,12 +1,13 @@
 /**
  * A worker's answers to remote control: one function per command, over the few handles a worker lends.
  */
-import type { Delivery } from '../../queue/delivery.js';
-import type { Slots } from '../../queue/slots.js';
+
 import type { CommandHandlers, QueueReport, SlotCounts } from '../../control/commands.js';
 import { durationText } from '../../duration.js';
 import { CeleriacError, TaskRevokedError } from '../../errors.js';
 import type { LogLevel } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Slots } from '../../queue/slots.js';
 import { VERSION } from '../../version.js';
 import type { Autoscale } from '../queues/autoscale.js';
 import type { Executor } from '../run/execute.js';

@@ -4,15 +4,15 @@
  */
 import { loadavg } from 'node:os';
 import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
 import type { Events } from '../../events/events.js';
 import type { AppEvent, EventMap } from '../../events/names.js';
 import type { Logger } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
 import { decodeResult } from '../../tasks/serializer.js';
 import { VERSION } from '../../version.js';
 import type { RunWatch } from '../run/execute.js';
-import { inTime } from '../within.js';
 import type { Execution } from '../run/outcome.js';
+import { inTime } from '../within.js';
 
 export interface TellingParams {
   readonly events: Events;

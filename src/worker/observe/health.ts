@@ -2,9 +2,9 @@
  * How a worker is: whether it lives, takes tasks, and what it has done, for the health port. A worker that nobody can
  * ask has none of this but a look at an undefined field for each task.
  */
-import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import { readQueueStates } from '../../coordination/queue-depth.js';
 import {
   type EndState,
@@ -15,10 +15,11 @@ import {
   type QueueDepth,
 } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
+import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
+import { inTime } from '../within.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health-server.js';
-import { inTime } from '../within.js';
-import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
 
 export interface VitalsParams extends MetricsSource {
   readonly engine: Engine;

@@ -2,14 +2,14 @@
  * What a worker tells of tasks: those it runs or holds, and those that wait in its queues. It only reads.
  */
 
-import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
 import type { Engine, JobHead } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
+import type { FoundTask, TaskReport } from '../../control/commands.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
 import { taskIdOfJob } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
-import type { FoundTask, TaskReport } from '../../control/commands.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import type { Executor } from '../run/execute.js';
 import type { RunningCall } from '../run/running-call.js';

@@ -1,8 +1,9 @@
 /**
  * What a worker says about its tasks: one structured line per end, never a payload; and how many it ran of each name.
  */
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Logger } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 import { type Execution, UNKNOWN_TASK } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';

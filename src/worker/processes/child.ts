@@ -8,8 +8,8 @@ import { CeleriacError } from '../../errors.js';
 import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
 import { after } from '../../timers.js';
-import { inTime } from '../within.js';
 import { PROCESS_FILE } from '../threads/app-module.js';
+import { inTime } from '../within.js';
 import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
 
 /** How a process ended. */

@@ -2,17 +2,18 @@
  * The health of a worker of several processes: theirs, as one. Counts of processes that have ended stay, so that a sum
  * never goes down.
  */
-import type { BrokerClock } from '../../broker/clock.js';
+
 import type { Engine } from '../../broker/broker.js';
-import { queueOfLane } from '../../protocol/lanes.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import { lasting, type MetricsJson, prometheusText } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
+import { queueOfLane } from '../../protocol/lanes.js';
 import { BrokerWatch, PROBE_MS } from '../observe/broker-watch.js';
-import { type HealthOptions, HealthServer, type Verdict } from '../observe/health-server.js';
 import { readDepths } from '../observe/health.js';
-import type { Crew } from './pool.js';
+import { type HealthOptions, HealthServer, type Verdict } from '../observe/health-server.js';
 import { sumCounts } from './merge-replies.js';
 import type { ProcessHealth, ProcessRecord } from './messages.js';
+import type { Crew } from './pool.js';
 
 export interface CrewVitalsParams {
   readonly engine: Engine;

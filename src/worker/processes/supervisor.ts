@@ -9,12 +9,12 @@ import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
 import { positiveInteger } from '../../options/checks.js';
 import { type Logger, originOf } from '../../options/logger.js';
 import { settleAll } from '../../settle-all.js';
-import { inTime } from '../within.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
 import { Telling } from '../observe/event-reporter.js';
 import { findAppModule, PROCESS_FILE } from '../threads/app-module.js';
-import { type ChildLimits, childLimits } from '../threads/router.js';
 import { threadHost } from '../threads/host.js';
+import { type ChildLimits, childLimits } from '../threads/router.js';
+import { inTime } from '../within.js';
 import {
   resolveWorkerOptions,
   type WorkerDescription,
@@ -23,10 +23,10 @@ import {
   type WorkerSettings,
 } from '../worker-options.js';
 import type { Child } from './child.js';
-import { Crew } from './pool.js';
-import { CrewVitals } from './pool-health.js';
 import { Lasting } from './lasting-commands.js';
 import { RULES, type Rule, sumCounts } from './merge-replies.js';
+import { Crew } from './pool.js';
+import { CrewVitals } from './pool-health.js';
 
 /** What `app.worker()` takes for a worker of several processes. */
 export interface ProcessesOptions extends WorkerOptions {

@@ -2,10 +2,11 @@
  * The size of a worker's shared budget over time. Left alone it stays as it is; with a range it grows as soon as tasks
  * want more slots than there are, and shrinks to what was used when that has been less for a while.
  */
-import type { Slots } from '../../queue/slots.js';
+
 import { CeleriacError, OptionError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { checkNames } from '../../options/names.js';
+import type { Slots } from '../../queue/slots.js';
 
 /** How far a worker's slots may go by themselves. */
 export interface AutoscaleOptions {

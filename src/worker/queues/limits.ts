@@ -2,16 +2,17 @@
  * A worker's side of the fleet-wide limits: which tasks have lanes, the gates before them, and what is asked of the
  * broker before a limited task runs. A task without limits is told apart by one look at its policy, and asks nothing.
  */
-import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Engine } from '../../broker/broker.js';
-import { Gate } from '../../queue/lane-gate.js';
-import { isLane, laneOf } from '../../protocol/lanes.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import type { RateLimits } from '../../coordination/rate-limits.js';
 import { mayRunTick } from '../../coordination/schedule-store.js';
 import { placeName, Semaphores } from '../../coordination/semaphore.js';
-import { isBrokersFault } from '../../queue/write-answers.js';
 import type { Logger } from '../../options/logger.js';
+import { isLane, laneOf } from '../../protocol/lanes.js';
+import type { Delivery } from '../../queue/delivery.js';
+import { Gate } from '../../queue/lane-gate.js';
+import { isBrokersFault } from '../../queue/write-answers.js';
 import type { RegisteredTask, Registry } from '../../tasks/registry.js';
 import type { Outcome } from '../run/outcome.js';
 

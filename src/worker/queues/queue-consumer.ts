@@ -1,9 +1,10 @@
 /**
  * One queue as a worker consumes it: the queue itself and the lanes of its limited tasks, all on the same slots.
  */
+
+import { laneOf } from '../../protocol/lanes.js';
 import type { Consumer, ConsumerParams } from '../../queue/consumer.js';
 import type { Gate } from '../../queue/lane-gate.js';
-import { laneOf } from '../../protocol/lanes.js';
 import { Share, type Slots } from '../../queue/slots.js';
 
 /** Consumes one queue of the broker. */

@@ -3,16 +3,16 @@
  * run on, and which tasks have lanes in them.
  */
 import type { Engine } from '../../broker/broker.js';
-import { laneOf } from '../../protocol/lanes.js';
-import { openQueue } from '../../coordination/pauses.js';
-import { Slots } from '../../queue/slots.js';
 import type { SlotCounts } from '../../control/commands.js';
+import { openQueue } from '../../coordination/pauses.js';
 import { CeleriacError } from '../../errors.js';
+import { laneOf } from '../../protocol/lanes.js';
+import { Slots } from '../../queue/slots.js';
 import { settleAll } from '../../settle-all.js';
 import type { Registry } from '../../tasks/registry.js';
+import type { WeightedQueue } from '../worker-options.js';
 import type { Limits } from './limits.js';
 import { Line, type MakeConsumer } from './queue-consumer.js';
-import type { WeightedQueue } from '../worker-options.js';
 
 export interface LinesParams {
   readonly engine: Engine;

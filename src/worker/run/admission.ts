@@ -3,8 +3,8 @@
  * due yet has its outcome without its code.
  */
 import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
 import { WorkerLostError } from '../../errors.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 import type { Outcome } from './outcome.js';
 

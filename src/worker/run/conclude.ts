@@ -2,17 +2,18 @@
  * What follows from an ended run: who hears of it now, who once it is written, and what is written. Makes no promise where
  * none is needed: every task comes through here.
  */
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Engine } from '../../broker/broker.js';
 import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
-import { tellWhenWritten } from './hooks.js';
 import { letGo, sayIgnored } from '../end/release-claims.js';
-import type { Execution } from './outcome.js';
-import { retentionMs, settle } from './settle.js';
-import type { TaskLog } from '../observe/task-log.js';
 import type { Telling } from '../observe/event-reporter.js';
 import type { Vitals } from '../observe/health.js';
+import type { TaskLog } from '../observe/task-log.js';
+import { tellWhenWritten } from './hooks.js';
+import type { Execution } from './outcome.js';
+import { retentionMs, settle } from './settle.js';
 
 export interface ConcludeParams {
   readonly engine: Engine;

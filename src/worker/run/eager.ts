@@ -2,23 +2,24 @@
  * Runs calls in the caller's process, through the same steps as a worker: arguments as they would travel, hooks,
  * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
  */
-import type { Delivery } from '../../queue/delivery.js';
-import { readMessage } from '../../protocol/message.js';
-import type { Envelope } from '../../queue/producer.js';
-import type { LaunchHere } from '../../canvas/workflow/inline.js';
+
 import type { Detour } from '../../calls/call-stages.js';
+import type { LaunchHere } from '../../canvas/workflow/inline.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../../errors.js';
+import { readMessage } from '../../protocol/message.js';
+import { errorNameOf } from '../../protocol/wire-error.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Envelope } from '../../queue/producer.js';
 import type { Update } from '../../results/async-result.js';
 import { EagerResult } from '../../results/eager-result.js';
 import type { ResultSource } from '../../results/result-source.js';
 import type { Snapshot } from '../../results/snapshot.js';
 import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../../states.js';
-import { errorNameOf } from '../../protocol/wire-error.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
+import { SpawningHere } from '../workflow/spawn-inline.js';
 import { Executor, type ExecutorParams } from './execute.js';
 import type { Outcome } from './outcome.js';
 import type { CallHost } from './running-call.js';
-import { SpawningHere } from '../workflow/spawn-inline.js';
 
 export interface EagerParams
   extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager' | 'spawning'> {

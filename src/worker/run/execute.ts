@@ -3,25 +3,31 @@
  * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
  */
 import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
-import type { Tracing } from '../../queue/tracing.js';
 import { decodeInputs } from '../../canvas/workflow/values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError } from '../../errors.js';
-import { runInScope } from '../../tasks/context.js';
 import { type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Tracing } from '../../queue/tracing.js';
+import { runInScope } from '../../tasks/context.js';
 import { type RunMiddleware, through } from '../../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../../tasks/registry.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { TransientMap } from '../../transient-map.js';
-import { refusal } from './admission.js';
-import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
-import type { FlowSteps } from '../workflow/step.js';
-import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import type { Limits } from '../queues/limits.js';
-import type { Execution, LateHooks, Outcome } from './outcome.js';
-import { afterBrokenRule, afterError, afterRetryRequest, type RetryCase, RetryRequest } from './retry-policy.js';
-import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
+import type { FlowSteps } from '../workflow/step.js';
+import { refusal } from './admission.js';
+import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
+import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
+import type { Execution, LateHooks, Outcome } from './outcome.js';
+import {
+  afterBrokenRule,
+  afterError,
+  afterRetryRequest,
+  type RetryCase,
+  RetryRequest,
+} from './retry-policy.js';
+import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
 import type { Suspects } from './suspects.js';
 import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';

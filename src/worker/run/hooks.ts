@@ -7,8 +7,8 @@ import type { Delivery } from '../../queue/delivery.js';
 import { runInScope } from '../../tasks/context.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 import type { TaskHooks } from '../../tasks/service.js';
-import { apart } from './outside-context.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
+import { apart } from './outside-context.js';
 import type { RunningCall } from './running-call.js';
 
 export function hooksOf(task: RegisteredTask): TaskHooks | undefined {

@@ -3,17 +3,17 @@
  * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Delivery } from '../../queue/delivery.js';
 import type { Composable } from '../../canvas/typing.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
 import type { CallbackSignature } from '../../options/call-options.js';
 import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import { after, type Cancel } from '../../timers.js';
+import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
 import type { Outcome } from './outcome.js';
 import { retryRequest } from './retry-policy.js';
-import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
 
 /** What a call needs of its worker. */
 export interface CallHost {

@@ -14,10 +14,11 @@
  *   handBack   front of the queue; no attempt counted    PENDING
  *   lost       nothing: another worker owns it           (whatever that one writes)
  */
-import type { Delivery } from '../../queue/delivery.js';
-import { replacedBy } from '../../protocol/message.js';
-import type { Settlement } from '../../queue/settlement.js';
+
 import { TaskRevokedError } from '../../errors.js';
+import { replacedBy } from '../../protocol/message.js';
+import type { Delivery } from '../../queue/delivery.js';
+import type { Settlement } from '../../queue/settlement.js';
 
 import { failureText, revocationText } from '../../results/failure-text.js';
 

@@ -3,9 +3,10 @@
  * worker runs one of them at a time, so that the next death tells which: the others are put back, and a death costs them
  * nothing. How many deaths a task was in the middle of is noted before it begins again.
  */
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Engine } from '../../broker/broker.js';
 import type { Logger } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 import { lostTooOften } from './admission.js';
 import type { Execution, Outcome } from './outcome.js';

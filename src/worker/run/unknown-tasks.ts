@@ -2,11 +2,12 @@
  * Tasks that nobody here knows. A deploy may be under way, so they are handed back to others for a while before they fail:
  * for a time, however often they come by meanwhile. When it began is kept in the broker, where all workers find it.
  */
-import type { BrokerClock } from '../../broker/clock.js';
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { Registry } from '../../tasks/registry.js';
 import type { Outcome } from './outcome.js';
 

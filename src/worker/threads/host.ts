@@ -7,10 +7,10 @@
 import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
-import type { TaskApp } from '../../tasks/context.js';
 import type { ErrorClasses } from '../../protocol/wire-error.js';
-import type { ExecutorParams } from '../run/execute.js';
+import type { TaskApp } from '../../tasks/context.js';
 import type { Lifespan } from '../processes/recycling.js';
+import type { ExecutorParams } from '../run/execute.js';
 
 /** An app that was made while the module was loaded. */
 export interface LoadedApp {

@@ -3,11 +3,11 @@
  * structured cloning. Errors travel in the wire form of `protocol/wire-error`, so that nothing of them is lost on the way.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { Delivery } from '../../queue/delivery.js';
 import type { EngineKind } from '../../broker/broker.js';
 import type { AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands } from '../../control/commands.js';
 import type { WireError } from '../../protocol/wire-error.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 import type { CallLimits } from '../run/running-call.js';
 

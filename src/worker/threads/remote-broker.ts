@@ -20,8 +20,8 @@ import type {
 import type { Finding } from '../../broker/check-result.js';
 import type { QueueStore } from '../../broker/queue-admin.js';
 import { CeleriacError } from '../../errors.js';
-import type { Link } from './rpc.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';
+import type { Link } from './rpc.js';
 
 type Backend = Awaited<ReturnType<Engine['backend']>>;
 

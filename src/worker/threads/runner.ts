@@ -3,18 +3,18 @@
  * Limits are kept by the worker, whose clock goes on while a task computes; here they only show in the request.
  */
 import { getHeapStatistics } from 'node:v8';
-import type { Delivery } from '../../queue/delivery.js';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../protocol/wire-error.js';
-import { apart } from '../run/outside-context.js';
+import type { Delivery } from '../../queue/delivery.js';
 import { Executor } from '../run/execute.js';
 import type { Execution, LateHooks, Outcome } from '../run/outcome.js';
+import { apart } from '../run/outside-context.js';
 import type { CallHost } from '../run/running-call.js';
-import { packLog, packOutcome, unpackOutcome } from './serialization.js';
-import type { Link } from './rpc.js';
-import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
 import type { LoadedApp } from './host.js';
+import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
+import type { Link } from './rpc.js';
+import { packLog, packOutcome, unpackOutcome } from './serialization.js';
 
 type Run = Extract<ToThread, { kind: 'run' }>;
 type Hooks = Extract<ToThread, { kind: 'hooks' }>;

@@ -3,7 +3,12 @@
  * it is the real one; what arrives is its wire form, stored as it is, and an error of its class for the log.
  */
 import { Budget, boundedJson } from '../../protocol/bounded-json.js';
-import { decodeFailure, type ErrorClasses, encodeFailure, type WireError } from '../../protocol/wire-error.js';
+import {
+  decodeFailure,
+  type ErrorClasses,
+  encodeFailure,
+  type WireError,
+} from '../../protocol/wire-error.js';
 import type { Outcome } from '../run/outcome.js';
 import type { CrossedOutcome, LogLine } from './messages.js';
 

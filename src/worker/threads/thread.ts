@@ -3,19 +3,19 @@
  * killed or ended by itself; whoever needs one then starts another.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type { Delivery } from '../../queue/delivery.js';
 import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';
 import { THREAD_FILE } from './app-module.js';
-import { packOutcome, unpackFields, unpackOutcome } from './serialization.js';
 import { EngineServer } from './broker-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
+import { packOutcome, unpackFields, unpackOutcome } from './serialization.js';
 
 /** What all threads of a worker have in common. */
 export interface ThreadParams {

@@ -2,9 +2,10 @@
  * What a task that runs in its caller's process may start that belongs to it: a replacement for itself, which runs at
  * once, and further members of its group, which run after the others.
  */
-import type { Delivery } from '../../queue/delivery.js';
+
 import type { Composable } from '../../canvas/typing.js';
 import type { LaunchHere } from '../../canvas/workflow/inline.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import type { Outcome } from '../run/outcome.js';
 import { noMember, type Spawns } from './spawn.js';

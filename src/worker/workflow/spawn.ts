@@ -2,18 +2,19 @@
  * What a running task may start that belongs to its own workflow: a replacement for itself, and further members of its
  * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
  */
-import type { Delivery } from '../../queue/delivery.js';
-import { flowFrom, partOf } from '../../protocol/ids.js';
+
+import type { Sender } from '../../calls/sender.js';
+import type { Composable } from '../../canvas/typing.js';
 import type { AddedMembers } from '../../canvas/workflow/added-members.js';
 import { compile } from '../../canvas/workflow/compile.js';
-import type { Composable } from '../../canvas/typing.js';
-import type { FlowProgress } from '../../canvas/workflow/progress.js';
 import type { Launcher } from '../../canvas/workflow/launch.js';
 import { changedAt, finalOf, type PlanNode, ROOT } from '../../canvas/workflow/plan.js';
 import type { Plans } from '../../canvas/workflow/plan-cache.js';
-import type { Sender } from '../../calls/sender.js';
+import type { FlowProgress } from '../../canvas/workflow/progress.js';
 import { CeleriacError } from '../../errors.js';
 import type { CallbackSignature } from '../../options/call-options.js';
+import { flowFrom, partOf } from '../../protocol/ids.js';
+import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 
 /** Thrown by `replace()`: nothing after it runs. */

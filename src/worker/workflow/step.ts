@@ -2,26 +2,27 @@
  * A worker's side of workflows: what a part needs before it runs (its input, and whether it may run at all), and what
  * follows from its end. Plain tasks never come here.
  */
-import type { BrokerClock } from '../../broker/clock.js';
-import { amended, type Delivery } from '../../queue/delivery.js';
+
 import { type Engine, REVOKED } from '../../broker/broker.js';
-import { partOf } from '../../protocol/ids.js';
-import type { FlowInput, Message } from '../../protocol/message.js';
-import { isBrokersFault } from '../../queue/write-answers.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import type { AddedMembers } from '../../canvas/workflow/added-members.js';
 import type { FlowDrop } from '../../canvas/workflow/jobs.js';
+import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
+import { requestOf } from '../../canvas/workflow/part-request.js';
+import { idOf, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
+import type { Plans } from '../../canvas/workflow/plan-cache.js';
 import { type Failed, type FlowProgress, type Told } from '../../canvas/workflow/progress.js';
 import type { Blame, Ending } from '../../canvas/workflow/record.js';
 import { readEnding, revocationIn } from '../../canvas/workflow/record.js';
 import type { FlowResults } from '../../canvas/workflow/results.js';
 import type { FlowValues } from '../../canvas/workflow/values.js';
 import { firstStarts } from '../../canvas/workflow/writes.js';
-import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
-import { requestOf } from '../../canvas/workflow/part-request.js';
-import { idOf, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
-import type { Plans } from '../../canvas/workflow/plan-cache.js';
 import { CeleriacError, TaskRevokedError } from '../../errors.js';
+import { partOf } from '../../protocol/ids.js';
+import type { FlowInput, Message } from '../../protocol/message.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
+import { amended, type Delivery } from '../../queue/delivery.js';
+import { isBrokersFault } from '../../queue/write-answers.js';
 import { sleep } from '../../timers.js';
 import type { Outcome } from '../run/outcome.js';
 

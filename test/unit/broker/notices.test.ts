@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { IdSource } from '#src/protocol/ids.js';
 import { channelsOf, eachNotice, isOf, routeOf } from '#src/broker/notice-channels.js';
 import { OwnNotices } from '#src/broker/redis/recently-heard.js';
+import { IdSource } from '#src/protocol/ids.js';
 
 describe('The channel of a notice', () => {
   it('is one of 64 that the ids of a process share, told apart by a mark', () => {

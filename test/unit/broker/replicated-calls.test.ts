@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import type { IQueueBackend } from 'bullmq';
 import { BrokerUnavailableError, Celeriac, OptionError } from 'celeriac';
 import type { Engine, Replication } from '#src/broker/broker.js';
-import { type Envelope, Producer } from '#src/queue/producer.js';
 import { acceptanceRule, checkAcceptance } from '#src/options/acceptance.js';
+import { type Envelope, Producer } from '#src/queue/producer.js';
 import { rejection } from '../../support/app.js';
 
 /** A producer over a broker whose replicas answer as told. */

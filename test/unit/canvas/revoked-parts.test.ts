@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN, REVOKED } from '#src/broker/broker.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
-import { partId } from '#src/protocol/ids.js';
 import type { Leaf, Plan } from '#src/canvas/workflow/plan.js';
 import { Workflows } from '#src/canvas/workflow/workflows.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
+import { partId } from '#src/protocol/ids.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { ResultSource } from '#src/results/result-source.js';
 import { derive } from '#src/results/snapshot.js';
-import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { describeError } from '#src/cli/exit.js';
-import { humanDuration } from '#src/cli/text/human.js';
 import { createOutput, type Output } from '#src/cli/output.js';
+import { humanDuration } from '#src/cli/text/human.js';
 import { OptionError, TaskFailedError } from '#src/errors.js';
 import { steering } from '../../support/steering.js';
 

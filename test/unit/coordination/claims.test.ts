@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerError, BrokerUnavailableError, DuplicateTaskError } from 'celeriac';
-import { LONGEST_LIFE_MS } from '#src/coordination/claims.js';
-import { BrokerClock } from '#src/broker/clock.js';
 import type { Engine, JobRef, StoredJob } from '#src/broker/broker.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
-import { encodeCustomId } from '#src/protocol/ids.js';
-import { UniqueKeys } from '#src/coordination/unique-keys.js';
+import { BrokerClock } from '#src/broker/clock.js';
 import { UniqueCalls } from '#src/calls/unique.js';
+import { LONGEST_LIFE_MS } from '#src/coordination/claims.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
+import { UniqueKeys } from '#src/coordination/unique-keys.js';
+import { encodeCustomId } from '#src/protocol/ids.js';
 import { rejection } from '../../support/app.js';
 import { FakeRecords } from '../../support/fake-records.js';
 

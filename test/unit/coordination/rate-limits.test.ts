@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { BrokerClock } from '#src/broker/clock.js';
 import type { Engine, JobRef } from '#src/broker/broker.js';
+import { BrokerClock } from '#src/broker/clock.js';
 import { RateLimits } from '#src/coordination/rate-limits.js';
 import { Semaphores } from '#src/coordination/semaphore.js';
 import { FakeRecords } from '../../support/fake-records.js';

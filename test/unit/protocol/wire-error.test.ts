@@ -37,7 +37,7 @@ describe('an error that crosses the wire', () => {
       ['detail', { at: '1970-01-01T00:00:00.000Z', n: 1 }],
     ]);
     assert(types.isNativeError(back));
-    assert.match(inspect(back), /TypeError: bad\n\s+at .*failure\.test[\s\S]*code: 'E_BAD'/);
+    assert.match(inspect(back), /TypeError: bad\n\s+at .*wire-error\.test[\s\S]*code: 'E_BAD'/);
   });
 
   it('is of its own class when that is registered, without running its constructor', () => {
@@ -189,7 +189,7 @@ describe('what is thrown that is no proper error', () => {
     assert(Buffer.byteLength(JSON.stringify(wire)) <= 65_536, String(JSON.stringify(wire).length));
     assert.equal(wire.truncated, true);
     assert.match(wire.message, /\[cut; 5000000 characters\]$/);
-    assert.match(wire.stack ?? '', /failure\.test/);
+    assert.match(wire.stack ?? '', /wire-error\.test/);
   });
 
   it('survives hostile errors', () => {

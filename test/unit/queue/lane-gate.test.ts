@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Gate } from '#src/queue/lane-gate.js';
 import type { Permit } from '#src/coordination/rate-limits.js';
+import { Gate } from '#src/queue/lane-gate.js';
 
 function setUp(permits: readonly (Permit | Error)[], room = true) {
   const asked: string[] = [];

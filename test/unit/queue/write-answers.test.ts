@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isBrokersFault, writeAnswer } from '#src/queue/write-answers.js';
 import { BrokerUnavailableError, CeleriacError } from '#src/errors.js';
+import { isBrokersFault, writeAnswer } from '#src/queue/write-answers.js';
 
 const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });
 const coded = (code: unknown, message = 'no') => Object.assign(new Error(message), { code });

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoredJob } from '#src/broker/broker.js';
 import { ResultTimeoutError, UnknownTaskError } from '#src/errors.js';
+import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { AsyncResult } from '#src/results/async-result.js';
 import { GroupResult } from '#src/results/group-result.js';
 import type { ResultSource } from '#src/results/result-source.js';
-import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 
 function resultOf(job: StoredJob | undefined) {

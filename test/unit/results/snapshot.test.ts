@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { StoredJob } from '#src/broker/broker.js';
-import { type Message, packStack, readMessage } from '#src/protocol/message.js';
 import { TaskFailedError, TaskRevokedError } from '#src/errors.js';
+import { type Message, packStack, readMessage } from '#src/protocol/message.js';
+import { ErrorClasses, encodeFailure } from '#src/protocol/wire-error.js';
 import { revocationText } from '#src/results/failure-text.js';
 import { changesAt, derive, lastCustomState, stateOf } from '#src/results/snapshot.js';
 import { EXCEPTION, READY } from '#src/states.js';
-import { ErrorClasses, encodeFailure } from '#src/protocol/wire-error.js';
 
 const NOW = 1_000_000;
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoredJob } from '#src/broker/broker.js';
-import { Course } from '#src/results/state-history.js';
-import { derive } from '#src/results/snapshot.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
+import { derive } from '#src/results/snapshot.js';
+import { Course } from '#src/results/state-history.js';
 
 const WAITING: StoredJob = {
   id: 'a-0@q',

@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
-import type { Delivery } from '#src/queue/delivery.js';
 import type { Engine } from '#src/broker/broker.js';
 import { CeleriacError, type Logger } from '#src/index.js';
-import type { TaskApp } from '#src/tasks/context.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
+import type { Delivery } from '#src/queue/delivery.js';
+import type { TaskApp } from '#src/tasks/context.js';
 import { RunningCall } from '#src/worker/run/running-call.js';
 import { ThreadPool } from '#src/worker/threads/pool.js';
 

@@ -1,8 +1,8 @@
 /** A producer may give each task a name of its own: what nobody here knows is counted as one. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TaskLog } from '#src/worker/observe/task-log.js';
 import { Vitals } from '#src/worker/observe/health.js';
+import { TaskLog } from '#src/worker/observe/task-log.js';
 
 const delivery = (name: string) =>
   ({ name, taskId: name, queue: 'q', deliveries: 2, sentAt: 0, message: {} }) as never;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
 import { AddedMembers } from '#src/canvas/workflow/added-members.js';
 import type { Leaf, Plan, Start } from '#src/canvas/workflow/plan.js';
 import { Plans } from '#src/canvas/workflow/plan-cache.js';
+import { IdIndex } from '#src/coordination/task-id-index.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Producer } from '#src/queue/producer.js';
 import { Launcher, type LauncherParams } from '#src/canvas/workflow/launch.js';
 import type { Plan } from '#src/canvas/workflow/plan.js';
 import { BrokerUnavailableError, DuplicateTaskError } from '#src/errors.js';
-import { acceptanceRule } from '#src/options/acceptance.js';
+import { Producer } from '#src/queue/producer.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
-import { addedField } from '#src/canvas/workflow/record.js';
 import { type Leaf, nodeAt, type Plan, type PlanNode } from '#src/canvas/workflow/plan.js';
 import { Plans } from '#src/canvas/workflow/plan-cache.js';
+import { addedField } from '#src/canvas/workflow/record.js';
 import { fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

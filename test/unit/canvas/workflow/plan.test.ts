@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { afterFailure, afterSuccess } from '#src/canvas/workflow/advance.js';
-import { sharedFailing } from '#src/canvas/workflow/record.js';
 import {
   ancestors,
   delaysIn,
@@ -17,6 +16,7 @@ import {
   starts,
   stepBefore,
 } from '#src/canvas/workflow/plan.js';
+import { sharedFailing } from '#src/canvas/workflow/record.js';
 
 const task = (name: string, more: Partial<Leaf> = {}): Leaf => ({
   kind: 'task',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
-import { UNTIL } from '#src/canvas/workflow/record.js';
-import { FlowTidy } from '#src/canvas/workflow/tidy.js';
 import type { Leaf, Plan } from '#src/canvas/workflow/plan.js';
 import { Plans } from '#src/canvas/workflow/plan-cache.js';
+import { UNTIL } from '#src/canvas/workflow/record.js';
+import { FlowTidy } from '#src/canvas/workflow/tidy.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

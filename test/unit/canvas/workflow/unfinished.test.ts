@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Leaf, Plan, PlanNode } from '#src/canvas/workflow/plan.js';
 import { failedField } from '#src/canvas/workflow/record.js';
 import { living, livingFields } from '#src/canvas/workflow/unfinished.js';
-import type { Leaf, Plan, PlanNode } from '#src/canvas/workflow/plan.js';
 
 const task = (name: string, more: Partial<Leaf> = {}): Leaf => ({
   kind: 'task',

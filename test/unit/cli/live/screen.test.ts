@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import pc from 'picocolors';
 import { eventLine } from '#src/cli/live/event-text.js';
+import { PageView } from '#src/cli/live/page-view.js';
 import { renderScreen } from '#src/cli/live/screen.js';
 import { FleetState } from '#src/cli/live/state.js';
-import { PageView } from '#src/cli/live/page-view.js';
 import { widthOf } from '#src/cli/text/width.js';
 import type { EventMap, FleetEvent } from '#src/events/names.js';
 

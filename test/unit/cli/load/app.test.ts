@@ -136,7 +136,7 @@ describe('TypeScript', () => {
     const folder = project(t, {
       'package.json': '{ "type": "module" }',
       'tsconfig.json': JSON.stringify(LEGACY),
-      'src/tasks.ts': LEGACY_TASKS('../dto.js'),
+      'src/tasks.ts': LEGACY_TASKS('./dto.js'),
       'src/dto.ts': dto,
     });
     assert.deepEqual(await load(folder, 'tasks'), { compiler: 'swc', seen: ['Dto', 'String'] });
@@ -163,7 +163,7 @@ describe('TypeScript', () => {
   it('loads .mts in a CommonJS project, and .cts next to it', async (t) => {
     const folder = project(t, {
       'package.json': '{}',
-      'tasks.mts': `import { seen } from '../seen.cjs';\nexport default ${APP};`,
+      'tasks.mts': `import { seen } from './seen.cjs';\nexport default ${APP};`,
       'seen.cts': `export const seen: string = 'cts';`,
     });
     assert.deepEqual(await load(folder, 'tasks'), { compiler: 'swc', seen: 'cts' });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { HeldLock } from '#src/broker/lock-renewal.js';
 import { LockRenewer } from '#src/queue/locks/lock-renewer.js';
-import { type HeldLock, LockTable, LockTableReader, newLockMemory } from '#src/queue/locks/lock-table.js';
+import { LockTable, LockTableReader, newLockMemory } from '#src/queue/locks/lock-table.js';
 
 const LOCK_MS = 1000;
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Delivery } from '#src/queue/delivery.js';
-import type { Envelope } from '#src/queue/producer.js';
 import { tellSent } from '#src/calls/send-watch.js';
 import { eventLine } from '#src/cli/live/event-text.js';
 import type { AppEvent } from '#src/events/names.js';
+import type { Delivery } from '#src/queue/delivery.js';
+import type { Envelope } from '#src/queue/producer.js';
 import { Telling } from '#src/worker/observe/event-reporter.js';
 
 function telling(message: object) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Consumer } from '#src/queue/consumer.js';
 import type { Engine } from '#src/broker/broker.js';
+import type { Consumer } from '#src/queue/consumer.js';
 import { Slots } from '#src/queue/slots.js';
 import type { Limits } from '#src/worker/queues/limits.js';
 import { Lines } from '#src/worker/queues/queue-consumers.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Delivery } from '#src/queue/delivery.js';
 import { WorkerLostError } from '#src/errors.js';
 import { Task, TaskService } from '#src/index.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import { Registry } from '#src/tasks/registry.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
 import { Executor, type ExecutorParams } from '#src/worker/run/execute.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { Delivery } from '#src/queue/delivery.js';
 import { NotSerializableError, OptionError, SoftTimeLimitExceeded } from '#src/errors.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import { type CallHost, RunningCall } from '#src/worker/run/running-call.js';
 
 interface Line {

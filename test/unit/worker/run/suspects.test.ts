@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Delivery } from '#src/queue/delivery.js';
 import { WorkerLostError } from '#src/errors.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import type { RegisteredTask } from '#src/tasks/registry.js';
 import type { Execution, Outcome } from '#src/worker/run/outcome.js';
 import { Suspects } from '#src/worker/run/suspects.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Delivery } from '#src/queue/delivery.js';
 import { NotRegisteredError } from '#src/errors.js';
+import type { Delivery } from '#src/queue/delivery.js';
 import { UnknownTasks } from '#src/worker/run/unknown-tasks.js';
 import { fakeRecords } from '../../../support/records.js';
 

@@ -1,0 +1,49 @@
+/**
+ * What a call amounts to: its own options over those of its route, its task and the app, and the queue it goes to. Every
+ * call is resolved here, whether it is sent, prepared for a workflow or only checked. Does no I/O.
+ */
+import {
+  type CallOptions,
+  NOTHING_SPECIAL,
+  overRoute,
+  type ResolvedCall,
+  resolveCall,
+  underTask,
+} from '../options/call-options.js';
+import type { Router } from '../options/routes.js';
+import { laneOf } from '../protocol/lanes.js';
+import type { CallTarget } from '../tasks/registry.js';
+import type { PlainCall } from './call-stages.js';
+
+/** A call without options; by identity, so that it is resolved at no cost. */
+export const NO_OPTIONS: CallOptions = Object.freeze({});
+
+export interface CallResolverParams {
+  readonly router: Router | undefined;
+  readonly defaultQueue: string;
+  /** Where moments count that name no zone. */
+  readonly timezone: string;
+}
+
+export class CallResolver {
+  constructor(private readonly params: CallResolverParams) {}
+
+  /**
+   * The call's own options over those of its route, and those over its task's.
+   * @param now epoch ms of the broker's clock
+   * @throws {OptionError} an option is wrong
+   */
+  resolve({ target, args, options }: PlainCall, now: number): ResolvedCall {
+    const { router, timezone } = this.params;
+    if (router === undefined && options === NO_OPTIONS) return NOTHING_SPECIAL;
+    const routed = router?.(target.name, args, options);
+    const fromRoute = routed === undefined ? undefined : underTask(routed, target.own);
+    return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`, timezone);
+  }
+
+  /** The queue a task goes to, or its lane there. @param chosen by the call or its route */
+  placeOf(target: CallTarget, chosen: string | undefined): string {
+    const queue = chosen ?? target.publish.queue ?? this.params.defaultQueue;
+    return target.lane ? laneOf(queue, target.name) : queue;
+  }
+}

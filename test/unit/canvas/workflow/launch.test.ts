@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { Launcher, type LauncherParams } from '#src/canvas/workflow/launch.js';
 import type { Plan } from '#src/canvas/workflow/plan.js';
 import { BrokerUnavailableError, DuplicateTaskError } from '#src/errors.js';
+import { acceptanceRule } from '#src/options/acceptance.js';
 import { Producer } from '#src/queue/producer.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 

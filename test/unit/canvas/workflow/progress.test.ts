@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
-import type { Plan } from '#src/canvas/workflow/plan.js';
+import type { Leaf, Plan, PlanNode } from '#src/canvas/workflow/plan.js';
 import { Plans } from '#src/canvas/workflow/plan-cache.js';
 import { FlowProgress, type FlowProgressParams } from '#src/canvas/workflow/progress.js';
+import type { Envelope } from '#src/queue/producer.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';

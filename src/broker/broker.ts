@@ -7,7 +7,11 @@
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import type { OwnIds } from '../protocol/ids.js';
 import type { Finding } from './check-result.js';
+import type { JobRef } from './job-ref.js';
+import type { Places } from './places.js';
 import type { QueueStore } from './queue-admin.js';
+
+export type { JobRef } from './job-ref.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
@@ -91,7 +95,7 @@ export interface StoredRecord {
 
 /**
  * Small records with create-if-absent, compare-and-set and a time to live: our one primitive for everything
- * BullMQ has no place for (ids, marks, plans, semaphores, elections). Keys are any string; values are text.
+ * BullMQ has no place for (ids, marks, plans, rates, elections). Keys are any string; values are text.
  */
 export interface Records {
   /** Writes the record unless the key is taken. `false` when it was. */
@@ -269,6 +273,7 @@ export interface Engine {
   uncount(ref: JobRef): Promise<void>;
   readonly records: Records;
   readonly flows: Flows;
+  readonly places: Places;
   readonly signals: Signals;
   /** Looks after queues; what is written to or taken from is noted there by itself. */
   readonly queues: QueueStore;
@@ -306,12 +311,6 @@ export interface NewJob {
   readonly queue: string;
   readonly jobId: string;
   readonly job: JobJson;
-}
-
-/** Where a job lies. */
-export interface JobRef {
-  readonly queue: string;
-  readonly id: string;
 }
 
 /** A job without what may be large. */

@@ -32,6 +32,9 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     get flows() {
       return ground.engine.flows;
     },
+    get places() {
+      return ground.engine.places;
+    },
     get signals() {
       return own.signals ?? ground.engine.signals;
     },

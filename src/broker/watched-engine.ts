@@ -6,6 +6,7 @@ import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import { isRevocationStack, type Message, messageFrom } from '../protocol/message.js';
 import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './broker.js';
 import type { BrokerClock } from './clock.js';
+import type { Places } from './places.js';
 
 /** A task as it was put into its queue. */
 export interface AddedJob {
@@ -36,6 +37,8 @@ export class WatchedEngine {
   /** Jobs that were copied into their lane: the end of the first is no end of the task. */
   readonly #moved = new Set<string>();
   readonly #workflows = new Set<string>();
+  /** Who asked for a place, by the name of the limit. */
+  readonly #asked = new Map<string, Map<string, JobRef>>();
   readonly #backends = new WeakMap<IQueueBackend, IQueueBackend>();
   readonly #records: TimedRecords;
   #adding = 0;
@@ -106,6 +109,7 @@ export class WatchedEngine {
     this.#ids.clear();
     for (const flow of this.#workflows)
       await Promise.all([this.under.flows.remove(flow), this.under.flows.unwatch(flow)]);
+    await this.#clearPlaces();
     await this.#records.clear();
     this.#workflows.clear();
     this.queues.clear();
@@ -121,6 +125,7 @@ export class WatchedEngine {
       addTogether: (jobs) =>
         this.#add(jobs, this.under.addTogether(jobs.map((each) => ({ ...each, job: heldBack(each.job) })))),
       flows: this.#flows(),
+      places: this.#places(),
       close: async () => {
         await Promise.all([this.under, ...this.params.closeToo].map((engine) => engine.close()));
       },
@@ -149,6 +154,32 @@ export class WatchedEngine {
       expire: (flow, ttlMs) => flows.expire(flow, ttlMs),
       remove: (flow) => flows.remove(flow),
     };
+  }
+
+  #places(): Places {
+    const { places } = this.under;
+    return {
+      enter: (name, job, asking) => {
+        const asked = this.#asked.get(name) ?? new Map<string, JobRef>();
+        this.#asked.set(name, asked.set(keyOf(job), job));
+        return places.enter(name, job, asking);
+      },
+      leave: async (name, limit, job, now) => {
+        const called = await places.leave(name, limit, job, now);
+        const asked = this.#asked.get(name);
+        if (asked?.delete(keyOf(job)) && asked.size === 0) this.#asked.delete(name);
+        return called;
+      },
+      room: (name, asking) => places.room(name, asking),
+      evict: (name, limit, dead, now) => places.evict(name, limit, dead, now),
+    };
+  }
+
+  /** Nobody gets what the dropped ones leave: those in line are dropped too. */
+  async #clearPlaces(): Promise<void> {
+    for (const [name, asked] of this.#asked)
+      for (const job of asked.values()) await this.under.places.leave(name, 0, job, this.clock.now());
+    this.#asked.clear();
   }
 
   #bullmq(): BullmqParts {

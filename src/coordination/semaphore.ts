@@ -1,24 +1,14 @@
 /**
- * A semaphore over the whole fleet, one small record a key: who holds a place, and who is parked for one. A holder is
+ * A semaphore over the whole fleet: who of those that want a place of a limit gets one, on the Places port. A holder is
  * as alive as its job's lock, which BullMQ renews anyway, so a holder costs nothing while it runs and a killed one is
- * found out by whoever wants its place. A place that becomes free is given to the first one parked, then its job is
- * called back. One compare-and-set a step; never more holders than the limit.
+ * found out by whoever wants its place. A place that becomes free is given to the first in line, then its job is
+ * called back.
  */
 
-import type { Engine, JobRef, StoredRecord } from '../broker/broker.js';
+import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
+import type { Asking, Holder } from '../broker/places.js';
 import { sleep } from '../timers.js';
-import { afterLoss } from './contention.js';
-
-interface Holder extends JobRef {
-  /** Since when, epoch ms of the broker's clock. */
-  readonly at: number;
-}
-
-interface State {
-  readonly holders: readonly Holder[];
-  readonly parked: readonly JobRef[];
-}
 
 /** What asking for a place gives. */
 export type Place =
@@ -26,18 +16,16 @@ export type Place =
   /** `listed`: it will be called back; otherwise it must ask again by itself. */
   | { readonly held: false; readonly listed: boolean };
 
-const EMPTY: State = { holders: [], parked: [] };
-
-/** More wait than are listed: a record stays small, and those beyond come back by themselves. */
-const MOST_PARKED = 64;
+/** More wait than are listed: those beyond come back by themselves. */
+const MOST_LISTED = 64;
 
 /** A job that was called back before it was parked for good is called again after these, ms. */
 const CALL_AGAIN_MS = [5, 20, 100, 400];
 
 export class Semaphores {
   constructor(
-    private readonly engine: Engine,
-    private readonly clock: BrokerClock,
+    private readonly engine: Pick<Engine, 'places' | 'readJobs' | 'backend'>,
+    private readonly clock: Pick<BrokerClock, 'now'>,
     /** A place older than this is looked at when somebody wants it, ms. A bit over the duration of a lock. */
     private readonly leaseMs: number,
   ) {}
@@ -47,114 +35,94 @@ export class Semaphores {
    * @param list put it on the list of those who are called back when there is none
    */
   async enter(name: string, limit: number, job: JobRef, list: boolean): Promise<Place> {
-    return this.#update<Place>(name, async (state) => {
-      if (state.holders.some(same(job))) return { reply: { held: true } };
-      const holders = await this.#alive(state.holders, limit);
-      const parked = state.parked.filter((other) => !same(job)(other));
-      if (holders.length < limit) {
-        const mine = { ...refOf(job), at: this.clock.now() };
-        return { state: { holders: [...holders, mine], parked }, reply: { held: true } };
-      }
-      if (parked.length < state.parked.length) return { reply: { held: false, listed: true } };
-      if (!list || parked.length >= MOST_PARKED) return { reply: { held: false, listed: false } };
-      return {
-        state: { holders: state.holders, parked: [...parked, refOf(job)] },
-        reply: { held: false, listed: true },
-      };
-    });
+    for (;;) {
+      const asking = { ...this.#asking(limit), mostWaiters: list ? MOST_LISTED : 0 };
+      const entered = await this.engine.places.enter(name, job, asking);
+      if (entered.held) return entered;
+      const { listed, doubted } = entered;
+      if (!(await this.#bury(name, limit, doubted, job))) return { held: false, listed };
+    }
   }
 
   /** Gives a job's place, or its turn, to the next. A job without one changes nothing. */
   async leave(name: string, limit: number, job: JobRef): Promise<void> {
-    const called = await this.#update<readonly JobRef[]>(name, async (state) => {
-      const holders = state.holders.filter((holder) => !same(job)(holder));
-      const parked = state.parked.filter((other) => !same(job)(other));
-      if (holders.length === state.holders.length && parked.length === state.parked.length)
-        return { reply: [] };
-      const next = parked.splice(0, Math.max(0, limit - holders.length));
-      const at = this.clock.now();
-      return {
-        state: { holders: [...holders, ...next.map((ref) => ({ ...ref, at }))], parked },
-        reply: next,
-      };
-    });
-    await Promise.all(called.map((ref) => this.#call(ref)));
+    const now = this.#now();
+    const called = await this.engine.places.leave(name, limit, job, now);
+    await this.#callAll(name, limit, called, now);
   }
 
   /** Whether somebody who asked now might get a place. */
   async mayEnter(name: string, limit: number): Promise<boolean> {
-    const record = await this.#read(name);
-    if (record === undefined) return true;
-    return (await this.#alive(stateIn(record).holders, limit)).length < limit;
+    for (;;) {
+      const room = await this.engine.places.room(name, this.#asking(limit));
+      if (room.free) return true;
+      if (!(await this.#bury(name, limit, room.doubted))) return false;
+    }
   }
 
-  /** The holders without those whose worker died; nobody is looked at while there is room. */
-  async #alive(holders: readonly Holder[], limit: number): Promise<readonly Holder[]> {
-    if (holders.length < limit) return holders;
-    const doubtedBefore = this.clock.now() - this.leaseMs;
-    const doubted = holders.filter((holder) => holder.at <= doubtedBefore);
-    if (doubted.length === 0) return holders;
+  /**
+   * Takes the places of those among the doubted whose worker died. They are handed out to one who asks, so nobody is looked
+   * at by all.
+   * @param asker needs no call: it asks again
+   * @returns whether it is worth asking again: there was somebody to look at, and may be more
+   */
+  async #bury(name: string, limit: number, doubted: readonly Holder[], asker?: JobRef): Promise<boolean> {
+    if (doubted.length === 0) return false;
     const jobs = await this.engine.readJobs(doubted);
-    const dead = new Set(doubted.filter((_, i) => jobs[i]?.running !== true));
-    return holders.filter((holder) => !dead.has(holder));
+    const dead = doubted.filter((_, i) => jobs[i]?.running !== true);
+    await this.#evict(name, limit, dead, asker);
+    return true;
+  }
+
+  async #evict(name: string, limit: number, dead: readonly Holder[], asker?: JobRef): Promise<void> {
+    if (dead.length === 0) return;
+    const now = this.#now();
+    const called = await this.engine.places.evict(name, limit, dead, now);
+    const others = called.filter(({ queue, id }) => id !== asker?.id || queue !== asker.queue);
+    await this.#callAll(name, limit, others, now);
+  }
+
+  async #callAll(name: string, limit: number, called: readonly JobRef[], at: number): Promise<void> {
+    await Promise.all(called.map((ref) => this.#call(name, limit, { ...ref, at })));
   }
 
   /** Lets a parked job run now. It holds its place already; should the call be lost, it comes back by itself. */
-  async #call(ref: JobRef): Promise<void> {
-    const backend = await this.engine.backend(ref.queue);
+  async #call(name: string, limit: number, called: Holder): Promise<void> {
+    const backend = await this.engine.backend(called.queue);
     for (const pauseMs of [...CALL_AGAIN_MS, undefined]) {
       try {
-        await backend.promote(ref.id);
+        await backend.promote(called.id);
         return;
       } catch {
-        // Not parked yet: its worker has listed it and is about to. Or gone: then its place is found empty.
+        // Not parked yet: its worker has listed it and is about to. Or it runs already, or has ended.
+        if (await this.#hasEnded(called)) return this.#evict(name, limit, [called]);
         if (pauseMs !== undefined) await sleep(pauseMs);
       }
     }
   }
 
-  async #update<R>(name: string, step: (state: State) => Promise<{ state?: State; reply: R }>): Promise<R> {
-    for (let losses = 1; ; losses++) {
-      const record = await this.#read(name);
-      const { state, reply } = await step(record === undefined ? EMPTY : stateIn(record));
-      if (state === undefined || (await this.#write(name, record, state))) return reply;
-      await afterLoss(losses);
+  /** Whether it ended while it was in line: then it keeps no place from the next. */
+  async #hasEnded(called: Holder): Promise<boolean> {
+    try {
+      const [job] = await this.engine.readJobs([called]);
+      return job === undefined || job.doneAt !== undefined;
+    } catch {
+      return false; // out of reach: then its place is found empty
     }
   }
 
-  #write(name: string, record: StoredRecord | undefined, state: State): Promise<boolean> {
-    const { records } = this.engine;
-    if (state.holders.length === 0 && state.parked.length === 0)
-      return record === undefined ? Promise.resolve(true) : records.remove(keyOf(name), record.version);
-    const value = JSON.stringify(state);
-    return record === undefined
-      ? records.create(keyOf(name), value)
-      : records.replace(keyOf(name), record.version, value);
+  #asking(limit: number): Omit<Asking, 'mostWaiters'> {
+    const now = this.#now();
+    return { limit, now, doubtedBefore: now - this.leaseMs };
   }
 
-  async #read(name: string): Promise<StoredRecord | undefined> {
-    const [record] = await this.engine.records.read([keyOf(name)]);
-    return record;
+  /** Whole: what is kept is compared. */
+  #now(): number {
+    return Math.floor(this.clock.now());
   }
 }
 
 /** What counts the tasks of a name, or those of a name and key. */
 export function placeName(task: string, key?: string): string {
   return JSON.stringify(key === undefined ? [task] : [task, key]);
-}
-
-function keyOf(name: string): string {
-  return `places:${name}`;
-}
-
-function stateIn(record: StoredRecord): State {
-  return JSON.parse(record.value) as State;
-}
-
-function refOf({ queue, id }: JobRef): JobRef {
-  return { queue, id };
-}
-
-function same(job: JobRef): (other: JobRef) => boolean {
-  return (other) => other.id === job.id && other.queue === job.queue;
 }

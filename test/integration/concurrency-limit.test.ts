@@ -84,6 +84,57 @@ describe('A concurrency limit', () => {
     });
   });
 
+  it('costs a task as many commands and bytes among 450 as among 10, also when hundreds come at once', async (t) => {
+    const redis = await startRedis();
+    const meter = new Redis(redis.url);
+    const open = gate();
+    t.after(() => open.open());
+    const { app, prefix, worker } = testApp(t, { broker: redis.url, lockDuration: '10m' });
+    // After the app.
+    t.after(() => {
+      meter.disconnect();
+      return redis.close();
+    });
+    const passed = new Counter();
+    const visit = app.task(
+      'visit',
+      { concurrency: { limit: 500, key: () => 'one' }, ignoreResult: true },
+      async (stay: boolean) => {
+        if (stay) await open.opened;
+        else passed.add();
+      },
+    );
+    const holders = `${prefix}:~h:["visit","one"]`;
+    const inside = (count: number) =>
+      until(async () => (await meter.zcard(holders)) === count, `${count} to be inside`);
+    const send = (count: number, stay: boolean) => Promise.all(range(count).map(() => visit.delay(stay)));
+    /** Never more at once than there are places for. */
+    const pass = async (among: number) => {
+      for (const _ of range(5)) {
+        const before = passed.count;
+        await send(40, false);
+        await passed.reached(before + 40);
+        await inside(among);
+      }
+    };
+    await worker({ concurrency: 600 });
+    await send(10, true);
+    await inside(10);
+    const few = await spent(meter, () => pass(10));
+    const burst = await spent(meter, async () => {
+      await send(440, true);
+      await inside(450);
+    });
+    const many = await spent(meter, () => pass(450));
+    t.diagnostic(JSON.stringify({ few, burst, many }));
+    open.open();
+    await inside(0);
+    assert.ok(few.commands / 200 < 8, `${few.commands / 200} commands a task`);
+    assert.ok(burst.commands / 440 < 8, `${burst.commands / 440} commands a task that comes with many`);
+    assert.ok(many.commands < few.commands * 1.2, `${many.commands} commands, ${few.commands} among few`);
+    assert.ok(many.bytes < few.bytes * 1.3, `${many.bytes} bytes, ${few.bytes} among few`);
+  });
+
   it('is refused where it is written', async () => {
     const app = new Celeriac('wrong');
     const wrong = [{}, { limit: 0 }, { limit: 1.5 }, { limit: 1, key: 'x' }, { limits: 1 }, 3];
@@ -136,6 +187,20 @@ describe('A concurrency limit', () => {
     }
   });
 });
+
+/** What programs asked of the server meanwhile, but for what the test itself asks. */
+async function spent(meter: Redis, body: () => Promise<void>): Promise<{ commands: number; bytes: number }> {
+  const look = async () => {
+    const stats = [...(await meter.info('commandstats')).matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)];
+    const calls = new Map(stats.map(([, command = '', count]) => [command, Number(count)]));
+    const [, bytes] = /^total_net_input_bytes:(\d+)/m.exec(await meter.info('stats')) ?? [];
+    return { commands: (calls.get('evalsha') ?? 0) + (calls.get('hmget') ?? 0), bytes: Number(bytes) };
+  };
+  const before = await look();
+  await body();
+  const after = await look();
+  return { commands: after.commands - before.commands, bytes: after.bytes - before.bytes };
+}
 
 /** How many were in each room at once. */
 class Rooms {

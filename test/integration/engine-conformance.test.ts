@@ -7,8 +7,10 @@ import { after, before, describe, it } from 'node:test';
 import { type JobJson, type Processor, Worker } from 'bullmq';
 import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
+import { MOST_DOUBTED } from '#src/broker/places.js';
 import { isCeleriacError } from '#src/errors.js';
 import { engines, type TestBroker } from '../support/engines.js';
+import { placeRowsOf } from '../support/place-rows.js';
 
 for (const candidate of engines) {
   describe(`the ${candidate.name} engine`, { skip: candidate.skip, timeout: 600_000 }, () => {
@@ -416,6 +418,175 @@ for (const candidate of engines) {
         assert.deepEqual(await plansOf(engine, young), ['plan', 'plan']);
         assert.equal((await engine.flows.read([{ flow: 'y2', fields: ['f119'] }]))[0]?.[0], 'v');
         assert.equal((await engine.records.read(['stays']))[0]?.value, 'v');
+      });
+    });
+
+    describe('places of a limit', () => {
+      const ref = (id: number | string) => ({ queue: 'q', id: `${id}` });
+      /** Asks at the moment `now`; whoever holds a place for 100 is doubted. */
+      const asking = (limit: number, now: number, mostWaiters = 1000) => ({
+        limit,
+        now,
+        mostWaiters,
+        doubtedBefore: now - 100,
+      });
+      const fill = async ({ places }: Engine, name: string, count: number, now: number) => {
+        const ask = (_: unknown, n: number) => places.enter(name, ref(`h${n}`), asking(count, now));
+        const replies = await Promise.all(Array.from({ length: count }, ask));
+        assert.ok(replies.every(({ held }) => held));
+      };
+
+      it('are never more than the limit, when two hundred ask at once and leave again', async () => {
+        const [one, two] = pair(open);
+        await Promise.all([one.ready(), two.ready()]);
+        const had: string[] = [];
+        let inside = 0;
+        let most = 0;
+        const come = (id: string) => {
+          had.push(id);
+          most = Math.max(most, ++inside);
+        };
+        const visit = async (n: number): Promise<void> => {
+          const { places } = n % 2 ? one : two;
+          const entered = await places.enter('x', ref(n), asking(7, 1000, 1000));
+          if (entered.held) come(`${n}`);
+          else assert.deepEqual(entered, { held: false, listed: true, doubted: [] });
+        };
+        await Promise.all(Array.from({ length: 200 }, (_, n) => visit(n)));
+        assert.equal(inside, 7);
+        // Whoever is in leaves, all at once, and lets in who is called.
+        for (let begun = 0; begun < had.length; ) {
+          const leaving = had.slice(begun);
+          begun = had.length;
+          inside -= leaving.length;
+          const leave = (id: string, n: number) => (n % 2 ? one : two).places.leave('x', 7, ref(id), 1001);
+          for (const called of await Promise.all(leaving.map(leave))) for (const { id } of called) come(id);
+        }
+        assert.equal(new Set(had).size, 200, 'each once');
+        assert.equal(had.length, 200);
+        assert.equal(most, 7);
+        assert.equal(await placeRowsOf(one, 'x'), 0, 'nothing is left');
+      });
+
+      it('are given first come, first served, also to those who come when the line was empty', async () => {
+        const engine = open(unique());
+        const { places } = engine;
+        await fill(engine, 'x', 2, 1000);
+        for (const id of ['c', 'a', 'b']) await places.enter('x', ref(id), asking(2, 1000));
+        // Asking again changes nothing: it keeps its turn.
+        assert.deepEqual(await places.enter('x', ref('c'), asking(2, 1000, 0)), {
+          held: false,
+          listed: true,
+          doubted: [],
+        });
+        assert.deepEqual(await places.leave('x', 2, ref('h0'), 1001), [ref('c')]);
+        assert.deepEqual(await places.leave('x', 3, ref('h1'), 1001), [ref('a'), ref('b')]);
+        await places.enter('x', ref('z'), asking(3, 1002));
+        await places.enter('x', ref('y'), asking(3, 1002));
+        assert.deepEqual(await places.leave('x', 3, ref('a'), 1003), [ref('z')]);
+        assert.deepEqual(await places.leave('x', 1, ref('b'), 1003), [], 'a lower limit gives none away');
+        assert.deepEqual(await places.leave('x', 3, ref('c'), 1003), [ref('y')]);
+      });
+
+      it('are kept by who has one, and had by who has none, as often as they ask', async () => {
+        const engine = open(unique());
+        const { places } = engine;
+        await fill(engine, 'x', 1, 1000);
+        assert.deepEqual(await places.enter('x', ref('h0'), asking(1, 1000)), { held: true });
+        const refused = await places.enter('x', ref('a'), asking(1, 1000, 0));
+        assert.deepEqual(refused, { held: false, listed: false, doubted: [] });
+        await places.enter('x', ref('a'), asking(1, 1000, 1));
+        const second = await places.enter('x', ref('b'), asking(1, 1000, 1));
+        assert.equal(second.held === false && second.listed, false, 'the line is full');
+        assert.deepEqual(await places.enter('x', ref('a'), asking(2, 1000)), { held: true });
+        assert.deepEqual(await places.leave('x', 2, ref('h0'), 1001), [], 'it is not in line any more');
+        assert.deepEqual(await places.leave('x', 2, ref('a'), 1001), []);
+        assert.equal(await placeRowsOf(engine, 'x'), 0);
+      });
+
+      it('are not given back by who has none, and a turn is given up by who waits', async () => {
+        const engine = open(unique());
+        const { places } = engine;
+        assert.deepEqual(await places.leave('x', 1, ref('a'), 1000), []);
+        await fill(engine, 'x', 1, 1000);
+        await places.enter('x', ref('a'), asking(1, 1000));
+        await places.enter('x', ref('b'), asking(1, 1000));
+        assert.deepEqual(await places.leave('x', 1, ref('nobody'), 1001), []);
+        assert.deepEqual(await places.leave('x', 1, ref('a'), 1001), []);
+        assert.deepEqual(await places.leave('x', 1, ref('h0'), 1001), [ref('b')]);
+        assert.deepEqual(await places.leave('x', 1, ref('b'), 1001), []);
+        assert.equal(await placeRowsOf(engine, 'x'), 0);
+      });
+
+      it('are taken from the dead and given to the next, who are first looked at by one', async () => {
+        const engine = open(unique());
+        const { places } = engine;
+        await fill(engine, 'x', 2, 1000);
+        await places.enter('x', ref('h1'), asking(2, 1050));
+        assert.deepEqual(await places.room('x', asking(3, 1100)), { free: true });
+        const entered = await places.enter('x', ref('a'), asking(2, 1100));
+        const doubted = [{ ...ref('h0'), at: 1100 }];
+        assert.deepEqual(entered, { held: false, listed: true, doubted });
+        assert.deepEqual(await places.room('x', asking(2, 1101)), { free: false, doubted: [] });
+        assert.deepEqual(await places.evict('x', 2, doubted, 1102), [ref('a')]);
+        assert.deepEqual(await places.evict('x', 2, doubted, 1102), [], 'once');
+        const again = [
+          { ...ref('h1'), at: 1202 },
+          { ...ref('a'), at: 1202 },
+        ];
+        const room = await places.room('x', asking(2, 1202));
+        assert.deepEqual(
+          room.free ? [] : room.doubted.toSorted((one, two) => (one.id < two.id ? 1 : -1)),
+          again,
+        );
+        assert.deepEqual(await places.evict('x', 2, again, 1203), []);
+        assert.equal(await placeRowsOf(engine, 'x'), 0);
+      });
+
+      it('are not taken from one who entered again since, in the same moment or by an earlier clock', async () => {
+        const engine = open(unique());
+        const { places } = engine;
+        for (const later of [50, 0, -50]) {
+          await places.enter('x', ref('h'), asking(1, 1000));
+          const room = await places.room('x', asking(1, 1100));
+          assert.ok(!room.free);
+          assert.deepEqual(room.doubted, [{ ...ref('h'), at: 1100 }]);
+          assert.deepEqual(await places.enter('x', ref('h'), asking(1, 1100 + later)), { held: true });
+          await places.evict('x', 1, room.doubted, 1101);
+          assert.equal((await places.room('x', asking(1, 1101))).free, false);
+          await places.leave('x', 1, ref('h'), 1102);
+        }
+      });
+
+      it('are looked at in steps, the longest held first, and none twice', async () => {
+        const engine = open(unique());
+        const { places } = engine;
+        const count = MOST_DOUBTED + 10;
+        for (let n = 0; n < count; n++) await places.enter('x', ref(n), asking(count, 1000 + n));
+        const look = async () => {
+          const room = await places.room('x', asking(count, 2000));
+          return room.free ? [] : room.doubted.map(({ id }) => Number(id)).toSorted((a, b) => a - b);
+        };
+        const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
+        assert.deepEqual(await look(), numbers(0, MOST_DOUBTED));
+        assert.deepEqual(await look(), numbers(MOST_DOUBTED, count));
+        assert.deepEqual(await look(), []);
+      });
+
+      it('are counted by names that are any string, of jobs that have any id, apart for each app', async () => {
+        const [one, other] = [open(unique()), open(unique())];
+        const names = ['', ' ', '{a}:b', '["t","k\\u0000"]', '"q"', '#x', 'nul\0', 'ünï', 'x'.repeat(9000)];
+        const longer = `${'x'.repeat(9000)}y`;
+        const odd = { queue: 'q~lane.%', id: 'a:b {c} "d" ünï' };
+        for (const name of [...names, longer]) {
+          for (const { places } of [one, other])
+            assert.deepEqual(await places.enter(name, odd, asking(1, 1000)), { held: true });
+          await one.places.enter(name, { ...odd, id: ':' }, asking(1, 1000));
+          assert.deepEqual(await one.places.leave(name, 1, odd, 1001), [{ ...odd, id: ':' }]);
+          await one.places.leave(name, 1, { ...odd, id: ':' }, 1001);
+          assert.equal(await placeRowsOf(one, name), 0);
+          assert.equal((await other.places.room(name, asking(1, 1000))).free, false);
+        }
       });
     });
 

@@ -27,6 +27,7 @@ import { wasThere } from './driver.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
 import { channelPrefixOf, PgSignals } from './notices.js';
+import { PgPlaces } from './places.js';
 import { PgQueues } from './queue-admin.js';
 import { PgRecords } from './records.js';
 import { isMigrated, migrateSchema, notMigrated } from './schema.js';
@@ -42,6 +43,7 @@ export class PgEngine implements Engine {
   readonly oneProcess: boolean;
   readonly records: PgRecords;
   readonly flows: PgFlows;
+  readonly places: PgPlaces;
   readonly signals: PgSignals;
   readonly queues: PgQueues;
   readonly broadcast: PgBroadcast;
@@ -70,6 +72,7 @@ export class PgEngine implements Engine {
     this.records = new PgRecords(this.#query);
     this.queues = new PgQueues(this.#query);
     this.flows = new PgFlows(this.#query);
+    this.places = new PgPlaces(this.#query);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
     this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);

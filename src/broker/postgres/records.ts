@@ -2,8 +2,8 @@
  * The Records port on PostgreSQL and PGlite: one row a record, one statement a call, the server's clock.
  * An expired row counts as absent everywhere and is reclaimed in bounded batches, while records are created and by a janitor.
  */
-import { createHash } from 'node:crypto';
 import type { Records, StoredRecord } from '../broker.js';
+import { storedKey } from './stored-key.js';
 import type { PgQuery } from './wire.js';
 
 const ALIVE = '(r.expire_at IS NULL OR r.expire_at > now())';
@@ -78,14 +78,4 @@ export class PgRecords implements Records {
       () => undefined, // housekeeping: the next time will do
     );
   }
-}
-
-const LONGEST_PLAIN = 512;
-
-/** Any string as a key PostgreSQL takes: no NUL, no lone surrogate, short enough for an index. Distinct stays distinct. */
-function storedKey(key: string): string {
-  const plain = key.isWellFormed() && !key.includes('\0') && !key.startsWith('"') && !key.startsWith('#');
-  const text = plain ? key : JSON.stringify(key);
-  if (text.length <= LONGEST_PLAIN) return text;
-  return `#${text.slice(0, 64).toWellFormed()}#${createHash('sha256').update(text).digest('hex')}`;
 }

@@ -1,15 +1,16 @@
 /**
  * The PostgreSQL schema an app lives in: its name, what is in it, and whether it is there and new enough.
- * BullMQ brings its own tables; ours are a table of small records and one of workflows beside them.
+ * BullMQ brings its own tables; ours are tables of small records, of workflows, and of the places of limits beside them.
  */
 import { createHash } from 'node:crypto';
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import { BrokerError } from '../../errors.js';
+import { placeTables } from './places.js';
 import type { PgQuery } from './wire.js';
 import { flowWriteFunction } from './workflow-records.js';
 
 /** Goes up with every change of {@link ownTables}; part of the template's name. */
-const OWN_SCHEMA_VERSION = 4;
+const OWN_SCHEMA_VERSION = 5;
 
 /** What both schemas together are called in caches. */
 export const SCHEMA_VERSIONS = `bullmq${LATEST_SCHEMA_VERSION}-celeriac${OWN_SCHEMA_VERSION}`;
@@ -26,12 +27,12 @@ export function schemaOf(prefix: string): string {
 
 /** Whether BullMQ's schema and ours are there, in the version this build needs. One read, no locks. */
 export async function isMigrated(query: PgQuery, schema: string): Promise<boolean> {
-  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS flows', [
+  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS places', [
     `"${schema}".migration`,
     // The youngest of our tables.
-    `"${schema}".celeriac_flow`,
+    `"${schema}".celeriac_place`,
   ]);
-  if (rows[0]?.ledger == null || rows[0].flows == null) return false;
+  if (rows[0]?.ledger == null || rows[0].places == null) return false;
   // Throws for a server that is too old, or a schema of a newer BullMQ.
   return (await assertSchemaCompatibility(asBullmq(query), schema)) >= LATEST_SCHEMA_VERSION;
 }
@@ -79,7 +80,11 @@ CREATE TABLE IF NOT EXISTS "${schema}".celeriac_flow (
 );
 CREATE INDEX IF NOT EXISTS celeriac_flow_expire_idx ON "${schema}".celeriac_flow (expire_at)
   WHERE expire_at IS NOT NULL;
-${flowWriteFunction(schema)}`;
+${flowWriteFunction(schema)}
+${placeTables(schema)}
+-- What earlier versions kept places in is read by nobody any more, except by their workers that still run.
+UPDATE "${schema}".celeriac_record SET expire_at = now() + interval '7 days'
+ WHERE key LIKE 'places:%' AND expire_at IS NULL`;
 }
 
 /** BullMQ types its rows loosely; the shape is the driver's. */

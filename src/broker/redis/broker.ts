@@ -29,6 +29,7 @@ import { leanRedisBackend } from './event-trimming.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
 import { RedisSignals } from './notices.js';
+import { RedisPlaces } from './places.js';
 import { RedisQueues } from './queue-admin.js';
 import { RedisRecords } from './records.js';
 import { RedisReplication } from './replication.js';
@@ -54,6 +55,7 @@ class RedisEngine implements Engine {
   readonly oneProcess = false;
   readonly records: RedisRecords;
   readonly flows: RedisFlows;
+  readonly places: RedisPlaces;
   readonly signals: RedisSignals;
   readonly queues: RedisQueues;
   readonly broadcast: RedisBroadcast;
@@ -91,6 +93,7 @@ class RedisEngine implements Engine {
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
     this.queues = new RedisQueues(held, this.#prefix);
     this.flows = new RedisFlows(held, `${this.#prefix}:~f:`);
+    this.places = new RedisPlaces(held, { holders: `${this.#prefix}:~h:`, waiters: `${this.#prefix}:~l:` });
     this.signals = new RedisSignals({
       publisher: () => this.#workers ?? this.#calls,
       subscriber: () => this.#listenerLink(),

@@ -30,7 +30,7 @@ export class EngineServer {
   async answer(request: EngineRequest): Promise<unknown> {
     if (request.to === 'engine') return this.#call(request.method, request.args);
     const target: object =
-      request.to === 'queues' ? this.engine.queues : await this.engine.backend(request.queue);
+      request.to === 'backend' ? await this.engine.backend(request.queue) : this.engine[request.to];
     const method: unknown = Reflect.get(target, request.method);
     if (typeof method !== 'function') {
       throw new CeleriacError(`The broker's queue has no "${request.method}" that a thread could call.`);

@@ -18,6 +18,7 @@ import type {
   StoredJob,
 } from '../../broker/broker.js';
 import type { Finding } from '../../broker/check-result.js';
+import type { Places } from '../../broker/places.js';
 import type { QueueStore } from '../../broker/queue-admin.js';
 import { CeleriacError } from '../../errors.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';
@@ -31,6 +32,7 @@ export class LinkedEngine implements Engine {
   readonly oneProcess: boolean;
   readonly records: Records;
   readonly flows: Flows;
+  readonly places: Places;
   readonly signals: LinkedSignals;
   readonly queues: QueueStore;
   readonly broadcast: Broadcast;
@@ -54,6 +56,7 @@ export class LinkedEngine implements Engine {
       remove: (...args) => call('remove', args),
     };
     this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueStore;
+    this.places = farSide((method, args) => this.ask({ to: 'places', method, args })) as Places;
     this.broadcast = {
       publish: (texts) => call('broadcast', [texts]),
       subscribe: () => Promise.reject(notInThreads('app.events() is')),

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Engine, JobRef } from '#src/broker/broker.js';
+import type { Engine } from '#src/broker/broker.js';
 import { BrokerClock } from '#src/broker/clock.js';
 import { RateLimits } from '#src/coordination/rate-limits.js';
-import { Semaphores } from '#src/coordination/semaphore.js';
 import { FakeRecords } from '../../support/fake-records.js';
 
 /** A broker in memory whose clock stands still, and workers over it. */
@@ -12,7 +11,6 @@ function broker() {
   const engine = {
     records,
     serverTime: async () => Date.now(),
-    readJobs: async (refs: readonly JobRef[]) => refs.map(() => ({ running: true })),
   } as unknown as Engine;
   const clock = new BrokerClock(engine);
   clock.stop();
@@ -62,15 +60,5 @@ describe('A turn of a rate', () => {
     clock.jump(1_000);
     const granted = await Promise.all(Array.from({ length: 50 }, () => worker().take('x')));
     assert.equal(granted.length, 50);
-  });
-});
-
-describe('The places of a limit', () => {
-  it('are had by each of many who ask at once', async () => {
-    const { engine, clock } = broker();
-    const places = new Semaphores(engine, clock, 60_000);
-    const ask = (id: number) => places.enter('x', 40, { queue: 'q', id: `${id}` }, false);
-    const had = await Promise.all(Array.from({ length: 50 }, (_, id) => ask(id)));
-    assert.equal(had.filter(({ held }) => held).length, 40);
   });
 });

@@ -1,0 +1,5 @@
+/** Where a job lies. */
+export interface JobRef {
+  readonly queue: string;
+  readonly id: string;
+}

@@ -16,6 +16,8 @@ describe('the order of keys', () => {
       { b: 1, a: 2 },
       { aa: 1, b: 2 },
       [[{ b: 1, a: { zz: 1, y: 2 } }]],
+      { a: { b: 1, a: 2 } },
+      { a: [1, { b: 1, a: 2 }], b: 1 },
       { ab: 1, é: 2, c: 3 },
     ]) {
       const kept = keepOrder(value);

@@ -53,6 +53,21 @@ describe('A turn of a rate', () => {
     assert.equal(await rates.opensAt('x'), opensAt);
   });
 
+  it('is not asked for where there is no rate, or none any more', async () => {
+    const { worker } = broker();
+    const rates = worker();
+    for (const lifted of [false, true]) {
+      if (lifted) {
+        await rates.declare('x', { count: 1, periodMs: 3_600_000 });
+        const permit = await rates.take('x');
+        assert.ok(permit.granted);
+        await rates.set('x', null);
+        await permit.turn.unused();
+      }
+      assert.deepEqual([(await rates.take('x')).granted, await rates.opensAt('x')], [true, undefined]);
+    }
+  });
+
   it('is had by each of many who ask at once', async () => {
     const { worker, clock } = broker();
     const rates = worker();

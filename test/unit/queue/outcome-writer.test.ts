@@ -144,6 +144,45 @@ describe('How a task ended is written', () => {
     assert.equal(calls.length, 1);
   });
 
+  it('not at all where the job may be another’s, and nothing follows', async () => {
+    const { calls, run, write, writer } = setUp();
+    let afterwards = 0;
+    run.afterwards(async () => void afterwards++);
+    assert.equal(await write({ kind: 'abandon' }), undefined);
+    await writer.finished();
+    assert.deepEqual([calls.length, afterwards], [0, 0]);
+  });
+
+  it('once where the answer was lost and what came with it is found again', async () => {
+    for (const noticeFirst of [true, false]) {
+      const salvage = async () => ['found'];
+      const { calls, notices, run, write, writer } = setUp([READONLY], { salvage, noticeFirst });
+      let afterwards = 0;
+      run.afterwards(async () => void afterwards++);
+      assert.deepEqual(await write(complete), ['found']);
+      await writer.finished();
+      assert.deepEqual([calls.length, notices, afterwards], [1, [true], 1], String(noticeFirst));
+    }
+  });
+
+  it('with its notice in the same step where the broker keeps their order, else after it', async () => {
+    for (const noticeFirst of [true, false]) {
+      const { notices, write } = setUp(['yes'], { noticeFirst });
+      const writing = write(complete);
+      assert.equal(notices.length, noticeFirst ? 1 : 0);
+      await writing;
+      assert.deepEqual(notices, [true]);
+    }
+  });
+
+  it('and known to be quiet where nobody waits for it', async () => {
+    for (const quiet of [true, false]) {
+      const { run, write } = setUp();
+      await write({ ...complete, quiet });
+      assert.equal(run.quiet, quiet);
+    }
+  });
+
   it('before what follows it, all of which is waited for, whatever fails of it', async () => {
     const { calls, errors, run, write, writer } = setUp();
     let end: () => void = () => undefined;

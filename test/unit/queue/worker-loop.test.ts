@@ -123,6 +123,68 @@ describe('The loop of a consumer', () => {
     assert.deepEqual(asked(), ['body', 'fetch']);
   });
 
+  it('ends with the last job where nothing came with its end', async () => {
+    const { queue, slots, consumer, asked, answer } = await setUp(1, 'a');
+    await answer('fetch');
+    await answer('wait');
+    await answer('body');
+    await answer('write');
+    assert.deepEqual([asked(), queue.ended, consumer.locks], [['fetch'], ['a'], 0]);
+    await answer('fetch');
+    assert.equal(slots.used, 0);
+  });
+
+  it('fetches when its wait is over without a marker', async () => {
+    const { consumer, asked, answer } = await setUp(1);
+    await answer('fetch');
+    await answer('wait');
+    assert.deepEqual([asked(), consumer.errors], [['fetch'], []]);
+  });
+
+  it('writes a failure that was decided on before, and runs nothing', async () => {
+    const { queue, consumer, asked, answer } = await setUp(1);
+    const receive = consumer.receive.bind(consumer);
+    consumer.receive = (...args) => Object.assign(receive(...args), { deferredFailure: 'a child failed' });
+    await answer('fetch');
+    queue.add('a');
+    await answer('wait');
+    await answer('fetch');
+    assert.deepEqual(asked(), ['write', 'wait']);
+    await answer('write');
+    assert.deepEqual(queue.ended, ['a']);
+  });
+
+  it('waits out the limit that a fetch was answered with, in pieces', async () => {
+    const { queue, consumer, asked, answer } = await setUp(1);
+    queue.fetch = () => [undefined, '', 60_000, 0];
+    await answer('fetch');
+    await answer('wait');
+    assert.deepEqual([asked(), consumer.rests], [['pause'], [30_000]]);
+    await answer('pause');
+    assert.deepEqual(asked(), ['fetch']);
+  });
+
+  it('fetches nothing that a limit does not let through', async () => {
+    const queue = new ModelQueue();
+    queue.add('a');
+    let open: () => void = () => undefined;
+    const gate = {
+      shutMs: 0,
+      enter: async () => {
+        gate.shutMs = 50;
+        return { granted: false };
+      },
+      untilOpen: () => new Promise<void>((resolve) => (open = resolve)),
+      close: () => open(),
+    };
+    const slots = new Slots(1);
+    const consumer = new ModelConsumer(queue, slots, undefined, gate as never);
+    await settle();
+    assert.deepEqual([queue.pending, slots.used], [[], 0]);
+    consumer.stop();
+    await consumer.ended;
+  });
+
   it('asks for no marker after a fetch that was found again, which may have left none', async () => {
     const { queue, consumer, asked, answer } = await setUp(2, 'a');
     consumer.salvage = async (_error, token) => queue.fetch(token) as never;

@@ -69,6 +69,16 @@ describe('The lock keeper', () => {
     assert.equal(threads.length, 1);
   });
 
+  it('starts its thread once, and none in place of one that it has stopped', async (t) => {
+    const { keeper, threads } = setUp(t);
+    await keeper.start();
+    await keeper.start();
+    assert.equal(threads.length, 1);
+    await keeper.stop();
+    t.mock.timers.tick(RESTART_AFTER_MS * 10);
+    assert.equal(threads.length, 1);
+  });
+
   it('lets go of a start that waits when it is stopped, and may start again', async (t) => {
     const { keeper, threads } = setUp(t, 1000);
     const starting = keeper.start();
@@ -89,6 +99,13 @@ describe('The lock keeper', () => {
     const starting = keeper.start();
     threads[0]?.fail();
     await starting;
+    await keeper.stop();
+    let started = false;
+    const again = keeper.start().then(() => (started = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(started, false);
+    threads.at(-1)?.emit('message', 'ready');
+    await again;
   });
 
   it('notifies every consumer of a queue of its lost locks, until that one has left', async (t) => {

@@ -41,6 +41,29 @@ describe('A Redis that is there', () => {
     assert.match(error.taskId ?? '', /@celeriac$/);
   });
 
+  it('and refuses many calls as a replica draws no warning of a leak, each time it is one', async (t) => {
+    const { server, admin } = await redis(t);
+    const { app, worker } = testApp(t, { broker: server.url, publishRetry: '20s' });
+    const task = app.task('x', () => 1);
+    await worker({ concurrency: 20 });
+    const warnings: string[] = [];
+    const note = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
+    process.on('warning', note);
+    t.after(() => process.off('warning', note));
+    const connected = async () =>
+      Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1]);
+    for (let times = 0; times < 2; times++) {
+      const before = await connected();
+      await admin.replicaof('127.0.0.1', await freePort());
+      const sent = Array.from({ length: 40 }, (_, n) => task.applyAsync([], { taskId: `x${times}-${n}` }));
+      // A client that was refused looks for the master: it connects anew.
+      await until(async () => (await connected()) > before, 'a new connection');
+      await admin.replicaof('NO', 'ONE');
+      for (const result of await Promise.all(sent)) assert.equal(await result.get({ timeout: '20s' }), 1);
+    }
+    assert.deepEqual(warnings, []);
+  });
+
   it('and has no memory left refuses a call with what to look at', async (t) => {
     const { server, admin } = await redis(t);
     const { app } = testApp(t, { broker: server.url });

@@ -1,8 +1,10 @@
 /**
  * What every ioredis client of ours does beyond ioredis, and every client that BullMQ duplicates from one: it starts for a
- * user without the right to INFO, and its owner is shown each that connects.
+ * user without the right to INFO, it looks for the master when its server has become a replica, and its owner is shown each
+ * that connects.
  */
 import type { Redis } from 'ioredis';
+import { READONLY } from './errors.js';
 import type { RedisClient } from './url.js';
 
 /**
@@ -14,11 +16,32 @@ export const DISCONNECT_MS = 50;
 /** @param onMade is shown the client, and each that is duplicated from it */
 export function tended<C extends RedisClient>(client: C, onMade: (client: C) => void = () => undefined): C {
   withoutInfoRight(client);
-  if (client.isCluster) client.on('+node', (node: Redis) => withoutInfoRight(node));
+  if (client.isCluster)
+    client.on('+node', (node: Redis) => {
+      withoutInfoRight(node);
+      reconnectingOnce(node);
+    });
+  else reconnectingOnce(client as Redis);
   const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => C;
   Object.assign(client, { duplicate: (...args: unknown[]) => tended(duplicate(...args), onMade) });
   onMade(client);
   return client;
+}
+
+/**
+ * The first answer that only a replica gives makes a client connect anew. Each that follows on the same connection is only
+ * told to who asked: ioredis would add a listener to the socket for every one.
+ */
+function reconnectingOnce(client: Redis): void {
+  let leaving = false;
+  client.on('close', () => {
+    leaving = false;
+  });
+  client.options.reconnectOnError = (error) => {
+    if (leaving || !READONLY.test(error.message)) return false;
+    leaving = true;
+    return true;
+  };
 }
 
 /** ioredis asks INFO whether the server is loading its data, BullMQ for its version. Anybody may ask HELLO for the latter. */

@@ -8,7 +8,7 @@ import { AppClosedError, type BrokerUnavailableError } from '../../errors.js';
 import { after } from '../../timers.js';
 import type { EngineConfig } from '../broker.js';
 import { DISCONNECT_MS, tended } from './client.js';
-import { READONLY, refusalIn, unavailable, withoutArguments } from './errors.js';
+import { refusalIn, unavailable, withoutArguments } from './errors.js';
 import { type Line, watchForSilence } from './half-open.js';
 import type { LinkOptions, RedisClient, RedisTarget } from './url.js';
 
@@ -56,7 +56,6 @@ export class RedisLink {
       lazyConnect: target.kind !== 'cluster' || mode !== 'patient',
       autoResubscribe: false,
       retryStrategy: (times) => this.#retryDelay(times),
-      reconnectOnError: (error) => READONLY.test(error.message),
     });
     this.client = tended(client, (each) => target.watch?.(each));
     this.client.on('error', (error: Error) => {

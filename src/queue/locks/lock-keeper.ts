@@ -7,7 +7,7 @@ import { Worker as Thread } from 'node:worker_threads';
 import type { HeldLock } from '../../broker/lock-renewal.js';
 import type { Logger } from '../../options/logger.js';
 import { findOwnFile, KEEP_OUT } from '../../own-files.js';
-import { type Cancel, every } from '../../timers.js';
+import { after, type Cancel, every } from '../../timers.js';
 import { type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
 
@@ -21,12 +21,13 @@ export interface LockKeeperParams {
   readonly logger: Pick<Logger, 'warn'>;
 }
 
-/** A thread that failed is started again after this. */
+/** A thread that failed is started again after this, after twice as long each time it did not live, up to a bound. */
 export const RESTART_AFTER_MS = 1000;
+export const LONGEST_RESTART_MS = 300_000;
+/** A thread that was at work for so long lived. */
+const LIVED_MS = 60_000;
 /** Locks that live so long are renewed for the first time well after the thread has started, on a busy machine too. */
 const UNHURRIED_MS = 4000;
-
-/** A moment, epoch ms; 0 is none to BullMQ. */
 
 type OnLost = (jobId: string, token: string) => void;
 
@@ -51,7 +52,9 @@ export class LockKeeper {
   #thread: LockThread | undefined;
   /** Shows the thread that the main loop turns. */
   #stopHeart: Cancel | undefined;
-  #restart: NodeJS.Timeout | undefined;
+  /** Ends the wait for the next start. */
+  #restart: Cancel | undefined;
+  #restartMs = RESTART_AFTER_MS;
 
   constructor(
     private readonly params: LockKeeperParams,
@@ -71,6 +74,7 @@ export class LockKeeper {
     if (this.params.broker !== undefined && !this.threaded) this.params.logger.warn({}, NO_THREAD);
     if (!this.threaded || this.#stopHeart !== undefined) return;
     const table = this.#table;
+    this.#restartMs = RESTART_AFTER_MS;
     table?.beat();
     const beatMs = Math.min(1000, this.params.lockDurationMs / 5);
     this.#stopHeart = every(beatMs, () => table?.beat(), { ref: false });
@@ -82,7 +86,7 @@ export class LockKeeper {
   async stop(): Promise<void> {
     this.#stopHeart?.();
     this.#stopHeart = undefined;
-    clearTimeout(this.#restart);
+    this.#restart?.();
     const thread = this.#thread;
     this.#thread = undefined;
     this.#setAtWork(false);
@@ -128,22 +132,31 @@ export class LockKeeper {
     const { broker, prefix, lockDurationMs, blockedLoopTimeoutMs } = this.params;
     if (broker === undefined || this.#memory === undefined || this.startThread === null)
       return Promise.resolve();
-    const thread = this.startThread({
-      broker,
-      prefix,
-      memory: this.#memory,
-      lockDurationMs,
-      blockedLoopTimeoutMs,
-    });
+    let thread: LockThread;
+    try {
+      thread = this.startThread({
+        broker,
+        prefix,
+        memory: this.#memory,
+        lockDurationMs,
+        blockedLoopTimeoutMs,
+      });
+    } catch (error) {
+      this.#again(error);
+      return Promise.resolve();
+    }
     this.#thread = thread;
+    let readyAt = Number.POSITIVE_INFINITY;
+    let failure: unknown = new Error('it ended');
     return new Promise((resolve) => {
       thread.on('message', (message) => {
         if (message !== 'ready') return this.#notify(message.lost);
+        readyAt = performance.now();
         if (this.#thread === thread) this.#setAtWork(true);
         resolve();
       });
       thread.on('error', (error) => {
-        if (this.#thread === thread) this.params.onError(failed(error));
+        failure = error;
       });
       // Also after an error; of one that was stopped nothing is started again.
       thread.on('exit', () => {
@@ -151,9 +164,18 @@ export class LockKeeper {
         if (this.#thread !== thread) return;
         this.#thread = undefined;
         this.#setAtWork(false);
-        this.#restart = setTimeout(() => void this.#begin(), RESTART_AFTER_MS).unref();
+        if (performance.now() - readyAt > LIVED_MS) this.#restartMs = RESTART_AFTER_MS;
+        this.#again(failure);
       });
     });
+  }
+
+  /** Starts it once more, later: one that can never live is logged, and tried, seldom. */
+  #again(failure: unknown): void {
+    const afterMs = this.#restartMs;
+    this.#restartMs = Math.min(afterMs * 2, LONGEST_RESTART_MS);
+    this.#restart = after(afterMs, () => void this.#begin(), { ref: false });
+    this.params.onError(failed(failure, afterMs));
   }
 
   #setAtWork(atWork: boolean): void {
@@ -184,6 +206,8 @@ const NO_THREAD =
   "celeriac is part of a bundle, without its thread that renews the locks of running tasks: the main loop's timers do it. " +
   `A task that blocks the loop for longer than its lock lasts is taken for lost. ${KEEP_OUT}`;
 
-function failed(error: Error): Error {
-  return new Error(`the thread that renews locks failed: ${error.message}`, { cause: error });
+function failed(error: unknown, afterMs: number): Error {
+  const why = error instanceof Error ? error.message : String(error);
+  const next = `it is started again in ${afterMs / 1000} s, and the main loop's timers renew until then`;
+  return new Error(`the thread that renews locks failed: ${why}; ${next}`, { cause: error });
 }

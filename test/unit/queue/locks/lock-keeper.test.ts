@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
-import { LockKeeper, RESTART_AFTER_MS } from '#src/queue/locks/lock-keeper.js';
+import { LONGEST_RESTART_MS, LockKeeper, RESTART_AFTER_MS } from '#src/queue/locks/lock-keeper.js';
 import { RunLocks } from '#src/queue/locks/run-locks.js';
 
 class FakeThread extends EventEmitter {
@@ -19,7 +19,7 @@ class FakeThread extends EventEmitter {
   }
 }
 
-function setUp(t: TestContext, lockDurationMs = 5000) {
+function setUp(t: TestContext, lockDurationMs = 5000, starting: () => void = () => undefined) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
   const threads: FakeThread[] = [];
   const errors: string[] = [];
@@ -33,6 +33,7 @@ function setUp(t: TestContext, lockDurationMs = 5000) {
       logger: { warn: () => undefined },
     },
     () => {
+      starting();
       const thread = new FakeThread();
       threads.push(thread);
       return thread;
@@ -48,7 +49,7 @@ describe('The lock keeper', () => {
     await keeper.start();
     for (let times = 1; times <= 3; times++) {
       threads.at(-1)?.fail();
-      t.mock.timers.tick(RESTART_AFTER_MS);
+      t.mock.timers.tick(LONGEST_RESTART_MS);
       assert.equal(threads.length, times + 1);
     }
     assert.equal(begun.mock.callCount(), 1);
@@ -58,6 +59,44 @@ describe('The lock keeper', () => {
       threads.map(({ ended }) => ended),
       [false, false, false, true],
     );
+  });
+
+  it('starts a thread that cannot live ever more seldom, and logs each time why', async (t) => {
+    const { keeper, threads, errors } = setUp(t);
+    await keeper.start();
+    for (let times = 0; times < 12; times++) {
+      const dead = threads.length;
+      // Whether it comes up first or not.
+      if (times % 2 === 0) threads.at(-1)?.emit('message', 'ready');
+      if (times % 3 === 0) threads.at(-1)?.emit('exit', 1);
+      else threads.at(-1)?.fail();
+      const pauseMs = Math.min(RESTART_AFTER_MS * 2 ** times, LONGEST_RESTART_MS);
+      t.mock.timers.tick(pauseMs - 1);
+      assert.equal(threads.length, dead, `after ${times} restarts`);
+      t.mock.timers.tick(1);
+      assert.equal(threads.length, dead + 1, `after ${times} restarts`);
+    }
+    assert.equal(errors.length, 12);
+    assert.match(errors[0] ?? '', /failed: it ended; it is started again in 1 s/);
+    assert.match(errors[1] ?? '', /failed: no memory; it is started again in 2 s/);
+    assert.match(errors.at(-1) ?? '', /in 300 s/);
+    await keeper.stop();
+  });
+
+  it('goes on without a thread that cannot even be made, until it can', async (t) => {
+    let broken = true;
+    const { keeper, threads, errors } = setUp(t, 1000, () => {
+      if (broken) throw new Error('no such file');
+    });
+    await keeper.start();
+    assert.equal(keeper.atWork, false);
+    t.mock.timers.tick(RESTART_AFTER_MS);
+    assert.equal(errors.length, 2);
+    broken = false;
+    t.mock.timers.tick(RESTART_AFTER_MS * 2);
+    threads[0]?.emit('message', 'ready');
+    assert.equal(keeper.atWork, true);
+    await keeper.stop();
   });
 
   it('starts no thread after its stop, though a restart was due', async (t) => {

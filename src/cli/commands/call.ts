@@ -78,13 +78,44 @@ async function call(name: string, flags: CallFlags): Promise<void> {
       out.note(
         "celeriac: sent to the default queue: without -A nothing is known of the task's own queue, nor of routes. -q names one.",
       );
-    if (!flags.wait) return flags.json ? out.json(sent) : out.value(sent.id);
+    const { unknownName } = await import('./call-hints.js');
+    const unknown = unknownName(app, flags, name);
+    if (!flags.wait) {
+      flags.json ? out.json(sent) : out.value(sent.id);
+      return remark(await unknown, out);
+    }
     out.note(`${name} ${sent.id}`);
-    const ended = await endOf(sent, flags, out);
+    const ended = await remarking(app, sent, unknown, out, () => endOf(sent, flags, out));
     if (flags.json) out.json('error' in ended ? ended.error : ended.value);
     if ('error' in ended) throw ended.error;
     if (!flags.json) out.value(await valueText(ended.value));
   });
+}
+
+/** Waits, and remarks meanwhile on what may never come. */
+async function remarking<R>(
+  app: Celeriac,
+  sent: AsyncResult,
+  unknown: Promise<string | undefined>,
+  out: Output,
+  wait: () => Promise<R>,
+): Promise<R> {
+  const { nobodyTakes } = await import('./call-hints.js');
+  const ended = new AbortController();
+  const tell = (text: string | undefined) => {
+    if (!ended.signal.aborted) remark(text, out);
+  };
+  void unknown.then(tell);
+  void nobodyTakes(app, sent, ended.signal).then(tell);
+  try {
+    return await wait();
+  } finally {
+    ended.abort();
+  }
+}
+
+function remark(text: string | undefined, out: Output): void {
+  if (text !== undefined) out.note(`celeriac: ${text}`);
 }
 
 type End = { readonly value: unknown } | { readonly error: unknown };

@@ -22,22 +22,25 @@ async function removeJob(url: string, prefix: string, queue: string, id: string)
 }
 
 describe('a part that expires in a queue that nobody consumes', () => {
-  onEveryEngine((ground) => {
-    it('is ended at that moment by a worker of another queue, and with it what waits for it', async (t) => {
-      const { app, worker } = ground.app(t);
-      const one = app.task('one', async () => 1);
-      const list = app.task('list', async (values: number[]) => values);
-      const blame = app.task('blame', async () => 'called');
-      await worker();
-      const lost = one.si().set({ queue: 'nobody', expires: '1500ms' });
-      const chorded = await chord([one.si(), lost], list.s()).delay();
-      const chained = await chain(one.si(), lost, one.si()).link(blame.si()).delay();
-      const grouped = await group(one.si(), lost).delay();
-      assert.match((await rejection(chorded.get(SOON))).message, /expired/);
-      assert.match((await rejection(chained.get(SOON))).message, /expired/);
-      assert.match((await rejection(grouped.get(SOON))).message, /expired/);
-    });
-  });
+  onEveryEngine(
+    (ground) => {
+      it('is ended at that moment by a worker of another queue, and with it what waits for it', async (t) => {
+        const { app, worker } = ground.app(t);
+        const one = app.task('one', async () => 1);
+        const list = app.task('list', async (values: number[]) => values);
+        const blame = app.task('blame', async () => 'called');
+        await worker();
+        const lost = one.si().set({ queue: 'nobody', expires: '1500ms' });
+        const chorded = await chord([one.si(), lost], list.s()).delay();
+        const chained = await chain(one.si(), lost, one.si()).link(blame.si()).delay();
+        const grouped = await group(one.si(), lost).delay();
+        assert.match((await rejection(chorded.get(SOON))).message, /expired/);
+        assert.match((await rejection(chained.get(SOON))).message, /expired/);
+        assert.match((await rejection(grouped.get(SOON))).message, /expired/);
+      });
+    },
+    ['redis', 'memory', 'cluster'],
+  );
 });
 
 describe('a part whose job somebody removed', () => {

@@ -178,6 +178,15 @@ describe('A workflow that runs here and now', () => {
     const body = await chord([fail.s('first'), ignore.s(), one.si()], list.s()).delay();
     assert((await rejection(body.get())).cause instanceof ChordError);
   });
+
+  it('tells the errbacks of a chord’s body that its header failed', async (t) => {
+    const app = eagerApp(t);
+    const { notes, note, fail, one, list } = tasks(app);
+    const called = list.s().onError(note.s('blamed'));
+    await rejection((await chord([fail.s('first'), one.si()], called as never).delay()).get());
+    const [[, error] = []] = notes as unknown[][];
+    assert.deepEqual([notes.length, error], [1, 'first']);
+  });
 });
 
 describe('A group without members', () => {

@@ -15,8 +15,8 @@ import { Control } from './control/control.js';
 import { FailedTasks } from './control/failed.js';
 import { Queues } from './control/queues.js';
 import { RateLimits } from './coordination/rate-limits.js';
-import { followingMoves } from './coordination/relocations.js';
-import { IdIndex } from './coordination/task-id-index.js';
+import { followingRelocations } from './coordination/relocations.js';
+import { TaskIdIndex } from './coordination/task-id-index.js';
 import { Events } from './events/events.js';
 import { acceptanceRule } from './options/acceptance.js';
 import type { Logger } from './options/logger.js';
@@ -35,7 +35,7 @@ import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
-import { inTime } from './worker/within.js';
+import { within } from './worker/within.js';
 
 export interface AppPartsParams {
   readonly name: string;
@@ -71,7 +71,7 @@ export function makeParts(params: AppPartsParams) {
       onRecovered: (message, awayMs) => params.logger().warn({ awayMs }, message),
     });
   const ground: Ground = { engine: params.engine ?? open(config.broker) };
-  const stored = followingMoves(ground);
+  const stored = followingRelocations(ground);
   const clock = new BrokerClock(stored, config.publishRetryMs);
   const workflows = new Workflows({ ...config, stored, clock });
   const { engine } = workflows;
@@ -80,7 +80,7 @@ export function makeParts(params: AppPartsParams) {
   const events = new Events({ engine, clock, logger: params.logger });
   const tracing = config.telemetry && new Tracing(config.telemetry);
   const feed = new Feed(engine, clock);
-  const index = new IdIndex(engine, clock, config.publishRetryMs);
+  const index = new TaskIdIndex(engine, clock, config.publishRetryMs);
   const { kind, address } = ground.engine;
   const accepted = acceptanceRule(config.acceptance, kind !== 'postgres' && kind !== 'embedded', address);
   // What this broker can never do is refused where it is asked for.
@@ -185,7 +185,7 @@ export async function closeParts(
 ): Promise<void> {
   parts.feed.close();
   try {
-    await inTime(sayGoodbye(parts, workers), undefined, CLOSE_MS);
+    await within(sayGoodbye(parts, workers), undefined, CLOSE_MS);
   } finally {
     await parts.engine.close();
   }

@@ -8,7 +8,7 @@ import { type AppParts, closeParts, makeParts } from './app-parts.js';
 import type { Detour } from './calls/call-stages.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
-import { publishAll } from './canvas/send-many.js';
+import { sendMany } from './canvas/send-many.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { Complete, Composable, Out } from './canvas/typing.js';
 import type { AskOptions } from './control/caller.js';
@@ -46,7 +46,7 @@ import { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
 import { Worker } from './worker/worker.js';
 import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
-import { Spawning } from './worker/workflow/spawn.js';
+import { Spawner } from './worker/workflow/spawn.js';
 
 /** The parts of an app, for the other entry points of this package only. */
 export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };
@@ -216,7 +216,7 @@ export class Celeriac implements AsyncDisposable {
    * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
    */
   publish<N extends Composable>(signatures: Iterable<N & Complete<N>>): Promise<AsyncResult<Out<N>>[]> {
-    return publishAll<Out<N>>(this.#parts.sender, signatures);
+    return sendMany<Out<N>>(this.#parts.sender, signatures);
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */
@@ -374,7 +374,7 @@ export class Celeriac implements AsyncDisposable {
       middleware: this.#runMiddleware,
       tracing: this.#parts.tracing,
       unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
-      spawning: new Spawning(this.#parts.flows.spawning),
+      spawning: new Spawner(this.#parts.flows.spawning),
     };
   }
 

@@ -3,7 +3,7 @@
 // The app
 export { Celeriac } from './app.js';
 export type { CeleriacOptions, Container } from './app-options.js';
-export type { Finding, Severity } from './broker/check-result.js';
+export type { CheckResult as Finding, Severity } from './broker/check-result.js';
 // Calling
 export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
 export type { AnyComposable } from './canvas/from-json.js';

@@ -3,7 +3,7 @@
  * told to. Works with any test runner, and needs no broker of yours.
  */
 import { Celeriac, partsOf } from './app.js';
-import { held } from './broker/keep-alive.js';
+import { keepAliveDuring } from './broker/keep-alive.js';
 import { type AttemptEnd, WatchedEngine } from './broker/watched-engine.js';
 import type { TaskHandle } from './canvas/handle.js';
 import { type Duration, toPositiveMs } from './duration.js';
@@ -141,7 +141,7 @@ class Rig implements TestKit {
   }
 
   async reset(): Promise<void> {
-    await held(this.#watched.engine, () => this.#watched.clear());
+    await keepAliveDuring(this.#watched.engine, () => this.#watched.clear());
     this.#inline.clear();
     this.#sent = [];
     this.#parts.clock.stop();
@@ -155,7 +155,7 @@ class Rig implements TestKit {
       watched: this.#watched,
       concurrency: this.#concurrency,
     });
-    await held(this.#watched.engine, () => work(drain).finally(() => drain.close()));
+    await keepAliveDuring(this.#watched.engine, () => work(drain).finally(() => drain.close()));
     return { ...this.#ends };
   }
 

@@ -6,10 +6,10 @@
 
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import type { OwnIds } from '../protocol/ids.js';
-import type { Finding } from './check-result.js';
+import type { CheckResult } from './check-result.js';
 import type { JobRef } from './job-ref.js';
 import type { Places } from './places.js';
-import type { QueueStore } from './queue-admin.js';
+import type { QueueAdmin } from './queue-admin.js';
 
 export type { JobRef } from './job-ref.js';
 
@@ -109,7 +109,7 @@ export interface Records {
 }
 
 /** One write into a workflow's record. */
-export interface FlowWrite {
+export interface WorkflowWrite {
   readonly field: string;
   readonly value: string;
   /** Counted up when the field is new. */
@@ -117,7 +117,7 @@ export interface FlowWrite {
 }
 
 /** What a write into a workflow's record found. */
-export interface FlowWritten {
+export interface WorkflowWritten {
   /** The field {@link REVOKED} as it was: then nothing was written, only looked at. */
   readonly revoked: string | undefined;
   /** For each write, in order. */
@@ -140,7 +140,7 @@ export const HEAD = 'is';
 export const PLAN = 'plan';
 
 /** Workflows to be looked after. */
-export interface DueFlows {
+export interface DueWorkflows {
   readonly flows: readonly string[];
   /** When the next one is to be, epoch ms. */
   readonly nextAt: number | undefined;
@@ -150,11 +150,11 @@ export interface DueFlows {
  * The records of workflows: fields that are written once (what is written first stands) and counters, changed in one
  * atomic step. A record without the field {@link HEAD} does not exist: nothing is written into it any more.
  */
-export interface Flows {
+export interface WorkflowRecords {
   /** Makes a record. `false` when there is one. */
   create(flow: string, plan: string, ttlMs: number): Promise<boolean>;
   /** Writes each field unless it is there. `undefined` when there is no such record. */
-  write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined>;
+  write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined>;
   /** Fields of many records in one round trip, in order; `undefined` where there is none. */
   read(
     wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
@@ -167,7 +167,7 @@ export interface Flows {
   /** It is not to be looked after any more. */
   unwatch(flow: string): Promise<void>;
   /** The workflows that are to be looked after by now, for one who asks: others get them after `leaseMs`. */
-  due(now: number, limit: number, leaseMs: number): Promise<DueFlows>;
+  due(now: number, limit: number, leaseMs: number): Promise<DueWorkflows>;
   /** Lets the record go after this long. */
   expire(flow: string, ttlMs: number): Promise<void>;
   remove(flow: string): Promise<void>;
@@ -177,7 +177,7 @@ export interface Flows {
 export type NoticeListener = (told?: string) => void;
 
 /** Wakes whoever listens for a topic: a task's id, mostly. Lost notices are found by sweeps. */
-export interface Signals {
+export interface Notices {
   /**
    * Whether a notice given while its write is under way is heard after the write. Where not, notify when the write has
    * resolved: a waiter that looks too early finds nothing and has to be told again.
@@ -272,11 +272,11 @@ export interface Engine {
   /** Takes one from a job's count of deliveries: it was fetched, and nobody began it. Only for who holds it. Fails fast. */
   uncount(ref: JobRef): Promise<void>;
   readonly records: Records;
-  readonly flows: Flows;
+  readonly flows: WorkflowRecords;
   readonly places: Places;
-  readonly signals: Signals;
+  readonly signals: Notices;
   /** Looks after queues; what is written to or taken from is noted there by itself. */
-  readonly queues: QueueStore;
+  readonly queues: QueueAdmin;
   readonly broadcast: Broadcast;
   /** Absent where no replica can be waited for. */
   readonly replication?: Replication | undefined;
@@ -297,9 +297,9 @@ export interface Engine {
   /** Whether such an error shows that the broker was reached, or is about to come up. */
   wasThere(error: unknown): boolean;
   /** Looks the server over, also when its schema is not there yet. Fails fast. */
-  examine(): Promise<Finding[]>;
+  examine(): Promise<CheckResult[]>;
   /** Which of the addresses it was given answer; nothing where there is one, which `examine` tells of. Never rejects. */
-  examineAddresses(): Promise<Finding[]>;
+  examineAddresses(): Promise<CheckResult[]>;
   /** Creates or upgrades what the engine stores its data in; a no-op where nothing is needed. */
   migrate(): Promise<void>;
   /** Releases everything this engine opened; never what the caller passed in. Idempotent, bounded. */

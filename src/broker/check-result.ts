@@ -6,7 +6,7 @@
 /** `problem`: tasks are lost, late or refused. `warning`: they may be one day. */
 export type Severity = 'ok' | 'warning' | 'problem';
 
-export interface Finding {
+export interface CheckResult {
   /** What was looked at, in a word or two. */
   readonly check: string;
   readonly severity: Severity;
@@ -16,14 +16,14 @@ export interface Finding {
   readonly advice?: string;
 }
 
-export function ok(check: string, found: string): Finding {
+export function ok(check: string, found: string): CheckResult {
   return { check, severity: 'ok', found };
 }
 
-export function warning(check: string, found: string, advice: string): Finding {
+export function warning(check: string, found: string, advice: string): CheckResult {
   return { check, severity: 'warning', found, advice };
 }
 
-export function problem(check: string, found: string, advice: string): Finding {
+export function problem(check: string, found: string, advice: string): CheckResult {
   return { check, severity: 'problem', found, advice };
 }

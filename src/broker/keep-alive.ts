@@ -2,7 +2,7 @@
 import type { Engine } from './broker.js';
 
 /** @returns what `body` gives, with the engine held until then */
-export async function held<R>(engine: Pick<Engine, 'hold'>, body: () => Promise<R>): Promise<R> {
+export async function keepAliveDuring<R>(engine: Pick<Engine, 'hold'>, body: () => Promise<R>): Promise<R> {
   const release = engine.hold();
   try {
     return await body();

@@ -2,7 +2,7 @@
  * An engine that is another one: for those who see some of it differently and the rest as it is. Written out, since it
  * stands in front of every call and a Proxy is dear there. Must never hold on to what the engine under it has.
  */
-import type { Engine, Signals } from './broker.js';
+import type { Engine, Notices } from './broker.js';
 
 /** Where an app's tasks lie. One engine all its life, unless tests put another in its place. */
 export interface Ground {
@@ -11,7 +11,7 @@ export interface Ground {
 
 /** What a view of an engine answers by itself. */
 export interface OwnView extends Pick<Engine, 'readJobs' | 'readEnded'> {
-  readonly signals?: Signals;
+  readonly signals?: Notices;
 }
 
 /** The engine of `ground`, whichever it is at the time, but for what `own` answers. */

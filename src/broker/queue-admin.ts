@@ -94,7 +94,7 @@ export interface Ended {
   readonly foreign: number;
 }
 
-export interface QueueStore {
+export interface QueueAdmin {
   /** Writes down that queues are in use. Idempotent. */
   note(queues: readonly string[]): Promise<void>;
   /** All that were noted, in no order. */

@@ -4,7 +4,15 @@
  */
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import { isRevocationStack, type Message, messageFrom } from '../protocol/message.js';
-import type { BullmqParts, Engine, Flows, JobRef, NewJob, Records, StoredRecord } from './broker.js';
+import type {
+  BullmqParts,
+  Engine,
+  JobRef,
+  NewJob,
+  Records,
+  StoredRecord,
+  WorkflowRecords,
+} from './broker.js';
 import type { BrokerClock } from './clock.js';
 import type { Places } from './places.js';
 
@@ -139,7 +147,7 @@ export class WatchedEngine {
     });
   }
 
-  #flows(): Flows {
+  #flows(): WorkflowRecords {
     const { flows } = this.under;
     return {
       create: (flow, ...rest) => {

@@ -63,19 +63,19 @@ export interface Outgoing extends Addressed {
   /** The encoded arguments, as JSON text. */
   readonly packed: string;
   readonly options: CallOptions;
-  readonly settled: Settled;
+  readonly settled: Decided;
   /** Where somebody traces. */
   readonly span?: OpenSpan;
 }
 
 /** A call on its way through the middleware, which may add headers. */
-export interface Seen extends Outgoing {
+export interface ThroughMiddleware extends Outgoing {
   readonly headers: Record<string, unknown>;
   readonly propagated: string[];
 }
 
 /** What has been decided about a call before it is sent. */
-export interface Settled {
+export interface Decided {
   /** Where it goes instead of the broker; `null`: nowhere else. Default: as every call. */
   readonly detour?: Detour | null;
   /** The queue or lane it goes to. */

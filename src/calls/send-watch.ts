@@ -31,7 +31,7 @@ export interface SentEvent {
 }
 
 /** Tells of a task once the broker has it. */
-export async function tellSent(
+export async function reportSent(
   watch: SendWatch,
   { taskId, queue, name, sentAt }: Envelope,
   { root, parent, eta, expires, shadow }: Omit<Message, 'v' | 'args'>,

@@ -5,7 +5,7 @@
 
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import type { Router } from '../options/routes.js';
@@ -19,10 +19,18 @@ import type { ResultSource } from '../results/result-source.js';
 import { type PublishContext, type PublishMiddleware, through } from '../tasks/middleware.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
-import type { Detour, Outgoing, PlainCall, PreparedCall, Seen, Settled, Written } from './call-stages.js';
+import type {
+  Decided,
+  Detour,
+  Outgoing,
+  PlainCall,
+  PreparedCall,
+  ThroughMiddleware,
+  Written,
+} from './call-stages.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
 import { CallResolver, NO_OPTIONS } from './resolve.js';
-import { type SendWatch, tellSent } from './send-watch.js';
+import { reportSent, type SendWatch } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
 /** What sending needs of its app. */
@@ -30,7 +38,7 @@ export interface SenderParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly ids: IdSource;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly producer: Producer;
   readonly unique: UniqueCalls;
   readonly results: ResultSource;
@@ -59,7 +67,7 @@ export class Sender {
     target: CallTarget,
     args: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
-    settled: Settled = NOTHING_SETTLED,
+    settled: Decided = NOTHING_SETTLED,
   ): Promise<AsyncResult<R>> {
     const { detour = this.detour } = settled;
     const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
@@ -89,7 +97,7 @@ export class Sender {
     const unseen = this.params.middleware.length === 0 || outgoing.detour?.sends === false;
     return unseen
       ? this.#publish(outgoing)
-      : this.#throughMiddleware(outgoing as Seen, () => this.#publish<R>(outgoing));
+      : this.#throughMiddleware(outgoing as ThroughMiddleware, () => this.#publish<R>(outgoing));
   }
 
   /**
@@ -103,7 +111,7 @@ export class Sender {
     complete: boolean,
   ): Promise<PreparedCall> {
     const packed = await this.params.codec.packArgs(args, complete ? target : unchecked(target));
-    const outgoing: Seen = {
+    const outgoing: ThroughMiddleware = {
       detour: null,
       target,
       args,
@@ -152,7 +160,7 @@ export class Sender {
     };
   }
 
-  async #throughMiddleware<R>(outgoing: Seen, last: () => Promise<R>): Promise<R> {
+  async #throughMiddleware<R>(outgoing: ThroughMiddleware, last: () => Promise<R>): Promise<R> {
     const { target, args, options, headers, propagated } = outgoing;
     let result: { readonly value: R } | undefined;
     const propagate = (header: string) => void propagated.push(header);
@@ -318,7 +326,7 @@ export class Sender {
             custom,
             index.claim(custom, envelope, () => producer.send(envelope)),
           );
-    return events.active ? tellSent(events, envelope, fields, delivered) : delivered;
+    return events.active ? reportSent(events, envelope, fields, delivered) : delivered;
   }
 
   /** The key a call takes, and what is to be done when another has it; undefined for a call that may be made twice. */
@@ -359,7 +367,7 @@ function notSent(error: BrokerUnavailableError, taskId: string, what: string): B
 /** For arguments that are not all there are. */
 const unchecked = (target: CallTarget): CallTarget => ({ ...target, checker: undefined });
 
-const NOTHING_SETTLED: Settled = Object.freeze({});
+const NOTHING_SETTLED: Decided = Object.freeze({});
 
 function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
   return {

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { Engine, StoredJob } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
-import { held } from '../broker/keep-alive.js';
+import { keepAliveDuring } from '../broker/keep-alive.js';
 import { untilAnswered } from '../broker/until-answered.js';
 import { LONGEST_LIFE_MS } from '../coordination/claims.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../coordination/unique-keys.js';
@@ -72,7 +72,7 @@ export class UniqueCalls {
    * @throws {DuplicateTaskError} naming the task that holds the key
    */
   async send(call: UniqueCall, envelope: Sent, deliver: () => Promise<void>): Promise<KeyHolder | undefined> {
-    return held(this.engine, async () => {
+    return keepAliveDuring(this.engine, async () => {
       const holder = await this.#claim(call, envelope);
       if (holder === undefined) await this.#deliver(call, envelope, deliver);
       return holder;

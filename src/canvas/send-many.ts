@@ -16,10 +16,7 @@ import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
  * Sends them all; results in order.
  * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
  */
-export async function publishAll<R>(
-  sender: Sender,
-  signatures: Iterable<unknown>,
-): Promise<AsyncResult<R>[]> {
+export async function sendMany<R>(sender: Sender, signatures: Iterable<unknown>): Promise<AsyncResult<R>[]> {
   const all = signaturesIn(signatures) as readonly Signature<readonly unknown[], readonly unknown[], R>[];
   refuseTwins(all);
   const plain = all.map(plainCall);

@@ -5,7 +5,7 @@
 import { arch, release, type as systemType } from 'node:os';
 import type { Engine } from '../broker/broker.js';
 import { bullmqVersion } from '../broker/bullmq-version.js';
-import { type Finding, ok, problem, warning } from '../broker/check-result.js';
+import { type CheckResult, ok, problem, warning } from '../broker/check-result.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { measureOffset } from '../broker/clock.js';
 import { isCeleriacError } from '../errors.js';
@@ -23,7 +23,7 @@ export interface Diagnosis {
   /** The broker's address, without a password. */
   readonly broker: string;
   readonly versions: Versions;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly CheckResult[];
 }
 
 /** What runs where the doctor looks from. */
@@ -49,7 +49,7 @@ export interface DoctorParams {
 export async function examine(params: DoctorParams): Promise<Diagnosis> {
   const { engine } = params;
   const release = engine.hold();
-  const findings: Finding[] = [];
+  const findings: CheckResult[] = [];
   let reachable = true;
   try {
     findings.push(...(await engine.examineAddresses()));
@@ -67,7 +67,7 @@ export async function examine(params: DoctorParams): Promise<Diagnosis> {
   return { healthy, reachable, broker: engine.address, versions: await versionsOf(findings), findings };
 }
 
-async function versionsOf(findings: readonly Finding[]): Promise<Versions> {
+async function versionsOf(findings: readonly CheckResult[]): Promise<Versions> {
   const broker = findings.find(({ check }) => check === 'version')?.found;
   return {
     celeriac: VERSION,
@@ -78,7 +78,7 @@ async function versionsOf(findings: readonly Finding[]): Promise<Versions> {
   };
 }
 
-function asFinding(error: unknown, reachable: boolean): Finding {
+function asFinding(error: unknown, reachable: boolean): CheckResult {
   const message = error instanceof Error ? error.message : String(error);
   if (isCeleriacError(error, 'BROKER_IN_USE')) return problem('access', message, 'Look from that process.');
   return reachable
@@ -86,7 +86,7 @@ function asFinding(error: unknown, reachable: boolean): Finding {
     : problem('connection', message, 'Start the broker, open the way to it, or correct CELERIAC_BROKER_URL.');
 }
 
-async function around(params: DoctorParams): Promise<Finding[]> {
+async function around(params: DoctorParams): Promise<CheckResult[]> {
   const roundTripMs = await measureRoundTrip(params.engine);
   const found = [distance(roundTripMs, params), await skew(params)];
   const stats = await params.caller.ask('stats', {});
@@ -107,7 +107,7 @@ async function measureRoundTrip(engine: Engine): Promise<number> {
 }
 
 /** A lock is renewed every fifth of its length, over a few round trips. */
-function distance(roundTripMs: number, { lockDurationMs }: DoctorParams): Finding {
+function distance(roundTripMs: number, { lockDurationMs }: DoctorParams): CheckResult {
   const found = `${roundTripMs.toFixed(1)} ms to the broker and back, locks last ${lockDurationMs} ms`;
   if (roundTripMs < lockDurationMs / 40) return ok('latency', found);
   const advice =
@@ -117,7 +117,7 @@ function distance(roundTripMs: number, { lockDurationMs }: DoctorParams): Findin
     : problem('latency', found, advice);
 }
 
-async function skew({ engine, lockDurationMs }: DoctorParams): Promise<Finding> {
+async function skew({ engine, lockDurationMs }: DoctorParams): Promise<CheckResult> {
   const { offsetMs, errorMs } = await measureOffset(engine);
   const offMs = Math.max(0, Math.abs(offsetMs) - errorMs);
   const found = `this machine is ${offMs < 5 ? 'as good as 0' : Math.round(offMs)} ms off the broker's clock`;
@@ -128,7 +128,7 @@ async function skew({ engine, lockDurationMs }: DoctorParams): Promise<Finding> 
     : problem('clock', found, `Workers refuse to start here. ${advice}`);
 }
 
-function workers(replies: Replies<NodeStats>): Finding[] {
+function workers(replies: Replies<NodeStats>): CheckResult[] {
   const names = Object.keys(replies).sort();
   if (names.length === 0) {
     return [warning('workers', 'none answers', 'Start one: "celeriac -A <module> worker".')];
@@ -148,7 +148,7 @@ function workers(replies: Replies<NodeStats>): Finding[] {
   return [...(silent.length < names.length ? [found] : []), ...late, ...others];
 }
 
-async function queues(api: Queues, replies: Replies<NodeStats>): Promise<Finding[]> {
+async function queues(api: Queues, replies: Replies<NodeStats>): Promise<CheckResult[]> {
   const stats = Object.values(replies).flatMap((reply) => statsOf(reply) ?? []);
   const consumed = new Set(stats.flatMap((node) => node.queues.map(({ name }) => name)));
   const infos = await api.list();
@@ -164,7 +164,7 @@ function inOrder(infos: readonly QueueInfo[], consumed: ReadonlySet<string>): st
   return `${infos.length} in use; nobody takes from ${left.join(', ')}, and nothing waits there`;
 }
 
-function aboutQueue({ name, waiting, paused }: QueueInfo, consumed: ReadonlySet<string>): Finding[] {
+function aboutQueue({ name, waiting, paused }: QueueInfo, consumed: ReadonlySet<string>): CheckResult[] {
   if (waiting === 0) return [];
   if (paused)
     return [

@@ -6,10 +6,10 @@
 
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
-import { held } from '../broker/keep-alive.js';
+import { keepAliveDuring } from '../broker/keep-alive.js';
 import type { FailedPlace } from '../broker/queue-admin.js';
 import type { UniqueCalls } from '../calls/unique.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { OptionError } from '../errors.js';
 import { checkQueueName, checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
@@ -48,7 +48,7 @@ export interface FailedReply {
 export interface FailedParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
   readonly decoding: Omit<DeriveContext, 'now'>;
 }
@@ -68,7 +68,7 @@ export class FailedTasks {
     checkNames(options, ['queue', 'task', 'limit', 'after'], 'app.failed.list');
     if (!Number.isInteger(limit) || limit < 1)
       throw new OptionError(`app.failed.list: limit ${String(limit)} must be a whole number of 1 or more.`);
-    return held(this.params.engine, async () => {
+    return keepAliveDuring(this.params.engine, async () => {
       const from = after === undefined ? undefined : await this.#placeOf(after);
       const found: Snapshot[] = [];
       for await (const jobs of this.#pages(filter, from, Math.min(limit, PAGE))) {
@@ -81,7 +81,7 @@ export class FailedTasks {
 
   /** One failed task; `undefined` when no failed task of this id is kept. */
   async get(taskId: string): Promise<Snapshot | undefined> {
-    return held(this.params.engine, async () => {
+    return keepAliveDuring(this.params.engine, async () => {
       const job = await this.#find(taskId);
       return job === undefined ? undefined : this.#snapshot(job);
     });
@@ -112,7 +112,7 @@ export class FailedTasks {
       if (why === undefined) done.push(taskIdOf(job));
       else refused.set(taskIdOf(job), why);
     };
-    await held(this.params.engine, async () => {
+    await keepAliveDuring(this.params.engine, async () => {
       await this.params.clock.sync();
       if (isFilter(which)) {
         checkNames(which, ['queue', 'task'], where);

@@ -2,7 +2,7 @@
  * `app.queues`: what is in the queues of the app, and what may be done to a whole queue. Works on the broker alone, with
  * or without workers. A lane counts with its queue everywhere.
  */
-import { held } from '../broker/keep-alive.js';
+import { keepAliveDuring } from '../broker/keep-alive.js';
 import type { KnownQueue, QueueSizes } from '../broker/queue-admin.js';
 import { pauseQueue, resumeQueue, withLanes } from '../coordination/pauses.js';
 import { checkQueueName } from '../options/checks.js';
@@ -58,7 +58,7 @@ export class Queues {
   async purge(queues?: string | readonly string[]): Promise<Record<string, number>> {
     const names = typeof queues === 'string' ? [queues] : (queues ?? (await this.#names()));
     for (const name of names) checkQueueName(name, 'app.queues.purge');
-    return held(this.params.engine, async () => {
+    return keepAliveDuring(this.params.engine, async () => {
       await this.params.clock.sync();
       const dropped = new Map<string, number>();
       for (const name of new Set(names)) {
@@ -74,12 +74,12 @@ export class Queues {
   /** Lets nothing start from a queue, in the whole fleet and for workers that come later, until it is resumed. */
   async pause(queue: string): Promise<void> {
     checkQueueName(queue, 'app.queues.pause');
-    await held(this.params.engine, () => pauseQueue(this.params.engine, queue));
+    await keepAliveDuring(this.params.engine, () => pauseQueue(this.params.engine, queue));
   }
 
   async resume(queue: string): Promise<void> {
     checkQueueName(queue, 'app.queues.resume');
-    await held(this.params.engine, () => resumeQueue(this.params.engine, queue));
+    await keepAliveDuring(this.params.engine, () => resumeQueue(this.params.engine, queue));
   }
 
   /** Whether a queue was ever used. */

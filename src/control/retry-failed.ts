@@ -11,15 +11,15 @@
 import type { Engine, StoredJob } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { UniqueCalls } from '../calls/unique.js';
-import { expireMove, keepMove } from '../coordination/relocations.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
+import { expireRelocation, keepRelocation } from '../coordination/relocations.js';
+import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { readMessage, renewMessage } from '../protocol/message.js';
 
 export interface RetryParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
 }
 
@@ -37,7 +37,8 @@ export async function retryFailed(params: RetryParams, job: StoredJob): Promise<
     if (holder !== undefined) return `the task "${holder.taskId}" holds its unique key by now`;
   }
   if (!isGenerated(job.id)) await index.keep(taskId);
-  if (message.from !== undefined) await keepMove(engine, { queue: message.from, id: job.id }, job.queue);
+  if (message.from !== undefined)
+    await keepRelocation(engine, { queue: message.from, id: job.id }, job.queue);
   const backend = await engine.backend(job.queue);
   try {
     await backend.updateData({ id: job.id } as never, renewMessage(job.data));
@@ -60,7 +61,7 @@ export async function deleteFailed(params: RetryParams, job: StoredJob): Promise
   const { from, id } = readMessage(job.data);
   const backend = await engine.backend(job.queue);
   await backend.remove(job.id, false);
-  if (from !== undefined) await expireMove(engine, { queue: from, id: job.id }, 0);
+  if (from !== undefined) await expireRelocation(engine, { queue: from, id: job.id }, 0);
   if (!isGenerated(job.id)) await index.expire(id ?? taskIdOfJob(job.id), 1);
   engine.signals.notify(job.id);
   return undefined;

@@ -18,7 +18,7 @@ interface State {
 }
 
 /** The right to start one task now. */
-export interface Turn {
+export interface RateToken {
   /** The task starts: a start that is late counts once more, for windows that begin after its turn. */
   used(): Promise<void> | undefined;
   /** Gives it back, for a start that did not come about: the next one may have it. */
@@ -26,11 +26,11 @@ export interface Turn {
 }
 
 /** A turn, or how long until it is worth asking again. */
-export type Permit =
-  | { readonly granted: true; readonly turn: Turn }
+export type RateDecision =
+  | { readonly granted: true; readonly turn: RateToken }
   | { readonly granted: false; readonly waitMs: number };
 
-const UNLIMITED: Permit = { granted: true, turn: { used: () => undefined, unused: () => undefined } };
+const UNLIMITED: RateDecision = { granted: true, turn: { used: () => undefined, unused: () => undefined } };
 
 /** Starts as late as this are within what {@link paceOf} leaves for them, ms. */
 const NOT_LATE_MS = 28;
@@ -72,7 +72,7 @@ export class RateLimits {
   }
 
   /** Asks for one start. */
-  async take(task: string): Promise<Permit> {
+  async take(task: string): Promise<RateDecision> {
     const { records } = this.engine;
     await this.clock.sync();
     for (let losses = 1; ; losses++) {
@@ -89,7 +89,7 @@ export class RateLimits {
     }
   }
 
-  #turn(task: string, rate: Rate, grantedAt: number): Turn {
+  #turn(task: string, rate: Rate, grantedAt: number): RateToken {
     const { intervalMs } = paceOf(rate);
     return {
       used: () => {

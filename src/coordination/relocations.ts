@@ -20,18 +20,18 @@ const ENTRY_MS = 90 * 24 * 3_600_000;
 const REMEMBERED = 10_000;
 
 /** Says that a job will be found in `lane` from now on. Idempotent. */
-export async function enterMove(engine: Engine, from: JobRef, lane: string): Promise<void> {
+export async function recordRelocation(engine: Engine, from: JobRef, lane: string): Promise<void> {
   await engine.records.create(keyOf(from), lane, ENTRY_MS);
 }
 
 /** The entry stays for a job that runs again. */
-export async function keepMove(engine: Engine, from: JobRef, lane: string): Promise<void> {
+export async function keepRelocation(engine: Engine, from: JobRef, lane: string): Promise<void> {
   if (await engine.records.create(keyOf(from), lane, ENTRY_MS)) return;
-  await expireMove(engine, from, ENTRY_MS);
+  await expireRelocation(engine, from, ENTRY_MS);
 }
 
 /** The entry goes when the job's record goes. */
-export async function expireMove(engine: Engine, from: JobRef, keptMs: number): Promise<void> {
+export async function expireRelocation(engine: Engine, from: JobRef, keptMs: number): Promise<void> {
   const { records } = engine;
   const [record] = await records.read([keyOf(from)]);
   if (record === undefined) return;
@@ -43,7 +43,7 @@ export async function expireMove(engine: Engine, from: JobRef, keptMs: number): 
  * The engine as everybody but the mover should see it: jobs are found where they went, and those that were dropped are
  * found as their tombstones tell.
  */
-export function followingMoves(ground: Ground): Engine {
+export function followingRelocations(ground: Ground): Engine {
   const known = new Map<string, JobRef>();
   const follow = (ref: JobRef): JobRef => known.get(keyOf(ref)) ?? ref;
 

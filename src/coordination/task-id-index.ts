@@ -42,7 +42,7 @@ interface Taken {
   readonly entry: Entry;
 }
 
-export class IdIndex {
+export class TaskIdIndex {
   readonly #owner = randomUUID();
   readonly #inFlight = new Set<string>();
 

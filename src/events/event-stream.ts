@@ -5,10 +5,10 @@
 
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
-import { announceListener } from './demand.js';
+import { EventOrder } from './event-order.js';
+import { announceListener } from './listener-lease.js';
 import type { AppEvent, FleetEvent } from './names.js';
 import { readPacket } from './packet.js';
-import { SentFirst } from './sent-first.js';
 
 export interface EventStreamParams {
   readonly engine: Engine;
@@ -38,7 +38,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
   readonly #kept: FleetEvent[] = [];
   readonly #waiting: Waiting[] = [];
   readonly #next = new Map<string, number>();
-  readonly #order: SentFirst;
+  readonly #order: EventOrder;
   readonly #onText = (text: string) => this.#receive(text);
   readonly #onAbort = () => this.end();
   #lost = 0;
@@ -48,7 +48,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
   #ended = false;
 
   constructor(private readonly params: EventStreamParams) {
-    this.#order = new SentFirst(params.clock.now());
+    this.#order = new EventOrder(params.clock.now());
     const { signal } = params;
     if (signal?.aborted) this.#ended = true;
     else signal?.addEventListener('abort', this.#onAbort, { once: true });

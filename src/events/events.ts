@@ -8,8 +8,8 @@ import type { BrokerClock } from '../broker/clock.js';
 import { AppClosedError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
-import { Demand } from './demand.js';
 import { EventStream } from './event-stream.js';
+import { ListenerLease } from './listener-lease.js';
 import { Listeners } from './listeners.js';
 import type { AppEvent, EventListener, EventMap, EventName, EventsOptions } from './names.js';
 import { Publisher } from './publisher.js';
@@ -31,7 +31,7 @@ export class Events {
   /** Calls wait for this: a loop of this process that is just beginning should miss nothing. */
   settling: Promise<unknown> | undefined;
   readonly #listeners: Listeners;
-  readonly #demand: Demand;
+  readonly #listenerLease: ListenerLease;
   readonly #publisher: Publisher;
   readonly #streams = new Set<EventStream>();
   /** Tasks that are being sent. */
@@ -43,7 +43,7 @@ export class Events {
 
   constructor(private readonly params: EventsParams) {
     this.#listeners = new Listeners(params.logger, () => this.#reckon());
-    this.#demand = new Demand(params.engine, () => this.#reckon());
+    this.#listenerLease = new ListenerLease(params.engine, () => this.#reckon());
     this.#publisher = new Publisher(params.engine);
   }
 
@@ -70,7 +70,7 @@ export class Events {
     if (options.signal?.aborted) return stream;
     this.#streams.add(stream);
     this.#reckon();
-    const settling = Promise.all([stream.started, this.#demand.follow()]).then(() => {
+    const settling = Promise.all([stream.started, this.#listenerLease.follow()]).then(() => {
       if (this.settling === settling) this.settling = undefined;
     });
     this.settling = settling;
@@ -81,7 +81,7 @@ export class Events {
   emit(event: AppEvent): void {
     // A worker of this process may be quicker than the broker's answer to the call.
     if (event.type === 'task-received') this.#sent(event.id);
-    this.#tell(event);
+    this.#deliver(event);
   }
 
   /** Like `emit`; resolves when all listeners of this process are through with it. Never rejects. */
@@ -107,7 +107,7 @@ export class Events {
 
   /** For workers, which hear of listeners from their start on. Never rejects. */
   attach(): Promise<void> {
-    return this.#demand.follow();
+    return this.#listenerLease.follow();
   }
 
   /** Calls back each time somebody begins to listen, and at once when somebody does. */
@@ -130,35 +130,35 @@ export class Events {
     clearTimeout(this.#followTimer);
     await this.flush();
     for (const stream of this.#streams) stream.end();
-    this.#demand.close();
+    this.#listenerLease.close();
   }
 
   async #meet(): Promise<void> {
-    this.#followTimer = setTimeout(() => void this.#demand.follow(), FOLLOW_AFTER_MS).unref();
-    await this.#demand.look();
+    this.#followTimer = setTimeout(() => void this.#listenerLease.follow(), FOLLOW_AFTER_MS).unref();
+    await this.#listenerLease.look();
   }
 
   #sent(id: string): void {
     const sent = this.#onTheWay.get(id);
     if (sent === undefined) return;
     this.#onTheWay.delete(id);
-    this.#tell(sent);
+    this.#deliver(sent);
   }
 
-  #tell(event: AppEvent): void {
-    this.#listeners.tell(event);
+  #deliver(event: AppEvent): void {
+    this.#listeners.call(event);
     this.#spread(event);
   }
 
   /** To the loops of this process, and to the fleet. */
   #spread(event: AppEvent): void {
     for (const stream of this.#streams) stream.take(event);
-    if (this.#demand.wanted && !this.#closed) this.#publisher.publish(event);
+    if (this.#listenerLease.wanted && !this.#closed) this.#publisher.publish(event);
   }
 
   #reckon(): void {
     const wasActive = this.active;
-    this.active = this.#listeners.any || this.#streams.size > 0 || this.#demand.wanted;
+    this.active = this.#listeners.any || this.#streams.size > 0 || this.#listenerLease.wanted;
     if (this.active && !wasActive) for (const listener of [...this.#activated]) listener();
   }
 }

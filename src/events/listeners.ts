@@ -36,7 +36,7 @@ export class Listeners {
     };
   }
 
-  tell(event: AppEvent): void {
+  call(event: AppEvent): void {
     const listeners = this.#byName.get(event.type);
     if (listeners === undefined) return;
     for (const listener of [...listeners])

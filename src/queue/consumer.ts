@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Job } from 'bullmq';
 import type { Engine, JobRef } from '../broker/broker.js';
-import { enterMove } from '../coordination/relocations.js';
+import { recordRelocation } from '../coordination/relocations.js';
 import { type Message, messageFrom } from '../protocol/message.js';
 import { sleep } from '../timers.js';
 import type { Delivery } from './delivery.js';
-import { Pulse } from './fetch-watchdog.js';
-import type { Gate } from './lane-gate.js';
+import { FetchWatchdog } from './fetch-watchdog.js';
+import type { LaneGate } from './lane-gate.js';
 import type { LockKeeper } from './locks/lock-keeper.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { jobJson } from './producer.js';
@@ -28,7 +28,7 @@ export interface ConsumerParams {
   /** The queue's claim on them. */
   readonly share: Share;
   /** Stands before the queue when it is a lane. */
-  readonly gate?: Gate | undefined;
+  readonly gate?: LaneGate | undefined;
   /** The node's name, kept with each job it runs. */
   readonly node: string;
   readonly lockDurationMs: number;
@@ -53,7 +53,7 @@ const NEVER = 1_000_000;
 export class Consumer {
   readonly queue: string;
   readonly #account: SlotAccount;
-  readonly #pulse = new Pulse();
+  readonly #watchdog = new FetchWatchdog();
   readonly #writer: OutcomeWriter;
   readonly #loop: WorkerLoop;
   readonly #worker: QueueWorker;
@@ -87,7 +87,7 @@ export class Consumer {
       id: randomUUID(),
       account: this.#account,
       gate,
-      pulse: this.#pulse,
+      watchdog: this.#watchdog,
       writer: this.#writer,
       leavesMarker: onRedis,
       putMarkerBack: async () => parts.putMarkerBack?.(queue),
@@ -124,8 +124,8 @@ export class Consumer {
   }
 
   /** How long it has been deaf, ms: connected perhaps, but no longer taking tasks. */
-  get deafMs(): number {
-    return this.#pulse.lateMs;
+  get stalledForMs(): number {
+    return this.#watchdog.lateMs;
   }
 
   /** From now on this queue runs on other slots; what runs already counts there. */
@@ -145,7 +145,7 @@ export class Consumer {
 
   /** Fetches no more; resolves when what runs has been settled. Idempotent. */
   async close(): Promise<void> {
-    this.#pulse.stop();
+    this.#watchdog.stop();
     const closed = this.#worker.close();
     this.#loop.stop();
     await closed;
@@ -163,7 +163,7 @@ export class Consumer {
   async #copyTo(job: Job, lane: string): Promise<void> {
     const { engine } = this.params;
     const from: JobRef = { queue: this.queue, id: job.id ?? '' };
-    await enterMove(engine, from, lane);
+    await recordRelocation(engine, from, lane);
     const tried = job.attemptsMade + (messageFrom(job.data).tried ?? 0);
     const backend = await engine.backend(lane);
     const copy = jobJson({

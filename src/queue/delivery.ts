@@ -3,9 +3,9 @@
  * progress, and have something done once its fate is written.
  */
 import type { Job } from 'bullmq';
-import type { JobRef, Signals } from '../broker/broker.js';
+import type { JobRef, Notices } from '../broker/broker.js';
 import { progressTopic } from '../broker/notice-channels.js';
-import type { Turn } from '../coordination/rate-limits.js';
+import type { RateToken } from '../coordination/rate-limits.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, messageFrom } from '../protocol/message.js';
@@ -23,7 +23,7 @@ export interface Delivery {
   readonly name: string;
   readonly message: Message;
   /** The turn it was let out of its lane by. */
-  readonly turn: Turn | undefined;
+  readonly turn: RateToken | undefined;
   /** Another job waits for this one in the broker itself. */
   readonly hasParent: boolean;
   /** Attempts that failed before this one. */
@@ -45,14 +45,14 @@ export interface Delivery {
 
 /** What a delivery asks of the consumer it came by. */
 export interface DeliveryHost {
-  signals(): Signals;
+  signals(): Notices;
   onProgress(delivery: Delivery, progress: object): void;
 }
 
 /** What a delivery asks of its run. */
 export interface DeliveryRun {
   readonly token: string;
-  readonly turn: Turn | undefined;
+  readonly turn: RateToken | undefined;
   afterwards(body: () => Promise<void>): void;
 }
 
@@ -69,7 +69,7 @@ export class JobDelivery implements Delivery {
   readonly token: string;
   readonly name: string;
   readonly message: Message;
-  readonly turn: Turn | undefined;
+  readonly turn: RateToken | undefined;
   readonly hasParent: boolean;
   readonly retries: number;
   readonly deliveries: number;

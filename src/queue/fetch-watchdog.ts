@@ -10,7 +10,7 @@ const GRACE_MS = 5_000;
 /** Between two steps; BullMQ itself may pause for 30 s when somebody limits the rate of a whole queue. */
 const PAUSE_MS = 45_000;
 
-export class Pulse {
+export class FetchWatchdog {
   /** On this process's steady clock. */
   #dueAt = Number.POSITIVE_INFINITY;
   #stopped = false;

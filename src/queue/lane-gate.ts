@@ -3,14 +3,14 @@
  * takes no slot. Waiting is done here too, and ends early when the limit changed or the consumer closes.
  */
 
-import type { Permit, RateLimits, Turn } from '../coordination/rate-limits.js';
+import type { RateDecision, RateLimits, RateToken } from '../coordination/rate-limits.js';
 import { placeName, type Semaphores } from '../coordination/semaphore.js';
 import { after } from '../timers.js';
 
 /** A gate is asked again at least this often: what it waits for may change without a word. */
 const LONGEST_PAUSE_MS = 1000;
 
-export interface GateParams {
+export interface LaneGateParams {
   readonly task: string;
   readonly rates: Pick<RateLimits, 'take'>;
   readonly semaphores: Pick<Semaphores, 'mayEnter'>;
@@ -19,21 +19,23 @@ export interface GateParams {
 }
 
 /** What asking a gate gives. The turn is the caller's, to be used or given back. */
-export type Entry = { readonly granted: true; readonly turn: Turn | undefined } | { readonly granted: false };
+export type Entry =
+  | { readonly granted: true; readonly turn: RateToken | undefined }
+  | { readonly granted: false };
 
 const REFUSED: Entry = { granted: false };
 
-export class Gate {
+export class LaneGate {
   #closed = false;
   /** Until when it need not be asked, on this process's steady clock. */
-  #shutUntil = 0;
+  #closedUntil = 0;
   #wake: (() => void) | undefined;
 
-  constructor(private readonly params: GateParams) {}
+  constructor(private readonly params: LaneGateParams) {}
 
   /** How long it is shut for, ms; 0 when it may be asked. */
-  get shutMs(): number {
-    return this.#closed ? 0 : Math.max(0, this.#shutUntil - performance.now());
+  get closedForMs(): number {
+    return this.#closed ? 0 : Math.max(0, this.#closedUntil - performance.now());
   }
 
   /** Whether the next job may be fetched. Refused, it is shut for a while. */
@@ -42,15 +44,15 @@ export class Gate {
     const { task, rates, semaphores, limit } = this.params;
     // The place itself is taken by the job, when it has one: here it only spares the fetch.
     if (limit !== undefined && !(await semaphores.mayEnter(placeName(task), limit)))
-      return this.#shut(LONGEST_PAUSE_MS);
-    const permit: Permit = await rates.take(task);
-    if (!permit.granted) return this.#shut(permit.waitMs);
+      return this.#closeFor(LONGEST_PAUSE_MS);
+    const permit: RateDecision = await rates.take(task);
+    if (!permit.granted) return this.#closeFor(permit.waitMs);
     return { granted: true, turn: permit.turn };
   }
 
   /** Resolves when it may be asked again, or is woken, or closed. */
   untilOpen(): Promise<void> {
-    const ms = this.shutMs;
+    const ms = this.closedForMs;
     if (ms === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = after(Math.ceil(ms), () => this.wake());
@@ -64,7 +66,7 @@ export class Gate {
 
   /** It may be asked again now. */
   wake(): void {
-    this.#shutUntil = 0;
+    this.#closedUntil = 0;
     this.#wake?.();
   }
 
@@ -74,8 +76,8 @@ export class Gate {
     this.wake();
   }
 
-  #shut(ms: number): Entry {
-    this.#shutUntil = performance.now() + Math.min(ms, LONGEST_PAUSE_MS);
+  #closeFor(ms: number): Entry {
+    this.#closedUntil = performance.now() + Math.min(ms, LONGEST_PAUSE_MS);
     return REFUSED;
   }
 }

@@ -116,18 +116,18 @@ export class QueueWorker extends Worker implements QueueEnd {
       // BullMQ logs why there is no next one, and leaves this one for the next look for stalled jobs.
       if (job !== undefined || (data.stalledCounter ?? 0) < MOST_REPEATS) return job;
     }
-    return this.#plain({ ...data, deferredFailure: this.#tellBroken(jobId, ['rjk']) }, jobId, token);
+    return this.#plain({ ...data, deferredFailure: this.#logBroken(jobId, ['rjk']) }, jobId, token);
   }
 
   async #mended(jobId: string): Promise<JobJson | undefined> {
     const fields = await this.opts.salvage?.mend(this.name, jobId);
     if (fields === undefined) return undefined;
     const data = await this.backend.getJobData(jobId);
-    return data && { ...data, deferredFailure: this.#tellBroken(jobId, fields) };
+    return data && { ...data, deferredFailure: this.#logBroken(jobId, fields) };
   }
 
   /** Logs what a job fails with, and gives it. */
-  #tellBroken(jobId: string, fields: readonly string[]): string {
+  #logBroken(jobId: string, fields: readonly string[]): string {
     const what = fields.length === 0 ? 'what BullMQ keeps with it' : `its ${fields.join(', ')}`;
     const why = `Another program wrote this job, and ${what} cannot be read; it was not run.`;
     this.emit('error', new Error(`queue "${this.name}", job ${jobId}: ${why}`));

@@ -4,7 +4,7 @@
  * same job may be fetched again before the end of an earlier run of it has been heard of.
  */
 import type { Job } from 'bullmq';
-import type { Turn } from '../coordination/rate-limits.js';
+import type { RateToken } from '../coordination/rate-limits.js';
 import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { RunLock } from './locks/run-locks.js';
 import type { Slot } from './slots.js';
@@ -12,7 +12,7 @@ import type { Slot } from './slots.js';
 /** What a run is made of. A class, like everything that is made for each task: see {@link JobDelivery}. */
 export class Run {
   readonly delivery: Delivery;
-  readonly turn: Turn | undefined;
+  readonly turn: RateToken | undefined;
   /** No notice is sent of its end: nobody may wait for it. */
   quiet = false;
   /** Where it stands among the runs of its consumer. */
@@ -27,7 +27,7 @@ export class Run {
     readonly token: string,
     slot: Slot,
     private readonly lock: RunLock,
-    turn: Turn | undefined,
+    turn: RateToken | undefined,
     queue: string,
     host: DeliveryHost,
   ) {
@@ -69,10 +69,10 @@ export class Run {
 }
 
 /** A turn that is used, or given back, once: by whoever says so first. */
-class RunTurn implements Turn {
+class RunTurn implements RateToken {
   #open = true;
 
-  constructor(private readonly turn: Turn) {}
+  constructor(private readonly turn: RateToken) {}
 
   used(): Promise<void> | undefined {
     return this.#close() ? this.turn.used() : undefined;

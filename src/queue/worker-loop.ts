@@ -14,11 +14,11 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
-import type { Turn } from '../coordination/rate-limits.js';
+import type { RateToken } from '../coordination/rate-limits.js';
 import { sleep } from '../timers.js';
 import type { DeliveryHost } from './delivery.js';
-import type { Pulse } from './fetch-watchdog.js';
-import type { Gate } from './lane-gate.js';
+import type { FetchWatchdog } from './fetch-watchdog.js';
+import type { LaneGate } from './lane-gate.js';
 import type { RunLock } from './locks/run-locks.js';
 import type { Fetched, OutcomeWriter } from './outcome-writer.js';
 import { Run } from './run.js';
@@ -49,8 +49,8 @@ export interface WorkerLoopParams {
   readonly id: string;
   readonly account: SlotAccount;
   /** Stands before a lane; other queues have none. */
-  readonly gate: Gate | undefined;
-  readonly pulse: Pulse;
+  readonly gate: LaneGate | undefined;
+  readonly watchdog: FetchWatchdog;
   readonly host: DeliveryHost;
   readonly writer: OutcomeWriter;
   /** A fetch that brings a job leaves a marker behind it, so that somebody looks for more. */
@@ -145,12 +145,12 @@ export class WorkerLoop {
   }
 
   async #fetch(end: QueueEnd, slot: Slot): Promise<'job' | 'nothing' | 'again'> {
-    const { gate, node, pulse } = this.params;
+    const { gate, node, watchdog } = this.params;
     const token = `${this.params.id}:${this.#tokens++}`;
-    let turn: Turn | undefined;
+    let turn: RateToken | undefined;
     let run: Run | undefined;
     this.#fetching++;
-    pulse.fetching();
+    watchdog.fetching();
     try {
       if (gate !== undefined) {
         const permit = await gate.enter();
@@ -174,7 +174,7 @@ export class WorkerLoop {
       return 'job';
     } finally {
       this.#fetching--;
-      pulse.turned();
+      watchdog.turned();
       if (run === undefined) {
         slot.giveUnused();
         turn?.unused()?.catch(() => undefined); // a turn lost
@@ -190,7 +190,7 @@ export class WorkerLoop {
     return salvaged;
   }
 
-  #begin(end: QueueEnd, job: Job, token: string, slot: Slot, turn: Turn | undefined): Run {
+  #begin(end: QueueEnd, job: Job, token: string, slot: Slot, turn: RateToken | undefined): Run {
     const { queue, host } = this.params;
     const lock = end.hold(job.id ?? '', token, job.processedOn ?? 0);
     const run = new Run(job, token, slot, lock, turn, queue, host);
@@ -269,13 +269,13 @@ export class WorkerLoop {
 
   /** Waits until somebody added a job, or a delayed one is due. */
   async #waitForJob(end: QueueEnd): Promise<void> {
-    const { pulse, account } = this.params;
+    const { watchdog, account } = this.params;
     while (!end.ending && !this.#stopped) {
       const seconds = end.waitSeconds(this.#dueAt);
       this.#dueAt = 0;
       if (seconds <= 0) return;
       this.#audit();
-      pulse.waiting(seconds * 1000);
+      watchdog.waiting(seconds * 1000);
       try {
         const marker = await end.backend.waitForJob(seconds);
         if (marker === null) return;
@@ -290,33 +290,33 @@ export class WorkerLoop {
         await end.backend.reconnectBlocking();
         throw error;
       } finally {
-        pulse.turned();
+        watchdog.turned();
       }
     }
   }
 
   async #waitForSlot(): Promise<void> {
-    const { pulse, account } = this.params;
+    const { watchdog, account } = this.params;
     this.#audit();
-    pulse.waiting(SLOT_WAIT_MS);
+    watchdog.waiting(SLOT_WAIT_MS);
     await account.whenFree(SLOT_WAIT_MS);
-    pulse.turned();
+    watchdog.turned();
   }
 
   /** Waits while a gate is shut, or BullMQ's own rate limit holds. */
   async #untilAllowed(): Promise<void> {
-    const { gate, pulse } = this.params;
+    const { gate, watchdog } = this.params;
     const limitedMs = this.#limitedUntil - performance.now();
     if (limitedMs > 0) {
-      pulse.waiting(Math.min(limitedMs, LONGEST_LIMIT_MS));
+      watchdog.waiting(Math.min(limitedMs, LONGEST_LIMIT_MS));
       await this.#pause(Math.min(limitedMs, LONGEST_LIMIT_MS));
       this.#limitedUntil = 0;
     }
-    if (gate !== undefined && gate.shutMs > 0) {
-      pulse.waiting(gate.shutMs);
+    if (gate !== undefined && gate.closedForMs > 0) {
+      watchdog.waiting(gate.closedForMs);
       await gate.untilOpen();
     }
-    pulse.turned();
+    watchdog.turned();
   }
 
   #note(limitDelay = 0, delayUntil = 0): void {

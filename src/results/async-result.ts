@@ -14,9 +14,9 @@ import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './rela
 import type { ResultHints, ResultSource } from './result-source.js';
 import { type RevokeOptions, type RevokeReply, revokeTask } from './revoke.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
-import { Course } from './state-history.js';
+import { StateHistory } from './state-history.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
-import { Bell } from './wake-up.js';
+import { WakeUp } from './wake-up.js';
 
 /** One state of a task. */
 export interface Update {
@@ -170,13 +170,13 @@ export class AsyncResult<R = unknown> {
     const { feed, engine } = this.#source;
     const { signal } = options;
     const release = engine.hold();
-    const bell = new Bell();
+    const wakeUp = new WakeUp();
     let watch: Watch | undefined;
-    const course = new Course();
+    const course = new StateHistory();
     try {
       const ref = await feed.patiently(() => this.#locate(), signal);
       if (ref === undefined) throw new UnknownTaskError(this.id);
-      watch = feed.watch(ref, () => bell.ring());
+      watch = feed.watch(ref, () => wakeUp.wake());
       await watch.listening;
       for (;;) {
         const job = await feed.patiently(() => this.#read(), signal);
@@ -188,7 +188,7 @@ export class AsyncResult<R = unknown> {
         const snapshot = this.#derive(job);
         yield* course.steps(job, snapshot);
         if (READY.has(snapshot.state)) return;
-        await bell.wait(POLL_MS, signal);
+        await wakeUp.wait(POLL_MS, signal);
       }
     } finally {
       watch?.close();

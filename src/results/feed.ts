@@ -4,13 +4,13 @@
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
 
-import type { Engine, JobRef, NoticeListener, Signals, StoredJob } from '../broker/broker.js';
+import type { Engine, JobRef, NoticeListener, Notices, StoredJob } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { progressTopic } from '../broker/notice-channels.js';
 import { AppClosedError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';
 import { onAbort } from './abort.js';
-import { AGAIN_MS, Patience } from './retry-while-unavailable.js';
+import { AGAIN_MS, RetryWhileUnavailable } from './retry-while-unavailable.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
 const SWEEP_MS = 2000;
@@ -99,7 +99,7 @@ export class Feed {
   #release: () => void = () => undefined;
   /** What rings those who follow a task. */
   readonly #watchers = new Set<() => void>();
-  readonly #patience: Patience;
+  readonly #patience: RetryWhileUnavailable;
   readonly #host = {
     look: (wait: Wait) => this.#look(wait, true),
     end: (wait: Wait) => this.#end(wait),
@@ -110,7 +110,7 @@ export class Feed {
     private readonly engine: Engine,
     private readonly clock: BrokerClock,
   ) {
-    this.#patience = new Patience(engine, clock);
+    this.#patience = new RetryWhileUnavailable(engine, clock);
     this.#signals.onGap(() => {
       void this.#sweep();
       for (const ring of this.#watchers) ring();
@@ -118,7 +118,7 @@ export class Feed {
   }
 
   /** Asked for each time: a test may have put another engine in place. */
-  get #signals(): Signals {
+  get #signals(): Notices {
     return this.engine.signals;
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Engine, JobRef } from '../broker/broker.js';
-import { held } from '../broker/keep-alive.js';
+import { keepAliveDuring } from '../broker/keep-alive.js';
 import { readMessage } from '../protocol/message.js';
 import type { Delivery } from '../queue/delivery.js';
 import { sleep } from '../timers.js';
@@ -15,7 +15,7 @@ export type ForgetRunning = (jobIds: readonly string[]) => Promise<void>;
 
 /** Drops a task's record now, or when it ends. */
 export function forgetTask(engine: Engine, ref: JobRef, forgetRunning: ForgetRunning): Promise<void> {
-  return held(engine, () => forget(engine, ref, forgetRunning));
+  return keepAliveDuring(engine, () => forget(engine, ref, forgetRunning));
 }
 
 async function forget(engine: Engine, ref: JobRef, forgetRunning: ForgetRunning): Promise<void> {

@@ -17,7 +17,7 @@ import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
-import { Bell } from './wake-up.js';
+import { WakeUp } from './wake-up.js';
 
 /** One member that has ended. */
 export interface GroupUpdate extends Update {
@@ -139,24 +139,24 @@ export class GroupResult<T = unknown[]> {
     checkFollowOptions(options, 'updates()');
     options.signal?.throwIfAborted();
     const left = new AbortController();
-    const bell = new Bell();
+    const wakeUp = new WakeUp();
     const ended: GroupUpdate[] = [];
     let trouble: { readonly error: unknown } | undefined;
     for (const [index, result] of this.results.entries()) {
       this.#endOf(result, index, left.signal).then(
         (update) => {
           ended.push(update);
-          bell.ring();
+          wakeUp.wake();
         },
         (error: unknown) => {
           trouble ??= { error };
-          bell.ring();
+          wakeUp.wake();
         },
       );
     }
     try {
       for (let told = 0; told < this.results.length; ) {
-        await bell.wait(undefined, options.signal);
+        await wakeUp.wait(undefined, options.signal);
         for (; told < ended.length; told++) yield ended[told] as GroupUpdate;
         if (trouble !== undefined) throw trouble.error;
       }

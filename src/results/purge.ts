@@ -11,8 +11,8 @@ import { randomUUID } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { NOTHING_PASSED, type Passed, type TakenJob } from '../broker/queue-admin.js';
-import { expireMove } from '../coordination/relocations.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
+import { expireRelocation } from '../coordination/relocations.js';
+import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { raiseTombstone } from '../coordination/tombstones.js';
 import { releaseKey } from '../coordination/unique-keys.js';
 import { TaskRevokedError } from '../errors.js';
@@ -23,7 +23,7 @@ import { revocationText } from './failure-text.js';
 export interface PurgeParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   /** How long the record of a failed task is kept, ms. */
   readonly failureExpiresMs: number;
   /** Tells a workflow that a part of it ends; before it does, so that nothing of it is left waiting. */
@@ -113,7 +113,7 @@ async function letGo(
 ): Promise<void> {
   const { engine, index } = params;
   if (unique !== undefined) await releaseKey(engine, unique, taskId);
-  if (from !== undefined) await expireMove(engine, { queue: from, id: jobId }, keptMs(params));
+  if (from !== undefined) await expireRelocation(engine, { queue: from, id: jobId }, keptMs(params));
   if (!isGenerated(jobId)) await index.expire(taskId, keptMs(params));
 }
 

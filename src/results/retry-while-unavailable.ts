@@ -7,12 +7,12 @@ import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 import { onAbort } from './abort.js';
-import { Bell } from './wake-up.js';
+import { WakeUp } from './wake-up.js';
 
 /** How long a pause between two tries is, ms. */
 export const AGAIN_MS = 500;
 
-export class Patience {
+export class RetryWhileUnavailable {
   #reached = false;
   #closed = false;
 
@@ -43,7 +43,7 @@ export class Patience {
         } catch (error) {
           if (!this.isAway(error)) throw error;
         }
-        await new Bell().wait(AGAIN_MS, signal);
+        await new WakeUp().wait(AGAIN_MS, signal);
       }
     });
   }

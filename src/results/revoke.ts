@@ -6,7 +6,7 @@
 
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
-import { held } from '../broker/keep-alive.js';
+import { keepAliveDuring } from '../broker/keep-alive.js';
 import { amendMessage, type Message, type Revocation, readMessage } from '../protocol/message.js';
 import { READY, STARTED, type State } from '../states.js';
 import { sleep } from '../timers.js';
@@ -67,7 +67,7 @@ export function revokeTask(
   options: RevokeOptions,
   endRunning: Terminate,
 ): Promise<RevokeReply> {
-  return held(ground.engine, () => revoke(ground, ref, options, endRunning));
+  return keepAliveDuring(ground.engine, () => revoke(ground, ref, options, endRunning));
 }
 
 async function revoke(
@@ -95,7 +95,7 @@ async function revoke(
       if (terminate) await endRunning([ref.id], reason ?? revoked.reason);
       return { found: true, was: before.running ? was : STARTED };
     }
-    if (after !== undefined && after.doneAt === undefined) await hasten(engine, after);
+    if (after !== undefined && after.doneAt === undefined) await promoteNow(engine, after);
     engine.signals.notify(ref.id);
     return { found: true, was };
   }
@@ -145,7 +145,7 @@ export function amend(
 }
 
 /** A delayed task would hold its place until it is due: let a worker end it now. */
-async function hasten(engine: Engine, { queue, id, delayMs }: StoredJob): Promise<void> {
+async function promoteNow(engine: Engine, { queue, id, delayMs }: StoredJob): Promise<void> {
   if (delayMs <= 0) return;
   const backend = await engine.backend(queue);
   // Due in the meantime, or moved on: then there is nothing to hasten.

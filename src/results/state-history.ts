@@ -12,7 +12,7 @@ interface Step {
   readonly meta: unknown;
 }
 
-export class Course {
+export class StateHistory {
   #last = '';
   /** The attempt of the last look: what an earlier one said is past. */
   #attempt = 0;

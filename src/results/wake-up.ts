@@ -4,12 +4,12 @@ import { after } from '../timers.js';
 import { onAbort } from './abort.js';
 
 /** Lets the loop sleep until somebody rings, or for a while. A ring while it is awake is not lost: it will not sleep then. */
-export class Bell {
-  #rung = false;
+export class WakeUp {
+  #woken = false;
   #wake: () => void = () => undefined;
 
-  ring(): void {
-    this.#rung = true;
+  wake(): void {
+    this.#woken = true;
     this.#wake();
   }
 
@@ -19,7 +19,7 @@ export class Bell {
    */
   async wait(ms: number | undefined, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (!this.#rung) {
+    if (!this.#woken) {
       const { promise, resolve } = withResolvers();
       this.#wake = resolve;
       const cancel = ms === undefined ? undefined : after(ms, resolve);
@@ -29,7 +29,7 @@ export class Bell {
       leave();
       signal?.throwIfAborted();
     }
-    this.#rung = false;
+    this.#woken = false;
   }
 }
 

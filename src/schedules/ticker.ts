@@ -84,7 +84,7 @@ export class Ticker {
       const taskId = tickId(name, due.at, this.calls.place(entry.spec));
       return { ...claimed, pending: { at: due.at, taskId, claimedAt: now } };
     } catch (error) {
-      this.#tell(name, entry.spec, error);
+      this.#log(name, entry.spec, error);
       return claimed;
     }
   }
@@ -95,14 +95,14 @@ export class Ticker {
       await this.calls.tick(name, entry.spec, pending);
     } catch (error) {
       if (isCeleriacError(error, 'BROKER_UNAVAILABLE') || this.host.engine.isUnavailable(error)) throw error;
-      this.#tell(name, entry.spec, error);
+      this.#log(name, entry.spec, error);
     }
     this.#claims.delete(pending.taskId);
     const { pending: _, ...rest } = entry;
     return rest;
   }
 
-  #tell(name: string, { task }: Spec, error: unknown): void {
+  #log(name: string, { task }: Spec, error: unknown): void {
     const fields = { schedule: name, task };
     if (isCeleriacError(error, 'DUPLICATE_TASK'))
       this.host

@@ -5,7 +5,7 @@
 import { AppClosedError } from '../errors.js';
 import type { Phase } from './phase.js';
 import { type Step, Steps } from './steps.js';
-import { inTime } from './within.js';
+import { within } from './within.js';
 
 export interface LifecycleParams {
   /** How long the end of a step may take, and a start to notice that it is to stop, ms. */
@@ -77,7 +77,7 @@ export class Lifecycle {
     this.#phase = 'stopping';
     try {
       // A start that is under way sees that it is to stop, unless it waits for the broker.
-      const started = inTime(this.#starting, undefined, this.params.patienceMs);
+      const started = within(this.#starting, undefined, this.params.patienceMs);
       if (wasStarted) await windUp(started);
     } catch (error) {
       this.params.onError(error instanceof Error ? error : new Error(String(error)));

@@ -3,7 +3,7 @@
  * fails itself, and when a stop comes in between. It must never leave behind what no stop can reach.
  */
 import { settleAll } from '../settle-all.js';
-import { inTime } from './within.js';
+import { within } from './within.js';
 
 /** One part of a start, with its end. */
 export interface Step {
@@ -55,7 +55,7 @@ export class Steps {
 
   async #end(step: Step): Promise<void> {
     try {
-      await inTime(Promise.resolve(step.stop?.()), undefined, this.params.patienceMs);
+      await within(Promise.resolve(step.stop?.()), undefined, this.params.patienceMs);
     } catch (error) {
       this.params.onError(error instanceof Error ? error : new Error(String(error)));
     }

@@ -4,7 +4,7 @@
 import { after } from '../timers.js';
 
 /** What `promise` gives, or `late` when it takes too long. Its failure is the caller's as well, unless it comes late. */
-export function inTime<T>(promise: Promise<T>, late: T, withinMs: number): Promise<T> {
+export function within<T>(promise: Promise<T>, late: T, withinMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = after(withinMs, () => resolve(late));
     promise.then(resolve, reject).finally(cancel);

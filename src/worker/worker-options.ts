@@ -3,10 +3,10 @@
  */
 import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/broker.js';
-import type { FlowCheckupParams } from '../canvas/workflow/checkup.js';
+import type { WorkflowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Asking } from '../control/caller.js';
 import type { RateLimits } from '../coordination/rate-limits.js';
-import type { IdIndex } from '../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import type { Events } from '../events/events.js';
@@ -22,7 +22,7 @@ import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './qu
 import type { ExecutorParams } from './run/execute.js';
 import type { CallLimits } from './run/running-call.js';
 import { POOL_OPTIONS, type PoolOptions } from './threads/router.js';
-import type { FlowStepsParams } from './workflow/step.js';
+import type { WorkflowStepsParams } from './workflow/step.js';
 
 /** What `app.worker()` takes. */
 export interface WorkerOptions extends PoolOptions {
@@ -67,10 +67,10 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   brokerUrl(): string | undefined;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly rates: RateLimits;
   readonly events: Events;
-  readonly workflows: FlowStepsParams & FlowCheckupParams;
+  readonly workflows: WorkflowStepsParams & WorkflowCheckupParams;
   /** Asks workers, for tasks in threads. */
   readonly caller: Asking;
   /** The app's options in force, as plain data without secrets. */

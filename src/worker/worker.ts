@@ -16,33 +16,33 @@ import { Slots } from '../queue/slots.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
 import { after } from '../timers.js';
-import { Janitor } from './end/expiry-sweeper.js';
+import { ExpirySweeper } from './end/expiry-sweeper.js';
 import { handBack } from './end/hand-back.js';
 import { Lifecycle } from './lifecycle.js';
 import { type LeveledLogger, leveled } from './log-level.js';
-import { answers } from './observe/control-handlers.js';
-import { Telling } from './observe/event-reporter.js';
-import { Vitals } from './observe/health.js';
-import { Reports } from './observe/inspection.js';
+import { controlHandlers } from './observe/control-handlers.js';
+import { EventReporter } from './observe/event-reporter.js';
+import { WorkerHealth } from './observe/health.js';
+import { Inspection } from './observe/inspection.js';
 import { reportText, workerConf } from './observe/node-report.js';
 import { TaskLog } from './observe/task-log.js';
 import { startsOnce } from './phase.js';
 import { Autoscale } from './queues/autoscale.js';
 import { Limits } from './queues/limits.js';
 import type { MakeConsumer } from './queues/queue-consumer.js';
-import { Lines } from './queues/queue-consumers.js';
+import { QueueConsumers } from './queues/queue-consumers.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
 import { type ConcludeParams, conclude, uncount } from './run/conclude.js';
 import { Executor } from './run/execute.js';
 import { endLost } from './run/lost-locks.js';
-import { apart } from './run/outside-context.js';
+import { outsideContext } from './run/outside-context.js';
 import type { CallHost } from './run/running-call.js';
 import { Suspects } from './run/suspects.js';
 import { UnknownTasks } from './run/unknown-tasks.js';
 import type { Step } from './steps.js';
 import { threadHost } from './threads/host.js';
-import { Placement } from './threads/router.js';
-import { inTime } from './within.js';
+import { ThreadRouter } from './threads/router.js';
+import { within } from './within.js';
 import {
   resolveWorkerOptions,
   type WorkerDescription,
@@ -50,7 +50,7 @@ import {
   type WorkerParams,
   type WorkerSettings,
 } from './worker-options.js';
-import { FlowSteps } from './workflow/step.js';
+import { WorkflowSteps } from './workflow/step.js';
 
 /** After the deadline a handed-back task has this long to settle before the worker goes regardless. */
 const LAST_WORDS_MS = 2000;
@@ -59,24 +59,24 @@ const MOST_LOCK_MS = 24 * 86_400_000;
 
 export class Worker implements CallHost, AsyncDisposable {
   readonly #params: Omit<WorkerParams, 'logger'> & { readonly logger: LeveledLogger };
-  readonly #reports: Reports;
+  readonly #reports: Inspection;
   readonly #executor: Executor;
   readonly #budget: Slots;
   readonly #autoscale: Autoscale;
   readonly #limits: Limits;
-  readonly #lines: Lines;
+  readonly #consumers: QueueConsumers;
   readonly #settings: WorkerSettings;
   readonly #log: TaskLog;
-  readonly #placement: Placement;
+  readonly #threadRouter: ThreadRouter;
   readonly #madeAt = performance.now();
   #responder: Responder | undefined;
-  readonly #janitor: Janitor;
+  readonly #expirySweeper: ExpirySweeper;
   readonly #locks: LockKeeper;
   /** Others take its part, and speak for it, where it is one of several processes. */
-  readonly #crew = threadHost()?.crew;
+  readonly #processPool = threadHost()?.processPool;
   /** How it is, for whoever answers on its behalf. */
-  readonly vitals: Vitals;
-  readonly #telling: Telling;
+  readonly health: WorkerHealth;
+  readonly #eventReporter: EventReporter;
   readonly #concluding: ConcludeParams;
   readonly #life = new Lifecycle({
     patienceMs: LAST_WORDS_MS,
@@ -93,9 +93,9 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#budget = new Slots(this.#settings.concurrency);
     this.#autoscale = new Autoscale(this.#budget, this.#settings.autoscale, params.logger);
     this.#log = new TaskLog(params.logger);
-    this.#placement = new Placement(options, { ...params, node: () => this.node });
+    this.#threadRouter = new ThreadRouter(options, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
-    this.#lines = new Lines({
+    this.#consumers = new QueueConsumers({
       engine: params.engine,
       queues: this.#settings.queues,
       budget: this.#budget,
@@ -103,53 +103,53 @@ export class Worker implements CallHost, AsyncDisposable {
       consumer: (line) => this.#consumer(line),
       onError: (error) => this.#onError(error),
     });
-    this.#telling = new Telling({
+    this.#eventReporter = new EventReporter({
       ...params,
       node: () => this.node,
       running: () => this.#executor.running.size,
       processed: () => this.#log.total,
-      concurrency: () => this.#lines.concurrency,
-      part: this.#crew !== undefined,
-      queues: () => this.#lines.reports().map(({ name }) => name),
+      concurrency: () => this.#consumers.concurrency,
+      part: this.#processPool !== undefined,
+      queues: () => this.#consumers.reports().map(({ name }) => name),
     });
     this.#executor = new Executor({
       ...params,
       host: this,
-      watch: this.#telling,
+      watch: this.#eventReporter,
       limits: this.#limits,
       unknown: new UnknownTasks(params),
       suspects: new Suspects(params),
       defaultLimits: this.#settings.limits,
-      elsewhere: this.#placement,
-      flows: new FlowSteps(params.workflows),
+      elsewhere: this.#threadRouter,
+      flows: new WorkflowSteps(params.workflows),
     });
-    this.#reports = new Reports({
+    this.#reports = new Inspection({
       ...params,
       executor: this.#executor,
-      queues: () => this.#lines.brokerQueues(),
+      queues: () => this.#consumers.brokerQueues(),
     });
     this.#locks = new LockKeeper({
       ...params,
       broker: params.brokerUrl(),
       onError: (error) => this.#onError(error),
     });
-    this.#janitor = new Janitor({
+    this.#expirySweeper = new ExpirySweeper({
       ...params,
-      queues: () => this.#lines.brokerQueues(),
+      queues: () => this.#consumers.brokerQueues(),
     });
-    this.vitals = new Vitals({
+    this.health = new WorkerHealth({
       ...params,
       health: this.#settings.health,
-      measured: this.#crew?.measured ?? false,
+      measured: this.#processPool?.measured ?? false,
       running: () => this.#executor.running.size,
-      concurrency: () => this.#lines.concurrency,
-      slots: () => this.#lines.slotCounts,
+      concurrency: () => this.#consumers.concurrency,
+      slots: () => this.#consumers.slotCounts,
       idle: () => (this.#life.phase === 'running' ? undefined : `the worker is ${this.#life.phase}`),
-      deafMs: () => this.#lines.deafMs,
-      queues: () => this.#lines.brokerQueues(),
+      stalledForMs: () => this.#consumers.stalledForMs,
+      queues: () => this.#consumers.brokerQueues(),
     });
-    const { vitals } = this;
-    this.#concluding = { ...params, log: this.#log, telling: this.#telling, vitals };
+    const { health } = this;
+    this.#concluding = { ...params, log: this.#log, events: this.#eventReporter, health };
   }
 
   /** The node's name on the bus; final once started. */
@@ -159,7 +159,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** Where health is answered, once it is: see the option `health`. */
   get healthPort(): number | undefined {
-    return this.vitals.port;
+    return this.health.port;
   }
 
   get logger(): Logger {
@@ -191,10 +191,10 @@ export class Worker implements CallHost, AsyncDisposable {
     // A thread loads the module that starts this worker: there it is no worker.
     const held = threadHost()?.workerStarts(this.app, this);
     if (held !== undefined) return held;
-    this.#placement.check();
+    this.#threadRouter.check();
     try {
       // Whatever the caller is in the middle of is no business of the tasks that this worker will run.
-      await apart(() => this.#life.start(this.#steps()));
+      await outsideContext(() => this.#life.start(this.#steps()));
     } catch (error) {
       throw outageIn(error);
     }
@@ -208,7 +208,7 @@ export class Worker implements CallHost, AsyncDisposable {
     let locksKept: Promise<void> = Promise.resolve();
     return [
       // From the first try on until the stop, also while the broker is away.
-      { start: () => this.vitals.open() },
+      { start: () => this.health.open() },
       { start: () => engine.ready() },
       {
         start: () => {
@@ -224,30 +224,30 @@ export class Worker implements CallHost, AsyncDisposable {
         },
       },
       { start: () => this.#params.prepare() },
-      { start: () => this.#placement.prepare(), stop: () => this.#placement.close() },
+      { start: () => this.#threadRouter.prepare(), stop: () => this.#threadRouter.close() },
       { start: () => this.#answer(), stop: () => this.#responder?.close() },
       { start: () => Promise.all([locksKept, events.attach()]) },
       { start: () => this.#limits.learn(), stop: () => this.#limits.close() },
-      { start: () => this.#lines.follow(registry), stop: () => this.#lines.unfollow() },
+      { start: () => this.#consumers.follow(registry), stop: () => this.#consumers.unfollow() },
       { start: () => this.#autoscale.start(), stop: () => this.#autoscale.stop() },
       { start: () => scheduler.start(), stop: () => scheduler.stop() },
-      { start: () => this.#lines.open(), stop: () => this.#lines.close() },
+      { start: () => this.#consumers.open(), stop: () => this.#consumers.close() },
       // Whoever hears that it is there can get ready before the first task begins.
-      { start: () => this.#telling.online(), stop: () => this.#telling.offline() },
-      { start: () => this.#crew?.cleared() },
-      { start: () => this.#janitor.start(), stop: () => this.#janitor.stop() },
-      { start: () => this.#lines.run() },
+      { start: () => this.#eventReporter.online(), stop: () => this.#eventReporter.offline() },
+      { start: () => this.#processPool?.cleared() },
+      { start: () => this.#expirySweeper.start(), stop: () => this.#expirySweeper.stop() },
+      { start: () => this.#consumers.run() },
     ];
   }
 
   /** Answers remote control from here on. */
   async #answer(): Promise<void> {
     const { engine, prefix } = this.#params;
-    this.#responder = await (this.#crew?.respond ?? startResponder)({
+    this.#responder = await (this.#processPool?.respond ?? startResponder)({
       engine,
       prefix,
       name: this.#settings.name,
-      handlers: answers(this.#steering()),
+      handlers: controlHandlers(this.#steering()),
       onError: (error) => this.#onError(error),
     });
   }
@@ -281,11 +281,11 @@ export class Worker implements CallHost, AsyncDisposable {
       app: this.#params.appName,
       broker: this.#params.engine.address,
       node: this.node,
-      pool: this.#placement.pool,
+      pool: this.#threadRouter.pool,
       concurrency: this.#budget.limit,
       running: this.#executor.running.size,
       autoscale: this.#autoscale.range,
-      queues: this.#lines.reports(),
+      queues: this.#consumers.reports(),
       tasks: this.#params.registry.names(),
     };
   }
@@ -310,18 +310,18 @@ export class Worker implements CallHost, AsyncDisposable {
       stalledIntervalMs: Math.max(200, Math.floor(lockDurationMs * 0.8)),
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
-      onProgress: (delivery, progress) => this.#telling.progress(delivery, progress),
+      onProgress: (delivery, progress) => this.#eventReporter.progress(delivery, progress),
       onLockLost: ({ token }) => endLost(this.#executor.running.get(token), this.#params.logger),
       onError: (error) => this.#onError(error),
     });
   }
 
   #run(delivery: Delivery): Promise<Settlement> {
-    if (this.#handingBack || this.#crew?.lifespan.begin() === false)
+    if (this.#handingBack || this.#processPool?.recycling.begin() === false)
       return uncount(this.#params, delivery).then(() => ({ kind: 'release' }));
     if (delivery.message.forgotten === true) forgetAtEnd(this.#params.engine, delivery);
-    return apart(() => this.#executor.execute(delivery)).then((execution) => {
-      this.#crew?.lifespan.ended();
+    return outsideContext(() => this.#executor.execute(delivery)).then((execution) => {
+      this.#processPool?.recycling.ended();
       return conclude(this.#concluding, delivery, execution);
     });
   }
@@ -330,24 +330,25 @@ export class Worker implements CallHost, AsyncDisposable {
   #steering() {
     return {
       executor: this.#executor,
-      pool: this.#placement.pool,
+      pool: this.#threadRouter.pool,
       budget: this.#budget,
       autoscale: this.#autoscale,
       log: this.#log,
       reports: this.#reports,
       uptimeMs: () => Math.round(performance.now() - this.#madeAt),
       registered: () => this.#params.registry.names(),
-      queues: () => this.#lines.reports(),
-      slots: () => this.#lines.slotCounts,
+      queues: () => this.#consumers.reports(),
+      slots: () => this.#consumers.slotCounts,
       conf: () => this.#conf(),
       report: () => reportText(this.describe(), this.#conf()),
       forget: (delivery: Delivery) => forgetAtEnd(this.#params.engine, delivery),
       setLogLevel: (level: LogLevel) => this.#params.logger.setLevel(level),
-      addConsumer: (queue: string, concurrency: number | undefined) => this.#lines.add(queue, concurrency),
-      cancelConsumer: (queue: string) => this.#lines.cancel(queue),
+      addConsumer: (queue: string, concurrency: number | undefined) =>
+        this.#consumers.add(queue, concurrency),
+      cancelConsumer: (queue: string) => this.#consumers.cancel(queue),
       rateLimit: async (task: string) => {
         if (this.#params.registry.get(task) === undefined) return false;
-        await this.#lines.openLanes(task);
+        await this.#consumers.openLanes(task);
         this.#limits.wake(task);
         return true;
       },
@@ -366,15 +367,15 @@ export class Worker implements CallHost, AsyncDisposable {
   /** Takes no more, and waits until what runs has ended; after the deadline what is left goes back. */
   async #windUp(timeoutMs: number, started: Promise<void>): Promise<void> {
     // Nothing new from here on; they are waited for at the end.
-    void this.#janitor.stop();
+    void this.#expirySweeper.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
-    this.#placement.announceStop().catch((error: Error) => this.#onError(error));
-    const closing = Promise.all([this.#lines.close(), started]).then(() => undefined);
+    this.#threadRouter.announceStop().catch((error: Error) => this.#onError(error));
+    const closing = Promise.all([this.#consumers.close(), started]).then(() => undefined);
     const cancelDeadline = after(timeoutMs, () => this.#handBackAll());
-    await inTime(closing, undefined, timeoutMs + LAST_WORDS_MS);
+    await within(closing, undefined, timeoutMs + LAST_WORDS_MS);
     cancelDeadline();
-    this.#lines.abandon();
+    this.#consumers.abandon();
   }
 
   #handBackAll(): void {
@@ -383,7 +384,7 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #leave(): void {
-    this.vitals.close();
+    this.health.close();
     this.#params.onStopped();
     this.#params.logger.info({ node: this.node }, 'worker stopped');
   }

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { Ignore, type Worker } from 'celeriac';
 import { BrokerClock } from '#src/broker/clock.js';
 import { openEngine } from '#src/broker/open.js';
-import { Vitals } from '#src/worker/observe/health.js';
+import { WorkerHealth } from '#src/worker/observe/health.js';
 import { gate, onEveryEngine, rejection, testApp, uniqueName, until, within } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 
@@ -168,7 +168,7 @@ describe('A worker that has been deaf for a minute', () => {
     t.after(() => engine.close());
     await engine.ready();
     let deafMs = 0;
-    const vitals = new Vitals({
+    const vitals = new WorkerHealth({
       engine,
       clock: new BrokerClock(engine),
       logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
@@ -178,7 +178,7 @@ describe('A worker that has been deaf for a minute', () => {
       concurrency: () => 1,
       slots: () => ({ size: 1, used: 0, free: 1 }),
       idle: () => undefined,
-      deafMs: () => deafMs,
+      stalledForMs: () => deafMs,
       queues: () => [],
     });
     const told = async () => [(await vitals.live()).ok, (await vitals.ready()).ok];

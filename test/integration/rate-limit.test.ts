@@ -4,7 +4,7 @@ import { type AsyncResult, Celeriac, OptionError } from 'celeriac';
 import { Redis } from 'ioredis';
 import type { Engine } from '#src/broker/broker.js';
 import { openEngine } from '#src/broker/open.js';
-import { enterMove } from '#src/coordination/relocations.js';
+import { recordRelocation } from '#src/coordination/relocations.js';
 import { laneOf } from '#src/protocol/lanes.js';
 import { jobJson } from '#src/queue/producer.js';
 import { gate, onEveryEngine, rejection, startProgram, testApp, until } from '../support/app.js';
@@ -106,7 +106,7 @@ describe('A rate limit', () => {
       const [job] = await engine.readJobs([{ queue: 'celeriac', id: sent.id }]);
       assert.ok(job !== undefined);
       const lane = laneOf('celeriac', 'mark');
-      await enterMove(engine, { queue: 'celeriac', id: sent.id }, lane);
+      await recordRelocation(engine, { queue: 'celeriac', id: sent.id }, lane);
       const data = JSON.stringify({ ...JSON.parse(job.data), from: 'celeriac' });
       const copy = jobJson({
         jobId: sent.id,

@@ -1,6 +1,13 @@
 /** An engine of maps for tests of what is decided above it: jobs, records and workflows, and every call counted. */
 
-import { type Engine, type FlowWrite, HEAD, type JobRef, PLAN, type StoredJob } from '#src/broker/broker.js';
+import {
+  type Engine,
+  HEAD,
+  type JobRef,
+  PLAN,
+  type StoredJob,
+  type WorkflowWrite,
+} from '#src/broker/broker.js';
 import type { BrokerClock } from '#src/broker/clock.js';
 import { ModelBroker } from './flow-model.js';
 
@@ -72,7 +79,7 @@ export function fakeEngine(): FakeEngine {
           broker.flows.set(flow, new Map(Object.entries({ [HEAD]: '1', [PLAN]: plan })));
           return true;
         }),
-      write: (flow: string, writes: readonly FlowWrite[]) =>
+      write: (flow: string, writes: readonly WorkflowWrite[]) =>
         called('flows.write', () => broker.write(flow, writes)),
       read: (wanted: readonly { flow: string; fields: readonly string[] }[]) =>
         called('flows.read', () =>

@@ -6,14 +6,14 @@
 
 import {
   type Engine,
-  type Flows,
-  type FlowWrite,
   HEAD,
   type JobRef,
   PLAN,
   REVOKED,
   type StoredJob,
   type StoredRecord,
+  type WorkflowRecords,
+  type WorkflowWrite,
 } from '#src/broker/broker.js';
 import type { BrokerClock } from '#src/broker/clock.js';
 import type { PreparedCall } from '#src/calls/call-stages.js';
@@ -22,7 +22,7 @@ import { NO_CALLBACKS, Signature } from '#src/canvas/signature.js';
 import type { Composable } from '#src/canvas/typing.js';
 import { decodeInputs } from '#src/canvas/workflow/values.js';
 import { Workflows } from '#src/canvas/workflow/workflows.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
+import { TaskIdIndex } from '#src/coordination/task-id-index.js';
 import { type IdSource, taskIdOfJob } from '#src/protocol/ids.js';
 import { readMessage } from '#src/protocol/message.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
@@ -33,7 +33,7 @@ import { derive, type Snapshot } from '#src/results/snapshot.js';
 import type { CallTarget } from '#src/tasks/registry.js';
 import { decodeResult, encodeResult } from '#src/tasks/serializer.js';
 import type { Outcome } from '#src/worker/run/outcome.js';
-import { FlowSteps } from '#src/worker/workflow/step.js';
+import { WorkflowSteps } from '#src/worker/workflow/step.js';
 
 const QUEUE = 'q';
 const LONG_MS = 24 * 3_600_000;
@@ -71,7 +71,7 @@ export class ModelBroker {
   }
 
   /** As the scripts of the engines do. */
-  write(flow: string, writes: readonly FlowWrite[]): ReturnType<Flows['write']> {
+  write(flow: string, writes: readonly WorkflowWrite[]): ReturnType<WorkflowRecords['write']> {
     const record = this.flows.get(flow);
     if (record?.has(HEAD) !== true) return Promise.resolve(undefined);
     const revoked = record.get(REVOKED);
@@ -151,7 +151,7 @@ export class Life {
 /** One process: it may send workflows and run tasks. */
 export class ModelProcess {
   readonly #flows: ReturnType<Workflows['connect']>;
-  readonly #steps: FlowSteps;
+  readonly #steps: WorkflowSteps;
   readonly #engine: Engine;
 
   constructor(
@@ -169,7 +169,7 @@ export class ModelProcess {
       publishRetryMs: 1000,
       lockDurationMs: 1000,
     });
-    const index = new IdIndex(workflows.engine, CLOCK, 1000);
+    const index = new TaskIdIndex(workflows.engine, CLOCK, 1000);
     const sender = { detour: null, prepare } as unknown as Sender;
     this.#flows = workflows.connect({
       index,
@@ -180,7 +180,7 @@ export class ModelProcess {
       sender: () => sender,
       source: () => undefined as never,
     });
-    this.#steps = new FlowSteps(this.#flows);
+    this.#steps = new WorkflowSteps(this.#flows);
   }
 
   signature(name: string, args: readonly unknown[]): Composable {
@@ -342,7 +342,7 @@ function modelEngine(broker: ModelBroker, life: Life): Engine {
           );
           return true;
         }),
-      write: (flow: string, writes: readonly FlowWrite[]) => life.write(() => broker.write(flow, writes)),
+      write: (flow: string, writes: readonly WorkflowWrite[]) => life.write(() => broker.write(flow, writes)),
       read: (wanted: readonly { flow: string; fields: readonly string[] }[]) =>
         life.read(() =>
           wanted.map(({ flow, fields }) => fields.map((field) => broker.flows.get(flow)?.get(field))),

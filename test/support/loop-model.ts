@@ -4,7 +4,7 @@
  * with its answer lost.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
-import { Pulse } from '#src/queue/fetch-watchdog.js';
+import { FetchWatchdog } from '#src/queue/fetch-watchdog.js';
 import { OutcomeWriter } from '#src/queue/outcome-writer.js';
 import type { Settlement } from '#src/queue/settlement.js';
 import { Share, SlotAccount, type Slots } from '#src/queue/slots.js';
@@ -128,7 +128,7 @@ export class ModelConsumer implements QueueEnd {
       id: `c${consumers++}`,
       account: this.account,
       gate,
-      pulse: new Pulse(),
+      watchdog: new FetchWatchdog(),
       host: { signals: () => ({}) as never, onProgress: () => undefined },
       writer: new OutcomeWriter({
         backend: () => this.#writes(),

@@ -64,7 +64,7 @@ for (const [how, hostile] of Object.entries(HOSTILE))
       let told = 0;
       listeners.add('worker-online', hostile);
       listeners.add('worker-online', () => told++);
-      listeners.tell({ type: 'worker-online' } as never);
+      listeners.call({ type: 'worker-online' } as never);
       await turn();
       assert.equal(told, 1);
     });

@@ -17,7 +17,7 @@ import type {
   NewJob,
   StoredJob,
 } from '../broker.js';
-import type { Finding } from '../check-result.js';
+import type { CheckResult } from '../check-result.js';
 import { QueueBackends } from '../queue-backends.js';
 import { QueueNotes } from '../queue-notes.js';
 import { PgBroadcast } from './broadcast.js';
@@ -28,11 +28,11 @@ import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
 import { channelPrefixOf, PgSignals } from './notices.js';
 import { PgPlaces } from './places.js';
-import { PgQueues } from './queue-admin.js';
+import { PgQueueAdmin } from './queue-admin.js';
 import { PgRecords } from './records.js';
 import { isMigrated, migrateSchema, notMigrated } from './schema.js';
 import type { PgQuery, PgWire } from './wire.js';
-import { PgFlows } from './workflow-records.js';
+import { PgWorkflowRecords } from './workflow-records.js';
 
 /** The longest interval Node takes; it only has to exist. */
 const LONG_MS = 2 ** 31 - 1;
@@ -42,10 +42,10 @@ export class PgEngine implements Engine {
   readonly address: string;
   readonly oneProcess: boolean;
   readonly records: PgRecords;
-  readonly flows: PgFlows;
+  readonly flows: PgWorkflowRecords;
   readonly places: PgPlaces;
   readonly signals: PgSignals;
-  readonly queues: PgQueues;
+  readonly queues: PgQueueAdmin;
   readonly broadcast: PgBroadcast;
   readonly #query: PgQuery;
   readonly #backends = new QueueBackends();
@@ -70,8 +70,8 @@ export class PgEngine implements Engine {
       });
     };
     this.records = new PgRecords(this.#query);
-    this.queues = new PgQueues(this.#query);
-    this.flows = new PgFlows(this.#query);
+    this.queues = new PgQueueAdmin(this.#query);
+    this.flows = new PgWorkflowRecords(this.#query);
     this.places = new PgPlaces(this.#query);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
@@ -167,14 +167,14 @@ export class PgEngine implements Engine {
     return wasThere(error);
   }
 
-  async examine(): Promise<Finding[]> {
+  async examine(): Promise<CheckResult[]> {
     await this.wire.open();
     const { schema, wire } = this;
     if (wire.ownsSchema) await this.#prepare();
     return examinePostgres(wire.calls, { schema, address: wire.address, served: !wire.oneProcess });
   }
 
-  async examineAddresses(): Promise<Finding[]> {
+  async examineAddresses(): Promise<CheckResult[]> {
     return [];
   }
 

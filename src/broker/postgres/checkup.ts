@@ -2,7 +2,7 @@
  * Looks a PostgreSQL (or the embedded one) over: its version, whether the schema is there and new enough, whether it
  * takes writes and keeps them, and how many connections are left.
  */
-import { type Finding, ok, problem, warning } from '../check-result.js';
+import { type CheckResult, ok, problem, warning } from '../check-result.js';
 import { isMigrated, notMigrated } from './schema.js';
 import type { PgQuery } from './wire.js';
 
@@ -15,7 +15,7 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS stan
 export async function examinePostgres(
   query: PgQuery,
   place: { readonly schema: string; readonly address: string; readonly served: boolean },
-): Promise<Finding[]> {
+): Promise<CheckResult[]> {
   const { rows } = await query(FACTS);
   const facts = rows[0] ?? {};
   const found = [ok('version', `PostgreSQL ${String(facts.version)}${place.served ? '' : ', embedded'}`)];
@@ -24,7 +24,7 @@ export async function examinePostgres(
   return found;
 }
 
-function serverFindings(facts: Readonly<Record<string, unknown>>): Finding[] {
+function serverFindings(facts: Readonly<Record<string, unknown>>): CheckResult[] {
   const [used, most] = [Number(facts.used), Number(facts.most)];
   const connections = `${used} of ${most} in use`;
   return [
@@ -47,7 +47,7 @@ function serverFindings(facts: Readonly<Record<string, unknown>>): Finding[] {
 async function schema(
   query: PgQuery,
   { schema: name, address }: { readonly schema: string; readonly address: string },
-): Promise<Finding> {
+): Promise<CheckResult> {
   try {
     if (await isMigrated(query, name))
       return ok('schema', `"${name}" is there, in the version this package needs`);

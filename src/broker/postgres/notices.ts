@@ -4,7 +4,7 @@
  * while a statement is under way, leaves in one, with the hashes of a channel packed into one payload.
  */
 import { createHash } from 'node:crypto';
-import type { NoticeListener, Signals } from '../broker.js';
+import type { NoticeListener, Notices } from '../broker.js';
 import type { Notice, PgNotices } from './wire.js';
 
 const HASH_LENGTH = 16;
@@ -17,7 +17,7 @@ interface Bucket {
   readonly listening: Promise<void>;
 }
 
-export class PgSignals implements Signals {
+export class PgSignals implements Notices {
   /** Notices and writes take different connections. */
   readonly ordered = false;
   readonly #buckets = new Map<string, Bucket>();

@@ -27,7 +27,7 @@ interface Flight {
   giveUp(error: Error): void;
 }
 
-export interface PgLinkParts {
+export interface PgStatementsParams {
   readonly pool: PgPool;
   readonly address: string;
   readonly config: EngineConfig;
@@ -45,7 +45,7 @@ const LOOKS = 8;
 /** Nearly half of that, the first of which may come at once. */
 const SILENT_LOOKS = 4;
 
-export class PgLink {
+export class PgStatements {
   readonly #flights = new Set<Flight>();
   /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
   #watchdog: Cancel | undefined;
@@ -60,7 +60,7 @@ export class PgLink {
   #backAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
-  constructor(private readonly parts: PgLinkParts) {
+  constructor(private readonly parts: PgStatementsParams) {
     this.#probe = new PgProbe(parts.makeClient, parts.config.connectTimeoutMs);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The QueueStore port on PostgreSQL and PGlite. Queues in use are fields of BullMQ's `meta` table, so no schema of ours
+ * The QueueAdmin port on PostgreSQL and PGlite. Queues in use are fields of BullMQ's `meta` table, so no schema of ours
  * changes; jobs are BullMQ 6's `job` table. The engine conformance test fails when an upgrade changes either.
  */
 
@@ -10,8 +10,8 @@ import {
   type FailedPlace,
   type KnownQueue,
   NOTHING_PASSED,
+  type QueueAdmin,
   type QueueSizes,
-  type QueueStore,
   type Taken,
   type TakenJob,
   type TakeStep,
@@ -74,7 +74,7 @@ const RESET = `
 UPDATE job SET stalled_count = 0, stalled_marked = false, progress = NULL, processed_by = NULL, deferred_failure = NULL
  WHERE queue = $1 AND id = $2 AND state IN ('failed', 'completed')`;
 
-export class PgQueues implements QueueStore {
+export class PgQueueAdmin implements QueueAdmin {
   constructor(private readonly query: PgQuery) {}
 
   async note(queues: readonly string[]): Promise<void> {

@@ -11,7 +11,7 @@ import { PgEngine } from './broker.js';
 import { loadPg, type PgClient, type PgDriver, type PgPool, refusesSettings } from './driver.js';
 import { PgListener } from './listener.js';
 import { limitLogin } from './login.js';
-import { guard, PgLink, send, shape } from './pool.js';
+import { guard, PgStatements, send, shape } from './pool.js';
 import { schemaOf } from './schema.js';
 import type { Notice, NoticeHandler, PgNotices, PgQuery, PgWire } from './wire.js';
 
@@ -30,7 +30,7 @@ const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
 
 interface Open {
   readonly pool: PgPool;
-  readonly link: PgLink;
+  readonly link: PgStatements;
   readonly listener: PgListener;
   /** A client to the server itself, past a pooler where the URL says how. */
   readonly makeDirect: (timeoutMs: number) => PgClient;
@@ -199,7 +199,7 @@ class PostgresWire implements PgWire {
       'url' in this.#target ? await this.#ownPool(this.#target.url) : this.#givenPool(this.#target.pool);
     pool.on('error', this.#onPoolError);
     pool.on('connect', guardNewcomer);
-    const link = new PgLink({
+    const link = new PgStatements({
       pool,
       address: this.address,
       config: this.config,

@@ -3,13 +3,13 @@
  * expiry, and whoever writes locks it, so that counters are exact whatever commits when.
  */
 import {
-  type DueFlows,
-  type Flows,
-  type FlowWrite,
-  type FlowWritten,
+  type DueWorkflows,
   HEAD,
   PLAN,
   REVOKED,
+  type WorkflowRecords,
+  type WorkflowWrite,
+  type WorkflowWritten,
 } from '../broker.js';
 import type { PgQuery } from './wire.js';
 
@@ -124,7 +124,7 @@ UPDATE celeriac_flow w SET value = ($1::bigint + $3::bigint)::text
  WHERE w.flow = '${WATCHED}' AND w.field = d.field RETURNING w.field`;
 const NEXT = `SELECT min(value::bigint) AS at FROM celeriac_flow WHERE flow = '${WATCHED}'`;
 
-export class PgFlows implements Flows {
+export class PgWorkflowRecords implements WorkflowRecords {
   constructor(private readonly query: PgQuery) {}
 
   async create(flow: string, plan: string, ttlMs: number): Promise<boolean> {
@@ -134,7 +134,7 @@ export class PgFlows implements Flows {
     return (await this.query(REMOVE_EXPIRED, [flow])).rowCount > 0 && create();
   }
 
-  async write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined> {
+  async write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined> {
     const { rows } = await this.query('SELECT celeriac_flow_write($1, $2::jsonb)::text AS reply', [
       flow,
       JSON.stringify(writes),
@@ -165,7 +165,7 @@ export class PgFlows implements Flows {
     await this.query(UNWATCH, [flow]);
   }
 
-  async due(now: number, limit: number, leaseMs: number): Promise<DueFlows> {
+  async due(now: number, limit: number, leaseMs: number): Promise<DueWorkflows> {
     const { rows: next } = await this.query(NEXT);
     const at = next[0]?.at == null ? undefined : Number(next[0].at);
     if (at === undefined || at > now) return { flows: [], nextAt: at };

@@ -3,13 +3,13 @@
  * Cluster the channel is sharded, next to the keys of its prefix.
  */
 import type { Broadcast } from '../broker.js';
-import { isReady, type RedisLink } from './connection.js';
+import { isReady, type RedisConnection } from './connection.js';
 import type { RedisClient } from './url.js';
 
 export interface RedisBroadcastParams {
   /** A connected client for sending. */
   readonly publisher: () => Promise<RedisClient>;
-  readonly subscriber: () => RedisLink;
+  readonly subscriber: () => RedisConnection;
   readonly channel: string;
   readonly sharded: boolean;
 }

@@ -16,30 +16,30 @@ import type {
   NewJob,
   StoredJob,
 } from '../broker.js';
-import type { Finding } from '../check-result.js';
+import type { CheckResult } from '../check-result.js';
 import { QueueBackends } from '../queue-backends.js';
 import { QueueNotes } from '../queue-notes.js';
 import { RedisBroadcast } from './broadcast.js';
 import { examineAddresses, examineRedis, readInfo } from './checkup.js';
 import { shardOf } from './cluster-subscriber.js';
-import { RedisLink } from './connection.js';
+import { RedisConnection } from './connection.js';
 import { severRedisBackend } from './detach.js';
 import { refusalIn, troubleIn, withoutArguments } from './errors.js';
 import { leanRedisBackend } from './event-trimming.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
-import { RedisSignals } from './notices.js';
+import { RedisNotices } from './notices.js';
 import { RedisPlaces } from './places.js';
-import { RedisQueues } from './queue-admin.js';
+import { RedisQueueAdmin } from './queue-admin.js';
 import { RedisRecords } from './records.js';
 import { RedisReplication } from './replication.js';
 import { redisSalvage } from './salvage.js';
 import { Troubles } from './troubles.js';
-import type { RedisClient, RedisTarget } from './url.js';
-import { RedisFlows } from './workflow-records.js';
+import type { RedisClient, RedisUrl } from './url.js';
+import { RedisWorkflowRecords } from './workflow-records.js';
 
 /** Opens a Redis engine; connects at the first call. */
-export function openRedis(config: EngineConfig, target: RedisTarget): Engine {
+export function openRedis(config: EngineConfig, target: RedisUrl): Engine {
   return new RedisEngine(config, target);
 }
 
@@ -54,21 +54,21 @@ class RedisEngine implements Engine {
   readonly address: string;
   readonly oneProcess = false;
   readonly records: RedisRecords;
-  readonly flows: RedisFlows;
+  readonly flows: RedisWorkflowRecords;
   readonly places: RedisPlaces;
-  readonly signals: RedisSignals;
-  readonly queues: RedisQueues;
+  readonly signals: RedisNotices;
+  readonly queues: RedisQueueAdmin;
   readonly broadcast: RedisBroadcast;
   readonly replication: RedisReplication;
   readonly #prefix: string;
-  readonly #calls: RedisLink;
+  readonly #calls: RedisConnection;
   readonly #troubles: Troubles;
-  #workers: RedisLink | undefined;
+  #workers: RedisConnection | undefined;
   /** How many have been given its connection and not given it back. */
   #workersUsers = 0;
-  #listener: RedisLink | undefined;
+  #listener: RedisConnection | undefined;
   /** Waits for replicas; made by the first call that wants one. */
-  #waiting: RedisLink | undefined;
+  #waiting: RedisConnection | undefined;
   #root: Promise<IQueueBackend> | undefined;
   readonly #backends = new QueueBackends();
   readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
@@ -79,22 +79,22 @@ class RedisEngine implements Engine {
 
   constructor(
     private readonly config: EngineConfig,
-    private readonly target: RedisTarget,
+    private readonly target: RedisUrl,
   ) {
     this.kind = target.kind;
     this.address = target.address;
     // On Cluster everything of a prefix lives in one slot, so that scripts and flows may span queues.
     this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
-    this.#calls = new RedisLink(target, config, 'fail-fast');
+    this.#calls = new RedisConnection(target, config, 'fail-fast');
     this.#troubles = new Troubles(target.address, config);
     // '~' never begins a queue name, so these keys cannot meet BullMQ's.
     const held = <R>(body: (client: RedisClient) => Promise<R>) =>
       this.#held(() => (this.#calls.isReady ? body(this.#calls.client) : this.#client().then(body)));
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
-    this.queues = new RedisQueues(held, this.#prefix);
-    this.flows = new RedisFlows(held, `${this.#prefix}:~f:`);
+    this.queues = new RedisQueueAdmin(held, this.#prefix);
+    this.flows = new RedisWorkflowRecords(held, `${this.#prefix}:~f:`);
     this.places = new RedisPlaces(held, { holders: `${this.#prefix}:~h:`, waiters: `${this.#prefix}:~l:` });
-    this.signals = new RedisSignals({
+    this.signals = new RedisNotices({
       publisher: () => this.#workers ?? this.#calls,
       subscriber: () => this.#listenerLink(),
       channelPrefix: `${this.#prefix}:~s${target.db}:`,
@@ -115,7 +115,7 @@ class RedisEngine implements Engine {
     });
   }
 
-  #waitingLink(): RedisLink {
+  #waitingLink(): RedisConnection {
     this.#waiting ??= this.#linkBesideCalls();
     return this.#waiting;
   }
@@ -140,7 +140,7 @@ class RedisEngine implements Engine {
   }
 
   bullmq(): BullmqParts {
-    this.#workers ??= new RedisLink(this.target, this.config, 'patient');
+    this.#workers ??= new RedisConnection(this.target, this.config, 'patient');
     this.#workers.setHeld(true);
     this.#workersUsers++;
     let released = false;
@@ -230,11 +230,11 @@ class RedisEngine implements Engine {
     return trouble !== undefined && trouble !== 'forbidden';
   }
 
-  examine(): Promise<Finding[]> {
+  examine(): Promise<CheckResult[]> {
     return this.#held(async () => examineRedis(await readInfo(await this.#client())));
   }
 
-  examineAddresses(): Promise<Finding[]> {
+  examineAddresses(): Promise<CheckResult[]> {
     return examineAddresses(this.target.hosts ?? []);
   }
 
@@ -266,16 +266,16 @@ class RedisEngine implements Engine {
     await this.#held(async () => (await this.#client()).zadd(`${this.#prefix}:${queue}:marker`, 0, '0'));
   }
 
-  #listenerLink(): RedisLink {
+  #listenerLink(): RedisConnection {
     this.#listener ??= this.#linkBesideCalls();
     return this.#listener;
   }
 
   /** To the server that has all of the prefix. */
-  #linkBesideCalls(): RedisLink {
+  #linkBesideCalls(): RedisConnection {
     const { target } = this;
     const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
-    const link = new RedisLink(place, this.config, 'fail-fast');
+    const link = new RedisConnection(place, this.config, 'fail-fast');
     link.setHeld(this.#kept);
     return link;
   }

@@ -3,7 +3,7 @@
  * of several addresses answer. Reads INFO only.
  */
 import { connect } from 'node:net';
-import { type Finding, ok, problem, warning } from '../check-result.js';
+import { type CheckResult, ok, problem, warning } from '../check-result.js';
 import type { HostPort } from './sentinel-watch.js';
 import type { RedisClient } from './url.js';
 
@@ -16,7 +16,7 @@ export async function readInfo(client: RedisClient): Promise<RedisInfo> {
   return new Map(lines.map(([name = '', ...value]) => [name, value.join(':')] as const));
 }
 
-export function examineRedis(info: RedisInfo): Finding[] {
+export function examineRedis(info: RedisInfo): CheckResult[] {
   // What the server tells anybody: its version and role.
   if (!info.has('used_memory'))
     return [version(info), role(info), UNREAD].filter((found) => found !== undefined);
@@ -33,7 +33,7 @@ const UNREAD = warning(
 
 const OLDEST = [6, 2];
 
-function version(info: RedisInfo): Finding {
+function version(info: RedisInfo): CheckResult {
   const valkey = info.get('valkey_version');
   const text = valkey ?? info.get('redis_version') ?? 'unknown';
   const found = `${valkey === undefined ? 'Redis' : 'Valkey'} ${text}`;
@@ -43,7 +43,7 @@ function version(info: RedisInfo): Finding {
   return problem('version', found, `Upgrade it to ${OLDEST.join('.')} or newer.`);
 }
 
-function role(info: RedisInfo): Finding | undefined {
+function role(info: RedisInfo): CheckResult | undefined {
   if (info.get('role') !== 'slave') return undefined;
   return problem(
     'role',
@@ -52,7 +52,7 @@ function role(info: RedisInfo): Finding | undefined {
   );
 }
 
-function memory(info: RedisInfo): Finding {
+function memory(info: RedisInfo): CheckResult {
   const used = Number(info.get('used_memory') ?? 0);
   const most = Number(info.get('maxmemory') ?? 0);
   const found = `${megabytes(used)} in use${most > 0 ? ` of ${megabytes(most)}` : ', without a limit'}`;
@@ -63,7 +63,7 @@ function memory(info: RedisInfo): Finding {
   return used < most * 0.95 ? warning('memory', found, advice) : problem('memory', found, advice);
 }
 
-function eviction(info: RedisInfo): Finding {
+function eviction(info: RedisInfo): CheckResult {
   const policy = info.get('maxmemory_policy') ?? 'unknown';
   const found = `maxmemory-policy is ${policy}`;
   if (policy === 'noeviction') return ok('eviction', found);
@@ -73,7 +73,7 @@ function eviction(info: RedisInfo): Finding {
     : warning('eviction', `${found}, without a limit to act on so far`, advice);
 }
 
-function persistence(info: RedisInfo): Finding {
+function persistence(info: RedisInfo): CheckResult {
   const failing = (name: string) => info.get(name) !== undefined && info.get(name) !== 'ok';
   if (failing('rdb_last_bgsave_status') || failing('aof_last_write_status')) {
     return problem(
@@ -100,7 +100,7 @@ function megabytes(bytes: number): string {
 }
 
 /** Which of several addresses accept connections: one may be wrong for years while the others answer. */
-export async function examineAddresses(hosts: readonly HostPort[]): Promise<Finding[]> {
+export async function examineAddresses(hosts: readonly HostPort[]): Promise<CheckResult[]> {
   const answers = await Promise.all(hosts.map(canConnect));
   return answers.map((why, i) => {
     const { host = '', port = 0 } = hosts[i] ?? {};

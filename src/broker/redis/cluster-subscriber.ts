@@ -6,11 +6,11 @@ import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, type Cluster, Redis } from 'ioredis';
 import { DISCONNECT_MS } from './client.js';
-import type { RedisLink } from './connection.js';
-import type { LinkOptions, RedisTarget } from './url.js';
+import type { RedisConnection } from './connection.js';
+import type { LinkOptions, RedisUrl } from './url.js';
 
 /** @param calls the link of the Cluster's client, which knows the nodes; @param key any key of the prefix */
-export function shardOf(target: RedisTarget, calls: RedisLink, key: string): RedisTarget {
+export function shardOf(target: RedisUrl, calls: RedisConnection, key: string): RedisUrl {
   const node = target.nodeOptions?.() ?? {};
   class OwnerConnector extends AbstractConnector {
     constructor() {
@@ -47,7 +47,7 @@ export function shardOf(target: RedisTarget, calls: RedisLink, key: string): Red
 }
 
 async function ownerOf(
-  calls: RedisLink,
+  calls: RedisConnection,
   key: string,
 ): Promise<NetConnectOpts & { port: number; host: string }> {
   await calls.ready();

@@ -9,8 +9,8 @@ import { after } from '../../timers.js';
 import type { EngineConfig } from '../broker.js';
 import { DISCONNECT_MS, tended } from './client.js';
 import { refusalIn, unavailable, withoutArguments } from './errors.js';
-import { type Line, watchForSilence } from './half-open.js';
-import type { LinkOptions, RedisClient, RedisTarget } from './url.js';
+import { detectHalfOpen, type WatchedConnection } from './half-open.js';
+import type { LinkOptions, RedisClient, RedisUrl } from './url.js';
 
 /** How commands behave while the connection is away. */
 export type LinkMode = 'fail-fast' | 'patient';
@@ -33,7 +33,7 @@ const TOGETHER: Record<LinkMode, { readonly most: number; readonly always: boole
 };
 
 /** A client with a life of its own. */
-export class RedisLink {
+export class RedisConnection {
   readonly client: RedisClient;
   #becomingReady: Promise<void> | undefined;
   #held = false;
@@ -44,7 +44,7 @@ export class RedisLink {
   #lastError: Error | undefined;
 
   constructor(
-    private readonly target: RedisTarget,
+    private readonly target: RedisUrl,
     private readonly config: EngineConfig,
     private readonly mode: LinkMode,
   ) {
@@ -150,7 +150,7 @@ export class RedisLink {
   /** From the first connection on: a link that was never used has no timer. */
   #watch(): void {
     if (this.#closed) return;
-    this.#stopWatching ??= watchForSilence(
+    this.#stopWatching ??= detectHalfOpen(
       () => linesOf(this.client),
       // The client takes it for any lost connection: says so, and connects again.
       (stream) => {
@@ -221,7 +221,7 @@ interface UnsentQueue {
 }
 
 /** The sockets, and which of them owe an answer: ioredis keeps what it has sent in `commandQueue`. */
-function* linesOf(client: RedisClient): Generator<Line> {
+function* linesOf(client: RedisClient): Generator<WatchedConnection> {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
   for (const node of nodes) {
     const { stream, commandQueue } = node as { stream?: unknown; commandQueue?: { length?: number } };

@@ -4,7 +4,7 @@
  */
 import { type BackendFactory, createRedisBackend, type IQueueBackend } from 'bullmq';
 import { EVENTS_BACK, LARGEST_EVENT } from '../large-results.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 /** Results that end close together are taken out together. */
@@ -15,7 +15,7 @@ const STEP_BYTES = 4 * 2 ** 20;
 
 // KEYS[1] event stream · ARGV from, to: newest first; then the jobs that were completed here · entries are read a few at a time, since any may be large
 // returns the newest id looked at, and the last one when there may be more
-const TAKE_OUT = new RedisScript(
+const TAKE_OUT = new LuaScript(
   1,
   `
 local from, newest, count, bytes = ARGV[1], '', 0, 0

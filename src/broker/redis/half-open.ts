@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 
 /** A connection as it is now. */
-export interface Line {
+export interface WatchedConnection {
   readonly socket: Socket;
   /** Something was sent that has had no answer yet. */
   readonly owed: boolean;
@@ -25,7 +25,10 @@ interface Seen {
  * Looks until the returned function is called; holds no process open.
  * @param onSilent is told of each connection once
  */
-export function watchForSilence(lines: () => Iterable<Line>, onSilent: (socket: Socket) => void): () => void {
+export function detectHalfOpen(
+  lines: () => Iterable<WatchedConnection>,
+  onSilent: (socket: Socket) => void,
+): () => void {
   let seen = new Map<Socket, Seen>();
   let lookedAt = performance.now();
   const look = () => {

@@ -1,11 +1,11 @@
 /** Reading heads of jobs (see `job-head`) from Redis. */
 import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, TAIL, withoutLongArguments } from '../job-head.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 // KEYS job hashes · returns per job: length of its data, that or its end, fields, whether it is locked; or nil
-const READ = new RedisScript(
+const READ = new LuaScript(
   -1,
   `
 local out = {}

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 const FIELDS = [
@@ -29,7 +29,7 @@ const FIELDS = [
 const REPLY_BYTES = 8 * 2 ** 20;
 
 // KEYS job hashes · returns per job: its fields and whether it is locked, or nil; fewer than asked for where they are large
-const READ = new RedisScript(
+const READ = new LuaScript(
   -1,
   `
 local out, bytes = {}, 0
@@ -48,7 +48,7 @@ return out`,
 );
 
 // KEYS job hashes · returns per job: 1 when it is finished or gone
-const ENDED = new RedisScript(
+const ENDED = new LuaScript(
   -1,
   `
 local out = {}
@@ -60,7 +60,7 @@ return out`,
 );
 
 // KEYS[1] job hash · ARGV SHA-1 of the data as it was read, the new data · returns 1, or 0 when it is not that any more
-const AMEND = new RedisScript(
+const AMEND = new LuaScript(
   1,
   `
 local data = redis.call('HGET', KEYS[1], 'data')
@@ -70,7 +70,7 @@ return 1`,
 );
 
 // KEYS job hash · counts one start less, of a job that is there
-const UNCOUNT = new RedisScript(
+const UNCOUNT = new LuaScript(
   1,
   `
 if tonumber(redis.call('HGET', KEYS[1], 'ats') or 0) > 0 then redis.call('HINCRBY', KEYS[1], 'ats', -1) end`,
@@ -146,7 +146,7 @@ function pairs(list: readonly string[]): [string, string][] {
 
 async function inChunks(
   client: RedisClient,
-  script: RedisScript,
+  script: LuaScript,
   prefix: string,
   refs: readonly JobRef[],
 ): Promise<unknown[]> {
@@ -159,7 +159,7 @@ async function inChunks(
 }
 
 /** Runs it again for what it left out. */
-async function wholly(client: RedisClient, script: RedisScript, keys: readonly string[]): Promise<unknown[]> {
+async function wholly(client: RedisClient, script: LuaScript, keys: readonly string[]): Promise<unknown[]> {
   const replies = (await script.run(client, keys, [])) as unknown[];
   while (replies.length < keys.length) {
     const more = (await script.run(client, keys.slice(replies.length), [])) as unknown[];

@@ -4,7 +4,7 @@ import { stemOf } from '../notice-channels.js';
 /** So many processes' ids are remembered; beyond it all are forgotten, and learned again. */
 const MOST = 1_000;
 
-export class Audience {
+export class ListenerCache {
   readonly #listenedTo = new Set<string>();
 
   /** Whether a notice by this channel, or another of the same process's ids, was heard by somebody last time. */

@@ -6,12 +6,12 @@
 
 import type { EngineConfig } from '../broker.js';
 import type { LockRenewal } from '../lock-renewal.js';
-import { RedisLink } from './connection.js';
-import { RedisScript } from './lua-script.js';
+import { RedisConnection } from './connection.js';
+import { LuaScript } from './lua-script.js';
 import { parseRedisUrl } from './url.js';
 
 // KEYS[1] the queue's suspects · ARGV the queue's key, ms, then id and token of each job
-const EXTEND = new RedisScript(
+const EXTEND = new LuaScript(
   1,
   `
 local gone = {}
@@ -30,7 +30,7 @@ return gone`,
 /** Opens a renewal of its own connection, which keeps its thread alive. */
 export function renewOnRedis(url: string, config: EngineConfig): LockRenewal {
   const target = parseRedisUrl(url);
-  const link = new RedisLink(target, config, 'fail-fast');
+  const link = new RedisConnection(target, config, 'fail-fast');
   link.setHeld(true);
   const prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
   return {

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { RedisClient } from './url.js';
 
-export class RedisScript {
+export class LuaScript {
   readonly #sha: string;
 
   constructor(

@@ -6,13 +6,13 @@
 
 import type { JobRef } from '../broker.js';
 import { routeOf } from '../notice-channels.js';
-import type { RedisLink } from './connection.js';
-import { Audience } from './listener-cache.js';
+import type { RedisConnection } from './connection.js';
+import { ListenerCache } from './listener-cache.js';
 import { Notice, sendNotices } from './notice-script.js';
 
 export interface OutboxParams {
   /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
-  readonly link: () => RedisLink;
+  readonly link: () => RedisConnection;
   readonly command: 'publish' | 'spublish';
   readonly channelPrefix: string;
   readonly jobKey: (job: JobRef) => string;
@@ -24,8 +24,8 @@ const COMPANY_MS = 5;
 const MOST = 200;
 const HINT_EVERY_MS = 200;
 
-export class RedisOutbox {
-  readonly #audience = new Audience();
+export class NoticeOutbox {
+  readonly #audience = new ListenerCache();
   #urgent = new Map<string, Notice[]>();
   #unheard = new Map<string, Notice[]>();
   #unheardCount = 0;

@@ -4,7 +4,7 @@
  * value is what any reader would find.
  */
 import { TELLS } from '../notice-channels.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 /** A notice on its way. A class for the reason that `JobDelivery` is one. */
@@ -21,7 +21,7 @@ const LONGEST_VALUE = 1_000;
 
 // KEYS[1] any key of the prefix (routing), then job hashes
 // ARGV[1] command · per channel: its name, how many notices, and for each its mark and its job's place among KEYS, or 0
-const SEND = new RedisScript(
+const SEND = new LuaScript(
   -1,
   `
 local at, heard = 2, {}

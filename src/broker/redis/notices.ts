@@ -5,12 +5,12 @@
  */
 
 import type { OwnIds } from '../../protocol/ids.js';
-import type { JobRef, NoticeListener, Signals } from '../broker.js';
+import type { JobRef, NoticeListener, Notices } from '../broker.js';
 import { channelsOf, eachNotice, isOf, routeOf } from '../notice-channels.js';
-import type { RedisLink } from './connection.js';
+import type { RedisConnection } from './connection.js';
 import { isReady } from './connection.js';
-import { RedisOutbox } from './notice-outbox.js';
-import { OwnNotices } from './recently-heard.js';
+import { NoticeOutbox } from './notice-outbox.js';
+import { RecentlyHeard } from './recently-heard.js';
 import type { RedisClient } from './url.js';
 
 /** Something to listen to; wanted as long as it is in the map. */
@@ -31,22 +31,22 @@ interface Wanted {
 
 export interface RedisSignalsParams {
   /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
-  readonly publisher: () => RedisLink;
-  readonly subscriber: () => RedisLink;
+  readonly publisher: () => RedisConnection;
+  readonly subscriber: () => RedisConnection;
   readonly channelPrefix: string;
   readonly sharded: boolean;
   readonly jobKey: (job: JobRef) => string;
 }
 
-export class RedisSignals implements Signals {
+export class RedisNotices implements Notices {
   /** Notices leave by the connection that writes. */
   readonly ordered = true;
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
-  #own: OwnNotices | undefined;
+  #own: RecentlyHeard | undefined;
   #ownUsed = false;
   #ownTimer: NodeJS.Timeout | undefined;
-  readonly #outbox: RedisOutbox;
+  readonly #outbox: NoticeOutbox;
   #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
@@ -57,7 +57,7 @@ export class RedisSignals implements Signals {
 
   constructor(private readonly params: RedisSignalsParams) {
     const { publisher: link, sharded, channelPrefix, jobKey } = params;
-    this.#outbox = new RedisOutbox({
+    this.#outbox = new NoticeOutbox({
       link,
       command: sharded ? 'spublish' : 'publish',
       channelPrefix,
@@ -107,7 +107,7 @@ export class RedisSignals implements Signals {
   }
 
   expect(ids: OwnIds): void {
-    this.#own = new OwnNotices(ids);
+    this.#own = new RecentlyHeard(ids);
   }
 
   untold(topic: string): boolean {

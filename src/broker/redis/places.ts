@@ -4,7 +4,7 @@
  */
 import type { JobRef } from '../job-ref.js';
 import { type Asking, type Entered, type Holder, MOST_DOUBTED, type Places, type Room } from '../places.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 /** Hands out who holds a place for long: nobody else gets them before they have held it as long again. */
@@ -29,7 +29,7 @@ end`;
 // KEYS holders, waiters · ARGV job, limit, now, most waiters, doubted before
 // returns 1 for a place; else 0, whether it is in line, and the doubted
 // Who enters again has another `at` than before, whichever clock it goes by: only so an eviction knows it.
-const ENTER = new RedisScript(
+const ENTER = new LuaScript(
   2,
   `${DOUBTED}
 local job, now = ARGV[1], tonumber(ARGV[3])
@@ -49,7 +49,7 @@ return { 0, listed, doubted(ARGV[5], now) }`,
 );
 
 // KEYS holders, waiters · ARGV job, limit, now · returns who got a place
-const LEAVE = new RedisScript(
+const LEAVE = new LuaScript(
   2,
   `${GIVEN}
 if redis.call('ZREM', KEYS[1], ARGV[1]) + redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then return {} end
@@ -57,7 +57,7 @@ return given(tonumber(ARGV[2]), ARGV[3])`,
 );
 
 // KEYS holders · ARGV limit, now, doubted before · returns 1 for room; else 0 and the doubted
-const ROOM = new RedisScript(
+const ROOM = new LuaScript(
   1,
   `${DOUBTED}
 if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then return { 1 } end
@@ -65,7 +65,7 @@ return { 0, doubted(ARGV[3], ARGV[2]) }`,
 );
 
 // KEYS holders, waiters · ARGV limit, now, then job and at of each · returns who got a place
-const EVICT = new RedisScript(
+const EVICT = new LuaScript(
   2,
   `${GIVEN}
 local gone = 0
@@ -111,7 +111,7 @@ export class RedisPlaces implements Places {
     return refsIn(await this.#run(EVICT, name, [limit, now, ...who]));
   }
 
-  #run(script: RedisScript, name: string, args: readonly (string | number)[]): Promise<unknown> {
+  #run(script: LuaScript, name: string, args: readonly (string | number)[]): Promise<unknown> {
     const keys = [`${this.keys.holders}${name}`, `${this.keys.waiters}${name}`];
     return this.held((client) => script.run(client, keys, args));
   }

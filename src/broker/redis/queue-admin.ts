@@ -1,5 +1,5 @@
 /**
- * The QueueStore port on Redis: a sorted set of the queues in use, and BullMQ 6's layout of a queue (lists `wait` and
+ * The QueueAdmin port on Redis: a sorted set of the queues in use, and BullMQ 6's layout of a queue (lists `wait` and
  * `active`, sorted sets for the rest). The engine conformance test fails when an upgrade changes it.
  */
 import {
@@ -9,19 +9,19 @@ import {
   type EndedStep,
   type FailedPlace,
   type KnownQueue,
+  type QueueAdmin,
   type QueueSizes,
-  type QueueStore,
   SCHEDULER_MARK,
   type Taken,
   type TakenJob,
   type TakeStep,
 } from '../queue-admin.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 // KEYS wait, prioritized, delayed, active · ARGV key prefix, token, lock ms, limit, passed: wait, prioritized, delayed
 // returns passed now: wait, prioritized, delayed; jobs looked at; then id, name, data, opts, timestamp, parent key of each
-const TAKE = new RedisScript(
+const TAKE = new LuaScript(
   4,
   `
 local prefix, token, lock, left = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -57,7 +57,7 @@ return { passed[1], passed[2], passed[3], looked, jobs }`,
 );
 
 // KEYS ended · ARGV key prefix, before, passed, limit · returns ids with a message of ours, and how many have another
-const ENDED = new RedisScript(
+const ENDED = new LuaScript(
   1,
   `
 local own, foreign = {}, 0
@@ -85,7 +85,7 @@ const SIZES = [
 
 type Held = <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>;
 
-export class RedisQueues implements QueueStore {
+export class RedisQueueAdmin implements QueueAdmin {
   constructor(
     /** Runs a body with the connected client, and keeps the process alive meanwhile. */
     private readonly held: Held,

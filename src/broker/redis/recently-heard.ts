@@ -7,7 +7,7 @@ import type { OwnIds } from '../../protocol/ids.js';
 /** Notices remembered a generation; there are two. */
 const REMEMBERED = 5_000;
 
-export class OwnNotices {
+export class RecentlyHeard {
   /** Ids made from this one on are covered: the subscription stood before they existed. */
   #from = Number.POSITIVE_INFINITY;
   #recent = new Set<string>();

@@ -2,11 +2,11 @@
  * The Records port on Redis: one hash a record, `v` the value and `n` its version, changed by small scripts.
  */
 import type { Records, StoredRecord } from '../broker.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 // KEYS[1] record · ARGV value, ttl in ms or '' · returns 1, or 0 when the key is taken
-const CREATE = new RedisScript(
+const CREATE = new LuaScript(
   1,
   `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -16,7 +16,7 @@ return 1`,
 );
 
 // KEYS[1] record · ARGV expected version, value, ttl in ms or '' · returns 1, or 0 when the version is another
-const REPLACE = new RedisScript(
+const REPLACE = new LuaScript(
   1,
   `
 if redis.call('HGET', KEYS[1], 'n') ~= ARGV[1] then return 0 end
@@ -26,7 +26,7 @@ return 1`,
 );
 
 // KEYS[1] record · ARGV expected version or '' · returns 1, or 0 when nothing was removed
-const REMOVE = new RedisScript(
+const REMOVE = new LuaScript(
   1,
   `
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'n') ~= ARGV[1] then return 0 end

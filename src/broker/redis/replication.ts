@@ -5,14 +5,14 @@
  */
 import type { Socket } from 'node:net';
 import type { Replication } from '../broker.js';
-import { type RedisLink, streamsOf } from './connection.js';
+import { type RedisConnection, streamsOf } from './connection.js';
 import { troubleIn } from './errors.js';
 
 export interface ReplicationParams {
   /** Where calls are written. */
-  readonly calls: RedisLink;
+  readonly calls: RedisConnection;
   /** The connection that waits, to the server that takes the calls. */
-  readonly waiting: () => RedisLink;
+  readonly waiting: () => RedisConnection;
   /** A key of ours; what it holds says nothing. */
   readonly key: string;
 }

@@ -5,12 +5,12 @@
  * job is locked by finds it. Must never touch a field that can be read.
  */
 import type { Salvage } from '../broker.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 // KEYS[1] active list · ARGV[1] what job keys begin with · ARGV[2] token · ARGV[3] another job with that token, or ''
 // returns the job that is locked by this token, or nil
-const FIND = new RedisScript(
+const FIND = new LuaScript(
   1,
   `
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do

@@ -16,7 +16,7 @@ export type LinkOptions = Omit<RedisOptions, 'replyMapping'>;
 export type RedisClient = Redis | Cluster;
 
 /** A Redis to connect to. */
-export interface RedisTarget {
+export interface RedisUrl {
   /** All addresses, where the URL names several. */
   readonly hosts?: readonly HostPort[];
   readonly kind: EngineKind;
@@ -35,7 +35,7 @@ export interface RedisTarget {
  * Reads a `redis: rediss: unix: sentinel: cluster: clusters:` URL.
  * @throws {OptionError} naming the part that cannot be read, without the password
  */
-export function parseRedisUrl(text: string): RedisTarget {
+export function parseRedisUrl(text: string): RedisUrl {
   const scheme = text.slice(0, text.indexOf(':')).toLowerCase();
   if (scheme === 'sentinel' || scheme === 'cluster' || scheme === 'clusters') return parseHosts(scheme, text);
   let url: URL;
@@ -62,7 +62,7 @@ export function parseRedisUrl(text: string): RedisTarget {
 }
 
 /** A target that duplicates a client the caller made; the client itself is never touched. */
-export function duplicateOf(client: RedisClient): RedisTarget {
+export function duplicateOf(client: RedisClient): RedisUrl {
   if (client.isCluster) {
     const cluster = client as Cluster;
     const nodes = cluster.nodes().map((node) => `${node.options.host}:${node.options.port}`);
@@ -108,7 +108,7 @@ function watching(options: RedisOptions): (client: RedisClient) => void {
   return (client) => watch.follow(client as Redis);
 }
 
-function single(own: LinkOptions, address: string, db: number): RedisTarget {
+function single(own: LinkOptions, address: string, db: number): RedisUrl {
   return {
     kind: 'redis',
     address,
@@ -118,7 +118,7 @@ function single(own: LinkOptions, address: string, db: number): RedisTarget {
 }
 
 /** `sentinel://h1:1,h2:2/<master>/<db>` and `cluster://h1:1,h2:2`: several hosts, which URL cannot read. */
-function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): RedisTarget {
+function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): RedisUrl {
   const match = /^\w+:\/\/(?:([^@/]*)@)?([^/?]+)(\/[^?]*)?(?:\?(.*))?$/.exec(text);
   if (match === null) throw new OptionError(`broker: "${shownUrl(text)}" names no hosts.`);
   const [, userinfo = '', hostList = '', path = ''] = match;

@@ -2,19 +2,19 @@
  * The Flows port on Redis: one hash a workflow, changed by small scripts. Removing unlinks, so a large one blocks nobody.
  */
 import {
-  type DueFlows,
-  type Flows,
-  type FlowWrite,
-  type FlowWritten,
+  type DueWorkflows,
   HEAD,
   PLAN,
   REVOKED,
+  type WorkflowRecords,
+  type WorkflowWrite,
+  type WorkflowWritten,
 } from '../broker.js';
-import { RedisScript } from './lua-script.js';
+import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
 // KEYS[1] record · ARGV plan, ttl in ms · returns 1, or 0 when there is one
-const CREATE = new RedisScript(
+const CREATE = new LuaScript(
   1,
   `
 if redis.call('HSETNX', KEYS[1], '${HEAD}', '1') == 0 then return 0 end
@@ -24,7 +24,7 @@ return 1`,
 );
 
 // KEYS[1] record · ARGV field, value, counter or '' … · returns its revocation and a row per write, or nil
-const WRITE = new RedisScript(
+const WRITE = new LuaScript(
   1,
   `
 local key = KEYS[1]
@@ -50,7 +50,7 @@ return { revoked, rows }`,
 );
 
 // KEYS[1] watch list · ARGV now, limit, lease in ms · returns the score of the next one or '', and those that are due
-const DUE = new RedisScript(
+const DUE = new LuaScript(
   1,
   `
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
@@ -62,7 +62,7 @@ return { next[2] or '', due }`,
 /** Beside the records: no workflow has such an id. */
 const WATCHED = 'watched';
 
-export class RedisFlows implements Flows {
+export class RedisWorkflowRecords implements WorkflowRecords {
   constructor(
     /** Runs a body with the connected client, and keeps the process alive meanwhile. */
     private readonly held: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
@@ -75,7 +75,7 @@ export class RedisFlows implements Flows {
     );
   }
 
-  async write(flow: string, writes: readonly FlowWrite[]): Promise<FlowWritten | undefined> {
+  async write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined> {
     const args = writes.flatMap(({ field, value, counter }) => [field, value, counter ?? '']);
     const reply = await this.held((client) => WRITE.run(client, [this.#key(flow)], args));
     if (!Array.isArray(reply)) return undefined;
@@ -110,7 +110,7 @@ export class RedisFlows implements Flows {
     await this.held((client) => client.zrem(this.#key(WATCHED), flow));
   }
 
-  async due(now: number, limit: number, leaseMs: number): Promise<DueFlows> {
+  async due(now: number, limit: number, leaseMs: number): Promise<DueWorkflows> {
     const reply = await this.held((client) =>
       DUE.run(client, [this.#key(WATCHED)], [Math.floor(now), limit, leaseMs]),
     );

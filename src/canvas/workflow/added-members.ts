@@ -4,10 +4,10 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Engine } from '../../broker/broker.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { CeleriacError } from '../../errors.js';
 import { customIds, nodeAt, type Plan, type PlanNode, type Start, starts } from './plan.js';
-import type { Plans } from './plan-cache.js';
+import type { PlanCache } from './plan-cache.js';
 import { addedField, extraField } from './record.js';
 
 /** So many are read at a time. */
@@ -15,8 +15,8 @@ const BATCH = 500;
 
 export interface AddedMembersParams {
   readonly engine: Engine;
-  readonly plans: Plans;
-  readonly index: IdIndex;
+  readonly plans: PlanCache;
+  readonly index: TaskIdIndex;
   /** Sends what begins; again, it changes nothing. */
   begin(flow: string, plan: Plan, begun: readonly Start[]): Promise<unknown>;
 }

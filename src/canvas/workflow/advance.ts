@@ -2,9 +2,9 @@
  * What the end of one part means for the parts around it: what to write, and what comes next. Pure; the one place that
  * decides how a workflow goes on.
  */
-import type { FlowWrite } from '../../broker/broker.js';
+import type { WorkflowWrite } from '../../broker/broker.js';
 import { finalOf, nodeAt, type Parallel, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
-import { type Blame, CLOSE, countField, type Ending, type Failing, failedField } from './record.js';
+import { CLOSE, countField, type Ending, type Failing, type FailureCause, failedField } from './record.js';
 
 /** What follows when a part ended well. */
 export type Next =
@@ -18,7 +18,7 @@ export type Next =
   | { readonly kind: 'callback' };
 
 export interface Advance {
-  readonly writes: readonly FlowWrite[];
+  readonly writes: readonly WorkflowWrite[];
   /** The parts that have ended well by it, with the part that has their value: their links begin. */
   readonly ended: readonly { readonly path: string; readonly from: string }[];
   readonly next: Next;
@@ -26,7 +26,7 @@ export interface Advance {
 
 /** A part ended well: a task with its value, or a group whose members all have. */
 export function afterSuccess(plan: Plan, path: string, ending: Ending): Advance {
-  const writes: FlowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
+  const writes: WorkflowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
   const from = path;
   const ended = [{ path, from }];
   let at = path;
@@ -36,7 +36,7 @@ export function afterSuccess(plan: Plan, path: string, ending: Ending): Advance 
     const around = nodeAt(plan, place.parent);
     if (around?.kind === 'group') {
       const write = writes.length - 1;
-      const counted = { ...(writes[write] as FlowWrite), counter: countField(place.parent) };
+      const counted = { ...(writes[write] as WorkflowWrite), counter: countField(place.parent) };
       const next = { kind: 'member', group: place.parent, size: around.members.length, write } as const;
       return { writes: [...writes.slice(0, write), counted], ended, next };
     }
@@ -56,14 +56,17 @@ export function afterSuccess(plan: Plan, path: string, ending: Ending): Advance 
   }
 }
 
-function closed(writes: readonly FlowWrite[], at: string): { writes: readonly FlowWrite[]; next: Next } {
+function closed(
+  writes: readonly WorkflowWrite[],
+  at: string,
+): { writes: readonly WorkflowWrite[]; next: Next } {
   if (at !== ROOT) return { writes, next: { kind: 'callback' } };
   return { writes: [...writes, CLOSE], next: { kind: 'whole', write: writes.length } };
 }
 
 /** What the failure of a task means. */
-export interface Downfall {
-  readonly writes: readonly FlowWrite[];
+export interface FailurePropagation {
+  readonly writes: readonly WorkflowWrite[];
   /**
    * The parts around it that it fails, innermost first, each with the index of the write that says so: where somebody
    * else's failure stands already, that part and those around it are not failed by this task.
@@ -86,11 +89,11 @@ export interface Downfall {
 export function afterFailure(
   plan: Plan,
   path: string,
-  blame: Blame,
+  blame: FailureCause,
   ending: Ending,
   upTo?: string,
-): Downfall {
-  const writes: FlowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
+): FailurePropagation {
+  const writes: WorkflowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
   const failed: { path: string; write: number; body: string | undefined }[] = [];
   const counted: { group: string; size: number; write: number }[] = [];
   /** Which write tells of the end of the part we stand at; groups end by their count. */
@@ -103,7 +106,7 @@ export function afterFailure(
     if (around === undefined || around.kind === 'task') break;
     const header = around.kind === 'chain' && isHeader(plan, at, path);
     if (around.kind === 'group' && own !== undefined) {
-      writes[own] = { ...(writes[own] as FlowWrite), counter: countField(parent) };
+      writes[own] = { ...(writes[own] as WorkflowWrite), counter: countField(parent) };
       counted.push({ group: parent, size: around.members.length, write: own });
     }
     const failing: Failing = {

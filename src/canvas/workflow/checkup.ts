@@ -19,18 +19,18 @@ import type { FlowDrop } from './jobs.js';
 import { BEGIN_PATH } from './launch.js';
 import { plannedRequest } from './part-request.js';
 import { idOf, type Leaf, leaves, type Plan, ROOT } from './plan.js';
-import type { Plans } from './plan-cache.js';
-import type { FlowProgress, Told } from './progress.js';
+import type { PlanCache } from './plan-cache.js';
+import type { ProgressResult, WorkflowProgress } from './progress.js';
 import { missingField, replacedField } from './record.js';
 import { readFields } from './tidy.js';
-import { living, livingFields } from './unfinished.js';
+import { unfinished, unfinishedFields } from './unfinished.js';
 import { EXPIRED_AFTER_MS } from './writes.js';
 
-export interface FlowCheckupParams {
+export interface WorkflowCheckupParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly plans: Plans;
-  readonly progress: FlowProgress;
+  readonly plans: PlanCache;
+  readonly progress: WorkflowProgress;
   readonly drops: FlowDrop;
   /** How long a part may take to be sent by whoever has to, ms. */
   readonly sentWithinMs: number;
@@ -40,17 +40,17 @@ export interface FlowCheckupParams {
 const BATCH = 500;
 const LONGEST_PAUSE_MS = 3_600_000;
 
-export class FlowCheckup {
-  constructor(private readonly params: FlowCheckupParams) {}
+export class WorkflowCheckup {
+  constructor(private readonly params: WorkflowCheckupParams) {}
 
   /** @returns when to look again, epoch ms; `undefined` when there is nothing to look after any more */
   async look(flow: string): Promise<number | undefined> {
     const { engine, plans, clock } = this.params;
     const plan = await plans.whole(flow);
     if (plan === undefined) return undefined;
-    const before = await readFields(engine, flow, [CLOSED, REVOKED, ...livingFields(plan)]);
+    const before = await readFields(engine, flow, [CLOSED, REVOKED, ...unfinishedFields(plan)]);
     if (before.has(CLOSED) || before.has(REVOKED)) return undefined;
-    const parts = living(plan, (field) => before.get(field));
+    const parts = unfinished(plan, (field) => before.get(field));
     const jobs = await this.#jobs(flow, parts);
     // Read after the jobs: what had no job then and has no end now has none of both.
     const own = parts.flatMap(([path]) => [path, replacedField(path), missingField(path)]);
@@ -124,7 +124,7 @@ export class FlowCheckup {
     return undefined;
   }
 
-  async #told(flow: string, told: Told): Promise<void> {
+  async #told(flow: string, told: ProgressResult): Promise<void> {
     if (told === 'forgotten') await this.params.drops.drop(flow);
   }
 }

@@ -3,7 +3,7 @@
  * the value before it, as Celery's eager mode does; with what a worker's run would give, call and fail.
  */
 import { randomUUID } from 'node:crypto';
-import type { Detour, Settled } from '../../calls/call-stages.js';
+import type { Decided, Detour } from '../../calls/call-stages.js';
 import type { Sender } from '../../calls/sender.js';
 import { ChordError, TaskFailedError } from '../../errors.js';
 import type { CallOptions } from '../../options/call-options.js';
@@ -61,7 +61,7 @@ interface Given {
   /** Options of what is around it. */
   readonly passed: Passed;
   /** The group it is a member of. */
-  readonly group?: NonNullable<Settled['group']> | undefined;
+  readonly group?: NonNullable<Decided['group']> | undefined;
 }
 
 /** A step of a chain, or the header of a chord. */
@@ -73,7 +73,7 @@ interface Step {
 /** The groups that run here, by id: takes a further member. */
 export type GroupsHere = Map<string, (member: Composable) => void>;
 
-export interface LaunchHereParams {
+export interface InlineLauncherParams {
   readonly sender: Sender;
   readonly source: ResultSource;
   readonly groups: GroupsHere;
@@ -81,8 +81,8 @@ export interface LaunchHereParams {
   readonly detour?: Detour;
 }
 
-export class LaunchHere {
-  constructor(private readonly params: LaunchHereParams) {}
+export class InlineLauncher {
+  constructor(private readonly params: InlineLauncherParams) {}
 
   async launch(
     node: Composable,

@@ -7,7 +7,7 @@ import { noteIgnored } from '../../coordination/tombstones.js';
 import { partId } from '../../protocol/ids.js';
 import { type ForgetRunning, forgetTask } from '../../results/forget.js';
 import { goesOn, groupsIn, leaves, nodeAt, type Plan, ROOT } from './plan.js';
-import type { Plans } from './plan-cache.js';
+import type { PlanCache } from './plan-cache.js';
 import { FORGET, replacedField } from './record.js';
 
 /** So many at a time. */
@@ -63,7 +63,7 @@ export async function noteIgnoredPart(engine: Engine, flow: string, plan: Plan, 
 export class FlowDrop {
   constructor(
     private readonly engine: Engine,
-    private readonly plans: Plans,
+    private readonly plans: PlanCache,
     private readonly forgetRunning: ForgetRunning,
   ) {}
 

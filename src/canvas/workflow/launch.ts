@@ -12,7 +12,7 @@ import type { BrokerClock } from '../../broker/clock.js';
 import type { Detour } from '../../calls/call-stages.js';
 import type { Sender } from '../../calls/sender.js';
 import type { UniqueCalls } from '../../calls/unique.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { DuplicateTaskError } from '../../errors.js';
 import type { Acceptance } from '../../options/acceptance.js';
 import type { CallOptions } from '../../options/call-options.js';
@@ -30,7 +30,7 @@ import type { Dispatcher } from '../dispatch.js';
 import { NO_CALLBACKS, Signature } from '../signature.js';
 import type { Composable } from '../typing.js';
 import { compile } from './compile.js';
-import { type GroupsHere, LaunchHere } from './inline.js';
+import { type GroupsHere, InlineLauncher } from './inline.js';
 import { envelopeOf } from './part-message.js';
 import {
   customIds,
@@ -45,21 +45,21 @@ import {
   ROOT,
   type Start,
 } from './plan.js';
-import type { Plans } from './plan-cache.js';
-import { type FlowProgress } from './progress.js';
-import type { FlowResults } from './results.js';
+import type { PlanCache } from './plan-cache.js';
+import { type WorkflowProgress } from './progress.js';
+import type { WorkflowResults } from './results.js';
 import { expiryOf, firstStarts } from './writes.js';
 
 export interface LauncherParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly ids: IdSource;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly producer: Producer;
   readonly sender: () => Sender;
-  readonly plans: Plans;
-  readonly progress: FlowProgress;
-  readonly results: FlowResults;
+  readonly plans: PlanCache;
+  readonly progress: WorkflowProgress;
+  readonly results: WorkflowResults;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
   /** How long what begins may take to be sent, ms. */
@@ -148,9 +148,9 @@ export class Launcher implements Dispatcher {
    * Runs workflows in this process.
    * @param detour where their tasks run; default: where all calls go
    */
-  here(detour?: Detour): LaunchHere {
+  here(detour?: Detour): InlineLauncher {
     const { sender, source } = this.params;
-    return new LaunchHere({
+    return new InlineLauncher({
       sender: sender(),
       source: source(),
       groups: this.#groupsHere,

@@ -18,7 +18,7 @@ interface Kept {
   chars: number;
 }
 
-export class Plans {
+export class PlanCache {
   readonly #kept = new LRUCache<string, Kept>({
     maxSize: KEPT_CHARS,
     sizeCalculation: ({ chars }) => EACH_CHARS + chars,

@@ -12,7 +12,7 @@
 
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { TaskRevokedError } from '../../errors.js';
 import { flowTopic, partOf } from '../../protocol/ids.js';
 import type { FlowInput } from '../../protocol/message.js';
@@ -38,31 +38,31 @@ import {
   type Start,
   starts,
 } from './plan.js';
-import type { Plans } from './plan-cache.js';
+import type { PlanCache } from './plan-cache.js';
 import {
-  type Blame,
   CLOSE,
   countField,
   type Ending,
+  type FailureCause,
   failedField,
   readFailing,
   replacedField,
   revocationIn,
   UNTIL,
 } from './record.js';
-import type { FlowTidy } from './tidy.js';
-import { encodedInput, type FlowValues } from './values.js';
+import type { WorkflowTidy } from './tidy.js';
+import { encodedInput, type WorkflowValues } from './values.js';
 import { expiryOf, inputFor, isForgotten, isOurs } from './writes.js';
 
-export interface FlowProgressParams {
+export interface WorkflowProgressParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly producer: Producer;
-  readonly plans: Plans;
-  readonly values: FlowValues;
+  readonly plans: PlanCache;
+  readonly values: WorkflowValues;
   readonly drops: FlowDrop;
-  readonly tidy: FlowTidy;
-  readonly index: IdIndex;
+  readonly tidy: WorkflowTidy;
+  readonly index: TaskIdIndex;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
   /** Tells those who wait for a part, or for what came after it, that it leaves no result. */
@@ -73,19 +73,19 @@ export interface FlowProgressParams {
  * What became of a part's end: told; told, and its workflow is over and to be forgotten; or too late because the workflow
  * was revoked, or is no longer kept.
  */
-export type Told = 'told' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
+export type ProgressResult = 'told' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
 
 /** A failed part, and what errbacks are told of it. */
 export interface Failed {
-  readonly blame: Blame;
+  readonly blame: FailureCause;
   /** Set when it was revoked; `null` without a reason. */
   readonly revoked?: string | null;
   /** The encoded request. */
   readonly request: unknown;
 }
 
-export class FlowProgress {
-  constructor(private readonly params: FlowProgressParams) {}
+export class WorkflowProgress {
+  constructor(private readonly params: WorkflowProgressParams) {}
 
   /**
    * A part ended well.
@@ -99,7 +99,7 @@ export class FlowProgress {
     ending: Ending,
     parentId: string | undefined = idOf(flow, path, nodeAt(plan, path)),
     without?: string,
-  ): Promise<Told> {
+  ): Promise<ProgressResult> {
     const { engine } = this.params;
     let at = path;
     let current = ending;
@@ -118,7 +118,7 @@ export class FlowProgress {
       if (written === undefined) return 'gone';
       const revoked = revocationIn(written.revoked);
       if (revoked !== undefined) {
-        await this.shut(flow, plan, revoked.reason);
+        await this.close(flow, plan, revoked.reason);
         return at === path ? { revoked: revoked.reason } : 'told';
       }
       let told = toldEarly ?? 'told';
@@ -144,7 +144,7 @@ export class FlowProgress {
   }
 
   /** A part failed for good, or was revoked. */
-  async fail(flow: string, plan: Plan, path: string, failed: Failed): Promise<Told> {
+  async fail(flow: string, plan: Plan, path: string, failed: Failed): Promise<ProgressResult> {
     const { engine } = this.params;
     const { blame, revoked } = failed;
     const ending: Ending = { f: blame, ...(revoked !== undefined && { r: revoked }) };
@@ -153,7 +153,7 @@ export class FlowProgress {
     if (written === undefined) return 'gone';
     const revocation = revocationIn(written.revoked);
     if (revocation !== undefined) {
-      await this.shut(flow, plan, revocation.reason);
+      await this.close(flow, plan, revocation.reason);
       return { revoked: revocation.reason };
     }
     const carriers = [path];
@@ -163,7 +163,7 @@ export class FlowProgress {
     }
     await this.#errbacks(flow, plan, carriers, failed);
     engine.signals.notify(flowTopic(flow));
-    let told: Told = 'told';
+    let told: ProgressResult = 'told';
     for (const { group, size, write } of fall.counted) {
       const row = written.rows[write];
       if (row !== undefined && isFull({ size }, row.count, row.extra))
@@ -177,10 +177,10 @@ export class FlowProgress {
   }
 
   /** A task wants nothing to come of it. */
-  async ignore(flow: string, plan: Plan, path: string, taskId: string): Promise<Told> {
+  async ignore(flow: string, plan: Plan, path: string, taskId: string): Promise<ProgressResult> {
     const { engine, clock } = this.params;
     const { part, isMember } = afterIgnored(plan, path);
-    const blame: Blame = { id: taskId, name: '', error: IGNORED, t: clock.now() };
+    const blame: FailureCause = { id: taskId, name: '', error: IGNORED, t: clock.now() };
     const fall = afterFailure(plan, path, blame, { i: true }, part);
     // Where a member ends so, its group counts it by the write that follows.
     const inside = isMember ? fall.writes.filter(({ field }) => field !== part) : fall.writes;
@@ -189,7 +189,7 @@ export class FlowProgress {
       if (written === undefined) return 'gone';
       const revocation = revocationIn(written.revoked);
       if (revocation !== undefined) {
-        await this.shut(flow, plan, revocation.reason);
+        await this.close(flow, plan, revocation.reason);
         return { revoked: revocation.reason };
       }
       const last = fall.failed.at(-1);
@@ -207,7 +207,7 @@ export class FlowProgress {
   }
 
   /** A task gave its place to another workflow: that one is revoked with this one. */
-  async replaced(flow: string, path: string, inner: string): Promise<Told> {
+  async replaced(flow: string, path: string, inner: string): Promise<ProgressResult> {
     const written = await this.params.engine.flows.write(flow, [
       { field: replacedField(path), value: inner },
     ]);
@@ -216,7 +216,7 @@ export class FlowProgress {
   }
 
   /** A revoked workflow has one unfinished part less: its record goes with time, and a task whose place it took ends. */
-  async shut(flow: string, plan: Plan, reason: string | undefined): Promise<void> {
+  async close(flow: string, plan: Plan, reason: string | undefined): Promise<void> {
     const { engine, failureExpiresMs } = this.params;
     await engine.flows.expire(flow, Math.max(1, failureExpiresMs));
     if (plan.replaces === undefined) return;
@@ -230,7 +230,7 @@ export class FlowProgress {
     plan: Plan,
     begun: readonly Start[],
     given: Given = NOTHING_GIVEN,
-  ): Promise<Told> {
+  ): Promise<ProgressResult> {
     const { producer, clock } = this.params;
     const now = clock.now();
     const expiring = expiryOf(begun, now);
@@ -270,7 +270,7 @@ export class FlowProgress {
   }
 
   /** All members have ended. When one of them failed, nothing follows; `undefined` when none did. */
-  async #fullWithFailures(flow: string, plan: Plan, group: string): Promise<Told | undefined> {
+  async #fullWithFailures(flow: string, plan: Plan, group: string): Promise<ProgressResult | undefined> {
     const { engine } = this.params;
     const [[text] = []] = await engine.flows.read([{ flow, fields: [failedField(group)] }]);
     const failing = readFailing(text);
@@ -282,7 +282,7 @@ export class FlowProgress {
       if (written === undefined) return 'gone';
       const revoked = revocationIn(written.revoked);
       if (revoked !== undefined) {
-        await this.shut(flow, plan, revoked.reason);
+        await this.close(flow, plan, revoked.reason);
         return 'told';
       }
       const failed = { blame: failing.f, request: plannedRequest(flow, plan, failing.at) };
@@ -301,7 +301,7 @@ export class FlowProgress {
   }
 
   /** The workflow is over: its record goes with time, and whoever waits hears of it. */
-  async #over(flow: string, plan: Plan, outcome: Whole, forgotten: boolean): Promise<Told> {
+  async #over(flow: string, plan: Plan, outcome: Whole, forgotten: boolean): Promise<ProgressResult> {
     const { engine, index, resultExpiresMs, failureExpiresMs } = this.params;
     if (plan.replaces !== undefined) await this.#tellReplaced(flow, plan, plan.replaces.jobId, outcome);
     const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
@@ -341,7 +341,7 @@ export class FlowProgress {
     part: { readonly flow: string; readonly path: string },
     around: Plan,
     outcome: Whole,
-  ): Promise<Told> {
+  ): Promise<ProgressResult> {
     switch (outcome.kind) {
       case 'value': {
         const value = await this.#valueOf(flow, plan, outcome.from);
@@ -362,7 +362,7 @@ export class FlowProgress {
   }
 
   /** A part ends as revoked without having run here. */
-  revokePart(flow: string, plan: Plan, path: string, reason: string | undefined): Promise<Told> {
+  revokePart(flow: string, plan: Plan, path: string, reason: string | undefined): Promise<ProgressResult> {
     const node = nodeAt(plan, path);
     const taskId = idOf(flow, path, node);
     const name = node?.kind === 'task' ? node.name : '';

@@ -11,16 +11,16 @@ import type { FlowDrop } from './jobs.js';
 import { BEGIN_PATH } from './launch.js';
 import { requestOf } from './part-request.js';
 import { ROOT } from './plan.js';
-import type { Plans } from './plan-cache.js';
-import type { FlowProgress } from './progress.js';
-import type { FlowResults } from './results.js';
+import type { PlanCache } from './plan-cache.js';
+import type { WorkflowProgress } from './progress.js';
+import type { WorkflowResults } from './results.js';
 
 export interface PurgedPartParams {
   readonly clock: BrokerClock;
-  readonly plans: Plans;
-  readonly progress: FlowProgress;
+  readonly plans: PlanCache;
+  readonly progress: WorkflowProgress;
   readonly drops: FlowDrop;
-  readonly results: FlowResults;
+  readonly results: WorkflowResults;
 }
 
 export async function tellPurged(flows: PurgedPartParams, ended: EndedUnstarted): Promise<void> {

@@ -4,7 +4,7 @@
  * gets a job that says so. Ids that are no parts pass through at no cost.
  */
 
-import type { Engine, JobRef, Signals, StoredJob } from '../../broker/broker.js';
+import type { Engine, JobRef, Notices, StoredJob } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import { passingOn } from '../../broker/pass-on.js';
 import { TaskRevokedError } from '../../errors.js';
@@ -21,20 +21,20 @@ import { ranWhenRevoked } from '../../results/snapshot.js';
 import { progressBefore } from './part-progress.js';
 import { type JobStage, type PartRecord, partState, readRecord, recordFields } from './part-state.js';
 import { finalOf, idOf, leavesNoResult, nodeAt, type Plan, ROOT } from './plan.js';
-import type { Plans } from './plan-cache.js';
+import type { PlanCache } from './plan-cache.js';
 import { type Ending, type Failing, type FlowRevocation, readEnding } from './record.js';
-import { encodedInput, type FlowValues } from './values.js';
+import { encodedInput, type WorkflowValues } from './values.js';
 
 export interface PartsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly plans: Plans;
-  readonly values: FlowValues;
+  readonly plans: PlanCache;
+  readonly values: WorkflowValues;
 }
 
 /** The engine, with parts of workflows read as jobs. */
-export function followingFlows(params: PartsParams): Engine {
+export function readingParts(params: PartsParams): Engine {
   const { engine } = params;
 
   async function readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
@@ -102,7 +102,7 @@ function hasJob(address: PartAddress | undefined): boolean {
 }
 
 /** Who listens for a part hears of its workflow too: a failure elsewhere may be its end. */
-function hearingFlows(engine: Engine): Signals {
+function hearingFlows(engine: Engine): Notices {
   return {
     get ordered() {
       return engine.signals.ordered;

@@ -11,11 +11,11 @@
  *   a part failed inside      {"x": path of the failed task}
  *   a task was ignored        {"i": true}
  */
-import { CLOSED, type FlowWrite, REVOKED } from '../../broker/broker.js';
+import { CLOSED, REVOKED, type WorkflowWrite } from '../../broker/broker.js';
 import type { WireError } from '../../protocol/wire-error.js';
 
 /** A failed task, as those after it show it. */
-export interface Blame {
+export interface FailureCause {
   readonly id: string;
   readonly name: string;
   readonly error: WireError;
@@ -26,7 +26,7 @@ export interface Blame {
 /** How a part ended. */
 export type Ending =
   | { readonly s: unknown }
-  | { readonly f: Blame; readonly r?: string | null }
+  | { readonly f: FailureCause; readonly r?: string | null }
   | { readonly at: string }
   | { readonly g: number }
   | { readonly x: string }
@@ -44,7 +44,7 @@ export interface Failing {
   readonly chord?: true;
   /** It has not failed, but ended without a result, as a task of it wished. */
   readonly ignored?: true;
-  readonly f: Blame;
+  readonly f: FailureCause;
 }
 
 export const failedField = (path: string): string => `${CLOSED}${path}`;
@@ -62,7 +62,7 @@ export const FORGET = extraField(CLOSED);
 export const UNTIL = 'until';
 
 /** The workflow's outcome stands. */
-export const CLOSE: FlowWrite = {
+export const CLOSE: WorkflowWrite = {
   field: CLOSED,
   value: JSON.stringify({ end: true }),
   counter: countField(CLOSED),
@@ -86,7 +86,7 @@ export interface FlowRevocation {
 }
 
 /** As it is written. */
-export function revocation({ reason, at, running }: FlowRevocation): FlowWrite {
+export function revocation({ reason, at, running }: FlowRevocation): WorkflowWrite {
   return {
     field: REVOKED,
     value: JSON.stringify({

@@ -5,8 +5,8 @@
 
 import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
-import { held } from '../../broker/keep-alive.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import { keepAliveDuring } from '../../broker/keep-alive.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { UnknownTaskError } from '../../errors.js';
 import { flowTopic, partId, partOf } from '../../protocol/ids.js';
 import { AsyncResult } from '../../results/async-result.js';
@@ -30,24 +30,24 @@ import {
   ROOT,
   stepBefore,
 } from './plan.js';
-import type { Plans } from './plan-cache.js';
-import type { FlowProgress } from './progress.js';
+import type { PlanCache } from './plan-cache.js';
+import type { WorkflowProgress } from './progress.js';
 import { FORGET, readEnding, revocation } from './record.js';
 
-export interface FlowResultsParams {
+export interface WorkflowResultsParams {
   /** The engine whose jobs are really there. */
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly plans: Plans;
-  readonly progress: FlowProgress;
+  readonly plans: PlanCache;
+  readonly progress: WorkflowProgress;
   readonly drops: FlowDrop;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly failureExpiresMs: number;
   readonly source: () => ResultSource;
 }
 
-export class FlowResults implements FlowRelations {
-  constructor(private readonly params: FlowResultsParams) {}
+export class WorkflowResults implements FlowRelations {
+  constructor(private readonly params: WorkflowResultsParams) {}
 
   /** The result of a whole workflow. */
   ofPlan(flow: string, plan: Plan): AsyncResult | GroupResult {
@@ -122,7 +122,7 @@ export class FlowResults implements FlowRelations {
   }
 
   revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
-    return held(this.params.engine, () => this.#revoke(ref, options));
+    return keepAliveDuring(this.params.engine, () => this.#revoke(ref, options));
   }
 
   async #revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> {
@@ -144,7 +144,7 @@ export class FlowResults implements FlowRelations {
   }
 
   forget(ref: JobRef): Promise<boolean> {
-    return held(this.params.engine, () => this.#forget(ref));
+    return keepAliveDuring(this.params.engine, () => this.#forget(ref));
   }
 
   async #forget(ref: JobRef): Promise<boolean> {
@@ -165,7 +165,7 @@ export class FlowResults implements FlowRelations {
 
   /** Revokes all of a workflow that has not ended. */
   revokeFlow(flow: string, options: RevokeOptions): Promise<RevokeReply> {
-    return held(this.params.engine, () => this.#revokeFlow(flow, options));
+    return keepAliveDuring(this.params.engine, () => this.#revokeFlow(flow, options));
   }
 
   async #revokeFlow(flow: string, options: RevokeOptions): Promise<RevokeReply> {
@@ -197,7 +197,7 @@ export class FlowResults implements FlowRelations {
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     if (plan.replaces === undefined) await index.expireAll(ids, failureExpiresMs);
     // Whoever it took the place of ends too; the record goes when its last part has.
-    else await progress.shut(flow, plan, options.reason);
+    else await progress.close(flow, plan, options.reason);
     return { found: true, was: late ? STARTED : was };
   }
 
@@ -239,12 +239,12 @@ export class FlowResults implements FlowRelations {
       return job === undefined || job.doneAt !== undefined ? [] : [{ ...part, job }];
     });
     const waiting = living.filter(({ job }) => !job.running && job.delayMs > 0);
-    await Promise.all(waiting.map(({ job }) => this.#hasten(job.queue, job.id)));
+    await Promise.all(waiting.map(({ job }) => this.#promoteNow(job.queue, job.id)));
     return living.filter(({ job }) => job.running);
   }
 
   /** A delayed task would hold its place until it is due: let a worker end it now. */
-  async #hasten(queue: string, id: string): Promise<void> {
+  async #promoteNow(queue: string, id: string): Promise<void> {
     const backend = await this.params.engine.backend(queue);
     await backend.promote(id).catch(() => undefined); // due in the meantime
   }

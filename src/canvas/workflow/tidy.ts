@@ -6,23 +6,23 @@
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import { GOING_ON_MS } from './jobs.js';
-import type { Plans } from './plan-cache.js';
+import type { PlanCache } from './plan-cache.js';
 import { UNTIL } from './record.js';
-import { living, livingFields } from './unfinished.js';
+import { unfinished, unfinishedFields } from './unfinished.js';
 
 /** So many fields are read at a time. */
 const BATCH = 500;
 
-export interface FlowTidyParams {
+export interface WorkflowTidyParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly plans: Plans;
+  readonly plans: PlanCache;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
 }
 
-export class FlowTidy {
-  constructor(private readonly params: FlowTidyParams) {}
+export class WorkflowTidy {
+  constructor(private readonly params: WorkflowTidyParams) {}
 
   /** Something of it has ended: if that was the last, its record goes with its outcome. */
   async settle(flow: string): Promise<void> {
@@ -31,8 +31,8 @@ export class FlowTidy {
     const [[until] = []] = await engine.flows.read([{ flow, fields: [UNTIL] }]);
     const plan = until === undefined ? undefined : await plans.whole(flow);
     if (until === undefined || plan === undefined) return;
-    const values = await readFields(engine, flow, livingFields(plan));
-    if (living(plan, (field) => values.get(field)).length > 0) return;
+    const values = await readFields(engine, flow, unfinishedFields(plan));
+    if (unfinished(plan, (field) => values.get(field)).length > 0) return;
     await engine.flows.expire(flow, Math.max(1, Number(until) - clock.now()));
   }
 }

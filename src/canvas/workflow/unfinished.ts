@@ -8,8 +8,8 @@ import { type Ending, failedField, readEnding, readFailing } from './record.js';
 /** A field of the record. */
 export type FieldReader = (field: string) => string | undefined;
 
-/** The fields that {@link living} looks at: two for each part. */
-export function livingFields(plan: Plan): string[] {
+/** The fields that {@link unfinished} looks at: two for each part. */
+export function unfinishedFields(plan: Plan): string[] {
   const fields: string[] = [];
   const visit = (node: PlanNode, path: string) => {
     fields.push(path, failedField(path));
@@ -22,7 +22,7 @@ export function livingFields(plan: Plan): string[] {
 }
 
 /** The tasks that have begun, callbacks included, and have not ended. */
-export function living(plan: Plan, field: FieldReader): [path: string, leaf: Leaf][] {
+export function unfinished(plan: Plan, field: FieldReader): [path: string, leaf: Leaf][] {
   const found: [string, Leaf][] = [];
   visit(plan.root, ROOT);
   return found;

@@ -7,15 +7,15 @@ import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
 import { encodedList, encodeResult } from '../../tasks/serializer.js';
 import { isSpliced, memberPaths } from './advance.js';
 import { nodeAt, type Plan } from './plan.js';
-import type { Plans } from './plan-cache.js';
+import type { PlanCache } from './plan-cache.js';
 import { type Ending, readEnding } from './record.js';
 
 const BATCH = 500;
 
-export class FlowValues {
+export class WorkflowValues {
   constructor(
     private readonly engine: Engine,
-    private readonly plans: Plans,
+    private readonly plans: PlanCache,
   ) {}
 
   /** The value of a part that ended well; undefined when it has none (any more). */

@@ -6,7 +6,7 @@ import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { Sender } from '../../calls/sender.js';
 import type { UniqueCalls } from '../../calls/unique.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { IdSource } from '../../protocol/ids.js';
 import type { Producer } from '../../queue/producer.js';
 import type { Tracing } from '../../queue/tracing.js';
@@ -14,12 +14,12 @@ import type { ResultSource } from '../../results/result-source.js';
 import { AddedMembers } from './added-members.js';
 import { FlowDrop, noteIgnoredPart } from './jobs.js';
 import { Launcher } from './launch.js';
-import { Plans } from './plan-cache.js';
-import { FlowProgress } from './progress.js';
-import { followingFlows } from './read-part.js';
-import { FlowResults } from './results.js';
-import { FlowTidy } from './tidy.js';
-import { FlowValues } from './values.js';
+import { PlanCache } from './plan-cache.js';
+import { WorkflowProgress } from './progress.js';
+import { readingParts } from './read-part.js';
+import { WorkflowResults } from './results.js';
+import { WorkflowTidy } from './tidy.js';
+import { WorkflowValues } from './values.js';
 
 export interface WorkflowsParams {
   /** The engine whose jobs are really there. */
@@ -35,7 +35,7 @@ export interface WorkflowsParams {
 export interface WorkflowNeighbours {
   readonly producer: Producer;
   readonly ids: IdSource;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
   readonly sender: () => Sender;
@@ -45,14 +45,14 @@ export interface WorkflowNeighbours {
 export class Workflows {
   /** The engine as everybody else should see it: parts of workflows read as jobs. */
   readonly engine: Engine;
-  readonly plans: Plans;
-  readonly #values: FlowValues;
+  readonly plans: PlanCache;
+  readonly #values: WorkflowValues;
 
   constructor(private readonly params: WorkflowsParams) {
     const { stored, clock } = params;
-    this.plans = new Plans(stored);
-    this.#values = new FlowValues(stored, this.plans);
-    this.engine = followingFlows({ engine: stored, clock, plans: this.plans, values: this.#values });
+    this.plans = new PlanCache(stored);
+    this.#values = new WorkflowValues(stored, this.plans);
+    this.engine = readingParts({ engine: stored, clock, plans: this.plans, values: this.#values });
   }
 
   connect({ producer, ids, index, unique, tracing, sender, source }: WorkflowNeighbours) {
@@ -60,14 +60,14 @@ export class Workflows {
     const { plans } = this;
     const values = this.#values;
     const drops = new FlowDrop(engine, plans, (jobIds) => source().forgetRunning(jobIds));
-    const progress = new FlowProgress({
+    const progress = new WorkflowProgress({
       engine,
       clock,
       producer,
       plans,
       values,
       drops,
-      tidy: new FlowTidy({ engine, clock, plans, resultExpiresMs, failureExpiresMs }),
+      tidy: new WorkflowTidy({ engine, clock, plans, resultExpiresMs, failureExpiresMs }),
       index,
       resultExpiresMs,
       failureExpiresMs,
@@ -79,7 +79,7 @@ export class Workflows {
       index,
       begin: (flow, plan, begun) => progress.begin(flow, plan, begun),
     });
-    const results = new FlowResults({
+    const results = new WorkflowResults({
       engine,
       clock,
       plans,

@@ -1,7 +1,7 @@
 /**
  * What the writes of an end into a workflow's record came to, and what begins after them. Pure.
  */
-import type { FlowWritten } from '../../broker/broker.js';
+import type { WorkflowWritten } from '../../broker/broker.js';
 import type { FlowInput } from '../../protocol/message.js';
 import { type PlanNode, ROOT, type Start, starts } from './plan.js';
 import { readFailing } from './record.js';
@@ -12,13 +12,13 @@ export function inputFor(begun: readonly Start[], value: FlowInput | undefined, 
 }
 
 /** The failure of a part around it is this one's, told now or by a run before that died. */
-export function isOurs({ rows }: FlowWritten, write: number, path: string): boolean {
+export function isOurs({ rows }: WorkflowWritten, write: number, path: string): boolean {
   const before = rows[write]?.before;
   return before === undefined || readFailing(before)?.at === path;
 }
 
 /** Somebody asked to forget the workflow at its end, which this write is. */
-export function isForgotten({ rows }: FlowWritten, write: number): boolean {
+export function isForgotten({ rows }: WorkflowWritten, write: number): boolean {
   return (rows[write]?.extra ?? 0) > 0;
 }
 

@@ -21,7 +21,7 @@ export interface AppPlace {
 }
 
 /** What the place has of its own. */
-export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'callerFor' | 'crew'> {
+export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'callerFor' | 'processPool'> {
   /** Whether this worker is the place's own, and may start. */
   owns?(worker: object): boolean;
 }

@@ -15,7 +15,7 @@ import type {
   ProcessSetup,
   ToProcess,
 } from '../../worker/processes/messages.js';
-import { Lifespan } from '../../worker/processes/recycling.js';
+import { Recycling } from '../../worker/processes/recycling.js';
 import type { Worker } from '../../worker/worker.js';
 import { EXIT } from '../exit.js';
 import { flushed, workUnread } from '../streams.js';
@@ -97,14 +97,14 @@ class WorkerProcess {
       tell({ kind: 'leaving', why });
       this.#end(EXIT.ok, FOR_EVER_MS);
     };
-    const lifespan = new Lifespan(setup.lifespan, spent, () => this.#reportSoon());
+    const recycling = new Recycling(setup.recycling, spent, () => this.#reportSoon());
     const held = new HeldSignals();
     const { app } = await loadHostedApp(setup, {
       engineFor: () => undefined,
       owns: (worker) => worker === this.#worker,
-      crew: {
+      processPool: {
         measured: setup.measured,
-        lifespan,
+        recycling,
         respond: async ({ handlers }) => {
           this.#handlers = handlers;
           return { node: setup.node, close: async () => undefined };
@@ -180,21 +180,21 @@ class WorkerProcess {
 
   async #record(): Promise<ProcessRecord> {
     const stats = await this.#handlers?.stats({});
-    const vitals = this.#worker?.vitals;
+    const health = this.#worker?.health;
     return {
       processed: stats?.processed ?? {},
       running: stats?.running ?? 0,
-      concurrency: vitals?.concurrency ?? 0,
-      metrics: (await vitals?.metrics()) ?? [],
-      queues: vitals?.queues() ?? [],
+      concurrency: health?.concurrency ?? 0,
+      metrics: (await health?.metrics()) ?? [],
+      queues: health?.queues() ?? [],
     };
   }
 
   async #health(): Promise<ProcessHealth> {
-    const vitals = this.#worker?.vitals;
-    if (vitals === undefined)
+    const health = this.#worker?.health;
+    if (health === undefined)
       return { live: { ok: true }, ready: { ok: false, why: 'the process is loading' } };
-    const [live, ready] = await Promise.all([vitals.live(), vitals.ready()]);
+    const [live, ready] = await Promise.all([health.live(), health.ready()]);
     return { live, ready };
   }
 }

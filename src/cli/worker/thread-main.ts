@@ -5,17 +5,17 @@
 import { isMainThread, workerData } from 'node:worker_threads';
 import { encodeFailure } from '../../protocol/wire-error.js';
 import type { ThreadSetup } from '../../worker/threads/messages.js';
-import { LinkedEngine } from '../../worker/threads/remote-broker.js';
-import { LinkedCaller } from '../../worker/threads/remote-caller.js';
-import { Link } from '../../worker/threads/rpc.js';
+import { RemoteBroker } from '../../worker/threads/remote-broker.js';
+import { RemoteCaller } from '../../worker/threads/remote-caller.js';
+import { Rpc } from '../../worker/threads/rpc.js';
 import { ThreadRunner } from '../../worker/threads/runner.js';
 import { loadHostedApp } from './hosted-app.js';
 
 if (!isMainThread) await main(workerData as ThreadSetup);
 
 async function main(setup: ThreadSetup): Promise<void> {
-  const link = new Link(setup);
-  const engine = new LinkedEngine(link, setup.broker, setup.file);
+  const link = new Rpc(setup);
+  const engine = new RemoteBroker(link, setup.broker, setup.file);
   let runner: ThreadRunner | undefined;
   link.open((news) => {
     switch (news.kind) {
@@ -23,7 +23,7 @@ async function main(setup: ThreadSetup): Promise<void> {
         void runner?.run(news);
         return;
       case 'hooks':
-        void runner?.tellHooks(news);
+        void runner?.runHooks(news);
         return;
       case 'abort':
         runner?.abort(news.reason);
@@ -38,7 +38,7 @@ async function main(setup: ThreadSetup): Promise<void> {
   try {
     const loaded = await loadHostedApp(setup, {
       engineFor: (name) => (name === setup.appName ? engine : undefined),
-      callerFor: (name) => (name === setup.appName ? new LinkedCaller(engine) : undefined),
+      callerFor: (name) => (name === setup.appName ? new RemoteCaller(engine) : undefined),
     });
     await loaded.prepare();
     engine.loaded();

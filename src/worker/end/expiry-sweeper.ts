@@ -7,19 +7,19 @@ import { randomUUID } from 'node:crypto';
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { Ended, EndedStep, KnownQueue } from '../../broker/queue-admin.js';
-import type { FlowCheckupParams } from '../../canvas/workflow/checkup.js';
+import type { WorkflowCheckupParams } from '../../canvas/workflow/checkup.js';
 import type { Logger } from '../../options/logger.js';
 import { type Cancel, every, sleep } from '../../timers.js';
-import { FlowWatch } from '../workflow/watch.js';
+import { WorkflowWatch } from '../workflow/watch.js';
 
-export interface JanitorParams {
+export interface ExpirySweeperParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly logger: Logger;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
   /** What the workflows of the app are looked after with. */
-  readonly workflows?: FlowCheckupParams;
+  readonly workflows?: WorkflowCheckupParams;
   /** The queues this worker consumes now: they are noted as in use. */
   queues(): readonly string[];
 }
@@ -40,19 +40,19 @@ const ELECTED = 'janitor';
 /** Callers note a queue again while they use it, so nobody has for as long, ms. */
 const UNUSED_MS = 90 * 24 * 3_600_000;
 
-export class Janitor {
+export class ExpirySweeper {
   readonly #id = randomUUID();
   readonly #intervalMs: number;
   #stopLooking: Cancel = () => undefined;
   #round: Promise<void> | undefined;
   #stopped = false;
-  readonly #watch: FlowWatch | undefined;
+  readonly #watch: WorkflowWatch | undefined;
   /** When its term is to be prolonged, on this process's steady clock. */
   #prolongAt = 0;
 
-  constructor(private readonly params: JanitorParams) {
+  constructor(private readonly params: ExpirySweeperParams) {
     const { workflows, logger } = params;
-    this.#watch = workflows && new FlowWatch({ workflows, logger });
+    this.#watch = workflows && new WorkflowWatch({ workflows, logger });
     const shortest = Math.min(params.resultExpiresMs, params.failureExpiresMs);
     this.#intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, shortest / 4));
   }

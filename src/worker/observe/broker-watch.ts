@@ -2,7 +2,7 @@
  * Whether the broker answers, for those who ask often: one question at a time, and none that waits for long.
  */
 import type { Engine } from '../../broker/broker.js';
-import { inTime } from '../within.js';
+import { within } from '../within.js';
 
 /** A broker that needs longer is as good as away. */
 export const PATIENCE_MS = 2000;
@@ -18,7 +18,7 @@ export class BrokerWatch {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
     });
-    return inTime(this.#asking, false, withinMs);
+    return within(this.#asking, false, withinMs);
   }
 
   async #ask(): Promise<boolean> {

@@ -11,7 +11,7 @@ import type { Slots } from '../../queue/slots.js';
 import { VERSION } from '../../version.js';
 import type { Autoscale } from '../queues/autoscale.js';
 import type { Executor } from '../run/execute.js';
-import type { Reports } from './inspection.js';
+import type { Inspection } from './inspection.js';
 import type { TaskLog } from './task-log.js';
 
 /** What a worker lets remote control do. */
@@ -21,7 +21,7 @@ export interface Steering {
   readonly budget: Slots;
   readonly autoscale: Autoscale;
   readonly log: TaskLog;
-  readonly reports: Reports;
+  readonly reports: Inspection;
   /** How long it has been there, ms. */
   uptimeMs(): number;
   registered(): string[];
@@ -41,7 +41,7 @@ export interface Steering {
 }
 
 /** One function for each command. */
-export function answers(worker: Steering): CommandHandlers {
+export function controlHandlers(worker: Steering): CommandHandlers {
   return { ...readings(worker), ...changes(worker) };
 }
 

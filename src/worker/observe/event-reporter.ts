@@ -12,9 +12,9 @@ import { decodeResult } from '../../tasks/serializer.js';
 import { VERSION } from '../../version.js';
 import type { RunWatch } from '../run/execute.js';
 import type { Execution } from '../run/outcome.js';
-import { inTime } from '../within.js';
+import { within } from '../within.js';
 
-export interface TellingParams {
+export interface EventReporterParams {
   readonly events: Events;
   readonly clock: BrokerClock;
   readonly logger: Logger;
@@ -39,12 +39,12 @@ const MOST_META = 2_000;
 
 const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set(['retry', 'handBack', 'later']);
 
-export class Telling implements RunWatch {
+export class EventReporter implements RunWatch {
   #heart: NodeJS.Timeout | undefined;
   #leave: () => void = () => undefined;
   #isOnline = false;
 
-  constructor(private readonly params: TellingParams) {}
+  constructor(private readonly params: EventReporterParams) {}
 
   get active(): boolean {
     return this.params.events.active;
@@ -157,7 +157,7 @@ export class Telling implements RunWatch {
   async #announce(event: EventMap['worker-online' | 'worker-offline']): Promise<void> {
     if (!this.active) return;
     const heard = this.params.events.announce(event).then(() => true);
-    if (await inTime(heard, false, LISTENERS_MS)) return;
+    if (await within(heard, false, LISTENERS_MS)) return;
     this.params.logger.warn(
       { event: event.type, afterMs: LISTENERS_MS },
       `a listener of app.on('${event.type}') takes long; the worker goes on without it`,

@@ -17,11 +17,11 @@ import {
 import type { Logger } from '../../options/logger.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
-import { inTime } from '../within.js';
+import { within } from '../within.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
 import { type HealthOptions, HealthServer, type Verdict } from './health-server.js';
 
-export interface VitalsParams extends MetricsSource {
+export interface WorkerHealthParams extends MetricsSource {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly logger: Logger;
@@ -31,7 +31,7 @@ export interface VitalsParams extends MetricsSource {
   /** Why it takes no tasks; undefined while it does. */
   idle(): string | undefined;
   /** How long its consumers have been deaf, ms. */
-  deafMs(): number;
+  stalledForMs(): number;
   /** The queues of the broker that it consumes. */
   queues(): readonly string[];
 }
@@ -39,12 +39,12 @@ export interface VitalsParams extends MetricsSource {
 /** Deaf for so long while its broker answers others, a worker does not get well by itself. */
 const HOPELESS_MS = 60_000;
 
-export class Vitals {
+export class WorkerHealth {
   readonly #watch: BrokerWatch;
   #metrics: Metrics | undefined;
   #server: HealthServer | undefined;
 
-  constructor(private readonly params: VitalsParams) {
+  constructor(private readonly params: WorkerHealthParams) {
     this.#watch = new BrokerWatch(params.engine);
   }
 
@@ -76,18 +76,22 @@ export class Vitals {
   }
 
   async live(): Promise<Verdict> {
-    if (this.params.deafMs() < HOPELESS_MS || !(await this.#watch.answers(PROBE_MS))) return { ok: true };
-    return { ok: false, why: `no queue has been listened to for ${seconds(this.params.deafMs())}` };
+    if (this.params.stalledForMs() < HOPELESS_MS || !(await this.#watch.answers(PROBE_MS)))
+      return { ok: true };
+    return { ok: false, why: `no queue has been listened to for ${seconds(this.params.stalledForMs())}` };
   }
 
   async ready(): Promise<Verdict> {
-    const { idle, deafMs, engine } = this.params;
+    const { idle, stalledForMs, engine } = this.params;
     const why = idle();
     if (why !== undefined) return { ok: false, why };
     if (!(await this.#watch.answers()))
       return { ok: false, why: `the broker at ${engine.address} does not answer` };
-    if (deafMs() > 0)
-      return { ok: false, why: `no queue has been listened to for ${seconds(deafMs())} longer than usual` };
+    if (stalledForMs() > 0)
+      return {
+        ok: false,
+        why: `no queue has been listened to for ${seconds(stalledForMs())} longer than usual`,
+      };
     return { ok: true };
   }
 
@@ -133,7 +137,7 @@ export async function readDepths(
   queues: readonly string[],
 ): Promise<QueueDepth[]> {
   const read = readQueueStates(engine, queues).catch(() => []); // `/ready` is where an outage is told
-  return (await inTime(read, [], PATIENCE_MS)).map(({ queue, counts, oldestDueAt }) => ({
+  return (await within(read, [], PATIENCE_MS)).map(({ queue, counts, oldestDueAt }) => ({
     queue,
     counts,
     oldestMs: oldestDueAt === undefined ? 0 : Math.max(0, clock.now() - oldestDueAt),

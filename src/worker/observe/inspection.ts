@@ -5,7 +5,7 @@
 import type { Engine, JobHead } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { FoundTask, TaskReport } from '../../control/commands.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { taskIdOfJob } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
@@ -20,9 +20,9 @@ const SCHEDULED_SHOWN = 1000;
 const ARGUMENT_SHOWN = 400;
 const ARGUMENTS_SHOWN = 10;
 
-export interface ReportsParams {
+export interface InspectionParams {
   readonly engine: Engine;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
   readonly executor: Executor;
@@ -30,8 +30,8 @@ export interface ReportsParams {
   queues(): readonly string[];
 }
 
-export class Reports {
-  constructor(private readonly params: ReportsParams) {}
+export class Inspection {
+  constructor(private readonly params: InspectionParams) {}
 
   active(): TaskReport[] {
     const now = this.params.clock.now();

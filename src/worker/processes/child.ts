@@ -9,7 +9,7 @@ import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
 import { after } from '../../timers.js';
 import { PROCESS_FILE } from '../threads/app-module.js';
-import { inTime } from '../within.js';
+import { within } from '../within.js';
 import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './messages.js';
 
 /** How a process ended. */
@@ -70,7 +70,7 @@ export class Child {
       this.#process.on('exit', (code, signal) => {
         // What it said last may still be on its way: 'close' comes after it.
         const closed = once(this.#process, 'close').catch(() => undefined); // the error is told above
-        void inTime(closed, undefined, LAST_MESSAGES_MS).then(() => this.#onExit(code, signal, resolve));
+        void within(closed, undefined, LAST_MESSAGES_MS).then(() => this.#onExit(code, signal, resolve));
       });
     });
     this.#process.on('message', (message: FromProcess) => this.#receive(message));
@@ -95,11 +95,11 @@ export class Child {
         resolve(reply);
       };
       this.#answers.set(id, answer);
-      this.tell({ kind: 'ask', id, command, args });
+      this.post({ kind: 'ask', id, command, args });
     });
   }
 
-  tell(message: ToProcess): void {
+  post(message: ToProcess): void {
     // One that is gone meanwhile has ended, or is about to: its end says so.
     if (this.#process.connected) this.#process.send(message, () => undefined);
   }
@@ -111,7 +111,7 @@ export class Child {
   #receive(message: FromProcess): void {
     switch (message.kind) {
       case 'born':
-        this.tell({ kind: 'setup', setup: this.params.setup() });
+        this.post({ kind: 'setup', setup: this.params.setup() });
         return;
       case 'ready':
         this.#readyAt = performance.now();

@@ -13,7 +13,7 @@ export interface LastingCommand {
 /** The pool's size: a range starts it anew, and what was added and taken since then is one number. */
 const POOL = 'pool';
 
-export class Lasting {
+export class LastingCommands {
   /** By what they are about, in the order in which they came last. */
   readonly #commands = new Map<string, LastingCommand>();
 

@@ -19,7 +19,7 @@ export interface ProcessSetup {
   readonly node: string;
   /** Those that survive JSON. */
   readonly options: WorkerOptions;
-  readonly lifespan: ChildLimits;
+  readonly recycling: ChildLimits;
   /** Whether anybody reads its metrics. */
   readonly measured: boolean;
   /** How the supervisor's logger can be made again there, in that logger's own words. */

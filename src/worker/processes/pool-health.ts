@@ -13,20 +13,20 @@ import { readDepths } from '../observe/health.js';
 import { type HealthOptions, HealthServer, type Verdict } from '../observe/health-server.js';
 import { sumCounts } from './merge-replies.js';
 import type { ProcessHealth, ProcessRecord } from './messages.js';
-import type { Crew } from './pool.js';
+import type { ProcessPool } from './pool.js';
 
-export interface CrewVitalsParams {
+export interface PoolHealthParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly logger: Logger;
   readonly health: HealthOptions | undefined;
-  readonly crew: Crew;
+  readonly processPool: ProcessPool;
   /** Why it takes no tasks; undefined while it does. */
   idle(): string | undefined;
 }
 
 /** What a node's processes do together. */
-export interface CrewSums {
+export interface PoolSums {
   readonly running: number;
   readonly concurrency: number;
   readonly processed: number;
@@ -38,13 +38,13 @@ export interface CrewSums {
 const ANSWER_MS = 1000;
 const WELL: Verdict = { ok: true };
 
-export class CrewVitals {
+export class PoolHealth {
   readonly #watch: BrokerWatch;
   #server: HealthServer | undefined;
-  #buriedMetrics: Promise<MetricsJson> = Promise.resolve([]);
-  #buriedCounts: Readonly<Record<string, number>> = sumCounts([]);
+  #endedMetrics: Promise<MetricsJson> = Promise.resolve([]);
+  #endedCounts: Readonly<Record<string, number>> = sumCounts([]);
 
-  constructor(private readonly params: CrewVitalsParams) {
+  constructor(private readonly params: PoolHealthParams) {
     this.#watch = new BrokerWatch(params.engine);
   }
 
@@ -54,17 +54,17 @@ export class CrewVitals {
   }
 
   /** Ended tasks by name, of processes that are gone. */
-  get buriedCounts(): Readonly<Record<string, number>> {
-    return this.#buriedCounts;
+  get endedCounts(): Readonly<Record<string, number>> {
+    return this.#endedCounts;
   }
 
   /** What its processes last said, added up; they are asked again for the next time. */
-  sums(): CrewSums {
-    const records = this.params.crew.children.map(({ record }) => record);
-    void this.params.crew.takeRecords(ANSWER_MS);
+  sums(): PoolSums {
+    const records = this.params.processPool.children.map(({ record }) => record);
+    void this.params.processPool.takeRecords(ANSWER_MS);
     const sum = (of: (record: ProcessRecord) => number) =>
       records.reduce((total, record) => total + of(record), 0);
-    const counts = [this.#buriedCounts, ...records.map(({ processed }) => processed)];
+    const counts = [this.#endedCounts, ...records.map(({ processed }) => processed)];
     return {
       running: sum(({ running }) => running),
       concurrency: sum(({ concurrency }) => concurrency),
@@ -85,10 +85,10 @@ export class CrewVitals {
   }
 
   /** What an ended process did counts for ever. */
-  bury({ processed, metrics }: ProcessRecord): void {
-    this.#buriedCounts = sumCounts([this.#buriedCounts, processed]);
+  mergeEnded({ processed, metrics }: ProcessRecord): void {
+    this.#endedCounts = sumCounts([this.#endedCounts, processed]);
     if (metrics.length > 0)
-      this.#buriedMetrics = this.#buriedMetrics.then((before) => lasting([before, metrics]));
+      this.#endedMetrics = this.#endedMetrics.then((before) => lasting([before, metrics]));
   }
 
   close(): void {
@@ -102,30 +102,30 @@ export class CrewVitals {
 
   /** One process that takes tasks will do: what the others lack is their supervisor's business. */
   async #ready(): Promise<Verdict> {
-    const { idle, engine, crew } = this.params;
+    const { idle, engine, processPool } = this.params;
     const why = idle();
     if (why !== undefined) return { ok: false, why };
     if (!(await this.#watch.answers()))
       return { ok: false, why: `the broker at ${engine.address} does not answer` };
-    if (crew.working.length === 0) return { ok: false, why: 'no worker process is ready' };
+    if (processPool.working.length === 0) return { ok: false, why: 'no worker process is ready' };
     const answers = (await this.#ask()).map(({ ready }) => ready);
     // Those that compute do not answer; that they work is known.
-    const silent = crew.working.length > answers.length;
+    const silent = processPool.working.length > answers.length;
     return silent || answers.some(({ ok }) => ok) ? WELL : (answers[0] ?? WELL);
   }
 
   async #metrics(): Promise<string> {
-    const { crew } = this.params;
-    await crew.takeRecords(ANSWER_MS);
-    const records = crew.children.map(({ record }) => record);
+    const { processPool } = this.params;
+    await processPool.takeRecords(ANSWER_MS);
+    const records = processPool.children.map(({ record }) => record);
     const queues = [...new Set(records.flatMap((record) => record.queues))];
     return prometheusText(
-      [await this.#buriedMetrics, ...records.map(({ metrics }) => metrics)],
+      [await this.#endedMetrics, ...records.map(({ metrics }) => metrics)],
       await readDepths(this.params, queues),
     );
   }
 
   async #ask(withinMs = ANSWER_MS): Promise<ProcessHealth[]> {
-    return (await this.params.crew.ask('health', {}, withinMs)) as ProcessHealth[];
+    return (await this.params.processPool.ask('health', {}, withinMs)) as ProcessHealth[];
   }
 }

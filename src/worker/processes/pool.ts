@@ -9,13 +9,13 @@ import { after, type Cancel } from '../../timers.js';
 import { Child, type ChildEnd, type ChildParams } from './child.js';
 import type { ProcessRecord } from './messages.js';
 
-export interface CrewParams extends Omit<ChildParams, 'onLeaving' | 'onEnd'> {
+export interface ProcessPoolParams extends Omit<ChildParams, 'onLeaving' | 'onEnd'> {
   readonly size: number;
   readonly logger: Logger;
   /** Told of each process that is ready, before it counts. */
   greet(child: Child): Promise<void>;
   /** Told of each that has ended. */
-  buried(record: ProcessRecord): void;
+  ended(record: ProcessRecord): void;
 }
 
 /** A process that was well for so long died of something else than its start. */
@@ -25,7 +25,7 @@ const LONGEST_DELAY_MS = 30_000;
 /** A process that was told to go has its own last words to say, and then this. */
 const GRACE_MS = 3_500;
 
-export class Crew {
+export class ProcessPool {
   readonly #children = new Set<Child>();
   readonly #restarts = new Set<Cancel>();
   /** Deaths in a row, none of them after a long life. */
@@ -36,7 +36,7 @@ export class Crew {
   #onReady: () => void = () => undefined;
   #onFailed: (error: Error) => void = () => undefined;
 
-  constructor(private readonly params: CrewParams) {}
+  constructor(private readonly params: ProcessPoolParams) {}
 
   /** Those that live. */
   get children(): readonly Child[] {
@@ -81,24 +81,24 @@ export class Crew {
   /** Lets all take tasks, and those that come later as they come. */
   release(): void {
     this.#isReleased = true;
-    for (const child of this.working) child.tell({ kind: 'go' });
+    for (const child of this.working) child.post({ kind: 'go' });
   }
 
   logRunning(): void {
-    for (const child of this.#children) child.tell({ kind: 'logRunning' });
+    for (const child of this.#children) child.post({ kind: 'logRunning' });
   }
 
   /** Ends all, warmly; resolves when they are gone, and has them gone some seconds after the deadline. */
   async stop(timeoutMs: number): Promise<void> {
     this.#beginStop();
-    for (const child of this.#children) child.tell({ kind: 'stop', timeoutMs });
+    for (const child of this.#children) child.post({ kind: 'stop', timeoutMs });
     await this.#gone(timeoutMs + GRACE_MS);
   }
 
   /** What runs is to be handed back at once. */
   async stopNow(): Promise<void> {
     this.#beginStop();
-    for (const child of this.#children) child.tell({ kind: 'stopNow' });
+    for (const child of this.#children) child.post({ kind: 'stopNow' });
     await this.#gone(GRACE_MS);
   }
 
@@ -131,7 +131,7 @@ export class Crew {
       async () => {
         await this.params.greet(child);
         child.welcomed = true;
-        if (this.#isReleased) child.tell({ kind: 'go' });
+        if (this.#isReleased) child.post({ kind: 'go' });
         this.#onReady();
       },
       () => undefined, // its end is told below
@@ -145,7 +145,7 @@ export class Crew {
 
   #onEnd(child: Child, end: ChildEnd): void {
     this.#children.delete(child);
-    this.params.buried(child.record);
+    this.params.ended(child.record);
     // Only a start listens to this.
     if (end.failure !== undefined) this.#onFailed(end.failure);
     if (this.#stopping || end.left !== undefined) return;

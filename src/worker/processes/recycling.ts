@@ -7,7 +7,7 @@ import type { ChildLimits } from '../threads/router.js';
 /** Reading the memory costs about as much as a small task. */
 const LOOK_AGAIN_MS = 50;
 
-export class Lifespan {
+export class Recycling {
   #begun = 0;
   #spent = false;
   #lookedAt = 0;

@@ -10,11 +10,11 @@ import { positiveInteger } from '../../options/checks.js';
 import { type Logger, originOf } from '../../options/logger.js';
 import { settleAll } from '../../settle-all.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
-import { Telling } from '../observe/event-reporter.js';
+import { EventReporter } from '../observe/event-reporter.js';
 import { findAppModule, PROCESS_FILE } from '../threads/app-module.js';
 import { threadHost } from '../threads/host.js';
 import { type ChildLimits, childLimits } from '../threads/router.js';
-import { inTime } from '../within.js';
+import { within } from '../within.js';
 import {
   resolveWorkerOptions,
   type WorkerDescription,
@@ -23,10 +23,10 @@ import {
   type WorkerSettings,
 } from '../worker-options.js';
 import type { Child } from './child.js';
-import { Lasting } from './lasting-commands.js';
+import { LastingCommands } from './lasting-commands.js';
 import { RULES, type Rule, sumCounts } from './merge-replies.js';
-import { Crew } from './pool.js';
-import { CrewVitals } from './pool-health.js';
+import { ProcessPool } from './pool.js';
+import { PoolHealth } from './pool-health.js';
 
 /** What `app.worker()` takes for a worker of several processes. */
 export interface ProcessesOptions extends WorkerOptions {
@@ -52,12 +52,14 @@ export class WorkerProcesses implements AsyncDisposable {
   readonly #settings: WorkerSettings;
   readonly #size: number;
   readonly #limits: ChildLimits;
-  readonly #crew: Crew;
-  readonly #vitals: CrewVitals;
-  readonly #telling: Telling;
+  readonly #processPool: ProcessPool;
+  readonly #health: PoolHealth;
+  readonly #eventReporter: EventReporter;
   readonly #madeAt = performance.now();
   /** What a process that starts later must hear too. */
-  readonly #lasting = new Lasting((queue) => this.#settings.queues.some(({ name }) => name === queue));
+  readonly #lasting = new LastingCommands((queue) =>
+    this.#settings.queues.some(({ name }) => name === queue),
+  );
   #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #file = '';
   #responder: Responder | undefined;
@@ -79,26 +81,26 @@ export class WorkerProcesses implements AsyncDisposable {
         `app.worker(): processes ${processes}: the broker at ${params.engine.address} serves one process. ` +
           'Use Redis or PostgreSQL, or leave processes out.',
       );
-    this.#crew = new Crew({
+    this.#processPool = new ProcessPool({
       size: this.#size,
       errors: params.errors,
       logger: this.#params.logger,
       setup: () => this.#setup(),
       greet: (child) => this.#greet(child),
-      buried: (record) => this.#vitals.bury(record),
+      ended: (record) => this.#health.mergeEnded(record),
     });
-    this.#vitals = new CrewVitals({
+    this.#health = new PoolHealth({
       ...params,
       health: this.#settings.health,
-      crew: this.#crew,
+      processPool: this.#processPool,
       idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
     });
-    this.#telling = this.#tell();
+    this.#eventReporter = this.#tell();
   }
 
-  #tell(): Telling {
-    const sums = () => this.#vitals.sums();
-    return new Telling({
+  #tell(): EventReporter {
+    const sums = () => this.#health.sums();
+    return new EventReporter({
       ...this.#params,
       node: () => this.node,
       running: () => sums().running,
@@ -115,7 +117,7 @@ export class WorkerProcesses implements AsyncDisposable {
 
   /** Where health is answered, once it is. */
   get healthPort(): number | undefined {
-    return this.#vitals.port;
+    return this.#health.port;
   }
 
   /** Resolves when all has stopped, whoever asked for it. */
@@ -144,7 +146,7 @@ export class WorkerProcesses implements AsyncDisposable {
   async #start(): Promise<void> {
     const { engine, prefix, logger } = this.#params;
     try {
-      await this.#vitals.open();
+      await this.#health.open();
       await engine.ready();
       this.#responder = await startResponder({
         engine,
@@ -161,8 +163,8 @@ export class WorkerProcesses implements AsyncDisposable {
       throw error;
     }
     try {
-      await this.#crew.start();
-      await this.#crew.takeRecords(ANSWER_MS); // what the worker says of itself as it comes
+      await this.#processPool.start();
+      await this.#processPool.takeRecords(ANSWER_MS); // what the worker says of itself as it comes
       this.#refuseStopped();
     } catch (error) {
       this.#starting = Promise.resolve(); // it is over: its end must not wait for itself
@@ -170,9 +172,9 @@ export class WorkerProcesses implements AsyncDisposable {
       throw error;
     }
     // Whoever hears that it is there can get ready before the first task begins.
-    await this.#telling.online();
+    await this.#eventReporter.online();
     this.#refuseStopped();
-    this.#crew.release();
+    this.#processPool.release();
     this.#phase = 'running';
     logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
   }
@@ -183,13 +185,13 @@ export class WorkerProcesses implements AsyncDisposable {
       options.timeout === undefined
         ? this.#settings.shutdownTimeoutMs
         : toPositiveMs(options.timeout, 'worker.stop(): timeout');
-    this.#stopping ??= this.#stop(() => this.#crew.stop(timeoutMs));
+    this.#stopping ??= this.#stop(() => this.#processPool.stop(timeoutMs));
     return this.#stopping;
   }
 
   /** Hands back at once whatever still runs: for a second interrupt. */
   stopNow(): Promise<void> {
-    const now = this.#crew.stopNow();
+    const now = this.#processPool.stopNow();
     this.#stopping ??= this.#stop(() => now);
     return this.#stopping;
   }
@@ -216,13 +218,13 @@ export class WorkerProcesses implements AsyncDisposable {
 
   /** How many tasks run in all processes; one that does not answer counts as it last said. */
   async countRunning(): Promise<number> {
-    await this.#crew.takeRecords(ANSWER_MS);
-    return this.#vitals.sums().running;
+    await this.#processPool.takeRecords(ANSWER_MS);
+    return this.#health.sums().running;
   }
 
   /** Has each process log its running tasks. */
   logRunning(): void {
-    this.#crew.logRunning();
+    this.#processPool.logRunning();
   }
 
   #setup() {
@@ -245,7 +247,7 @@ export class WorkerProcesses implements AsyncDisposable {
       prefix: this.#params.prefix,
       node: this.node,
       options: { ...options, module: this.#file, ...(threads && ofThreads) },
-      lifespan: threads ? { maxTasks: undefined, maxMemoryBytes: undefined } : this.#limits,
+      recycling: threads ? { maxTasks: undefined, maxMemoryBytes: undefined } : this.#limits,
       measured: this.#settings.health !== undefined,
       log: Reflect.get(originOf(this.#given), 'settings') as unknown,
     };
@@ -267,7 +269,7 @@ export class WorkerProcesses implements AsyncDisposable {
   /** What the processes answer, as one. */
   async #answer<C extends CommandName>(command: C, args: object): Promise<unknown> {
     const rule = RULES[command] as unknown as Rule<'active'>;
-    const replies = await this.#crew.ask(command, args, ANSWER_MS);
+    const replies = await this.#processPool.ask(command, args, ANSWER_MS);
     const done = replies.filter((reply) => !isErrorReply(reply));
     if (done.length === 0)
       throw new CeleriacError(replies.find(isErrorReply)?.error ?? 'none of its processes answered');
@@ -283,13 +285,13 @@ export class WorkerProcesses implements AsyncDisposable {
       },
       stats: async () => {
         // Before they are asked: one that comes meanwhile is in none of the sums.
-        const processes = this.#crew.working.map(({ pid }) => pid);
+        const processes = this.#processPool.working.map(({ pid }) => pid);
         const stats = (await this.#answer('stats', {})) as Awaited<ReturnType<CommandHandlers['stats']>>;
         return {
           ...stats,
           pid: process.pid,
           uptimeMs: Math.round(performance.now() - this.#madeAt),
-          processed: sumCounts([this.#vitals.buriedCounts, stats.processed]),
+          processed: sumCounts([this.#health.endedCounts, stats.processed]),
           processes,
         };
       },
@@ -305,12 +307,12 @@ export class WorkerProcesses implements AsyncDisposable {
   async #stop(end: () => Promise<void>): Promise<void> {
     this.#phase = 'stopping';
     try {
-      await settleAll([end(), inTime(this.#starting, undefined, LAST_WORDS_MS)]);
-      await settleAll([this.#leaveBus(), inTime(this.#telling.offline(), undefined, LAST_WORDS_MS)]);
+      await settleAll([end(), within(this.#starting, undefined, LAST_WORDS_MS)]);
+      await settleAll([this.#leaveBus(), within(this.#eventReporter.offline(), undefined, LAST_WORDS_MS)]);
     } catch (error) {
       this.#onError(error instanceof Error ? error : new Error(String(error)));
     }
-    this.#vitals.close();
+    this.#health.close();
     this.#phase = 'stopped';
     this.#params.onStopped();
     this.#onStopped();
@@ -322,7 +324,7 @@ export class WorkerProcesses implements AsyncDisposable {
     const gone = (this.#responder?.close() ?? Promise.resolve()).catch((error: Error) =>
       this.#onError(error),
     );
-    await inTime(gone, undefined, LAST_WORDS_MS);
+    await within(gone, undefined, LAST_WORDS_MS);
   }
 
   #refuseStopped(): void {

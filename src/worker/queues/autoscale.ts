@@ -42,7 +42,7 @@ export class Autoscale {
   #timer: NodeJS.Timeout | undefined;
   #isOn = false;
   #seen: number[] = [];
-  #toldSize: number;
+  #loggedSize: number;
 
   constructor(
     private readonly slots: Slots,
@@ -50,7 +50,7 @@ export class Autoscale {
     private readonly logger: Logger,
   ) {
     this.#range = range;
-    this.#toldSize = slots.limit;
+    this.#loggedSize = slots.limit;
   }
 
   get range(): AutoscaleRange | undefined {
@@ -109,14 +109,14 @@ export class Autoscale {
     const { limit } = this.slots;
     const wanted = Math.max(this.#range?.min ?? limit, ...this.#seen);
     if (this.#seen.length === LOOKS && wanted < limit) this.slots.resize(wanted);
-    if (this.slots.limit === this.#toldSize) return;
-    this.logger.info({ from: this.#toldSize, to: this.slots.limit }, 'concurrency adapted to the load');
-    this.#toldSize = this.slots.limit;
+    if (this.slots.limit === this.#loggedSize) return;
+    this.logger.info({ from: this.#loggedSize, to: this.slots.limit }, 'concurrency adapted to the load');
+    this.#loggedSize = this.slots.limit;
   }
 
   #resize(size: number): void {
     this.slots.resize(size);
-    this.#toldSize = size;
+    this.#loggedSize = size;
   }
 }
 

@@ -11,7 +11,7 @@ import { placeName, Semaphores } from '../../coordination/semaphore.js';
 import type { Logger } from '../../options/logger.js';
 import { isLane, laneOf } from '../../protocol/lanes.js';
 import type { Delivery } from '../../queue/delivery.js';
-import { Gate } from '../../queue/lane-gate.js';
+import { LaneGate } from '../../queue/lane-gate.js';
 import { isBrokersFault } from '../../queue/write-answers.js';
 import type { RegisteredTask, Registry } from '../../tasks/registry.js';
 import type { Outcome } from '../run/outcome.js';
@@ -39,7 +39,7 @@ const MOST_TURNED_AWAY = 10_000;
 export class Limits {
   readonly #semaphores: Semaphores;
   readonly #laned = new Set<string>();
-  readonly #gates = new Map<string, Set<Gate>>();
+  readonly #gates = new Map<string, Set<LaneGate>>();
   readonly #listeners = new Map<string, () => void>();
   readonly #leaseMs: number;
   /** How often jobs that wait unlisted were turned away here, by id. */
@@ -73,11 +73,11 @@ export class Limits {
   }
 
   /** The gate of one lane of a task. */
-  gate(task: string): Gate {
+  gate(task: string): LaneGate {
     const { registry, rates } = this.params;
     const concurrency = registry.get(task)?.run.concurrency;
     const limit = concurrency?.key === undefined ? concurrency?.limit : undefined;
-    const gate = new Gate({ task, rates, semaphores: this.#semaphores, limit });
+    const gate = new LaneGate({ task, rates, semaphores: this.#semaphores, limit });
     const gates = this.#gates.get(task) ?? new Set();
     this.#gates.set(task, gates.add(gate));
     if (limit !== undefined && gates.size === 1) this.#listen(task);

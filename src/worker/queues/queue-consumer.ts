@@ -4,13 +4,13 @@
 
 import { laneOf } from '../../protocol/lanes.js';
 import type { Consumer, ConsumerParams } from '../../queue/consumer.js';
-import type { Gate } from '../../queue/lane-gate.js';
+import type { LaneGate } from '../../queue/lane-gate.js';
 import { Share, type Slots } from '../../queue/slots.js';
 
 /** Consumes one queue of the broker. */
 export type MakeConsumer = (params: Pick<ConsumerParams, 'queue' | 'slots' | 'share' | 'gate'>) => Consumer;
 
-export class Line {
+export class QueueConsumer {
   readonly #lanes = new Map<string, Consumer>();
   readonly #plain: Consumer;
   /** One for the queue and its lanes: they count as one. */
@@ -33,8 +33,8 @@ export class Line {
   }
 
   /** How long one of its consumers has been deaf, ms. */
-  get deafMs(): number {
-    return Math.max(...this.#all().map((consumer) => consumer.deafMs));
+  get stalledForMs(): number {
+    return Math.max(...this.#all().map((consumer) => consumer.stalledForMs));
   }
 
   /** What its tasks run on. */
@@ -48,7 +48,7 @@ export class Line {
   }
 
   /** Takes from a task's lane as well. */
-  async addLane(task: string, gate: Gate): Promise<void> {
+  async addLane(task: string, gate: LaneGate): Promise<void> {
     if (this.#closed || this.#lanes.has(task)) return;
     const consumer = this.make({
       queue: laneOf(this.queue, task),

@@ -12,9 +12,9 @@ import { settleAll } from '../../settle-all.js';
 import type { Registry } from '../../tasks/registry.js';
 import type { WeightedQueue } from '../worker-options.js';
 import type { Limits } from './limits.js';
-import { Line, type MakeConsumer } from './queue-consumer.js';
+import { type MakeConsumer, QueueConsumer } from './queue-consumer.js';
 
-export interface LinesParams {
+export interface QueueConsumersParams {
   readonly engine: Engine;
   /** The queues to begin with. */
   readonly queues: readonly WeightedQueue[];
@@ -25,17 +25,17 @@ export interface LinesParams {
   onError(error: Error): void;
 }
 
-export class Lines {
-  readonly #lines = new Map<string, Line>();
+export class QueueConsumers {
+  readonly #lines = new Map<string, QueueConsumer>();
   /** Taken from no more, but tasks of them still run. */
-  readonly #leaving = new Set<Line>();
+  readonly #leaving = new Set<QueueConsumer>();
   #unfollow: () => void = () => undefined;
   #opened = false;
   #running = false;
   #closed = false;
   #abandoned = false;
 
-  constructor(private readonly params: LinesParams) {}
+  constructor(private readonly params: QueueConsumersParams) {}
 
   /** Begins with the worker's queues; resolves when all could be fetched from. Again after a `close`. */
   async open(): Promise<void> {
@@ -124,8 +124,8 @@ export class Lines {
   }
 
   /** How long one of the consumers has been deaf, ms. */
-  get deafMs(): number {
-    return Math.max(0, ...this.#all().map((line) => line.deafMs));
+  get stalledForMs(): number {
+    return Math.max(0, ...this.#all().map((line) => line.stalledForMs));
   }
 
   /** Fetches no more; resolves when what runs has been settled, at once when it was abandoned. */
@@ -141,14 +141,14 @@ export class Lines {
     for (const line of [...this.#all(), ...this.#leaving]) line.abandon();
   }
 
-  async #end(line: Line): Promise<void> {
+  async #end(line: QueueConsumer): Promise<void> {
     await line.close().catch((error: Error) => this.params.onError(error));
   }
 
   async #consume(queue: string, slots: Slots, weight = 1): Promise<void> {
     if (this.#closed) return;
     const { limits, consumer } = this.params;
-    const line = new Line(queue, { slots, weight }, consumer);
+    const line = new QueueConsumer(queue, { slots, weight }, consumer);
     this.#lines.set(queue, line);
     try {
       await openQueue(this.params.engine, queue);
@@ -164,7 +164,7 @@ export class Lines {
   }
 
   /** A lane of a paused queue is paused before anything is taken from it. */
-  async #openLane(line: Line, task: string): Promise<void> {
+  async #openLane(line: QueueConsumer, task: string): Promise<void> {
     const { engine, limits } = this.params;
     await openQueue(engine, laneOf(line.queue, task));
     await line.addLane(task, limits.gate(task));
@@ -175,7 +175,7 @@ export class Lines {
     return [...new Set(lines.length === 0 ? [this.params.budget] : lines.map((line) => line.slots))];
   }
 
-  #all(): Line[] {
+  #all(): QueueConsumer[] {
     return [...this.#lines.values()];
   }
 }

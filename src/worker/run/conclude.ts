@@ -4,25 +4,25 @@
  */
 
 import type { Engine } from '../../broker/broker.js';
-import type { IdIndex } from '../../coordination/task-id-index.js';
+import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
-import { letGo, sayIgnored } from '../end/release-claims.js';
-import type { Telling } from '../observe/event-reporter.js';
-import type { Vitals } from '../observe/health.js';
+import { recordIgnored, releaseClaims } from '../end/release-claims.js';
+import type { EventReporter } from '../observe/event-reporter.js';
+import type { WorkerHealth } from '../observe/health.js';
 import type { TaskLog } from '../observe/task-log.js';
-import { tellWhenWritten } from './hooks.js';
+import { runWhenWritten } from './hooks.js';
 import type { Execution } from './outcome.js';
 import { retentionMs, settle } from './settle.js';
 
 export interface ConcludeParams {
   readonly engine: Engine;
-  readonly index: IdIndex;
+  readonly index: TaskIdIndex;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
   readonly log: TaskLog;
-  readonly vitals: Vitals;
-  readonly telling: Telling;
+  readonly health: WorkerHealth;
+  readonly events: EventReporter;
 }
 
 export function conclude(
@@ -30,17 +30,17 @@ export function conclude(
   delivery: Delivery,
   execution: Execution,
 ): Settlement | Promise<Settlement> {
-  const { log, vitals, telling } = params;
+  const { log, health, events: eventReporter } = params;
   log.ended(delivery, execution);
-  vitals.ended(delivery, execution);
-  if (telling.active) telling.ended(delivery, execution);
-  tellWhenWritten(delivery, execution);
+  health.ended(delivery, execution);
+  if (eventReporter.active) eventReporter.ended(delivery, execution);
+  runWhenWritten(delivery, execution);
   const settlement = settle(delivery, execution);
   const keptMs = retentionMs(settlement, params);
-  if (execution.outcome.kind === 'ignore') return sayIgnored(params, delivery).then(() => settlement);
+  if (execution.outcome.kind === 'ignore') return recordIgnored(params, delivery).then(() => settlement);
   if (execution.outcome.kind === 'later' && !execution.started)
     return uncount(params, delivery).then(() => settlement);
-  if (keptMs !== undefined) letGo(params, delivery, keptMs);
+  if (keptMs !== undefined) releaseClaims(params, delivery, keptMs);
   return settlement;
 }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Detour } from '../../calls/call-stages.js';
-import type { LaunchHere } from '../../canvas/workflow/inline.js';
+import type { InlineLauncher } from '../../canvas/workflow/inline.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../../errors.js';
 import { readMessage } from '../../protocol/message.js';
 import { errorNameOf } from '../../protocol/wire-error.js';
@@ -16,7 +16,7 @@ import type { ResultSource } from '../../results/result-source.js';
 import type { Snapshot } from '../../results/snapshot.js';
 import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../../states.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
-import { SpawningHere } from '../workflow/spawn-inline.js';
+import { InlineSpawner } from '../workflow/spawn-inline.js';
 import { Executor, type ExecutorParams } from './execute.js';
 import type { Outcome } from './outcome.js';
 import type { CallHost } from './running-call.js';
@@ -26,7 +26,7 @@ export interface EagerParams
   readonly host: CallHost;
   readonly results: ResultSource;
   /** Runs workflows in this process. */
-  here(detour: Detour): LaunchHere;
+  here(detour: Detour): InlineLauncher;
   /** Makes the services that were registered as classes. */
   prepare(): Promise<void>;
 }
@@ -79,14 +79,14 @@ export class EagerRunner {
     // What takes its place fails for it, whoever is told of that.
     const inside = { ...mode, propagates: false };
     const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
-    const spawning = new SpawningHere(this.params.here(detour), this.params.codec);
+    const spawning = new InlineSpawner(this.params.here(detour), this.params.codec);
     const executor = new Executor({ ...this.params, spawning, eager: true });
     for (let retries = 0; ; retries++) {
       const { outcome, hooks } = await executor.execute(
         deliveryOf(envelope, retries, updates, this.params.codec),
       );
       // Nothing is written here: it has ended when it is known how.
-      await hooks?.tell(outcome);
+      await hooks?.run(outcome);
       if (outcome.kind !== 'retry') return { outcome, retries };
       // A task that retries for ever must leave the process room to end it.
       await new Promise((resolve) => setImmediate(resolve));

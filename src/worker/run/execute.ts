@@ -15,7 +15,7 @@ import type { WireCodec } from '../../tasks/wire-codec.js';
 import { TransientMap } from '../../transient-map.js';
 import type { Limits } from '../queues/limits.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
-import type { FlowSteps } from '../workflow/step.js';
+import type { WorkflowSteps } from '../workflow/step.js';
 import { refusal } from './admission.js';
 import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
@@ -43,7 +43,7 @@ export interface ExecutorParams {
   /** Rebuild the errors that errbacks are told of. */
   readonly errors: ErrorClasses;
   /** Carries workflows on; none where a task runs in its caller's process or in a thread. */
-  readonly flows?: FlowSteps | undefined;
+  readonly flows?: WorkflowSteps | undefined;
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
   /** Looks after tasks that nobody here knows. */
@@ -109,7 +109,7 @@ export class Executor {
   }
 
   /** A part of a workflow: what came before it is read first, what comes after it is sent before it is settled. */
-  async #executePart(delivery: Delivery, flows: FlowSteps): Promise<Execution> {
+  async #executePart(delivery: Delivery, flows: WorkflowSteps): Promise<Execution> {
     const begun = await flows.begin(delivery);
     const execution =
       begun.kind === 'run'

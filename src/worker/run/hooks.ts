@@ -8,7 +8,7 @@ import { runInScope } from '../../tasks/context.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 import type { TaskHooks } from '../../tasks/service.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
-import { apart } from './outside-context.js';
+import { outsideContext } from './outside-context.js';
 import type { RunningCall } from './running-call.js';
 
 export function hooksOf(task: RegisteredTask): TaskHooks | undefined {
@@ -28,8 +28,9 @@ export function hasLateHooks({ target }: RegisteredTask): boolean {
 }
 
 /** Has the hooks of an attempt told when its end is written; where it has none, this is one look. */
-export function tellWhenWritten(delivery: Delivery, { hooks, outcome }: Execution): void {
-  if (hooks !== undefined && isHeard(outcome)) delivery.afterwards(() => apart(() => hooks.tell(outcome)));
+export function runWhenWritten(delivery: Delivery, { hooks, outcome }: Execution): void {
+  if (hooks !== undefined && isHeard(outcome))
+    delivery.afterwards(() => outsideContext(() => hooks.run(outcome)));
 }
 
 /** Celery: what was revoked, ignored, put back or replaced has no hooks. */
@@ -53,7 +54,7 @@ export interface HookedCall {
 export class HooksHere implements LateHooks {
   constructor(private readonly hooked: HookedCall) {}
 
-  async tell(outcome: Outcome): Promise<void> {
+  async run(outcome: Outcome): Promise<void> {
     const { call, task, traced } = this.hooked;
     const scope = { context: call, awaiting: undefined, entered: undefined };
     try {
@@ -61,7 +62,7 @@ export class HooksHere implements LateHooks {
       const hooks = hooksOf(task);
       const args = await this.hooked.args();
       if (hooks !== undefined)
-        await traced(() => runInScope(scope, () => tellInOrder(hooks, outcome, this.hooked, args)));
+        await traced(() => runInScope(scope, () => runInOrder(hooks, outcome, this.hooked, args)));
     } catch (error) {
       logFailed(this.hooked, error);
     }
@@ -69,7 +70,7 @@ export class HooksHere implements LateHooks {
 }
 
 /** `afterReturn` is for what succeeded or failed, not for an attempt that will be retried. */
-async function tellInOrder(
+async function runInOrder(
   hooks: TaskHooks,
   outcome: Outcome,
   hooked: HookedCall,

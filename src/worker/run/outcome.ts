@@ -33,7 +33,7 @@ export type Outcome =
 /** The hooks of an ended attempt, to be told once its end is written. */
 export interface LateHooks {
   /** Never rejects. */
-  tell(outcome: Outcome): Promise<void>;
+  run(outcome: Outcome): Promise<void>;
 }
 
 /** An ended attempt. */

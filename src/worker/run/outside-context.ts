@@ -10,7 +10,7 @@ const OUTSIDE = new AsyncResource('celeriac');
 const UNWATCHED = { requireManualDestroy: true };
 
 /** Runs `body` in an asynchronous context of its own, which begins empty and ends with it. */
-export function apart<R>(body: () => R): R {
+export function outsideContext<R>(body: () => R): R {
   return OUTSIDE.runInAsyncScope(makeContext).runInAsyncScope(body);
 }
 

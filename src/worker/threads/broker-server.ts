@@ -2,7 +2,7 @@
  * The worker's side of a thread's engine: makes the calls a thread asks for, and listens for it. One per thread; what
  * it listens to ends with the thread.
  */
-import type { Engine, Flows, JobRef, NewJob } from '../../broker/broker.js';
+import type { Engine, JobRef, NewJob, WorkflowRecords } from '../../broker/broker.js';
 import { CeleriacError } from '../../errors.js';
 import type { EngineMethod, Request } from './messages.js';
 
@@ -15,11 +15,11 @@ const FLOW_METHODS = {
   flowUnwatch: 'unwatch',
   flowDue: 'due',
   flowRemove: 'remove',
-} as const satisfies Partial<Record<EngineMethod, keyof Flows>>;
+} as const satisfies Partial<Record<EngineMethod, keyof WorkflowRecords>>;
 
 type EngineRequest = Exclude<Request, { to: 'progress' | 'control' }>;
 
-export class EngineServer {
+export class BrokerServer {
   readonly #topics = new Map<string, () => void>();
 
   constructor(

@@ -9,7 +9,7 @@ import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
 import type { ErrorClasses } from '../../protocol/wire-error.js';
 import type { TaskApp } from '../../tasks/context.js';
-import type { Lifespan } from '../processes/recycling.js';
+import type { Recycling } from '../processes/recycling.js';
 import type { ExecutorParams } from '../run/execute.js';
 
 /** An app that was made while the module was loaded. */
@@ -37,13 +37,13 @@ export interface ThreadHost {
    */
   workerStarts(app: TaskApp, worker: object): Promise<never> | undefined;
   /** In a worker process. */
-  readonly crew?: CrewHost;
+  readonly processPool?: ProcessPoolHost;
 }
 
 /** A worker process, as its worker sees it: part of a node, whose supervisor speaks for it. */
-export interface CrewHost {
+export interface ProcessPoolHost {
   readonly measured: boolean;
-  readonly lifespan: Lifespan;
+  readonly recycling: Recycling;
   /** Takes commands in the place of a node on the bus. */
   readonly respond: (params: ResponderParams) => Promise<Responder>;
   /** The worker is ready; resolves when the node has said that it is there, or when this process is to end. */

@@ -86,9 +86,9 @@ export class ThreadPool {
    * Tells the hooks of a call whose outcome is written: in the thread that ran it, where that is free, else in another.
    * They have a thread to themselves, and no slot: while they last there may be more threads than slots.
    */
-  async tellHooks(call: RunningCall, outcome: Outcome): Promise<void> {
+  async runHooks(call: RunningCall, outcome: Outcome): Promise<void> {
     const thread = this.#takeIdle(this.#ranBy.get(call)) ?? (await this.#take());
-    await thread.tellHooks(call, outcome, this.#params.node());
+    await thread.runHooks(call, outcome, this.#params.node());
     this.#giveBack(thread);
   }
 

@@ -8,39 +8,39 @@ import type {
   DelayedJob,
   Engine,
   EngineKind,
-  Flows,
   JobHead,
   JobRef,
   NewJob,
+  Notices,
   Records,
   Replication,
-  Signals,
   StoredJob,
+  WorkflowRecords,
 } from '../../broker/broker.js';
-import type { Finding } from '../../broker/check-result.js';
+import type { CheckResult } from '../../broker/check-result.js';
 import type { Places } from '../../broker/places.js';
-import type { QueueStore } from '../../broker/queue-admin.js';
+import type { QueueAdmin } from '../../broker/queue-admin.js';
 import { CeleriacError } from '../../errors.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';
-import type { Link } from './rpc.js';
+import type { Rpc } from './rpc.js';
 
 type Backend = Awaited<ReturnType<Engine['backend']>>;
 
-export class LinkedEngine implements Engine {
+export class RemoteBroker implements Engine {
   readonly kind: EngineKind;
   readonly address: string;
   readonly oneProcess: boolean;
   readonly records: Records;
-  readonly flows: Flows;
+  readonly flows: WorkflowRecords;
   readonly places: Places;
-  readonly signals: LinkedSignals;
-  readonly queues: QueueStore;
+  readonly signals: RemoteSignals;
+  readonly queues: QueueAdmin;
   readonly broadcast: Broadcast;
   readonly replication?: Replication;
   #loading = true;
 
   constructor(
-    private readonly link: Link,
+    private readonly link: Rpc,
     { kind, address, oneProcess, ordered }: BrokerFacts,
     private readonly file: string,
   ) {
@@ -55,7 +55,7 @@ export class LinkedEngine implements Engine {
       replace: (...args) => call('replace', args),
       remove: (...args) => call('remove', args),
     };
-    this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueStore;
+    this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueAdmin;
     this.places = farSide((method, args) => this.ask({ to: 'places', method, args })) as Places;
     this.broadcast = {
       publish: (texts) => call('broadcast', [texts]),
@@ -77,7 +77,7 @@ export class LinkedEngine implements Engine {
         begin: () => call('replicationBegin', []),
         confirm: (...args) => call('replicationConfirm', args),
       };
-    this.signals = new LinkedSignals(ordered, (method, topic) => this.#call(method, [topic]));
+    this.signals = new RemoteSignals(ordered, (method, topic) => this.#call(method, [topic]));
   }
 
   /** The module is loaded: from now on tasks run, and what they ask of the broker is meant. */
@@ -146,11 +146,11 @@ export class LinkedEngine implements Engine {
     return true;
   }
 
-  async examine(): Promise<Finding[]> {
+  async examine(): Promise<CheckResult[]> {
     throw new CeleriacError('app.doctor() in a task with pool: \'threads\': run "celeriac doctor" instead.');
   }
 
-  async examineAddresses(): Promise<Finding[]> {
+  async examineAddresses(): Promise<CheckResult[]> {
     return [];
   }
 
@@ -190,7 +190,7 @@ function notInThreads(what: string): CeleriacError {
 }
 
 /** Topics this thread listens to; the worker listens for it. */
-export class LinkedSignals implements Signals {
+export class RemoteSignals implements Notices {
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #gapListeners: (() => void)[] = [];
 

@@ -3,10 +3,10 @@
  */
 import type { Asking, AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands, Replies } from '../../control/commands.js';
-import type { LinkedEngine } from './remote-broker.js';
+import type { RemoteBroker } from './remote-broker.js';
 
-export class LinkedCaller implements Asking {
-  constructor(private readonly engine: LinkedEngine) {}
+export class RemoteCaller implements Asking {
+  constructor(private readonly engine: RemoteBroker) {}
 
   async ask<C extends CommandName>(
     command: C,

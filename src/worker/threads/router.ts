@@ -34,7 +34,7 @@ export interface PoolOptions {
 export const POOL_OPTIONS = ['pool', 'module', 'maxTasksPerChild', 'maxMemoryPerChild'] as const;
 
 /** What the pool needs beside the options. */
-export interface PlacementParams
+export interface ThreadRouterParams
   extends Omit<ThreadPoolParams, 'file' | 'maxTasks' | 'maxMemoryBytes' | 'idleMs'> {
   readonly registry: Registry;
 }
@@ -42,17 +42,17 @@ export interface PlacementParams
 /** An idle thread goes after this long. */
 const IDLE_MS = 60_000;
 
-export class Placement implements Elsewhere {
+export class ThreadRouter implements Elsewhere {
   /** The worker's own choice. */
   readonly pool: 'async' | 'threads';
-  readonly #params: PlacementParams;
+  readonly #params: ThreadRouterParams;
   readonly #module: string | undefined;
   readonly #maxTasks: number | undefined;
   readonly #maxMemoryBytes: number | undefined;
   #threads: Promise<ThreadPool> | undefined;
 
   /** @throws {OptionError} for options that cannot be right */
-  constructor(options: PoolOptions, params: PlacementParams) {
+  constructor(options: PoolOptions, params: ThreadRouterParams) {
     this.#params = params;
     this.pool = checkPool(options.pool ?? 'async', 'app.worker()');
     this.#module = options.module;
@@ -97,9 +97,9 @@ export class Placement implements Elsewhere {
 
   hooksOf(call: RunningCall): LateHooks {
     return {
-      tell: async (outcome) => {
+      run: async (outcome) => {
         try {
-          await (await this.#started()).tellHooks(call, outcome);
+          await (await this.#started()).runHooks(call, outcome);
         } catch (error) {
           call.log.error({ error }, `the hooks of ${call.delivery.name} were not told to their end`);
         }

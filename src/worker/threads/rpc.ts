@@ -13,7 +13,7 @@ interface Asked {
   reject(error: Error): void;
 }
 
-export class Link {
+export class Rpc {
   readonly #port: MessagePort;
   readonly #asked = new Map<number, Asked>();
   readonly #unavailable = new WeakSet<Error>();

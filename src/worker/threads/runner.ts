@@ -9,11 +9,11 @@ import { decodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { Executor } from '../run/execute.js';
 import type { Execution, LateHooks, Outcome } from '../run/outcome.js';
-import { apart } from '../run/outside-context.js';
+import { outsideContext } from '../run/outside-context.js';
 import type { CallHost } from '../run/running-call.js';
 import type { LoadedApp } from './host.js';
 import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
-import type { Link } from './rpc.js';
+import type { Rpc } from './rpc.js';
 import { packLog, packOutcome, unpackOutcome } from './serialization.js';
 
 type Run = Extract<ToThread, { kind: 'run' }>;
@@ -28,7 +28,7 @@ export class ThreadRunner {
   constructor(
     private readonly loaded: LoadedApp,
     private readonly setup: ThreadSetup,
-    private readonly link: Link,
+    private readonly link: Rpc,
   ) {
     const { stopping } = setup;
     this.#host = {
@@ -54,13 +54,13 @@ export class ThreadRunner {
   }
 
   /** Tells the hooks of a task whose outcome has been written. */
-  async tellHooks(given: Hooks): Promise<void> {
+  async runHooks(given: Hooks): Promise<void> {
     const last = this.#last;
     this.#last = undefined;
     const own =
       last?.attempt === attemptOf(given) && last.outcome.kind === given.outcome.kind ? last : undefined;
-    if (own !== undefined) await apart(() => own.hooks.tell(own.outcome));
-    else await this.#tellForeign(given);
+    if (own !== undefined) await outsideContext(() => own.hooks.run(own.outcome));
+    else await this.#runForeignHooks(given);
     this.link.send({ kind: 'hooked' });
   }
 
@@ -75,11 +75,11 @@ export class ThreadRunner {
     if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };
     this.#host.node = node;
     await clock.sync();
-    return apart(() => this.#executor.perform(this.#linked(delivery), task, limits));
+    return outsideContext(() => this.#executor.perform(this.#linked(delivery), task, limits));
   }
 
   /** The hooks of a task that ran elsewhere: all that is known of its end is what is stored. */
-  async #tellForeign({ delivery, limits, node, outcome }: Hooks): Promise<void> {
+  async #runForeignHooks({ delivery, limits, node, outcome }: Hooks): Promise<void> {
     const { registry, codec, errors } = this.loaded.executor;
     const task = registry.get(delivery.name);
     if (task === undefined) return;
@@ -88,7 +88,7 @@ export class ThreadRunner {
     const hooks = this.#executor.hooksOf(this.#linked(delivery), task, limits);
     const told =
       stored.kind === 'success' ? { ...stored, value: codec.decodeResult(stored.encoded) } : stored;
-    if (hooks !== undefined) await apart(() => hooks.tell(told));
+    if (hooks !== undefined) await outsideContext(() => hooks.run(told));
   }
 
   #linked(delivery: PlainDelivery): Delivery {
@@ -120,7 +120,7 @@ function heldByThisThread(): number {
 }
 
 /** `this.log` writes where the worker writes. */
-function linkedLogger(link: Link): Logger {
+function linkedLogger(link: Rpc): Logger {
   const write = (level: keyof Logger) => (fields: object, message: string) =>
     link.send({ kind: 'log', line: packLog(level, fields, message) });
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };

@@ -13,7 +13,7 @@ import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';
 import { THREAD_FILE } from './app-module.js';
-import { EngineServer } from './broker-server.js';
+import { BrokerServer } from './broker-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
 import { packOutcome, unpackFields, unpackOutcome } from './serialization.js';
 
@@ -59,7 +59,7 @@ export class Thread {
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #mailbox = new Int32Array(new SharedArrayBuffer(4));
-  readonly #server: EngineServer;
+  readonly #server: BrokerServer;
   readonly #gone: Promise<void>;
   #attempt: Attempt | undefined;
   #hooked: { resolve(): void; reject(error: Error): void } | undefined;
@@ -71,7 +71,7 @@ export class Thread {
     this.#params = params;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    this.#server = new EngineServer(params.engine, (topic) => this.#tell({ kind: 'notice', topic }));
+    this.#server = new BrokerServer(params.engine, (topic) => this.#post({ kind: 'notice', topic }));
     this.#worker = startWorker(this.#setup(port2), params.maxMemoryBytes);
     this.ready = this.#loading();
     port1.on('message', (message: FromThread) => this.#receive(message));
@@ -90,12 +90,12 @@ export class Thread {
 
   /** Runs a task. Rejects with WorkerLostError when the thread ends in the middle of it. */
   run(call: RunningCall, node: string): Promise<ThreadEnd> {
-    const onAbort = () => this.#tell({ kind: 'abort', reason: encodeFailure(call.signal.reason) });
+    const onAbort = () => this.#post({ kind: 'abort', reason: encodeFailure(call.signal.reason) });
     this.runs++;
     this.#worker.ref();
     return new Promise<ThreadEnd>((resolve, reject) => {
       this.#attempt = { call, resolve, reject };
-      this.#tell({ kind: 'run', delivery: plain(call.delivery), limits: call.limits, node });
+      this.#post({ kind: 'run', delivery: plain(call.delivery), limits: call.limits, node });
       if (call.signal.aborted) onAbort();
       else call.signal.addEventListener('abort', onAbort, { once: true });
     }).finally(() => {
@@ -109,12 +109,12 @@ export class Thread {
    * Tells the hooks of a call whose outcome is written; resolves when they have ended. It must be free. Rejects with
    * WorkerLostError when the thread ends in the middle of it.
    */
-  tellHooks(call: RunningCall, outcome: Outcome, node: string): Promise<void> {
+  runHooks(call: RunningCall, outcome: Outcome, node: string): Promise<void> {
     this.#worker.ref();
     return new Promise<void>((resolve, reject) => {
       this.#hooked = { resolve, reject };
       const { limits } = call;
-      this.#tell({
+      this.#post({
         kind: 'hooks',
         delivery: plain(call.delivery),
         limits,
@@ -129,7 +129,7 @@ export class Thread {
 
   /** Notices of the broker may have been missed. */
   gap(): void {
-    this.#tell({ kind: 'gap' });
+    this.#post({ kind: 'gap' });
   }
 
   /** Ends it, whatever it does; resolves when it is gone, or soon after. May be called twice. */
@@ -169,7 +169,7 @@ export class Thread {
     });
   }
 
-  #tell(message: ToThread): void {
+  #post(message: ToThread): void {
     this.#port.postMessage(message);
     // After the message: who sees the flag finds it.
     Atomics.store(this.#mailbox, 0, 1);
@@ -203,10 +203,10 @@ export class Thread {
   async #answer(id: number, request: Request): Promise<void> {
     try {
       const value = await this.#make(request);
-      this.#tell({ kind: 'answer', id, answer: { ok: true, value } });
+      this.#post({ kind: 'answer', id, answer: { ok: true, value } });
     } catch (error) {
       const unavailable = this.#params.engine.isUnavailable(error);
-      this.#tell({ kind: 'answer', id, answer: { ok: false, error: encodeFailure(error), unavailable } });
+      this.#post({ kind: 'answer', id, answer: { ok: false, error: encodeFailure(error), unavailable } });
     }
   }
 

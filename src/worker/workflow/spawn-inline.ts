@@ -4,15 +4,15 @@
  */
 
 import type { Composable } from '../../canvas/typing.js';
-import type { LaunchHere } from '../../canvas/workflow/inline.js';
+import type { InlineLauncher } from '../../canvas/workflow/inline.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import type { Outcome } from '../run/outcome.js';
 import { noMember, type Spawns } from './spawn.js';
 
-export class SpawningHere implements Spawns {
+export class InlineSpawner implements Spawns {
   constructor(
-    private readonly here: LaunchHere,
+    private readonly here: InlineLauncher,
     private readonly codec: WireCodec,
   ) {}
 

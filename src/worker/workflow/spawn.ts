@@ -9,8 +9,8 @@ import type { AddedMembers } from '../../canvas/workflow/added-members.js';
 import { compile } from '../../canvas/workflow/compile.js';
 import type { Launcher } from '../../canvas/workflow/launch.js';
 import { changedAt, finalOf, type PlanNode, ROOT } from '../../canvas/workflow/plan.js';
-import type { Plans } from '../../canvas/workflow/plan-cache.js';
-import type { FlowProgress } from '../../canvas/workflow/progress.js';
+import type { PlanCache } from '../../canvas/workflow/plan-cache.js';
+import type { WorkflowProgress } from '../../canvas/workflow/progress.js';
 import { CeleriacError } from '../../errors.js';
 import type { CallbackSignature } from '../../options/call-options.js';
 import { flowFrom, partOf } from '../../protocol/ids.js';
@@ -35,17 +35,17 @@ export interface Spawns {
   addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void>;
 }
 
-export interface SpawningParams {
-  readonly progress: FlowProgress;
+export interface SpawnerParams {
+  readonly progress: WorkflowProgress;
   readonly added: AddedMembers;
   readonly launcher: Launcher;
-  readonly plans: Plans;
+  readonly plans: PlanCache;
   readonly sender: () => Sender;
   now(): number;
 }
 
-export class Spawning implements Spawns {
-  constructor(private readonly params: SpawningParams) {}
+export class Spawner implements Spawns {
+  constructor(private readonly params: SpawnerParams) {}
 
   /**
    * Sends what takes the task's place.

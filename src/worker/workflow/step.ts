@@ -10,12 +10,12 @@ import type { FlowDrop } from '../../canvas/workflow/jobs.js';
 import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
 import { requestOf } from '../../canvas/workflow/part-request.js';
 import { idOf, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
-import type { Plans } from '../../canvas/workflow/plan-cache.js';
-import { type Failed, type FlowProgress, type Told } from '../../canvas/workflow/progress.js';
-import type { Blame, Ending } from '../../canvas/workflow/record.js';
+import type { PlanCache } from '../../canvas/workflow/plan-cache.js';
+import { type Failed, type ProgressResult, type WorkflowProgress } from '../../canvas/workflow/progress.js';
+import type { Ending, FailureCause } from '../../canvas/workflow/record.js';
 import { readEnding, revocationIn } from '../../canvas/workflow/record.js';
-import type { FlowResults } from '../../canvas/workflow/results.js';
-import type { FlowValues } from '../../canvas/workflow/values.js';
+import type { WorkflowResults } from '../../canvas/workflow/results.js';
+import type { WorkflowValues } from '../../canvas/workflow/values.js';
 import { firstStarts } from '../../canvas/workflow/writes.js';
 import { CeleriacError, TaskRevokedError } from '../../errors.js';
 import { partOf } from '../../protocol/ids.js';
@@ -26,14 +26,14 @@ import { isBrokersFault } from '../../queue/write-answers.js';
 import { sleep } from '../../timers.js';
 import type { Outcome } from '../run/outcome.js';
 
-export interface FlowStepsParams {
+export interface WorkflowStepsParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  readonly plans: Plans;
-  readonly values: FlowValues;
-  readonly progress: FlowProgress;
+  readonly plans: PlanCache;
+  readonly values: WorkflowValues;
+  readonly progress: WorkflowProgress;
   readonly added: AddedMembers;
-  readonly results: FlowResults;
+  readonly results: WorkflowResults;
   readonly drops: FlowDrop;
 }
 
@@ -48,8 +48,8 @@ const TRY_AGAIN_MS = 200;
 /** So long the end of a part is held while the broker is away; then the task runs again elsewhere. */
 const HOLD_MS = 60_000;
 
-export class FlowSteps {
-  constructor(private readonly params: FlowStepsParams) {}
+export class WorkflowSteps {
+  constructor(private readonly params: WorkflowStepsParams) {}
 
   /** Looks at the workflow before a part runs. Never rejects. */
   async begin(delivery: Delivery): Promise<Begun> {
@@ -78,7 +78,7 @@ export class FlowSteps {
         const plan = known instanceof Promise ? await known : known;
         if (plan === undefined) return 'gone';
         if (delivery.deliveries > 1) await this.#sendAdded(delivery);
-        return this.#tell(flow, plan, path, end);
+        return this.#write(flow, plan, path, end);
       });
       // Its own record is dropped with the others', once it is written.
       if (told === 'forgotten') delivery.afterwards(() => this.params.drops.drop(flow));
@@ -98,7 +98,7 @@ export class FlowSteps {
     if (group !== undefined && plan !== undefined) await added.sendAgain(group, plan, jobId);
   }
 
-  async #tell(flow: string, plan: Plan, path: string, end: End): Promise<Told> {
+  async #write(flow: string, plan: Plan, path: string, end: End): Promise<ProgressResult> {
     const { progress, results } = this.params;
     switch (end.kind) {
       case 'value':
@@ -194,7 +194,7 @@ function endOf(delivery: Delivery, outcome: Outcome, now: number): End | undefin
   }
 }
 
-function failure(delivery: Delivery, now: number, wire: Blame['error'], revoked?: string | null): End {
+function failure(delivery: Delivery, now: number, wire: FailureCause['error'], revoked?: string | null): End {
   const { taskId: id, name } = delivery;
   return {
     kind: 'failure',

@@ -2,12 +2,12 @@
  * Looks after the workflows of the app, whichever queues this worker consumes: each at the moment somebody noted for it, by
  * one worker at a time.
  */
-import { FlowCheckup, type FlowCheckupParams } from '../../canvas/workflow/checkup.js';
+import { WorkflowCheckup, type WorkflowCheckupParams } from '../../canvas/workflow/checkup.js';
 import type { Logger } from '../../options/logger.js';
 import { after, type Cancel } from '../../timers.js';
 
-export interface FlowWatchParams {
-  readonly workflows: FlowCheckupParams;
+export interface WorkflowWatchParams {
+  readonly workflows: WorkflowCheckupParams;
   readonly logger: Logger;
 }
 
@@ -18,14 +18,14 @@ const MOST = 50;
 /** Another worker looks after what this one took and did not come to. */
 const LEASE_MS = 30_000;
 
-export class FlowWatch {
-  readonly #checkup: FlowCheckup;
+export class WorkflowWatch {
+  readonly #checkup: WorkflowCheckup;
   #cancel: Cancel = () => undefined;
   #round: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(private readonly params: FlowWatchParams) {
-    this.#checkup = new FlowCheckup(params.workflows);
+  constructor(private readonly params: WorkflowWatchParams) {
+    this.#checkup = new WorkflowCheckup(params.workflows);
   }
 
   start(): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { channelsOf, eachNotice, isOf, routeOf } from '#src/broker/notice-channels.js';
-import { OwnNotices } from '#src/broker/redis/recently-heard.js';
+import { RecentlyHeard } from '#src/broker/redis/recently-heard.js';
 import { IdSource } from '#src/protocol/ids.js';
 
 describe('The channel of a notice', () => {
@@ -93,6 +93,6 @@ describe('What a process has heard of its own ids', () => {
 
 function fresh() {
   const ids = new IdSource();
-  const heard = new OwnNotices(ids);
+  const heard = new RecentlyHeard(ids);
   return { ids, heard, make: () => routeOf(ids.next('q')).mark };
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import type { PgPool } from '#src/broker/postgres/driver.js';
 import { isGone, isLater, wasThere } from '#src/broker/postgres/driver.js';
-import { PgLink } from '#src/broker/postgres/pool.js';
+import { PgStatements } from '#src/broker/postgres/pool.js';
 import { isCeleriacError } from '#src/index.js';
 
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code });
@@ -40,7 +40,7 @@ function linkTo(codes: string[], connectTimeoutMs = 2_000) {
     onRecovered: () => undefined,
   };
   const makeClient = () => assert.fail('nothing is slow here');
-  return { link: new PgLink({ pool, address: 'postgres://x', config, makeClient }), seen };
+  return { link: new PgStatements({ pool, address: 'postgres://x', config, makeClient }), seen };
 }
 
 describe("PostgreSQL's answers", () => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { HEAD, PLAN, REVOKED } from '#src/broker/broker.js';
 import type { Leaf, Plan } from '#src/canvas/workflow/plan.js';
 import { Workflows } from '#src/canvas/workflow/workflows.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
+import { TaskIdIndex } from '#src/coordination/task-id-index.js';
 import { partId } from '#src/protocol/ids.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { ResultSource } from '#src/results/result-source.js';
@@ -59,7 +59,7 @@ function sent() {
   const { results } = workflows.connect({
     producer: undefined as never,
     ids: undefined as never,
-    index: new IdIndex(fake.engine, clock, 1000),
+    index: new TaskIdIndex(fake.engine, clock, 1000),
     unique: undefined as never,
     tracing: undefined,
     sender: () => undefined as never,

@@ -5,7 +5,7 @@ import type { Engine, JobRef, StoredJob } from '#src/broker/broker.js';
 import { BrokerClock } from '#src/broker/clock.js';
 import { UniqueCalls } from '#src/calls/unique.js';
 import { LONGEST_LIFE_MS } from '#src/coordination/claims.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
+import { TaskIdIndex } from '#src/coordination/task-id-index.js';
 import { UniqueKeys } from '#src/coordination/unique-keys.js';
 import { encodeCustomId } from '#src/protocol/ids.js';
 import { rejection } from '../../support/app.js';
@@ -32,10 +32,10 @@ function broker() {
     refs.map(({ id }) => (jobs.has(id) ? ({ id } as StoredJob) : undefined));
   const engine = { records, readJobs, hold: () => () => undefined } as unknown as Engine;
   const clock = new BrokerClock(engine);
-  const caller = () => new IdIndex(engine, clock, RETRY_MS);
+  const caller = () => new TaskIdIndex(engine, clock, RETRY_MS);
   const keys = () => new UniqueKeys(engine, clock, () => 'yes', RETRY_MS);
   /** Sends a task with an id of its own. */
-  const send = (index: IdIndex, id: string, queue = 'q') =>
+  const send = (index: TaskIdIndex, id: string, queue = 'q') =>
     index.claim(id, { queue, delayMs: 0 }, async () => void jobs.add(encodeCustomId(id)));
   return { records, jobs, engine, clock, caller, keys, send };
 }

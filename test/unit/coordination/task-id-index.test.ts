@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { IdIndex } from '#src/coordination/task-id-index.js';
+import { TaskIdIndex } from '#src/coordination/task-id-index.js';
 import { DuplicateTaskError } from '#src/errors.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 
@@ -22,7 +22,7 @@ function index() {
       }),
     );
   };
-  return { ...fake, ids: new IdIndex(fake.engine, clockAt(0), 1000), rounds: () => rounds };
+  return { ...fake, ids: new TaskIdIndex(fake.engine, clockAt(0), 1000), rounds: () => rounds };
 }
 
 describe('The ids of many tasks', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Permit } from '#src/coordination/rate-limits.js';
-import { Gate } from '#src/queue/lane-gate.js';
+import type { RateDecision } from '#src/coordination/rate-limits.js';
+import { LaneGate } from '#src/queue/lane-gate.js';
 
-function setUp(permits: readonly (Permit | Error)[], room = true) {
+function setUp(permits: readonly (RateDecision | Error)[], room = true) {
   const asked: string[] = [];
   const left = [...permits];
-  const gate = new Gate({
+  const gate = new LaneGate({
     task: 'mail',
     limit: 2,
     rates: {
@@ -33,17 +33,17 @@ describe('A gate', () => {
   it('lets in with the turn that was taken, which is the caller’s', async () => {
     const { gate } = setUp([{ granted: true, turn }]);
     assert.deepEqual(await gate.enter(), { granted: true, turn });
-    assert.equal(gate.shutMs, 0);
+    assert.equal(gate.closedForMs, 0);
   });
 
   it('is shut for as long as it was told, a second at most, until it is woken', async () => {
     const { gate } = setUp([{ granted: false, waitMs: 3_600_000 }]);
     assert.deepEqual(await gate.enter(), { granted: false });
-    assert(gate.shutMs > 900 && gate.shutMs <= 1000, `${gate.shutMs}`);
+    assert(gate.closedForMs > 900 && gate.closedForMs <= 1000, `${gate.closedForMs}`);
     const open = gate.untilOpen();
     gate.wake();
     await open;
-    assert.equal(gate.shutMs, 0);
+    assert.equal(gate.closedForMs, 0);
   });
 
   it('takes no turn while there is no place', async () => {
@@ -65,7 +65,7 @@ describe('A gate', () => {
     gate.close();
     await open;
     assert.deepEqual(await gate.enter(), { granted: false });
-    assert.equal(gate.shutMs, 0);
+    assert.equal(gate.closedForMs, 0);
     assert.equal(asked.length, 2);
   });
 });

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { StoredJob } from '#src/broker/broker.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { derive } from '#src/results/snapshot.js';
-import { Course } from '#src/results/state-history.js';
+import { StateHistory } from '#src/results/state-history.js';
 
 const WAITING: StoredJob = {
   id: 'a-0@q',
@@ -56,7 +56,7 @@ const CONTEXT = {
 
 /** What is told after looks at these, one after the other. */
 function told(...looks: StoredJob[]): string[] {
-  const course = new Course();
+  const course = new StateHistory();
   return looks.flatMap((job) =>
     [...course.steps(job, derive(job.id, job, CONTEXT))].map(({ state, meta }) =>
       meta === undefined ? state : `${state} ${JSON.stringify(meta)}`,
@@ -99,7 +99,7 @@ describe('The course of a task', () => {
   });
 
   it('has begun once there was something to look at', () => {
-    const course = new Course();
+    const course = new StateHistory();
     assert.equal(course.begun, false);
     assert.equal([...course.steps(WAITING, derive(WAITING.id, WAITING, CONTEXT))].length, 1);
     assert.equal(course.begun, true);

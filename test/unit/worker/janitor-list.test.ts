@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Janitor, type JanitorParams } from '#src/worker/end/expiry-sweeper.js';
+import { ExpirySweeper, type ExpirySweeperParams } from '#src/worker/end/expiry-sweeper.js';
 import { FakeRecords } from '../../support/fake-records.js';
 
 const DAY = 24 * 3_600_000;
@@ -23,14 +23,14 @@ describe('The janitor', () => {
       forget: async (names: readonly string[]) => void forgotten.push(...names),
       due: async (names: readonly string[]) => names.map(() => false),
     };
-    const janitor = new Janitor({
+    const janitor = new ExpirySweeper({
       engine: { queues, records: new FakeRecords(), isUnavailable: () => false, reclaim: async () => false },
       clock: { now: () => NOW },
       logger: { warn: (fields: object) => assert.fail(JSON.stringify(fields)) },
       resultExpiresMs: DAY,
       failureExpiresMs: DAY,
       queues: () => ['own'],
-    } as unknown as JanitorParams);
+    } as unknown as ExpirySweeperParams);
     janitor.start();
     t.mock.timers.tick(60_000);
     await janitor.stop();

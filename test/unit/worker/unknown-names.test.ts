@@ -1,7 +1,7 @@
 /** A producer may give each task a name of its own: what nobody here knows is counted as one. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Vitals } from '#src/worker/observe/health.js';
+import { WorkerHealth } from '#src/worker/observe/health.js';
 import { TaskLog } from '#src/worker/observe/task-log.js';
 
 const delivery = (name: string) =>
@@ -24,7 +24,7 @@ describe('tasks with names that no worker knows', () => {
   });
 
   it('are one series in its metrics', async () => {
-    const vitals = new Vitals({
+    const vitals = new WorkerHealth({
       measured: true,
       health: undefined,
       engine: {},

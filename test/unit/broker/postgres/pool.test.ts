@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { after, describe, it } from 'node:test';
 import type { PgClient, PgPool, PgPooledClient } from '#src/broker/postgres/driver.js';
-import { PgLink } from '#src/broker/postgres/pool.js';
+import { PgStatements } from '#src/broker/postgres/pool.js';
 import { isCeleriacError } from '#src/index.js';
 
 type Reply = { rows: unknown[]; rowCount: number };
@@ -73,7 +73,7 @@ describe('a connection to PostgreSQL', () => {
   const awake = setInterval(() => undefined, 60_000);
   after(() => clearInterval(awake));
   const linkTo = (server: SlowServer, connectTimeoutMs = 160) =>
-    new PgLink({
+    new PgStatements({
       pool: server.pool,
       address: 'postgres://x',
       makeClient: server.makeClient,

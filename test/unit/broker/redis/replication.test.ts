@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import type { RedisLink } from '#src/broker/redis/connection.js';
+import type { RedisConnection } from '#src/broker/redis/connection.js';
 import { RedisReplication } from '#src/broker/redis/replication.js';
 
 type Replies = (readonly [Error | null, unknown])[];
@@ -22,8 +22,8 @@ function servers() {
     ready: async () => undefined,
   };
   const replication = new RedisReplication({
-    calls: calls as unknown as RedisLink,
-    waiting: () => waiting as unknown as RedisLink,
+    calls: calls as unknown as RedisConnection,
+    waiting: () => waiting as unknown as RedisConnection,
     key: 'k',
   });
   /** Resolves when a WAIT is asked that has no answer yet. */

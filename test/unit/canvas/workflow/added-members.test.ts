@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
 import { AddedMembers } from '#src/canvas/workflow/added-members.js';
 import type { Leaf, Plan, Start } from '#src/canvas/workflow/plan.js';
-import { Plans } from '#src/canvas/workflow/plan-cache.js';
-import { IdIndex } from '#src/coordination/task-id-index.js';
+import { PlanCache } from '#src/canvas/workflow/plan-cache.js';
+import { TaskIdIndex } from '#src/coordination/task-id-index.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';
@@ -25,8 +25,8 @@ function broker() {
     const sent: string[] = [];
     const added = new AddedMembers({
       engine: fake.engine,
-      plans: new Plans(fake.engine),
-      index: new IdIndex(fake.engine, clockAt(0), 1000),
+      plans: new PlanCache(fake.engine),
+      index: new TaskIdIndex(fake.engine, clockAt(0), 1000),
       begin: async (_flow: string, _plan: Plan, begun: readonly Start[]) =>
         sent.push(...begun.map(({ path }) => path)),
     });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
 import { type Leaf, nodeAt, type Plan, type PlanNode } from '#src/canvas/workflow/plan.js';
-import { Plans } from '#src/canvas/workflow/plan-cache.js';
+import { PlanCache } from '#src/canvas/workflow/plan-cache.js';
 import { addedField } from '#src/canvas/workflow/record.js';
 import { fakeEngine } from '../../../support/fake-engine.js';
 
@@ -29,7 +29,7 @@ function stored(root: PlanNode, added: Readonly<Record<string, PlanNode>> = {}) 
   for (const [field, node] of Object.entries(added))
     record.set(field, JSON.stringify({ by: 'somebody 0', node }));
   fake.broker.flows.set(FLOW, record);
-  return { ...fake, plans: new Plans(fake.engine) };
+  return { ...fake, plans: new PlanCache(fake.engine) };
 }
 
 describe('The plans of workflows', () => {
@@ -58,7 +58,7 @@ describe('The plans of workflows', () => {
 
   it('are kept for the last few thousand workflows, however short they are', () => {
     const { engine } = fakeEngine();
-    const plans = new Plans(engine);
+    const plans = new PlanCache(engine);
     for (let i = 0; i < 20_000; i++) plans.keep(`flow-${i}`, planOf(task('a')), 100);
     assert.ok(plans.get('flow-0') instanceof Promise, 'to be read again');
     assert.ok(!(plans.get('flow-19999') instanceof Promise), 'still known');

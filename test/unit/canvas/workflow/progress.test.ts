@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
 import type { Leaf, Plan, PlanNode } from '#src/canvas/workflow/plan.js';
-import { Plans } from '#src/canvas/workflow/plan-cache.js';
-import { FlowProgress, type FlowProgressParams } from '#src/canvas/workflow/progress.js';
+import { PlanCache } from '#src/canvas/workflow/plan-cache.js';
+import { WorkflowProgress, type WorkflowProgressParams } from '#src/canvas/workflow/progress.js';
 import type { Envelope } from '#src/queue/producer.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
@@ -30,16 +30,16 @@ function sent(root: PlanNode, failureExpiresMs = DAY_MS) {
     ]),
   );
   const order: string[] = [];
-  const progress = new FlowProgress({
+  const progress = new WorkflowProgress({
     engine: { ...engine, signals: { ...engine.signals, notify: () => void order.push('notified') } },
     clock: clockAt(1000),
-    plans: new Plans(engine),
+    plans: new PlanCache(engine),
     producer: { send: async ({ name }: Envelope) => void order.push(`sent ${name}`) },
     tidy: { settle: async () => void order.push('settled') },
     index: { expireAll: async (ids: readonly string[]) => void order.push(...ids) },
     resultExpiresMs: DAY_MS,
     failureExpiresMs,
-  } as unknown as FlowProgressParams);
+  } as unknown as WorkflowProgressParams);
   const fail = (path: string) => {
     const blame = { id: path, name: 'a', error: { name: 'Error', message: 'no' }, t: 1000 };
     return progress.fail(FLOW, plan, path, { blame, request: {} });

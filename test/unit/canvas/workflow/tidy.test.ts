@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN } from '#src/broker/broker.js';
 import type { Leaf, Plan } from '#src/canvas/workflow/plan.js';
-import { Plans } from '#src/canvas/workflow/plan-cache.js';
+import { PlanCache } from '#src/canvas/workflow/plan-cache.js';
 import { UNTIL } from '#src/canvas/workflow/record.js';
-import { FlowTidy } from '#src/canvas/workflow/tidy.js';
+import { WorkflowTidy } from '#src/canvas/workflow/tidy.js';
 import { clockAt, fakeEngine } from '../../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';
@@ -20,10 +20,10 @@ function closed(keptMs: number) {
     ['0.0', '{"f":{}}'],
   ]);
   broker.flows.set(FLOW, record);
-  const tidy = new FlowTidy({
+  const tidy = new WorkflowTidy({
     engine,
     clock: clockAt(20_000),
-    plans: new Plans(engine),
+    plans: new PlanCache(engine),
     resultExpiresMs: 86_400_000,
     failureExpiresMs: keptMs,
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Leaf, Plan, PlanNode } from '#src/canvas/workflow/plan.js';
 import { failedField } from '#src/canvas/workflow/record.js';
-import { living, livingFields } from '#src/canvas/workflow/unfinished.js';
+import { unfinished, unfinishedFields } from '#src/canvas/workflow/unfinished.js';
 
 const task = (name: string, more: Partial<Leaf> = {}): Leaf => ({
   kind: 'task',
@@ -22,9 +22,9 @@ const BADLY = { f };
 /** The names of what is still to come. */
 function left(root: PlanNode, record: Readonly<Record<string, object>>): string[] {
   const plan: Plan = { v: 1, root, sentAt: 0 };
-  const known = new Set(livingFields(plan));
+  const known = new Set(unfinishedFields(plan));
   for (const field of Object.keys(record)) assert.ok(known.has(field), `${field} is read`);
-  return living(plan, (field) =>
+  return unfinished(plan, (field) =>
     record[field] === undefined ? undefined : JSON.stringify(record[field]),
   ).map(([, { name }]) => name);
 }

@@ -1,7 +1,7 @@
 /** What the one worker that is elected does in a round. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Janitor } from '#src/worker/end/expiry-sweeper.js';
+import { ExpirySweeper } from '#src/worker/end/expiry-sweeper.js';
 
 describe('the janitor', () => {
   it('removes what is ours one by one where jobs of other programs lie among it', async () => {
@@ -47,7 +47,7 @@ describe('the janitor', () => {
       },
       isUnavailable: () => false,
     };
-    const janitor = new Janitor({
+    const janitor = new ExpirySweeper({
       engine: engine as never,
       clock: { now: () => 0 } as never,
       logger: { warn: (fields: object) => assert.fail(JSON.stringify(fields)) } as never,
@@ -93,7 +93,7 @@ describe('the janitor', () => {
         },
         isUnavailable: () => false,
       };
-      const janitor = new Janitor({
+      const janitor = new ExpirySweeper({
         engine: engine as never,
         clock: { now: () => 0 } as never,
         logger: { warn: (fields: object) => assert.fail(JSON.stringify(fields)) } as never,

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { tellSent } from '#src/calls/send-watch.js';
+import { reportSent } from '#src/calls/send-watch.js';
 import { eventLine } from '#src/cli/live/event-text.js';
 import type { AppEvent } from '#src/events/names.js';
 import type { Delivery } from '#src/queue/delivery.js';
 import type { Envelope } from '#src/queue/producer.js';
-import { Telling } from '#src/worker/observe/event-reporter.js';
+import { EventReporter } from '#src/worker/observe/event-reporter.js';
 
 function telling(message: object) {
   const events: AppEvent[] = [];
   const afterwards: (() => Promise<void>)[] = [];
-  const told = new Telling({
+  const told = new EventReporter({
     events: { active: true, emit: (event: AppEvent) => void events.push(event) } as never,
     clock: { now: () => 1000 } as never,
     logger: console,
@@ -77,8 +77,8 @@ describe('The name that a call gave with shadow', () => {
       },
     };
     const envelope = { taskId: 'id', queue: 'mail', name: 'mail.send', sentAt: 1 } as Envelope;
-    await tellSent(watch, envelope, { shadow: 'mail to ada' }, Promise.resolve());
-    await tellSent(watch, envelope, {}, Promise.resolve());
+    await reportSent(watch, envelope, { shadow: 'mail to ada' }, Promise.resolve());
+    await reportSent(watch, envelope, {}, Promise.resolve());
     assert.deepEqual(
       sent.map((event) => event.shadow),
       ['mail to ada', undefined],

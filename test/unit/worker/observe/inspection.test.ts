@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Engine, JobRef } from '#src/broker/broker.js';
 import { readQueueStates } from '#src/coordination/queue-depth.js';
-import { Reports, type ReportsParams } from '#src/worker/observe/inspection.js';
+import { Inspection, type InspectionParams } from '#src/worker/observe/inspection.js';
 import { waitingJob } from '../../../support/fake-engine.js';
 
 /** An engine with one job, of which only the head may be read: the whole may be megabytes. */
@@ -23,11 +23,11 @@ function headsOnly() {
 
 describe('Looking at tasks that wait', () => {
   it('reads heads for the list of delayed tasks', async () => {
-    const reports = new Reports({
+    const reports = new Inspection({
       engine: headsOnly(),
       codec: { decodeArgs: (args: unknown) => args },
       queues: () => ['q'],
-    } as unknown as ReportsParams);
+    } as unknown as InspectionParams);
     const [report, ...more] = await reports.scheduled();
     assert.deepEqual([report?.id, report?.eta, more], ['a', new Date(5000).toISOString(), []]);
   });

@@ -1,9 +1,9 @@
 /** What a process that starts later hears: what holds by now, not all that ever happened. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Lasting } from '#src/worker/processes/lasting-commands.js';
+import { LastingCommands } from '#src/worker/processes/lasting-commands.js';
 
-const setUp = () => new Lasting((queue) => queue === 'mail');
+const setUp = () => new LastingCommands((queue) => queue === 'mail');
 
 describe('what lasts of the commands to a node of several processes', () => {
   it('is one number for the pool, however often it grew and shrank', () => {

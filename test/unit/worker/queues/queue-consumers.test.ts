@@ -4,7 +4,7 @@ import type { Engine } from '#src/broker/broker.js';
 import type { Consumer } from '#src/queue/consumer.js';
 import { Slots } from '#src/queue/slots.js';
 import type { Limits } from '#src/worker/queues/limits.js';
-import { Lines } from '#src/worker/queues/queue-consumers.js';
+import { QueueConsumers } from '#src/worker/queues/queue-consumers.js';
 
 /** Lines over consumers that only note what is done to them. */
 function setUp(fails: (queue: string, step: string) => boolean) {
@@ -12,7 +12,7 @@ function setUp(fails: (queue: string, step: string) => boolean) {
     if (fails(queue, step)) throw new Error(`${queue} cannot be ${step}`);
   };
   const made: { queue: string; running: boolean; closed: boolean }[] = [];
-  const lines = new Lines({
+  const lines = new QueueConsumers({
     engine: {
       queues: { note: async ([name = '']: string[]) => away(name, 'registered') },
       records: { read: async () => [undefined] },

@@ -78,7 +78,7 @@ describe('The hooks of a task that got no further', () => {
       delivery({ name: 'once', stalls: 1, message: { args: [] } }),
     );
     assert(outcome.kind === 'failure' && outcome.error instanceof WorkerLostError);
-    await hooks?.tell(outcome);
+    await hooks?.run(outcome);
     assert.deepEqual(shop.heard, [
       ['onFailure', 'WorkerLostError', 'id', [], 'id'],
       ['afterReturn', 'FAILURE'],
@@ -90,7 +90,7 @@ describe('The hooks of a task that got no further', () => {
     const { executor: made, shop } = executor();
     const { outcome, hooks } = await made.execute(delivery({ message: { args: 'unreadable' } }));
     assert(outcome.kind === 'failure');
-    await hooks?.tell(outcome);
+    await hooks?.run(outcome);
     assert.deepEqual(shop.heard[0]?.slice(0, 4), ['onFailure', 'NotSerializableError', 'id', []]);
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Delivery } from '#src/queue/delivery.js';
-import { tellWhenWritten } from '#src/worker/run/hooks.js';
+import { runWhenWritten } from '#src/worker/run/hooks.js';
 import type { Execution, Outcome } from '#src/worker/run/outcome.js';
 import { gate } from '../../../support/app.js';
 
@@ -14,7 +14,7 @@ function ended(outcome: Outcome, told: Promise<void> = Promise.resolve()) {
     await told;
   };
   const delivery = { afterwards: (body: () => Promise<void>) => void afterwards.push(body) };
-  tellWhenWritten(delivery as unknown as Delivery, { outcome, hooks: { tell } } as unknown as Execution);
+  runWhenWritten(delivery as unknown as Delivery, { outcome, hooks: { tell } } as unknown as Execution);
   return { afterwards, heard };
 }
 

@@ -8,7 +8,7 @@ import type { AppEvent, EventMap } from './names.js';
 /** So many sent tasks are remembered; of older ones nothing is made up. */
 const REMEMBERED = 10_000;
 
-export class SentFirst {
+export class EventOrder {
   /** Task ids, and when they were sent; oldest first. */
   readonly #sent = new Map<string, number>();
   #since: number;

@@ -31,7 +31,7 @@ export async function announceListener(engine: Engine): Promise<() => void> {
 }
 
 /** The publisher's side: follows whether somebody listens. */
-export class Demand {
+export class ListenerLease {
   #wanted = false;
   #timer: NodeJS.Timeout | undefined;
   #subscribing: Promise<void> | undefined;

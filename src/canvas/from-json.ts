@@ -69,7 +69,7 @@ export class Rebuild {
     if (isTask(json)) return this.#task(json);
     if (!isWorkflow(json)) {
       throw new OptionError(
-        `app.signature: ${textOf(json).slice(0, 80)} is no JSON of a signature, chain, group or chord.`,
+        `app.signature: expected the JSON of a signature, chain, group or chord; got ${textOf(json).slice(0, 80)}.`,
       );
     }
     if (json.args !== undefined) checkList(json.args, 'args');

@@ -162,7 +162,7 @@ export class Caller implements Asking {
     const { address } = this.engine;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        const text = `The broker at ${address} has not said within ${LOOK_MS / 1000} s which workers there are.`;
+        const text = `Timed out after ${LOOK_MS / 1000} s listing workers on the broker at ${address}.`;
         reject(new BrokerUnavailableError(text, { address }));
       }, LOOK_MS);
       looking.then(resolve, reject).finally(() => clearTimeout(timer));

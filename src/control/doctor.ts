@@ -120,7 +120,10 @@ function distance(roundTripMs: number, { lockDurationMs }: DoctorParams): CheckR
 async function skew({ engine, lockDurationMs }: DoctorParams): Promise<CheckResult> {
   const { offsetMs, errorMs } = await measureOffset(engine);
   const offMs = Math.max(0, Math.abs(offsetMs) - errorMs);
-  const found = `this machine is ${offMs < 5 ? 'as good as 0' : Math.round(offMs)} ms off the broker's clock`;
+  const found =
+    offMs < 5
+      ? "clock in sync with the broker's (under 5 ms)"
+      : `this machine is ${Math.round(offMs)} ms off the broker's clock`;
   if (offMs <= lockDurationMs / 10) return ok('clock', found);
   const advice = 'Set the clock (NTP).';
   return offMs <= lockDurationMs / 2

@@ -19,7 +19,7 @@ interface State {
 
 /** The right to start one task now. */
 export interface RateToken {
-  /** The task starts: a start that is late counts once more, for windows that begin after its turn. */
+  /** Confirms the start. A late start is charged twice so that no sliding window exceeds the rate. */
   used(): Promise<void> | undefined;
   /** Gives it back, for a start that did not come about: the next one may have it. */
   unused(): Promise<void> | undefined;
@@ -36,7 +36,7 @@ const UNLIMITED: RateDecision = { granted: true, turn: { used: () => undefined, 
 const NOT_LATE_MS = 28;
 
 export class RateLimits {
-  /** What was last seen of each task's record: a broker that lost its data is told again. */
+  /** Last known state per task; used to restore the record if the broker loses its data. */
   readonly #seen = new Map<string, State>();
 
   constructor(

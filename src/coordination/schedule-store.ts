@@ -155,7 +155,7 @@ export async function mayRunTick(engine: Engine, jobId: string, addition: string
   return first === undefined || first.value === addition;
 }
 
-/** No process is held up for so long and then goes on. */
+/** Longer than any plausible pause of a process. */
 const TICK_KEPT_MS = 3_600_000;
 
 function rowOf<T>({ value, version }: StoredRecord): Row<T> {

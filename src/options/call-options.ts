@@ -155,7 +155,7 @@ export function resolveCall(
   const expiresAt = expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`, timezone);
   if (due > END_OF_TIME || (expiresAt ?? 0) > END_OF_TIME)
     throw new OptionError(
-      `${where}: countdown, eta or expires leads beyond the year 275760, the last one there is.`,
+      `${where}: countdown, eta or expires is past the latest representable date (year 275760).`,
     );
   const soft = optionalMs(options.softTimeLimit, `${where}: softTimeLimit`);
   const hard = optionalMs(options.timeLimit, `${where}: timeLimit`);

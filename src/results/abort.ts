@@ -3,7 +3,7 @@
  * of its own for each would take Node long to add, and make it warn of a leak from the eleventh on.
  */
 
-/** Who hears of each signal; a signal that nobody waits with has no listener of ours. */
+/** Waiters by AbortSignal. A signal without waiters has no listener attached. */
 const hearing = new WeakMap<AbortSignal, Hearing>();
 
 interface Hearing {

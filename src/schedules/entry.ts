@@ -156,7 +156,7 @@ function sameSpec(a: Spec, b: Spec): boolean {
   return contentOf(a) === contentOf(b);
 }
 
-/** A spec's text without where it goes: routes may be functions, with moods. */
+/** A spec's text without where it goes: route functions need not be deterministic. */
 export function contentOf({ place: _, ...content }: Spec): string {
   return JSON.stringify(content);
 }

@@ -147,7 +147,7 @@ function refuseNever(expression: string): void {
   try {
     CronExpressionParser.parse(expression, { currentDate: new Date(0), tz: 'UTC' }).next();
   } catch (error) {
-    throw new OptionError(`crontab: "${expression}" never comes: such a day is in no calendar.`, {
+    throw new OptionError(`crontab: "${expression}" never matches any date.`, {
       cause: error,
     });
   }

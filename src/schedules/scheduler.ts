@@ -316,7 +316,7 @@ export class Scheduler {
     const away = this.host.engine.isUnavailable(error);
     if (away) this.#watchedSince = Number.POSITIVE_INFINITY;
     if (this.#stopped || away) return;
-    this.host.logger().error({ error }, 'schedules: an error; trying again');
+    this.host.logger().error({ error }, 'scheduler error; retrying');
   }
 }
 

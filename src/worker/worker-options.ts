@@ -63,7 +63,7 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   readonly lockDurationMs: number;
   readonly unknownTaskGraceMs: number;
   readonly blockedLoopTimeoutMs: number;
-  /** What a thread can open the same broker with; undefined where none can. Asked for: it holds the password. */
+  /** Broker URL for threads, or undefined if it cannot be shared. A function, so that the password is never enumerable. */
   brokerUrl(): string | undefined;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;

@@ -353,7 +353,7 @@ export class Worker implements CallHost, AsyncDisposable {
         return true;
       },
       shutdown: () => {
-        this.#params.logger.info({ node: this.node }, 'told to shut down: what runs may finish');
+        this.#params.logger.info({ node: this.node }, 'shutdown requested; waiting for running tasks');
         // After the reply has left.
         setTimeout(() => void this.stop(), 50);
       },

@@ -193,7 +193,7 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     const running = worker('--processes', '1', '-c', '1', '--max-memory-per-child', '400mb');
     await running.printed(/ready/);
     const first = await (await app.sendTask('grow', [350])).get({ timeout: '60s' });
-    await running.printed(/worker process leaves.*it holds \d+ MB/);
+    await running.printed(/recycling worker process.*exceeded maxMemoryPerChild \(\d+ MB\)/);
     const second = await (await app.sendTask('pid')).get({ timeout: '60s' });
     assert.notEqual(first, second);
   });

@@ -25,7 +25,9 @@ describe('autoscale', () => {
       finish.open();
       await Promise.all(sent.map((result) => result.get({ timeout: '20s' })));
       await until(() => slots() === 2, 'the shrinking');
-      assert(lines.some(({ message, fields }) => /adapted to the load/.test(message) && fields.to === 2));
+      assert(
+        lines.some(({ message, fields }) => /autoscale changed concurrency/.test(message) && fields.to === 2),
+      );
     });
 
     it('begins at no slot at all where its minimum is 0', async (t) => {

@@ -187,7 +187,7 @@ describe('A worker that has been deaf for a minute', () => {
     assert.deepEqual(await told(), [true, false]);
     deafMs = 61_000;
     assert.deepEqual(await told(), [false, false]);
-    assert.match((await vitals.live()).why ?? '', /no queue has been listened to for 61 s/);
+    assert.match((await vitals.live()).why ?? '', /no queue polled for 61 s/);
     server.freeze();
     assert.deepEqual(await told(), [true, false]);
     // A probe waits a second by default: whether to restart must be known by then.

@@ -48,7 +48,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
     const mine = highest + 1;
     if (!claim(pathOf(folder, mine), text)) continue;
     const numbers = numbersIn(folder);
-    // Somebody looked earlier and numbered higher: theirs counts.
+    // Another process claimed a higher number; it wins.
     if (numbers.at(-1) !== mine) {
       removeOwn(pathOf(folder, mine), text);
       continue;

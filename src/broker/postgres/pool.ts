@@ -295,7 +295,7 @@ export class PgStatements {
   #unavailable(cause: unknown): BrokerUnavailableError {
     const { address } = this.parts;
     return new BrokerUnavailableError(
-      `No PostgreSQL answers at ${address}${cause === undefined ? '' : ` (${messageOf(cause)})`}. Is it running, and reachable from here?`,
+      `Cannot reach PostgreSQL at ${address}${cause === undefined ? '' : ` (${messageOf(cause)})`}. Check that it is running and reachable.`,
       { address, cause },
     );
   }

@@ -74,7 +74,7 @@ class PostgresWire implements PgWire {
     };
     // An idle connection broke: the next statement finds out for itself.
     this.#onPoolError = (error) => {
-      // pg-pool puts the whole client into it, login included: nothing for a log.
+      // pg-pool puts the whole client into it, including credentials; must never be logged.
       Reflect.deleteProperty(error, 'client');
       this.#open?.link.lost(error);
     };

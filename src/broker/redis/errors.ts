@@ -100,7 +100,7 @@ const EXPLAINED: readonly (readonly [RegExp, string, string])[] = [
     'The guide to deployment lists them ("Rights of a Redis user").',
   ],
 ];
-const FOREIGN: readonly [RegExp, string, string] = [/./, 'refuses to let us in', NO_ENTRY];
+const FOREIGN: readonly [RegExp, string, string] = [/./, 'refuses this login', NO_ENTRY];
 
 /** The error, with the command's name alone left of the command: in it, and in those behind it. */
 export function withoutArguments<E>(error: E, depth = 0): E {

@@ -97,7 +97,7 @@ export class WorkflowResults implements FlowRelations {
         return now && { id: idOf(flow, path, leaf), name: leaf.name, state: now };
       }),
     );
-    // An errback that nothing calls is no part of it.
+    // Omit errbacks that were never invoked.
     const nodes = seen.filter((node) => node !== undefined);
     const known = new Set(nodes.map(({ id }) => id));
     const edges = parts.flatMap(([path]) => {

@@ -15,7 +15,7 @@ export function addMigrateCommand(program: Command): void {
       const out = takeStdout();
       await withApp(command.optsWithGlobals<GlobalFlags>(), async (app) => {
         await app.migrate();
-        out.line(`The broker of "${app.name}" has all that this version of celeriac needs.`);
+        out.line(`The schema of "${app.name}" is up to date.`);
       });
     });
 }

@@ -29,9 +29,7 @@ export function addQueueCommands(program: Command): void {
     .action((_flags, command: Command) => listQueues(command.optsWithGlobals<QueueFlags>()));
   program
     .command('purge')
-    .description(
-      'drop the tasks that wait, delayed ones included; who waits for one hears that it was revoked',
-    )
+    .description('delete waiting and delayed tasks; their callers get TaskRevokedError')
     .option('-Q, --queues <queues>', 'only of these queues (comma, repeatable)', queuesFlag('-Q'))
     .option('-y, --yes', 'do not ask')
     .option('--json', 'print how many were dropped, by queue, as JSON')

@@ -117,7 +117,7 @@ export class FleetState {
       .sort((a, b) => Number(a.gone) - Number(b.gone) || (a.node < b.node ? -1 : 1));
   }
 
-  /** Longest first. What a worker that is gone ran runs elsewhere soon, and is told then. */
+  /** Longest first. Tasks of a vanished worker are hidden; they reappear when another worker starts them. */
   running(now: number): RunningRow[] {
     return [...this.#running.values()]
       .filter(({ node }) => !this.#isGone(node, now))

@@ -24,7 +24,7 @@ export function sentenceOf(message: string, fields: Fields): Sentence {
   if (message === 'running tasks' && typeof running === 'number') {
     return { message: runningText(running), fields: others };
   }
-  if (message === 'health is answered') {
+  if (message === 'health endpoint listening') {
     const { host, port, ...left } = fields;
     return { message: `health: http://${host}:${port}/live /ready /metrics`, fields: left };
   }

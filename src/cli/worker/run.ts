@@ -92,7 +92,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
       if (node !== named) log.warn({}, `a worker called "${named}" is online already: this one is "${node}"`);
       log.always({}, `ready: ${readyText(worker)}`);
     });
-    // Whatever a start waits for, an end does not.
+    // Shutdown does not wait for a pending start.
     return await Promise.race([end.reached, started.then(() => end.reached)]);
   } finally {
     end.release();

@@ -17,7 +17,7 @@ export async function startPatiently(
   for (let attempt = 1; ; attempt++) {
     try {
       await worker.start();
-      if (attempt > 1) log.info({ awayMs: Math.round(performance.now() - since) }, 'the broker is there');
+      if (attempt > 1) log.info({ awayMs: Math.round(performance.now() - since) }, 'connected to the broker');
       return true;
     } catch (error) {
       if (stop.aborted) return false;

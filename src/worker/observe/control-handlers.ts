@@ -110,7 +110,7 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
       return { ok: `no longer consuming "${queue}"` };
     },
     pause: ({ queue, known }) => ({ ok: `"${queue}" is paused${elsewhere(worker, queue, known)}` }),
-    resume: ({ queue, known }) => ({ ok: `"${queue}" goes on${elsewhere(worker, queue, known)}` }),
+    resume: ({ queue, known }) => ({ ok: `resumed "${queue}"${elsewhere(worker, queue, known)}` }),
     rateLimit: async ({ task, rate }) => {
       if (!(await worker.rateLimit(task))) throw unknownTask(task);
       return { ok: `${task}: ${rate ?? 'no rate limit'}, over all workers` };

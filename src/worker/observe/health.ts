@@ -64,7 +64,7 @@ export class WorkerHealth {
       metrics: async () =>
         prometheusText([await this.metrics()], await readDepths(this.params, this.params.queues())),
     });
-    logger.info({ host: health.host, port: this.port }, 'health is answered');
+    logger.info({ host: health.host, port: this.port }, 'health endpoint listening');
   }
 
   /** Counts an ended attempt. */
@@ -78,7 +78,7 @@ export class WorkerHealth {
   async live(): Promise<Verdict> {
     if (this.params.stalledForMs() < HOPELESS_MS || !(await this.#watch.answers(PROBE_MS)))
       return { ok: true };
-    return { ok: false, why: `no queue has been listened to for ${seconds(this.params.stalledForMs())}` };
+    return { ok: false, why: `no queue polled for ${seconds(this.params.stalledForMs())}` };
   }
 
   async ready(): Promise<Verdict> {
@@ -90,7 +90,7 @@ export class WorkerHealth {
     if (stalledForMs() > 0)
       return {
         ok: false,
-        why: `no queue has been listened to for ${seconds(stalledForMs())} longer than usual`,
+        why: `no queue polled for ${seconds(stalledForMs())} longer than usual`,
       };
     return { ok: true };
   }

@@ -81,7 +81,7 @@ export class PoolHealth {
       ready: () => this.#ready(),
       metrics: () => this.#metrics(),
     });
-    logger.info({ host: health.host, port: this.port }, 'health is answered');
+    logger.info({ host: health.host, port: this.port }, 'health endpoint listening');
   }
 
   /** What an ended process did counts for ever. */

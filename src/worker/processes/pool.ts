@@ -112,7 +112,7 @@ export class ProcessPool {
   async #gone(withinMs: number): Promise<void> {
     const cancel = after(withinMs, () => {
       for (const child of this.#children) {
-        this.params.logger.warn({ pid: child.pid }, 'a worker process does not end: killed');
+        this.params.logger.warn({ pid: child.pid }, 'worker process did not exit in time; killed');
         child.kill();
       }
     });
@@ -139,7 +139,7 @@ export class ProcessPool {
   }
 
   #onLeaving(child: Child, why: string): void {
-    this.params.logger.info({ pid: child.pid, why }, 'worker process leaves');
+    this.params.logger.info({ pid: child.pid, why }, 'recycling worker process');
     this.#replace(FIRST_DELAY_MS);
   }
 

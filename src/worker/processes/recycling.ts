@@ -26,7 +26,7 @@ export class Recycling {
   begin(): boolean {
     if (this.#spent) return false;
     this.#begun++;
-    if (this.#begun === this.limits.maxTasks) this.#end(`it has had ${this.#begun} tasks`);
+    if (this.#begun === this.limits.maxTasks) this.#end(`reached maxTasksPerChild (${this.#begun})`);
     return true;
   }
 
@@ -39,7 +39,7 @@ export class Recycling {
     if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
     this.#lookedAt = now;
     const held = process.memoryUsage.rss();
-    if (held > maxMemoryBytes) this.#end(`it holds ${Math.round(held / 1024 ** 2)} MB`);
+    if (held > maxMemoryBytes) this.#end(`exceeded maxMemoryPerChild (${Math.round(held / 1024 ** 2)} MB)`);
   }
 
   #end(why: string): void {

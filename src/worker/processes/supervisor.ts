@@ -296,7 +296,7 @@ export class WorkerProcesses implements AsyncDisposable {
         };
       },
       shutdown: () => {
-        this.#params.logger.info({ node: this.node }, 'told to shut down: what runs may finish');
+        this.#params.logger.info({ node: this.node }, 'shutdown requested; waiting for running tasks');
         // After the reply has left.
         setTimeout(() => void this.stop(), 50);
         return { ok: 'shutting down' };

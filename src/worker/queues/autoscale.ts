@@ -110,7 +110,7 @@ export class Autoscale {
     const wanted = Math.max(this.#range?.min ?? limit, ...this.#seen);
     if (this.#seen.length === LOOKS && wanted < limit) this.slots.resize(wanted);
     if (this.slots.limit === this.#loggedSize) return;
-    this.logger.info({ from: this.#loggedSize, to: this.slots.limit }, 'concurrency adapted to the load');
+    this.logger.info({ from: this.#loggedSize, to: this.slots.limit }, 'autoscale changed concurrency');
     this.#loggedSize = this.slots.limit;
   }
 

@@ -345,9 +345,7 @@ export class Executor {
     const { spawning } = this.params;
     try {
       if (spawning === undefined)
-        throw new CeleriacError(
-          `${task.name}: replace() in an eager call; there is no record whose place to take.`,
-        );
+        throw new CeleriacError(`${task.name}: replace() is not supported in an eager call.`);
       return await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
     } catch (error) {
       return this.#judge(error, call, task);

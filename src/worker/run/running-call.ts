@@ -140,7 +140,7 @@ export class RunningCall implements TaskContext {
     if (this.#closed) return;
     if (this.spawning === undefined)
       throw new CeleriacError(
-        `${this.delivery.name}: addToGroup() in an eager call; its group runs nowhere.`,
+        `${this.delivery.name}: addToGroup() is not supported in an eager call outside a group.`,
       );
     await this.spawning.addMember(this.delivery, this.#added++, signature as Composable);
   }

@@ -69,7 +69,7 @@ export class UnknownTasks {
   #error({ name, queue }: Delivery): NotRegisteredError {
     const near = this.params.registry.nearest(name);
     return new NotRegisteredError(
-      `No worker of queue "${queue}" knows the task "${name}" after ${this.params.unknownTaskGraceMs} ms of asking around. ` +
+      `No worker on queue "${queue}" has registered the task "${name}" (tried for ${this.params.unknownTaskGraceMs} ms). ` +
         (near === undefined ? 'Is its module loaded by the worker?' : `Did you mean "${near}"?`),
     );
   }

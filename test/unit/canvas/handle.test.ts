@@ -62,7 +62,7 @@ describe('app.signature', () => {
     assert.deepEqual(app.signature(flow).toJSON(), flow.toJSON());
     assert.throws(
       () => app.signature(add.delay as never),
-      /^OptionError: app\.signature: the function delay is no JSON/,
+      /^OptionError: app\.signature: expected the JSON of .* got the function delay/,
     );
   });
 });

@@ -169,9 +169,9 @@ describe('The loop of a consumer', () => {
     queue.add('a');
     let open: () => void = () => undefined;
     const gate = {
-      shutMs: 0,
+      closedForMs: 0,
       enter: async () => {
-        gate.shutMs = 50;
+        gate.closedForMs = 50;
         return { granted: false };
       },
       untilOpen: () => new Promise<void>((resolve) => (open = resolve)),
@@ -197,7 +197,7 @@ describe('The loop of a consumer', () => {
     let unused = 0;
     const turns = { granted: true as const, turn: { unused: async () => void unused++ } };
     const gate = {
-      shutMs: 0,
+      closedForMs: 0,
       enter: async () => turns,
       untilOpen: async () => undefined,
       close: () => undefined,

@@ -14,7 +14,7 @@ function ended(outcome: Outcome, told: Promise<void> = Promise.resolve()) {
     await told;
   };
   const delivery = { afterwards: (body: () => Promise<void>) => void afterwards.push(body) };
-  runWhenWritten(delivery as unknown as Delivery, { outcome, hooks: { tell } } as unknown as Execution);
+  runWhenWritten(delivery as unknown as Delivery, { outcome, hooks: { run: tell } } as unknown as Execution);
   return { afterwards, heard };
 }
 

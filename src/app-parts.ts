@@ -5,7 +5,7 @@ import type { AppConfig, CeleriacOptions } from './app-options.js';
 import { type Engine, sortsKeys } from './broker/broker.js';
 import { BrokerClock } from './broker/clock.js';
 import { openEngine } from './broker/open.js';
-import type { Ground } from './broker/pass-on.js';
+import { engineOf, type Ground } from './broker/pass-on.js';
 import { Sender } from './calls/sender.js';
 import { UniqueCalls } from './calls/unique.js';
 import { tellPurged } from './canvas/workflow/purged-part.js';
@@ -15,7 +15,6 @@ import { Control } from './control/control.js';
 import { FailedTasks } from './control/failed.js';
 import { Queues } from './control/queues.js';
 import { RateLimits } from './coordination/rate-limits.js';
-import { followingRelocations } from './coordination/relocations.js';
 import { TaskIdIndex } from './coordination/task-id-index.js';
 import { Events } from './events/events.js';
 import { acceptanceRule } from './options/acceptance.js';
@@ -26,8 +25,8 @@ import type { ErrorClasses } from './protocol/wire-error.js';
 import { Producer } from './queue/producer.js';
 import { Tracing } from './queue/tracing.js';
 import { Feed } from './results/feed.js';
-import type { ResultSource } from './results/result-source.js';
 import { revokeAll } from './results/revoke.js';
+import { TaskReader } from './results/task-reader.js';
 import type { ScheduleHost } from './schedules/scheduled-calls.js';
 import { Schedules } from './schedules/schedules.js';
 import { settleAll } from './settle-all.js';
@@ -71,16 +70,16 @@ export function makeParts(params: AppPartsParams) {
       onRecovered: (message, awayMs) => params.logger().warn({ awayMs }, message),
     });
   const ground: Ground = { engine: params.engine ?? open(config.broker) };
-  const stored = followingRelocations(ground);
-  const clock = new BrokerClock(stored, config.publishRetryMs);
-  const workflows = new Workflows({ ...config, stored, clock });
-  const { engine } = workflows;
+  const engine = engineOf(ground);
+  const clock = new BrokerClock(engine, config.publishRetryMs);
+  const workflows = new Workflows({ ...config, engine, clock });
+  const tasks = new TaskReader(engine, workflows.parts);
   engine.signals.expect(ids);
   const rates = new RateLimits(engine, clock);
   const events = new Events({ engine, clock, logger: params.logger });
   const tracing = config.telemetry && new Tracing(config.telemetry);
-  const feed = new Feed(engine, clock);
-  const index = new TaskIdIndex(engine, clock, config.publishRetryMs);
+  const feed = new Feed(engine, tasks, clock);
+  const index = new TaskIdIndex(engine, tasks, clock, config.publishRetryMs);
   const { kind, address } = ground.engine;
   const accepted = acceptanceRule(config.acceptance, kind !== 'postgres' && kind !== 'embedded', address);
   // What this broker can never do is refused where it is asked for.
@@ -89,44 +88,47 @@ export function makeParts(params: AppPartsParams) {
   const caller: Asking =
     params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
   const sending = { engine, clock, producer, ids, index };
-  const unique = new UniqueCalls(engine, clock, config.publishRetryMs);
+  const unique = new UniqueCalls(engine, tasks, clock, config.publishRetryMs);
+  const decoding = {
+    classes: errors,
+    decodeArgs: (encoded: unknown) => codec.decodeArgs(encoded),
+    decodeResult: (encoded: unknown) => codec.decodeResult(encoded),
+  };
   const flows = workflows.connect({
     ...sending,
+    jobs: tasks.jobs,
     unique,
     tracing,
-    sender: () => sender,
-    source: () => results,
+    results: {
+      engine,
+      tasks,
+      feed,
+      clock,
+      decoding,
+      endRunning: async (jobIds, reason) => {
+        await caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
+      },
+      forgetRunning: async (jobIds) => {
+        await caller.ask('forget', { jobIds });
+      },
+      locate: (taskId) => index.locate(taskId),
+    },
+    sender: (results) =>
+      new Sender({
+        ...sending,
+        unique,
+        results,
+        middleware: params.middleware,
+        router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
+        defaultQueue: config.defaultQueue,
+        timezone: config.timezone,
+        codec,
+        events,
+        tracing,
+      }),
   });
-  const results: ResultSource = {
-    engine,
-    feed,
-    clock,
-    decoding: {
-      classes: errors,
-      decodeArgs: (encoded) => codec.decodeArgs(encoded),
-      decodeResult: (encoded) => codec.decodeResult(encoded),
-    },
-    endRunning: async (jobIds, reason) => {
-      await caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
-    },
-    forgetRunning: async (jobIds) => {
-      await caller.ask('forget', { jobIds });
-    },
-    locate: (taskId) => index.locate(taskId),
-    flows: flows.results,
-  };
-  const sender = new Sender({
-    ...sending,
-    unique,
-    results,
-    middleware: params.middleware,
-    router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
-    defaultQueue: config.defaultQueue,
-    timezone: config.timezone,
-    codec,
-    events,
-    tracing,
-  });
+  const { sender } = flows;
+  const results = flows.results.source;
   const { failureExpiresMs } = config;
   const queues = new Queues({
     engine,
@@ -135,7 +137,7 @@ export function makeParts(params: AppPartsParams) {
     failureExpiresMs,
     onPart: (ended) => tellPurged(flows, ended),
   });
-  const failed = new FailedTasks({ engine, clock, index, unique, decoding: results.decoding });
+  const failed = new FailedTasks({ engine, tasks, clock, index, unique, decoding });
   const control = new Control(caller, {
     queues,
     revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
@@ -155,6 +157,7 @@ export function makeParts(params: AppPartsParams) {
     ground,
     open,
     engine,
+    tasks,
     ids,
     codec,
     clock,

@@ -276,6 +276,7 @@ export class Celeriac implements AsyncDisposable {
       logger: this.#logger,
       ...this.#executorParams(),
       engine: this.#parts.engine,
+      tasks: this.#parts.tasks,
       app: this,
       errors: this.errors,
       appName: this.name,

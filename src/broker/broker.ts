@@ -53,6 +53,8 @@ export interface BullmqParts {
 
 /** A job as it lies in the broker, before anyone interprets it. Texts are as stored. */
 export interface StoredJob {
+  /** What tells it from the records that are made of tasks without a job: see `TaskRecord`. */
+  readonly kind: 'job';
   readonly id: string;
   readonly queue: string;
   readonly name: string;
@@ -79,12 +81,6 @@ export interface StoredJob {
   readonly running: boolean;
   /** The node that ran it last. */
   readonly worker: string | undefined;
-  /** It is gone, and this is what its tombstone tells: its id may be used again. */
-  readonly dropped?: true;
-  /** What has taken its place, and is read in its stead. */
-  readonly replacedBy?: JobRef;
-  /** The task whose failure this one shares: a part of a workflow that will never run. */
-  readonly blame?: { readonly taskId: string; readonly taskName: string };
 }
 
 /** A small record of our own; `version` goes up with each change and guards `replace`. */
@@ -255,7 +251,10 @@ export interface Engine {
   bullmq(): BullmqParts;
   /** Adds jobs to any queues in one atomic step; those whose id is there already stay as they are. Fails fast. */
   addTogether(jobs: readonly NewJob[]): Promise<void>;
-  /** Jobs by id, in order, in one round trip; `undefined` where there is none. Fails fast. */
+  /**
+   * Jobs as they lie, in order, in one round trip; `undefined` where there is none. Fails fast. What a task is beside its
+   * job, and where it was moved to, `TaskReader` knows.
+   */
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
   /**
    * Replaces the data of a job, if it is still what was read. Fails fast.
@@ -263,7 +262,7 @@ export interface Engine {
    * @returns `false` when somebody changed it meanwhile, or the job is gone
    */
   amendData(ref: JobRef, was: string, data: object): Promise<boolean>;
-  /** Whether each job is finished or gone, in order: the cheap check that sweeps make. Fails fast. */
+  /** Whether each job as it lies is finished or gone, in order: cheaper than reading it. Fails fast. */
   readEnded(refs: readonly JobRef[]): Promise<boolean[]>;
   /** Jobs for looking at, in order: long arguments are left out by the broker. Fails fast. */
   readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]>;

@@ -1,21 +1,16 @@
 /**
- * An engine that is another one: for those who see some of it differently and the rest as it is. Written out, since it
- * stands in front of every call and a Proxy is dear there. Must never hold on to what the engine under it has.
+ * An engine that is another one, whichever stands in its place at the time: tests put theirs there. Written out, since it
+ * stands in front of every call and a Proxy is dear there. It sees nothing differently and holds on to nothing.
  */
-import type { Engine, Notices } from './broker.js';
+import type { Engine } from './broker.js';
 
 /** Where an app's tasks lie. One engine all its life, unless tests put another in its place. */
 export interface Ground {
   engine: Engine;
 }
 
-/** What a view of an engine answers by itself. */
-export interface OwnView extends Pick<Engine, 'readJobs' | 'readEnded'> {
-  readonly signals?: Notices;
-}
-
-/** The engine of `ground`, whichever it is at the time, but for what `own` answers. */
-export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
+/** The engine of `ground`. */
+export function engineOf(ground: Readonly<Ground>): Engine {
   return {
     get kind() {
       return ground.engine.kind;
@@ -36,7 +31,7 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
       return ground.engine.places;
     },
     get signals() {
-      return own.signals ?? ground.engine.signals;
+      return ground.engine.signals;
     },
     get queues() {
       return ground.engine.queues;
@@ -47,8 +42,8 @@ export function passingOn(ground: Readonly<Ground>, own: OwnView): Engine {
     get replication() {
       return ground.engine.replication;
     },
-    readJobs: own.readJobs,
-    readEnded: own.readEnded,
+    readJobs: (refs) => ground.engine.readJobs(refs),
+    readEnded: (refs) => ground.engine.readEnded(refs),
     ready: () => ground.engine.ready(),
     backend: (queue) => ground.engine.backend(queue),
     bullmq: () => ground.engine.bullmq(),

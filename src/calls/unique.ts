@@ -2,11 +2,12 @@
  * Calls with a `unique` option: takes the key, then sends; or deals with the task that holds it, as the mode says.
  */
 import { createHash } from 'node:crypto';
-import type { Engine, StoredJob } from '../broker/broker.js';
+import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { keepAliveDuring } from '../broker/keep-alive.js';
 import { untilAnswered } from '../broker/until-answered.js';
 import { LONGEST_LIFE_MS } from '../coordination/claims.js';
+import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { type KeyHolder, releaseKey, type Standing, UniqueKeys } from '../coordination/unique-keys.js';
 import { DuplicateTaskError, isCeleriacError } from '../errors.js';
 import type { ResolvedCall } from '../options/call-options.js';
@@ -60,10 +61,11 @@ export class UniqueCalls {
 
   constructor(
     private readonly engine: Engine,
+    private readonly tasks: TaskLookup,
     private readonly clock: BrokerClock,
     private readonly publishRetryMs: number,
   ) {
-    this.#keys = new UniqueKeys(engine, clock, (job) => standing(job, clock.now()), publishRetryMs);
+    this.#keys = new UniqueKeys(engine, tasks, clock, (task) => standing(task, clock.now()), publishRetryMs);
   }
 
   /**
@@ -118,13 +120,14 @@ export class UniqueCalls {
   /** `false` when it has started. */
   async #revoke(holder: KeyHolder, { name }: UniqueCall): Promise<boolean> {
     const reason = `it was replaced by a newer call of ${name}`;
-    const { engine, clock } = this;
-    const { found, was } = await revokeTask({ engine, clock }, holder.job, { reason }, async () => undefined);
+    const { engine, tasks, clock } = this;
+    const ground = { engine, tasks, clock };
+    const { found, was } = await revokeTask(ground, holder.job, { reason }, async () => undefined);
     return found ? was === PENDING || (was !== undefined && READY.has(was)) : false;
   }
 }
 
-function standing(job: StoredJob, now: number): Standing {
+function standing(job: TaskRecord, now: number): Standing {
   const message = readMessage(job.data);
   if (READY.has(stateOf(job, message, now))) return 'no';
   // A worker has it in hand: most likely to end it, unless it ran before it was revoked.

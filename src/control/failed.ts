@@ -4,12 +4,13 @@
  * among the failed by the broker, and passed over here.
  */
 
-import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { keepAliveDuring } from '../broker/keep-alive.js';
 import type { FailedPlace } from '../broker/queue-admin.js';
 import type { UniqueCalls } from '../calls/unique.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
+import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { OptionError } from '../errors.js';
 import { checkQueueName, checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
@@ -47,6 +48,7 @@ export interface FailedReply {
 
 export interface FailedParams {
   readonly engine: Engine;
+  readonly tasks: TaskLookup;
   readonly clock: BrokerClock;
   readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
@@ -103,11 +105,11 @@ export class FailedTasks {
   async #each(
     which: string | readonly string[] | FailedFilter,
     where: string,
-    act: (job: StoredJob) => Promise<string | undefined>,
+    act: (job: TaskRecord) => Promise<string | undefined>,
   ): Promise<FailedReply> {
     const done: string[] = [];
     const refused = new Map<string, string>();
-    const note = async (job: StoredJob) => {
+    const note = async (job: TaskRecord) => {
       const why = await act(job);
       if (why === undefined) done.push(taskIdOf(job));
       else refused.set(taskIdOf(job), why);
@@ -135,15 +137,15 @@ export class FailedTasks {
     { queue, task }: FailedFilter,
     from: FailedPlace | undefined,
     size: number,
-  ): AsyncGenerator<StoredJob[]> {
+  ): AsyncGenerator<TaskRecord[]> {
     if (queue !== undefined) checkQueueName(queue, 'app.failed: queue');
     if (task !== undefined) checkTaskName(task, 'app.failed: task');
-    const { engine } = this.params;
+    const { engine, tasks } = this.params;
     const known = (await engine.queues.known()).map(({ name }) => name);
     const queues = queue === undefined ? known : [queue, ...known.filter((name) => isLaneOf(name, queue))];
     for (let before = from; ; ) {
       const places = await engine.queues.failed(queues, before, size);
-      const jobs = await engine.readJobs(places.map(({ queue: place, id }) => ({ queue: place, id })));
+      const jobs = await tasks.read(places.map(({ queue: place, id }) => ({ queue: place, id })));
       const found = jobs.filter((job) => job !== undefined);
       yield found.filter((job) => this.#isFailure(job) && (task === undefined || job.name === task));
       before = places.at(-1);
@@ -151,10 +153,10 @@ export class FailedTasks {
     }
   }
 
-  async #find(taskId: string): Promise<StoredJob | undefined> {
-    const { engine, index } = this.params;
+  async #find(taskId: string): Promise<TaskRecord | undefined> {
+    const { tasks, index } = this.params;
     const ref: JobRef | undefined = await index.locate(taskId);
-    const [job] = ref === undefined ? [] : await engine.readJobs([ref]);
+    const [job] = ref === undefined ? [] : await tasks.read([ref]);
     return job !== undefined && this.#isFailure(job) ? job : undefined;
   }
 
@@ -166,18 +168,18 @@ export class FailedTasks {
     );
   }
 
-  #isFailure(job: StoredJob): boolean {
-    return job.doneAt !== undefined && job.dropped === undefined && this.#snapshot(job).state === FAILURE;
+  #isFailure(job: TaskRecord): boolean {
+    return job.doneAt !== undefined && job.kind !== 'dropped' && this.#snapshot(job).state === FAILURE;
   }
 
-  #snapshot(job: StoredJob): Snapshot {
+  #snapshot(job: TaskRecord): Snapshot {
     const { decoding, clock } = this.params;
     return derive(taskIdOf(job), job, { ...decoding, decodeArgs: lenient(decoding), now: clock.now() });
   }
 }
 
 /** The id its caller knows it by. */
-function taskIdOf(job: StoredJob): string {
+function taskIdOf(job: TaskRecord): string {
   if (isGenerated(job.id)) return job.id;
   return readMessage(job.data).id ?? taskIdOfJob(job.id);
 }

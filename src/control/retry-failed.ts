@@ -8,11 +8,12 @@
  *   4 it waits again, in BullMQ's one step      nothing left to do
  */
 
-import type { Engine, StoredJob } from '../broker/broker.js';
+import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { UniqueCalls } from '../calls/unique.js';
 import { expireRelocation, keepRelocation } from '../coordination/relocations.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
+import type { TaskRecord } from '../coordination/task-record.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { readMessage, renewMessage } from '../protocol/message.js';
 
@@ -24,7 +25,7 @@ export interface RetryParams {
 }
 
 /** @returns why it was not done */
-export async function retryFailed(params: RetryParams, job: StoredJob): Promise<string | undefined> {
+export async function retryFailed(params: RetryParams, job: TaskRecord): Promise<string | undefined> {
   const { engine, clock, index, unique } = params;
   const message = readMessage(job.data);
   const taskId = message.id ?? taskIdOfJob(job.id);
@@ -56,7 +57,7 @@ export async function retryFailed(params: RetryParams, job: StoredJob): Promise<
 }
 
 /** @returns why it was not done */
-export async function deleteFailed(params: RetryParams, job: StoredJob): Promise<string | undefined> {
+export async function deleteFailed(params: RetryParams, job: TaskRecord): Promise<string | undefined> {
   const { engine, index } = params;
   const { from, id } = readMessage(job.data);
   const backend = await engine.backend(job.queue);

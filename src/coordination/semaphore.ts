@@ -9,6 +9,7 @@ import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Asking, Holder } from '../broker/places.js';
 import { sleep } from '../timers.js';
+import type { TaskLookup } from './task-record.js';
 
 /** What asking for a place gives. */
 export type Place =
@@ -24,7 +25,8 @@ const CALL_AGAIN_MS = [5, 20, 100, 400];
 
 export class Semaphores {
   constructor(
-    private readonly engine: Pick<Engine, 'places' | 'readJobs' | 'backend'>,
+    private readonly engine: Pick<Engine, 'places' | 'backend'>,
+    private readonly tasks: TaskLookup,
     private readonly clock: Pick<BrokerClock, 'now'>,
     /** A place older than this is looked at when somebody wants it, ms. A bit over the duration of a lock. */
     private readonly leaseMs: number,
@@ -68,7 +70,7 @@ export class Semaphores {
    */
   async #bury(name: string, limit: number, doubted: readonly Holder[], asker?: JobRef): Promise<boolean> {
     if (doubted.length === 0) return false;
-    const jobs = await this.engine.readJobs(doubted);
+    const jobs = await this.tasks.read(doubted);
     const dead = doubted.filter((_, i) => jobs[i]?.running !== true);
     await this.#evict(name, limit, dead, asker);
     return true;
@@ -104,7 +106,7 @@ export class Semaphores {
   /** Whether it ended while it was in line: then it keeps no place from the next. */
   async #hasEnded(called: Holder): Promise<boolean> {
     try {
-      const [job] = await this.engine.readJobs([called]);
+      const [job] = await this.tasks.read([called]);
       return job === undefined || job.doneAt !== undefined;
     } catch {
       return false; // out of reach: then its place is found empty

@@ -9,6 +9,7 @@ import { untilAnswered } from '../broker/until-answered.js';
 import { DuplicateTaskError, isCeleriacError, OptionError } from '../errors.js';
 import { encodeCustomId, partOf, queueByShape, queueOfGenerated } from '../protocol/ids.js';
 import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
+import type { TaskLookup } from './task-record.js';
 import { tombstoneKey } from './tombstones.js';
 
 interface Entry {
@@ -47,7 +48,8 @@ export class TaskIdIndex {
   readonly #inFlight = new Set<string>();
 
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: Pick<Engine, 'records'>,
+    private readonly tasks: TaskLookup,
     private readonly clock: BrokerClock,
     /** How long a call may keep trying, ms. */
     private readonly publishRetryMs: number,
@@ -137,9 +139,9 @@ export class TaskIdIndex {
   async refuseTaken(taskIds: readonly string[]): Promise<void> {
     const refs = await Promise.all(taskIds.map((taskId) => this.locate(taskId)));
     const known = taskIds.flatMap((taskId, i) => (refs[i] === undefined ? [] : [{ taskId, ref: refs[i] }]));
-    const jobs = await this.engine.readJobs(known.map(({ ref }) => ref));
+    const jobs = await this.tasks.read(known.map(({ ref }) => ref));
     for (const [i, { taskId }] of known.entries())
-      if (jobs[i] !== undefined && jobs[i].dropped === undefined) throw duplicate(taskId);
+      if (jobs[i] !== undefined && jobs[i].kind !== 'dropped') throw duplicate(taskId);
   }
 
   /** Keeps the entry for as long as the task takes: it runs again. */
@@ -203,9 +205,9 @@ export class TaskIdIndex {
 
   /** A dropped task gives its id back. */
   async #standing(ref: JobRef): Promise<'kept' | 'dropped' | 'nowhere'> {
-    const [job] = await this.engine.readJobs([ref]);
+    const [job] = await this.tasks.read([ref]);
     if (job === undefined) return 'nowhere';
-    if (job.dropped === undefined) return 'kept';
+    if (job.kind !== 'dropped') return 'kept';
     await this.engine.records.remove(tombstoneKey(ref));
     return 'dropped';
   }

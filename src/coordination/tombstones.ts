@@ -2,7 +2,8 @@
  * What is left of a task whose job was dropped before it ran, or at the task's own wish: a small record that runs out by
  * itself and tells readers how it ended. Without it a waiter could not tell such a task from one that was never sent.
  */
-import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { Engine, JobRef } from '../broker/broker.js';
+import type { TaskRecord } from './task-record.js';
 
 /** A dropped task, as it is kept. */
 export interface Tombstone {
@@ -33,10 +34,10 @@ export function tombstoneKey({ queue, id }: JobRef): string {
   return `dropped:${queue}/${id}`;
 }
 
-/** The job as it would read had it ended that way. */
-export function jobOfTombstone(ref: JobRef, value: string): StoredJob {
+/** The task as its tombstone tells. */
+export function recordOfTombstone(ref: JobRef, value: string): TaskRecord {
   const { droppedAt, ...tomb } = JSON.parse(value) as Tombstone;
-  return { ...NEVER_RUN, ...ref, ...tomb, doneAt: droppedAt, dropped: true };
+  return { kind: 'dropped', ...NEVER_RUN, ...ref, ...tomb, doneAt: droppedAt };
 }
 
 /** How long is remembered that a task asked for its result to be ignored, ms: waiters hear of its end at once. */

@@ -4,9 +4,10 @@
  * process that died. Releasing a key at a task's end is tidiness.
  */
 
-import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
+import type { TaskLookup, TaskRecord } from './task-record.js';
 
 /** A task that holds a key. */
 export interface KeyHolder {
@@ -26,10 +27,11 @@ const ENDING_MS = 1500;
 
 export class UniqueKeys {
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: Pick<Engine, 'records'>,
+    private readonly tasks: TaskLookup,
     private readonly clock: BrokerClock,
     /** Whether a job's task is going to hold its key: no when it has ended, or never will run. */
-    private readonly stands: (job: StoredJob) => Standing,
+    private readonly stands: (task: TaskRecord) => Standing,
     /** How long a call may keep trying, ms. */
     private readonly publishRetryMs: number,
   ) {}
@@ -50,7 +52,7 @@ export class UniqueKeys {
       const holder = JSON.parse(record.value) as KeyHolder;
       // The same call again, after the broker could not be reached the first time.
       if (holder.taskId === mine.taskId) return undefined;
-      const [job] = await this.engine.readJobs([holder.job]);
+      const [job] = await this.tasks.read([holder.job]);
       const waitedMs = performance.now() - since;
       const stands = job === undefined ? this.#underWay(holder, waitedMs) : this.stands(job);
       if (stands === 'yes') return holder;

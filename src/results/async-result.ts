@@ -1,4 +1,5 @@
-import type { JobRef, StoredJob } from '../broker/broker.js';
+import type { JobRef } from '../broker/broker.js';
+import type { TaskRecord } from '../coordination/task-record.js';
 import { wasIgnored } from '../coordination/tombstones.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.js';
@@ -214,8 +215,7 @@ export class AsyncResult<R = unknown> {
   async forget(): Promise<void> {
     const ref = await this.#locate();
     if (ref === undefined || (await this.#source.flows.forget(ref))) return;
-    const { engine, forgetRunning } = this.#source;
-    await forgetTask(engine, ref, forgetRunning);
+    await forgetTask(this.#source, ref, this.#source.forgetRunning);
   }
 
   /** What the task comes after in its workflow: the step before it, or the group whose results it takes. */
@@ -285,7 +285,7 @@ export class AsyncResult<R = unknown> {
   }
 
   /** Whether there is nothing to wait for: it has ended, or will leave no result. */
-  #hasEnded(job: StoredJob): boolean {
+  #hasEnded(job: TaskRecord): boolean {
     const message = this.#note(job);
     if (job.doneAt !== undefined || message.ignore === true) return true;
     return READY.has(stateOf(job, message, this.#source.clock.now()));
@@ -336,7 +336,7 @@ export class AsyncResult<R = unknown> {
   }
 
   /** Remembers what the message says of how the task will end. */
-  #note(job: StoredJob): Message {
+  #note(job: TaskRecord): Message {
     const message = readMessage(job.data);
     if (message.ignore === true) this.#unstored = true;
     return message;
@@ -353,12 +353,12 @@ export class AsyncResult<R = unknown> {
     if (!this.#unstored) throw new UnknownTaskError(this.id);
   }
 
-  async #read(): Promise<StoredJob | undefined> {
+  async #read(): Promise<TaskRecord | undefined> {
     const ref = await this.#locate();
     return ref === undefined ? undefined : this.#source.feed.read(ref);
   }
 
-  #derive(job: StoredJob | undefined): Snapshot {
+  #derive(job: TaskRecord | undefined): Snapshot {
     return derive(this.id, job, { ...this.#source.decoding, now: this.#source.clock.now() });
   }
 

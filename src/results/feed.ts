@@ -4,13 +4,15 @@
  * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
  */
 
-import type { Engine, JobRef, NoticeListener, Notices, StoredJob } from '../broker/broker.js';
+import type { Engine, JobRef, NoticeListener, Notices } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { progressTopic } from '../broker/notice-channels.js';
+import type { TaskRecord } from '../coordination/task-record.js';
 import { AppClosedError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';
 import { onAbort } from './abort.js';
 import { AGAIN_MS, RetryWhileUnavailable } from './retry-while-unavailable.js';
+import { type TaskReader, topicsOf } from './task-reader.js';
 
 /** How often all waits are looked at, in case a notice was lost. */
 const SWEEP_MS = 2000;
@@ -29,9 +31,9 @@ export interface Watch {
 export interface Awaited {
   readonly ref: JobRef;
   /** Whether the wait is over; judges `undefined` too, a job that is not there. */
-  readonly accept: (job: StoredJob | undefined) => boolean;
+  readonly accept: (job: TaskRecord | undefined) => boolean;
   /** When the job's state changes without anybody writing it, epoch ms of the broker's clock. */
-  readonly wakeAt: (job: StoredJob) => number | undefined;
+  readonly wakeAt: (job: TaskRecord) => number | undefined;
   /** Nothing was told of it so far, and all that changes will be: no need to look before. */
   readonly untold?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -45,7 +47,7 @@ export interface WaitLimit {
 }
 
 /** How a wait ended: with the job as it is, or with the value that came with the notice of its end, as JSON. */
-export type Seen = { readonly job: StoredJob | undefined } | { readonly told: string };
+export type Seen = { readonly job: TaskRecord | undefined } | { readonly told: string };
 
 /** Somebody who waits. A class with all its fields from the start, since there is one for each awaited task. */
 class Wait {
@@ -108,6 +110,7 @@ export class Feed {
 
   constructor(
     private readonly engine: Engine,
+    private readonly tasks: Pick<TaskReader, 'read' | 'ended'>,
     private readonly clock: BrokerClock,
   ) {
     this.#patience = new RetryWhileUnavailable(engine, clock);
@@ -127,8 +130,8 @@ export class Feed {
     return this.#patience.through(work, signal);
   }
 
-  /** Reads jobs; those asked for in one tick travel together. */
-  read(ref: JobRef): Promise<StoredJob | undefined> {
+  /** Reads tasks; those asked for in one tick travel together. */
+  read(ref: JobRef): Promise<TaskRecord | undefined> {
     return new Promise((resolve, reject) => {
       const reader = (result: ReadResult) => ('error' in result ? reject(result.error) : resolve(result.job));
       const key = keyOf(ref);
@@ -153,7 +156,7 @@ export class Feed {
 
   /** Calls `onNotice` whenever the job may have changed, its progress included, and when the app closes. */
   watch(ref: JobRef, onNotice: () => void): Watch {
-    const topics = [ref.id, progressTopic(ref.id)];
+    const topics = [...topicsOf(ref), progressTopic(ref.id)];
     // One for each watch, though two may ring the same bell.
     const ring = () => onNotice();
     let over = false;
@@ -189,13 +192,13 @@ export class Feed {
   }
 
   #end(wait: Wait): void {
-    this.#signals.unsubscribe(wait.awaited.ref.id, wait.heard);
+    for (const topic of topicsOf(wait.awaited.ref)) this.#signals.unsubscribe(topic, wait.heard);
     this.#waits.delete(wait);
     if (this.#waits.size === 0) this.#release();
   }
 
   #listen(wait: Wait): void {
-    const listening = this.#signals.subscribe(wait.awaited.ref.id, wait.heard);
+    const listening = this.#subscribe(wait);
     if (wait.awaited.untold) {
       this.#patience.noteReached();
       return;
@@ -212,6 +215,13 @@ export class Feed {
     );
   }
 
+  #subscribe({ awaited, heard }: Wait): Promise<unknown> {
+    const [topic, ...others] = topicsOf(awaited.ref);
+    const subscribed = this.#signals.subscribe(topic, heard);
+    if (others.length === 0) return subscribed;
+    return Promise.all([subscribed, ...others.map((other) => this.#signals.subscribe(other, heard))]);
+  }
+
   #relisten(wait: Wait): void {
     if (!wait.over) this.#listen(wait);
   }
@@ -226,7 +236,7 @@ export class Feed {
     );
   }
 
-  #judge(wait: Wait, job: StoredJob | undefined, noticed: boolean): void {
+  #judge(wait: Wait, job: TaskRecord | undefined, noticed: boolean): void {
     if (wait.over) return;
     if (wait.awaited.accept(job)) {
       wait.settle({ job });
@@ -244,7 +254,7 @@ export class Feed {
     const entries = [...this.#reads.values()];
     this.#reads.clear();
     try {
-      const jobs = await this.engine.readJobs(entries.map((entry) => entry.ref));
+      const jobs = await this.tasks.read(entries.map((entry) => entry.ref));
       this.#patience.noteReached();
       entries.forEach((entry, i) => {
         for (const reader of entry.readers) reader({ job: jobs[i] });
@@ -262,7 +272,7 @@ export class Feed {
     }
     const waits = [...this.#waits];
     try {
-      const ended = await this.engine.readEnded(waits.map((wait) => wait.awaited.ref));
+      const ended = await this.tasks.ended(waits.map((wait) => wait.awaited.ref));
       waits.forEach((wait, i) => {
         if (ended[i] === true && !wait.over) this.#look(wait, false);
       });
@@ -272,7 +282,7 @@ export class Feed {
   }
 }
 
-type ReadResult = { job: StoredJob | undefined } | { error: unknown };
+type ReadResult = { job: TaskRecord | undefined } | { error: unknown };
 
 function keyOf(ref: JobRef): string {
   return `${ref.queue}\0${ref.id}`;

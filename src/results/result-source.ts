@@ -9,10 +9,12 @@ import type { ForgetRunning } from './forget.js';
 import type { FlowRelations, GroupedResult, TaskResult } from './relations.js';
 import type { Terminate } from './revoke.js';
 import type { DeriveContext } from './snapshot.js';
+import type { TaskReader } from './task-reader.js';
 
 /** What results need of their app. */
 export interface ResultSource {
   readonly engine: Engine;
+  readonly tasks: TaskReader;
   readonly feed: Feed;
   readonly clock: BrokerClock;
   readonly decoding: Omit<DeriveContext, 'now'>;

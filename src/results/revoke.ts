@@ -4,9 +4,10 @@
  * told over the control bus.
  */
 
-import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { keepAliveDuring } from '../broker/keep-alive.js';
+import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { amendMessage, type Message, type Revocation, readMessage } from '../protocol/message.js';
 import { READY, STARTED, type State } from '../states.js';
 import { sleep } from '../timers.js';
@@ -54,9 +55,14 @@ export async function revokeAll(
   return running;
 }
 
-/** Where tasks are revoked. */
-export interface RevokeGround {
+/** Where tasks are changed. */
+export interface TaskGround {
   readonly engine: Engine;
+  readonly tasks: TaskLookup;
+}
+
+/** Where tasks are revoked. */
+export interface RevokeGround extends TaskGround {
   readonly clock: BrokerClock;
 }
 
@@ -71,13 +77,13 @@ export function revokeTask(
 }
 
 async function revoke(
-  { engine, clock }: RevokeGround,
+  { engine, tasks, clock }: RevokeGround,
   ref: JobRef,
   { terminate = false, reason }: RevokeOptions,
   endRunning: Terminate,
 ): Promise<RevokeReply> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const before = await readOne(engine, ref);
+    const before = await readOne(tasks, ref);
     if (before === undefined) return { found: false, was: undefined };
     const message = readMessage(before.data);
     const was = stateOf(before, message, clock.now());
@@ -87,11 +93,11 @@ async function revoke(
     const started = before.running ? startedBy(before) : undefined;
     // Changed, moved or ended since it was read: what it is now decides.
     if (!(await amend(engine, before, { revoked: { ...revoked, ...started } }))) continue;
-    const after = await readOne(engine, ref);
+    const after = await readOne(tasks, ref);
     // It went into its lane meanwhile, without the mark.
     if (after !== undefined && after.queue !== before.queue) continue;
-    if (before.running || (after !== undefined && (await startedUnmarked(engine, ref, after)))) {
-      if (!before.running) await markStarted(engine, ref, revoked);
+    if (before.running || (after !== undefined && (await startedUnmarked(tasks, ref, after)))) {
+      if (!before.running) await markStarted({ engine, tasks }, ref, revoked);
       if (terminate) await endRunning([ref.id], reason ?? revoked.reason);
       return { found: true, was: before.running ? was : STARTED };
     }
@@ -105,14 +111,18 @@ async function revoke(
 /** Each of them is somebody else's write that came first. */
 const MOST_TRIES = 50;
 
-function startedBy({ deliveries }: StoredJob): Pick<Revocation, 'started' | 'delivery'> {
+function startedBy({ deliveries }: TaskRecord): Pick<Revocation, 'started' | 'delivery'> {
   return { started: true, delivery: deliveries };
 }
 
 /** It ran by the time it was revoked, and runs on. */
-export async function markStarted(engine: Engine, ref: JobRef, revoked: Revocation): Promise<void> {
+export async function markStarted(
+  { engine, tasks }: TaskGround,
+  ref: JobRef,
+  revoked: Revocation,
+): Promise<void> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const job = await readOne(engine, ref);
+    const job = await readOne(tasks, ref);
     if (job === undefined || job.doneAt !== undefined) return;
     if (await amend(engine, job, { revoked: { ...revoked, ...startedBy(job) } })) return;
   }
@@ -122,12 +132,12 @@ export async function markStarted(engine: Engine, ref: JobRef, revoked: Revocati
  * Whether somebody fetched the job just before it was marked, and runs it. Who fetched it after the mark lets go of it
  * at once, so a job that is held and held on to was fetched before.
  */
-export async function startedUnmarked(engine: Engine, ref: JobRef, first: StoredJob): Promise<boolean> {
-  let job: StoredJob | undefined = first;
+export async function startedUnmarked(tasks: TaskLookup, ref: JobRef, first: TaskRecord): Promise<boolean> {
+  let job: TaskRecord | undefined = first;
   for (let look = 0; look < LOOKS; look++) {
     if (job === undefined || !job.running) return false;
     await sleep(LOOK_MS);
-    job = await readOne(engine, ref);
+    job = await readOne(tasks, ref);
   }
   return job?.running === true;
 }
@@ -138,21 +148,21 @@ const LOOK_MS = 30;
 /** Writes into the message of a job as it was read; `false` when it is not that any more. */
 export function amend(
   engine: Engine,
-  job: StoredJob,
+  job: TaskRecord,
   change: Pick<Message, 'revoked' | 'forgotten'>,
 ): Promise<boolean> {
   return engine.amendData({ queue: job.queue, id: job.id }, job.data, amendMessage(job.data, change));
 }
 
 /** A delayed task would hold its place until it is due: let a worker end it now. */
-async function promoteNow(engine: Engine, { queue, id, delayMs }: StoredJob): Promise<void> {
+async function promoteNow(engine: Engine, { queue, id, delayMs }: TaskRecord): Promise<void> {
   if (delayMs <= 0) return;
   const backend = await engine.backend(queue);
   // Due in the meantime, or moved on: then there is nothing to hasten.
   await backend.promote(id).catch(() => undefined);
 }
 
-export async function readOne(engine: Engine, ref: JobRef): Promise<StoredJob | undefined> {
-  const [job] = await engine.readJobs([ref]);
-  return job;
+export async function readOne(tasks: TaskLookup, ref: JobRef): Promise<TaskRecord | undefined> {
+  const [task] = await tasks.read([ref]);
+  return task;
 }

@@ -2,7 +2,7 @@
  * What a stored job means: `derive` turns the broker's record into a Snapshot. Pure; the one place that decides a
  * task's state.
  */
-import type { StoredJob } from '../broker/broker.js';
+import type { TaskRecord } from '../coordination/task-record.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { isRevocationStack, type Message, readMessage, unpackStack } from '../protocol/message.js';
@@ -56,7 +56,7 @@ function argsOf({ args }: Message, context: DeriveContext, error: Error | undefi
 }
 
 /** The snapshot of a job, or of nothing. */
-export function derive(taskId: string, job: StoredJob | undefined, context: DeriveContext): Snapshot {
+export function derive(taskId: string, job: TaskRecord | undefined, context: DeriveContext): Snapshot {
   if (job === undefined) return unknownTask(taskId);
   const message = readMessage(job.data);
   const state = stateOf(job, message, context.now);
@@ -88,11 +88,11 @@ export function derive(taskId: string, job: StoredJob | undefined, context: Deri
 }
 
 /** The state alone. */
-export function stateOf(job: StoredJob, message: Message, now: number): State {
+export function stateOf(job: TaskRecord, message: Message, now: number): State {
   // A retried task keeps its old failedReason, so a return value decides first.
   if (job.doneAt !== undefined) {
     if (job.returnvalue !== undefined) return SUCCESS;
-    return job.dropped || isRevocation(job) ? REVOKED : FAILURE;
+    return job.kind === 'dropped' || isRevocation(job) ? REVOKED : FAILURE;
   }
   // Whoever holds it now lets go of it, or it waits for an attempt that will not be.
   if (message.revoked !== undefined && !(job.running && ranWhenRevoked(job, message))) return REVOKED;
@@ -103,22 +103,22 @@ export function stateOf(job: StoredJob, message: Message, now: number): State {
 }
 
 /** Whether the delivery under way had begun by the time it was revoked, so that it runs on. */
-export function ranWhenRevoked({ deliveries }: StoredJob, { revoked }: Message): boolean {
+export function ranWhenRevoked({ deliveries }: TaskRecord, { revoked }: Message): boolean {
   return revoked?.started === true && (revoked.delivery ?? deliveries) === deliveries;
 }
 
 /** A worker has it in hand only to end it: it had expired when it was fetched. */
-function isFetchedLate(job: StoredJob, { expires }: Message): boolean {
+function isFetchedLate(job: TaskRecord, { expires }: Message): boolean {
   return expires !== undefined && job.deliveries <= 1 && (job.startedAt ?? 0) >= expires;
 }
 
 /** When an unfinished job's state changes by the clock alone, epoch ms. */
-export function changesAt(job: StoredJob): number | undefined {
+export function changesAt(job: TaskRecord): number | undefined {
   return job.deliveries === 0 ? readMessage(job.data).expires : undefined;
 }
 
 /** What the task last said of itself, whether or not it has ended since. */
-export function lastCustomState(job: StoredJob): { state: State; attempt: number } | undefined {
+export function lastCustomState(job: TaskRecord): { state: State; attempt: number } | undefined {
   const progress = progressOf(job);
   return progress === undefined || isBuiltIn(progress.state) ? undefined : progress;
 }
@@ -126,7 +126,7 @@ export function lastCustomState(job: StoredJob): { state: State; attempt: number
 /** The error behind RETRY and the ended states, as `get()` throws it. */
 function errorOf(
   taskId: string,
-  job: StoredJob,
+  job: TaskRecord,
   message: Message,
   state: State,
   classes: ErrorClasses,
@@ -148,7 +148,7 @@ function errorOf(
   });
 }
 
-function isRevocation(job: StoredJob): boolean {
+function isRevocation(job: TaskRecord): boolean {
   // What comes after a revoked task failed by it, as by any other failure.
   if (job.blame !== undefined) return false;
   return isRevocationStack(job.stack ?? '');
@@ -158,13 +158,13 @@ function isRevocation(job: StoredJob): boolean {
 export const NEVER_STARTED = 'it was not started before it expired';
 
 /** Whether a worker ended it without having begun it. */
-function isUnstarted(job: StoredJob): boolean {
+function isUnstarted(job: TaskRecord): boolean {
   const { wireError } = unpackStack(job.stack ?? '');
   return isRecord(wireError) && wireError.unstarted === true;
 }
 
-function reasonOf(job: StoredJob, message: Message): string | undefined {
-  if ((job.doneAt === undefined || job.dropped) && message.revoked !== undefined)
+function reasonOf(job: TaskRecord, message: Message): string | undefined {
+  if ((job.doneAt === undefined || job.kind === 'dropped') && message.revoked !== undefined)
     return message.revoked.reason;
   if (job.doneAt === undefined) return NEVER_STARTED;
   const { wireError } = unpackStack(job.stack ?? '');
@@ -173,7 +173,7 @@ function reasonOf(job: StoredJob, message: Message): string | undefined {
 }
 
 /** BullMQ progress in our shape; anything else another program wrote is no state. */
-function progressOf(job: StoredJob): { state: string; meta: unknown; attempt: number } | undefined {
+function progressOf(job: TaskRecord): { state: string; meta: unknown; attempt: number } | undefined {
   const { progress } = job;
   if (!isRecord(progress) || typeof progress.state !== 'string') return undefined;
   return {
@@ -184,7 +184,7 @@ function progressOf(job: StoredJob): { state: string; meta: unknown; attempt: nu
 }
 
 /** The state set by the attempt that runs now; one of an earlier attempt is history. */
-function customStateOf(job: StoredJob, message: Message): State | undefined {
+function customStateOf(job: TaskRecord, message: Message): State | undefined {
   const progress = progressOf(job);
   if (progress === undefined || progress.attempt !== job.retries + (message.tried ?? 0)) return undefined;
   // Tutorials set SUCCESS by hand: the meta shows, but only its end ends a task.

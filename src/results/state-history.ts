@@ -2,7 +2,7 @@
  * The course of a task, as far as looks at it tell: which states to tell of after each, in order and none twice. Between
  * two looks much may have happened: what the task last said of itself before its end is told all the same.
  */
-import type { StoredJob } from '../broker/broker.js';
+import type { TaskRecord } from '../coordination/task-record.js';
 import { READY, type State } from '../states.js';
 import { lastCustomState, type Snapshot } from './snapshot.js';
 
@@ -23,7 +23,7 @@ export class StateHistory {
   }
 
   /** The states that this look tells of and none before it did. */
-  *steps(job: StoredJob, { state, meta, retries }: Snapshot): Generator<Step, void, void> {
+  *steps(job: TaskRecord, { state, meta, retries }: Snapshot): Generator<Step, void, void> {
     const said = READY.has(state) ? lastCustomState(job) : undefined;
     if (said !== undefined && said.attempt >= this.#attempt) yield* this.#step(said.state, meta);
     this.#attempt = retries;

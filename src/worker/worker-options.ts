@@ -14,6 +14,7 @@ import { checkLimits, checkQueueName, optionalMs } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import type { ErrorClasses } from '../protocol/wire-error.js';
+import type { TaskReader } from '../results/task-reader.js';
 import { show } from '../show.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
@@ -52,6 +53,7 @@ export interface WorkerOptions extends PoolOptions {
 /** What a worker needs of its app. */
 export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | 'unknown' | 'suspects'> {
   readonly engine: Engine;
+  readonly tasks: TaskReader;
   readonly registry: Registry;
   readonly app: TaskApp;
   /** Error classes the app knows. */

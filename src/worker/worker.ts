@@ -319,7 +319,7 @@ export class Worker implements CallHost, AsyncDisposable {
   #run(delivery: Delivery): Promise<Settlement> {
     if (this.#handingBack || this.#processPool?.recycling.begin() === false)
       return uncount(this.#params, delivery).then(() => ({ kind: 'release' }));
-    if (delivery.message.forgotten === true) forgetAtEnd(this.#params.engine, delivery);
+    if (delivery.message.forgotten === true) forgetAtEnd(this.#params, delivery);
     return outsideContext(() => this.#executor.execute(delivery)).then((execution) => {
       this.#processPool?.recycling.ended();
       return conclude(this.#concluding, delivery, execution);
@@ -341,7 +341,7 @@ export class Worker implements CallHost, AsyncDisposable {
       slots: () => this.#consumers.slotCounts,
       conf: () => this.#conf(),
       report: () => reportText(this.describe(), this.#conf()),
-      forget: (delivery: Delivery) => forgetAtEnd(this.#params.engine, delivery),
+      forget: (delivery: Delivery) => forgetAtEnd(this.#params, delivery),
       setLogLevel: (level: LogLevel) => this.#params.logger.setLevel(level),
       addConsumer: (queue: string, concurrency: number | undefined) =>
         this.#consumers.add(queue, concurrency),

@@ -9,10 +9,13 @@ import {
   type WorkflowWrite,
 } from '#src/broker/broker.js';
 import type { BrokerClock } from '#src/broker/clock.js';
+import type { TaskLookup } from '#src/coordination/task-record.js';
 import { ModelBroker } from './flow-model.js';
 
 export interface FakeEngine {
   readonly engine: Engine;
+  /** Tasks that are their jobs and no more. */
+  readonly tasks: TaskLookup;
   readonly broker: ModelBroker;
   /** How long workflows were last given to live, ms. */
   readonly lives: Map<string, number>;
@@ -31,7 +34,14 @@ export function fakeEngine(): FakeEngine {
   const broker = new ModelBroker();
   const calls = new Map<string, number>();
   const lives = new Map<string, number>();
-  const fake: FakeEngine = { engine: undefined as never, broker, calls, lives, before: () => undefined };
+  const fake: FakeEngine = {
+    engine: undefined as never,
+    tasks: { read: (refs) => fake.engine.readJobs(refs) },
+    broker,
+    calls,
+    lives,
+    before: () => undefined,
+  };
   const called = async <R>(method: string, body: () => R): Promise<R> => {
     calls.set(method, (calls.get(method) ?? 0) + 1);
     // As over a connection: what is asked in one turn is answered in a later one.
@@ -97,6 +107,7 @@ export function fakeEngine(): FakeEngine {
 /** A job as it waits. */
 export function waitingJob(id: string, fields: Partial<StoredJob> = {}): StoredJob {
   return {
+    kind: 'job',
     id,
     queue: 'q',
     name: 'task',

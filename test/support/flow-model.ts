@@ -20,6 +20,7 @@ import type { PreparedCall } from '#src/calls/call-stages.js';
 import type { Sender } from '#src/calls/sender.js';
 import { NO_CALLBACKS, Signature } from '#src/canvas/signature.js';
 import type { Composable } from '#src/canvas/typing.js';
+import type { PlainSource } from '#src/canvas/workflow/results.js';
 import { decodeInputs } from '#src/canvas/workflow/values.js';
 import { Workflows } from '#src/canvas/workflow/workflows.js';
 import { TaskIdIndex } from '#src/coordination/task-id-index.js';
@@ -30,6 +31,7 @@ import type { Delivery } from '#src/queue/delivery.js';
 import { Producer } from '#src/queue/producer.js';
 import { failureText } from '#src/results/failure-text.js';
 import { derive, type Snapshot } from '#src/results/snapshot.js';
+import { TaskReader } from '#src/results/task-reader.js';
 import type { CallTarget } from '#src/tasks/registry.js';
 import { decodeResult, encodeResult } from '#src/tasks/serializer.js';
 import type { Outcome } from '#src/worker/run/outcome.js';
@@ -89,6 +91,7 @@ export class ModelBroker {
 }
 
 const BLANK: StoredJob = {
+  kind: 'job',
   id: '',
   queue: QUEUE,
   name: '',
@@ -162,14 +165,15 @@ export class ModelProcess {
   ) {
     this.#engine = modelEngine(broker, life);
     const workflows = new Workflows({
-      stored: this.#engine,
+      engine: this.#engine,
       clock: CLOCK,
       resultExpiresMs: LONG_MS,
       failureExpiresMs: LONG_MS,
       publishRetryMs: 1000,
       lockDurationMs: 1000,
     });
-    const index = new TaskIdIndex(workflows.engine, CLOCK, 1000);
+    const tasks = new TaskReader(this.#engine, workflows.parts);
+    const index = new TaskIdIndex(this.#engine, tasks, CLOCK, 1000);
     const sender = { detour: null, prepare } as unknown as Sender;
     this.#flows = workflows.connect({
       index,
@@ -177,8 +181,9 @@ export class ModelProcess {
       ids: { nextFlow: () => 'modelmodel12-0' } as IdSource,
       unique: undefined as never,
       tracing: undefined,
+      jobs: tasks.jobs,
+      results: {} as PlainSource,
       sender: () => sender,
-      source: () => undefined as never,
     });
     this.#steps = new WorkflowSteps(this.#flows);
   }
@@ -218,24 +223,25 @@ export class ModelProcess {
 
 /** Reads parts as everybody else would. */
 export class ModelReader {
-  readonly #workflows: Workflows;
+  readonly #tasks: TaskReader;
 
   constructor(broker: ModelBroker) {
-    const stored = modelEngine(broker, new Life(() => 0));
-    this.#workflows = new Workflows({
-      stored,
+    const engine = modelEngine(broker, new Life(() => 0));
+    const { parts } = new Workflows({
+      engine,
       clock: CLOCK,
       resultExpiresMs: LONG_MS,
       failureExpiresMs: LONG_MS,
       publishRetryMs: 1000,
       lockDurationMs: 1000,
     });
+    this.#tasks = new TaskReader(engine, parts);
   }
 
   async snapshots(ids: readonly string[]): Promise<Snapshot[]> {
-    const jobs = await this.#workflows.engine.readJobs(ids.map((id) => ({ queue: QUEUE, id })));
-    return jobs.map((job, i) =>
-      derive(ids[i] ?? '', job, {
+    const tasks = await this.#tasks.read(ids.map((id) => ({ queue: QUEUE, id })));
+    return tasks.map((task, i) =>
+      derive(ids[i] ?? '', task, {
         now: 3000,
         classes: CLASSES,
         decodeArgs: (args) => args as unknown[],

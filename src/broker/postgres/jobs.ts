@@ -91,6 +91,7 @@ function decode(ref: JobRef, row: PgRow): StoredJob {
   const number = (column: string) => (row[column] == null ? undefined : Number(row[column]));
   const progress = text('progress');
   return {
+    kind: 'job',
     id: ref.id,
     queue: ref.queue,
     name: text('name') ?? '',

@@ -179,6 +179,7 @@ function decode(ref: JobRef, reply: unknown): StoredJob | undefined {
   };
   const opts = parse(text('opts'));
   return {
+    kind: 'job',
     id: ref.id,
     queue: ref.queue,
     name: text('name') ?? '',

@@ -8,8 +8,9 @@
  *                                                   or is dead and does so again
  */
 
-import { CLOSED, type Engine, REVOKED, type StoredJob } from '../../broker/broker.js';
+import { CLOSED, type Engine, REVOKED } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
+import type { TaskLookup, TaskRecord } from '../../coordination/task-record.js';
 import { CeleriacError } from '../../errors.js';
 import { partId } from '../../protocol/ids.js';
 import { readMessage } from '../../protocol/message.js';
@@ -28,6 +29,8 @@ import { EXPIRED_AFTER_MS } from './writes.js';
 
 export interface WorkflowCheckupParams {
   readonly engine: Engine;
+  /** The jobs of parts, wherever they lie. */
+  readonly jobs: TaskLookup;
   readonly clock: BrokerClock;
   readonly plans: PlanCache;
   readonly progress: WorkflowProgress;
@@ -71,13 +74,13 @@ export class WorkflowCheckup {
     return next;
   }
 
-  async #jobs(flow: string, parts: readonly [string, Leaf][]): Promise<(StoredJob | undefined)[]> {
-    const jobs: (StoredJob | undefined)[] = [];
+  async #jobs(flow: string, parts: readonly [string, Leaf][]): Promise<(TaskRecord | undefined)[]> {
+    const jobs: (TaskRecord | undefined)[] = [];
     for (let at = 0; at < parts.length; at += BATCH) {
       const refs = parts
         .slice(at, at + BATCH)
         .map(([path, { queue }]) => ({ queue, id: partId(flow, path, queue) }));
-      jobs.push(...(await this.params.engine.readJobs(refs)));
+      jobs.push(...(await this.params.jobs.read(refs)));
     }
     return jobs;
   }
@@ -85,14 +88,14 @@ export class WorkflowCheckup {
   /** Whether the task of our own that begins a large workflow has yet to do so. */
   async #begins(flow: string, plan: Plan): Promise<boolean> {
     for (const [, { queue }] of leaves(plan.root, ROOT)) {
-      const [job] = await this.params.engine.readJobs([{ queue, id: partId(flow, BEGIN_PATH, queue) }]);
+      const [job] = await this.params.jobs.read([{ queue, id: partId(flow, BEGIN_PATH, queue) }]);
       return job !== undefined && job.doneAt === undefined;
     }
     return false;
   }
 
   /** @returns when to look again for it */
-  async #expiring(flow: string, plan: Plan, path: string, job: StoredJob): Promise<number | undefined> {
+  async #expiring(flow: string, plan: Plan, path: string, job: TaskRecord): Promise<number | undefined> {
     const { expires } = readMessage(job.data);
     if (expires === undefined || job.running || job.deliveries > 0) return undefined;
     const { progress, clock } = this.params;

@@ -3,6 +3,7 @@
  * for long, members that were added and workflows that took a task's place included.
  */
 import type { Engine, JobRef } from '../../broker/broker.js';
+import type { TaskLookup } from '../../coordination/task-record.js';
 import { noteIgnored } from '../../coordination/tombstones.js';
 import { partId } from '../../protocol/ids.js';
 import { type ForgetRunning, forgetTask } from '../../results/forget.js';
@@ -63,6 +64,7 @@ export async function noteIgnoredPart(engine: Engine, flow: string, plan: Plan, 
 export class FlowDrop {
   constructor(
     private readonly engine: Engine,
+    private readonly jobs: TaskLookup,
     private readonly plans: PlanCache,
     private readonly forgetRunning: ForgetRunning,
   ) {}
@@ -70,10 +72,10 @@ export class FlowDrop {
   async drop(flow: string): Promise<void> {
     const plan = await this.plans.whole(flow);
     if (plan === undefined) return;
-    const { engine } = this;
+    const { engine, jobs: tasks } = this;
     for (const parts of partJobs(flow, plan)) {
       const replacements = await replacementsOf(engine, flow, parts);
-      await Promise.all(parts.map(({ ref }) => forgetTask(engine, ref, this.forgetRunning)));
+      await Promise.all(parts.map(({ ref }) => forgetTask({ engine, tasks }, ref, this.forgetRunning)));
       for (const inner of replacements) await this.drop(inner);
     }
     if (!goesOn(plan.root)) return engine.flows.remove(flow);

@@ -13,6 +13,7 @@ import type { Detour } from '../../calls/call-stages.js';
 import type { Sender } from '../../calls/sender.js';
 import type { UniqueCalls } from '../../calls/unique.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
+import type { TaskLookup } from '../../coordination/task-record.js';
 import { DuplicateTaskError } from '../../errors.js';
 import type { Acceptance } from '../../options/acceptance.js';
 import type { CallOptions } from '../../options/call-options.js';
@@ -23,7 +24,6 @@ import { type Envelope, naming, type Producer } from '../../queue/producer.js';
 import type { Tracing } from '../../queue/tracing.js';
 import { AsyncResult } from '../../results/async-result.js';
 import type { GroupResult } from '../../results/group-result.js';
-import type { ResultSource } from '../../results/result-source.js';
 import type { CallTarget } from '../../tasks/registry.js';
 import { Workflow } from '../compose.js';
 import type { Dispatcher } from '../dispatch.js';
@@ -52,11 +52,13 @@ import { expiryOf, firstStarts } from './writes.js';
 
 export interface LauncherParams {
   readonly engine: Engine;
+  /** The jobs of parts, wherever they lie. */
+  readonly jobs: TaskLookup;
   readonly clock: BrokerClock;
   readonly ids: IdSource;
   readonly index: TaskIdIndex;
   readonly producer: Producer;
-  readonly sender: () => Sender;
+  readonly sender: Sender;
   readonly plans: PlanCache;
   readonly progress: WorkflowProgress;
   readonly results: WorkflowResults;
@@ -64,7 +66,6 @@ export interface LauncherParams {
   readonly tracing: Tracing | undefined;
   /** How long what begins may take to be sent, ms. */
   readonly sentWithinMs: number;
-  readonly source: () => ResultSource;
 }
 
 /** More than this begins by a task of our own, so that the broker is never blocked for long. */
@@ -92,7 +93,7 @@ export class Launcher implements Dispatcher {
   ): Promise<AsyncResult<R>> {
     if (options.link === undefined && options.linkError === undefined) {
       const settled = where === undefined ? undefined : { detour: null };
-      return this.params.sender().send<R>(target, args, options, settled);
+      return this.params.sender.send<R>(target, args, options, settled);
     }
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options);
@@ -107,7 +108,7 @@ export class Launcher implements Dispatcher {
     where?: 'to the broker',
   ): Promise<AsyncResult | GroupResult> {
     const { tracing, sender } = this.params;
-    const stays = sender().detour !== null && where === undefined;
+    const stays = sender.detour !== null && where === undefined;
     if (tracing === undefined || stays) return this.#launch(node, args, options, where);
     // All of it goes on in one trace, wherever it is sent.
     return tracing.span({ name: nameOf(node), kind: 'producer' }, async (span) => {
@@ -131,10 +132,10 @@ export class Launcher implements Dispatcher {
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
     // Where calls run here and now, so do workflows.
-    if (sender().detour !== null && where === undefined) return this.here().launch(carried, args, own);
+    if (sender.detour !== null && where === undefined) return this.here().launch(carried, args, own);
     await clock.sync();
     const again = await this.#again(carried, args, own);
-    const root = again?.root ?? (await compile(sender(), carried, args, own));
+    const root = again?.root ?? (await compile(sender, carried, args, own));
     const plan: Plan = { v: 1, root, sentAt: clock.now() };
     const flow = again?.flow ?? ids.nextFlow();
     const how = again === undefined ? 'new' : 'again';
@@ -149,10 +150,10 @@ export class Launcher implements Dispatcher {
    * @param detour where their tasks run; default: where all calls go
    */
   here(detour?: Detour): InlineLauncher {
-    const { sender, source } = this.params;
+    const { sender, results } = this.params;
     return new InlineLauncher({
-      sender: sender(),
-      source: source(),
+      sender,
+      source: results.source,
       groups: this.#groupsHere,
       ...(detour !== undefined && { detour }),
     });
@@ -162,7 +163,7 @@ export class Launcher implements Dispatcher {
   apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions, detour: Detour) {
     const { link, linkError } = options;
     if (link === undefined && linkError === undefined)
-      return this.params.sender().send<R>(target, args, options, { detour });
+      return this.params.sender.send<R>(target, args, options, { detour });
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options) as Composable;
     return this.here(detour).launch(signature, [], {}) as Promise<AsyncResult<R>>;
@@ -176,11 +177,11 @@ export class Launcher implements Dispatcher {
     args: readonly unknown[],
     { how, ...options }: CallOptions & { readonly how: Delivering },
   ): Promise<AsyncResult | GroupResult> {
-    const { sender, unique, results, source } = this.params;
+    const { sender, unique, results } = this.params;
     const { target, immutable } = Signature.partsOf(signature);
     const all = immutable ? signature.args : [...args, ...signature.args];
     const merged = merge<CallOptions>(signature.options, options);
-    const call = await sender().uniqueFor(target, all, merged);
+    const call = await sender.uniqueFor(target, all, merged);
     const { root } = plan;
     const keyed = call && { ...plan, root: { ...root, fields: { ...root.fields, unique: call.key } } };
     const deliver = () => this.deliver(flow, keyed ?? plan, how, merged.acceptance);
@@ -188,7 +189,7 @@ export class Launcher implements Dispatcher {
     else {
       const mine = { taskId: resultId(flow, root), queue: root.queue, jobId: jobIdOf(flow, ROOT, root) };
       const holder = await unique.send(call, mine, deliver);
-      if (holder !== undefined) return new AsyncResult(source(), holder.taskId, { ref: holder.job });
+      if (holder !== undefined) return new AsyncResult(results.source, holder.taskId, { ref: holder.job });
     }
     return results.ofPlan(flow, keyed ?? plan);
   }
@@ -201,7 +202,7 @@ export class Launcher implements Dispatcher {
   ): Promise<{ readonly flow: string; readonly root: PlanNode } | undefined> {
     const part = taskId === undefined ? undefined : partOf(taskId);
     if (part === undefined) return undefined;
-    const root = await compile(this.params.sender(), node, args, options);
+    const root = await compile(this.params.sender, node, args, options);
     return resultId(part.flow, root) === taskId ? { flow: part.flow, root } : undefined;
   }
 
@@ -268,7 +269,7 @@ export class Launcher implements Dispatcher {
   /** @throws {DuplicateTaskError} the call that is made again had arrived */
   async #refuseArrived([first]: readonly Envelope[], id: string): Promise<void> {
     if (first === undefined) return;
-    const [job] = await this.params.engine.readJobs([{ queue: first.queue, id: first.jobId }]);
+    const [job] = await this.params.jobs.read([{ queue: first.queue, id: first.jobId }]);
     if (job === undefined) return;
     throw new DuplicateTaskError(`The workflow of "${id}" was sent before, and had arrived.`, id);
   }

@@ -17,7 +17,7 @@ interface Progress {
 }
 
 export async function progressBefore(
-  engine: Engine,
+  engine: Pick<Engine, 'flows'>,
   flow: string,
   path: string,
   plan: Plan,
@@ -47,7 +47,7 @@ function groupsBefore(plan: Plan, path: string): { at: string; size: number }[] 
 
 /** The steps of the chain around it that come before it. */
 async function stepsBefore(
-  engine: Engine,
+  engine: Pick<Engine, 'flows'>,
   flow: string,
   path: string,
   plan: Plan,

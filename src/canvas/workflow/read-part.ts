@@ -1,23 +1,17 @@
 /**
- * Reading parts of workflows: the engine as everybody but the runner should see it. A part that has no job (yet, or any
- * more) is read from its workflow's record, and so is one whose workflow has failed or was revoked: whoever reads jobs
- * gets a job that says so. Ids that are no parts pass through at no cost.
+ * What the records of workflows say of their parts, for whoever reads tasks: a part that has no job (yet, or any more) is
+ * read from its workflow's record, and so is one whose workflow has failed or was revoked.
  */
 
-import type { Engine, JobRef, Notices, StoredJob } from '../../broker/broker.js';
+import type { Engine, JobRef } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
-import { passingOn } from '../../broker/pass-on.js';
+import type { PartReading, PartRef, TaskRecord, WorkflowParts } from '../../coordination/task-record.js';
 import { TaskRevokedError } from '../../errors.js';
-import { flowTopic, type PartAddress, partId, partOf } from '../../protocol/ids.js';
-import {
-  packRevocation,
-  packStack,
-  readMessage,
-  replacementIn,
-  writeMessage,
-} from '../../protocol/message.js';
+import { partId } from '../../protocol/ids.js';
+import { packRevocation, packStack, readMessage, writeMessage } from '../../protocol/message.js';
 import { encodeFailure, type WireError } from '../../protocol/wire-error.js';
 import { ranWhenRevoked } from '../../results/snapshot.js';
+import { isReplaced } from '../../results/task-reader.js';
 import { progressBefore } from './part-progress.js';
 import { type JobStage, type PartRecord, partState, readRecord, recordFields } from './part-state.js';
 import { finalOf, idOf, leavesNoResult, nodeAt, type Plan, ROOT } from './plan.js';
@@ -26,145 +20,63 @@ import { type Ending, type Failing, type FlowRevocation, readEnding } from './re
 import { encodedInput, type WorkflowValues } from './values.js';
 
 export interface PartsParams {
-  /** The engine whose jobs are really there. */
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, 'flows'>;
   readonly clock: BrokerClock;
   readonly plans: PlanCache;
   readonly values: WorkflowValues;
 }
 
-/** The engine, with parts of workflows read as jobs. */
-export function readingParts(params: PartsParams): Engine {
-  const { engine } = params;
+/** Parts of workflows as they stand in the records. */
+export class RecordedParts implements WorkflowParts {
+  constructor(private readonly params: PartsParams) {}
 
-  async function readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
-    const found = await readParts(refs);
-    if (!found.some(isReplaced)) return found;
-    return Promise.all(found.map((job) => (isReplaced(job) ? replacementOf(job) : job)));
+  async read(parts: readonly PartRef[]): Promise<PartReading[]> {
+    const wanted = parts.map(({ address }) => ({ flow: address.flow, fields: recordFields(address.path) }));
+    const fields = await this.params.engine.flows.read(wanted);
+    return parts.map((part, i) => (job) => readPart(this.params, part, job, fields[i] ?? []));
   }
 
-  async function readParts(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
-    const addresses = refs.map((ref) => partOf(ref.id));
-    if (addresses.every((address) => address === undefined)) return engine.readJobs(refs);
-    const withJobs = refs.filter((_, i) => hasJob(addresses[i]));
-    const parts = addresses.filter((address) => address !== undefined);
-    const [jobs, fields] = await Promise.all([
-      withJobs.length === 0 ? [] : engine.readJobs(withJobs),
-      engine.flows.read(parts.map(({ flow, path }) => ({ flow, fields: recordFields(path) }))),
-    ]);
-    let job = 0;
-    let part = 0;
-    return Promise.all(
-      refs.map((ref, i) => {
-        const address = addresses[i];
-        const found = hasJob(address) ? jobs[job++] : undefined;
-        return address === undefined ? found : partJob(params, ref, address, found, fields[part++] ?? []);
-      }),
-    );
-  }
-
-  /** A task whose place was taken reads as what took it. */
-  async function replacementOf(job: StoredJob): Promise<StoredJob | undefined> {
-    const flow = replacementIn(job.returnvalue) ?? '';
-    const plan = await params.plans.get(flow);
+  async finalOf(flow: string): Promise<JobRef | undefined> {
+    const plan = await this.params.plans.get(flow);
     if (plan === undefined) return undefined;
     const path = finalOf(plan.root, ROOT);
     const node = nodeAt(plan, path);
-    const id = partId(flow, path, node?.kind === 'task' ? node.queue : undefined);
-    const [now] = await readJobs([{ queue: node?.kind === 'task' ? node.queue : '', id }]);
-    return now === undefined ? undefined : { ...now, id: job.id, replacedBy: { queue: now.queue, id } };
+    const queue = node?.kind === 'task' ? node.queue : undefined;
+    return { queue: queue ?? '', id: partId(flow, path, queue) };
   }
-
-  async function readEnded(refs: readonly JobRef[]): Promise<boolean[]> {
-    if (refs.every((ref) => partOf(ref.id) === undefined)) return engine.readEnded(refs);
-    const isPart = refs.map((ref) => partOf(ref.id) !== undefined);
-    const [plain, jobs] = await Promise.all([
-      engine.readEnded(refs.filter((_, i) => !isPart[i])),
-      readJobs(refs.filter((_, i) => isPart[i])),
-    ]);
-    const ended = { plain: plain.values(), parts: jobs.values() };
-    return refs.map((_, i) => {
-      if (!isPart[i]) return ended.plain.next().value ?? true;
-      const job = ended.parts.next().value;
-      return job === undefined || job.doneAt !== undefined;
-    });
-  }
-
-  return passingOn({ engine }, { readJobs, readEnded, signals: hearingFlows(engine) });
 }
 
-function isReplaced(job: StoredJob | undefined): job is StoredJob {
-  return replacementIn(job?.returnvalue) !== undefined;
-}
-
-function hasJob(address: PartAddress | undefined): boolean {
-  return address === undefined || address.queue !== undefined;
-}
-
-/** Who listens for a part hears of its workflow too: a failure elsewhere may be its end. */
-function hearingFlows(engine: Engine): Notices {
-  return {
-    get ordered() {
-      return engine.signals.ordered;
-    },
-    notify: (...notice) => engine.signals.notify(...notice),
-    hint: (topic) => engine.signals.hint(topic),
-    subscribe: (topic, listener) => {
-      const { signals } = engine;
-      const [only = topic, ...others] = topicsOf(topic);
-      const subscribed = signals.subscribe(only, listener);
-      if (others.length === 0) return subscribed;
-      return Promise.all([subscribed, ...others.map((each) => signals.subscribe(each, listener))]).then(
-        () => undefined,
-      );
-    },
-    unsubscribe: (topic, listener) => {
-      for (const each of topicsOf(topic)) engine.signals.unsubscribe(each, listener);
-    },
-    expect: (ids) => engine.signals.expect(ids),
-    untold: (topic) => engine.signals.untold(topic),
-    onGap: (listener) => engine.signals.onGap(listener),
-  };
-}
-
-function topicsOf(topic: string): string[] {
-  const part = partOf(topic);
-  if (part === undefined) return [topic];
-  return [part.queue === undefined ? flowTopic(part.flow, part.path) : topic, flowTopic(part.flow)];
-}
-
-async function partJob(
+async function readPart(
   params: PartsParams,
-  ref: JobRef,
-  { flow, path }: PartAddress,
-  job: StoredJob | undefined,
+  { ref, address: { flow, path } }: PartRef,
+  job: TaskRecord | undefined,
   fields: readonly (string | undefined)[],
-): Promise<StoredJob | undefined> {
+): Promise<TaskRecord | undefined> {
   const record = readRecord(path, fields, params.clock.now());
   const state = partState(jobStage(job, path, record), record);
   if (state.kind === 'job') return job;
   if (state.kind === 'gone') return undefined;
   const plan = await params.plans.upTo(flow, path);
   if (plan === undefined) return job;
-  const base = job ?? blankJob(ref, flow, path, plan);
+  const base = job === undefined ? blankPart(ref, flow, path, plan) : asPart(job);
   if (base === undefined) return undefined;
   switch (state.kind) {
     case 'ended':
       // What stores no result keeps it as long as others may ask for it. The job of a success, if it is still there, is
       // about to go; that of a failure may stay.
       if (state.over && isIgnored(plan, path) && (job === undefined || 's' in state.ending)) return undefined;
-      return endedJob(params, base, { flow, path, plan, ending: state.ending });
+      return endedPart(params, base, { flow, path, plan, ending: state.ending });
     case 'failed':
-      return failedJob(base, state.failing, state.body);
+      return failedPart(base, state.failing, state.body);
     case 'revoked':
-      return revokedJob(base, ref.id, state.revocation);
+      return revokedPart(base, ref.id, state.revocation);
     case 'waiting':
       return { ...base, progress: await progressBefore(params.engine, flow, path, plan) };
   }
 }
 
 /** How far the job of a part is. */
-function jobStage(job: StoredJob | undefined, path: string, { revocation }: PartRecord): JobStage {
+function jobStage(job: TaskRecord | undefined, path: string, { revocation }: PartRecord): JobStage {
   if (job === undefined) return 'none';
   if (job.doneAt !== undefined) return isReplaced(job) ? 'replaced' : 'done';
   if (!job.running) return 'sent';
@@ -178,12 +90,17 @@ function isIgnored(plan: Plan, path: string): boolean {
   return node !== undefined && leavesNoResult(node);
 }
 
+function asPart(job: TaskRecord): TaskRecord {
+  return { ...job, kind: 'part' };
+}
+
 /** A part whose turn has not come. */
-function blankJob(ref: JobRef, flow: string, path: string, plan: Plan): StoredJob | undefined {
+function blankPart(ref: JobRef, flow: string, path: string, plan: Plan): TaskRecord | undefined {
   const node = nodeAt(plan, path);
   if (node === undefined) return undefined;
   const leaf = node.kind === 'task' ? node : undefined;
   return {
+    kind: 'part',
     id: ref.id,
     queue: leaf?.queue ?? ref.queue,
     name: leaf?.name ?? `celeriac.${node.kind}`,
@@ -217,7 +134,7 @@ interface EndedPart {
   readonly ending: Ending;
 }
 
-async function endedJob(params: PartsParams, job: StoredJob, part: EndedPart): Promise<StoredJob> {
+async function endedPart(params: PartsParams, job: TaskRecord, part: EndedPart): Promise<TaskRecord> {
   const { ending, flow, plan, path } = part;
   if ('f' in ending) {
     const { f, r } = ending;
@@ -244,7 +161,7 @@ async function endingAt(params: PartsParams, flow: string, path: string): Promis
   return readEnding(text);
 }
 
-function failedJob(job: StoredJob, { f }: Pick<Failing, 'f'>, body: boolean): StoredJob {
+function failedPart(job: TaskRecord, { f }: Pick<Failing, 'f'>, body: boolean): TaskRecord {
   const error = body ? chordError(f.id, f.name, f.error) : f.error;
   return { ...job, ...failure(error, f.t), blame: { taskId: f.id, taskName: f.name } };
 }
@@ -259,7 +176,7 @@ function chordError(id: string, name: string, cause: WireError): WireError {
   };
 }
 
-function revokedJob(job: StoredJob, taskId: string, { reason, at }: FlowRevocation): StoredJob {
+function revokedPart(job: TaskRecord, taskId: string, { reason, at }: FlowRevocation): TaskRecord {
   const error = new TaskRevokedError({ taskId, taskName: job.name, reason });
   // What has had an attempt began with it; another, which only ends it, is none.
   const began = job.retries > 0 ? undefined : NOT_BEGUN;

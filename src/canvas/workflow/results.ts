@@ -3,10 +3,11 @@
  * any of them.
  */
 
-import { CLOSED, type Engine, type JobRef, REVOKED, type StoredJob } from '../../broker/broker.js';
+import { CLOSED, type Engine, type JobRef, REVOKED } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import { keepAliveDuring } from '../../broker/keep-alive.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
+import type { TaskLookup, TaskRecord } from '../../coordination/task-record.js';
 import { UnknownTaskError } from '../../errors.js';
 import { flowTopic, partId, partOf } from '../../protocol/ids.js';
 import { AsyncResult } from '../../results/async-result.js';
@@ -34,20 +35,30 @@ import type { PlanCache } from './plan-cache.js';
 import type { WorkflowProgress } from './progress.js';
 import { FORGET, readEnding, revocation } from './record.js';
 
+/** What results are made from, where nothing is known of workflows. */
+export type PlainSource = Omit<ResultSource, 'flows'>;
+
 export interface WorkflowResultsParams {
-  /** The engine whose jobs are really there. */
   readonly engine: Engine;
+  /** The jobs of parts, wherever they lie. */
+  readonly jobs: TaskLookup;
   readonly clock: BrokerClock;
   readonly plans: PlanCache;
   readonly progress: WorkflowProgress;
   readonly drops: FlowDrop;
   readonly index: TaskIdIndex;
   readonly failureExpiresMs: number;
-  readonly source: () => ResultSource;
+  /** What results are made from, but for these. */
+  readonly source: PlainSource;
 }
 
 export class WorkflowResults implements FlowRelations {
-  constructor(private readonly params: WorkflowResultsParams) {}
+  /** What the app's results are made from. */
+  readonly source: ResultSource;
+
+  constructor(private readonly params: WorkflowResultsParams) {
+    this.source = { ...params.source, flows: this };
+  }
 
   /** The result of a whole workflow. */
   ofPlan(flow: string, plan: Plan): AsyncResult | GroupResult {
@@ -66,9 +77,7 @@ export class WorkflowResults implements FlowRelations {
     const node = nodeAt(plan, part.path);
     if (!kept || node === undefined) throw new UnknownTaskError(id);
     const result = this.#at(part.flow, plan, part.path);
-    return result instanceof GroupResult
-      ? result
-      : new GroupResult(this.params.source(), id, [result as AsyncResult]);
+    return result instanceof GroupResult ? result : new GroupResult(this.source, id, [result as AsyncResult]);
   }
 
   async children(ref: JobRef): Promise<(AsyncResult | GroupResult)[]> {
@@ -85,7 +94,7 @@ export class WorkflowResults implements FlowRelations {
     const part = partOf(ref.id);
     const plan = part === undefined ? undefined : await this.params.plans.whole(part.flow);
     if (part === undefined || plan === undefined) {
-      const { state, name: found } = await new AsyncResult(this.params.source(), id, { ref }).snapshot();
+      const { state, name: found } = await new AsyncResult(this.source, id, { ref }).snapshot();
       return { nodes: [{ id, name: found ?? name, state }], edges: [] };
     }
     const { flow } = part;
@@ -133,11 +142,11 @@ export class WorkflowResults implements FlowRelations {
     if (path === ROOT || path === finalOf(plan.root, ROOT)) return this.#revokeFlow(flow, options);
     const node = nodeAt(plan, path);
     if (node?.kind === 'task') {
-      const [job] = await this.params.engine.readJobs([ref]);
+      const [job] = await this.params.jobs.read([ref]);
       // A task that has been sent is revoked as any other; its end tells the workflow.
       return job === undefined ? this.#revokePending(flow, plan, path, options) : undefined;
     }
-    const state = await new AsyncResult(this.params.source(), ref.id, { ref }).status;
+    const state = await new AsyncResult(this.source, ref.id, { ref }).status;
     for (const [at] of node === undefined ? [] : leaves(node, path))
       await this.#task(flow, plan, at).revoke(options);
     return { found: true, was: state };
@@ -171,7 +180,7 @@ export class WorkflowResults implements FlowRelations {
   async #revokeFlow(flow: string, options: RevokeOptions): Promise<RevokeReply> {
     const plan = await this.params.plans.whole(flow);
     if (plan === undefined) return { found: false, was: undefined };
-    const { engine, progress, index, failureExpiresMs, source } = this.params;
+    const { engine, progress, index, failureExpiresMs } = this.params;
     const final = finalOf(plan.root, ROOT);
     const was = await this.#task(flow, plan, final).status;
     if (was === SUCCESS) return { found: true, was };
@@ -193,7 +202,8 @@ export class WorkflowResults implements FlowRelations {
       const ran = await Promise.all(fresh.map((part) => this.#ranUnnoted(part, options.reason)));
       late ||= fresh.some(({ path }, i) => path === final && ran[i] === true);
     }
-    if (options.terminate === true && running.length > 0) await source().endRunning(running, options.reason);
+    if (options.terminate === true && running.length > 0)
+      await this.source.endRunning(running, options.reason);
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     if (plan.replaces === undefined) await index.expireAll(ids, failureExpiresMs);
     // Whoever it took the place of ends too; the record goes when its last part has.
@@ -205,7 +215,7 @@ export class WorkflowResults implements FlowRelations {
   async #runningParts(flow: string, plan: Plan): Promise<Map<string, number>> {
     const running = new Map<string, number>();
     for (const parts of partJobs(flow, plan)) {
-      const jobs = await this.params.engine.readJobs(parts.map(({ ref }) => ref));
+      const jobs = await this.params.jobs.read(parts.map(({ ref }) => ref));
       for (const [i, { path }] of parts.entries()) {
         const job = jobs[i];
         if (job?.running === true && job.doneAt === undefined) running.set(path, job.deliveries);
@@ -216,9 +226,9 @@ export class WorkflowResults implements FlowRelations {
 
   /** Whether a part was fetched just before its workflow was revoked, and runs: it is marked as one that does. */
   async #ranUnnoted({ ref, job }: RunningPart, reason: string | undefined): Promise<boolean> {
-    const { engine } = this.params;
-    if (!(await startedUnmarked(engine, ref, job))) return false;
-    await markStarted(engine, ref, reason === undefined ? {} : { reason });
+    const { engine, jobs: tasks } = this.params;
+    if (!(await startedUnmarked(tasks, ref, job))) return false;
+    await markStarted({ engine, tasks }, ref, reason === undefined ? {} : { reason });
     return true;
   }
 
@@ -228,10 +238,9 @@ export class WorkflowResults implements FlowRelations {
     parts: readonly PartJob[],
     options: RevokeOptions,
   ): Promise<RunningPart[]> {
-    const { engine } = this.params;
     const [jobs, replacements] = await Promise.all([
-      engine.readJobs(parts.map(({ ref }) => ref)),
-      replacementsOf(engine, flow, parts),
+      this.params.jobs.read(parts.map(({ ref }) => ref)),
+      replacementsOf(this.params.engine, flow, parts),
     ]);
     for (const inner of replacements) await this.#revokeFlow(inner, options);
     const living = parts.flatMap((part, i) => {
@@ -272,11 +281,8 @@ export class WorkflowResults implements FlowRelations {
     const final = finalOf(node, path);
     const end = nodeAt(plan, final);
     if (end?.kind !== 'group' || path !== final) return this.#task(flow, plan, final);
-    return new GroupResult(
-      this.params.source(),
-      partId(flow, final),
-      this.#members(flow, plan, final, end),
-      () => this.#parent(flow, plan, final),
+    return new GroupResult(this.source, partId(flow, final), this.#members(flow, plan, final, end), () =>
+      this.#parent(flow, plan, final),
     );
   }
 
@@ -294,7 +300,7 @@ export class WorkflowResults implements FlowRelations {
     const node = nodeAt(plan, path);
     const leaf = node?.kind === 'task' ? node : undefined;
     const id = idOf(flow, path, node);
-    return new AsyncResult(this.params.source(), id, {
+    return new AsyncResult(this.source, id, {
       ref: { queue: leaf?.queue ?? '', id: partId(flow, path, leaf?.queue) },
       ...(leaf !== undefined && { name: leaf.name }),
       ...(node !== undefined && leavesNoResult(node) && { ignoreResult: true }),
@@ -313,7 +319,7 @@ export class WorkflowResults implements FlowRelations {
 
 /** A part that runs. */
 interface RunningPart extends PartJob {
-  readonly job: StoredJob;
+  readonly job: TaskRecord;
 }
 
 /** What begins once this part has ended. */

@@ -7,6 +7,7 @@ import type { BrokerClock } from '../../broker/clock.js';
 import type { Sender } from '../../calls/sender.js';
 import type { UniqueCalls } from '../../calls/unique.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
+import type { TaskLookup, WorkflowParts } from '../../coordination/task-record.js';
 import type { IdSource } from '../../protocol/ids.js';
 import type { Producer } from '../../queue/producer.js';
 import type { Tracing } from '../../queue/tracing.js';
@@ -16,14 +17,13 @@ import { FlowDrop, noteIgnoredPart } from './jobs.js';
 import { Launcher } from './launch.js';
 import { PlanCache } from './plan-cache.js';
 import { WorkflowProgress } from './progress.js';
-import { readingParts } from './read-part.js';
-import { WorkflowResults } from './results.js';
+import { RecordedParts } from './read-part.js';
+import { type PlainSource, WorkflowResults } from './results.js';
 import { WorkflowTidy } from './tidy.js';
 import { WorkflowValues } from './values.js';
 
 export interface WorkflowsParams {
-  /** The engine whose jobs are really there. */
-  readonly stored: Engine;
+  readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
@@ -38,28 +38,33 @@ export interface WorkflowNeighbours {
   readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
-  readonly sender: () => Sender;
-  readonly source: () => ResultSource;
+  /** The jobs of parts, wherever they lie. */
+  readonly jobs: TaskLookup;
+  /** What results are made from, but for workflows. */
+  readonly results: PlainSource;
+  /** Called once, before this returns. */
+  sender(results: ResultSource): Sender;
 }
 
 export class Workflows {
-  /** The engine as everybody else should see it: parts of workflows read as jobs. */
-  readonly engine: Engine;
   readonly plans: PlanCache;
+  /** What is read of parts in their records. */
+  readonly parts: WorkflowParts;
   readonly #values: WorkflowValues;
 
   constructor(private readonly params: WorkflowsParams) {
-    const { stored, clock } = params;
-    this.plans = new PlanCache(stored);
-    this.#values = new WorkflowValues(stored, this.plans);
-    this.engine = readingParts({ engine: stored, clock, plans: this.plans, values: this.#values });
+    const { engine, clock } = params;
+    this.plans = new PlanCache(engine);
+    this.#values = new WorkflowValues(engine, this.plans);
+    this.parts = new RecordedParts({ engine, clock, plans: this.plans, values: this.#values });
   }
 
-  connect({ producer, ids, index, unique, tracing, sender, source }: WorkflowNeighbours) {
-    const { stored: engine, clock, resultExpiresMs, failureExpiresMs } = this.params;
+  connect(neighbours: WorkflowNeighbours) {
+    const { producer, ids, index, unique, tracing, jobs, results: source } = neighbours;
+    const { engine, clock, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
     const values = this.#values;
-    const drops = new FlowDrop(engine, plans, (jobIds) => source().forgetRunning(jobIds));
+    const drops = new FlowDrop(engine, jobs, plans, source.forgetRunning);
     const progress = new WorkflowProgress({
       engine,
       clock,
@@ -81,6 +86,7 @@ export class Workflows {
     });
     const results = new WorkflowResults({
       engine,
+      jobs,
       clock,
       plans,
       progress,
@@ -89,8 +95,11 @@ export class Workflows {
       failureExpiresMs,
       source,
     });
+    const sender = neighbours.sender(results.source);
+    const sentWithin = sentWithinMs(this.params);
     const launcher = new Launcher({
       engine,
+      jobs,
       clock,
       ids,
       index,
@@ -101,13 +110,12 @@ export class Workflows {
       results,
       unique,
       tracing,
-      sentWithinMs: sentWithinMs(this.params),
-      source,
+      sentWithinMs: sentWithin,
     });
     const spawning = { progress, added, launcher, plans, sender, now: () => clock.now() };
-    const sentWithin = sentWithinMs(this.params);
     return {
       engine,
+      jobs,
       clock,
       sentWithinMs: sentWithin,
       plans,
@@ -116,6 +124,7 @@ export class Workflows {
       added,
       drops,
       results,
+      sender,
       launcher,
       spawning,
     };

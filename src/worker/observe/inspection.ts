@@ -6,6 +6,7 @@ import type { Engine, JobHead } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { FoundTask, TaskReport } from '../../control/commands.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
+import type { TaskLookup } from '../../coordination/task-record.js';
 import { taskIdOfJob } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
@@ -21,7 +22,8 @@ const ARGUMENT_SHOWN = 400;
 const ARGUMENTS_SHOWN = 10;
 
 export interface InspectionParams {
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, 'readDelayed' | 'readHeads'>;
+  readonly tasks: TaskLookup;
   readonly index: TaskIdIndex;
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
@@ -71,9 +73,9 @@ export class Inspection {
 
   /** Those that wait in this worker's queues. */
   async #queued(ids: readonly string[]): Promise<[string, FoundTask][]> {
-    const { engine, index } = this.params;
+    const { tasks, index } = this.params;
     const refs = await Promise.all(ids.map((id) => index.locate(id)));
-    const jobs = await engine.readJobs(refs.filter((ref) => ref !== undefined));
+    const jobs = await tasks.read(refs.filter((ref) => ref !== undefined));
     const queues = new Set(this.params.queues());
     return jobs.flatMap((job): [string, FoundTask][] => {
       if (job === undefined || job.running || job.doneAt !== undefined || !queues.has(job.queue)) return [];

@@ -8,6 +8,7 @@ import type { BrokerClock } from '../../broker/clock.js';
 import type { RateLimits } from '../../coordination/rate-limits.js';
 import { mayRunTick } from '../../coordination/schedule-store.js';
 import { placeName, Semaphores } from '../../coordination/semaphore.js';
+import type { TaskLookup } from '../../coordination/task-record.js';
 import type { Logger } from '../../options/logger.js';
 import { isLane, laneOf } from '../../protocol/lanes.js';
 import type { Delivery } from '../../queue/delivery.js';
@@ -18,6 +19,7 @@ import type { Outcome } from '../run/outcome.js';
 
 export interface LimitsParams {
   readonly engine: Engine;
+  readonly tasks: TaskLookup;
   readonly clock: BrokerClock;
   readonly registry: Registry;
   readonly rates: RateLimits;
@@ -47,7 +49,7 @@ export class Limits {
 
   constructor(private readonly params: LimitsParams) {
     this.#leaseMs = Math.ceil(params.lockDurationMs * 1.2);
-    this.#semaphores = new Semaphores(params.engine, params.clock, this.#leaseMs);
+    this.#semaphores = new Semaphores(params.engine, params.tasks, params.clock, this.#leaseMs);
   }
 
   /** The tasks that have lanes here. */

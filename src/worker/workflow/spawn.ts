@@ -40,7 +40,7 @@ export interface SpawnerParams {
   readonly added: AddedMembers;
   readonly launcher: Launcher;
   readonly plans: PlanCache;
-  readonly sender: () => Sender;
+  readonly sender: Sender;
   now(): number;
 }
 
@@ -56,7 +56,7 @@ export class Spawner implements Spawns {
     signature: Composable,
   ): Promise<Extract<Outcome, { kind: 'replaced' | 'revoked' }>> {
     const { launcher, progress, sender, now } = this.params;
-    const root = await compile(sender(), signature, [], {});
+    const root = await compile(sender, signature, [], {});
     const flow = flowFrom(`${delivery.jobId} ${delivery.retries}`);
     const part = partOf(delivery.jobId);
     // Before it begins: whoever revokes the one finds the other from then on.
@@ -79,7 +79,7 @@ export class Spawner implements Spawns {
     const group = partOf(delivery.message.flow?.group ?? '');
     const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
     if (group === undefined || plan === undefined) throw noMember(delivery);
-    const node = await compile(sender(), signature, [], {});
+    const node = await compile(sender, signature, [], {});
     const { jobId, deliveries, retries } = delivery;
     const run = deliveries > 1 || retries > 0 ? `${jobId} ${deliveries}` : undefined;
     await added.add(group, plan, { by: `${jobId} ${ordinal}`, node }, run);

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HEAD, PLAN, REVOKED } from '#src/broker/broker.js';
 import type { Leaf, Plan } from '#src/canvas/workflow/plan.js';
+import type { PlainSource } from '#src/canvas/workflow/results.js';
 import { Workflows } from '#src/canvas/workflow/workflows.js';
 import { TaskIdIndex } from '#src/coordination/task-id-index.js';
 import { partId } from '#src/protocol/ids.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
-import type { ResultSource } from '#src/results/result-source.js';
 import { derive } from '#src/results/snapshot.js';
+import { TaskReader } from '#src/results/task-reader.js';
 import { clockAt, fakeEngine, waitingJob } from '../../support/fake-engine.js';
 
 const FLOW = 'flowflowflow-0';
@@ -37,7 +38,7 @@ function sent() {
   fake.broker.jobs.set(ID, waitingJob(ID, { data: JSON.stringify({ v: 1, args: [], flow: {} }) }));
   const clock = clockAt(NOW);
   const workflows = new Workflows({
-    stored: fake.engine,
+    engine: fake.engine,
     clock,
     resultExpiresMs: 1e6,
     failureExpiresMs: 1e6,
@@ -49,24 +50,27 @@ function sent() {
     decodeArgs: (args: unknown) => args as unknown[],
     decodeResult: (value: unknown) => value,
   };
+  const tasks = new TaskReader(fake.engine, workflows.parts);
   const source = {
-    engine: workflows.engine,
+    engine: fake.engine,
+    tasks,
     clock,
-    feed: { read: async (ref: typeof REF) => (await workflows.engine.readJobs([ref]))[0] },
+    feed: { read: async (ref: typeof REF) => (await tasks.read([ref]))[0] },
     decoding,
     locate: async () => REF,
-  } as unknown as ResultSource;
+  } as unknown as PlainSource;
   const { results } = workflows.connect({
     producer: undefined as never,
     ids: undefined as never,
-    index: new TaskIdIndex(fake.engine, clock, 1000),
+    index: new TaskIdIndex(fake.engine, tasks, clock, 1000),
     unique: undefined as never,
     tracing: undefined,
     sender: () => undefined as never,
-    source: () => source,
+    jobs: tasks.jobs,
+    results: source,
   });
   const look = async () => {
-    const [job] = await workflows.engine.readJobs([REF]);
+    const [job] = await tasks.read([REF]);
     return derive(ID, job, { ...decoding, now: NOW });
   };
   return { fake, results, look };

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BrokerError, BrokerUnavailableError, DuplicateTaskError } from 'celeriac';
-import type { Engine, JobRef, StoredJob } from '#src/broker/broker.js';
+import type { Engine } from '#src/broker/broker.js';
 import { BrokerClock } from '#src/broker/clock.js';
 import { UniqueCalls } from '#src/calls/unique.js';
 import { LONGEST_LIFE_MS } from '#src/coordination/claims.js';
 import { TaskIdIndex } from '#src/coordination/task-id-index.js';
+import type { TaskLookup, TaskRecord } from '#src/coordination/task-record.js';
 import { UniqueKeys } from '#src/coordination/unique-keys.js';
 import { encodeCustomId } from '#src/protocol/ids.js';
 import { rejection } from '../../support/app.js';
@@ -28,16 +29,18 @@ function losesOne(records: FakeRecords, before: boolean): void {
 function broker() {
   const records = new FakeRecords();
   const jobs = new Set<string>();
-  const readJobs = async (refs: readonly JobRef[]) =>
-    refs.map(({ id }) => (jobs.has(id) ? ({ id } as StoredJob) : undefined));
-  const engine = { records, readJobs, hold: () => () => undefined } as unknown as Engine;
+  const tasks: TaskLookup = {
+    read: async (refs) =>
+      refs.map(({ id }) => (jobs.has(id) ? ({ kind: 'job', id } as TaskRecord) : undefined)),
+  };
+  const engine = { records, hold: () => () => undefined } as unknown as Engine;
   const clock = new BrokerClock(engine);
-  const caller = () => new TaskIdIndex(engine, clock, RETRY_MS);
-  const keys = () => new UniqueKeys(engine, clock, () => 'yes', RETRY_MS);
+  const caller = () => new TaskIdIndex(engine, tasks, clock, RETRY_MS);
+  const keys = () => new UniqueKeys(engine, tasks, clock, () => 'yes', RETRY_MS);
   /** Sends a task with an id of its own. */
   const send = (index: TaskIdIndex, id: string, queue = 'q') =>
     index.claim(id, { queue, delayMs: 0 }, async () => void jobs.add(encodeCustomId(id)));
-  return { records, jobs, engine, clock, caller, keys, send };
+  return { records, jobs, engine, tasks, clock, caller, keys, send };
 }
 
 describe('The claim of a task id', () => {
@@ -71,7 +74,7 @@ describe('The claim of a task id', () => {
   });
 
   it('belongs to a call that is under way: a second one waits for it, and is told of its task', async () => {
-    const { caller, jobs, send, engine } = broker();
+    const { caller, jobs, send, tasks } = broker();
     let arrive: () => void = () => undefined;
     const first = caller().claim('mine', { queue: 'q', delayMs: 0 }, async () => {
       await new Promise<void>((resolve) => (arrive = resolve));
@@ -79,9 +82,9 @@ describe('The claim of a task id', () => {
     });
     await new Promise((resolve) => setImmediate(resolve));
     // It arrives only once the second one has seen that it has no job yet.
-    const { readJobs } = engine;
-    engine.readJobs = async (refs) => {
-      const found = await readJobs(refs);
+    const { read } = tasks;
+    tasks.read = async (refs) => {
+      const found = await read(refs);
       setImmediate(arrive);
       return found;
     };
@@ -145,9 +148,9 @@ describe('A unique key', () => {
 describe('A unique call', () => {
   it('rides out a lost connection while it takes its key', async () => {
     for (const before of [true, false]) {
-      const { records, engine, clock } = broker();
+      const { records, engine, tasks, clock } = broker();
       losesOne(records, before);
-      const calls = new UniqueCalls(engine, clock, RETRY_MS);
+      const calls = new UniqueCalls(engine, tasks, clock, RETRY_MS);
       const sent: string[] = [];
       const call = { name: 'task', key: 'unique:task', policy: { mode: 'reject' } } as never;
       const holder = await calls.send(call, { taskId: 'a', queue: 'q', jobId: 'a' }, async () => {

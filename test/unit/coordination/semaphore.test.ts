@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Engine, JobRef } from '#src/broker/broker.js';
 import { Semaphores } from '#src/coordination/semaphore.js';
+import type { TaskLookup } from '#src/coordination/task-record.js';
 import { FakePlaces } from '../../support/fake-places.js';
 
 const LEASE = 1000;
@@ -18,10 +19,6 @@ function fleet() {
   const looked: number[] = [];
   const engine = {
     places,
-    readJobs: async (refs: readonly JobRef[]) => {
-      looked.push(refs.length);
-      return refs.map(({ id }) => (gone.has(id) ? undefined : { running: !idle.has(id) }));
-    },
     backend: async () => ({
       promote: async (id: string) => {
         if (gone.has(id) || refusals-- > 0) throw new Error('not delayed');
@@ -29,7 +26,13 @@ function fleet() {
       },
     }),
   } as unknown as Engine;
-  const semaphores = new Semaphores(engine, clock, LEASE);
+  const tasks = {
+    read: async (refs: readonly JobRef[]) => {
+      looked.push(refs.length);
+      return refs.map(({ id }) => (gone.has(id) ? undefined : { running: !idle.has(id) }));
+    },
+  } as unknown as TaskLookup;
+  const semaphores = new Semaphores(engine, tasks, clock, LEASE);
   const enter = (id: string, limit: number, list = true) => semaphores.enter('x', limit, job(id), list);
   const fill = async (count: number) => {
     for (let n = 0; n < count; n++) assert.deepEqual(await enter(`h${n}`, count), { held: true });

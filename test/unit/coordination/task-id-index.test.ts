@@ -22,7 +22,7 @@ function index() {
       }),
     );
   };
-  return { ...fake, ids: new TaskIdIndex(fake.engine, clockAt(0), 1000), rounds: () => rounds };
+  return { ...fake, ids: new TaskIdIndex(fake.engine, fake.tasks, clockAt(0), 1000), rounds: () => rounds };
 }
 
 describe('The ids of many tasks', () => {

@@ -13,8 +13,7 @@ function broker() {
   const fake = fakeEngine();
   fake.broker.jobs.set('job', waitingJob('job', { data: JSON.stringify({ v: 1, args: [1] }) }));
   const message = () => readMessage(fake.broker.jobs.get('job')?.data ?? '');
-  const revoke = (reason: string) =>
-    revokeTask({ engine: fake.engine, clock: CLOCK }, REF, { reason }, nobody);
+  const revoke = (reason: string) => revokeTask({ ...fake, clock: CLOCK }, REF, { reason }, nobody);
   return { fake, message, revoke };
 }
 
@@ -25,7 +24,7 @@ describe('Revoking and forgetting one task at a time', () => {
       let steps = 0;
       let forgetting: Promise<void> | undefined;
       fake.before = () => {
-        if (steps++ === turn) forgetting = forgetTask(fake.engine, REF, nobody);
+        if (steps++ === turn) forgetting = forgetTask(fake, REF, nobody);
       };
       await revoke('enough');
       assert.ok(forgetting !== undefined);
@@ -96,7 +95,7 @@ describe('Forgetting', () => {
     const { fake, message } = broker();
     fake.broker.change('job', { running: true });
     const told: string[] = [];
-    await forgetTask(fake.engine, REF, async (ids) => void told.push(...ids));
+    await forgetTask(fake, REF, async (ids) => void told.push(...ids));
     assert.deepEqual(told, ['job']);
     assert.equal(message().forgotten, true);
     assert.equal(fake.broker.jobs.has('job'), true);
@@ -105,7 +104,7 @@ describe('Forgetting', () => {
   it('drops what ended while its worker was asked', async () => {
     const { fake } = broker();
     fake.broker.change('job', { running: true });
-    await forgetTask(fake.engine, REF, async () => fake.broker.change('job', { running: false, doneAt: 5 }));
+    await forgetTask(fake, REF, async () => fake.broker.change('job', { running: false, doneAt: 5 }));
     assert.equal(fake.broker.jobs.has('job'), false);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { StoredJob } from '#src/broker/broker.js';
+import type { TaskRecord } from '#src/coordination/task-record.js';
 import { TaskFailedError, TaskRevokedError } from '#src/errors.js';
 import { type Message, packStack, readMessage } from '#src/protocol/message.js';
 import { ErrorClasses, encodeFailure } from '#src/protocol/wire-error.js';
@@ -11,8 +11,9 @@ import { EXCEPTION, READY } from '#src/states.js';
 
 const NOW = 1_000_000;
 
-function job(fields: Partial<StoredJob> = {}, message: Partial<Message> = {}): StoredJob {
+function job(fields: Partial<TaskRecord> = {}, message: Partial<Message> = {}): TaskRecord {
   return {
+    kind: 'job',
     id: 'job',
     queue: 'q',
     name: 'task',
@@ -34,7 +35,7 @@ function job(fields: Partial<StoredJob> = {}, message: Partial<Message> = {}): S
   };
 }
 
-const look = (stored: StoredJob | undefined, now = NOW) =>
+const look = (stored: TaskRecord | undefined, now = NOW) =>
   derive('id', stored, {
     now,
     classes: new ErrorClasses(),
@@ -42,7 +43,7 @@ const look = (stored: StoredJob | undefined, now = NOW) =>
     decodeResult: (value) => value,
   });
 
-function failed(error: unknown): Partial<StoredJob> {
+function failed(error: unknown): Partial<TaskRecord> {
   const wire = encodeFailure(error);
   return {
     doneAt: NOW,
@@ -54,12 +55,12 @@ function failed(error: unknown): Partial<StoredJob> {
 }
 
 /** As a worker stores it of a task that was revoked. */
-function revokedJob(error: TaskRevokedError): Partial<StoredJob> {
+function revokedJob(error: TaskRevokedError): Partial<TaskRecord> {
   const { message, stack } = revocationText(error);
   return { ...failed(error), failedReason: message, stack };
 }
 
-const state = (fields?: Partial<StoredJob>, message?: Partial<Message>) => look(job(fields, message)).state;
+const state = (fields?: Partial<TaskRecord>, message?: Partial<Message>) => look(job(fields, message)).state;
 
 describe('The state of a task', () => {
   it('is PENDING and unknown without a job, PENDING and known with one that waits', () => {
@@ -198,7 +199,7 @@ describe('The state of a task', () => {
     fc.assert(
       fc.property(anyJob, fc.integer({ min: 0, max: 2 * NOW }), fc.jsonValue(), (stored, now, progress) => {
         fc.pre(stored.doneAt !== undefined);
-        const later: StoredJob = { ...stored, progress };
+        const later: TaskRecord = { ...stored, progress };
         assert(READY.has(look(stored).state));
         assert.equal(look(later, now).state, look(stored).state);
       }),

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { StoredJob } from '#src/broker/broker.js';
+import type { TaskRecord } from '#src/coordination/task-record.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { derive } from '#src/results/snapshot.js';
 import { StateHistory } from '#src/results/state-history.js';
 
-const WAITING: StoredJob = {
+const WAITING: TaskRecord = {
+  kind: 'job',
   id: 'a-0@q',
   queue: 'q',
   name: 'task',
@@ -25,20 +26,20 @@ const WAITING: StoredJob = {
   worker: undefined,
 };
 
-const running = (retries: number, progress?: object): StoredJob => ({
+const running = (retries: number, progress?: object): TaskRecord => ({
   ...WAITING,
   running: true,
   retries,
   deliveries: retries + 1,
   progress: progress && { ...progress, ...(retries > 0 && { attempt: retries }) },
 });
-const retrying = (retries: number, progress?: object): StoredJob => ({
+const retrying = (retries: number, progress?: object): TaskRecord => ({
   ...running(retries - 1, progress),
   running: false,
   retries,
 });
 /** BullMQ counts the last attempt too. */
-const ended = (retries: number, progress?: object): StoredJob => ({
+const ended = (retries: number, progress?: object): TaskRecord => ({
   ...WAITING,
   retries: retries + 1,
   deliveries: retries + 1,
@@ -55,7 +56,7 @@ const CONTEXT = {
 };
 
 /** What is told after looks at these, one after the other. */
-function told(...looks: StoredJob[]): string[] {
+function told(...looks: TaskRecord[]): string[] {
   const course = new StateHistory();
   return looks.flatMap((job) =>
     [...course.steps(job, derive(job.id, job, CONTEXT))].map(({ state, meta }) =>

@@ -26,7 +26,7 @@ function broker() {
     const added = new AddedMembers({
       engine: fake.engine,
       plans: new PlanCache(fake.engine),
-      index: new TaskIdIndex(fake.engine, clockAt(0), 1000),
+      index: new TaskIdIndex(fake.engine, fake.tasks, clockAt(0), 1000),
       begin: async (_flow: string, _plan: Plan, begun: readonly Start[]) =>
         sent.push(...begun.map(({ path }) => path)),
     });

@@ -25,6 +25,7 @@ describe('Looking at tasks that wait', () => {
   it('reads heads for the list of delayed tasks', async () => {
     const reports = new Inspection({
       engine: headsOnly(),
+      tasks: { read: async () => assert.fail('read whole') },
       codec: { decodeArgs: (args: unknown) => args },
       queues: () => ['q'],
     } as unknown as InspectionParams);

@@ -1,0 +1,152 @@
+/**
+ * The one reader of tasks. The broker reads jobs as they lie; what a task is besides is put together here, in this order:
+ *
+ *   1 the job        where the reference says, or in the lane where it was found before
+ *   2 a relocation   no job there: an entry says which lane it was moved to
+ *   3 a tombstone    nor in a lane: it was dropped, and this is how it ended
+ *   4 its workflow   of a part: whether its job says all, and what the workflow's record says where it does not
+ *   5 a replacement  a task that ended by giving its place away reads as what has it
+ *
+ * A job that is there, is no part and was not replaced costs one round trip; each step after the first is paid for only by
+ * those who need it.
+ */
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import { relocationKey } from '../coordination/relocations.js';
+import type { PartRef, TaskLookup, TaskRecord, WorkflowParts } from '../coordination/task-record.js';
+import { recordOfTombstone, tombstoneKey } from '../coordination/tombstones.js';
+import { flowTopic, partOf } from '../protocol/ids.js';
+import { replacementIn } from '../protocol/message.js';
+
+/** Where jobs went is remembered for so many, so that waiting for a moved job stays one read. */
+const REMEMBERED = 10_000;
+
+export class TaskReader implements TaskLookup {
+  /** The steps 1 to 3 alone, for those who run workflows: what their own records say they read themselves. */
+  readonly jobs: TaskLookup = { read: (refs) => this.#jobs(refs) };
+  /** The lanes where jobs were found. */
+  readonly #lanes = new Map<string, JobRef>();
+
+  constructor(
+    private readonly engine: Pick<Engine, 'readJobs' | 'readEnded' | 'records'>,
+    private readonly parts: WorkflowParts,
+  ) {}
+
+  async read(refs: readonly JobRef[]): Promise<(TaskRecord | undefined)[]> {
+    const found = await this.#withParts(refs);
+    if (!found.some(isReplaced)) return found;
+    return Promise.all(found.map((task) => (isReplaced(task) ? this.#replacement(task) : task)));
+  }
+
+  /** Whether each task has ended or is gone, in order: the cheap check that sweeps make. Fails fast. */
+  async ended(refs: readonly JobRef[]): Promise<boolean[]> {
+    const isPart = refs.map(({ id }) => partOf(id) !== undefined);
+    if (!isPart.includes(true)) return this.engine.readEnded(this.#known(refs));
+    const [jobs, parts] = await Promise.all([
+      this.engine.readEnded(this.#known(refs.filter((_, i) => !isPart[i]))),
+      this.read(refs.filter((_, i) => isPart[i])),
+    ]);
+    const ended = { jobs: jobs.values(), parts: parts.values() };
+    return refs.map((_, i) => {
+      if (!isPart[i]) return ended.jobs.next().value ?? true;
+      const part = ended.parts.next().value;
+      return part === undefined || part.doneAt !== undefined;
+    });
+  }
+
+  /** Steps 1 to 3. */
+  async #jobs(refs: readonly JobRef[]): Promise<(TaskRecord | undefined)[]> {
+    const places = this.#known(refs);
+    const jobs = await this.engine.readJobs(places);
+    const found: (TaskRecord | undefined)[] =
+      places === refs ? jobs : jobs.map((job, i) => movedFrom(refs[i], job));
+    const missing = refs.flatMap((ref, i) => (found[i] === undefined ? [{ ref, i }] : []));
+    if (missing.length > 0) await this.#seek(missing, found);
+    return found;
+  }
+
+  /** Fills in those that are not where they should be. */
+  async #seek(
+    missing: readonly { readonly ref: JobRef; readonly i: number }[],
+    found: (TaskRecord | undefined)[],
+  ): Promise<void> {
+    const keys = missing.flatMap(({ ref }) => [relocationKey(ref), tombstoneKey(ref)]);
+    const entries = await this.engine.records.read(keys);
+    const moved = missing.flatMap(({ ref, i }, n) => {
+      const lane = entries[2 * n]?.value;
+      const tomb = entries[2 * n + 1]?.value;
+      if (tomb !== undefined) found[i] = recordOfTombstone(ref, tomb);
+      if (lane === undefined) this.#lanes.delete(relocationKey(ref));
+      return lane === undefined ? [] : [{ i, from: ref, to: { queue: lane, id: ref.id } }];
+    });
+    if (moved.length === 0) return;
+    if (this.#lanes.size > REMEMBERED) this.#lanes.clear();
+    const jobs = await this.engine.readJobs(moved.map(({ to }) => to));
+    moved.forEach(({ i, from, to }, n) => {
+      if (jobs[n] === undefined) return;
+      found[i] = movedFrom(from, jobs[n]);
+      this.#lanes.set(relocationKey(from), to);
+    });
+  }
+
+  /** Where the jobs were last found; these very references while none was found elsewhere. */
+  #known(refs: readonly JobRef[]): readonly JobRef[] {
+    if (this.#lanes.size === 0) return refs;
+    return refs.map((ref) => this.#lanes.get(relocationKey(ref)) ?? ref);
+  }
+
+  /** Step 4, beside the others. */
+  async #withParts(refs: readonly JobRef[]): Promise<(TaskRecord | undefined)[]> {
+    const parts = refs.map((ref) => partRef(ref));
+    if (parts.every((part) => part === undefined)) return this.#jobs(refs);
+    const withJobs = refs.filter((_, i) => hasJob(parts[i]));
+    const [jobs, readings] = await Promise.all([
+      withJobs.length === 0 ? [] : this.#jobs(withJobs),
+      this.parts.read(parts.filter((part) => part !== undefined)),
+    ]);
+    const next = { job: jobs.values(), reading: readings.values() };
+    return Promise.all(
+      parts.map((part) => {
+        const job = hasJob(part) ? next.job.next().value : undefined;
+        return part === undefined ? job : next.reading.next().value?.(job);
+      }),
+    );
+  }
+
+  /** Step 5. */
+  async #replacement(task: TaskRecord): Promise<TaskRecord | undefined> {
+    const replacedBy = await this.parts.finalOf(replacementIn(task.returnvalue) ?? '');
+    const [now] = replacedBy === undefined ? [] : await this.read([replacedBy]);
+    if (replacedBy === undefined || now === undefined) return undefined;
+    return { ...now, kind: 'replaced', id: task.id, replacedBy: { ...replacedBy, queue: now.queue } };
+  }
+}
+
+/**
+ * What a change of a task is told under: its id; and of a part the topic of its workflow, since a failure elsewhere there
+ * may be its end.
+ */
+export function topicsOf({ id }: JobRef): readonly [string, ...string[]] {
+  const part = partOf(id);
+  if (part === undefined) return [id];
+  return [part.queue === undefined ? flowTopic(part.flow, part.path) : id, flowTopic(part.flow)];
+}
+
+/** Whether a task ended by giving its place to a workflow. */
+export function isReplaced(task: TaskRecord | undefined): task is TaskRecord {
+  return replacementIn(task?.returnvalue) !== undefined;
+}
+
+/** The job of a task, marked where it lies elsewhere than `from`. */
+function movedFrom(from: JobRef | undefined, job: StoredJob | undefined): TaskRecord | undefined {
+  return job === undefined || job.queue === from?.queue ? job : { ...job, kind: 'moved' };
+}
+
+function partRef(ref: JobRef): PartRef | undefined {
+  const address = partOf(ref.id);
+  return address && { ref, address };
+}
+
+/** Groups and chains have none. */
+function hasJob(part: PartRef | undefined): boolean {
+  return part === undefined || part.address.queue !== undefined;
+}

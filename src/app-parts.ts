@@ -4,8 +4,8 @@
 import type { AppConfig, CeleriacOptions } from './app-options.js';
 import { type Engine, sortsKeys } from './broker/broker.js';
 import { BrokerClock } from './broker/clock.js';
+import { engineOf, type Ground } from './broker/ground.js';
 import { openEngine } from './broker/open.js';
-import { engineOf, type Ground } from './broker/pass-on.js';
 import { Sender } from './calls/sender.js';
 import { UniqueCalls } from './calls/unique.js';
 import { tellPurged } from './canvas/workflow/purged-part.js';

@@ -195,7 +195,7 @@ export class Limits {
   async #arrived(delivery: Delivery, from: string): Promise<boolean> {
     const origin = { queue: from, id: delivery.jobId };
     for (let waitedMs = 0; waitedMs <= MOVED_WAIT_MS; waitedMs += MOVED_LOOK_MS) {
-      const [job] = await this.params.engine.readJobs([origin]);
+      const [job] = await this.params.tasks.read([origin]);
       // A stranger's message may name any queue: what has ended there, or is this very job, is not on its way.
       if (job?.queue !== from || job.doneAt !== undefined || from === delivery.ref.queue) return true;
       await new Promise((resolve) => setTimeout(resolve, MOVED_LOOK_MS));

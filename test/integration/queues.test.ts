@@ -187,7 +187,7 @@ describe('Pausing', () => {
         [info?.name, info?.paused, (info?.waiting ?? 0) + (info?.delayed ?? 0)],
         ['celeriac', true, 4],
       );
-      assert.deepEqual(await app.control.resume('celeriac'), { two: { ok: '"celeriac" goes on' } });
+      assert.deepEqual(await app.control.resume('celeriac'), { two: { ok: 'resumed "celeriac"' } });
       await Promise.all(sent.map((result) => result.get(PATIENCE)));
       assert.equal(ran.count, 5);
       assert.equal((await app.queues.get('celeriac')).paused, false);

@@ -1,7 +1,8 @@
 /**
  * The parts of an app that call, read and steer, made and handed to each other: everything but its tasks and its workers.
  */
-import type { AppConfig, CeleriacOptions } from './app-options.js';
+import type { AppConfig } from './app-options/resolve.js';
+import type { CeleriacOptions } from './app-options.js';
 import { type Engine, sortsKeys } from './broker/broker.js';
 import { BrokerClock } from './broker/clock.js';
 import { engineOf, type Ground } from './broker/ground.js';

@@ -3,7 +3,8 @@
  * Owns nothing global; two apps in one process know nothing of each other.
  */
 import { type InspectOptions, inspect } from 'node:util';
-import { type AppConfig, type CeleriacOptions, confOf, resolveAppOptions } from './app-options.js';
+import { type AppConfig, confOf, resolveAppOptions } from './app-options/resolve.js';
+import type { CeleriacOptions } from './app-options.js';
 import { type AppParts, closeParts, makeParts } from './app-parts.js';
 import type { Detour } from './calls/call-stages.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
@@ -41,11 +42,11 @@ import {
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
-import { isForProcesses, type ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
+import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
 import { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
 import { Worker } from './worker/worker.js';
-import type { WorkerOptions, WorkerParams } from './worker/worker-options.js';
+import type { ProcessesOptions, WorkerOptions, WorkerParams } from './worker/worker-options.js';
 import { Spawner } from './worker/workflow/spawn.js';
 
 /** The parts of an app, for the other entry points of this package only. */

@@ -2,7 +2,8 @@
 
 // The app
 export { Celeriac } from './app.js';
-export type { CeleriacOptions, Container } from './app-options.js';
+export type { Container } from './app-options/container.js';
+export type { CeleriacOptions } from './app-options.js';
 export type { CheckResult as Finding, Severity } from './broker/check-result.js';
 // Calling
 export { type Chain, type Chord, chain, chord, type Group, group } from './canvas/compose.js';
@@ -80,6 +81,7 @@ export type { RateLimit } from './options/rates.js';
 export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
 export type { CrontabSchedule, IntervalSchedule, Schedule } from './options/schedules.js';
 export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
+export type { HealthOptions } from './options/worker-values.js';
 // Telemetry
 export type { Telemetry } from './queue/tracing.js';
 // Results
@@ -109,7 +111,6 @@ export type { TaskReference } from './tasks/reference.js';
 export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
-export type { HealthOptions } from './worker/observe/health-server.js';
-export type { ProcessesOptions, WorkerProcesses } from './worker/processes/supervisor.js';
+export type { WorkerProcesses } from './worker/processes/supervisor.js';
 export { Worker } from './worker/worker.js';
-export type { WorkerDescription, WorkerOptions } from './worker/worker-options.js';
+export type { ProcessesOptions, WorkerDescription, WorkerOptions } from './worker/worker-options.js';

@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { toEpochMs, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { checkQueueName } from '../options/checks.js';
+import { bytesOf } from '../options/worker-values.js';
 
 /**
  * Milliseconds of a duration that must carry its unit: `-t 10` in a shell is a riddle, `10s` is not.
@@ -55,15 +56,9 @@ export function countFlag(flag: string, least = 1): (text: string) => number {
 
 /** Bytes of `200mb`, `512kb`, `1gb`. */
 export function sizeFlag(flag: string): (text: string) => number {
-  const units = new Map([
-    ['kb', 1024],
-    ['mb', 1024 ** 2],
-    ['gb', 1024 ** 3],
-  ]);
   return (text) => {
-    const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(kb|mb|gb)$/i.exec(text) ?? [];
-    const factor = units.get(unit.toLowerCase());
-    if (factor !== undefined) return Number(amount) * factor;
+    const bytes = bytesOf(text);
+    if (bytes !== undefined) return bytes;
     throw new OptionError(
       `${flag}: "${text}" is not a size. Write a number and its unit, as in 200mb or 1gb.`,
     );

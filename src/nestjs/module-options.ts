@@ -4,7 +4,8 @@
 import type { FactoryProvider, LoggerService, ModuleMetadata } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { Celeriac } from '../app.js';
-import type { CeleriacOptions, Container } from '../app-options.js';
+import type { Container } from '../app-options/container.js';
+import type { CeleriacOptions } from '../app-options.js';
 import { OptionError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import { merge, present } from '../options/merge.js';

@@ -8,8 +8,8 @@ import { show } from '../show.js';
 export type Acceptance = 'written' | 'replicated';
 
 /** @throws {OptionError} for anything else */
-export function checkAcceptance(value: unknown, where: string): Acceptance | undefined {
-  if (value === undefined || value === 'written' || value === 'replicated') return value;
+export function checkAcceptance(value: unknown, where: string): Acceptance {
+  if (value === 'written' || value === 'replicated') return value;
   throw new OptionError(`${where}: acceptance must be 'written' or 'replicated', not ${show(value)}.`);
 }
 

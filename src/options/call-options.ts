@@ -1,29 +1,16 @@
 /**
- * The options of one call: what `applyAsync` and `signature` take, read against the broker's clock.
+ * The options of one call: what `applyAsync` and `signature` take, read against the broker's clock. What each accepts
+ * stands in `tables/call`.
  */
-import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
+import type { Duration, Moment } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
-import { type Acceptance, checkAcceptance } from './acceptance.js';
-import {
-  boolean,
-  checkLimits,
-  checkPriority,
-  checkQueueName,
-  optionalMs,
-  toExpiry,
-  toMaxRetries,
-} from './checks.js';
-import { resolveUnique, type UniquePolicy } from './limits.js';
+import type { Acceptance } from './acceptance.js';
+import { checkLimits } from './checks.js';
 import { merge, present } from './merge.js';
-import { checkNames } from './names.js';
-import { PUBLISH_NAMES, type PublishOptions } from './task-options.js';
-
-/** A signature or workflow, as far as options know it. */
-export interface CallbackSignature {
-  readonly '~result': unknown;
-  toJSON(): unknown;
-}
+import { type Given, optionTable } from './option-table.js';
+import { CALL_OPTIONS, type CallbackSignature, ROUTE_OPTIONS } from './tables/call.js';
+import type { PublishOptions } from './task-options.js';
 
 /** What `applyAsync` and `signature` take. */
 export interface CallOptions extends PublishOptions {
@@ -51,21 +38,9 @@ export interface CallOptions extends PublishOptions {
 /** What a route may decide: all but what makes a call this one call. */
 export type RouteOptions = Omit<CallOptions, 'taskId' | 'headers' | 'link' | 'linkError'>;
 
-export const ROUTE_NAMES: readonly string[] = [
-  ...PUBLISH_NAMES,
-  'countdown',
-  'eta',
-  'maxRetries',
-  'softTimeLimit',
-  'timeLimit',
-  'shadow',
-  'acceptance',
-];
-
-const CALL_NAMES: readonly string[] = [...ROUTE_NAMES, 'taskId', 'headers', 'link', 'linkError'];
-
-/** Those of a call that may be null: for ever, or none. */
-export const NULLABLE_OF_CALLS: readonly string[] = ['maxRetries', 'softTimeLimit', 'timeLimit', 'unique'];
+/** Reads what a route decides. */
+export const ROUTE = optionTable<RouteOptions>()(ROUTE_OPTIONS);
+const CALL = optionTable<CallOptions>()(CALL_OPTIONS);
 
 /**
  * What a route decides of a task: nothing that the task's own options say.
@@ -86,24 +61,9 @@ export function overRoute(route: RouteOptions | undefined, options: CallOptions)
   return merge<CallOptions>(timed ? others : route, options);
 }
 
-/** {@link CallOptions} of one call, resolved against the clock. */
-export interface ResolvedCall {
-  readonly queue: string | undefined;
-  readonly priority: number | undefined;
-  readonly expiresAt: number | undefined;
+/** {@link CallOptions} of one call, resolved against the clock; `null` is none, whatever the task says. */
+export interface ResolvedCall extends Omit<Given<typeof CALL_OPTIONS>, 'countdownMs' | 'link' | 'linkError'> {
   readonly delayMs: number;
-  readonly etaAt: number | undefined;
-  readonly ignoreResult: boolean | undefined;
-  readonly taskId: string | undefined;
-  readonly headers: Readonly<Record<string, unknown>> | undefined;
-  readonly maxRetries: number | undefined;
-  /** `null`: none, whatever the task says. */
-  readonly softTimeLimitMs: number | null | undefined;
-  readonly timeLimitMs: number | null | undefined;
-  readonly shadow: string | undefined;
-  readonly acceptance: Acceptance | undefined;
-  /** `undefined`: as the task says; `null`: not this time. */
-  readonly unique: UniquePolicy | null | undefined;
 }
 
 /** {@link ResolvedCall} of a call without options. */
@@ -135,66 +95,36 @@ export function resolveCall(
   where: string,
   timezone?: string,
 ): ResolvedCall {
-  checkNames(options, CALL_NAMES, where, NULLABLE_OF_CALLS);
-  const { queue, priority, expires, ignoreResult, countdown, eta, taskId, headers, shadow } = options;
-  if (queue !== undefined) checkQueueName(queue, where);
-  if (countdown !== undefined && eta !== undefined) {
+  const given = CALL.readGiven(options, { where, now, timezone });
+  const { countdownMs, etaAt, expiresAt, softTimeLimitMs, timeLimitMs } = given;
+  if (countdownMs !== undefined && etaAt !== undefined)
     throw new OptionError(`${where}: give countdown or eta, not both.`);
-  }
-  if (taskId !== undefined && (typeof taskId !== 'string' || taskId === '')) {
-    throw new OptionError(`${where}: taskId must be a non-empty string, not ${show(taskId)}.`);
-  }
-  if (headers !== undefined && !isBag(headers)) {
-    throw new OptionError(`${where}: headers must be an object of JSON data, not ${show(headers)}.`);
-  }
-  if (shadow !== undefined && typeof shadow !== 'string') {
-    throw new OptionError(`${where}: shadow must be a string, not ${show(shadow)}.`);
-  }
-  const due =
-    eta !== undefined ? toEpochMs(eta, `${where}: eta`, timezone) : now + countdownMs(countdown, where);
-  const expiresAt = expires === undefined ? undefined : toExpiry(expires, now, `${where}: expires`, timezone);
+  const due = etaAt ?? now + (countdownMs ?? 0);
   if (due > END_OF_TIME || (expiresAt ?? 0) > END_OF_TIME)
     throw new OptionError(
       `${where}: countdown, eta or expires is past the latest representable date (year 275760).`,
     );
-  const soft = optionalMs(options.softTimeLimit, `${where}: softTimeLimit`);
-  const hard = optionalMs(options.timeLimit, `${where}: timeLimit`);
-  checkLimits(soft, hard, where);
+  checkLimits(softTimeLimitMs ?? undefined, timeLimitMs ?? undefined, where);
   return {
-    queue,
-    priority: priority === undefined ? undefined : checkPriority(priority, where),
+    queue: given.queue,
+    priority: given.priority,
     expiresAt,
     delayMs: Math.max(0, Math.ceil(due - now)),
     etaAt: due > now ? due : undefined,
-    ignoreResult:
-      ignoreResult === undefined ? undefined : boolean(ignoreResult, false, `${where}: ignoreResult`),
-    taskId,
-    headers,
-    maxRetries:
-      options.maxRetries === undefined ? undefined : toMaxRetries(options.maxRetries, `${where}: maxRetries`),
-    softTimeLimitMs: options.softTimeLimit === null ? null : soft,
-    timeLimitMs: options.timeLimit === null ? null : hard,
-    shadow,
-    acceptance: checkAcceptance(options.acceptance, where),
-    unique: options.unique === null ? null : resolveUnique(options.unique, `${where}: unique`),
+    ignoreResult: given.ignoreResult,
+    taskId: given.taskId,
+    headers: given.headers,
+    maxRetries: given.maxRetries,
+    softTimeLimitMs,
+    timeLimitMs,
+    shadow: given.shadow,
+    acceptance: given.acceptance,
+    unique: given.unique,
   };
-}
-
-/** An object with properties; a Map or a list has none that would be sent. */
-function isBag(value: unknown): boolean {
-  try {
-    return Object.prototype.toString.call(value) === '[object Object]';
-  } catch {
-    return false; // a revoked proxy
-  }
 }
 
 /** No Date is later. */
 const END_OF_TIME = 8.64e15;
-
-function countdownMs(countdown: Duration | undefined, where: string): number {
-  return countdown === undefined ? 0 : toMs(countdown, `${where}: countdown`);
-}
 
 /**
  * The argument list of a call; none is an empty one.
@@ -214,6 +144,6 @@ const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
  */
 export function optionsOf(options: CallOptions | undefined, where: string): CallOptions {
   if (options === undefined) return {};
-  checkNames(options, CALL_NAMES, where, NULLABLE_OF_CALLS);
+  CALL.checkNames(options, where);
   return present(options);
 }

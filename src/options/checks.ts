@@ -36,12 +36,6 @@ export function checkLimits(soft: number | undefined, hard: number | undefined, 
   }
 }
 
-/** @throws {OptionError} for anything but a pool's name */
-export function checkPool(pool: unknown, where: string): 'async' | 'threads' {
-  if (pool === 'async' || pool === 'threads') return pool;
-  throw new OptionError(`${where}: pool ${show(pool)} must be 'async' or 'threads'.`);
-}
-
 export function toMaxRetries(value: unknown, where: string): number {
   if (value === null) return Number.POSITIVE_INFINITY;
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;

@@ -44,37 +44,30 @@ export interface UniquePolicy {
   readonly mode: UniqueOptions['mode'];
 }
 
-const MODES: readonly unknown[] = ['reject', 'return', 'replace'];
+const MODES: readonly UniqueOptions['mode'][] = ['reject', 'return', 'replace'];
 
 /** @throws {OptionError} */
-export function resolveConcurrency(
-  given: ConcurrencyOptions | null | undefined,
-  where: string,
-): ConcurrencyPolicy | undefined {
-  if (given === undefined || given === null) return undefined;
+export function resolveConcurrency(given: unknown, where: string): ConcurrencyPolicy {
   checkObject(given, ['limit', 'key'], where);
-  const { limit, key } = given;
-  if (!Number.isInteger(limit) || limit < 1)
+  const { limit, key }: Partial<Record<string, unknown>> = given;
+  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1)
     throw new OptionError(`${where}: limit ${show(limit)} must be a whole number of 1 or more.`);
   return { limit, key: keyFunction(key, where) };
 }
 
 /** @throws {OptionError} */
-export function resolveUnique(
-  given: UniqueOptions | null | undefined,
-  where: string,
-): UniquePolicy | undefined {
-  if (given === undefined || given === null) return undefined;
+export function resolveUnique(given: unknown, where: string): UniquePolicy {
   checkObject(given, ['key', 'ttl', 'mode'], where);
-  const { key, ttl, mode } = given;
-  if (!MODES.includes(mode))
-    throw new OptionError(`${where}: mode ${show(mode)} must be 'reject', 'return' or 'replace'.`);
+  const { key, ttl, mode: wanted }: Partial<Record<string, unknown>> = given;
+  const mode = MODES.find((known) => known === wanted);
+  if (mode === undefined)
+    throw new OptionError(`${where}: mode ${show(wanted)} must be 'reject', 'return' or 'replace'.`);
   const ttlMs = ttl === undefined ? undefined : toPositiveMs(ttl, `${where}: ttl`);
   if (ttlMs === 0) throw new OptionError(`${where}: ttl must be longer than 0.`);
   return { key: keyFunction(key, where), ttlMs, mode };
 }
 
-function checkObject(given: unknown, known: readonly string[], where: string): void {
+function checkObject(given: unknown, known: readonly string[], where: string): asserts given is object {
   if (typeof given !== 'object' || given === null)
     throw new OptionError(`${where} must be an object with ${known.join(', ')}; got ${show(given)}.`);
   checkNames(given, known, where);

@@ -3,6 +3,7 @@
  */
 import { OptionError } from '../errors.js';
 import { callForeign } from '../foreign.js';
+import { show } from '../show.js';
 import { nearest } from './names.js';
 
 /** Where log lines go: pino's call shape, so a pino logger fits as it is. */
@@ -76,7 +77,7 @@ export function checkLogger(logger: unknown, where: string): Logger {
     return logger as Logger;
   }
   throw new OptionError(
-    `${where}: logger must have the methods debug, info, warn and error, each (fields, message).`,
+    `${where}: logger must have the methods debug, info, warn and error, each (fields, message); got ${show(logger)}.`,
   );
 }
 

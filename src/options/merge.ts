@@ -16,8 +16,10 @@ export function merge<T extends object>(...layers: readonly (T | undefined)[]): 
   return merged as T;
 }
 
-/** Options of which none is there and undefined. */
-export type Present<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+/** Options of which none is there and undefined: what may be undefined may be absent. */
+export type Present<T> = {
+  [K in keyof T as undefined extends T[K] ? never : K]: T[K];
+} & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
 
 function copyOfPresent<T extends object>(options: T): Present<T> {
   const entries = Object.entries(options).filter(([, value]) => value !== undefined);

@@ -34,7 +34,8 @@ export function checkNames(
 
 const NONE: readonly string[] = Object.freeze([]);
 
-function unknownName(name: string, known: readonly string[], where: string): OptionError {
+/** The error for a name that no option has: the nearest one that there is, or all of them. */
+export function unknownName(name: string, known: readonly string[], where: string): OptionError {
   const near = nearest(name, known);
   const hint = near === undefined ? `Known: ${known.join(', ')}.` : `Did you mean "${near}"?`;
   return new OptionError(`${where}: unknown option "${name}". ${hint}`);

@@ -4,15 +4,8 @@
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
-import {
-  type CallOptions,
-  NULLABLE_OF_CALLS,
-  ROUTE_NAMES,
-  type RouteOptions,
-  resolveCall,
-} from './call-options.js';
+import { type CallOptions, ROUTE, type RouteOptions, resolveCall } from './call-options.js';
 import { checkQueueName } from './checks.js';
-import { checkNames } from './names.js';
 
 /** A queue name, or options of the call. */
 export type RouteTarget = string | RouteOptions;
@@ -92,7 +85,7 @@ function checked(decide: RouteFunction, where: string): RouteFunction {
 function checkTarget(target: unknown, where: string): asserts target is RouteTarget {
   if (typeof target === 'string') return checkQueueName(target, where);
   if (!isMap(target) || target instanceof Map) return refuse(where, target);
-  checkNames(target, ROUTE_NAMES, where, NULLABLE_OF_CALLS);
+  ROUTE.checkNames(target, where);
 }
 
 function isMap(value: unknown): value is RouteMap {

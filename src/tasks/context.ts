@@ -6,8 +6,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration, Moment } from '../duration.js';
 import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
-import type { CallbackSignature } from '../options/call-options.js';
 import type { TaskLogger } from '../options/logger.js';
+import type { CallbackSignature } from '../options/tables/call.js';
 import { processWide } from '../process-wide.js';
 
 /**

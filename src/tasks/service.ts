@@ -3,8 +3,8 @@
  * state: every member looks the running call up, so one instance serves any number of calls at once.
  */
 import { CeleriacError, OptionError } from '../errors.js';
-import type { CallbackSignature } from '../options/call-options.js';
 import type { TaskLogger } from '../options/logger.js';
+import type { CallbackSignature } from '../options/tables/call.js';
 import {
   currentScope,
   type RetryOptions,

@@ -7,22 +7,29 @@ import type { WorkflowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Asking } from '../control/caller.js';
 import type { RateLimits } from '../coordination/rate-limits.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
-import { type Duration, toPositiveMs } from '../duration.js';
+import type { Duration } from '../duration.js';
 import { OptionError } from '../errors.js';
 import type { Events } from '../events/events.js';
-import { checkLimits, checkQueueName, optionalMs } from '../options/checks.js';
+import { checkLimits } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
-import { checkNames } from '../options/names.js';
+import { merge } from '../options/merge.js';
+import { at } from '../options/option.js';
+import { optionTable, type Resolved } from '../options/option-table.js';
+import { WORKER_OPTIONS } from '../options/tables/worker.js';
+import type {
+  AutoscaleOptions,
+  AutoscaleRange,
+  HealthOptions,
+  WeightedQueue,
+  WorkerQueues,
+} from '../options/worker-values.js';
 import type { ErrorClasses } from '../protocol/wire-error.js';
 import type { TaskReader } from '../results/task-reader.js';
-import { show } from '../show.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
-import { checkHealth, type HealthOptions } from './observe/health-server.js';
-import { type AutoscaleOptions, type AutoscaleRange, checkAutoscale } from './queues/autoscale.js';
 import type { ExecutorParams } from './run/execute.js';
 import type { CallLimits } from './run/running-call.js';
-import { POOL_OPTIONS, type PoolOptions } from './threads/router.js';
+import type { PoolOptions } from './threads/router.js';
 import type { WorkflowStepsParams } from './workflow/step.js';
 
 /** What `app.worker()` takes. */
@@ -31,7 +38,7 @@ export interface WorkerOptions extends PoolOptions {
    * Queues to consume: names, or names and weights: `{ mail: 2, reports: 1 }` starts two tasks of `mail` for each of
    * `reports` while both have some. Default: the app's default queue.
    */
-  queues?: readonly string[] | Readonly<Record<string, number>>;
+  queues?: WorkerQueues;
   /** How many tasks run at once, over all queues. Default: the number of CPUs. */
   concurrency?: number;
   /** Lets the slots grow with the load, up to `max`, and shrink to `min` without. Default: off. */
@@ -48,6 +55,12 @@ export interface WorkerOptions extends PoolOptions {
   shutdownTimeout?: Duration;
   /** Answers `/live`, `/ready` and `/metrics` over HTTP. Default: nowhere. */
   health?: HealthOptions;
+}
+
+/** What `app.worker()` takes for a worker of several processes. */
+export interface ProcessesOptions extends WorkerOptions {
+  /** How many; each has the other options to itself, `concurrency` included. */
+  processes: number;
 }
 
 /** What a worker needs of its app. */
@@ -84,12 +97,6 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   onStopped(): void;
 }
 
-/** A queue and its part of the worker's slots. */
-export interface WeightedQueue {
-  readonly name: string;
-  readonly weight: number;
-}
-
 /** What goes on beside the tasks while a worker runs. `stop` never rejects, and may be called twice. */
 export interface Background {
   start(): Promise<void>;
@@ -113,76 +120,38 @@ export interface WorkerDescription {
   readonly tasks: readonly string[];
 }
 
-/** {@link WorkerOptions} beside those of its pool, resolved. */
-export interface WorkerSettings {
-  readonly queues: readonly WeightedQueue[];
-  readonly concurrency: number;
-  readonly autoscale: AutoscaleRange | undefined;
-  readonly name: string;
-  readonly shutdownTimeoutMs: number;
-  readonly limits: CallLimits;
-  readonly health: HealthOptions | undefined;
-}
-
-const NAMES: readonly string[] = [
-  'queues',
-  'concurrency',
-  'autoscale',
-  'name',
-  'logger',
-  'softTimeLimit',
-  'timeLimit',
-  'shutdownTimeout',
-  'health',
-  ...POOL_OPTIONS,
-];
+const WORKER = optionTable<WorkerOptions & Partial<Pick<ProcessesOptions, 'processes'>>>()(WORKER_OPTIONS);
 const WHERE = 'app.worker()';
 
+type Limits = 'softTimeLimitMs' | 'timeLimitMs';
+
+/** {@link WorkerOptions}, resolved. */
+export interface WorkerSettings extends Omit<Resolved<typeof WORKER_OPTIONS>, Limits> {
+  readonly queues: readonly WeightedQueue[];
+  readonly concurrency: number;
+  readonly limits: CallLimits;
+}
+
 /** @throws {OptionError} for an option that cannot be right */
-export function resolveWorkerOptions(options: WorkerOptions, defaultQueue: string): WorkerSettings {
-  checkNames(options, NAMES, WHERE);
-  const softMs = optionalMs(options.softTimeLimit, `${WHERE}: softTimeLimit`);
-  const hardMs = optionalMs(options.timeLimit, `${WHERE}: timeLimit`);
-  checkLimits(softMs, hardMs, WHERE);
-  const autoscale =
-    options.autoscale === undefined ? undefined : checkAutoscale(options.autoscale, `${WHERE}: autoscale`);
+export function resolveWorkerOptions(
+  options: WorkerOptions | ProcessesOptions,
+  defaultQueue: string,
+): WorkerSettings {
+  WORKER.checkNames(options, WHERE);
+  const { softTimeLimitMs, timeLimitMs, ...settings } = WORKER.resolve(
+    merge<WorkerOptions>({ queues: [defaultQueue] }, options),
+    at(WHERE),
+  );
+  const { autoscale, concurrency = autoscale?.min ?? availableParallelism(), queues = [] } = settings;
+  checkLimits(softTimeLimitMs, timeLimitMs, WHERE);
+  // No slot at all is where a range may begin.
+  if (concurrency === 0 && autoscale === undefined)
+    throw new OptionError(`${WHERE}: concurrency 0 must be a whole number of 1 or more.`);
   return {
-    queues: checkQueues(options.queues ?? [defaultQueue]),
-    concurrency: checkConcurrency(options.concurrency ?? autoscale?.min ?? availableParallelism(), autoscale),
-    autoscale,
-    name: checkNodeName(options.name ?? 'celeriac@%h').replaceAll('%h', hostname()),
-    shutdownTimeoutMs: toPositiveMs(options.shutdownTimeout ?? '30s', `${WHERE}: shutdownTimeout`),
-    limits: { softMs, hardMs },
-    health: checkHealth(options.health, WHERE),
+    ...settings,
+    queues,
+    concurrency,
+    name: settings.name.replaceAll('%h', hostname()),
+    limits: { softMs: softTimeLimitMs, hardMs: timeLimitMs },
   };
-}
-
-function checkNodeName(name: unknown): string {
-  if (typeof name === 'string' && name !== '') return name;
-  throw new OptionError(`${WHERE}: name ${show(name)} must be a node's name, such as 'mail@%h'.`);
-}
-
-function checkQueues(queues: NonNullable<WorkerOptions['queues']>): readonly WeightedQueue[] {
-  const where = `${WHERE}: queues`;
-  const weights = isList(queues) ? queues.map((name) => [name, 1] as const) : Object.entries(queues);
-  for (const [name, weight] of weights) {
-    checkQueueName(name, where);
-    if (!Number.isInteger(weight) || weight < 1)
-      throw new OptionError(
-        `${where}: the weight ${String(weight)} of "${name}" must be a whole number of 1 or more.`,
-      );
-  }
-  if (weights.length === 0) throw new OptionError(`${where} is empty; name at least one.`);
-  return [...new Map(weights)].map(([name, weight]) => ({ name, weight }));
-}
-
-function isList(queues: NonNullable<WorkerOptions['queues']>): queues is readonly string[] {
-  return Array.isArray(queues);
-}
-
-/** Where it begins; with autoscale it goes on from there. */
-function checkConcurrency(n: unknown, autoscale: AutoscaleRange | undefined): number {
-  const least = autoscale === undefined ? 1 : 0;
-  if (typeof n === 'number' && Number.isInteger(n) && n >= least) return n;
-  throw new OptionError(`${WHERE}: concurrency ${String(n)} must be a whole number of 1 or more.`);
 }

@@ -93,7 +93,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#budget = new Slots(this.#settings.concurrency);
     this.#autoscale = new Autoscale(this.#budget, this.#settings.autoscale, params.logger);
     this.#log = new TaskLog(params.logger);
-    this.#threadRouter = new ThreadRouter(options, { ...params, node: () => this.node });
+    this.#threadRouter = new ThreadRouter(this.#settings, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
     this.#consumers = new QueueConsumers({
       engine: params.engine,

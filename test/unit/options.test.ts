@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { resolveAppOptions } from '#src/app-options.js';
+import { resolveAppOptions } from '#src/app-options/resolve.js';
 import { OptionError } from '#src/errors.js';
 import { resolveCall } from '#src/options/call-options.js';
 import { toExpiry } from '#src/options/checks.js';

@@ -3,6 +3,8 @@
  */
 import type { Command } from 'commander';
 import { OptionError } from '../../errors.js';
+import type { AnyOption } from '../../options/option.js';
+import { WORKER_OPTIONS } from '../../options/tables/worker.js';
 import { appSpec } from '../connect.js';
 import {
   autoscaleFlag,
@@ -12,6 +14,7 @@ import {
   nodeNameFlag,
   queuesFlag,
   sizeFlag,
+  type WeightedQueue,
   weightedQueuesFlag,
 } from '../flags.js';
 import { flushed } from '../streams.js';
@@ -22,64 +25,10 @@ const LAST_LINES_MS = 1000;
 
 /** Adds `worker` to the program. */
 export function addWorkerCommand(program: Command): void {
-  program
-    .command('worker')
-    .description('run the tasks of your app')
-    .option(
-      '-c, --concurrency <n>',
-      'tasks at a time, over all queues (default: number of CPUs)',
-      countFlag('-c'),
-    )
-    .option('--autoscale <max,min>', 'let the slots grow with the load, and shrink without', autoscaleFlag)
-    .option(
-      '-Q, --queues <queues>',
-      'queues to take from: mail,reports, or with weights, mail=2,reports',
-      weightedQueuesFlag,
-    )
+  const command = program.command('worker').description('run the tasks of your app');
+  addOptionFlags(command);
+  command
     .option('-X, --exclude-queues <queues>', 'queues not to take from', queuesFlag('-X'))
-    .option('-n, --hostname <name>', 'node name; %h is the host (default celeriac@%h)', nodeNameFlag)
-    .option(
-      '-P, --pool <pool>',
-      'async: in this process; threads: for code that computes',
-      choiceFlag('-P', ['async', 'threads']),
-      'async',
-    )
-    .option(
-      '--processes <n>',
-      'run in so many processes, as one node; -c is for each of them',
-      countFlag('--processes'),
-    )
-    .option(
-      '--max-tasks-per-child <n>',
-      'replace a process or thread after so many tasks',
-      countFlag('--max-tasks-per-child'),
-    )
-    .option(
-      '--max-memory-per-child <size>',
-      'replace a process or thread that holds more after a task, as in 200mb',
-      sizeFlag('--max-memory-per-child'),
-    )
-    .option(
-      '--soft-time-limit <duration>',
-      'abort the signal of tasks without a soft limit of their own after this long',
-      durationFlag('--soft-time-limit'),
-    )
-    .option(
-      '--time-limit <duration>',
-      'end tasks without a limit of their own after this long',
-      durationFlag('--time-limit'),
-    )
-    .option(
-      '--shutdown-timeout <duration>',
-      'how long running tasks may take to finish at the end (default 30s)',
-      durationFlag('--shutdown-timeout'),
-    )
-    .option(
-      '--health-port <port>',
-      'answer /live, /ready and /metrics there; 0 for any free port',
-      countFlag('--health-port', 0),
-    )
-    .option('--health-host <host>', 'the address to answer on (default 127.0.0.1)')
     .option('--purge', 'first drop what waits in its queues')
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
     .addHelpText('after', SIGNALS)
@@ -91,6 +40,57 @@ export function addWorkerCommand(program: Command): void {
       await flushed(LAST_LINES_MS);
       process.exit(code);
     });
+}
+
+/** The flags of the worker's options, as their table has them. */
+function addOptionFlags(command: Command): void {
+  for (const option of Object.values<AnyOption>(WORKER_OPTIONS))
+    for (const { spec, help } of option.flags ?? []) {
+      const read = OWN_FLAGS.get(longOf(spec)) ?? readerOf(option, labelOf(spec));
+      const text = `${help}${defaultText(option)}`;
+      if (read === undefined) command.option(spec, text);
+      else command.option<unknown>(spec, text, read);
+    }
+}
+
+type FlagReader = (text: string, before: unknown) => unknown;
+
+/** Flags that are written in another way than their options. */
+const OWN_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, FlagReader>([
+  ['--autoscale', autoscaleFlag],
+  ['--queues', (text, before) => weightedQueuesFlag(text, before as WeightedQueue[] | undefined)],
+  ['--hostname', nodeNameFlag],
+  ['--health-port', countFlag('--health-port', 0)],
+]);
+
+/** @returns undefined for a text that is taken as it is */
+function readerOf({ kind, choices = [] }: AnyOption, label: string): FlagReader | undefined {
+  switch (kind) {
+    case 'count':
+      return countFlag(label);
+    case 'duration':
+      return durationFlag(label);
+    case 'size':
+      return sizeFlag(label);
+    case 'one of':
+      return choiceFlag(label, choices);
+    default:
+      return undefined;
+  }
+}
+
+function defaultText({ default: value, without, kind }: AnyOption): string {
+  if (value !== undefined) return ` (default ${String(value)})`;
+  return kind === 'count' && without !== undefined ? ` (default: ${without})` : '';
+}
+
+function longOf(spec: string): string {
+  return /--[a-z-]+/.exec(spec)?.[0] ?? spec;
+}
+
+/** As errors name it: the short form where there is one. */
+function labelOf(spec: string): string {
+  return /^-\w/.exec(spec)?.[0] ?? longOf(spec);
 }
 
 const SIGNALS = `

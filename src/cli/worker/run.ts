@@ -5,6 +5,7 @@ import pc from 'picocolors';
 import type { Celeriac } from '../../app.js';
 import { OptionError } from '../../errors.js';
 import type { LogLevel } from '../../options/logger.js';
+import { present } from '../../options/merge.js';
 import { sleep } from '../../timers.js';
 import { VERSION } from '../../version.js';
 import type { WorkerProcesses } from '../../worker/processes/supervisor.js';
@@ -30,7 +31,7 @@ export interface WorkerFlags extends GlobalFlags {
   readonly autoscale?: { readonly max: number; readonly min: number };
   readonly excludeQueues?: string[];
   readonly hostname?: string;
-  readonly pool: 'async' | 'threads';
+  readonly pool?: 'async' | 'threads';
   readonly maxTasksPerChild?: number;
   /** Bytes. */
   readonly maxMemoryPerChild?: number;
@@ -114,26 +115,25 @@ const TSX_REMARK =
 
 function workerOptions(flags: WorkerFlags): WorkerOptions {
   const queues = queuesOf(flags);
-  return {
-    ...(queues === undefined ? {} : { queues }),
-    ...(flags.autoscale === undefined ? {} : { autoscale: flags.autoscale }),
-    ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
-    ...(flags.hostname === undefined ? {} : { name: flags.hostname }),
+  return present({
+    queues,
+    autoscale: flags.autoscale,
+    concurrency: flags.concurrency,
+    name: flags.hostname,
     pool: flags.pool,
-    ...(flags.maxTasksPerChild === undefined ? {} : { maxTasksPerChild: flags.maxTasksPerChild }),
-    ...(flags.maxMemoryPerChild === undefined ? {} : { maxMemoryPerChild: flags.maxMemoryPerChild }),
-    ...(flags.softTimeLimit === undefined ? {} : { softTimeLimit: flags.softTimeLimit }),
-    ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
-    ...(flags.shutdownTimeout === undefined ? {} : { shutdownTimeout: flags.shutdownTimeout }),
-    ...healthOf(flags),
-  };
+    maxTasksPerChild: flags.maxTasksPerChild,
+    maxMemoryPerChild: flags.maxMemoryPerChild,
+    softTimeLimit: flags.softTimeLimit,
+    timeLimit: flags.timeLimit,
+    shutdownTimeout: flags.shutdownTimeout,
+    health: healthOf(flags),
+  });
 }
 
-function healthOf({ healthPort: port, healthHost: host }: WorkerFlags): Pick<WorkerOptions, 'health'> {
+function healthOf({ healthPort: port, healthHost: host }: WorkerFlags): WorkerOptions['health'] {
   if (port === undefined && host !== undefined)
     throw new OptionError('--health-host: on which port? Give --health-port as well.');
-  if (port === undefined) return {};
-  return { health: { port, ...(host === undefined ? {} : { host }) } };
+  return port === undefined ? undefined : present({ port, host });
 }
 
 /** What `-Q` names less what `-X` names. */

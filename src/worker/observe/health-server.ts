@@ -3,16 +3,8 @@
  * `start()`, broker or not, and knows nothing of workers but three questions.
  */
 import type { Server, ServerResponse } from 'node:http';
-import { CeleriacError, OptionError } from '../../errors.js';
-import { checkNames } from '../../options/names.js';
-
-/** Where health is answered. */
-export interface HealthOptions {
-  /** 0 for any free one, see `worker.healthPort`. */
-  port: number;
-  /** Default: `127.0.0.1`; `0.0.0.0` for all. */
-  host?: string;
-}
+import { CeleriacError } from '../../errors.js';
+import type { HealthOptions } from '../../options/worker-values.js';
 
 /** An answer, and why it is no. */
 export interface Verdict {
@@ -28,20 +20,6 @@ export interface HealthSource {
   ready(): Promise<Verdict>;
   /** Prometheus text. */
   metrics(): Promise<string>;
-}
-
-/** @throws {OptionError} */
-export function checkHealth(options: HealthOptions | undefined, where: string): HealthOptions | undefined {
-  if (options === undefined) return undefined;
-  checkNames(options, ['port', 'host'], `${where}: health`);
-  const { port, host = '127.0.0.1' } = options;
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new OptionError(
-      `${where}: health.port ${String(port)} must be a port: a whole number from 0 to 65535.`,
-    );
-  if (typeof host !== 'string' || host === '')
-    throw new OptionError(`${where}: health.host ${String(host)} must be a host name or an address.`);
-  return { port, host };
 }
 
 const TEXT = 'text/plain; charset=utf-8';

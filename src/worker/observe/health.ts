@@ -15,11 +15,12 @@ import {
   type QueueDepth,
 } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
+import type { HealthOptions } from '../../options/worker-values.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
 import { within } from '../within.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
-import { type HealthOptions, HealthServer, type Verdict } from './health-server.js';
+import { HealthServer, type Verdict } from './health-server.js';
 
 export interface WorkerHealthParams extends MetricsSource {
   readonly engine: Engine;

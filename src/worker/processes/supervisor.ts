@@ -6,7 +6,6 @@ import { type CommandHandlers, type CommandName, isErrorReply } from '../../cont
 import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
-import { positiveInteger } from '../../options/checks.js';
 import { type Logger, originOf } from '../../options/logger.js';
 import { settleAll } from '../../settle-all.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
@@ -16,6 +15,7 @@ import { threadHost } from '../threads/host.js';
 import { type ChildLimits, childLimits } from '../threads/router.js';
 import { within } from '../within.js';
 import {
+  type ProcessesOptions,
   resolveWorkerOptions,
   type WorkerDescription,
   type WorkerOptions,
@@ -27,12 +27,6 @@ import { LastingCommands } from './lasting-commands.js';
 import { RULES, type Rule, sumCounts } from './merge-replies.js';
 import { ProcessPool } from './pool.js';
 import { PoolHealth } from './pool-health.js';
-
-/** What `app.worker()` takes for a worker of several processes. */
-export interface ProcessesOptions extends WorkerOptions {
-  /** How many; each has the other options to itself, `concurrency` included. */
-  processes: number;
-}
 
 /** Whether a worker is to have processes of its own. */
 export function isForProcesses(options: WorkerOptions | ProcessesOptions): options is ProcessesOptions {
@@ -69,13 +63,14 @@ export class WorkerProcesses implements AsyncDisposable {
   #onStopped: () => void = () => undefined;
 
   /** @throws {OptionError} for options that cannot be right */
-  constructor({ processes, ...options }: ProcessesOptions, params: WorkerParams) {
+  constructor(given: ProcessesOptions, params: WorkerParams) {
+    const { processes, ...options } = given;
     this.#given = params.logger;
     this.#params = { ...params, logger: leveled(params.logger) };
     this.#options = options;
-    this.#settings = resolveWorkerOptions(options, params.defaultQueue);
-    this.#size = positiveInteger(processes, 'app.worker(): processes');
-    this.#limits = childLimits(options);
+    this.#settings = resolveWorkerOptions(given, params.defaultQueue);
+    this.#size = processes;
+    this.#limits = childLimits(this.#settings);
     if (params.engine.oneProcess)
       throw new OptionError(
         `app.worker(): processes ${processes}: the broker at ${params.engine.address} serves one process. ` +

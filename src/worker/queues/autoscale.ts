@@ -3,35 +3,10 @@
  * want more slots than there are, and shrinks to what was used when that has been less for a while.
  */
 
-import { CeleriacError, OptionError } from '../../errors.js';
+import { CeleriacError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
-import { checkNames } from '../../options/names.js';
+import type { AutoscaleRange } from '../../options/worker-values.js';
 import type { Slots } from '../../queue/slots.js';
-
-/** How far a worker's slots may go by themselves. */
-export interface AutoscaleOptions {
-  /** Slots under load; 1 or more. */
-  max: number;
-  /** Slots without any. Default: 0. */
-  min?: number;
-}
-
-/** {@link AutoscaleOptions}, resolved. */
-export type AutoscaleRange = Required<AutoscaleOptions>;
-
-/** @throws {OptionError} */
-export function checkAutoscale(given: unknown, where: string): AutoscaleRange {
-  if (typeof given !== 'object' || given === null)
-    throw new OptionError(`${where} must be an object { max, min }; got ${String(given)}.`);
-  checkNames(given, ['max', 'min'], where);
-  const { max, min = 0 } = given as Partial<AutoscaleRange>;
-  if (!isCount(max, 1))
-    throw new OptionError(`${where}: max ${String(max)} must be a whole number of 1 or more.`);
-  if (!isCount(min, 0))
-    throw new OptionError(`${where}: min ${String(min)} must be a whole number of 0 or more.`);
-  if (min > max) throw new OptionError(`${where}: min ${min} is above max ${max}.`);
-  return { max, min };
-}
 
 /** Looks this often, and shrinks to the most it saw in so many looks (Celery waits 30 s: `AUTOSCALE_KEEPALIVE`). */
 const LOOK_MS = 1000;
@@ -118,8 +93,4 @@ export class Autoscale {
     this.slots.resize(size);
     this.#loggedSize = size;
   }
-}
-
-function isCount(n: unknown, least: number): n is number {
-  return typeof n === 'number' && Number.isInteger(n) && n >= least;
 }

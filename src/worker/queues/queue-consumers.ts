@@ -6,11 +6,11 @@ import type { Engine } from '../../broker/broker.js';
 import type { SlotCounts } from '../../control/commands.js';
 import { openQueue } from '../../coordination/pauses.js';
 import { CeleriacError } from '../../errors.js';
+import type { WeightedQueue } from '../../options/worker-values.js';
 import { laneOf } from '../../protocol/lanes.js';
 import { Slots } from '../../queue/slots.js';
 import { settleAll } from '../../settle-all.js';
 import type { Registry } from '../../tasks/registry.js';
-import type { WeightedQueue } from '../worker-options.js';
 import type { Limits } from './limits.js';
 import { type MakeConsumer, QueueConsumer } from './queue-consumer.js';
 

@@ -5,8 +5,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Composable } from '../../canvas/typing.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
-import type { CallbackSignature } from '../../options/call-options.js';
 import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
+import type { CallbackSignature } from '../../options/tables/call.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
 import { encodeResult } from '../../tasks/serializer.js';

@@ -2,8 +2,8 @@
  * Which tasks of a worker run in threads, and the way there. The pool behind it is loaded when the first of them shows
  * up: a worker without such tasks carries none of it.
  */
-import { OptionError } from '../../errors.js';
-import { checkPool } from '../../options/checks.js';
+import type { Resolved } from '../../options/option-table.js';
+import type { POOL_OPTIONS } from '../../options/tables/worker.js';
 import type { RegisteredTask, Registry } from '../../tasks/registry.js';
 import type { Elsewhere } from '../run/execute.js';
 import type { LateHooks, Outcome } from '../run/outcome.js';
@@ -30,8 +30,8 @@ export interface PoolOptions {
   maxMemoryPerChild?: number | string;
 }
 
-/** The names of {@link PoolOptions}. */
-export const POOL_OPTIONS = ['pool', 'module', 'maxTasksPerChild', 'maxMemoryPerChild'] as const;
+/** {@link PoolOptions}, resolved. */
+export type PoolSettings = Resolved<typeof POOL_OPTIONS>;
 
 /** What the pool needs beside the options. */
 export interface ThreadRouterParams
@@ -51,12 +51,11 @@ export class ThreadRouter implements Elsewhere {
   readonly #maxMemoryBytes: number | undefined;
   #threads: Promise<ThreadPool> | undefined;
 
-  /** @throws {OptionError} for options that cannot be right */
-  constructor(options: PoolOptions, params: ThreadRouterParams) {
+  constructor(settings: PoolSettings, params: ThreadRouterParams) {
     this.#params = params;
-    this.pool = checkPool(options.pool ?? 'async', 'app.worker()');
-    this.#module = options.module;
-    const { maxTasks, maxMemoryBytes } = childLimits(options);
+    this.pool = settings.pool;
+    this.#module = settings.module;
+    const { maxTasks, maxMemoryBytes } = childLimits(settings);
     this.#maxTasks = maxTasks;
     this.#maxMemoryBytes = maxMemoryBytes;
   }
@@ -152,34 +151,7 @@ export interface ChildLimits {
   readonly maxMemoryBytes: number | undefined;
 }
 
-/** @throws {OptionError} */
-export function childLimits(options: PoolOptions): ChildLimits {
-  return {
-    maxTasks: checkCount(options.maxTasksPerChild),
-    maxMemoryBytes: checkSize(options.maxMemoryPerChild),
-  };
-}
-
-function checkCount(count: unknown): number | undefined {
-  if (count === undefined || (typeof count === 'number' && Number.isInteger(count) && count >= 1))
-    return count;
-  throw new OptionError(
-    `app.worker(): maxTasksPerChild ${String(count)} must be a whole number of 1 or more.`,
-  );
-}
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ['kb', 1024],
-  ['mb', 1024 ** 2],
-  ['gb', 1024 ** 3],
-]);
-
-function checkSize(size: unknown): number | undefined {
-  if (size === undefined) return undefined;
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(kb|mb|gb)$/i.exec(String(size)) ?? [];
-  const bytes = typeof size === 'number' ? size : Number(amount) * (UNITS.get(unit.toLowerCase()) ?? 0);
-  if (Number.isFinite(bytes) && bytes >= 1) return bytes;
-  throw new OptionError(
-    `app.worker(): maxMemoryPerChild ${JSON.stringify(size)} must be a number of bytes, or a size such as '200mb'.`,
-  );
+/** When the threads or processes of a pool are replaced. */
+export function childLimits({ maxTasksPerChild, maxMemoryPerChild }: PoolSettings): ChildLimits {
+  return { maxTasks: maxTasksPerChild, maxMemoryBytes: maxMemoryPerChild };
 }

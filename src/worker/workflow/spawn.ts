@@ -12,7 +12,7 @@ import { changedAt, finalOf, type PlanNode, ROOT } from '../../canvas/workflow/p
 import type { PlanCache } from '../../canvas/workflow/plan-cache.js';
 import type { WorkflowProgress } from '../../canvas/workflow/progress.js';
 import { CeleriacError } from '../../errors.js';
-import type { CallbackSignature } from '../../options/call-options.js';
+import type { CallbackSignature } from '../../options/tables/call.js';
 import { flowFrom, partOf } from '../../protocol/ids.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';

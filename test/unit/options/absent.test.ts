@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Celeriac, crontab, group, OptionError, Worker } from 'celeriac';
 import { testing } from 'celeriac/testing';
-import { resolveAppOptions } from '#src/app-options.js';
+import { resolveAppOptions } from '#src/app-options/resolve.js';
 import { overRoute, resolveCall } from '#src/options/call-options.js';
 import { merge } from '#src/options/merge.js';
 import { checkTaskOptions, resolvePublishPolicy, resolveRunPolicy } from '#src/options/task-options.js';

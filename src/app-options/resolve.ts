@@ -1,0 +1,94 @@
+/**
+ * What an app works with: its options, their environment twins and their defaults. Does no I/O.
+ */
+
+import type { CeleriacOptions } from '../app-options.js';
+import { OptionError } from '../errors.js';
+import { LOG_LEVELS, type Logger, type LogLevel } from '../options/logger.js';
+import { merge } from '../options/merge.js';
+import { at } from '../options/option.js';
+import { optionTable, type Resolved } from '../options/option-table.js';
+import { readable } from '../options/readable.js';
+import { type Container, PLAIN_CONTAINER } from './container.js';
+import { APP_OPTIONS, FOR_EVER_MS } from './table.js';
+
+const APP = optionTable<CeleriacOptions>()(APP_OPTIONS);
+
+/** {@link CeleriacOptions}, resolved. */
+export interface AppConfig extends Resolved<typeof APP_OPTIONS> {
+  readonly name: string;
+  readonly prefix: string;
+  readonly logger: Logger;
+  /** Whether the app was given a logger. */
+  readonly hasOwnLogger: boolean;
+  readonly container: Container;
+}
+
+/**
+ * Reads an app's options: those it was given, over those of the environment, over the defaults.
+ * @throws {OptionError} for anything that cannot be right
+ */
+export function resolveAppOptions(
+  name: string,
+  options: CeleriacOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): AppConfig {
+  const where = `new Celeriac('${name}')`;
+  if (typeof name !== 'string' || name === '')
+    throw new OptionError(
+      "new Celeriac(name, options?): the name is missing. It comes first, as in new Celeriac('my-app').",
+    );
+  APP.checkNames(options, where);
+  const config = APP.resolve(
+    merge<CeleriacOptions>({ prefix: name }, APP.fromEnvironment(env), options),
+    at(where),
+  );
+  return {
+    ...config,
+    name,
+    prefix: config.prefix ?? name,
+    logger: config.logger ?? consoleLogger(),
+    hasOwnLogger: config.logger !== undefined,
+    container: config.container ?? PLAIN_CONTAINER,
+  };
+}
+
+/** The default logger: what needs attention goes to the console, the rest nowhere, until its level says otherwise. */
+function consoleLogger(): Logger & { level: LogLevel } {
+  const to = (level: LogLevel) => (fields: object, message: string) => {
+    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(logger.level))
+      console[level](`[celeriac] ${message}`, fields);
+  };
+  const logger: Logger & { level: LogLevel } = {
+    level: 'warn',
+    debug: to('debug'),
+    info: to('info'),
+    warn: to('warn'),
+    error: to('error'),
+  };
+  return logger;
+}
+
+/**
+ * The options in force as `inspect().conf()` shows them: plain data, no secrets. Durations are milliseconds.
+ * @param address the broker's, which never holds a password
+ */
+export function confOf(config: AppConfig, address: string): Record<string, unknown> {
+  const { name, serializer, resultExpiresMs, failureExpiresMs, hasOwnLogger, container } = config;
+  return readable({
+    app: name,
+    ...APP.byName(config),
+    // By its name alone: what else one that encrypts carries is nobody's business.
+    serializer: typeof serializer === 'string' ? serializer : serializer.name,
+    broker: address,
+    resultExpires: keptFor(resultExpiresMs),
+    failureExpires: keptFor(failureExpiresMs),
+    logger: hasOwnLogger ? 'own' : 'default',
+    container: container.constructor.name === 'Object' ? undefined : container.constructor.name,
+  }) as Record<string, unknown>;
+}
+
+/** As it was given. */
+function keptFor(ms: number): number | null {
+  return ms === FOR_EVER_MS ? null : ms;
+}

@@ -1,0 +1,124 @@
+/**
+ * A table of options: its names, and the one way to read them. `undefined` is absent everywhere; `null` means none, or for
+ * ever, for the few options that say so, and is refused for the others.
+ */
+import { OptionError } from '../errors.js';
+import { checkOptions, unknownName } from './names.js';
+import type { AnyOption, Option, Place, Unit } from './option.js';
+
+/** Options by their names. */
+export interface Definitions {
+  readonly [name: string]: AnyOption;
+}
+
+/** The table that an interface of options needs: the same names, and the same values. */
+export type TableOf<T> = {
+  readonly [K in keyof T]-?: Option<Exclude<T[K], undefined>, unknown, Unit>;
+};
+
+type Key<K, O> = K extends string
+  ? O extends { readonly unit: infer U extends Unit }
+    ? `${K}${U}`
+    : K
+  : never;
+type Out<O> = O extends { read(value: unknown, name: string, place: Place): infer R } ? R : never;
+
+/** Options as they were given, read: `timeLimit: '1m'` is `timeLimitMs: 60000`. Null stays null where it means none. */
+export type Given<D> = { readonly [K in keyof D as Key<K, D[K]>]: Out<D[K]> | undefined };
+
+/** All options of a table, read, with their defaults. Where nothing stands below, null is the same as absent. */
+export type Resolved<D> = { readonly [K in keyof D as Key<K, D[K]>]: Exclude<Out<D[K]>, null> };
+
+interface Entry {
+  readonly name: string;
+  /** The name and its unit. */
+  readonly key: string;
+  readonly option: AnyOption;
+}
+
+export class OptionTable<D extends Definitions> {
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  constructor(definitions: D) {
+    this.#entries = new Map(
+      Object.entries(definitions).map(([name, option]) => [name, { name, key: name + option.unit, option }]),
+    );
+  }
+
+  names(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /**
+   * Refuses names that no option has, and null where it means nothing. Reads no value.
+   * @throws {OptionError}
+   */
+  checkNames(options: unknown, where: string): void {
+    checkOptions(options, where);
+    for (const [name, value] of Object.entries(options)) this.#entryOf(name, value, where);
+  }
+
+  /**
+   * Reads the options that are given, and no others.
+   * @throws {OptionError} for a name that no option has, and for a value that cannot be right
+   */
+  readGiven(options: object, place: Place): Given<D> {
+    checkOptions(options, place.where);
+    // Filled by the names of the table alone.
+    const given = {} as { [key: string]: unknown };
+    for (const [name, value] of Object.entries(options)) {
+      const entry = this.#entryOf(name, value, place.where);
+      if (entry !== undefined) given[entry.key] = entry.option.read(value, name, place);
+    }
+    return given as Given<D>;
+  }
+
+  /**
+   * Reads every option of the table, with its default where it is not given. Other names are not looked at.
+   * @throws {OptionError} for a value that cannot be right
+   */
+  resolve(options: object, place: Place): Resolved<D> {
+    const read = [...this.#entries.values()].map(({ name, key, option }) => {
+      const given: unknown = Reflect.get(options, name);
+      const value = given === undefined ? option.default : given;
+      return [key, value === undefined ? undefined : (option.read(value, name, place) ?? undefined)];
+    });
+    return Object.fromEntries(read) as Resolved<D>;
+  }
+
+  /** What the environment says of options. An empty variable is an unset one, as in a shell. */
+  fromEnvironment(env: Readonly<Record<string, string | undefined>>): object {
+    const set = [...this.#entries.values()].flatMap(({ name, option }) => {
+      const value = option.env === undefined ? undefined : env[option.env];
+      return value === undefined || value === '' ? [] : [[name, value] as const];
+    });
+    return Object.fromEntries(set);
+  }
+
+  /** What was read, by the names that users know: durations are milliseconds. */
+  byName(read: Resolved<D>): object {
+    return Object.fromEntries(
+      [...this.#entries.values()].map(({ name, key }) => [name, Reflect.get(read, key)] as const),
+    );
+  }
+
+  /** @returns undefined for what is absent */
+  #entryOf(name: string, value: unknown, where: string): Entry | undefined {
+    if (value === undefined) return undefined;
+    const entry = this.#entries.get(name);
+    if (entry === undefined) throw unknownName(name, this.names(), where);
+    if (value === null && !entry.option.isNullable)
+      throw new OptionError(`${where}: ${name} must not be null. Leave it out for its default.`);
+    return entry;
+  }
+}
+
+/**
+ * A table for an interface of options: the compiler holds that both have the same names and values.
+ * @example const TASK = optionTable<TaskOptions>()(TASK_OPTIONS)
+ */
+export function optionTable<T>() {
+  return <D extends Definitions & TableOf<T>>(
+    definitions: D & { readonly [K in Exclude<keyof D, keyof T>]: never },
+  ): OptionTable<D> => new OptionTable<D>(definitions);
+}

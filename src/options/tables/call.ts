@@ -1,0 +1,73 @@
+/**
+ * The options of one call. Those that do not make it this one call may be decided by a route.
+ */
+
+import { OptionError } from '../../errors.js';
+import { show } from '../../show.js';
+import { type Acceptance, checkAcceptance } from '../acceptance.js';
+import { checked, checkedByName, delay, given, moment } from '../kinds.js';
+import { option } from '../option.js';
+import { PUBLISH_OPTIONS, RUN_OPTIONS_PER_CALL } from './task.js';
+
+/** A signature or workflow, as far as options know it. */
+export interface CallbackSignature {
+  readonly '~result': unknown;
+  toJSON(): unknown;
+}
+
+type Callbacks = CallbackSignature | Iterable<CallbackSignature>;
+type Headers = Readonly<Record<string, unknown>>;
+
+/** What a route may decide. */
+export const ROUTE_OPTIONS = {
+  ...PUBLISH_OPTIONS,
+  countdown: option(delay, { doc: 'start this long after the call; negative means now' }),
+  eta: option(moment, { doc: 'start at this moment; not together with `countdown`' }),
+  ...RUN_OPTIONS_PER_CALL,
+  shadow: option(checked<string, string>('text', shownName), {
+    doc: "a name to show in logs instead of the task's",
+  }),
+  acceptance: option(checkedByName<Acceptance, Acceptance>('one of', checkAcceptance), {
+    without: "the app's",
+    doc: "`'written'` or `'replicated'`, over the app's",
+  }),
+};
+
+/** What `applyAsync` and `signature` take. */
+export const CALL_OPTIONS = {
+  ...ROUTE_OPTIONS,
+  taskId: option(checked<string, string>('text', ownId), { doc: 'an id of your own' }),
+  headers: option(checked<Headers, Headers>('object', bag), {
+    doc: 'JSON data for middleware and `this.request.headers`',
+  }),
+  link: option(given<Callbacks>('signatures'), {
+    doc: 'a signature, or several: called with the result',
+  }),
+  linkError: option(given<Callbacks>('signatures'), {
+    doc: 'the same, called with `(request, error)` on failure',
+  }),
+};
+
+function shownName(shadow: unknown, where: string): string {
+  if (typeof shadow === 'string') return shadow;
+  throw new OptionError(`${where} must be a string, not ${show(shadow)}.`);
+}
+
+function ownId(taskId: unknown, where: string): string {
+  if (typeof taskId === 'string' && taskId !== '') return taskId;
+  throw new OptionError(`${where} must be a non-empty string, not ${show(taskId)}.`);
+}
+
+function bag(headers: unknown, where: string): Headers {
+  if (isBag(headers)) return headers;
+  throw new OptionError(`${where} must be an object of JSON data, not ${show(headers)}.`);
+}
+
+/** An object with properties; a Map or a list has none that would be sent. */
+function isBag(value: unknown): value is Headers {
+  try {
+    return Object.prototype.toString.call(value) === '[object Object]';
+  } catch {
+    return false; // a revoked proxy
+  }
+}

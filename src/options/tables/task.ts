@@ -1,0 +1,116 @@
+/**
+ * The options of a task. Those its callers read may be given per call and by a route as well, and three of those its
+ * worker reads.
+ */
+
+import type { Duration } from '../../duration.js';
+import { OptionError } from '../../errors.js';
+import { show } from '../../show.js';
+import { type ErrorClass, errorClasses } from '../checks.js';
+import { backoffStart, type ErrorMatch, errorMatcher } from '../error-match.js';
+import {
+  checked,
+  count,
+  duration,
+  expiry,
+  flag,
+  functionOf,
+  of,
+  oneOf,
+  orForEver,
+  orNone,
+  priority,
+  queueName,
+  retries,
+  timeLimit,
+} from '../kinds.js';
+import {
+  type ConcurrencyOptions,
+  type ConcurrencyPolicy,
+  resolveConcurrency,
+  resolveUnique,
+  type UniqueOptions,
+  type UniquePolicy,
+} from '../limits.js';
+import { option } from '../option.js';
+import { type Rate, type RateLimit, toRate } from '../rates.js';
+import { checkSchedule, type Schedule } from '../schedules.js';
+
+/** Read by the caller; also per call and by a route. */
+export const PUBLISH_OPTIONS = {
+  queue: option(queueName, { without: "the app's", doc: 'where it waits' }),
+  priority: option(priority, { default: 0, doc: '0 is most urgent, up to 2,097,151' }),
+  expires: option(expiry, { without: 'never', doc: 'a duration from the call, or a moment' }),
+  ignoreResult: option(flag, { default: false, doc: 'store no result' }),
+  unique: option(orNone(checked<UniqueOptions, UniquePolicy>('object', resolveUnique)), {
+    doc: 'at most one at a time: `{ key, ttl, mode }`, see [limits](../guide/limits.md); `null` for none',
+  }),
+};
+
+/** Read by the worker; also per call and by a route. */
+export const RUN_OPTIONS_PER_CALL = {
+  maxRetries: option(orForEver(retries, Number.POSITIVE_INFINITY), {
+    default: 3,
+    doc: 'attempts after the first; `null` for ever',
+  }),
+  softTimeLimit: option(orNone(timeLimit), { doc: '`this.signal` aborts; `null` for none' }),
+  timeLimit: option(orNone(timeLimit), { doc: 'FAILURE `TimeLimitExceeded`; `null` for none' }),
+};
+
+/** Read by the worker. */
+export const RUN_OPTIONS = {
+  ...RUN_OPTIONS_PER_CALL,
+  autoretryFor: option(checked<ErrorMatch, (error: unknown) => boolean>('errors', errorMatcher), {
+    doc: '`true`, an error class or several, or `(error) => boolean`, which must answer at once',
+  }),
+  dontAutoretryFor: option(checked<ErrorMatch, (error: unknown) => boolean>('errors', errorMatcher), {
+    doc: 'exceptions to it',
+  }),
+  defaultRetryDelay: option(duration, { default: '3m', doc: 'delay without backoff' }),
+  retryBackoff: option(
+    of<boolean | Duration, number | undefined, 'Ms'>('duration', 'Ms', (value, name, { where }) =>
+      backoffStart(value, `${where}: ${name}`),
+    ),
+    { without: 'off', doc: '`true` (1 s, doubling) or the first delay' },
+  ),
+  retryBackoffMax: option(duration, { default: '10m', doc: 'longest backoff' }),
+  retryJitter: option(flag, { default: true, doc: 'a random share of each backoff' }),
+  retryDelay: option(functionOf<(error: unknown, retries: number) => Duration>(), {
+    doc: '`(error, retries) => duration`',
+  }),
+  acksLate: option(flag, { default: true, doc: '`false`: at most once' }),
+  maxDeliveries: option(count, { default: 3, doc: 'how many workers may die under it' }),
+  throws: option(checked<ErrorClass | readonly ErrorClass[], readonly ErrorClass[]>('errors', errorClasses), {
+    default: [],
+    without: 'none',
+    doc: 'expected error classes, one or several: logged without a stack, rebuilt by `get()`',
+  }),
+  storeErrorsEvenIfIgnored: option(flag, { default: false, doc: 'keep a failure despite `ignoreResult`' }),
+  pool: option(oneOf('async', 'threads'), {
+    without: "worker's",
+    doc: "`'async'` or `'threads'`: see [threads](../guide/threads.md)",
+  }),
+  rateLimit: option(orNone(checked<RateLimit, Rate>('rate', toRate)), {
+    doc: "`'10/s'`, `'100/m'`, `'5/h'`, over the whole fleet; `null` for none: [limits](../guide/limits.md)",
+  }),
+  concurrency: option(orNone(checked<ConcurrencyOptions, ConcurrencyPolicy>('object', resolveConcurrency)), {
+    doc: '`{ limit, key }`: how many run at once, over the whole fleet; `null` for none',
+  }),
+};
+
+/** All that `@Task` and `app.task` take. */
+export const TASK_OPTIONS = {
+  ...PUBLISH_OPTIONS,
+  args: option(checked<readonly unknown[], readonly unknown[]>('list', listOfDeclarations), {
+    doc: 'what the arguments must be: DTO classes or Standard Schemas, by position',
+  }),
+  schedule: option(checked<Schedule, Schedule>('schedule', checkSchedule), {
+    doc: 'runs it by itself: `crontab(...)` or `every(...)`, see [schedules](../guide/schedules.md)',
+  }),
+  ...RUN_OPTIONS,
+};
+
+function listOfDeclarations(args: unknown, where: string): readonly unknown[] {
+  if (Array.isArray(args)) return args;
+  throw new OptionError(`${where} must be a list, one declaration for each argument; got ${show(args)}.`);
+}

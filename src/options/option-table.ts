@@ -39,10 +39,14 @@ interface Entry {
 export class OptionTable<D extends Definitions> {
   readonly #entries: ReadonlyMap<string, Entry>;
 
+  /** Every key, and nothing given. */
+  readonly #nothing: object;
+
   constructor(definitions: D) {
     this.#entries = new Map(
       Object.entries(definitions).map(([name, option]) => [name, { name, key: name + option.unit, option }]),
     );
+    this.#nothing = Object.fromEntries([...this.#entries.values()].map(({ key }) => [key, undefined]));
   }
 
   names(): readonly string[] {
@@ -64,9 +68,10 @@ export class OptionTable<D extends Definitions> {
    */
   readGiven(options: object, place: Place): Given<D> {
     checkOptions(options, place.where);
-    // Filled by the names of the table alone.
-    const given = {} as { [key: string]: unknown };
-    for (const [name, value] of Object.entries(options)) {
+    // One shape for all, filled by the names of the table alone.
+    const given = { ...this.#nothing } as { [key: string]: unknown };
+    for (const name of Object.keys(options)) {
+      const value: unknown = Reflect.get(options, name);
       const entry = this.#entryOf(name, value, place.where);
       if (entry !== undefined) given[entry.key] = entry.option.read(value, name, place);
     }

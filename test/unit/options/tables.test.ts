@@ -107,9 +107,20 @@ describe('A table', () => {
     ),
   });
 
-  it('reads what is given, and nothing else', () => {
-    assert.deepEqual(table.readGiven({ wait: '1s', size: undefined }, at('here')), { waitMs: 1000 });
+  it('reads what is given, and no default', () => {
+    const nothing = {
+      waitMs: undefined,
+      keepMs: undefined,
+      on: undefined,
+      size: undefined,
+      label: undefined,
+    };
+    assert.deepEqual(table.readGiven({ wait: '1s', size: undefined }, at('here')), {
+      ...nothing,
+      waitMs: 1000,
+    });
     assert.deepEqual(table.readGiven({ wait: null, keep: null }, at('here')), {
+      ...nothing,
       waitMs: null,
       keepMs: Number.POSITIVE_INFINITY,
     });

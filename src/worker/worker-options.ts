@@ -21,7 +21,6 @@ import type {
   AutoscaleRange,
   HealthOptions,
   WeightedQueue,
-  WorkerQueues,
 } from '../options/worker-values.js';
 import type { ErrorClasses } from '../protocol/wire-error.js';
 import type { TaskReader } from '../results/task-reader.js';
@@ -38,7 +37,7 @@ export interface WorkerOptions extends PoolOptions {
    * Queues to consume: names, or names and weights: `{ mail: 2, reports: 1 }` starts two tasks of `mail` for each of
    * `reports` while both have some. Default: the app's default queue.
    */
-  queues?: WorkerQueues;
+  queues?: readonly string[] | Readonly<Record<string, number>>;
   /** How many tasks run at once, over all queues. Default: the number of CPUs. */
   concurrency?: number;
   /** Lets the slots grow with the load, up to `max`, and shrink to `min` without. Default: off. */

@@ -125,7 +125,7 @@ describe('celeriac control pause', () => {
     assert.equal((await json('queues'))[0].paused, true);
     assert.match((await run('queues')).stdout, /\nceleriac +1 .* paused\n/);
     const resumed = await run('control', 'resume', 'celeriac');
-    assert.deepEqual([resumed.code, resumed.stdout], [0, 'w@test: "celeriac" goes on\n']);
+    assert.deepEqual([resumed.code, resumed.stdout], [0, 'w@test: resumed "celeriac"\n']);
     assert.equal((await waiting.ended).code, 0);
     const unheard = await run('control', 'pause', 'celeriacc', '--json');
     assert.deepEqual(JSON.parse(unheard.stdout), {

@@ -241,6 +241,7 @@ for (const candidate of engines) {
         assert.deepEqual(
           { ...found, data: '', sentAt: 0, progress: undefined, delayMs: 0 },
           {
+            kind: 'job',
             id: 't-1',
             queue: 'q',
             name: 'test.task',

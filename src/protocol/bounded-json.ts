@@ -1,26 +1,26 @@
 /**
- * A bounded, plain-JSON picture of anything at all, for what is stored about errors: too long is cut and says so,
- * what JSON cannot carry is described, text is escaped for every engine. It must never throw, and never cost more
- * than its budget whatever it is given.
+ * A bounded picture of any value as plain JSON, for the errors that celeriac stores. Long text is cut and marked as cut,
+ * values without a JSON form are described, and text is escaped for every engine. This file must never throw, and must
+ * never write more than its budget, whatever the value is.
  */
 import { isSecretName, MASK, maskUrl } from '../options/readable.js';
 import { escapeText, setOwn } from '../text-escape.js';
 
 const MAX_DEPTH = 8;
-/** Of a discreet picture: a list of objects that hold lists, and no more. */
+/** Depth of a discreet picture: a list of objects that hold lists. */
 const DISCREET_DEPTH = 4;
 const MAX_ITEMS = 1000;
 const MAX_KEY_BYTES = 256;
 const MAX_TEXT_BYTES = 8192;
 
-/** How many bytes of JSON may still be written. */
+/** Counts down the bytes of JSON that may still be written. */
 export class Budget {
-  /** Something was cut or left out. */
+  /** True once something was cut or left out. */
   truncated = false;
 
   /**
-   * @param discreet for what is kept and shown around: secrets are masked by their names, what hangs on an error of a
-   *   client (its request, response and settings) is left out, and a picture is shallow
+   * @param discreet for pictures that are stored and shown: masks secrets by their names, leaves out what a client
+   *   attaches to its errors (request, response, settings), and keeps the picture shallow
    */
   constructor(
     private bytesLeft: number,
@@ -31,7 +31,7 @@ export class Budget {
     return this.bytesLeft;
   }
 
-  /** Reserves `bytes`, or notes that they are missing. */
+  /** Reserves `bytes`. `false`, and `truncated`, when they are not left. */
   take(bytes: number): boolean {
     if (bytes > this.bytesLeft) {
       this.truncated = true;
@@ -41,7 +41,7 @@ export class Budget {
     return true;
   }
 
-  /** Spends at most `bytes` of it on `body`. */
+  /** Runs `body` with a budget of its own, of at most `bytes`, and charges what `body` used to this one. */
   part<R>(bytes: number, body: (part: Budget) => R): R {
     const size = Math.min(bytes, this.bytesLeft);
     const part = new Budget(size, this.discreet);
@@ -53,8 +53,9 @@ export class Budget {
 }
 
 /**
- * What HTTP clients, database drivers and the like hang on their errors: everything that was sent, headers with
- * credentials included. Under these names an object or list is left out; a text, such as a mail server's answer, stays.
+ * Properties that HTTP clients, database drivers and the like attach to their errors. They hold everything that was
+ * sent, headers with credentials included. An object or list under these names is left out; a text, such as a mail
+ * server's answer, stays.
  */
 const LEFT_OUT: ReadonlySet<string> = new Set([
   'config',
@@ -72,7 +73,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'bindings',
 ]);
 
-/** A text, escaped and cut to at most `maxBytes` of JSON. */
+/** The text, escaped and cut to at most `maxBytes` of JSON (default 8,192). */
 export function boundedText(text: string, budget: Budget, maxBytes = MAX_TEXT_BYTES): string {
   const limit = Math.min(maxBytes, budget.left);
   const whole = text.length <= limit ? escapeText(text) : undefined;
@@ -90,12 +91,12 @@ export function boundedText(text: string, budget: Budget, maxBytes = MAX_TEXT_BY
   return '';
 }
 
-/** A picture of `value`; undefined where JSON has nothing for it (functions, symbols) or the budget is spent. */
+/** A picture of `value`; `undefined` when JSON has no form for the value (functions, symbols) or the budget is spent. */
 export function boundedJson(value: unknown, budget: Budget, ancestors: readonly unknown[] = []): unknown {
   try {
     return picture(value, budget, ancestors);
   } catch {
-    // A throwing getter, toJSON or proxy trap: what cannot be read has no picture.
+    // A getter, toJSON or proxy trap threw: the value cannot be read.
     return boundedText('[unreadable]', budget);
   }
 }
@@ -166,7 +167,7 @@ function pictureOfProperties(object: object, budget: Budget, inside: readonly un
   return shown;
 }
 
-/** Copies one property, when it has a picture. */
+/** Copies one property as its picture; skips it when it has none. */
 export function addBounded(
   target: object,
   source: object,
@@ -178,7 +179,7 @@ export function addBounded(
   try {
     value = Reflect.get(source, key);
   } catch {
-    // A throwing getter: said in its place.
+    // A getter threw: its property says so.
     value = '[unreadable]';
   }
   if (value === undefined || typeof value === 'function' || typeof value === 'symbol') return;
@@ -191,7 +192,7 @@ export function addBounded(
   if (shown !== undefined && budget.take(2)) setOwn(target, name, shown);
 }
 
-/** Looked over as far as it can be shown: what lies behind is cut anyway. */
+/** Masks secrets in the part of the text that can be shown; the rest will be cut anyway. */
 function discreetText(text: string): string {
   const most = 2 * MAX_TEXT_BYTES;
   return text.length <= most ? maskUrl(text) : maskUrl(text.slice(0, most)) + text.slice(most);

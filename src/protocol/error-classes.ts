@@ -1,6 +1,6 @@
 /**
- * Which class a stored error is rebuilt with, and the rebuilding. A user's constructor is never run: an error
- * that arrives must not open files or fail on arguments it no longer has.
+ * Finds the class of a stored error and rebuilds the error. This file must never run a user's constructor: an arriving
+ * error must not open files, or fail on arguments that were not stored.
  */
 import * as errors from '../errors.js';
 import { isErrorClass } from '../options/checks.js';
@@ -8,12 +8,12 @@ import { isErrorClass } from '../options/checks.js';
 /** A class of errors. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** An error that was stored, as far as it says what its class is. */
+/** The fields of a stored error that decide its class. */
 export interface NamedError {
   readonly name: string;
   /** The task that threw it. */
   readonly task?: string | undefined;
-  /** It is celeriac's own, not somebody's of the same name. */
+  /** True for an error of celeriac's own, as against a user's error of the same name. */
   readonly ours?: boolean;
 }
 
@@ -24,8 +24,8 @@ export class ErrorClasses {
 
   /**
    * Makes errors of this class come back as instances of it.
-   * @param name the name stored errors carry; default the class's own. The last one registered under a name wins.
-   * @throws {OptionError} for anything that is no class of errors
+   * @param name the name stored errors carry; default the class's own. The last class registered under a name wins.
+   * @throws {OptionError} if `cls` is not a class that extends Error, or has no name
    */
   register(cls: ErrorClass, name: string = cls?.name): void {
     if (!isErrorClass(cls)) {
@@ -39,12 +39,12 @@ export class ErrorClasses {
     this.#registered.set(name, cls);
   }
 
-  /** The classes that a task's own declaration names: of two classes of one name its errors come back as that one. */
+  /** Registers the classes that a task declares. For errors of this task they win over other classes of the same name. */
   registerFor(task: string, classes: readonly ErrorClass[]): void {
     if (classes.length > 0) this.#ofTasks.set(task, new Map(classes.map((cls) => [cls.name, cls])));
   }
 
-  /** The class such an error is rebuilt with, if any is known. */
+  /** The class to rebuild the error with; `undefined` when none is known. */
   lookup({ name, task, ours = false }: NamedError): ErrorClass | undefined {
     const own = ours ? OURS.get(name) : undefined;
     const declared = task === undefined ? undefined : this.#ofTasks.get(task)?.get(name);
@@ -58,13 +58,13 @@ export interface ErrorParts {
   readonly message: string;
   readonly stack: string | undefined;
   readonly errorClass: ErrorClass | undefined;
-  /** Present when there is one, even if it is undefined. */
+  /** Present when the error had a cause, even an undefined one. */
   readonly cause?: unknown;
   readonly errors?: readonly unknown[] | undefined;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** An error of its class, with the stack it had. */
+/** Rebuilds the error as an instance of its class, with its original stack. */
 export function rebuildError(parts: ErrorParts): Error {
   const error = blankError(parts);
   define(error, 'stack', parts.stack ?? `${parts.name}: ${parts.message}`, false);
@@ -93,7 +93,7 @@ function blankError({ name, message, errorClass }: ErrorParts): Error {
     // Its name and message live in internal slots that only its own constructor fills.
     return new (errorClass as unknown as new (message: string, name: string) => Error)(message, name);
   }
-  // A real error with another prototype, so that inspect and structuredClone know it for one.
+  // A native error with another prototype, so that inspect and structuredClone treat it as an error.
   const error = new Error(message);
   if (errorClass !== undefined) Object.setPrototypeOf(error, errorClass.prototype as object);
   return error;

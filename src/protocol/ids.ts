@@ -1,24 +1,24 @@
 /**
- * Task ids. A generated id carries its queue, so that any process finds the job with nothing but the id; a caller's
- * own id is encoded into something BullMQ accepts (no ':', no all-digit ids) and looked up in an index.
+ * Task ids. A generated id contains its queue, so any process finds the job from the id alone. A caller's own id is
+ * encoded into a form that BullMQ accepts (no ':', no all-digit ids) and looked up in an index. Pure.
  */
 import { createHash, randomBytes } from 'node:crypto';
 
-/** The ids a process makes, one after another. */
+/** The ids that a process generates, in sequence. */
 export interface OwnIds {
-  /** What they all begin with. */
+  /** The prefix of all of them. */
   readonly stem: string;
-  /** How many there are so far. */
+  /** How many were generated so far. */
   readonly made: number;
 }
 
-// <stem of this process>-<counter>@<queue>; the stem is 10 random characters and 2 that follow from them, so that a
-// caller's own `notification-5@user` is not taken for one
+// <stem of this process>-<counter>@<queue>. The stem is 10 random characters and 2 check characters, so that a caller's
+// own `notification-5@user` does not pass for a generated id.
 const GENERATED = /^[0-9a-z]{12}-[0-9a-z]+(?:\.[0-9a-z.]+)?@(.+)$/s;
-// <flow>.<path>[@<queue>]: a part of a workflow; a group and other parts without a job of their own have no queue
+// <flow>.<path>[@<queue>]: a part of a workflow. Groups and other parts without a job have no queue.
 const PART = /^([0-9a-z]{12}-[0-9a-z]+)\.([0-9a-z.]+)(?:@(.+))?$/s;
 
-/** Makes ids; one per app, so that its ids share the random part. */
+/** Generates ids. One per app, so that all its ids share the stem. */
 export class IdSource implements OwnIds {
   readonly stem = randomStem();
   #made = 0;
@@ -27,7 +27,7 @@ export class IdSource implements OwnIds {
     return this.#made;
   }
 
-  /** A new id for a task that will wait in `queue`. */
+  /** A new id for a task of `queue`. */
   next(queue: string): string {
     return `${this.stem}-${(this.#made++).toString(36)}@${queue}`;
   }
@@ -38,12 +38,12 @@ export class IdSource implements OwnIds {
   }
 }
 
-/** Where in which workflow a task stands. */
+/** The position of a part in its workflow. */
 export interface PartAddress {
   readonly flow: string;
-  /** `0` is the whole; `0.2` its third step or member. */
+  /** `0` is the whole workflow; `0.2` is its third step or member. */
   readonly path: string;
-  /** Absent for what has no job of its own. */
+  /** `undefined` for a part without a job of its own. */
   readonly queue: string | undefined;
 }
 
@@ -52,15 +52,15 @@ export function partId(flow: string, path: string, queue?: string): string {
   return queue === undefined ? `${flow}.${path}` : `${flow}.${path}@${queue}`;
 }
 
-/** The topic of a workflow, or of a part of it that has no job: told when it has ended, or failed. */
+/** The topic of a workflow, or of a part without a job. Listeners are notified when it has ended or failed. */
 export function flowTopic(flow: string, path?: string): string {
-  // With an '@' it goes by the same few channels as the ids of its tasks.
+  // The '@' routes the topic over the same few channels as the ids of its tasks.
   return `${path === undefined ? flow : partId(flow, path)}@`;
 }
 
-/** What the id of a part says; undefined for any other id. */
+/** The address in a part's id; `undefined` for any other id. */
 export function partOf(id: string): PartAddress | undefined {
-  // Most ids are no parts: they are told apart without the expression.
+  // Most ids are not parts; this check spares them the regular expression.
   if (id.charCodeAt(12) !== 45) return undefined;
   const match = PART.exec(id);
   if (match === null) return undefined;
@@ -68,37 +68,37 @@ export function partOf(id: string): PartAddress | undefined {
   return { flow, path, queue };
 }
 
-/** The queue a generated id carries; undefined for a caller's own id. */
+/** The queue in a generated id; `undefined` for a caller's own id. */
 export function queueOfGenerated(taskId: string): string | undefined {
   return taskId.slice(RANDOM_CHARS, STEM_CHARS) === checkOf(taskId) ? queueByShape(taskId) : undefined;
 }
 
-/** The queue that an id names if it is a job's: other programs may have made theirs in the shape of ours. */
+/** The queue in an id that looks generated. Does not verify the stem: other programs may make ids of this shape. */
 export function queueByShape(id: string): string | undefined {
   return GENERATED.exec(id)?.[1];
 }
 
-/** Whether a job id is one of ours, which says where its job lies. */
+/** Whether a job id has the shape of a generated one, which contains its queue. */
 export function isGenerated(jobId: string): boolean {
   return GENERATED.test(jobId);
 }
 
-// No percent-encoding begins so: text never meets them.
+// No percent-encoding begins like these, so encoded text never collides with them.
 const ILL_FORMED = '%u';
 const DIGEST = '%h';
 
-/** Longer than this a job goes by a digest: PostgreSQL's indexes take no row of more than 2,700 bytes. */
+/** Longer encoded ids are replaced by a digest: PostgreSQL's indexes take no row of more than 2,700 bytes. */
 const LONGEST = 500;
 
 /**
- * What BullMQ would take for something else: numbers for its counter or an error code, words for the keys of a queue
- * (`meta`, `wait`), which lie beside its jobs.
+ * Ids that BullMQ would misread: numbers as its counter or an error code, words as the keys of a queue (`meta`,
+ * `wait`), which share a namespace with its jobs.
  */
 const MISTAKABLE = /^(?:\d+$|-|[a-z-]+$)/;
 
 /**
- * The BullMQ job id of a caller's own task id: nothing that BullMQ or we take for anything else. The id itself goes with
- * the message, which is where a digest is read from.
+ * The BullMQ job id for a caller's own task id. The result is never an id that BullMQ or celeriac would misread. Where the
+ * job id is a digest, the message carries the task id itself.
  */
 export function encodeCustomId(taskId: string): string {
   // encodeURIComponent throws on lone surrogates.
@@ -108,16 +108,16 @@ export function encodeCustomId(taskId: string): string {
   if (encoded.length > LONGEST) return DIGEST + createHash('sha256').update(encoded).digest('hex');
   if (/^\d+$/.test(taskId)) return [...taskId].map(percent).join('');
   if (MISTAKABLE.test(taskId)) return percent(taskId) + encoded.slice(1);
-  // A part of a workflow, by its looks; what looks generated has an '@', which is encoded.
+  // Looks like a part of a workflow. An id that looks generated needs nothing here: its '@' was encoded above.
   return PART.test(encoded) ? encoded.replace('-', percent) : encoded;
 }
 
-/** The first character, which is one byte, as `encodeURIComponent` would write it if it had to. */
+/** Percent-encodes the first character, which is one byte, even where `encodeURIComponent` would leave it. */
 function percent(text: string): string {
   return `%${text.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
-/** The task id behind a BullMQ job id: the reverse of what was done when it was sent. */
+/** The task id of a BullMQ job id: the reverse of {@link encodeCustomId}, except for digests. */
 export function taskIdOfJob(jobId: string): string {
   if (jobId.includes('@') || !jobId.includes('%')) return jobId;
   if (jobId.startsWith(ILL_FORMED))
@@ -125,20 +125,20 @@ export function taskIdOfJob(jobId: string): string {
   try {
     return decodeURIComponent(jobId);
   } catch {
-    return jobId; // put into the queue by another program: the job id is all there is
+    return jobId; // another program added the job: its job id is the only id
   }
 }
 
 const RANDOM_CHARS = 10;
 const STEM_CHARS = 12;
 
-/** The stem of ids that follow from a text, so that whoever works them out comes to the same. */
+/** A stem derived from a text, so that every process derives the same ids. */
 export function stemFrom(text: string): string {
   const random = digestOf(text).slice(0, RANDOM_CHARS);
   return random + checkOf(random);
 }
 
-/** The id of a workflow that follows from a text. */
+/** A workflow id derived from a text. */
 export function flowFrom(text: string): string {
   return `${stemFrom(text)}-${digestOf(text).slice(RANDOM_CHARS, 18)}`;
 }
@@ -154,7 +154,7 @@ function randomStem(): string {
   return random + checkOf(random);
 }
 
-/** The characters that make a stem of the first ones of `text`. */
+/** The check characters for the first 10 characters of `text`. */
 function checkOf(text: string): string {
   let sum = 0;
   for (let i = 0; i < RANDOM_CHARS; i++) sum = (sum * 31 + text.charCodeAt(i)) % 36 ** 2;

@@ -1,6 +1,6 @@
 /**
- * Lanes: the hidden queues where limited tasks wait by themselves, `<queue>~<task>`, so that they hold up nobody else.
- * Shown under their queue's name everywhere.
+ * Lanes: hidden queues, `<queue>~<task>`, in which limited tasks wait apart from other tasks, so that a limit never
+ * delays the tasks of others. Reports show a lane under its queue's name.
  */
 
 /** The lane of a task in a queue. Queue names never contain '~'; task names may contain anything. */
@@ -8,7 +8,7 @@ export function laneOf(queue: string, task: string): string {
   return `${queue}~${encodeURIComponent(task.toWellFormed())}`;
 }
 
-/** The queue people know a lane by; any other queue's own name. */
+/** The queue that a lane belongs to; any other queue's own name. */
 export function queueOfLane(name: string): string {
   const end = name.indexOf('~');
   return end < 0 ? name : name.slice(0, end);

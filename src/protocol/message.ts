@@ -1,6 +1,7 @@
 /**
- * The task message: what a BullMQ job's `data` holds, as plain JSON any BullMQ worker can read. Pure; documented in
- * `docs/internals/protocol.md`. Fields a task does not use are absent. Unknown fields of newer producers are kept out.
+ * The task message: the `data` of a BullMQ job, as plain JSON that any BullMQ worker can read. Pure; documented in
+ * `docs/internals/protocol.md`. Fields that a task does not use are absent. Reading drops unknown fields, which newer
+ * producers may add.
  */
 import { escapeTree, unescapeTree } from '../text-escape.js';
 
@@ -11,49 +12,49 @@ export interface Message {
   readonly v: number;
   /** The encoded arguments: a plain list under the json serializer. */
   readonly args: unknown;
-  /** The root and parent task, when they are not the task itself and nobody. */
+  /** The root task, absent when it is the task itself; the parent task, absent when there is none. */
   readonly root?: string;
   readonly parent?: string;
   readonly headers?: Readonly<Record<string, unknown>>;
-  /** Headers that calls made within the task take over. */
+  /** Names of the headers that calls made within the task inherit. */
   readonly propagate?: readonly string[];
   /** Store no result. */
   readonly ignore?: true;
-  /** Somebody wants its record to go when it has ended. */
+  /** The caller forgot the result: the record is to be removed when the task has ended. */
   readonly forgotten?: true;
   /** Epoch ms. */
   readonly expires?: number;
   readonly eta?: number;
-  /** ms; `null` takes the task's own away. */
+  /** Time limits, ms; `null` removes the limit that the task declares. */
   readonly soft?: number | null;
   readonly hard?: number | null;
-  /** `null` for ever. */
+  /** Most retries; `null` for no limit. */
   readonly retries?: number | null;
   readonly shadow?: string;
-  /** Somebody revoked it: no attempt starts any more. */
+  /** Present once the task is revoked: no further attempt starts. */
   readonly revoked?: Revocation;
-  /** The unique key it holds until its end. */
+  /** The unique key that the task holds until its end. */
   readonly unique?: string;
-  /** The queue it was moved from into its lane, and how often it had been tried there. */
+  /** The queue that the task was moved from into its lane, and the number of attempts made there. */
   readonly from?: string;
   readonly tried?: number;
-  /** A schedule's tick: which of the additions of its job this is. */
+  /** For the tick of a schedule: identifies this addition among several of the same job. */
   readonly tick?: string;
-  /** The id as the caller knows it, when the job's own id is an encoding of it. */
+  /** The caller's task id, when the job id is an encoding of it. */
   readonly id?: string;
-  /** It is a part of a workflow: which group it belongs to, and as which member. */
+  /** For a part of a workflow: its group, and its index among the members. */
   readonly flow?: { readonly group?: string; readonly index?: number };
-  /** What stands before its own arguments. */
+  /** Values that are put before the task's own arguments. */
   readonly input?: FlowInput;
-  /** Its arguments are a list of argument lists: it is run once with each. */
+  /** The arguments are a list of argument lists, and the task runs once with each. */
   readonly each?: true;
 }
 
-/** What a part of a workflow receives from those before it. */
+/** The input that a part of a workflow receives from the parts before it. */
 export type FlowInput =
   /** An encoded value. */
   | { readonly value: unknown }
-  /** The value of another part, read when the task starts: many share it. */
+  /** The value of another part, read when the task starts. Stored by reference because many parts may share it. */
   | { readonly of: string }
   /** Values, once read. */
   | { readonly list: readonly FlowInput[] }
@@ -70,36 +71,39 @@ export function writeMessage(args: string, fields: Omit<Message, 'v' | 'args'>):
   return `{"v":${MESSAGE_VERSION},"args":${args}${rest === '{}' ? '}' : `,${rest.slice(1)}`}`;
 }
 
-/** The data of a job with some of its message changed. */
+/** The data of a job with some fields of its message changed. */
 export function amendMessage(text: string, change: Partial<Omit<Message, 'v' | 'args'>>): object {
   const { v: _, args, ...fields } = readMessage(text);
   return JSON.parse(writeMessage(JSON.stringify(args), { ...fields, ...change })) as object;
 }
 
-/** The data of a job that is to run again as if it had just been sent: an expiry that has passed would end it at once. */
+/**
+ * The data of a job that is to run again as if it had just been sent. Drops revocation, tries, eta and expiry: an expiry
+ * in the past would end the task at once.
+ */
 export function renewMessage(text: string): object {
   const { v: _, args, revoked, tried, expires, eta, ...fields } = readMessage(text);
   return JSON.parse(writeMessage(JSON.stringify(args), fields)) as object;
 }
 
-/** How JSON writes what PostgreSQL's text refuses: NUL and lone surrogates. The arguments have their own envelope. */
+/** JSON escapes of what PostgreSQL's text refuses: NUL and lone surrogates. Arguments have an envelope of their own. */
 const ODD_TEXT = /\\u(?:0000|d[89a-f])/;
 
 function escapedFields(fields: object): object {
   return escapeTree(fields) as object;
 }
 
-/** A revocation, as the job carries it. */
+/** A revocation, as stored in the job. */
 export interface Revocation {
   readonly reason?: string;
-  /** It ran by then, and runs on. */
+  /** The task was running when it was revoked, and keeps running. */
   readonly started?: true;
-  /** Which delivery of it ran. */
+  /** The number of the delivery that was running. */
   readonly delivery?: number;
 }
 
 /**
- * Reads a job's data, which any program may have written: fields of a wrong type count as absent. Never throws.
+ * Reads a job's data, which any program may have written. Fields of a wrong type count as absent. Never throws.
  * @param text JSON text
  */
 export function readMessage(text: string): Message {
@@ -107,7 +111,7 @@ export function readMessage(text: string): Message {
   try {
     data = JSON.parse(text);
   } catch {
-    return UNREADABLE; // no JSON: whoever reads the arguments says so
+    return UNREADABLE; // not JSON: the reader of the arguments reports it
   }
   return messageFrom(data);
 }
@@ -117,11 +121,11 @@ export function messageFrom(data: unknown): Message {
   try {
     return fieldsOf(data);
   } catch {
-    return UNREADABLE; // nested deeper than anything can go through
+    return UNREADABLE; // nested too deep to process
   }
 }
 
-/** A message that nobody can read. Its arguments are no list, which is what its task fails with. */
+/** Stands for an unreadable message. Its arguments are not a list, so its task fails with that. */
 const UNREADABLE: Message = Object.freeze({ v: 0, args: 'unreadable data' });
 
 /** {@link UNREADABLE} as a job's data. */
@@ -130,7 +134,7 @@ export const UNREADABLE_DATA = JSON.stringify(UNREADABLE);
 function fieldsOf(data: unknown): Message {
   if (typeof data !== 'object' || data === null) return { v: 0, args: [] };
   const d = unescaped(data as Record<string, unknown>);
-  // Most messages: nothing but arguments.
+  // The fast path: most messages hold only a version and arguments.
   if (typeof d.v === 'number' && d.args != null && Object.keys(d).length === 2)
     return { v: d.v, args: d.args };
   const text = (key: string) => (typeof d[key] === 'string' ? { [key]: d[key] } : undefined);
@@ -178,7 +182,7 @@ function unescaped(data: Record<string, unknown>): Record<string, unknown> {
   return { ...(unescapeTree(fields) as Record<string, unknown>), args };
 }
 
-/** Which group a part belongs to, as far as the message says it rightly. */
+/** The group and index of a part, where they have the right types. */
 function groupPlace({ group, index }: Record<string, unknown>): NonNullable<Message['flow']> {
   return {
     ...(typeof group === 'string' && { group }),
@@ -194,12 +198,12 @@ const MARK = '$celeriac';
 const REPLACED = 'celeriac.replaced';
 const LONGEST_MARK = 100;
 
-/** The result of a task whose place a workflow has taken. */
+/** The result of a task that a workflow replaced. */
 export function replacedBy(flow: string): object {
   return { [MARK]: REPLACED, value: flow };
 }
 
-/** The workflow that took a task's place, from the task's stored result. */
+/** The workflow that replaced a task, from the task's stored result; `undefined` for any other result. */
 export function replacementIn(returnvalue: string | undefined): string | undefined {
   if (returnvalue?.includes(REPLACED) !== true || returnvalue.length > LONGEST_MARK) return undefined;
   try {
@@ -208,36 +212,39 @@ export function replacementIn(returnvalue: string | undefined): string | undefin
       ? value.value
       : undefined;
   } catch {
-    return undefined; // another program's text: whoever reads results says what is wrong with it
+    return undefined; // another program's text: the reader of results reports it
   }
 }
 
 const ERROR_MARK = '\n    celeriac: ';
 
-/** A stack for people with the encoded error behind it: BullMQ keeps one text per failed attempt. */
+/** A readable stack followed by the encoded error: BullMQ keeps one text per failed attempt. */
 export function packStack(stack: string, wireError: unknown): string {
   return stack + ERROR_MARK + JSON.stringify(wireError);
 }
 
-/** {@link packStack} of a task that was revoked: only this says so, since a task may fail with the error of another one. */
+/**
+ * {@link packStack} for a revoked task. Only this mark identifies a revocation, since a task may fail with the
+ * `TaskRevokedError` of another task.
+ */
 export function packRevocation(stack: string, wireError: object): string {
   return packStack(stack, { ...wireError, revoked: true });
 }
 
-/** Whether a stored stack says that its task was revoked. */
+/** Whether a stored stack carries the mark of a revocation. */
 export function isRevocationStack(packed: string): boolean {
   const { wireError } = unpackStack(packed);
   return isRecord(wireError) && wireError.revoked === true;
 }
 
-/** The two halves of {@link packStack}; a stack another program wrote has no second half. */
+/** Splits the text of {@link packStack}. `wireError` is `undefined` for a stack that another program wrote. */
 export function unpackStack(packed: string): { stack: string; wireError: unknown } {
   const at = packed.lastIndexOf(ERROR_MARK);
   if (at < 0) return { stack: packed, wireError: undefined };
   try {
     return { stack: packed.slice(0, at), wireError: JSON.parse(packed.slice(at + ERROR_MARK.length)) };
   } catch {
-    // Cut short by somebody's limit: the readable half is what there is.
+    // The text was cut by some limit: only the readable half is left.
     return { stack: packed.slice(0, at), wireError: undefined };
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Errors across the wire: what a task threw becomes bounded plain JSON, and an error of its own class again in the
- * process that asks. `encodeFailure` must never throw: an error that cannot be written would leave its job active
- * for ever. `decodeFailure` must never throw either, nor run a user's constructor, nor touch a prototype.
+ * Errors across the wire: encodes what a task threw as bounded plain JSON, and decodes it to an error of its own class
+ * in the process that reads the result. `encodeFailure` must never throw: an error that cannot be written would leave its
+ * job active for ever. `decodeFailure` must never throw either, nor run a user's constructor, nor touch a prototype.
  */
 import { types } from 'node:util';
 import { isCeleriacError } from '../errors.js';
@@ -13,35 +13,35 @@ export { type ErrorClass, ErrorClasses };
 
 /** An error as it is stored: plain JSON of at most 64 kB, text escaped as in `text-escape`. */
 export interface WireError {
-  /** The error's own name, or its class name where that says only "Error". */
+  /** The error's own name, or its class name where the own name is only "Error". */
   readonly name: string;
   readonly message: string;
-  /** Its class, where that is not the name. */
+  /** Its class name, where that differs from `name`. */
   readonly class?: string;
-  /** It is one of celeriac's own. */
+  /** True for celeriac's own errors. */
   readonly ours?: true;
   readonly stack?: string;
   readonly code?: string | number;
   /** Own enumerable properties that have a JSON form: shallow, secrets masked, a client's request and response left out. */
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly cause?: WireError;
-  /** A cause that is no error. */
+  /** A cause that is not an error. */
   readonly causeValue?: unknown;
   /** Of an AggregateError. */
   readonly errors?: readonly WireError[];
-  /** What was thrown was no error: its type. */
+  /** The type of what was thrown, where that is not an error. */
   readonly thrown?: string;
-  /** Of a revoked task: it ended without having begun. */
+  /** For a revoked task: it ended without having started. */
   readonly unstarted?: true;
-  /** Something was cut or left out for its size. */
+  /** Something was cut or left out because of its size. */
   readonly truncated?: true;
 }
 
-/** What {@link encodeFailure} can be told. */
+/** Options of {@link encodeFailure}. */
 export interface FailureOptions {
   /** Most bytes of JSON an error may take, causes included. Default: 65,536. */
   readonly maxBytes?: number;
-  /** Without what the user's code has put into it beside name, message and stack: properties, causes that are no errors. */
+  /** Leaves out what user code added beside name, message and stack: properties, and causes that are not errors. */
   readonly bare?: boolean;
 }
 
@@ -54,7 +54,7 @@ const MAX_ERRORS = 20;
 /** Braces, keys and the flag of one error. */
 const FRAME_BYTES = 160;
 
-/** The error's own `name`, or its class name where that says only "Error". Never throws. */
+/** The error's own `name`, or its class name where the own name is only "Error". Never throws. */
 export function errorNameOf(thrown: unknown): string {
   const name = textOf(thrown, 'name');
   if (name !== undefined && name !== '' && name !== 'Error') return name;
@@ -62,7 +62,7 @@ export function errorNameOf(thrown: unknown): string {
   return cls === undefined || cls === 'Object' ? 'Error' : cls;
 }
 
-/** What was thrown, as JSON to store. Never throws, whatever it is given. */
+/** Encodes anything thrown as JSON to store. Never throws, whatever the value is. */
 export function encodeFailure(
   thrown: unknown,
   { maxBytes = MAX_BYTES, bare = false }: FailureOptions = {},
@@ -72,14 +72,14 @@ export function encodeFailure(
     const wire = encodeThrown(thrown, budget, []);
     return budget.truncated ? { ...wire, truncated: true } : wire;
   } catch {
-    // Nothing of it could be read (a revoked proxy, a stack already full): the failure itself must still be stored.
+    // Nothing could be read (a revoked proxy, a full call stack): the failure itself must still be stored.
     return { name: 'Error', message: `Something was thrown that cannot be read (${typeof thrown}).` };
   }
 }
 
 /**
- * The error that was stored. Never throws, whatever was stored.
- * @param task the task that threw it: its own declaration says first which classes its errors have
+ * Decodes a stored error. Never throws, whatever was stored.
+ * @param task the task that threw it; error classes that the task declares win over registered ones
  */
 export function decodeFailure(
   wire: unknown,
@@ -89,7 +89,7 @@ export function decodeFailure(
   try {
     return decodeAt(wire, (name, ours) => classes.lookup({ name, task, ours }), 0);
   } catch {
-    // Not written by encodeFailure. That the task failed is still known.
+    // Not written by encodeFailure. Callers still need to know that the task failed.
     return new Error('The task failed; what is stored about its error cannot be read.');
   }
 }
@@ -129,7 +129,7 @@ function encodeError(error: object, budget: ErrorBudget, chain: readonly unknown
 function encodeStack(error: object, message: string, budget: ErrorBudget): { stack?: string } {
   const stack = textOf(error, 'stack');
   if (stack === undefined) return {};
-  // A huge message opens the stack too: cut there, so that the frames survive.
+  // The stack begins with the message: a huge message is cut there too, so that the frames survive.
   const long = message.length > 1024 ? stack.indexOf(message) : -1;
   const shown = long === -1 ? stack : `${stack.slice(0, long + 1024)} …${stack.slice(long + message.length)}`;
   return { stack: boundedText(shown, budget, MAX_STACK_BYTES) };
@@ -143,7 +143,7 @@ function encodeCode(error: object, budget: ErrorBudget): { code?: string | numbe
 
 function encodeFields(error: object, budget: ErrorBudget): { fields?: Record<string, unknown> } {
   const fields = {};
-  // Ours hold nothing of the user's.
+  // Celeriac's own errors hold nothing of the user's.
   if (budget.bare && !isCeleriacError(error)) return {};
   budget.part(MAX_FIELDS_BYTES, (part) => {
     for (const key of ownKeys(error).slice(0, MAX_FIELDS)) {
@@ -155,7 +155,7 @@ function encodeFields(error: object, budget: ErrorBudget): { fields?: Record<str
 
 const MAX_FIELDS = 200;
 const MAX_FIELDS_BYTES = 16_384;
-/** Properties with a place of their own; `code` is one when it is a string or number. */
+/** Properties with a field of their own in {@link WireError}; `code` has one when it is a string or number. */
 const SLOTS: ReadonlySet<string> = new Set([
   'name',
   'message',
@@ -208,7 +208,7 @@ function encodeOther(thrown: unknown, budget: ErrorBudget): WireError {
   };
 }
 
-/** What a person reads who finds that no error was thrown. */
+/** The message for a thrown value that is not an error. */
 function describe(thrown: unknown, bare: boolean): string {
   const advice = 'Throw an Error to say what went wrong.';
   switch (typeof thrown) {
@@ -291,13 +291,13 @@ function textOf(value: unknown, key: string): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-/** A property of anything; undefined where reading it throws. */
+/** A property of any value; `undefined` when reading it throws. */
 function read(value: unknown, key: string): unknown {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined;
   try {
     return Reflect.get(value, key);
   } catch {
-    // A throwing getter or proxy trap: as good as absent.
+    // A getter or proxy trap threw: counts as absent.
     return undefined;
   }
 }
@@ -306,7 +306,7 @@ function ownKeys(value: object): string[] {
   try {
     return Object.keys(value);
   } catch {
-    // A proxy trap: no keys to see.
+    // A proxy trap threw: there are no keys to read.
     return [];
   }
 }
@@ -317,7 +317,7 @@ function isError(value: unknown): value is object {
       typeof value === 'object' && value !== null && (types.isNativeError(value) || value instanceof Error)
     );
   } catch {
-    // A proxy that refuses to show its prototype.
+    // A proxy trap for the prototype threw.
     return false;
   }
 }

@@ -1,15 +1,15 @@
 /**
- * What claims of task ids and unique keys have in common. A claim is written before the job it is for, so a caller that dies
- * between the two leaves one without a job: that one is nobody's as soon as its call cannot be under way any more.
+ * Times shared by the claims of task ids and of unique keys. A caller writes the claim before it adds the job, so a caller
+ * that dies in between leaves a claim without a job. Such a claim is free again once its call can no longer be under way.
  */
 import { sleep } from '../timers.js';
 
-/** A record that nobody takes away goes by itself: longer than the longest backlog one may hope for. */
+/** Time to live of a claim that is never released, ms (90 days): longer than any plausible backlog. */
 export const LONGEST_LIFE_MS = 90 * 24 * 3_600_000;
 
-/** A call that keeps trying for longer is told from an abandoned one by this, ms. */
+/** After this long a claim without a job counts as abandoned even if its call may still be retrying, ms. */
 const MOST_MS = 10_000;
-/** What a call takes beside trying, ms. */
+/** Time that a call takes beside its retries, ms. */
 const MARGIN_MS = 1000;
 
 /** How long a claim may be without a job, ms. */
@@ -20,7 +20,7 @@ export function claimMs(publishRetryMs: number): number {
 const FIRST_LOOK_MS = 15;
 const LAST_LOOK_MS = 200;
 
-/** Resolves when a claim is to be looked at again. */
+/** Waits before the next look at a claim: 15 ms, doubled with each look, 200 ms at most. */
 export function nextLook(looks: number): Promise<void> {
   return sleep(Math.min(LAST_LOOK_MS, FIRST_LOOK_MS * 2 ** looks));
 }

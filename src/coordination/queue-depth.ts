@@ -1,22 +1,22 @@
 /**
- * How a queue stands, its lanes included: jobs by state, and since when the next in line could have run.
+ * The depth of a queue, its lanes included: jobs by state, and the moment since which the next job has been due.
  */
 import type { Engine } from '../broker/broker.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';
 
-/** A queue as people know it. */
+/** The depth of a queue and its lanes. */
 export interface QueueState {
   readonly queue: string;
   readonly counts: Readonly<Record<'waiting' | 'running' | 'delayed', number>>;
-  /** Epoch ms by the broker's clock; undefined where nothing waits. */
+  /** When the job that has been due longest became due, epoch ms by the broker's clock; `undefined` when none waits. */
   readonly oldestDueAt: number | undefined;
 }
 
-/** Where BullMQ keeps what could run now. */
+/** BullMQ's lists of jobs that could run now. */
 const READY = ['wait', 'prioritized'] as const;
 
-/** @param queues of the broker, lanes among them */
+/** Reads the depth of queues, lanes counted with their queue. @param queues names of queues and lanes in the broker */
 export async function readQueueStates(engine: Engine, queues: readonly string[]): Promise<QueueState[]> {
   const parts = await Promise.all(queues.map((queue) => readOne(engine, queue)));
   const names = new Set(queues.map(queueOfLane));
@@ -44,7 +44,7 @@ async function readOne(engine: Engine, queue: string): Promise<QueueState> {
   const dueAts = jobs.flatMap((job) => {
     if (job === undefined) return [];
     const { eta = 0 } = readMessage(job.data);
-    // One that was tried before waits since then.
+    // A job that was tried before has waited since that attempt.
     return Math.max(job.sentAt, eta, job.startedAt ?? 0);
   });
   return {

@@ -1,7 +1,7 @@
 /**
- * Rates that hold over the whole fleet: one record a limited task, with the rate in force and the moment up to which
- * starts are spoken for (GCRA: one number, a compare-and-set a start, on the broker's clock). The record is read at
- * each start, so a change acts at once; it also says that the task has lanes, which outlives a deploy that drops the limit.
+ * Rate limits over the whole fleet. Each limited task has one record with its rate and the moment up to which starts are
+ * reserved (GCRA: one number, one compare-and-set per start, on the broker's clock). Each start reads the record, so a
+ * change takes effect at once. The record also marks the task as one with lanes, even after a deploy that drops the limit.
  */
 
 import type { Engine, StoredRecord } from '../broker/broker.js';
@@ -10,10 +10,10 @@ import { paceOf, type Rate } from '../options/rates.js';
 import { afterLoss } from './contention.js';
 
 interface State {
-  /** What the code said last, and what is in force: the same until somebody changes it at runtime. */
+  /** The rate that the code declared last, and the rate in force. They differ after a change at runtime. */
   readonly declared: Rate | null;
   readonly rate: Rate | null;
-  /** Epoch ms, broker's clock: the next start's turn at an even pace. */
+  /** When the next start is due at an even pace, epoch ms by the broker's clock. */
   readonly next: number;
 }
 
@@ -21,20 +21,21 @@ interface State {
 export interface RateToken {
   /** Confirms the start. A late start is charged twice so that no sliding window exceeds the rate. */
   used(): Promise<void> | undefined;
-  /** Gives it back, for a start that did not come about: the next one may have it. */
+  /** Returns the token of a start that did not happen, so that the next start may use it. */
   unused(): Promise<void> | undefined;
 }
 
-/** A turn, or how long until it is worth asking again. */
+/** A token to start with, or the time until another request may succeed, ms. */
 export type RateDecision =
   | { readonly granted: true; readonly turn: RateToken }
   | { readonly granted: false; readonly waitMs: number };
 
 const UNLIMITED: RateDecision = { granted: true, turn: { used: () => undefined, unused: () => undefined } };
 
-/** Starts as late as this are within what {@link paceOf} leaves for them, ms. */
+/** The margin that {@link paceOf} leaves for late starts, ms. */
 const NOT_LATE_MS = 28;
 
+/** Reads and changes the rate limits of tasks. */
 export class RateLimits {
   /** Last known state per task; used to restore the record if the broker loses its data. */
   readonly #seen = new Map<string, State>();
@@ -44,13 +45,13 @@ export class RateLimits {
     private readonly clock: BrokerClock,
   ) {}
 
-  /** Which of these tasks have a record, and so lanes, in order. One round trip. */
+  /** Whether each of these tasks has a record, and so lanes, in order. One round trip. */
   async recorded(tasks: readonly string[]): Promise<boolean[]> {
     const found = await this.engine.records.read(tasks.map(keyOf));
     return found.map((record) => record !== undefined);
   }
 
-  /** What the code of a task says. A change of it ends what was set at runtime. */
+  /** Records the rate that a task's code declares. A changed declaration overrides a rate that was set at runtime. */
   async declare(task: string, rate: Rate | undefined): Promise<void> {
     const declared = rate ?? null;
     await this.#change(task, (state) =>
@@ -63,7 +64,7 @@ export class RateLimits {
     await this.#change(task, (state) => ({ declared: state?.declared ?? null, rate }));
   }
 
-  /** When the next start will be allowed, epoch ms; `undefined` where no rate holds it back. Takes no turn. */
+  /** When the next start will be allowed, epoch ms; `undefined` when the task has no rate. Takes no token. */
   async opensAt(task: string): Promise<number | undefined> {
     const state = (await this.#read(task))?.state;
     if (state === undefined || state.rate === null) return undefined;
@@ -71,7 +72,7 @@ export class RateLimits {
     return state.next - (burst - 1) * intervalMs;
   }
 
-  /** Asks for one start. */
+  /** Requests a token for one start. */
   async take(task: string): Promise<RateDecision> {
     const { records } = this.engine;
     await this.clock.sync();
@@ -100,7 +101,7 @@ export class RateLimits {
     };
   }
 
-  /** Moves the next turn, whatever others have made of it meanwhile. */
+  /** Moves the moment of the next start, on top of concurrent changes. */
   async #move(task: string, move: (next: number, rate: Rate) => number): Promise<void> {
     for (let losses = 1; ; losses++) {
       const { record, state } = (await this.#read(task)) ?? NOTHING;
@@ -133,13 +134,13 @@ export class RateLimits {
     }
   }
 
-  /** A faster rate does not wait out the pace of the slower one. */
+  /** The next start under a new rate: a faster rate does not wait out the pace of the slower one. */
   #nextUnder(rate: Rate | null, state: State | undefined): number {
     if (state === undefined) return 0;
     return rate === null ? state.next : Math.min(state.next, this.clock.now() + paceOf(rate).intervalMs);
   }
 
-  /** The record; one that the broker lost, in a restart without its data, is written anew as it was seen last. */
+  /** Reads the record. If the broker restarted without its data, writes the last known state anew. */
   async #read(task: string): Promise<{ record: StoredRecord; state: State } | undefined> {
     const { records } = this.engine;
     for (;;) {

@@ -1,31 +1,31 @@
 /**
- * Jobs that were moved from a queue into a lane, and how they are found: an entry says where a job went, and
- * `results/task-reader` follows it. Only jobs that are not where they should be cost a look at the entries, so nobody else pays.
+ * Relocations: jobs that were moved from a queue into a lane. An entry records the lane of each, and `results/task-reader`
+ * follows it. Readers look for an entry only when a job is missing from its queue, so other tasks cost nothing.
  *
  *   a move, step by step                  a crash after it
  *   1 the entry is written                the job is still in its queue and is moved again: the same entry
  *   2 the job is added to the lane        moved again: the same id, which is there already. It waits for step 3
  *   3 the job is dropped from its queue   nothing left to do
  *
- * The one in the lane runs only once the other is gone, so a crash between 2 and 3 starts nothing twice.
+ * The job in the lane runs only once the job in the queue is gone, so a crash between 2 and 3 starts nothing twice.
  */
 import type { Engine, JobRef } from '../broker/broker.js';
 
-/** An entry outlives the longest backlog one may hope for; the task's end shortens it to the life of its record. */
+/** Time to live of an entry, ms (90 days): longer than any plausible backlog. The task's end shortens it. */
 const ENTRY_MS = 90 * 24 * 3_600_000;
 
-/** Says that a job will be found in `lane` from now on. Idempotent. */
+/** Records that a job is to be found in `lane` from now on. Idempotent. */
 export async function recordRelocation(engine: Engine, from: JobRef, lane: string): Promise<void> {
   await engine.records.create(relocationKey(from), lane, ENTRY_MS);
 }
 
-/** The entry stays for a job that runs again. */
+/** Restores the full time to live of the entry, for a job that runs again. */
 export async function keepRelocation(engine: Engine, from: JobRef, lane: string): Promise<void> {
   if (await engine.records.create(relocationKey(from), lane, ENTRY_MS)) return;
   await expireRelocation(engine, from, ENTRY_MS);
 }
 
-/** The entry goes when the job's record goes. */
+/** Lets the entry expire with the job's record, in `keptMs`; 0 removes it at once. */
 export async function expireRelocation(engine: Engine, from: JobRef, keptMs: number): Promise<void> {
   const { records } = engine;
   const [record] = await records.read([relocationKey(from)]);
@@ -34,7 +34,7 @@ export async function expireRelocation(engine: Engine, from: JobRef, keptMs: num
   else await records.replace(relocationKey(from), record.version, record.value, keptMs);
 }
 
-/** The entry's key. */
+/** The key of the entry's record. */
 export function relocationKey({ queue, id }: JobRef): string {
   return `moved:${queue}/${id}`;
 }

@@ -1,15 +1,16 @@
 /**
- * Where schedules lie: a record each, an index that says which there are and which changed, and a record for each set of
- * declarations that says until when it is alive. What is in a record is none of this file's business.
+ * Stores schedules: one record for each, an index of which exist and which changed, and a lease for each set of
+ * declarations. This file must not interpret the content of a schedule's record.
  *
  *   setting a new one, step by step      a crash after it
  *   1 its name is listed                 a name without a record, which readers skip
- *   2 the record is written              workers hear of it later: when they come round to it, or when they start
- *   3 the index goes up, all are told    nothing left to do
+ *   2 the record is written              workers find it later: in their regular rounds, or when they start
+ *   3 the index goes up, workers are     nothing left to do
+ *     notified
  *
  *   removing one
  *   1 the record is removed              a name without a record
- *   2 the name goes, unless a record has come back meanwhile: 3 above would then have told of it
+ *   2 the name is removed, unless the schedule was created anew meanwhile: step 3 above then lists its name
  */
 import type { Engine, StoredRecord } from '../broker/broker.js';
 import { HEAD_KEY, type Head, headIn, ScheduleIndex } from './schedule-index.js';
@@ -20,21 +21,22 @@ export interface Row<T> {
   readonly version: number;
 }
 
-/** What one cheap look tells. */
+/** What one cheap read shows. */
 export interface Outlook {
-  /** Goes up with every change but ticks; 0 when nothing was ever scheduled. */
+  /** Rises with every change except ticks; 0 when nothing was ever scheduled. */
   readonly revision: number;
   readonly head: Head;
-  /** Until when each of the sets asked for is alive, epoch ms; absent for those that are not. */
+  /** When the lease of each requested set ends, epoch ms; sets without a lease are absent. */
   readonly aliveUntil: ReadonlyMap<string, number>;
 }
 
-/** Where all names were listed once. What is found there is taken over. */
+/** The record in which earlier versions listed all names. Names found there are moved to the index. */
 const OLD_LIST = 'schedules';
-/** So many records are read in one step. */
+/** Most records read in one step. */
 const READ_TOGETHER = 1000;
 const TOPIC = 'schedules';
 
+/** Reads and writes schedules, and notifies workers of changes. */
 export class ScheduleStore<T> {
   readonly index: ScheduleIndex;
 
@@ -42,7 +44,7 @@ export class ScheduleStore<T> {
     this.index = new ScheduleIndex(engine.records);
   }
 
-  /** One read, whatever there is. */
+  /** Reads the head of the index and the leases of `sets`, in one round trip. */
   async look(sets: readonly string[]): Promise<Outlook> {
     const [head, old, ...leases] = await this.engine.records.read([
       HEAD_KEY,
@@ -60,14 +62,14 @@ export class ScheduleStore<T> {
     return { revision: head?.version ?? 0, head: headIn(head), aliveUntil: new Map(alive) };
   }
 
-  /** All of them by name. */
+  /** All schedules by name. */
   async readAll(): Promise<Map<string, Row<T>>> {
     const { head } = await this.look([]);
     const buckets = await this.index.read([...head.keys()]);
     return this.read([...buckets.values()].flatMap(({ told }) => [...told.keys()]));
   }
 
-  /** Those of these names that there are. */
+  /** The existing schedules among these names. */
   async read(names: readonly string[]): Promise<Map<string, Row<T>>> {
     const rows = new Map<string, Row<T>>();
     for (let from = 0; from < names.length; from += READ_TOGETHER) {
@@ -81,14 +83,14 @@ export class ScheduleStore<T> {
     return rows;
   }
 
-  /** Replaces a record that is still the one known. Quiet: only its own next step changed. */
+  /** Replaces a record if its version is still `version`. Notifies no worker: only the schedule's next step changed. */
   replace(name: string, version: number, value: T): Promise<boolean> {
     return this.engine.records.replace(rowKey(name), version, JSON.stringify(value));
   }
 
   /**
-   * Changes a record, or makes it, and tells everybody. What `change` gives `undefined` for stays as it is.
-   * @returns what is there now
+   * Changes or creates a record and notifies all workers. If `change` gives `undefined`, the record stays as it is.
+   * @returns the stored value afterwards
    */
   async update(name: string, change: (value: T | undefined) => T | undefined): Promise<T | undefined> {
     for (;;) {
@@ -107,7 +109,7 @@ export class ScheduleStore<T> {
     }
   }
 
-  /** `false` when there was none. */
+  /** Removes a schedule and notifies all workers. `false` when there was none. */
   async remove(name: string): Promise<boolean> {
     const removed = await this.engine.records.remove(rowKey(name));
     await this.index.drop(name, async () => (await this.read([name])).has(name));
@@ -115,28 +117,28 @@ export class ScheduleStore<T> {
     return removed;
   }
 
-  /** A set of declarations is alive until then, unless its workers say otherwise before. */
+  /** Extends the lease of a set of declarations to `until`, epoch ms. The record expires after `forMs`. */
   async keepAlive(set: string, until: number, forMs: number): Promise<void> {
     const { records } = this.engine;
     const [lease] = await records.read([leaseKey(set)]);
-    // Lost to another worker of the set: that one's word is as good.
+    // A lost compare-and-set is fine: another worker of the set extended the lease.
     if (lease === undefined) await records.create(leaseKey(set), String(until), forMs);
     else await records.replace(leaseKey(set), lease.version, String(until), forMs);
   }
 
-  /** Lets the others look now. */
+  /** Notifies all workers that schedules changed. */
   tell(): void {
     this.engine.signals.notify(TOPIC);
   }
 
-  /** Calls `listener` when schedules were changed; a notice that is lost shows in the revision. */
+  /** Calls `listener` when schedules changed. A lost notice shows in the revision. @returns a function that stops it */
   listen(listener: () => void): () => void {
-    // Out of reach: workers look by themselves too.
+    // The broker is unreachable: workers also look on their own.
     this.engine.signals.subscribe(TOPIC, listener).catch(() => undefined);
     return () => this.engine.signals.unsubscribe(TOPIC, listener);
   }
 
-  /** Whoever else does so meanwhile does the same. */
+  /** Moves the names of the old list to the index. Safe to run in several processes at once. */
   async #takeOver(old: StoredRecord): Promise<void> {
     const rows = await this.read(JSON.parse(old.value) as string[]);
     await this.index.tell([...rows.keys()]);
@@ -145,8 +147,8 @@ export class ScheduleStore<T> {
 }
 
 /**
- * Whether this is the addition of a tick that may run: a second one of the same job, sent by a process that was held
- * up for longer than the first one's record was kept, may not.
+ * Whether this addition of a tick's job may run. Only the first may: a process that stalled for longer than the record of
+ * the first job was kept could add the same job again.
  */
 export async function mayRunTick(engine: Engine, jobId: string, addition: string): Promise<boolean> {
   const key = `tick:${jobId}`;

@@ -1,25 +1,26 @@
 /**
- * The schedules as a worker knows them. It reads what the index says has changed; and, should a program have died between
- * a change and its word in the index, one bucket more each time it is asked to, so that all are read anew by and by.
+ * A worker's copy of the schedules. It reads the buckets that changed according to the index. A program may have died
+ * between a change and its entry in the index, so `readSome` reads one more bucket per call, each in turn.
  */
 import type { Bucket, Head } from './schedule-index.js';
 import type { Row, ScheduleStore } from './schedule-store.js';
 
+/** A worker's copy of the schedules, by name. */
 export class ScheduleView<T> {
   readonly rows = new Map<string, Row<T>>();
   readonly #buckets = new Map<string, Bucket>();
-  /** The bucket that was read anew last. */
+  /** The bucket that {@link readSome} read last. */
   #round = '';
 
   constructor(private readonly store: ScheduleStore<T>) {}
 
-  /** Knows nothing any more. */
+  /** Forgets everything. */
   clear(): void {
     this.rows.clear();
     this.#buckets.clear();
   }
 
-  /** Reads what the index tells of. One call at a time. */
+  /** Reads the buckets that changed since they were last read. One call at a time. */
   async catchUp(head: Head): Promise<void> {
     const changed = [...head].filter(([bucket, version]) => this.#versionOf(bucket) < version);
     if (changed.length > 0)
@@ -29,7 +30,7 @@ export class ScheduleView<T> {
       );
   }
 
-  /** Reads one bucket anew, another one each time. One call at a time. */
+  /** Reads the next bucket in full, in turn. One call at a time. */
   async readSome(): Promise<void> {
     const buckets = [...this.#buckets]
       .filter(([, { told }]) => told.size > 0)

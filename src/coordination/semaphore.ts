@@ -1,7 +1,7 @@
 /**
- * A semaphore over the whole fleet: who of those that want a place of a limit gets one, on the Places port. A holder is
- * as alive as its job's lock, which BullMQ renews anyway, so a holder costs nothing while it runs and a killed one is
- * found out by whoever wants its place. A place that becomes free is given to the first in line, then its job is
+ * A semaphore over the whole fleet, on the Places port: decides which jobs get a place of a limit. A holder counts as
+ * alive while its job is locked. BullMQ renews that lock anyway, so a holder costs nothing while it runs, and the next job
+ * that wants a place finds the holder whose worker was killed. A freed place goes to the first job in line, which is then
  * called back.
  */
 
@@ -11,30 +11,31 @@ import type { Asking, Holder } from '../broker/places.js';
 import { sleep } from '../timers.js';
 import type { TaskLookup } from './task-record.js';
 
-/** What asking for a place gives. */
+/** The answer to a request for a place. */
 export type Place =
   | { readonly held: true }
-  /** `listed`: it will be called back; otherwise it must ask again by itself. */
+  /** `listed`: the job will be called back. Otherwise it must ask again. */
   | { readonly held: false; readonly listed: boolean };
 
-/** More wait than are listed: those beyond come back by themselves. */
+/** Most waiting jobs that are listed; jobs beyond these ask again. */
 const MOST_LISTED = 64;
 
-/** A job that was called back before it was parked for good is called again after these, ms. */
+/** Pauses before the next call to a job that was called back before its worker had parked it, ms. */
 const CALL_AGAIN_MS = [5, 20, 100, 400];
 
+/** Gives the places of limits to jobs and takes them back. */
 export class Semaphores {
   constructor(
     private readonly engine: Pick<Engine, 'places' | 'backend'>,
     private readonly tasks: TaskLookup,
     private readonly clock: Pick<BrokerClock, 'now'>,
-    /** A place older than this is looked at when somebody wants it, ms. A bit over the duration of a lock. */
+    /** A holder older than this is checked when another job wants a place, ms. A bit over the duration of a lock. */
     private readonly leaseMs: number,
   ) {}
 
   /**
-   * Takes a place for a job that is about to run. A job that has one already keeps it.
-   * @param list put it on the list of those who are called back when there is none
+   * Takes a place for a job that is about to run. A job that has a place keeps it.
+   * @param list whether to list the job to be called back when no place is free
    */
   async enter(name: string, limit: number, job: JobRef, list: boolean): Promise<Place> {
     for (;;) {
@@ -46,14 +47,14 @@ export class Semaphores {
     }
   }
 
-  /** Gives a job's place, or its turn, to the next. A job without one changes nothing. */
+  /** Releases a job's place, or its turn in line, to the next job. A job without either changes nothing. */
   async leave(name: string, limit: number, job: JobRef): Promise<void> {
     const now = this.#now();
     const called = await this.engine.places.leave(name, limit, job, now);
     await this.#callAll(name, limit, called, now);
   }
 
-  /** Whether somebody who asked now might get a place. */
+  /** Whether a job that asked now might get a place. */
   async mayEnter(name: string, limit: number): Promise<boolean> {
     for (;;) {
       const room = await this.engine.places.room(name, this.#asking(limit));
@@ -63,10 +64,10 @@ export class Semaphores {
   }
 
   /**
-   * Takes the places of those among the doubted whose worker died. They are handed out to one who asks, so nobody is looked
-   * at by all.
-   * @param asker needs no call: it asks again
-   * @returns whether it is worth asking again: there was somebody to look at, and may be more
+   * Evicts the doubted holders whose worker died. The broker hands each doubted holder to one asker only, so that not every
+   * asker checks every holder.
+   * @param asker not called back, since it asks again
+   * @returns whether to ask again: there were holders to check, and there may be more
    */
   async #bury(name: string, limit: number, doubted: readonly Holder[], asker?: JobRef): Promise<boolean> {
     if (doubted.length === 0) return false;
@@ -88,7 +89,7 @@ export class Semaphores {
     await Promise.all(called.map((ref) => this.#call(name, limit, { ...ref, at })));
   }
 
-  /** Lets a parked job run now. It holds its place already; should the call be lost, it comes back by itself. */
+  /** Lets a parked job run now. It holds its place already. If the call is lost, the job comes back by itself. */
   async #call(name: string, limit: number, called: Holder): Promise<void> {
     const backend = await this.engine.backend(called.queue);
     for (const pauseMs of [...CALL_AGAIN_MS, undefined]) {
@@ -96,20 +97,20 @@ export class Semaphores {
         await backend.promote(called.id);
         return;
       } catch {
-        // Not parked yet: its worker has listed it and is about to. Or it runs already, or has ended.
+        // Either its worker has listed the job and is about to park it, or the job runs already, or has ended.
         if (await this.#hasEnded(called)) return this.#evict(name, limit, [called]);
         if (pauseMs !== undefined) await sleep(pauseMs);
       }
     }
   }
 
-  /** Whether it ended while it was in line: then it keeps no place from the next. */
+  /** Whether a job ended while it was in line. Then it must not keep its place from the next job. */
   async #hasEnded(called: Holder): Promise<boolean> {
     try {
       const [job] = await this.tasks.read([called]);
       return job === undefined || job.doneAt !== undefined;
     } catch {
-      return false; // out of reach: then its place is found empty
+      return false; // the broker is unreachable: a later check evicts the holder
     }
   }
 
@@ -118,13 +119,13 @@ export class Semaphores {
     return { limit, now, doubtedBefore: now - this.leaseMs };
   }
 
-  /** Whole: what is kept is compared. */
+  /** A whole number, since stored moments are compared for equality. */
   #now(): number {
     return Math.floor(this.clock.now());
   }
 }
 
-/** What counts the tasks of a name, or those of a name and key. */
+/** The name of the limit of a task, or of a task and key. */
 export function placeName(task: string, key?: string): string {
   return JSON.stringify(key === undefined ? [task] : [task, key]);
 }

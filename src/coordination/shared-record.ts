@@ -1,23 +1,25 @@
 /**
- * A record that many change at once, as JSON. What this process wants of it in the meantime goes in one write, and who
- * loses to another process comes back a little later.
+ * A JSON record that many processes change at once. Changes requested in this process during a write go together in the
+ * next write. After a lost compare-and-set the write is tried again a little later.
  */
 
 import type { Records } from '../broker/broker.js';
 import { afterLoss } from './contention.js';
 
 /**
- * Makes the next value of a record; `undefined` leaves it as it is.
- * @param version the version the record will have with it
+ * Makes the next value of a record; `undefined` leaves the record as it is.
+ * @param version the version that the record will have with the new value
  */
 export type Change<V> = (value: V | undefined, version: number) => V | undefined | Promise<V | undefined>;
 
+/** A requested change. */
 interface Wanted<V> {
   readonly change: Change<V>;
   readonly resolve: (version: number) => void;
   readonly reject: (error: unknown) => void;
 }
 
+/** Batches the changes of one process to one record. */
 export class SharedRecord<V> {
   #wanted: Wanted<V>[] = [];
   #writing = false;
@@ -27,7 +29,7 @@ export class SharedRecord<V> {
     private readonly key: string,
   ) {}
 
-  /** May ask `change` again. @returns the version that has the change */
+  /** Changes the record; may call `change` several times. @returns the version that includes the change */
   change(change: Change<V>): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#wanted.push({ change, resolve, reject });

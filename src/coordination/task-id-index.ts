@@ -1,6 +1,6 @@
 /**
- * The index of callers' own task ids: which queue holds the job of a `taskId` that does not say so itself. An entry is
- * claimed before the job is added, so a task id is unique in the app; tasks with generated ids never touch it.
+ * The index of callers' own task ids: maps a `taskId` that does not contain its queue to the queue of its job. The entry
+ * is claimed before the job is added, so a task id is unique in the app. Tasks with generated ids never touch the index.
  */
 import { randomUUID } from 'node:crypto';
 import type { Engine, JobRef } from '../broker/broker.js';
@@ -14,35 +14,36 @@ import { tombstoneKey } from './tombstones.js';
 
 interface Entry {
   readonly queue: string;
-  /** The job's id, where it is not the encoded task id. */
+  /** The job's id, absent when it is the encoded task id. */
   readonly job?: string;
-  /** Who claimed it: a caller whose add failed may go on where it stopped. */
+  /** The process that claimed the id: a caller whose add failed may continue with its own claim. */
   readonly owner: string;
   /** Epoch ms, broker's clock. */
   readonly at: number;
-  /** By then its call has been made or given up: without a job the claim is nobody's. Epoch ms, broker's clock. */
+  /** By then the call was made or given up, and a claim without a job is free. Epoch ms, broker's clock. */
   readonly until: number;
 }
 
-/** What became of a claim: it is ours, this very job had it already, or another task has it. */
+/** The outcome of a claim: now ours, held by this same job already, or held by another task. */
 type Entered = 'ours' | 'same' | 'taken';
 
-/** An id of a caller's own, and the job that is to have it. */
+/** A caller's own id, and the job that is to have it. */
 export interface IdClaim {
   readonly id: string;
   readonly queue: string;
   readonly jobId: string;
 }
 
-/** An id whose job is to have the encoded id, where no other is named. */
+/** An id to claim. Without `jobId` the job has the encoded id. */
 type Claimed = Omit<IdClaim, 'jobId'> & Partial<IdClaim>;
 
-/** A claim that was made, by what was written. */
+/** A claim that was made, with the entry that was written. */
 interface Taken {
   readonly id: string;
   readonly entry: Entry;
 }
 
+/** Claims callers' own task ids and finds their jobs. */
 export class TaskIdIndex {
   readonly #owner = randomUUID();
   readonly #inFlight = new Set<string>();
@@ -55,31 +56,31 @@ export class TaskIdIndex {
     private readonly publishRetryMs: number,
   ) {}
 
-  /** Where the job of a task id lies, if the id is known. Generated ids need no look-up. */
+  /** The place of a task id's job; `undefined` for an unknown id. Generated ids need no look-up. */
   async locate(taskId: string): Promise<JobRef | undefined> {
     const queue = queueOfGenerated(taskId);
     if (queue !== undefined) return { queue, id: taskId };
     const [record] = await this.engine.records.read([keyOf(taskId)]);
     if (record !== undefined) return refIn(JSON.parse(record.value) as Entry, taskId);
-    // A job that another program added; or the id of a group, which has no job. A caller's own may look like either.
+    // Either a job that another program added, or the id of a group, which has no job. A caller's own may look like either.
     const named = queueByShape(taskId) ?? (partOf(taskId) === undefined ? undefined : '');
     return named === undefined ? undefined : { queue: named, id: taskId };
   }
 
   /**
-   * Takes `taskId` for a task, for as long as `send` takes; after that its job holds it. A send that was refused gives it
-   * back; after one that broke off the claim stands until nobody can be sending any more.
+   * Claims `taskId` for as long as `send` takes; after that its job holds the id. If the broker refuses the send, the
+   * claim is released. If the connection broke, the claim stands until its call can no longer be under way.
    * @throws {DuplicateTaskError} when the id is taken
-   * @throws {OptionError} for an id of ours that says that its task waits in another queue: nobody would find it again
+   * @throws {OptionError} for a generated id that contains another queue: readers would look for the job there
    */
   claim(taskId: string, { queue, delayMs }: Claim, send: () => Promise<void>): Promise<void> {
     return this.claimAll([{ id: taskId, queue }], send, delayMs);
   }
 
   /**
-   * {@link claim} for many, some at a time: as many round trips, but not one after the other.
-   * @param delayMs how long the last of them waits before it may start
-   * @throws {DuplicateTaskError} one of them is taken, or given twice; nothing is sent then
+   * {@link claim} for many ids, 500 at a time: as many round trips, but concurrent ones.
+   * @param delayMs how long the last of the tasks waits before it may start
+   * @throws {DuplicateTaskError} when one of the ids is taken or given twice; then nothing is sent
    */
   async claimAll(claims: readonly Claimed[], send: () => Promise<void>, delayMs = 0): Promise<void> {
     if (claims.length === 0) return send();
@@ -98,7 +99,7 @@ export class TaskIdIndex {
       );
       await send();
     } catch (error) {
-      // Unreachable, the task may have arrived all the same: then its id must lead to it.
+      // With the broker unreachable the task may still have arrived, and its id must lead to it.
       if (!isCeleriacError(error, 'BROKER_UNAVAILABLE'))
         await inPieces(taken, ({ id, entry }) => this.#withdraw(id, entry));
       throw error;
@@ -107,7 +108,7 @@ export class TaskIdIndex {
     }
   }
 
-  /** A job whose id says where it lies holds it by itself. */
+  /** Takes one id. A generated id needs no entry: its job holds the id by itself. */
   async #take({ id, queue, jobId }: Claimed, lifeMs: number, taken: Taken[]): Promise<void> {
     if (queueOfGenerated(id) !== undefined) {
       if ((await this.#standing({ queue, id })) === 'kept') throw duplicate(id);
@@ -119,23 +120,23 @@ export class TaskIdIndex {
     if (entered === 'ours') taken.push({ id, entry });
   }
 
-  /** Best effort: a claim without a job is nobody's, soon. */
+  /** Removes a claim. Best effort: a claim without a job is free soon anyway. */
   async #withdraw(taskId: string, entry: Entry): Promise<void> {
     const { records } = this.engine;
     try {
       const [record] = await records.read([keyOf(taskId)]);
       if (record?.value === JSON.stringify(entry)) await records.remove(keyOf(taskId), record.version);
     } catch {
-      // What kept the task from being sent keeps this, too.
+      // The failure that prevented the send prevents this too.
     }
   }
 
-  /** Lets many entries go with the records of their tasks. */
+  /** {@link expire} for many ids. */
   async expireAll(taskIds: readonly string[], ttlMs: number): Promise<void> {
     await inPieces(taskIds, (taskId) => this.expire(taskId, ttlMs));
   }
 
-  /** @throws {DuplicateTaskError} one of these ids is taken by now; none is taken by asking */
+  /** Checks ids without claiming them. @throws {DuplicateTaskError} when one of them is taken */
   async refuseTaken(taskIds: readonly string[]): Promise<void> {
     const refs = await Promise.all(taskIds.map((taskId) => this.locate(taskId)));
     const known = taskIds.flatMap((taskId, i) => (refs[i] === undefined ? [] : [{ taskId, ref: refs[i] }]));
@@ -144,12 +145,12 @@ export class TaskIdIndex {
       if (jobs[i] !== undefined && jobs[i].kind !== 'dropped') throw duplicate(taskId);
   }
 
-  /** Keeps the entry for as long as the task takes: it runs again. */
+  /** Restores the full time to live of the entry, for a task that runs again. */
   keep(taskId: string): Promise<void> {
     return this.#setLife(taskId, LONGEST_LIFE_MS);
   }
 
-  /** Lets the entry go with the task's record. */
+  /** Lets the entry expire with the task's record, in `ttlMs`. */
   expire(taskId: string, ttlMs: number): Promise<void> {
     return this.#setLife(taskId, ttlMs);
   }
@@ -161,8 +162,8 @@ export class TaskIdIndex {
   }
 
   /**
-   * Takes `taskId` for a job; taking it again for the same one is fine.
-   * @returns `false` when another has it
+   * Claims `taskId` for a job. Idempotent for the same job.
+   * @returns `false` when another task has the id
    */
   async enter(taskId: string, queue: string, job: string): Promise<boolean> {
     return (await this.#enter(taskId, this.#entry(queue, job))) !== 'taken';
@@ -174,11 +175,11 @@ export class TaskIdIndex {
     return { queue, ...(job !== undefined && { job }), owner: this.#owner, at, until };
   }
 
-  /** Whose call is still under way is waited for: it either brings its job, or leaves the id to whoever asks. */
+  /** Waits while the holder's call may be under way: the call either adds its job, or leaves the id free. */
   async #enter(taskId: string, entry: Entry, lifeMs = LONGEST_LIFE_MS): Promise<Entered> {
     const { records } = this.engine;
     const value = JSON.stringify(entry);
-    // The broker's clock may be set, or stand still in a test: nobody is waited for any longer than that.
+    // The broker's clock may be set, or stand still in a test: the local clock bounds the wait.
     const giveUpAt = performance.now() + claimMs(this.publishRetryMs);
     for (let looks = 0; ; looks++) {
       if (await records.create(keyOf(taskId), value, lifeMs)) return 'ours';
@@ -195,7 +196,7 @@ export class TaskIdIndex {
     }
   }
 
-  /** @throws {DuplicateTaskError} a task that is no part of this workflow has the id */
+  /** @throws {DuplicateTaskError} when a task outside this workflow has the id */
   async refuseOther(taskId: string, flow: string): Promise<void> {
     const [record] = await this.engine.records.read([keyOf(taskId)]);
     const holder = record === undefined ? undefined : (JSON.parse(record.value) as Entry);
@@ -203,7 +204,7 @@ export class TaskIdIndex {
     if ((await this.#standing(refIn(holder, taskId))) === 'kept') throw duplicate(taskId);
   }
 
-  /** A dropped task gives its id back. */
+  /** Whether the id's task is kept. The tombstone of a dropped task is removed, which frees the id. */
   async #standing(ref: JobRef): Promise<'kept' | 'dropped' | 'nowhere'> {
     const [job] = await this.tasks.read([ref]);
     if (job === undefined) return 'nowhere';
@@ -213,10 +214,10 @@ export class TaskIdIndex {
   }
 }
 
-/** So many are asked about at a time. */
+/** Most ids handled at a time. */
 const PIECE = 500;
 
-/** Does all of a piece, whatever becomes of one, before it throws. */
+/** Runs `body` for all, piece by piece. Waits for a whole piece before it throws the first failure. */
 async function inPieces<T>(all: readonly T[], body: (each: T) => Promise<void>): Promise<void> {
   for (let at = 0; at < all.length; at += PIECE) {
     const ended = await Promise.allSettled(all.slice(at, at + PIECE).map(body));
@@ -224,7 +225,7 @@ async function inPieces<T>(all: readonly T[], body: (each: T) => Promise<void>):
   }
 }
 
-/** Where the task of a claimed id will lie. */
+/** The queue that the task of a claimed id will wait in. */
 export interface Claim {
   readonly queue: string;
   /** How long the task waits before it may start, ms. */
@@ -236,7 +237,7 @@ function refIn({ queue, job }: Entry, taskId: string): JobRef {
 }
 
 function keyOf(taskId: string): string {
-  // Encoded: PostgreSQL takes no NUL and no lone surrogate in a key.
+  // Encoded, since PostgreSQL accepts no NUL and no lone surrogate in a key.
   return `id:${encodeCustomId(taskId)}`;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A task as it is read: its job where there is one that says all, and otherwise what relocations, tombstones and the
- * records of workflows say of it. `results/task-reader` makes these records; below it stand only their shapes.
+ * The shape of a task as readers see it: made from its job where the job is enough, and otherwise from relocations,
+ * tombstones and the records of workflows. `results/task-reader` makes these records; this file has only their types.
  */
 import type { JobRef, StoredJob } from '../broker/broker.js';
 import type { PartAddress } from '../protocol/ids.js';
@@ -16,34 +16,34 @@ import type { PartAddress } from '../protocol/ids.js';
  */
 export type TaskKind = 'job' | 'moved' | 'dropped' | 'part' | 'replaced';
 
-/** A task, in the fields of a job. */
+/** A task, described by the fields of a job. */
 export interface TaskRecord extends Omit<StoredJob, 'kind'> {
   readonly kind: TaskKind;
-  /** Where the task lies that this record shows: of kind `replaced` only. */
+  /** For kind `replaced` only: the task that this record shows. */
   readonly replacedBy?: JobRef;
-  /** The task whose failure this one shares: a part of a workflow that will never run. */
+  /** For a part of a workflow that will never run: the task whose failure this one shares. */
   readonly blame?: { readonly taskId: string; readonly taskName: string };
 }
 
-/** Reads tasks; `undefined` where there is none. */
+/** Reads tasks; `undefined` for a task that does not exist. */
 export interface TaskLookup {
-  /** In order. Fails fast. */
+  /** The tasks in the order of `refs`. Fails fast. */
   read(refs: readonly JobRef[]): Promise<(TaskRecord | undefined)[]>;
 }
 
-/** A part that is read, and where its job would be. */
+/** A part of a workflow, and where its job would be. */
 export interface PartRef {
   readonly ref: JobRef;
   readonly address: PartAddress;
 }
 
-/** How a part reads, given its job. */
+/** Makes the record of a part, given its job. */
 export type PartReading = (job: TaskRecord | undefined) => Promise<TaskRecord | undefined>;
 
-/** What the records of workflows say of their parts. */
+/** Reads the parts of workflows from the records of workflows. */
 export interface WorkflowParts {
-  /** In order, in one round trip, so that the jobs can be read meanwhile. */
+  /** In the order of `parts`, in one round trip. The caller can read the jobs at the same time. */
   read(parts: readonly PartRef[]): Promise<PartReading[]>;
-  /** The task that gives the result of a workflow; `undefined` when there is no such workflow any more. */
+  /** The task that gives the result of a workflow; `undefined` when the workflow no longer exists. */
   finalOf(flow: string): Promise<JobRef | undefined>;
 }

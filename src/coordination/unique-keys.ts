@@ -1,7 +1,7 @@
 /**
- * Unique keys: one small record says which task holds a key. A key is as taken as its task is alive: whoever finds a
- * holder that has ended, expired or was revoked takes its place by compare-and-set, so nothing is ever blocked by a
- * process that died. Releasing a key at a task's end is tidiness.
+ * Unique keys: one small record names the task that holds a key. A key is held only while its task is alive. A caller that
+ * finds a holder which ended, expired or was revoked takes the key by compare-and-set, so a process that died never blocks
+ * a key. Releasing a key at the end of a task is only tidiness.
  */
 
 import type { Engine, JobRef } from '../broker/broker.js';
@@ -15,31 +15,32 @@ export interface KeyHolder {
   readonly job: JobRef;
   /** Since when, epoch ms of the broker's clock. */
   readonly at: number;
-  /** By then its call has been made or given up: without a job the key is nobody's. Epoch ms, broker's clock. */
+  /** By then the call was made or given up, and a key without a job is free. Epoch ms, broker's clock. */
   readonly until?: number;
 }
 
-/** `unknown` is looked at again shortly. */
+/** Whether a task holds its key. `unknown`: check again shortly. */
 export type Standing = 'yes' | 'no' | 'unknown';
 
-/** A task that was revoked while a worker has it in hand has ended by then, most likely, ms. */
+/** How long a revoked task may take to end in its worker, most likely, ms. */
 const ENDING_MS = 1500;
 
+/** Claims unique keys for tasks. */
 export class UniqueKeys {
   constructor(
     private readonly engine: Pick<Engine, 'records'>,
     private readonly tasks: TaskLookup,
     private readonly clock: BrokerClock,
-    /** Whether a job's task is going to hold its key: no when it has ended, or never will run. */
+    /** Whether a task holds its key: `no` when it has ended or will never run. */
     private readonly stands: (task: TaskRecord) => Standing,
     /** How long a call may keep trying, ms. */
     private readonly publishRetryMs: number,
   ) {}
 
   /**
-   * Takes `key` for a task that is about to be sent. Whoever is still sending theirs is waited for.
-   * @param ttlMs how long it is held at most; by default for as long as the task may take
-   * @returns the living task that holds it, or `undefined` when it is ours now
+   * Claims `key` for a task that is about to be sent. Waits for a holder that is still being sent.
+   * @param ttlMs the longest time that the key is held, ms; default 90 days
+   * @returns the living task that holds the key, or `undefined` when this task holds it now
    */
   async claim(key: string, mine: KeyHolder, ttlMs: number = LONGEST_LIFE_MS): Promise<KeyHolder | undefined> {
     const { records } = this.engine;
@@ -48,9 +49,9 @@ export class UniqueKeys {
     for (let looks = 0; ; looks++) {
       if (await records.create(key, value, ttlMs)) return undefined;
       const [record] = await records.read([key]);
-      if (record === undefined) continue; // it ended just now
+      if (record === undefined) continue; // released just now
       const holder = JSON.parse(record.value) as KeyHolder;
-      // The same call again, after the broker could not be reached the first time.
+      // This is a retry of the same call: the broker was unreachable the first time.
       if (holder.taskId === mine.taskId) return undefined;
       const [job] = await this.tasks.read([holder.job]);
       const waitedMs = performance.now() - since;
@@ -62,15 +63,15 @@ export class UniqueKeys {
     }
   }
 
-  /** A job that is not there: its call is still under way, or died there, or its record went before its key did. */
+  /** For a holder without a job: its call is under way, or the caller died, or its record expired before its key. */
   #underWay({ at, until = at }: KeyHolder, waitedMs: number): Standing {
-    // The broker's clock may be set, or stand still in a test: nobody is waited for any longer than that.
+    // The broker's clock may be set, or stand still in a test: the local clock bounds the wait.
     const over = this.clock.now() > until || waitedMs > claimMs(this.publishRetryMs);
     return over ? 'no' : 'unknown';
   }
 }
 
-/** Frees a key, unless another task holds it by now. */
+/** Releases a key, unless another task holds it by now. */
 export async function releaseKey(engine: Engine, key: string, taskId: string): Promise<void> {
   const { records } = engine;
   const [record] = await records.read([key]);

@@ -1,5 +1,5 @@
 /**
- * Jobs added in one atomic step, over any queues: BullMQ's own step for flows, without parents.
+ * Adds jobs to any queues in one atomic step: BullMQ's own step for flows, used without parents.
  */
 import type { IQueueBackend } from 'bullmq';
 import type { NewJob } from './broker.js';

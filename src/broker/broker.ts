@@ -1,7 +1,7 @@
 /**
- * The port every engine fills: what the rest of celeriac may ask of a broker.
- * One file per engine beside this one (`redis`, `postgres`, `embedded`); `open` picks by URL.
- * BullMQ objects are made here and in `consumer`/`producer` only; nothing above this room sees them.
+ * The port that every engine implements: what the rest of celeriac may ask of a broker.
+ * Each engine has a folder beside this file (`redis`, `postgres`, `embedded`); `open` picks one by URL.
+ * Only `broker/` and `queue/` make BullMQ objects; the rooms above must not see them.
  */
 
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
@@ -16,44 +16,45 @@ export type { JobRef } from './job-ref.js';
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
 
-/** Whether jobs lie in jsonb, which sorts the keys of objects. */
+/** Whether the engine stores jobs as jsonb, which sorts the keys of objects. */
 export function sortsKeys({ kind }: { readonly kind: EngineKind }): boolean {
   return kind === 'postgres' || kind === 'embedded';
 }
 
-/** Finds jobs that BullMQ took and could not read. */
+/** Finds and repairs jobs that BullMQ fetched and could not read. */
 export interface Salvage {
-  /** The job that is locked by this token, apart from `except`. Fails fast. */
+  /** The id of the job that is locked by this token, other than `except`. Fails fast. */
   find(queue: string, token: string, except?: string): Promise<string | undefined>;
-  /** Makes a job readable, whatever is lost of it by that, and says which of its fields were not. Fails fast. */
+  /** Repairs the unreadable fields of a job; their values are lost. Fails fast. @returns the names of those fields */
   mend(queue: string, id: string): Promise<readonly string[]>;
 }
 
 /** What BullMQ's constructors need to work on this engine. */
 export interface BullmqParts {
-  /** BullMQ's `connection` option: an ioredis client, or a Pool-like. Shared: BullMQ never closes it. */
+  /** BullMQ's `connection` option: an ioredis client, or an object like a Pool. Shared: BullMQ never closes it. */
   readonly connection: unknown;
-  /** BullMQ's `prefix` option; engines that separate by schema leave it out. */
+  /** BullMQ's `prefix` option; absent for engines that separate apps by schema. */
   readonly prefix?: string;
   /** The last constructor argument of Queue, Worker and friends. */
   readonly factory: BackendFactory<IQueueBackend, never>;
-  /** BullMQ's `backend` option for Relay, where it is not the Redis one. */
+  /** BullMQ's `backend` option for Relay; absent for the Redis backend. */
   readonly relay?: unknown;
   /**
-   * Leaves a marker of a queue for another worker to find, where a worker is woken by one and takes it away. Fails fast.
+   * Restores the marker of a queue, so that another worker wakes up. Present where waking up consumes the marker.
+   * Fails fast.
    */
   readonly putMarkerBack?: (queue: string) => Promise<void>;
-  /** Takes a Worker's own connection away from it for good, where closing one would wait for a broker that never answers. */
+  /** Cuts a Worker off from its own connection for good, where closing could wait for a broker that never answers. */
   readonly sever?: (backend: IQueueBackend) => void;
-  /** Absent where the broker takes nothing that cannot be read. */
+  /** Absent where the broker accepts no unreadable jobs. */
   readonly salvage?: Salvage;
-  /** Gives the connection back, once what was made with it is closed; where it is held for that. May be called twice. */
+  /** Releases the connection after everything made with it is closed. May be called twice. Absent where nothing is held. */
   readonly release?: () => void;
 }
 
-/** A job as it lies in the broker, before anyone interprets it. Texts are as stored. */
+/** A job as stored in the broker, not interpreted. Texts are as stored. */
 export interface StoredJob {
-  /** What tells it from the records that are made of tasks without a job: see `TaskRecord`. */
+  /** Distinguishes a job from the records of tasks without a job: see `TaskRecord`. */
   readonly kind: 'job';
   readonly id: string;
   readonly queue: string;
@@ -75,32 +76,32 @@ export interface StoredJob {
   readonly doneAt: number | undefined;
   /** How many attempts failed (BullMQ: attemptsMade). */
   readonly retries: number;
-  /** How often a worker began it (BullMQ: attemptsStarted). */
+  /** How often a worker started the job (BullMQ: attemptsStarted). */
   readonly deliveries: number;
   /** Whether a worker holds its lock now. */
   readonly running: boolean;
-  /** The node that ran it last. */
+  /** The node that ran the job last. */
   readonly worker: string | undefined;
 }
 
-/** A small record of our own; `version` goes up with each change and guards `replace`. */
+/** A small record of our own. `version` rises with each change and guards `replace`. */
 export interface StoredRecord {
   readonly value: string;
   readonly version: number;
 }
 
 /**
- * Small records with create-if-absent, compare-and-set and a time to live: our one primitive for everything
- * BullMQ has no place for (ids, marks, plans, rates, elections). Keys are any string; values are text.
+ * Small records with create-if-absent, compare-and-set and a time to live: our one primitive for all data that BullMQ
+ * has no place for (ids, marks, plans, rates, elections). Keys are any string; values are text.
  */
 export interface Records {
-  /** Writes the record unless the key is taken. `false` when it was. */
+  /** Writes the record unless the key is taken. `false` when the key was taken. */
   create(key: string, value: string, ttlMs?: number): Promise<boolean>;
   /** Reads many in one round trip, in order. */
   read(keys: readonly string[]): Promise<(StoredRecord | undefined)[]>;
-  /** Replaces the record when its version is still `version`. Without `ttlMs` the record no longer expires. */
+  /** Replaces the record if its version is still `version`; else `false`. Without `ttlMs` it no longer expires. */
   replace(key: string, version: number, value: string, ttlMs?: number): Promise<boolean>;
-  /** Removes the record, when its version is still `version` where one is given. */
+  /** Removes the record; with `version`, only if its version is still that. `false` when nothing was removed. */
   remove(key: string, version?: number): Promise<boolean>;
 }
 
@@ -108,109 +109,109 @@ export interface Records {
 export interface WorkflowWrite {
   readonly field: string;
   readonly value: string;
-  /** Counted up when the field is new. */
+  /** A counter that is incremented if the field is new. */
   readonly counter?: string;
 }
 
-/** What a write into a workflow's record found. */
+/** The result of a write into a workflow's record. */
 export interface WorkflowWritten {
-  /** The field {@link REVOKED} as it was: then nothing was written, only looked at. */
+  /** The value of the field {@link REVOKED}. If there is one, nothing was written. */
   readonly revoked: string | undefined;
   /** For each write, in order. */
   readonly rows: readonly {
-    /** What was there already, and stays; `undefined` when the write made the field. */
+    /** The earlier value, which stays; `undefined` when this write created the field. */
     readonly before: string | undefined;
-    /** The counter, and its companion `<counter>+`; 0 where there is none. */
+    /** The counter, and its companion `<counter>+`; 0 for one that does not exist. */
     readonly count: number;
     readonly extra: number;
   }[];
 }
 
-/** The field of a workflow's record that says its outcome stands. What still runs beside a failure, and callbacks, write on. */
+/** The field that marks a workflow's outcome as final. Parts that still run beside a failure, and callbacks, write on. */
 export const CLOSED = '!';
-/** The field that says it was revoked, and why: nothing is written into the record any more. */
+/** The field that marks a workflow as revoked, with the reason. Nothing is written into the record any more. */
 export const REVOKED = '!r';
-/** The field every record of a workflow has from its first moment; without it there is no record. */
+/** The field that every record of a workflow has from the start. Without this field the record does not exist. */
 export const HEAD = 'is';
-/** The field of its plan. */
+/** The field that holds the workflow's plan. */
 export const PLAN = 'plan';
 
-/** Workflows to be looked after. */
+/** Workflows that are due to be checked. */
 export interface DueWorkflows {
   readonly flows: readonly string[];
-  /** When the next one is to be, epoch ms. */
+  /** When the next workflow is due, epoch ms; `undefined` when none is watched. */
   readonly nextAt: number | undefined;
 }
 
 /**
- * The records of workflows: fields that are written once (what is written first stands) and counters, changed in one
- * atomic step. A record without the field {@link HEAD} does not exist: nothing is written into it any more.
+ * The records of workflows: fields that are written once (the first value stands) and counters, changed in one atomic
+ * step. A record without the field {@link HEAD} does not exist, and nothing is written into it any more.
  */
 export interface WorkflowRecords {
-  /** Makes a record. `false` when there is one. */
+  /** Creates a record. `false` when it exists. */
   create(flow: string, plan: string, ttlMs: number): Promise<boolean>;
-  /** Writes each field unless it is there. `undefined` when there is no such record. */
+  /** Writes each field unless it exists. `undefined` when the record does not exist. */
   write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined>;
-  /** Fields of many records in one round trip, in order; `undefined` where there is none. */
+  /** Reads fields of many records in one round trip, in order; `undefined` for a missing field. */
   read(
     wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
   ): Promise<(string | undefined)[][]>;
   /**
-   * Notes when a workflow is to be looked after, epoch ms.
-   * @param sooner unless that is to be sooner anyway
+   * Sets when a workflow is due to be checked, epoch ms.
+   * @param sooner only if that is sooner than the moment already set
    */
   watch(flow: string, at: number, sooner?: boolean): Promise<void>;
-  /** It is not to be looked after any more. */
+  /** Stops watching a workflow. */
   unwatch(flow: string): Promise<void>;
-  /** The workflows that are to be looked after by now, for one who asks: others get them after `leaseMs`. */
+  /** Leases the workflows that are due by now to the caller. Other callers get them after `leaseMs` at the earliest. */
   due(now: number, limit: number, leaseMs: number): Promise<DueWorkflows>;
-  /** Lets the record go after this long. */
+  /** Lets the record expire after this long. */
   expire(flow: string, ttlMs: number): Promise<void>;
   remove(flow: string): Promise<void>;
 }
 
-/** Called with each notice of a topic; `told` is the value of the job that completed, as JSON, where it came along. */
-export type NoticeListener = (told?: string) => void;
+/** Called with each notice of a topic. `value`: the result of the completed job as JSON, if the notice carries it. */
+export type NoticeListener = (value?: string) => void;
 
-/** Wakes whoever listens for a topic: a task's id, mostly. Lost notices are found by sweeps. */
+/** Notifies the listeners of a topic, mostly a task's id. Notices may be lost; sweeps make up for that. */
 export interface Notices {
   /**
-   * Whether a notice given while its write is under way is heard after the write. Where not, notify when the write has
-   * resolved: a waiter that looks too early finds nothing and has to be told again.
+   * True if a notice sent while its write is under way arrives after the write. If false, notify once the write has
+   * resolved: a waiter that looks too early finds nothing and needs another notice.
    */
   readonly ordered: boolean;
   /**
-   * Tells the listeners of these topics, in all processes. Best effort; batches what is told in one tick.
-   * @param ended a job that completes by the write under way: if the engine can, the notice tells its value as stored,
-   *   so that nobody who hears it has to look. Only for jobs whose value is all there is to say.
+   * Notifies the listeners of this topic in all processes. Best effort; batches the notices of one tick.
+   * @param ended the job that completes by the write under way. If the engine can, the notice carries the stored value,
+   *   so that listeners need not read it. Only for jobs whose value is all that listeners need.
    */
   notify(topic: string, ended?: JobRef): void;
-  /** As `notify`, for what its listeners look at now and then anyway: mostly left out while nobody is known to listen. */
+  /** As `notify`, for topics that listeners also poll. Mostly skipped while no listener is known. */
   hint(topic: string): void;
   /** Resolves once a later `notify` from any process is certain to reach `listener`. */
   subscribe(topic: string, listener: NoticeListener): Promise<void>;
   /** Idempotent; the listener is not called again. */
   unsubscribe(topic: string, listener: NoticeListener): void;
-  /** Called when notices may have been missed (a connection was lost and is back): check everything. */
+  /** Calls `listener` when notices may have been missed (a connection was lost and is back): check everything. */
   onGap(listener: () => void): void;
-  /** The ids this process makes: their topics may be listened to ahead, once one of them is subscribed to. */
+  /** Announces the ids of this process. Once one of their topics is subscribed to, the engine may listen to all ahead. */
   expect(ids: OwnIds): void;
   /**
-   * Whether it is certain that nobody told of this topic, an id made here, since it was made: who subscribes in the same
-   * tick need not look.
+   * True if there was certainly no notice of this topic, an id of this process, since the id was made. A caller that
+   * subscribes in the same tick need not read the task.
    */
   untold(topic: string): boolean;
 }
 
-/** The longest text a {@link Broadcast} carries, in bytes: PostgreSQL's NOTIFY takes 8,000. */
+/** The longest text of a {@link Broadcast}, bytes: PostgreSQL's NOTIFY accepts 8,000. */
 export const BROADCAST_BYTES = 7500;
 
 /**
- * Texts to whoever listens at that moment, in all processes, the sender's own included. Nothing is kept: what is sent
- * while nobody listens, or while a listener's connection is away, is gone.
+ * Sends texts to all current listeners in all processes, the sender's own included. Nothing is stored: a listener whose
+ * connection is away misses the texts sent meanwhile.
  */
 export interface Broadcast {
-  /** Sends these in order. Rejects when the broker is out of reach. */
+  /** Sends the texts in order. Rejects when the broker is unreachable. */
   publish(texts: readonly string[]): Promise<void>;
   /** Resolves once a later `publish` from any process is certain to reach `listener`, until the connection breaks. */
   subscribe(listener: (text: string) => void): Promise<void>;
@@ -218,14 +219,14 @@ export interface Broadcast {
   unsubscribe(listener: (text: string) => void): void;
 }
 
-/** What a broker with replicas can say of a write. */
+/** Confirms that a replica has a write. */
 export interface Replication {
-  /** Before the write. @returns what `confirm` is to be given */
+  /** Call before the write. @returns the mark to pass to `confirm` */
   begin(): Promise<string>;
   /**
-   * After the write: waits until a replica has it.
-   * @returns `moved`: another server is the master by now, so the write may be gone and is to be made again; `none`: no
-   *   replica had it within `timeoutMs`
+   * Call after the write: waits until a replica has it.
+   * @returns `moved`: another server is the master by now, so the write may be lost and must be made again; `none`: no
+   *   replica had the write within `timeoutMs`
    */
   confirm(begun: string, timeoutMs: number): Promise<'confirmed' | 'moved' | 'none'>;
 }
@@ -238,68 +239,68 @@ export interface Engine {
   /** Only this process can use it (embedded engines). */
   readonly oneProcess: boolean;
   /**
-   * Connects if need be.
-   * @throws {BrokerUnavailableError} within about a second when nobody answers
+   * Connects if necessary.
+   * @throws {BrokerUnavailableError} within about a second when the broker does not answer
    */
   ready(): Promise<void>;
   /**
-   * The queue's BullMQ backend for calls (add, read, remove). Its commands fail fast: when the connection is gone
+   * The queue's BullMQ backend for calls (add, read, remove). Its commands fail fast: when the connection is lost
    * they reject at once and are never sent later.
    */
   backend(queue: string): Promise<IQueueBackend>;
   /** For long-lived BullMQ objects (workers, the control bus): their commands wait for the connection to return. */
   bullmq(): BullmqParts;
-  /** Adds jobs to any queues in one atomic step; those whose id is there already stay as they are. Fails fast. */
+  /** Adds jobs to any queues in one atomic step; existing jobs of the same id stay as they are. Fails fast. */
   addTogether(jobs: readonly NewJob[]): Promise<void>;
   /**
-   * Jobs as they lie, in order, in one round trip; `undefined` where there is none. Fails fast. What a task is beside its
-   * job, and where it was moved to, `TaskReader` knows.
+   * Reads jobs as stored, in order, in one round trip; `undefined` for a job that does not exist. Fails fast. Does not
+   * follow relocations or tombstones: `TaskReader` does.
    */
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
   /**
-   * Replaces the data of a job, if it is still what was read. Fails fast.
+   * Replaces the data of a job if nobody changed it since it was read. Fails fast.
    * @param was the data as `readJobs` gave it
-   * @returns `false` when somebody changed it meanwhile, or the job is gone
+   * @returns `false` when the data was changed meanwhile, or the job is gone
    */
   amendData(ref: JobRef, was: string, data: object): Promise<boolean>;
-  /** Whether each job as it lies is finished or gone, in order: cheaper than reading it. Fails fast. */
+  /** Whether each job is finished or gone, in order: cheaper than reading the jobs. Fails fast. */
   readEnded(refs: readonly JobRef[]): Promise<boolean[]>;
-  /** Jobs for looking at, in order: long arguments are left out by the broker. Fails fast. */
+  /** Reads jobs for display, in order; the broker leaves out long arguments. Fails fast. */
   readHeads(refs: readonly JobRef[]): Promise<(JobHead | undefined)[]>;
   /** The delayed jobs of these queues, soonest first, `limit` at most. Fails fast. */
   readDelayed(queues: readonly string[], limit: number): Promise<DelayedJob[]>;
-  /** Takes one from a job's count of deliveries: it was fetched, and nobody began it. Only for who holds it. Fails fast. */
+  /** Subtracts one from a job's deliveries: it was fetched but not started. Only for the lock's holder. Fails fast. */
   uncount(ref: JobRef): Promise<void>;
   readonly records: Records;
   readonly flows: WorkflowRecords;
   readonly places: Places;
   readonly signals: Notices;
-  /** Looks after queues; what is written to or taken from is noted there by itself. */
+  /** Administers queues. Queues in use are noted there automatically. */
   readonly queues: QueueAdmin;
   readonly broadcast: Broadcast;
-  /** Absent where no replica can be waited for. */
+  /** Absent for brokers that cannot wait for a replica. */
   readonly replication?: Replication | undefined;
   /**
-   * Removes up to `rows` rows of records and workflows that have expired, where the broker does not do so by itself.
-   * @returns whether more may be left
+   * Removes up to `rows` expired rows of records and workflows, where the broker does not do so by itself.
+   * @returns whether more expired rows may be left
    */
   reclaim(rows: number): Promise<boolean>;
   /** The broker's clock, epoch ms. */
   serverTime(): Promise<number>;
   /**
-   * Keeps the process alive until the returned function is called (twice is fine). Without holds an idle engine
+   * Keeps the process alive until the returned function is called (may be called twice). An idle engine without holds
    * lets a script exit.
    */
   hold(): () => void;
-  /** Whether `error` says "the connection is gone" rather than "the broker refuses". */
+  /** True if the same command may succeed later: the broker is unreachable, or takes no commands or writes just now. */
   isUnavailable(error: unknown): boolean;
-  /** Whether such an error shows that the broker was reached, or is about to come up. */
+  /** True if such an error shows that the broker was reached or is starting. */
   wasThere(error: unknown): boolean;
-  /** Looks the server over, also when its schema is not there yet. Fails fast. */
+  /** Checks the server, even before its schema exists. Fails fast. */
   examine(): Promise<CheckResult[]>;
-  /** Which of the addresses it was given answer; nothing where there is one, which `examine` tells of. Never rejects. */
+  /** Checks which of several addresses answer. Empty for a single address, which `examine` covers. Never rejects. */
   examineAddresses(): Promise<CheckResult[]>;
-  /** Creates or upgrades what the engine stores its data in; a no-op where nothing is needed. */
+  /** Creates or upgrades the schema; does nothing where the engine needs none. */
   migrate(): Promise<void>;
   /** Releases everything this engine opened; never what the caller passed in. Idempotent, bounded. */
   close(): Promise<void>;
@@ -312,7 +313,7 @@ export interface NewJob {
   readonly job: JobJson;
 }
 
-/** A job without what may be large. */
+/** A job without its possibly large fields. */
 export type JobHead = Pick<
   StoredJob,
   | 'id'
@@ -328,22 +329,22 @@ export type JobHead = Pick<
   | 'running'
 >;
 
-/** A job that waits for its moment. */
+/** A delayed job. */
 export interface DelayedJob {
   readonly ref: JobRef;
   /** Epoch ms. */
   readonly dueAt: number;
 }
 
-/** What every engine is made from. */
+/** The settings of every engine. */
 export interface EngineConfig {
   /** Separates apps on one broker: BullMQ's key prefix, or the PostgreSQL schema. */
   readonly prefix: string;
-  /** How long a call may wait for an unreachable broker in total (option `publishRetry`), ms. */
+  /** How long a call may wait in total for an unreachable broker (option `publishRetry`), ms. */
   readonly connectTimeoutMs: number;
   /** Create or upgrade the PostgreSQL schema on first use. */
   readonly migrate: boolean;
-  /** Where connection troubles are told, once per outage. */
+  /** Called once per outage, and now and then while the broker takes no writes. `onRecovered`: the outage is over. */
   readonly onTrouble: (message: string, error: unknown) => void;
   readonly onRecovered: (message: string, awayMs: number) => void;
 }

@@ -1,14 +1,14 @@
 /**
- * Which BullMQ runs underneath: what a bug report needs to say. Read where somebody asks.
+ * The version of BullMQ, for bug reports. Read only on request.
  */
 
-/** As its package says; `unknown` where it keeps its version elsewhere. */
+/** The version in BullMQ's package; `unknown` when it cannot be found. */
 export async function bullmqVersion(): Promise<string> {
   try {
     const { version } = await import('bullmq/dist/esm/version.js');
     return version;
   } catch {
-    // Bundled, or another layout: not knowing it harms nothing.
+    // Bundled, or another layout of the package: not knowing the version is harmless.
     return 'unknown';
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Messages between the processes of an app: who is there, and small requests to them. BullMQ's Relay behind a small
- * interface of our own, since Relay is marked experimental. At most once; never used for anything that must not be lost.
+ * The bus of an app: lists its processes and carries small messages between them. Wraps BullMQ's Relay in a small interface
+ * of our own, since Relay is marked experimental. Delivery is at most once: never use the bus for what must not be lost.
  */
 import { createHash } from 'node:crypto';
 import { Relay } from 'bullmq';
@@ -20,17 +20,17 @@ export interface Bus {
   readonly nodeId: string;
   /** Resolves when this process is on the bus. */
   ready(): Promise<void>;
-  /** Calls `listener` for each message on `topic` (words with dots). Resolves when it is listening. */
+  /** Calls `listener` for each message on `topic` (words with dots). Resolves once subscribed. */
   subscribe(topic: string, listener: (data: unknown) => void): Promise<void>;
   publish(topic: string, data: unknown): Promise<void>;
-  /** The processes whose lease stands. One that was killed stays listed until its lease ends. */
+  /** The processes with a valid lease. A killed process stays listed until its lease ends. */
   nodes(): Promise<BusNode[]>;
   close(): Promise<void>;
 }
 
 const LEASE_MS = 10_000;
 const GOODBYE_MS = 3_000;
-/** A reply with a thousand tasks in it is some hundred kilobytes. */
+/** Bytes. A reply with a thousand tasks takes some hundred kilobytes. */
 const LARGEST_MESSAGE = 4 * 1024 ** 2;
 
 /** Joins the bus of an app. */
@@ -63,7 +63,7 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
         since: registeredAt,
       })),
     close: () => {
-      // The goodbye waits for a broker that is away; what is given back ends the waiting.
+      // Closing waits for an unreachable broker; releasing the connection ends that wait.
       const cancel = after(GOODBYE_MS, () => release?.());
       return instance.close().finally(() => {
         cancel();

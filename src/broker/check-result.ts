@@ -1,16 +1,16 @@
 /**
- * What a check-up finds: one fact, how much it matters, and what to do about it. Engines look at their servers, the
- * doctor above them at everything else.
+ * The result of one check: a fact, its severity, and what to do about it. Engines check their servers; the doctor above
+ * them checks everything else.
  */
 
 /** `problem`: tasks are lost, late or refused. `warning`: they may be one day. */
 export type Severity = 'ok' | 'warning' | 'problem';
 
 export interface CheckResult {
-  /** What was looked at, in a word or two. */
+  /** What was checked, in a word or two. */
   readonly check: string;
   readonly severity: Severity;
-  /** What it is like. */
+  /** The fact that was found. */
   readonly found: string;
   /** What to do; absent when all is well. */
   readonly advice?: string;

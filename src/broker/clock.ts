@@ -1,12 +1,13 @@
 /**
- * The broker's clock, as far as this process knows it: its own clock plus an offset measured on the broker. Delays,
- * expiries and leases are reckoned on it, so that producers whose clocks disagree still agree on "when".
+ * The broker's clock as this process estimates it: its own clock plus an offset measured on the broker. Delays, expiries
+ * and leases use this clock, so that producers whose clocks disagree still agree on moments.
  */
 import type { Engine } from './broker.js';
 import { untilAnswered } from './until-answered.js';
 
 const REMEASURE_AFTER_MS = 5 * 60_000;
 
+/** The broker's clock, in epoch ms. */
 export class BrokerClock {
   #skewMs = 0;
   #stoppedAt: number | undefined;
@@ -24,12 +25,12 @@ export class BrokerClock {
     return this.#stoppedAt ?? Date.now() + this.#skewMs;
   }
 
-  /** Whether it stands still, and moves by `jump` alone. */
+  /** Whether the clock is stopped, so that only `jump` moves it. */
   get stopped(): boolean {
     return this.#stoppedAt !== undefined;
   }
 
-  /** Whether the broker has told its time: it was reached once. */
+  /** Whether the offset was measured at least once, so the broker was reached. */
   get measured(): boolean {
     return this.#measuredAt > Number.NEGATIVE_INFINITY;
   }
@@ -39,17 +40,17 @@ export class BrokerClock {
     return this.#skewMs;
   }
 
-  /** Stands still from now on, and moves by `jump` alone: for tests. A second stop goes back to the present. */
+  /** Stops the clock, for tests: only `jump` moves it from now on. A second stop returns to the present. */
   stop(): void {
     this.#stoppedAt = Date.now() + this.#skewMs;
   }
 
-  /** Lets time pass while the clock stands still. */
+  /** Moves the stopped clock forward. */
   jump(ms: number): void {
     this.#stoppedAt = this.now() + ms;
   }
 
-  /** Measures the offset unless that was done lately. Resolves at once when it was. */
+  /** Measures the offset. `undefined` when it was measured within the last five minutes. */
   sync(): Promise<void> | undefined {
     if (performance.now() - this.#measuredAt < REMEASURE_AFTER_MS) return undefined;
     this.#measuring ??= this.#measure().finally(() => {
@@ -66,7 +67,7 @@ export class BrokerClock {
   }
 }
 
-/** How far the broker's clock is ahead of this machine's, ms, and by how much that can be wrong: half a round trip. */
+/** How far the broker's clock is ahead of this machine's, ms, and the most that this may be wrong: half a round trip. */
 export async function measureOffset(
   engine: Pick<Engine, 'serverTime'>,
 ): Promise<{ readonly offsetMs: number; readonly errorMs: number }> {

@@ -1,15 +1,15 @@
 /**
- * An engine that is another one, whichever stands in its place at the time: tests put theirs there. Written out, since it
- * stands in front of every call and a Proxy is dear there. It sees nothing differently and holds on to nothing.
+ * An engine that delegates to the app's current engine, which tests may swap. Written out because every call passes through
+ * here and a Proxy would be slow. This file must not change behaviour, and must not keep a reference to an engine.
  */
 import type { Engine } from './broker.js';
 
-/** Where an app's tasks lie. One engine all its life, unless tests put another in its place. */
+/** Holds the app's current engine: the same for the app's whole life, unless tests swap it. */
 export interface Ground {
   engine: Engine;
 }
 
-/** The engine of `ground`. */
+/** An engine that always delegates to the current `ground.engine`. */
 export function engineOf(ground: Readonly<Ground>): Engine {
   return {
     get kind() {

@@ -1,38 +1,38 @@
 /**
- * Jobs for looking at: without what a task wrote meanwhile, and with arguments only where these are short. What is cut is
- * cut by the broker, so a question about a thousand jobs of 2 MB moves some hundred kilobytes.
+ * Jobs for display: without progress and results, and with arguments only if these are short. The broker does the cutting,
+ * so listing a thousand jobs of 2 MB transfers only some hundred kilobytes.
  */
 import { writeMessage } from '../protocol/message.js';
 
-/** Messages longer than this, as text, come without their arguments. */
+/** Messages longer than this, as text, are read without their arguments. */
 export const LONGEST_DATA = 16_384;
-/** Of a long message its end is read, where everything but its arguments stands. */
+/** How much of the end of a long message is read: the fields behind the arguments are there. */
 export const TAIL = 4_096;
 
 /**
- * The message of a job whose arguments are left out.
- * @param tail the end of its text, cut anywhere
+ * The message of a job with its arguments replaced by their size.
+ * @param tail the end of the message's text, cut at any point
  */
 export function withoutLongArguments(tail: string, length: number): string {
   return withoutArguments(fieldsIn(tail), length);
 }
 
-/** @param fields of the message, but for its version and its arguments */
+/** The message with its arguments replaced by their size. @param fields the other fields of the message */
 export function withoutArguments(fields: object, length: number): string {
   const { v: _, args: __, ...rest } = fields as { v?: unknown; args?: unknown };
   return writeMessage(JSON.stringify([`[${length.toLocaleString('en')} bytes]`]), rest);
 }
 
 /**
- * What stands behind the arguments. Only what begins right after them is closed by the very end of the text, so what looks
- * like a field inside them is not taken for one.
+ * The fields behind the arguments. Only text that begins right after the arguments parses up to the very end, so text
+ * inside them that looks like a field is never mistaken for one.
  */
 function fieldsIn(tail: string): object {
   for (let at = tail.indexOf(',"'); at >= 0; at = tail.indexOf(',"', at + 1)) {
     try {
       return JSON.parse(`{${tail.slice(at + 1)}`) as object;
     } catch {
-      // Inside the arguments, or of an inner field.
+      // This comma is inside the arguments or inside a field.
     }
   }
   return {};

@@ -1,7 +1,7 @@
-/** Keeps the process alive while something short is done over an engine: a script that does nothing else must not end in it. */
+/** Keeps the process alive during a short operation on an engine, so that a script does not exit in the middle of it. */
 import type { Engine } from './broker.js';
 
-/** @returns what `body` gives, with the engine held until then */
+/** Runs `body` while holding the engine. @returns the result of `body` */
 export async function keepAliveDuring<R>(engine: Pick<Engine, 'hold'>, body: () => Promise<R>): Promise<R> {
   const release = engine.hold();
   try {

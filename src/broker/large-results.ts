@@ -1,12 +1,11 @@
 /**
- * What is done about large results: BullMQ writes each into its event stream besides the job, where the last ten thousand
- * events would hold them in memory. The event by which a worker of ours told a large
- * one is taken out again once it has been told. BullMQ's listeners have it by then, unless they lag behind; the job keeps
- * the value. Other events stay, whoever wrote them.
+ * Limits on large results. BullMQ writes each result into its event stream as well as the job, and the last ten thousand
+ * events would keep them all in memory. When a worker of ours has published a large result, celeriac removes the event
+ * again. BullMQ's listeners have read it by then, unless they lag behind; the job keeps the value. Other events stay.
  */
 
-/** Results longer than this, as JSON, do not stay among the events; the events of a queue then hold some 50 MB at most. */
+/** Longest result, as JSON, that stays in an event. The events of a queue then hold some 50 MB at most. */
 export const LARGEST_EVENT = 16_384;
 
-/** So many events back large ones are looked for. */
+/** How many events are searched for large ones, newest first. */
 export const EVENTS_BACK = 2_000;

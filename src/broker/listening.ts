@@ -1,20 +1,20 @@
 /**
- * Waits for an answer by how long this process has listened for it. A loop that was busy, or a process that got no CPU, has
- * not listened: what came meanwhile lies unread behind timers that are all overdue. Counted in small steps, such a pause is
- * one of them, however long it was.
+ * A timeout that counts only the time in which this process could read answers. After a busy event loop, or a time without
+ * CPU, answers lie unread behind overdue timers. The wait is counted in small steps, so such a pause counts as one step,
+ * however long it was.
  */
 import { type Cancel, every } from '../timers.js';
 
-/** Of these a wait consists. */
+/** Steps per wait. */
 const STEPS = 8;
 
-/** Something was heard: the wait begins again. */
+/** A running wait. `heard` restarts it; `cancel` ends it. */
 export interface Listening {
   readonly heard: () => void;
   readonly cancel: Cancel;
 }
 
-/** Calls `onSilence` once, when nothing was heard for `ms` of listening. Keeps no process alive. */
+/** Calls `onSilence` once, after `ms` of listening without a call of `heard`. Does not keep the process alive. */
 export function listenFor(ms: number, onSilence: () => void, onStep?: () => void): Listening {
   let steps = 0;
   let over = false;
@@ -32,7 +32,7 @@ export function listenFor(ms: number, onSilence: () => void, onStep?: () => void
     Math.max(1, ms / STEPS),
     () => {
       onStep?.();
-      // Timers come before the network: one more look at what has arrived.
+      // Timers run before network reads: read once more what has arrived.
       if (++steps >= STEPS) setImmediate(() => setImmediate(end));
     },
     { ref: false },

@@ -1,21 +1,21 @@
 /**
- * The port for renewing the locks of running jobs with nothing but a connection: for the thread that does it.
+ * The port for renewing the locks of running jobs. The lock thread uses it with a connection and without BullMQ.
  */
 
-/** A lock, as the thread sees it. */
+/** A lock, as the lock thread sees it. */
 export interface HeldLock {
   readonly queue: string;
   readonly jobId: string;
   readonly token: string;
 }
 
-/** What renews locks. */
+/** Renews locks. */
 export interface LockRenewal {
   /** Rejects when the broker cannot be reached. */
   connect(): Promise<void>;
   /**
-   * Makes these locks of one queue last `durationMs` from now.
-   * @returns the ids of jobs whose lock is no longer ours; rejects when the broker cannot be reached
+   * Extends these locks of one queue to `durationMs` from now. Rejects when the broker cannot be reached.
+   * @returns the ids of jobs whose lock is no longer ours
    */
   extend(queue: string, locks: readonly HeldLock[], durationMs: number): Promise<readonly string[]>;
 }

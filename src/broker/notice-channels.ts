@@ -1,25 +1,25 @@
 /**
- * Which pub/sub channel a topic's notices go by. The ids one process makes share 64 channels, so that it can listen for
- * all of them before it sends anything, and a process that waits for one of them reads a 64th of their notices at most.
- * Ids made one after another share a channel: what ends together is told together. Pure.
+ * Maps topics to pub/sub channels. The ids of one process share 64 channels. So that process can listen for all of them
+ * before it sends anything, and another process that waits for one of them reads at most a 64th of their notices. Ids
+ * made in a row share a channel, so that tasks which end together are published together. Pure.
  */
 
-/** Where a topic's notices go, and what they say there. */
+/** The channel of a topic's notices, and the mark that identifies the topic on it. */
 export interface NoticeRoute {
   readonly channel: string;
-  /** Tells the topics of a channel apart; no line break and no '='. */
+  /** Identifies the topic on its channel. Contains no line break and no '='. */
   readonly mark: string;
 }
 
 // <stem>-<counter>… up to the queue; see `ids`.
 const GENERATED = /^([0-9a-z]{12})-([0-9a-z]+)([^@=\n]*)@/;
 const CHANNELS = 64;
-/** So many ids in a row share a channel. */
+/** How many ids in a row share a channel. */
 const ROW = 64;
 
 const PROGRESS = '~p:';
 
-/** The topic of what a task says while it runs: who waits for its end alone is not woken by it. */
+/** The topic of a task's progress. Separate from its id, so that progress does not wake up waiters for its end. */
 export function progressTopic(id: string): string {
   return PROGRESS + id;
 }
@@ -27,9 +27,9 @@ export function progressTopic(id: string): string {
 let lastTopic = '';
 let lastRoute: NoticeRoute = { channel: '', mark: '' };
 
-/** The route of a topic: a channel of its own, unless it is about an id that some process made. */
+/** The route of a topic. Topics of generated ids share channels; any other topic has its own. */
 export function routeOf(topic: string): NoticeRoute {
-  // A task that is sent, awaited and ended is asked for several times in a row.
+  // Sending, awaiting and ending a task ask for the same topic several times in a row.
   if (topic === lastTopic) return lastRoute;
   lastRoute = newRouteOf(topic);
   lastTopic = topic;
@@ -53,22 +53,22 @@ export function channelsOf(stem: string): string[] {
   return Array.from({ length: CHANNELS }, (_, n) => channelOf(stem, n));
 }
 
-/** Whose ids go by this channel; a channel of one topic is its own. */
+/** The stem of the ids that share this channel; for a channel of one topic, the channel itself. */
 export function stemOf(channel: string): string {
   const end = channel.lastIndexOf('/');
   return end === -1 ? channel : channel.slice(0, end);
 }
 
-/** Whether a channel is one of those ids with this stem use. */
+/** Whether a channel belongs to the ids with this stem. */
 export function isOf(stem: string, channel: string): boolean {
   return channel.startsWith(`${stem}/`);
 }
 
-/** Between a mark and the JSON text told with it. */
+/** Separates a mark from the JSON value that follows it. */
 export const TELLS = '=';
 
-/** Calls back for each notice of a payload, in order: a line each, the mark and what it tells. */
-export function eachNotice(payload: string, heard: (mark: string, told: string | undefined) => void): void {
+/** Calls `heard` with mark and value of each notice in a payload, in order. Each notice is a line. */
+export function eachNotice(payload: string, heard: (mark: string, value: string | undefined) => void): void {
   for (const notice of payload.includes('\n') ? payload.split('\n') : [payload]) {
     const end = notice.indexOf(TELLS);
     if (end === -1) heard(notice, undefined);

@@ -1,5 +1,5 @@
 /**
- * Broker option → engine. The only place that knows which scheme belongs to which file.
+ * Opens the engine that the broker option names. The only file that knows which URL scheme belongs to which engine.
  */
 import { OptionError } from '../errors.js';
 import { nearest } from '../options/names.js';
@@ -15,12 +15,12 @@ const REDIS = ['redis', 'rediss', 'unix', 'sentinel', 'cluster', 'clusters'];
 const SCHEMES = [...REDIS, 'postgres', 'postgresql', 'memory', 'file'];
 
 /**
- * Opens the engine a broker option names. Nothing connects yet.
- * @throws {OptionError} for a URL or object that names none
+ * Opens the engine that a broker option names. Nothing connects yet.
+ * @throws {OptionError} for a URL or object that names no engine
  */
 export function openEngine(broker: string | object, config: EngineConfig): Engine {
   if (typeof broker !== 'string') return openObject(broker, config);
-  // Out of a file or an environment, with the end of its line.
+  // A URL from a file or the environment may end with a line break.
   const url = broker.trim();
   const scheme = /^([a-z]+):\/\//i.exec(url)?.[1]?.toLowerCase() ?? '';
   if (REDIS.includes(scheme)) return openRedis(config, parseRedisUrl(url));
@@ -72,7 +72,7 @@ function fileDirectory(url: string): string {
   return path;
 }
 
-/** A "%" that encodes nothing is one. */
+/** Decodes a path. Text with a "%" that encodes nothing stays as it is. */
 function decodedPath(path: string): string {
   try {
     return decodeURIComponent(path);
@@ -81,7 +81,7 @@ function decodedPath(path: string): string {
   }
 }
 
-/** Most who write no scheme mean Redis. */
+/** A URL without a scheme most likely means Redis. */
 function bareHostHint(url: string): string {
   return /^[\w.-]+:\d+(\/\d*)?$/.test(url) ? ` Did you mean redis://${url} ?` : '';
 }

@@ -1,30 +1,30 @@
 /**
- * The port for looking after queues: which there are, how much is in them, and taking out what waits. What BullMQ's own
- * backend can do (pausing, ending, retrying) stays there. Every step is bounded, so that none holds up the broker.
+ * The port for administering queues: lists them, measures them, and takes out waiting jobs. Pausing, ending and retrying
+ * stay with BullMQ's own backend. Every step must be bounded, so that none blocks the broker for long.
  */
 
-/** How many jobs of a queue are in which state, as the broker files them. */
+/** The number of jobs of a queue in each state of the broker. */
 export interface QueueSizes {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
-  /** Wait for other jobs of theirs to end. */
+  /** Jobs that wait for their child jobs. */
   readonly waitingChildren: number;
   /** Ended with an error, revoked ones included. */
   readonly failed: number;
   readonly finished: number;
-  /** Nothing is fetched from it. */
+  /** Whether fetching from the queue is paused. */
   readonly paused: boolean;
 }
 
-/** A queue that somebody wrote to or took from. */
+/** A queue that is or was in use. */
 export interface KnownQueue {
   readonly name: string;
-  /** When it was last said to be in use, epoch ms. */
+  /** When a process last noted the queue as in use, epoch ms. */
   readonly notedAt: number;
 }
 
-/** A job that was taken out of where it waited: it is ours for as long as the lock lasts. */
+/** A job taken out of the waiting jobs. It is ours for as long as its lock lasts. */
 export interface TakenJob {
   readonly id: string;
   readonly name: string;
@@ -37,17 +37,17 @@ export interface TakenJob {
   readonly hasParent: boolean;
 }
 
-/** What is taken in one step. */
+/** One step of taking jobs. */
 export interface TakeStep {
-  /** At most so many. */
+  /** Most jobs per step. */
   readonly limit: number;
-  /** How many at the end of each list are to be passed over: they stay. */
+  /** How many jobs at the end of each list to skip; these stay. */
   readonly passed: Passed;
   readonly token: string;
   readonly lockMs: number;
 }
 
-/** Jobs that are not for taking: a scheduler of BullMQ's lives in them. */
+/** Counts of jobs that must not be taken, since they keep a scheduler of BullMQ's alive. */
 export interface Passed {
   readonly waiting: number;
   readonly prioritized: number;
@@ -58,11 +58,11 @@ export interface Taken {
   readonly jobs: readonly TakenJob[];
   /** {@link TakeStep.passed} of the next step. */
   readonly passed: Passed;
-  /** Whether anything was looked at: nothing is left otherwise. */
+  /** Whether the step found any jobs. If not, none is left. */
   readonly looked: boolean;
 }
 
-/** A place in the failed jobs of some queues, newest first. */
+/** A position in the failed jobs of some queues, newest first. */
 export interface FailedPlace {
   /** Epoch ms. */
   readonly at: number;
@@ -76,51 +76,51 @@ export interface EndedBefore {
   readonly failed: number;
 }
 
-/** A step through the jobs of a queue that ended long ago, oldest first. */
+/** One step through the jobs of a queue that ended before a moment, oldest first. */
 export interface EndedStep {
   readonly state: 'completed' | 'failed';
   /** Epoch ms. */
   readonly before: number;
-  /** Jobs of other programs that were passed so far. */
+  /** How many jobs of other programs were skipped so far. */
   readonly passed: number;
   readonly limit: number;
 }
 
 /** What a step found. */
 export interface Ended {
-  /** Jobs that carry a message of ours. */
+  /** The ids of jobs that carry a celeriac message. */
   readonly own: readonly string[];
-  /** How many do not: another program's, which keeps or removes them as it likes. */
+  /** The number of jobs of other programs, which celeriac must not remove. */
   readonly foreign: number;
 }
 
 export interface QueueAdmin {
-  /** Writes down that queues are in use. Idempotent. */
+  /** Notes that queues are in use. Idempotent. */
   note(queues: readonly string[]): Promise<void>;
-  /** All that were noted, in no order. */
+  /** All noted queues, in no order. */
   known(): Promise<KnownQueue[]>;
-  /** Takes queues off the list, which are noted again when used. */
+  /** Removes queues from the list. Queues in use are noted again. */
   forget(queues: readonly string[]): Promise<void>;
-  /** In order, in one round trip. */
+  /** The sizes of queues, in order, in one round trip. */
   sizes(queues: readonly string[]): Promise<QueueSizes[]>;
-  /** Whether each has jobs that ended before these moments (epoch ms), in order, in one round trip. */
+  /** Whether each queue has jobs that ended before these moments (epoch ms), in order, in one round trip. */
   due(queues: readonly string[], before: EndedBefore): Promise<boolean[]>;
-  /** Looks at jobs that ended before a moment, in the order in which BullMQ cleans them. */
+  /** Lists jobs that ended before a moment, in the order in which BullMQ cleans them. */
   ended(queue: string, step: EndedStep): Promise<Ended>;
-  /** Takes what waits (delayed ones too) out of a queue, paused or not: locked by us, as if it ran. */
+  /** Takes waiting and delayed jobs out of a queue, paused or not, and locks them as if they ran. */
   take(queue: string, step: TakeStep): Promise<Taken>;
-  /** The failed jobs of these queues that ended before a place, newest first. */
+  /** The failed jobs of these queues before a position, newest first. */
   failed(queues: readonly string[], before: FailedPlace | undefined, limit: number): Promise<FailedPlace[]>;
-  /** Makes an ended job look as if no attempt had been made; BullMQ's retry does the rest. */
+  /** Clears the traces of attempts from an ended job; BullMQ's retry does the rest. */
   reset(queue: string, id: string): Promise<void>;
 }
 
-/** BullMQ's schedulers name their jobs so, and end with them. */
+/** The id prefix of jobs of BullMQ's schedulers. A scheduler ends when its job is removed. */
 export const SCHEDULER_MARK = 'repeat:';
 
 export const NOTHING_PASSED: Passed = { waiting: 0, prioritized: 0, delayed: 0 };
 
-/** Newest first, and a fixed order among equals. */
+/** Sorts positions newest first, with a fixed order among equal moments. */
 export function comparePlaces(a: FailedPlace, b: FailedPlace): number {
   return b.at - a.at || compareBytes(b.queue, a.queue) || compareBytes(b.id, a.id);
 }

@@ -1,11 +1,11 @@
 /**
- * BullMQ's backends of the queues a process calls, which are made anew at no cost worth mentioning: those in use are kept,
- * and not one for each queue there ever was. Queues may be as many as an app has customers.
+ * A cache of BullMQ's backends for the queues that a process calls. Making one costs little, so only those in use are
+ * kept: an app may have as many queues as customers.
  */
 import type { IQueueBackend } from 'bullmq';
 import { LRUCache } from 'lru-cache';
 
-/** So many queues are at hand at once. */
+/** Most backends kept at once. */
 export const MOST_BACKENDS = 1_000;
 
 export class QueueBackends {

@@ -1,13 +1,13 @@
 /**
- * Notes the queues that a process sends to in the list of those in use: at its first call, and now and then as long as it
- * calls, since what nobody notes for months is taken off the list. Costs a call one look at the clock.
+ * Notes the queues that a process sends to in the broker's list of queues in use: at the first call and every six hours
+ * while calls go on, since queues that were not noted for months are removed from the list. Costs a call one clock read.
  */
 import { LRUCache } from 'lru-cache';
 
-/** A queue that is in use is noted again after so long, ms. */
+/** How long until a queue in use is noted again, ms. */
 const AGAIN_MS = 6 * 3_600_000;
 
-/** Of more queues than this, those that were not called for longest are noted again at their next call. */
+/** Most queues remembered as noted. Beyond this the least recently called are noted again at their next call. */
 export const MOST_NOTED = 10_000;
 
 export class QueueNotes {
@@ -23,7 +23,7 @@ export class QueueNotes {
     return this.#notedAt.size;
   }
 
-  /** A call goes to this queue. Best effort: workers note their queues again and again, and the next call does. */
+  /** Notes that a call uses this queue. Best effort: workers note their queues regularly, and so does the next call. */
   used(queue: string): void {
     const notedAt = this.#notedAt.get(queue);
     const now = this.now();

@@ -1,14 +1,14 @@
 /**
- * What comes before a call's own send (the broker's time, the claim of a key or an id) rides out a lost connection like the
- * send does: it is done again until the broker answers, for as long as a call may keep trying.
+ * Retries the steps before a call's send (reading the broker's time, claiming a key or an id) while the broker is
+ * unreachable, for as long as a call may keep trying. The send itself retries in the same way.
  */
 import { isCeleriacError } from '../errors.js';
 import { sleep } from '../timers.js';
 
-/** Between two tries. */
+/** Pause between two tries, ms. */
 const PAUSE_MS = 50;
 
-/** @param body what may be done twice: the answer to a try that was carried out may be lost */
+/** Runs `body` until the broker answers. @param body must be safe to repeat: the answer to a completed try may be lost */
 export async function untilAnswered<R>(budgetMs: number, body: () => Promise<R>): Promise<R> {
   const giveUpAt = performance.now() + budgetMs;
   for (;;) {

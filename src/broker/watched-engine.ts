@@ -1,6 +1,6 @@
 /**
- * An engine that tests can follow: it tells what is put into it, when each job is due and how attempts end, and lets its
- * records run out by the clock of the test. What it does is what the engine under it does.
+ * An engine that tests can observe: reports added jobs, due moments and the ends of attempts, and expires records by the
+ * clock of the test. Everything else is left to the engine underneath.
  */
 import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
 import { isRevocationStack, type Message, messageFrom } from '../protocol/message.js';
@@ -16,7 +16,7 @@ import type {
 import type { BrokerClock } from './clock.js';
 import type { Places } from './places.js';
 
-/** A task as it was put into its queue. */
+/** A task as it was added to its queue. */
 export interface AddedJob {
   readonly ref: JobRef;
   readonly name: string;
@@ -29,29 +29,29 @@ export interface AddedJob {
 /** How an attempt ended. */
 export type AttemptEnd = 'succeeded' | 'failed' | 'revoked' | 'retried';
 
-/** What follows an engine. */
+/** Observes an engine. */
 export interface EngineWatch {
   added(job: AddedJob): void;
   ended(end: AttemptEnd): void;
 }
 
 export class WatchedEngine {
-  /** Every queue something was put into, lanes included. */
+  /** Every queue that received a job, lanes included. */
   readonly queues = new Set<string>();
-  /** What was put in, by queue. */
+  /** The ids of added jobs, by queue. */
   readonly #ids = new Map<string, Set<string>>();
   /** The delayed jobs and when they are due, epoch ms of the clock. */
   readonly #due = new Map<string, { readonly ref: JobRef; readonly at: number }>();
-  /** Jobs that were copied into their lane: the end of the first is no end of the task. */
+  /** Jobs that were copied into their lane: the end of the original is not the end of the task. */
   readonly #moved = new Set<string>();
   readonly #workflows = new Set<string>();
-  /** Who asked for a place, by the name of the limit. */
+  /** Jobs that asked for a place, by the name of the limit. */
   readonly #asked = new Map<string, Map<string, JobRef>>();
   readonly #backends = new WeakMap<IQueueBackend, IQueueBackend>();
   readonly #records: TimedRecords;
   #adding = 0;
 
-  /** The engine as the app uses it. */
+  /** The engine that the app uses. */
   readonly engine: Engine;
 
   constructor(
@@ -59,9 +59,9 @@ export class WatchedEngine {
     private readonly clock: BrokerClock,
     private readonly params: {
       readonly watch: EngineWatch;
-      /** Nobody else can use the engine: what it holds was put in here. */
+      /** No other process can use the engine, so everything in it was added here. */
       readonly alone: boolean;
-      /** What has to be closed beside the engine. */
+      /** Engines to close together with this one. */
       readonly closeToo: readonly Engine[];
     },
   ) {
@@ -76,7 +76,7 @@ export class WatchedEngine {
     return next;
   }
 
-  /** Lets the delayed jobs that are due by now wait for a worker, in the order they are due. */
+  /** Makes the delayed jobs that are due by now ready to run, in the order of their due moments. */
   async promoteDue(): Promise<void> {
     const now = this.clock.now();
     const due = [...this.#due.entries()]
@@ -85,12 +85,12 @@ export class WatchedEngine {
     for (const [key, { ref }] of due) {
       this.#due.delete(key);
       const backend = await this.under.backend(ref.queue);
-      // It is not delayed any more: somebody hastened it, or dropped it.
+      // Rejects for a job that is no longer delayed, because it was promoted or dropped.
       await backend.promote(ref.id).catch(() => undefined);
     }
   }
 
-  /** How many tasks a worker of this queue would have to do with now. */
+  /** The number of waiting and running jobs of a queue. */
   async load(queue: string): Promise<{ readonly waiting: number; readonly running: number }> {
     const backend = await this.under.backend(queue);
     const [waiting = 0, prioritized = 0, active = 0] = await backend.getCounts([
@@ -101,7 +101,7 @@ export class WatchedEngine {
     return { waiting: waiting + prioritized, running: active + this.#adding };
   }
 
-  /** Drops everything that was put in, and nothing else. */
+  /** Drops everything that was added, and nothing else. */
   async clear(): Promise<void> {
     for (const queue of this.queues) {
       const backend = await this.under.backend(queue);
@@ -109,7 +109,7 @@ export class WatchedEngine {
         await backend.pause(true);
         while ((await backend.obliterate({ force: true, count: 1000 })) > 0);
       } else {
-        // Dropped before, or held by a worker that goes on with it.
+        // Rejects for a job that was dropped before, or that a worker is running.
         const drop = (id: string) => backend.remove(id, false).catch(() => undefined);
         await Promise.all([...(this.#ids.get(queue) ?? [])].map(drop));
       }
@@ -183,7 +183,7 @@ export class WatchedEngine {
     };
   }
 
-  /** Nobody gets what the dropped ones leave: those in line are dropped too. */
+  /** Releases all places with limit 0, so that no job in line gets a freed place: those are dropped too. */
   async #clearPlaces(): Promise<void> {
     for (const [name, asked] of this.#asked)
       for (const job of asked.values()) await this.under.places.leave(name, 0, job, this.clock.now());
@@ -205,10 +205,10 @@ export class WatchedEngine {
     return watched;
   }
 
-  /** In place, as BullMQ's own classes look behind what they are given. */
+  /** Replaces methods in place, since BullMQ's own classes reach into the backend that they are given. */
   #follow(backend: IQueueBackend, queue: string): IQueueBackend {
     const { addJob, addJobs, moveToDelayed, retryJob, moveToCompleted, moveToFailed } = bound(backend);
-    const told = <R>(end: AttemptEnd, jobId: string, write: Promise<R>): Promise<R> =>
+    const watchEnd = <R>(end: AttemptEnd, jobId: string, write: Promise<R>): Promise<R> =>
       write.then((result) => {
         if (!this.#moved.delete(keyOf({ queue, id: jobId }))) this.params.watch.ended(end);
         return result;
@@ -223,13 +223,13 @@ export class WatchedEngine {
     backend.moveToDelayed = (jobId, timestamp, delay, token, opts) => {
       this.#delayed({ queue, id: jobId }, this.clock.now() + delay);
       const write = moveToDelayed(jobId, timestamp, delay + HELD_BACK_MS, token, opts);
-      return opts?.skipAttempt ? write : told('retried', jobId, write);
+      return opts?.skipAttempt ? write : watchEnd('retried', jobId, write);
     };
-    backend.retryJob = (jobId, ...rest) => told('retried', jobId, retryJob(jobId, ...rest));
+    backend.retryJob = (jobId, ...rest) => watchEnd('retried', jobId, retryJob(jobId, ...rest));
     backend.moveToCompleted = (job, ...rest) =>
-      told('succeeded', job.id ?? '', moveToCompleted(job, ...rest));
+      watchEnd('succeeded', job.id ?? '', moveToCompleted(job, ...rest));
     backend.moveToFailed = (job, reason, remove, token, fetchNext, fields) =>
-      told(
+      watchEnd(
         isRevocationStack(lastStack(fields)) ? 'revoked' : 'failed',
         job.id ?? '',
         moveToFailed(job, reason, remove, token, fetchNext, fields),
@@ -271,7 +271,10 @@ export class WatchedEngine {
   }
 }
 
-/** BullMQ goes by the machine's clock, which runs on: it is told of moments that do not come. Its scores take 12 years. */
+/**
+ * Added to every delay, ms. BullMQ uses the machine's clock, which the test does not control, so BullMQ gets due moments
+ * that never come. Its scores can hold 12 years.
+ */
 const HELD_BACK_MS = 5 * 365 * 86_400_000;
 
 function heldBack(job: JobJson): JobJson {
@@ -280,7 +283,7 @@ function heldBack(job: JobJson): JobJson {
   return { ...job, delay: delay + HELD_BACK_MS, opts: { ...job.opts, delay: delay + HELD_BACK_MS } };
 }
 
-/** Records whose time to live runs by the clock of the test. */
+/** Records that expire by the clock of the test. */
 class TimedRecords implements Records {
   readonly #expiresAt = new Map<string, number>();
   readonly #keys = new Set<string>();
@@ -332,7 +335,7 @@ class TimedRecords implements Records {
   }
 }
 
-/** The methods as they are, for whoever puts others in their place. */
+/** The original methods, bound, for the replacements to call. */
 function bound(backend: IQueueBackend) {
   return {
     addJob: backend.addJob.bind(backend),
@@ -348,7 +351,7 @@ function keyOf({ queue, id }: JobRef): string {
   return `${queue}\0${id}`;
 }
 
-/** The last of the stacks that a write is about to store. */
+/** The last stack that a write is about to store. */
 function lastStack(fields: Readonly<Record<string, unknown>> | undefined): string {
   const stacks: unknown = JSON.parse(String(fields?.stacktrace ?? '[]'));
   return Array.isArray(stacks) ? String(stacks.at(-1) ?? '') : '';

@@ -9,7 +9,7 @@ import { engineOf, type Ground } from './broker/ground.js';
 import { openEngine } from './broker/open.js';
 import { Sender } from './calls/sender.js';
 import { UniqueCalls } from './calls/unique.js';
-import { tellPurged } from './canvas/workflow/purged-part.js';
+import { recordPurged } from './canvas/workflow/purged-part.js';
 import { Workflows } from './canvas/workflow/workflows.js';
 import { type Asking, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
@@ -136,7 +136,7 @@ export function makeParts(params: AppPartsParams) {
     clock,
     index,
     failureExpiresMs,
-    onPart: (ended) => tellPurged(flows, ended),
+    onPart: (ended) => recordPurged(flows, ended),
   });
   const failed = new FailedTasks({ engine, tasks, clock, index, unique, decoding });
   const control = new Control(caller, {

@@ -200,7 +200,7 @@ export interface Notices {
    * True if there was certainly no notice of this topic, an id of this process, since the id was made. A caller that
    * subscribes in the same tick need not read the task.
    */
-  untold(topic: string): boolean;
+  surelyUnnotified(topic: string): boolean;
 }
 
 /** The longest text of a {@link Broadcast}, bytes: PostgreSQL's NOTIFY accepts 8,000. */

@@ -16,7 +16,7 @@ export interface SendWatch {
   sending(event: SentEvent): (taken: boolean) => void;
 }
 
-/** What is told of a sent task. */
+/** What is report of a sent task. */
 export interface SentEvent {
   readonly type: 'task-sent';
   readonly timestamp: number;
@@ -37,7 +37,7 @@ export async function reportSent(
   { root, parent, eta, expires, shadow }: Omit<Message, 'v' | 'args'>,
   delivered: Promise<void>,
 ): Promise<void> {
-  const told = watch.sending({
+  const report = watch.sending({
     type: 'task-sent',
     timestamp: sentAt,
     id: taskId,
@@ -52,8 +52,8 @@ export async function reportSent(
   try {
     await delivered;
   } catch (error) {
-    told(false);
+    report(false);
     throw error;
   }
-  told(true);
+  report(true);
 }

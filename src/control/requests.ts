@@ -9,8 +9,8 @@ import { toRate } from '../options/rates.js';
 import { show } from '../show.js';
 import type { CommandName, CommandReply, CommandRequest, Commands } from './commands.js';
 
-type Given = Readonly<Record<string, unknown>>;
-type Readers = { readonly [C in CommandName]: (given: Given) => Commands[C]['args'] };
+type RawRequest = Readonly<Record<string, unknown>>;
+type Readers = { readonly [C in CommandName]: (given: RawRequest) => Commands[C]['args'] };
 
 /** The envelope of a request; undefined for what is none, since nobody could be answered. */
 export function readRequest(data: unknown): CommandRequest | undefined {
@@ -31,7 +31,7 @@ export function readReply(data: unknown): CommandReply | undefined {
  * The arguments of a command, and nothing else that came with them.
  * @throws {OptionError} naming what cannot be right
  */
-export function readArgs<C extends CommandName>(command: C, given: Given): Commands[C]['args'] {
+export function readArgs<C extends CommandName>(command: C, given: RawRequest): Commands[C]['args'] {
   return READERS[command](given);
 }
 
@@ -85,30 +85,30 @@ function none(): Record<never, never> {
   return {};
 }
 
-function count(given: Given, name: string, least: number): number {
+function count(given: RawRequest, name: string, least: number): number {
   const value = given[name];
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
   throw new OptionError(`${name} ${show(value)} must be a whole number of ${least} or more`);
 }
 
-function texts(given: Given, name: string): readonly string[] {
+function texts(given: RawRequest, name: string): readonly string[] {
   const value = given[name];
   if (Array.isArray(value) && value.every((item): item is string => typeof item === 'string')) return value;
   throw new OptionError(`${name} ${show(value)} must be a list of texts`);
 }
 
-function queueOf({ queue }: Given): string {
+function queueOf({ queue }: RawRequest): string {
   checkQueueName(queue, 'queue');
   return queue;
 }
 
-function taskOf({ task }: Given): string {
+function taskOf({ task }: RawRequest): string {
   checkTaskName(task, 'task');
   return task;
 }
 
 /** ms; `null` for none, absent to leave it as it is. */
-function limit<N extends string>(given: Given, name: N): { [K in N]?: number | null } {
+function limit<N extends string>(given: RawRequest, name: N): { [K in N]?: number | null } {
   const value = given[name];
   if (value === undefined) return {};
   if (value === null || (typeof value === 'number' && Number.isFinite(value) && value > 0))
@@ -116,6 +116,6 @@ function limit<N extends string>(given: Given, name: N): { [K in N]?: number | n
   throw new OptionError(`${name} ${show(value)} must be a number of milliseconds above 0, or null`);
 }
 
-function isObject(value: unknown): value is Given {
+function isObject(value: unknown): value is RawRequest {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -44,7 +44,7 @@ export class ScheduleIndex {
   }
 
   /** Marks these schedules as changed or new. */
-  async tell(names: readonly string[]): Promise<void> {
+  async notify(names: readonly string[]): Promise<void> {
     await Promise.all(
       [...inBuckets(names)].map(async ([bucket, group]) => {
         const version = await this.#change(bucket, (listed, next) => [

@@ -103,7 +103,7 @@ export class ScheduleStore<T> {
           ? await this.engine.records.create(rowKey(name), JSON.stringify(value))
           : await this.replace(name, row.version, value);
       if (!written) continue;
-      await this.index.tell([name]);
+      await this.index.notify([name]);
       this.tell();
       return value;
     }
@@ -141,7 +141,7 @@ export class ScheduleStore<T> {
   /** Moves the names of the old list to the index. Safe to run in several processes at once. */
   async #takeOver(old: StoredRecord): Promise<void> {
     const rows = await this.read(JSON.parse(old.value) as string[]);
-    await this.index.tell([...rows.keys()]);
+    await this.index.notify([...rows.keys()]);
     await this.engine.records.remove(OLD_LIST, old.version);
   }
 }

@@ -12,7 +12,7 @@ import { sleep } from '../timers.js';
 import type { TaskLookup } from './task-record.js';
 
 /** The answer to a request for a place. */
-export type Place =
+export type HeldPlace =
   | { readonly held: true }
   /** `listed`: the job will be called back. Otherwise it must ask again. */
   | { readonly held: false; readonly listed: boolean };
@@ -37,7 +37,7 @@ export class Semaphores {
    * Takes a place for a job that is about to run. A job that has a place keeps it.
    * @param list whether to list the job to be called back when no place is free
    */
-  async enter(name: string, limit: number, job: JobRef, list: boolean): Promise<Place> {
+  async enter(name: string, limit: number, job: JobRef, list: boolean): Promise<HeldPlace> {
     for (;;) {
       const asking = { ...this.#asking(limit), mostWaiters: list ? MOST_LISTED : 0 };
       const entered = await this.engine.places.enter(name, job, asking);

@@ -12,7 +12,7 @@ import { claimMs, LONGEST_LIFE_MS, nextLook } from './claims.js';
 import type { TaskLookup } from './task-record.js';
 import { tombstoneKey } from './tombstones.js';
 
-interface Entry {
+interface IndexEntry {
   readonly queue: string;
   /** The job's id, absent when it is the encoded task id. */
   readonly job?: string;
@@ -40,7 +40,7 @@ type Claimed = Omit<IdClaim, 'jobId'> & Partial<IdClaim>;
 /** A claim that was made, with the entry that was written. */
 interface Taken {
   readonly id: string;
-  readonly entry: Entry;
+  readonly entry: IndexEntry;
 }
 
 /** Claims callers' own task ids and finds their jobs. */
@@ -61,7 +61,7 @@ export class TaskIdIndex {
     const queue = queueOfGenerated(taskId);
     if (queue !== undefined) return { queue, id: taskId };
     const [record] = await this.engine.records.read([keyOf(taskId)]);
-    if (record !== undefined) return refIn(JSON.parse(record.value) as Entry, taskId);
+    if (record !== undefined) return refIn(JSON.parse(record.value) as IndexEntry, taskId);
     // Either a job that another program added, or the id of a group, which has no job. A caller's own may look like either.
     const named = queueByShape(taskId) ?? (partOf(taskId) === undefined ? undefined : '');
     return named === undefined ? undefined : { queue: named, id: taskId };
@@ -121,7 +121,7 @@ export class TaskIdIndex {
   }
 
   /** Removes a claim. Best effort: a claim without a job is free soon anyway. */
-  async #withdraw(taskId: string, entry: Entry): Promise<void> {
+  async #withdraw(taskId: string, entry: IndexEntry): Promise<void> {
     const { records } = this.engine;
     try {
       const [record] = await records.read([keyOf(taskId)]);
@@ -169,14 +169,14 @@ export class TaskIdIndex {
     return (await this.#enter(taskId, this.#entry(queue, job))) !== 'taken';
   }
 
-  #entry(queue: string, job: string | undefined): Entry {
+  #entry(queue: string, job: string | undefined): IndexEntry {
     const at = this.clock.now();
     const until = at + claimMs(this.publishRetryMs);
     return { queue, ...(job !== undefined && { job }), owner: this.#owner, at, until };
   }
 
   /** Waits while the holder's call may be under way: the call either adds its job, or leaves the id free. */
-  async #enter(taskId: string, entry: Entry, lifeMs = LONGEST_LIFE_MS): Promise<Entered> {
+  async #enter(taskId: string, entry: IndexEntry, lifeMs = LONGEST_LIFE_MS): Promise<Entered> {
     const { records } = this.engine;
     const value = JSON.stringify(entry);
     // The broker's clock may be set, or stand still in a test: the local clock bounds the wait.
@@ -185,7 +185,7 @@ export class TaskIdIndex {
       if (await records.create(keyOf(taskId), value, lifeMs)) return 'ours';
       const [record] = await records.read([keyOf(taskId)]);
       if (record === undefined) continue; // expired in between
-      const holder = JSON.parse(record.value) as Entry;
+      const holder = JSON.parse(record.value) as IndexEntry;
       if (entry.job !== undefined && holder.job === entry.job) return 'same';
       const standing = await this.#standing(refIn(holder, taskId));
       if (standing === 'kept') return 'taken';
@@ -199,7 +199,7 @@ export class TaskIdIndex {
   /** @throws {DuplicateTaskError} when a task outside this workflow has the id */
   async refuseOther(taskId: string, flow: string): Promise<void> {
     const [record] = await this.engine.records.read([keyOf(taskId)]);
-    const holder = record === undefined ? undefined : (JSON.parse(record.value) as Entry);
+    const holder = record === undefined ? undefined : (JSON.parse(record.value) as IndexEntry);
     if (holder === undefined || partOf(holder.job ?? '')?.flow === flow) return;
     if ((await this.#standing(refIn(holder, taskId))) === 'kept') throw duplicate(taskId);
   }
@@ -232,7 +232,7 @@ export interface Claim {
   readonly delayMs: number;
 }
 
-function refIn({ queue, job }: Entry, taskId: string): JobRef {
+function refIn({ queue, job }: IndexEntry, taskId: string): JobRef {
   return { queue, id: job ?? encodeCustomId(taskId) };
 }
 

@@ -19,10 +19,10 @@ export interface EventStreamParams {
   readonly onEnd: () => void;
 }
 
-type Step = IteratorResult<FleetEvent, undefined>;
+type NextEvent = IteratorResult<FleetEvent, undefined>;
 
-interface Waiting {
-  resolve(step: Step): void;
+interface PendingNext {
+  resolve(step: NextEvent): void;
   reject(error: unknown): void;
 }
 
@@ -30,13 +30,13 @@ interface Waiting {
 const MOST_KEPT = 10_000;
 /** How many publishers are counted. */
 const MOST_PUBLISHERS = 10_000;
-const OVER: Step = { done: true, value: undefined };
+const OVER: NextEvent = { done: true, value: undefined };
 
 export class EventStream implements AsyncIterableIterator<FleetEvent> {
   /** Resolves when the fleet has been told that somebody listens, or could not be. */
   readonly started: Promise<void>;
   readonly #kept: FleetEvent[] = [];
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: PendingNext[] = [];
   readonly #next = new Map<string, number>();
   readonly #order: EventOrder;
   readonly #onText = (text: string) => this.#receive(text);
@@ -59,7 +59,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
     return this;
   }
 
-  next(): Promise<Step> {
+  next(): Promise<NextEvent> {
     const value = this.#kept.shift() ?? this.#lossNotice();
     if (value !== undefined) return Promise.resolve({ done: false, value });
     if (this.#failure !== undefined) {
@@ -74,7 +74,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
     });
   }
 
-  async return(): Promise<Step> {
+  async return(): Promise<NextEvent> {
     this.end();
     return OVER;
   }

@@ -8,7 +8,7 @@ import { show } from '../show.js';
 import type { Acceptance } from './acceptance.js';
 import { checkLimits } from './checks.js';
 import { merge, present } from './merge.js';
-import { type Given, optionTable } from './option-table.js';
+import { optionTable, type Provided } from './option-table.js';
 import { CALL_OPTIONS, type CallbackSignature, ROUTE_OPTIONS } from './tables/call.js';
 import type { PublishOptions } from './task-options.js';
 
@@ -62,7 +62,8 @@ export function overRoute(route: RouteOptions | undefined, options: CallOptions)
 }
 
 /** {@link CallOptions} of one call, resolved against the clock; `null` is none, whatever the task says. */
-export interface ResolvedCall extends Omit<Given<typeof CALL_OPTIONS>, 'countdownMs' | 'link' | 'linkError'> {
+export interface ResolvedCall
+  extends Omit<Provided<typeof CALL_OPTIONS>, 'countdownMs' | 'link' | 'linkError'> {
   readonly delayMs: number;
 }
 

@@ -14,7 +14,7 @@ import {
   toExpiry,
   toMaxRetries,
 } from './checks.js';
-import type { Kind, Place, Unit } from './option.js';
+import type { Kind, OptionPlace, Unit } from './option.js';
 
 /** A kind of its own, read by one of the checks that take a value and the place and name for their errors. */
 export function checked<In, Out>(
@@ -127,7 +127,7 @@ export function functionOf<F>(): Kind<F, F, ''> {
 export function of<In, Out, U extends Unit>(
   kind: string,
   unit: U,
-  read: (value: unknown, name: string, place: Place) => Out,
+  read: (value: unknown, name: string, place: OptionPlace) => Out,
 ): Kind<In, Out, U> {
   return { kind, unit, isNullable: false, read };
 }

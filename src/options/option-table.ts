@@ -4,7 +4,7 @@
  */
 import { OptionError } from '../errors.js';
 import { checkOptions, unknownName } from './names.js';
-import type { AnyOption, Option, Place, Unit } from './option.js';
+import type { AnyOption, Option, OptionPlace, Unit } from './option.js';
 
 /** Options by their names. */
 export interface Definitions {
@@ -21,15 +21,15 @@ type Key<K, O> = K extends string
     ? `${K}${U}`
     : K
   : never;
-type Out<O> = O extends { read(value: unknown, name: string, place: Place): infer R } ? R : never;
+type Out<O> = O extends { read(value: unknown, name: string, place: OptionPlace): infer R } ? R : never;
 
 /** Options as they were given, read: `timeLimit: '1m'` is `timeLimitMs: 60000`. Null stays null where it means none. */
-export type Given<D> = { readonly [K in keyof D as Key<K, D[K]>]: Out<D[K]> | undefined };
+export type Provided<D> = { readonly [K in keyof D as Key<K, D[K]>]: Out<D[K]> | undefined };
 
 /** All options of a table, read, with their defaults. Where nothing stands below, null is the same as absent. */
 export type Resolved<D> = { readonly [K in keyof D as Key<K, D[K]>]: Exclude<Out<D[K]>, null> };
 
-interface Entry {
+interface TableEntry {
   readonly name: string;
   /** The name and its unit. */
   readonly key: string;
@@ -37,7 +37,7 @@ interface Entry {
 }
 
 export class OptionTable<D extends Definitions> {
-  readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #entries: ReadonlyMap<string, TableEntry>;
 
   /** Every key, and nothing given. */
   readonly #nothing: object;
@@ -66,7 +66,7 @@ export class OptionTable<D extends Definitions> {
    * Reads the options that are given, and no others.
    * @throws {OptionError} for a name that no option has, and for a value that cannot be right
    */
-  readGiven(options: object, place: Place): Given<D> {
+  readGiven(options: object, place: OptionPlace): Provided<D> {
     checkOptions(options, place.where);
     // One shape for all, filled by the names of the table alone.
     const given = { ...this.#nothing } as { [key: string]: unknown };
@@ -75,14 +75,14 @@ export class OptionTable<D extends Definitions> {
       const entry = this.#entryOf(name, value, place.where);
       if (entry !== undefined) given[entry.key] = entry.option.read(value, name, place);
     }
-    return given as Given<D>;
+    return given as Provided<D>;
   }
 
   /**
    * Reads every option of the table, with its default where it is not given. Other names are not looked at.
    * @throws {OptionError} for a value that cannot be right
    */
-  resolve(options: object, place: Place): Resolved<D> {
+  resolve(options: object, place: OptionPlace): Resolved<D> {
     const read = [...this.#entries.values()].map(({ name, key, option }) => {
       const given: unknown = Reflect.get(options, name);
       const value = given === undefined ? option.default : given;
@@ -108,7 +108,7 @@ export class OptionTable<D extends Definitions> {
   }
 
   /** @returns undefined for what is absent */
-  #entryOf(name: string, value: unknown, where: string): Entry | undefined {
+  #entryOf(name: string, value: unknown, where: string): TableEntry | undefined {
     if (value === undefined) return undefined;
     const entry = this.#entries.get(name);
     if (entry === undefined) throw unknownName(name, this.names(), where);

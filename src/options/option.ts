@@ -4,7 +4,7 @@
  */
 
 /** Where options are read, and by which clock. */
-export interface Place {
+export interface OptionPlace {
   /** What errors begin with: `@Task('mail')`. */
   readonly where: string;
   /** Epoch ms that durations of a moment count from. */
@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** The place of options that no clock is asked for. */
-export function at(where: string): Place {
+export function at(where: string): OptionPlace {
   return { where, now: 0, timezone: undefined };
 }
 
@@ -30,7 +30,7 @@ export interface Kind<In, Out, U extends Unit> {
   /** The words of a `one of`. */
   readonly choices?: readonly string[];
   /** @throws {OptionError} which names the place, the option, the value and what to write instead */
-  read(value: unknown, name: string, place: Place): Out;
+  read(value: unknown, name: string, place: OptionPlace): Out;
   /** Never there: it holds `In` for the compiler, exactly. */
   readonly accepts?: (value: In) => In;
 }

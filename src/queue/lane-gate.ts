@@ -19,11 +19,11 @@ export interface LaneGateParams {
 }
 
 /** What asking a gate gives. The turn is the caller's, to be used or given back. */
-export type Entry =
+export type LaneEntry =
   | { readonly granted: true; readonly turn: RateToken | undefined }
   | { readonly granted: false };
 
-const REFUSED: Entry = { granted: false };
+const REFUSED: LaneEntry = { granted: false };
 
 export class LaneGate {
   #closed = false;
@@ -39,7 +39,7 @@ export class LaneGate {
   }
 
   /** Whether the next job may be fetched. Refused, it is shut for a while. */
-  async enter(): Promise<Entry> {
+  async enter(): Promise<LaneEntry> {
     if (this.#closed) return REFUSED;
     const { task, rates, semaphores, limit } = this.params;
     // The place itself is taken by the job, when it has one: here it only spares the fetch.
@@ -76,7 +76,7 @@ export class LaneGate {
     this.wake();
   }
 
-  #closeFor(ms: number): Entry {
+  #closeFor(ms: number): LaneEntry {
     this.#closedUntil = performance.now() + Math.min(ms, LONGEST_PAUSE_MS);
     return REFUSED;
   }

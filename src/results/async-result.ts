@@ -9,7 +9,7 @@ import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import { after } from '../timers.js';
 import { onAbort } from './abort.js';
-import type { Seen, WaitLimit, Watch } from './feed.js';
+import type { TaskSighting, WaitLimit, Watch } from './feed.js';
 import { forgetTask } from './forget.js';
 import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import type { ResultHints, ResultSource } from './result-source.js';
@@ -155,7 +155,7 @@ export class AsyncResult<R = unknown> {
     }
     const seen = await this.#end(options);
     if (seen === undefined) return undefined as R;
-    if ('told' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.told)) as R;
+    if ('ended' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.ended)) as R;
     const { state, error, value } = this.#derive(seen.job);
     // One that will leave no result need not have ended; in a workflow its value is there while others may need it.
     if (error === undefined || !READY.has(state)) return (this.#unstored ? undefined : value) as R;
@@ -253,7 +253,7 @@ export class AsyncResult<R = unknown> {
     };
   }
 
-  #end(options: GetOptions): Promise<Seen | undefined> {
+  #end(options: GetOptions): Promise<TaskSighting | undefined> {
     const { onUpdate } = options;
     if (this.#limit(options.timeout)?.ms === 0) return this.#look(options);
     // What needs the broker before the wait itself begins has its share of the time.
@@ -270,7 +270,7 @@ export class AsyncResult<R = unknown> {
    * Looks once, without waiting.
    * @throws {ResultTimeoutError} it has not ended
    */
-  async #look({ onUpdate, signal }: GetOptions): Promise<Seen | undefined> {
+  async #look({ onUpdate, signal }: GetOptions): Promise<TaskSighting | undefined> {
     signal?.throwIfAborted();
     const ref = await this.#locate();
     const job = ref === undefined ? undefined : await this.#source.feed.read(ref);
@@ -320,7 +320,7 @@ export class AsyncResult<R = unknown> {
   async #waitForEnd(
     ref: JobRef,
     { timeout, signal }: { timeout?: Duration; signal?: AbortSignal | undefined },
-  ): Promise<Seen | undefined> {
+  ): Promise<TaskSighting | undefined> {
     signal?.throwIfAborted();
     const limit = this.#limit(timeout);
     const { feed, engine } = this.#source;
@@ -328,7 +328,7 @@ export class AsyncResult<R = unknown> {
       ref,
       accept: (candidate) => candidate === undefined || this.#hasEnded(candidate),
       wakeAt: changesAt,
-      untold: this.#hints.fresh === true && engine.signals.untold(ref.id),
+      surelyUnnotified: this.#hints.fresh === true && engine.signals.surelyUnnotified(ref.id),
       signal,
       limit,
     });

@@ -35,7 +35,7 @@ export interface Awaited {
   /** When the job's state changes without anybody writing it, epoch ms of the broker's clock. */
   readonly wakeAt: (job: TaskRecord) => number | undefined;
   /** Nothing was told of it so far, and all that changes will be: no need to look before. */
-  readonly untold?: boolean;
+  readonly surelyUnnotified?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly limit?: WaitLimit | undefined;
 }
@@ -47,7 +47,7 @@ export interface WaitLimit {
 }
 
 /** How a wait ended: with the job as it is, or with the value that came with the notice of its end, as JSON. */
-export type Seen = { readonly job: TaskRecord | undefined } | { readonly told: string };
+export type TaskSighting = { readonly job: TaskRecord | undefined } | { readonly ended: string };
 
 /** Somebody who waits. A class with all its fields from the start, since there is one for each awaited task. */
 class Wait {
@@ -62,17 +62,17 @@ class Wait {
 
   constructor(
     readonly awaited: Awaited,
-    private readonly resolve: (seen: Seen) => void,
+    private readonly resolve: (seen: TaskSighting) => void,
     private readonly reject: (error: unknown) => void,
     private readonly host: { look(wait: Wait): void; end(wait: Wait): void },
   ) {
     const { signal, limit } = awaited;
-    this.heard = (told) => (told === undefined ? host.look(this) : this.settle({ told }));
+    this.heard = (ended) => (ended === undefined ? host.look(this) : this.settle({ ended }));
     this.#leave = onAbort(signal, () => this.fail(signal?.reason));
     this.#cancelLate = limit && after(limit.ms, () => this.fail(limit.error()));
   }
 
-  settle(seen: Seen): void {
+  settle(seen: TaskSighting): void {
     if (this.#close()) this.resolve(seen);
   }
 
@@ -146,7 +146,7 @@ export class Feed {
   }
 
   /** Resolves once `accept` says so of the job, or its end was told. */
-  until(awaited: Awaited): Promise<Seen> {
+  until(awaited: Awaited): Promise<TaskSighting> {
     return new Promise((resolve, reject) => {
       if (awaited.signal?.aborted) return reject(awaited.signal.reason);
       if (this.#closed) return reject(new AppClosedError());
@@ -199,7 +199,7 @@ export class Feed {
 
   #listen(wait: Wait): void {
     const listening = this.#subscribe(wait);
-    if (wait.awaited.untold) {
+    if (wait.awaited.surelyUnnotified) {
       this.#patience.noteReached();
       return;
     }

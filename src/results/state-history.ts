@@ -7,7 +7,7 @@ import { READY, type State } from '../states.js';
 import { lastCustomState, type Snapshot } from './snapshot.js';
 
 /** A state of a task. */
-interface Step {
+interface HistoryStep {
   readonly state: State;
   readonly meta: unknown;
 }
@@ -23,14 +23,14 @@ export class StateHistory {
   }
 
   /** The states that this look tells of and none before it did. */
-  *steps(job: TaskRecord, { state, meta, retries }: Snapshot): Generator<Step, void, void> {
+  *steps(job: TaskRecord, { state, meta, retries }: Snapshot): Generator<HistoryStep, void, void> {
     const said = READY.has(state) ? lastCustomState(job) : undefined;
     if (said !== undefined && said.attempt >= this.#attempt) yield* this.#step(said.state, meta);
     this.#attempt = retries;
     yield* this.#step(state, meta);
   }
 
-  *#step(state: State, meta: unknown): Generator<Step, void, void> {
+  *#step(state: State, meta: unknown): Generator<HistoryStep, void, void> {
     const step = { state, meta };
     const key = JSON.stringify(step);
     if (key === this.#last) return;

@@ -7,7 +7,7 @@ import type { CallOptions } from '../options/call-options.js';
 import type { UniqueOptions } from '../options/limits.js';
 import type { Schedule } from '../options/schedules.js';
 import type { PublishPolicy } from '../options/task-options.js';
-import { type Course, lastTick, nextTick } from './schedule.js';
+import { lastTick, nextTick, type Timing } from './schedule.js';
 
 /** Call options that make sense every time. */
 export type ScheduleOptions = Omit<CallOptions, 'taskId' | 'eta' | 'link' | 'linkError'>;
@@ -188,6 +188,6 @@ function nextOf(entry: StoredEntry, after: number): number | null {
   return nextTick(courseOf(entry), after) ?? null;
 }
 
-function courseOf({ spec, anchorAt }: StoredEntry): Course {
+function courseOf({ spec, anchorAt }: StoredEntry): Timing {
   return { schedule: spec.schedule, timezone: spec.timezone, anchorAt };
 }

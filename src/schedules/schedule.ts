@@ -68,7 +68,7 @@ export function every(interval: Duration): IntervalSchedule {
 }
 
 /** A schedule in its place: which clock it goes by, and since when. */
-export interface Course {
+export interface Timing {
   readonly schedule: Schedule;
   /** Of crontabs that name none. */
   readonly timezone: string;
@@ -77,7 +77,7 @@ export interface Course {
 }
 
 /** The first tick after a moment, epoch ms. `undefined` when there is none for years. */
-export function nextTick({ schedule, timezone, anchorAt }: Course, after: number): number | undefined {
+export function nextTick({ schedule, timezone, anchorAt }: Timing, after: number): number | undefined {
   if (schedule.kind === 'crontab')
     return nextOfCrontab(schedule.expression, new LocalClock(schedule.timezone ?? timezone), after);
   const passed = Math.max(0, Math.floor((after - anchorAt) / schedule.everyMs));
@@ -85,7 +85,7 @@ export function nextTick({ schedule, timezone, anchorAt }: Course, after: number
 }
 
 /** The last tick up to `now`, no earlier than `first`, which is a tick itself. */
-export function lastTick(course: Course, first: number, now: number): number {
+export function lastTick(course: Timing, first: number, now: number): number {
   for (let spanMs = 60_000; now - spanMs > first; spanMs *= 8) {
     const tick = nextTick(course, now - spanMs);
     if (tick !== undefined && tick <= now) return lastFrom(course, tick, now);
@@ -93,7 +93,7 @@ export function lastTick(course: Course, first: number, now: number): number {
   return lastFrom(course, first, now);
 }
 
-function lastFrom(course: Course, first: number, now: number): number {
+function lastFrom(course: Timing, first: number, now: number): number {
   if (course.schedule.kind === 'every')
     return first + Math.floor((now - first) / course.schedule.everyMs) * course.schedule.everyMs;
   let last = first;

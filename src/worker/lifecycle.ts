@@ -4,7 +4,7 @@
  */
 import { AppClosedError } from '../errors.js';
 import type { Phase } from './phase.js';
-import { type Step, Steps } from './steps.js';
+import { type StartStep, Steps } from './steps.js';
 import { within } from './within.js';
 
 export interface LifecycleParams {
@@ -44,7 +44,7 @@ export class Lifecycle {
    * Takes the steps of a start. When one fails it is new again, and nothing of the others is left.
    * @throws {AppClosedError} when it is stopped meanwhile
    */
-  start(steps: readonly Step[]): Promise<void> {
+  start(steps: readonly StartStep[]): Promise<void> {
     this.#phase = 'starting';
     const starting = this.#start(steps);
     this.#starting = starting.catch(() => undefined); // for those who only wait for its end
@@ -60,7 +60,7 @@ export class Lifecycle {
     return this.#stopping;
   }
 
-  async #start(steps: readonly Step[]): Promise<void> {
+  async #start(steps: readonly StartStep[]): Promise<void> {
     try {
       await this.#steps.start(steps);
       this.#phase = 'running';

@@ -6,7 +6,7 @@ import { settleAll } from '../settle-all.js';
 import { within } from './within.js';
 
 /** One part of a start, with its end. */
-export interface Step {
+export interface StartStep {
   start(): unknown;
   /** May be called before `start` is through, when it has failed, and twice. */
   stop?(): unknown;
@@ -22,7 +22,7 @@ export interface StepsParams {
 }
 
 export class Steps {
-  readonly #begun = new Set<Step>();
+  readonly #begun = new Set<StartStep>();
 
   constructor(private readonly params: StepsParams) {}
 
@@ -30,7 +30,7 @@ export class Steps {
    * Takes one step after the other. When one fails, or `check` throws before the next, all that was begun is ended, and the
    * failure is thrown. May be called again after that.
    */
-  async start(steps: readonly Step[]): Promise<void> {
+  async start(steps: readonly StartStep[]): Promise<void> {
     try {
       for (const step of steps) {
         this.params.check();
@@ -53,7 +53,7 @@ export class Steps {
     await settleAll(begun.map((step) => this.#end(step)));
   }
 
-  async #end(step: Step): Promise<void> {
+  async #end(step: StartStep): Promise<void> {
     try {
       await within(Promise.resolve(step.stop?.()), undefined, this.params.patienceMs);
     } catch (error) {

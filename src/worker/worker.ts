@@ -39,7 +39,7 @@ import { outsideContext } from './run/outside-context.js';
 import type { CallHost } from './run/running-call.js';
 import { Suspects } from './run/suspects.js';
 import { UnknownTasks } from './run/unknown-tasks.js';
-import type { Step } from './steps.js';
+import type { StartStep } from './steps.js';
 import { threadHost } from './threads/host.js';
 import { ThreadRouter } from './threads/router.js';
 import { within } from './within.js';
@@ -203,7 +203,7 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   /** What a start begins, in this order, and what ends it. */
-  #steps(): Step[] {
+  #steps(): StartStep[] {
     const { engine, clock, registry, scheduler, events, lockDurationMs } = this.#params;
     let locksKept: Promise<void> = Promise.resolve();
     return [

@@ -70,7 +70,7 @@ describe('Arguments', () => {
         z,
         JSON.stringify(given),
       ]);
-      const told = app.task('told', async () => {
+      const told = app.task('recorded', async () => {
         await currentTask()?.updateState('PROGRESS', value);
         await new Promise<void>((resolve) => {
           goOn = resolve;

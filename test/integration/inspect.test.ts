@@ -194,7 +194,7 @@ describe('control', () => {
 
     it('loglevel holds back what is below it, and lets it through again', async (t) => {
       const { app, worker, lines } = ground.app(t);
-      const task = app.task('told', () => 1);
+      const task = app.task('recorded', () => 1);
       const { node } = await worker();
       const succeeded = () => lines.filter(({ message }) => message === 'task succeeded').length;
       const run = async () => (await task.delay()).get({ timeout: '20s' });

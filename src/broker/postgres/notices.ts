@@ -73,7 +73,7 @@ export class PgSignals implements Notices {
   /** A bucket is shared by chance, so ids of one process are spread over all of them: nothing is listened to ahead. */
   expect(): void {}
 
-  untold(): boolean {
+  surelyUnnotified(): boolean {
     return false;
   }
 

@@ -224,11 +224,11 @@ export class PgStatements {
         (error: unknown) => {
           if (over) return;
           end();
-          const told = this.#told(error);
-          reject(told);
+          const cause = this.#described(error);
+          reject(cause);
           // Who waits for a connection would meet the same; one that broke says nothing about the others.
-          if (waitsFor === 'connection' && told instanceof BrokerUnavailableError)
-            this.#abandon(told, 'connection');
+          if (waitsFor === 'connection' && cause instanceof BrokerUnavailableError)
+            this.#abandon(cause, 'connection');
         },
       );
     });
@@ -261,16 +261,16 @@ export class PgStatements {
     const probed = await this.#probe.ask();
     if (probed === 'there') this.#answered();
     if (typeof probed === 'string' || this.#answers > before) return;
-    const silent = this.#told(probed.silent);
+    const silent = this.#described(probed.silent);
     if (silent instanceof BrokerUnavailableError) this.#abandon(silent);
   }
 
   /** An error of the driver as ours, where it says that the server is away or does not take it now. */
   inOurWords(error: unknown): unknown {
-    return isLater(error) ? this.#notNow(error) : this.#told(error);
+    return isLater(error) ? this.#notNow(error) : this.#described(error);
   }
 
-  #told(error: unknown): unknown {
+  #described(error: unknown): unknown {
     const refusal = loginRefusal(error);
     if (refusal !== undefined)
       return new BrokerError(`PostgreSQL at ${this.parts.address} ${refusal}.`, { cause: error });

@@ -39,7 +39,7 @@ return { newest, from }`,
 );
 
 /** Parts of BullMQ 6.7's Redis backend that are its own affair; the pinned version keeps them as they are. */
-interface Inside {
+interface QueueEventsInternals {
   readonly queue: { readonly keys: { readonly events: string } };
   readonly moveToFinishedKeys: readonly unknown[];
   moveToFinished(jobId: string, args: readonly unknown[]): Promise<unknown>;
@@ -52,7 +52,7 @@ const TARGET = 4;
 /** BullMQ's Redis backend, which tells large results no longer than it has to. */
 export const leanRedisBackend = ((name, opts, parts) => {
   const backend = createRedisBackend(name, opts, parts);
-  const inside = backend as unknown as Inside;
+  const inside = backend as unknown as QueueEventsInternals;
   const finish = inside.moveToFinished.bind(backend);
   const stream = new EventStream(opts.connection as RedisClient, inside.queue.keys.events);
   inside.moveToFinished = (jobId, args) => {

@@ -16,7 +16,7 @@ export interface WatchedConnection {
 const SILENCE_MS = 15_000;
 const LOOK_MS = 1000;
 
-interface Seen {
+interface ReplyProgress {
   readonly read: number;
   readonly heardAt: number;
 }
@@ -29,7 +29,7 @@ export function detectHalfOpen(
   lines: () => Iterable<WatchedConnection>,
   onSilent: (socket: Socket) => void,
 ): () => void {
-  let seen = new Map<Socket, Seen>();
+  let seen = new Map<Socket, ReplyProgress>();
   let lookedAt = performance.now();
   const look = () => {
     const now = performance.now();

@@ -110,7 +110,7 @@ export class RedisNotices implements Notices {
     this.#own = new RecentlyHeard(ids);
   }
 
-  untold(topic: string): boolean {
+  surelyUnnotified(topic: string): boolean {
     if (this.#own === undefined || !this.#standing) return false;
     const { channel, mark } = routeOf(topic);
     return isOf(this.#own.stem, channel) && this.#own.nothingOf(mark);

@@ -147,7 +147,7 @@ export class AddedMembers {
     }
   }
 
-  async #send(flow: string, plan: Plan, { group, index, node }: Place): Promise<void> {
+  async #send(flow: string, plan: Plan, { group, index, node }: InsertionPoint): Promise<void> {
     const { plans, index: ids, begin } = this.params;
     const path = `${group}.${index}`;
     plans.added(flow, path, node, JSON.stringify(node).length);
@@ -160,7 +160,7 @@ function byOf(text: string): string {
   return (JSON.parse(text) as AddedMember).by;
 }
 
-interface Place {
+interface InsertionPoint {
   readonly group: string;
   readonly index: number;
   readonly node: PlanNode;

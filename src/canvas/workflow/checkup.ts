@@ -100,7 +100,7 @@ export class WorkflowCheckup {
     if (expires === undefined || job.running || job.deliveries > 0) return undefined;
     const { progress, clock } = this.params;
     if (clock.now() < expires + EXPIRED_AFTER_MS) return expires + EXPIRED_AFTER_MS;
-    await this.#told(flow, await progress.revokePart(flow, plan, path, NEVER_STARTED));
+    await this.#settle(flow, await progress.revokePart(flow, plan, path, NEVER_STARTED));
     this.params.engine.signals.notify(job.id);
     return undefined;
   }
@@ -123,11 +123,11 @@ export class WorkflowCheckup {
     );
     const blame = { id, name, error, t: now };
     const request = plannedRequest(flow, plan, path);
-    await this.#told(flow, await progress.fail(flow, plan, path, { blame, request }));
+    await this.#settle(flow, await progress.fail(flow, plan, path, { blame, request }));
     return undefined;
   }
 
-  async #told(flow: string, told: ProgressResult): Promise<void> {
-    if (told === 'forgotten') await this.params.drops.drop(flow);
+  async #settle(flow: string, progressed: ProgressResult): Promise<void> {
+    if (progressed === 'forgotten') await this.params.drops.drop(flow);
   }
 }

@@ -21,7 +21,7 @@ import {
 import type { Leaf, PlanNode } from './plan.js';
 
 /** What a part is given from outside. */
-interface Given {
+interface CompileInput {
   /** Put in front of the arguments of what begins first. */
   readonly front: readonly unknown[];
   /** It begins with a value of a part before it. */
@@ -50,13 +50,13 @@ function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
   return compileNode(sender, node, { passed: NOTHING_PASSED, front: [], fed: true });
 }
 
-function compileNode(sender: Sender, node: Composable, context: Given): Promise<PlanNode> {
+function compileNode(sender: Sender, node: Composable, context: CompileInput): Promise<PlanNode> {
   if (node instanceof Workflow) return compileWorkflow(sender, node, context);
   if (node instanceof Signature) return compileTask(sender, node as Signature, context);
   throw notComposable('a part of a workflow', node);
 }
 
-async function compileTask(sender: Sender, signature: Signature, context: Given): Promise<Leaf> {
+async function compileTask(sender: Sender, signature: Signature, context: CompileInput): Promise<Leaf> {
   const { target, immutable } = Signature.partsOf(signature);
   const fed = context.fed && !immutable;
   const args = immutable ? signature.args : [...context.front, ...signature.args];
@@ -85,8 +85,8 @@ function leafOf(name: string, call: PreparedCall): Leaf {
   };
 }
 
-async function compileWorkflow(sender: Sender, workflow: Workflow, context: Given): Promise<PlanNode> {
-  const inner: Given = {
+async function compileWorkflow(sender: Sender, workflow: Workflow, context: CompileInput): Promise<PlanNode> {
+  const inner: CompileInput = {
     front: [...context.front, ...workflow.front],
     fed: context.fed,
     passed: passedBy(workflow.options, context.passed),
@@ -116,7 +116,11 @@ async function compileWorkflow(sender: Sender, workflow: Workflow, context: Give
   }
 }
 
-async function sequence(sender: Sender, steps: readonly Composable[], context: Given): Promise<PlanNode> {
+async function sequence(
+  sender: Sender,
+  steps: readonly Composable[],
+  context: CompileInput,
+): Promise<PlanNode> {
   const flat = flatSteps(steps);
   const nodes: PlanNode[] = [];
   for (const [i, step] of flat.entries()) {
@@ -131,7 +135,11 @@ async function sequence(sender: Sender, steps: readonly Composable[], context: G
   return { kind: 'chain', steps: nodes };
 }
 
-async function parallel(sender: Sender, members: readonly Composable[], context: Given): Promise<PlanNode> {
+async function parallel(
+  sender: Sender,
+  members: readonly Composable[],
+  context: CompileInput,
+): Promise<PlanNode> {
   const flat = members.flatMap((member) => flattened(member));
   return {
     kind: 'group',

@@ -37,13 +37,13 @@ interface Ran {
   /** Of the task that ended last. */
   readonly snapshot: Snapshot | undefined;
   readonly value: unknown;
-  readonly failed?: Failed | undefined;
+  readonly failed?: InlineFailure | undefined;
   /** A task wants nothing to come of it: what is around it ends without a result, and nothing after it runs. */
   readonly ignored?: 'itself' | 'a member' | undefined;
 }
 
 /** How a part failed. */
-interface Failed {
+interface InlineFailure {
   /** What `get()` throws. */
   readonly error: Error;
   /** The failed task's, and what it failed with: errbacks get both. */
@@ -54,7 +54,7 @@ interface Failed {
 }
 
 /** What a part begins with. */
-interface Given {
+interface InlineInput {
   readonly args: readonly unknown[];
   /** What stands before its arguments: the value of the part before it; the request and the error, of an errback. */
   readonly input?: FlowInput | undefined;
@@ -65,9 +65,9 @@ interface Given {
 }
 
 /** A step of a chain, or the header of a chord. */
-interface Step {
+interface InlineStep {
   readonly errbacks: readonly Composable[];
-  run(given: Given): Promise<Ran>;
+  run(given: InlineInput): Promise<Ran>;
 }
 
 /** The groups that run here, by id: takes a further member. */
@@ -104,7 +104,7 @@ export class InlineLauncher {
     return add !== undefined;
   }
 
-  async #run(node: Composable, given: Given): Promise<Ran> {
+  async #run(node: Composable, given: InlineInput): Promise<Ran> {
     const ran =
       node instanceof Workflow
         ? await this.#workflow(node, {
@@ -122,12 +122,12 @@ export class InlineLauncher {
     return ran;
   }
 
-  async #blame(errbacks: readonly Composable[], { request, cause }: Failed): Promise<void> {
+  async #blame(errbacks: readonly Composable[], { request, cause }: InlineFailure): Promise<void> {
     const input = { request: encodeResult(request, rich), error: encodeFailure(cause) };
     for (const errback of errbacks) await this.#run(errback, { args: [], input, passed: NOTHING_PASSED });
   }
 
-  async #task(signature: Signature, given: Given): Promise<Ran> {
+  async #task(signature: Signature, given: InlineInput): Promise<Ran> {
     const { target, immutable } = Signature.partsOf(signature);
     const args = immutable ? signature.args : [...given.args, ...signature.args];
     const input = immutable ? undefined : given.input;
@@ -143,7 +143,7 @@ export class InlineLauncher {
     return { result, snapshot, value, failed: error && failureOf(snapshot, error), ignored };
   }
 
-  #workflow({ content }: Workflow, given: Given): Promise<Ran> {
+  #workflow({ content }: Workflow, given: InlineInput): Promise<Ran> {
     switch (content.kind) {
       case 'chain':
         return this.#sequence(
@@ -153,17 +153,17 @@ export class InlineLauncher {
       case 'group':
         return this.#group(content.members, { ...given, passed: passedToMembers(given.passed) });
       case 'chord': {
-        const header: Step = { errbacks: [], run: (first) => this.#group(content.members, first) };
+        const header: InlineStep = { errbacks: [], run: (first) => this.#group(content.members, first) };
         return this.#sequence([header, this.#step(content.body)], given);
       }
     }
   }
 
-  #step(node: Composable): Step {
+  #step(node: Composable): InlineStep {
     return { errbacks: callbacksOf(node).errbacks, run: (given) => this.#run(node, given) };
   }
 
-  async #sequence(steps: readonly Step[], given: Given): Promise<Ran> {
+  async #sequence(steps: readonly InlineStep[], given: InlineInput): Promise<Ran> {
     let last: Ran | undefined;
     for (const [i, step] of steps.entries()) {
       const isLast = i === steps.length - 1;
@@ -187,7 +187,7 @@ export class InlineLauncher {
     return last.result instanceof GroupResult ? this.#asOne(last) : last;
   }
 
-  async #group(members: readonly Composable[], given: Given): Promise<Ran> {
+  async #group(members: readonly Composable[], given: InlineInput): Promise<Ran> {
     const { groups } = this.params;
     const id = randomUUID();
     // Those that tasks of it add come behind.
@@ -245,19 +245,19 @@ function callbacksOf(node: Composable): Callbacks {
     : Signature.partsOf(node as unknown as Signature).callbacks;
 }
 
-function failureOf({ id, name, args, retries, headers, rootId }: Snapshot, error: Error): Failed {
+function failureOf({ id, name, args, retries, headers, rootId }: Snapshot, error: Error): InlineFailure {
   const cause: unknown = error instanceof TaskFailedError ? error.cause : error;
   return { error, request: { id, name, args, rootId, retries, headers }, cause, header: false };
 }
 
 /** The failure of a header, as its body shows it. */
-function chorded({ error, cause }: Failed): Error {
+function chorded({ error, cause }: InlineFailure): Error {
   const message = `A member of the chord's header failed: ${error.message}`;
   return failureLike(error, 'ChordError', message, new ChordError(message, { cause }));
 }
 
 /** What failed as a chord's body, as everybody else shows it: with the original. */
-function unchorded({ error, cause }: Failed): Error {
+function unchorded({ error, cause }: InlineFailure): Error {
   return error instanceof TaskFailedError && error.cause instanceof ChordError && cause instanceof Error
     ? failureLike(error, cause.name, cause.message, cause)
     : error;

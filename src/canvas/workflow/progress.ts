@@ -70,13 +70,13 @@ export interface WorkflowProgressParams {
 }
 
 /**
- * What became of a part's end: told; told, and its workflow is over and to be forgotten; or too late because the workflow
+ * What became of a part's end: recorded; recorded, and its workflow is over and to be forgotten; or too late because the workflow
  * was revoked, or is no longer kept.
  */
-export type ProgressResult = 'told' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
+export type ProgressResult = 'recorded' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
 
 /** A failed part, and what errbacks are told of it. */
-export interface Failed {
+export interface FailedPart {
   readonly blame: FailureCause;
   /** Set when it was revoked; `null` without a reason. */
   readonly revoked?: string | null;
@@ -113,17 +113,17 @@ export class WorkflowProgress {
       const carried = input !== undefined && 'value' in input;
       const early = carried ? this.begin(flow, plan, begun, { input, parentId }) : undefined;
       const writing = engine.flows.write(flow, writes);
-      const [written, toldEarly] =
+      const [written, recordedEarly] =
         early === undefined ? [await writing] : await Promise.all([writing, early]);
       if (written === undefined) return 'gone';
       const revoked = revocationIn(written.revoked);
       if (revoked !== undefined) {
         await this.close(flow, plan, revoked.reason);
-        return at === path ? { revoked: revoked.reason } : 'told';
+        return at === path ? { revoked: revoked.reason } : 'recorded';
       }
-      let told = toldEarly ?? 'told';
-      if (toldEarly === undefined && begun.length > 0)
-        told = await this.begin(flow, plan, begun, { input, parentId });
+      let progressed = recordedEarly ?? 'recorded';
+      if (recordedEarly === undefined && begun.length > 0)
+        progressed = await this.begin(flow, plan, begun, { input, parentId });
       for (const part of ended)
         if (part.path !== without && nodeAt(plan, part.path)?.links !== undefined)
           await this.#links(flow, plan, part, value, parentId);
@@ -132,9 +132,9 @@ export class WorkflowProgress {
         return this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) }, forgotten);
       }
       if (next.kind === 'callback') await this.params.tidy.settle(flow);
-      if (next.kind !== 'member') return told;
+      if (next.kind !== 'member') return progressed;
       const row = written.rows[next.write];
-      if (row === undefined || !isFull(next, row.count, row.extra)) return 'told';
+      if (row === undefined || !isFull(next, row.count, row.extra)) return 'recorded';
       const failed = await this.#fullWithFailures(flow, plan, next.group);
       if (failed !== undefined) return failed;
       engine.signals.notify(flowTopic(flow, next.group));
@@ -144,7 +144,7 @@ export class WorkflowProgress {
   }
 
   /** A part failed for good, or was revoked. */
-  async fail(flow: string, plan: Plan, path: string, failed: Failed): Promise<ProgressResult> {
+  async fail(flow: string, plan: Plan, path: string, failed: FailedPart): Promise<ProgressResult> {
     const { engine } = this.params;
     const { blame, revoked } = failed;
     const ending: Ending = { f: blame, ...(revoked !== undefined && { r: revoked }) };
@@ -163,16 +163,16 @@ export class WorkflowProgress {
     }
     await this.#errbacks(flow, plan, carriers, failed);
     engine.signals.notify(flowTopic(flow));
-    let told: ProgressResult = 'told';
+    let progressed: ProgressResult = 'recorded';
     for (const { group, size, write } of fall.counted) {
       const row = written.rows[write];
       if (row !== undefined && isFull({ size }, row.count, row.extra))
-        told = (await this.#fullWithFailures(flow, plan, group)) ?? told;
+        progressed = (await this.#fullWithFailures(flow, plan, group)) ?? progressed;
     }
     const { closes } = fall;
     if (closes === undefined) await this.params.tidy.settle(flow);
     const last = fall.failed.at(-1);
-    if (closes === undefined || (last !== undefined && !isOurs(written, last.write, path))) return told;
+    if (closes === undefined || (last !== undefined && !isOurs(written, last.write, path))) return progressed;
     return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, closes));
   }
 
@@ -194,11 +194,11 @@ export class WorkflowProgress {
       }
       const last = fall.failed.at(-1);
       const ours = last === undefined || isMember || isOurs(written, last.write, path);
-      if (!isMember && !ours) return 'told';
+      if (!isMember && !ours) return 'recorded';
       if (!isMember) {
         await this.params.noteIgnored(flow, plan, part);
         engine.signals.notify(flowTopic(flow));
-        if (fall.closes === undefined) return 'told';
+        if (fall.closes === undefined) return 'recorded';
         return this.#over(flow, plan, { kind: 'ignored' }, isForgotten(written, fall.closes));
       }
     }
@@ -212,7 +212,7 @@ export class WorkflowProgress {
       { field: replacedField(path), value: inner },
     ]);
     const revocation = revocationIn(written?.revoked);
-    return revocation === undefined ? 'told' : { revoked: revocation.reason };
+    return revocation === undefined ? 'recorded' : { revoked: revocation.reason };
   }
 
   /** A revoked workflow has one unfinished part less: its record goes with time, and a task whose place it took ends. */
@@ -220,7 +220,7 @@ export class WorkflowProgress {
     const { engine, failureExpiresMs } = this.params;
     await engine.flows.expire(flow, Math.max(1, failureExpiresMs));
     if (plan.replaces === undefined) return;
-    await this.#tellReplaced(flow, plan, plan.replaces.jobId, { kind: 'revoked', reason });
+    await this.#endReplacedTask(flow, plan, plan.replaces.jobId, { kind: 'revoked', reason });
     engine.signals.notify(plan.replaces.jobId);
   }
 
@@ -229,20 +229,20 @@ export class WorkflowProgress {
     flow: string,
     plan: Plan,
     begun: readonly Start[],
-    given: Given = NOTHING_GIVEN,
+    given: ProgressInput = NOTHING_GIVEN,
   ): Promise<ProgressResult> {
     const { producer, clock } = this.params;
     const now = clock.now();
     const expiring = expiryOf(begun, now);
     if (expiring !== undefined) await this.params.engine.flows.watch(flow, expiring, true);
-    const told = await Promise.all(
+    const progressed = await Promise.all(
       begun.map((start) =>
         start.kind === 'empty'
           ? this.succeed(flow, plan, start.path, { g: 0 }, given.parentId)
           : producer.send(envelopeOf(flow, plan, start, { ...given, now })),
       ),
     );
-    return told.includes('forgotten') ? 'forgotten' : 'told';
+    return progressed.includes('forgotten') ? 'forgotten' : 'recorded';
   }
 
   async #links(
@@ -258,7 +258,7 @@ export class WorkflowProgress {
     }
   }
 
-  async #errbacks(flow: string, plan: Plan, carriers: readonly string[], failed: Failed): Promise<void> {
+  async #errbacks(flow: string, plan: Plan, carriers: readonly string[], failed: FailedPart): Promise<void> {
     const input = { request: failed.request, error: failed.blame.error };
     for (const carrier of carriers) {
       for (const [i, errback] of (nodeAt(plan, carrier)?.errbacks ?? []).entries())
@@ -283,27 +283,33 @@ export class WorkflowProgress {
       const revoked = revocationIn(written.revoked);
       if (revoked !== undefined) {
         await this.close(flow, plan, revoked.reason);
-        return 'told';
+        return 'recorded';
       }
       const failed = { blame: failing.f, request: plannedRequest(flow, plan, failing.at) };
       return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, 0));
     }
     const place = placeOf(group);
     const around = place === undefined ? undefined : nodeAt(plan, place.parent);
-    if (place === undefined || around?.kind !== 'group') return 'told';
+    if (place === undefined || around?.kind !== 'group') return 'recorded';
     const counter = countField(place.parent);
     const written = await engine.flows.write(flow, [
       { field: group, value: JSON.stringify({ x: failing.at } satisfies Ending), counter },
     ]);
     const row = written?.rows[0];
-    if (row === undefined || !isFull({ size: around.members.length }, row.count, row.extra)) return 'told';
+    if (row === undefined || !isFull({ size: around.members.length }, row.count, row.extra))
+      return 'recorded';
     return this.#fullWithFailures(flow, plan, place.parent);
   }
 
   /** The workflow is over: its record goes with time, and whoever waits hears of it. */
-  async #over(flow: string, plan: Plan, outcome: Whole, forgotten: boolean): Promise<ProgressResult> {
+  async #over(
+    flow: string,
+    plan: Plan,
+    outcome: WorkflowOutcome,
+    forgotten: boolean,
+  ): Promise<ProgressResult> {
     const { engine, index, resultExpiresMs, failureExpiresMs } = this.params;
-    if (plan.replaces !== undefined) await this.#tellReplaced(flow, plan, plan.replaces.jobId, outcome);
+    if (plan.replaces !== undefined) await this.#endReplacedTask(flow, plan, plan.replaces.jobId, outcome);
     const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
     await this.#expire(flow, keptMs, goesOn(plan.root) || (outcome.kind !== 'value' && hasGroups(plan.root)));
     const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
@@ -313,7 +319,7 @@ export class WorkflowProgress {
     // The id it took over goes with the task it was.
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     await index.expireAll(plan.replaces === undefined ? ids : ids.filter((id) => id !== own), keptMs);
-    return forgotten ? 'forgotten' : 'told';
+    return forgotten ? 'forgotten' : 'recorded';
   }
 
   /** Lets the record go with the results; where some of the workflow goes on it stays longer, and is read as gone. */
@@ -326,13 +332,13 @@ export class WorkflowProgress {
   }
 
   /** The task it took the place of ends with it, in that one's own workflow. */
-  async #tellReplaced(flow: string, plan: Plan, jobId: string, outcome: Whole): Promise<void> {
+  async #endReplacedTask(flow: string, plan: Plan, jobId: string, outcome: WorkflowOutcome): Promise<void> {
     const { plans, drops } = this.params;
     const part = partOf(jobId);
     const around = part === undefined ? undefined : await plans.upTo(part.flow, part.path);
     if (part === undefined || around === undefined) return;
-    const told = await this.#endReplaced(flow, plan, part, around, outcome);
-    if (told === 'forgotten') await drops.drop(part.flow);
+    const progressed = await this.#endReplaced(flow, plan, part, around, outcome);
+    if (progressed === 'forgotten') await drops.drop(part.flow);
   }
 
   async #endReplaced(
@@ -340,7 +346,7 @@ export class WorkflowProgress {
     plan: Plan,
     part: { readonly flow: string; readonly path: string },
     around: Plan,
-    outcome: Whole,
+    outcome: WorkflowOutcome,
   ): Promise<ProgressResult> {
     switch (outcome.kind) {
       case 'value': {
@@ -380,19 +386,18 @@ export class WorkflowProgress {
   }
 }
 
-type Whole =
+type WorkflowOutcome =
   | { readonly kind: 'value'; readonly from: string }
-  | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'failure'; readonly failed: FailedPart }
   | { readonly kind: 'revoked'; readonly reason: string | undefined }
   | { readonly kind: 'ignored' };
 
 /** What begins receives. */
-interface Given {
+interface ProgressInput {
   readonly input: FlowInput | undefined;
   readonly parentId: string | undefined;
 }
 
-/** Nobody sees it. */
+/** An internal error that never reaches a reader. */
 const IGNORED = { name: 'Ignore', message: '' };
-
-const NOTHING_GIVEN: Given = { input: undefined, parentId: undefined };
+const NOTHING_GIVEN: ProgressInput = { input: undefined, parentId: undefined };

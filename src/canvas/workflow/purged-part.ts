@@ -23,7 +23,7 @@ export interface PurgedPartParams {
   readonly results: WorkflowResults;
 }
 
-export async function tellPurged(flows: PurgedPartParams, ended: EndedUnstarted): Promise<void> {
+export async function recordPurged(flows: PurgedPartParams, ended: EndedUnstarted): Promise<void> {
   const { job, queue, message, taskId, reason, error } = ended;
   const address = partOf(job.id);
   if (address === undefined) return;
@@ -37,10 +37,10 @@ export async function tellPurged(flows: PurgedPartParams, ended: EndedUnstarted)
   if (plan === undefined) return;
   const { name, sentAt } = job;
   const place = { queue: queueOfLane(queue), priority: Number(job.opts.priority ?? 0) };
-  const told = await flows.progress.fail(flow, plan, path, {
+  const progressed = await flows.progress.fail(flow, plan, path, {
     blame: { id: taskId, name, error: encodeFailure(error), t: flows.clock.now() },
     revoked: reason,
     request: requestOf({ taskId, name, message, sentAt, ...place, retries: 0, deliveries: 0 }),
   });
-  if (told === 'forgotten') await flows.drops.drop(flow);
+  if (progressed === 'forgotten') await flows.drops.drop(flow);
 }

@@ -269,8 +269,8 @@ export class WorkflowResults implements FlowRelations {
     const was: State = await this.#task(flow, plan, path).status;
     const [[ended] = []] = await engine.flows.read([{ flow, fields: [path] }]);
     if (readEnding(ended) !== undefined || READY.has(was)) return { found: true, was };
-    const told = await progress.revokePart(flow, plan, path, reason);
-    if (told === 'forgotten') await this.params.drops.drop(flow);
+    const progressed = await progress.revokePart(flow, plan, path, reason);
+    if (progressed === 'forgotten') await this.params.drops.drop(flow);
     return { found: true, was };
   }
 

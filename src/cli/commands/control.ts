@@ -34,14 +34,14 @@ export function addControlCommands(program: Command): void {
     addBroadcastFlags(control.command(name).description(about));
 
   add('ping', 'which workers answer').action((_flags, command: Command) =>
-    tell(command, (api, options) => api.ping(options)),
+    sendCommand(command, (api, options) => api.ping(options)),
   );
   add('add-consumer', 'take from another queue, with slots of its own where -c is given')
     .requiredOption('-Q, --queues <queue>', 'the queue (comma, repeatable)', queuesFlag('-Q'))
     .option('-c, --concurrency <n>', 'slots for this queue alone', countFlag('-c'))
     .action((_flags, command: Command) => {
       const { queues = [], concurrency } = command.optsWithGlobals<ControlFlags>();
-      return tell(command, (api, options) =>
+      return sendCommand(command, (api, options) =>
         forEachQueue(queues, (queue) =>
           api.addConsumer(queue, { ...options, ...(concurrency === undefined ? {} : { concurrency }) }),
         ),
@@ -51,31 +51,31 @@ export function addControlCommands(program: Command): void {
     .requiredOption('-Q, --queues <queue>', 'the queue (comma, repeatable)', queuesFlag('-Q'))
     .action((_flags, command: Command) => {
       const { queues = [] } = command.optsWithGlobals<ControlFlags>();
-      return tell(command, (api, options) =>
+      return sendCommand(command, (api, options) =>
         forEachQueue(queues, (queue) => api.cancelConsumer(queue, options)),
       );
     });
   add('pool-grow', 'add slots to the shared budget')
     .argument('[n]', 'how many', countFlag('pool-grow'), 1)
     .action((n: number, _flags, command: Command) =>
-      tell(command, (api, options) => api.poolGrow(n, options)),
+      sendCommand(command, (api, options) => api.poolGrow(n, options)),
     );
   add('pool-shrink', 'take slots from the shared budget')
     .argument('[n]', 'how many', countFlag('pool-shrink'), 1)
     .action((n: number, _flags, command: Command) =>
-      tell(command, (api, options) => api.poolShrink(n, options)),
+      sendCommand(command, (api, options) => api.poolShrink(n, options)),
     );
   add('autoscale', 'let the shared budget grow with the load, and shrink without')
     .argument('<max>', 'slots under load', countFlag('autoscale: max'))
     .argument('[min]', 'slots without', countFlag('autoscale: min', 0), 0)
     .action((max: number, min: number, _flags, command: Command) =>
-      tell(command, (api, options) => api.autoscale(max, min, options)),
+      sendCommand(command, (api, options) => api.autoscale(max, min, options)),
     );
   add('rate-limit', 'change how often a task starts, over all workers')
     .argument('<task>', 'its name')
     .argument('<rate>', "'10/s', '100/m', '5/h', or 'none'")
     .action((task: string, rate: string, _flags, command: Command) =>
-      tell(command, (api, options) =>
+      sendCommand(command, (api, options) =>
         api.rateLimit(task, rate === 'none' ? null : (rate as RateLimit), options),
       ),
     );
@@ -88,18 +88,18 @@ export function addControlCommands(program: Command): void {
       limitFlag('time-limit: hard'),
     )
     .action((task: string, soft: number | null, hard: number | null | undefined, _flags, command: Command) =>
-      tell(command, (api, options) => api.timeLimit(task, soft, hard, options)),
+      sendCommand(command, (api, options) => api.timeLimit(task, soft, hard, options)),
     );
   add('loglevel', 'change how much the workers log')
     .argument('<level>', 'debug, info, warn or error', (text) => parseLogLevel(text, 'loglevel'))
     .action((level: LogLevel, _flags, command: Command) =>
-      tell(command, (api, options) => api.loglevel(level, options)),
+      sendCommand(command, (api, options) => api.loglevel(level, options)),
     );
   addRevokeCommand(add('revoke', 'end tasks: what has not started never will'));
   addPauseCommand(add('pause', 'let nothing start from a queue any more, until resume'), 'pause');
   addPauseCommand(add('resume', 'let a paused queue go on'), 'resume');
   add('shutdown', 'stop the workers, running tasks first').action((_flags, command: Command) =>
-    tell(command, (api, options) => api.shutdown(options)),
+    sendCommand(command, (api, options) => api.shutdown(options)),
   );
 }
 
@@ -109,7 +109,7 @@ function limitFlag(argument: string): (text: string) => number | null {
   return (text) => (text === 'none' ? null : duration(text));
 }
 
-function tell(command: Command, ask: Ask): Promise<void> {
+function sendCommand(command: Command, ask: Ask): Promise<void> {
   return broadcast(command.optsWithGlobals<ControlFlags>(), {
     ask: (app, options) => ask(app.control, options),
     show: showReplies,

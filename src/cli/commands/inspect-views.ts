@@ -95,8 +95,8 @@ function showLines(lines: readonly string[], out: Output): void {
   for (const line of lines) out.line(`  ${line}`);
 }
 
-type Entry = Record<string, unknown>;
-type FieldColumn = Column & { readonly of: (entry: Entry, out: Output) => string };
+type ViewRow = Record<string, unknown>;
+type FieldColumn = Column & { readonly of: (entry: ViewRow, out: Output) => string };
 
 const TASK_COLUMNS: readonly FieldColumn[] = [
   { title: 'id', of: field('id'), keep: true },
@@ -115,16 +115,16 @@ const TABLES: Partial<Record<InspectionName, readonly FieldColumn[]>> = {
   ],
 };
 
-function field(name: string): (entry: Entry) => string {
+function field(name: string): (entry: ViewRow) => string {
   return (entry) => oneLine(entry[name]);
 }
 
-function startedText({ startedAt }: Entry, out: Output): string {
+function startedText({ startedAt }: ViewRow, out: Output): string {
   const at = new Date(String(startedAt));
   return Number.isNaN(at.getTime()) ? '' : momentText(at, Number.isFinite(out.columns));
 }
 
-function etaText({ eta }: Entry, out: Output): string {
+function etaText({ eta }: ViewRow, out: Output): string {
   const at = new Date(String(eta));
   return Number.isNaN(at.getTime()) ? oneLine(eta) : momentText(at, Number.isFinite(out.columns));
 }
@@ -145,7 +145,7 @@ function showQueried(found: Record<string, unknown>, out: Output): void {
   out.table([{ title: 'id', keep: true }, { title: 'state' }, { title: 'info', below: true }], rows, '  ');
 }
 
-function showFields(fields: Entry, out: Output): void {
+function showFields(fields: ViewRow, out: Output): void {
   const rows = Object.entries(fields).map(([name, value]) =>
     name.endsWith('Ms') && typeof value === 'number'
       ? { label: name.slice(0, -2), text: humanDuration(value) }
@@ -165,9 +165,9 @@ function fieldText(value: unknown): string {
 }
 
 function nameOf(item: unknown): unknown {
-  return typeof item === 'object' && item !== null ? (item as Entry).name : undefined;
+  return typeof item === 'object' && item !== null ? (item as ViewRow).name : undefined;
 }
 
-function asRecord(value: unknown): Entry {
-  return typeof value === 'object' && value !== null ? (value as Entry) : {};
+function asRecord(value: unknown): ViewRow {
+  return typeof value === 'object' && value !== null ? (value as ViewRow) : {};
 }

@@ -16,7 +16,7 @@ interface ScheduleFlags extends GlobalFlags {
 }
 
 type Schedules = Celeriac['schedules'];
-type Entry = NonNullable<Awaited<ReturnType<Schedules['get']>>>;
+type StoredSchedule = NonNullable<Awaited<ReturnType<Schedules['get']>>>;
 
 /** One command: what it does to a schedule, and what it says. */
 type Act = (schedules: Schedules, name: string, out: Output, flags: ScheduleFlags) => Promise<void>;
@@ -97,7 +97,11 @@ const remove: Act = async (schedules, name, out, { json, yes }) => {
   if (!removed) out.note(`celeriac: there is no schedule "${name}".`);
 };
 
-async function change(changing: Promise<Entry>, out: Output, { json }: ScheduleFlags): Promise<void> {
+async function change(
+  changing: Promise<StoredSchedule>,
+  out: Output,
+  { json }: ScheduleFlags,
+): Promise<void> {
   const entry = await changing;
   if (json) out.json(entry);
   else
@@ -106,7 +110,7 @@ async function change(changing: Promise<Entry>, out: Output, { json }: ScheduleF
     );
 }
 
-function showTable(entries: readonly Entry[], out: Output): void {
+function showTable(entries: readonly StoredSchedule[], out: Output): void {
   const columns = [
     { title: 'name', keep: true },
     { title: 'schedule', keep: true },
@@ -124,7 +128,7 @@ function showTable(entries: readonly Entry[], out: Output): void {
   out.table(columns, rows);
 }
 
-function show(entry: Entry, out: Output): void {
+function show(entry: StoredSchedule, out: Output): void {
   const rows: [string, string | undefined][] = [
     ['name', entry.name],
     ['schedule', whenText(entry)],
@@ -141,12 +145,12 @@ function show(entry: Entry, out: Output): void {
 
 const LABEL_WIDTH = 10;
 
-function nextText({ paused, nextRunAt }: Entry, short: boolean): string {
+function nextText({ paused, nextRunAt }: StoredSchedule, short: boolean): string {
   return paused ? 'paused' : momentText(nextRunAt, short) || 'never';
 }
 
 /** As it would be written. */
-function whenText({ schedule }: Entry): string {
+function whenText({ schedule }: StoredSchedule): string {
   if (schedule.kind === 'crontab')
     return `${schedule.expression}${schedule.timezone === undefined ? '' : ` ${schedule.timezone}`}`;
   const [ms, unit] = UNITS.find(([length]) => schedule.everyMs % length === 0) ?? [1, 'ms'];

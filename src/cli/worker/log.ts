@@ -68,7 +68,7 @@ export function createLogger(options: LogOptions): CliLogger {
   };
 }
 
-interface Entry {
+interface LogEntry {
   readonly at: Date;
   readonly level: LogLevel;
   readonly node: unknown;
@@ -76,7 +76,7 @@ interface Entry {
   readonly fields: Record<string, unknown>;
 }
 
-function jsonLine({ at, level, node, message, fields }: Entry): string {
+function jsonLine({ at, level, node, message, fields }: LogEntry): string {
   const flat = { time: at.toISOString(), level, node, message, ...fields };
   // Field by field: one that cannot be written must not take the line with it.
   const pairs = Object.entries(flat)
@@ -87,7 +87,7 @@ function jsonLine({ at, level, node, message, fields }: Entry): string {
 
 const LABELS: Record<LogLevel, string> = { debug: 'DEBUG', info: 'INFO', warn: 'WARNING', error: 'ERROR' };
 
-function textLine(entry: Entry, { color, level: shown }: LogOptions): string {
+function textLine(entry: LogEntry, { color, level: shown }: LogOptions): string {
   const { at, level, node } = entry;
   const colors = pc.createColors(color);
   const paint = { debug: colors.gray, info: (text: string) => text, warn: colors.yellow, error: colors.red };
@@ -111,7 +111,7 @@ function shortName(node: string): string {
 }
 
 /** An outage is nobody's code: of a connection that broke, the stack says nothing. */
-function isOutage(error: Error, fields: Entry['fields']): boolean {
+function isOutage(error: Error, fields: LogEntry['fields']): boolean {
   const code = 'code' in error ? error.code : undefined;
   const broke = 'syscall' in error || code === 'ETIMEDOUT' || isCeleriacError(error, 'BROKER_UNAVAILABLE');
   return broke && fields.taskId === undefined;

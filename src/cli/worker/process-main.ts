@@ -53,7 +53,7 @@ class WorkerProcess {
         return;
       case 'ask':
         void this.#answer(message.command, message.args).then((reply) =>
-          tell({ kind: 'answer', id: message.id, reply }),
+          post({ kind: 'answer', id: message.id, reply }),
         );
         return;
       case 'go':
@@ -76,7 +76,7 @@ class WorkerProcess {
   signalled(signal: NodeJS.Signals): void {
     if (signal === 'SIGINT' && this.#interrupted) this.#now();
     this.#interrupted ||= signal === 'SIGINT';
-    tell({ kind: 'leaving', why: signal });
+    post({ kind: 'leaving', why: signal });
     this.#end(EXIT.ok);
   }
 
@@ -94,7 +94,7 @@ class WorkerProcess {
 
   async #run(setup: ProcessSetup): Promise<void> {
     const spent = (why: string) => {
-      tell({ kind: 'leaving', why });
+      post({ kind: 'leaving', why });
       this.#end(EXIT.ok, FOR_EVER_MS);
     };
     const recycling = new Recycling(setup.recycling, spent, () => this.#reportSoon());
@@ -110,7 +110,7 @@ class WorkerProcess {
           return { node: setup.node, close: async () => undefined };
         },
         cleared: () => {
-          tell({ kind: 'ready' });
+          post({ kind: 'ready' });
           return this.#cleared;
         },
       },
@@ -129,7 +129,7 @@ class WorkerProcess {
     this.#reporting ??= setTimeout(() => {
       this.#reporting = undefined;
       this.#record().then(
-        (record) => tell({ kind: 'record', record }),
+        (record) => post({ kind: 'record', record }),
         (error: unknown) => this.#log.error({ error }, 'what this process has done cannot be reported'),
       );
     }, REPORT_AFTER_MS).unref();
@@ -153,7 +153,7 @@ class WorkerProcess {
   async #leave(code: number, timeoutMs: number | undefined): Promise<void> {
     try {
       await this.#worker?.stop(timeoutMs === undefined ? {} : { timeout: timeoutMs });
-      if (this.#handlers !== undefined) await told({ kind: 'record', record: await this.#record() });
+      if (this.#handlers !== undefined) await postAndWait({ kind: 'record', record: await this.#record() });
       await this.#close();
     } catch (error) {
       this.#log.error({ error }, 'the process did not stop cleanly');
@@ -163,7 +163,7 @@ class WorkerProcess {
   }
 
   async #fail(error: unknown): Promise<void> {
-    await told({ kind: 'failed', error: encodeFailure(error) });
+    await postAndWait({ kind: 'failed', error: encodeFailure(error) });
     process.exit(EXIT.failed);
   }
 
@@ -205,12 +205,12 @@ function loggerOf(settings: LogSettings, node: string): Logger {
   );
 }
 
-function tell(message: FromProcess): void {
+function post(message: FromProcess): void {
   if (process.connected) process.send?.(message, undefined, undefined, nothing);
 }
 
 /** Resolves when it has left. */
-function told(message: FromProcess): Promise<void> {
+function postAndWait(message: FromProcess): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected && process.send !== undefined)
       process.send(message, undefined, undefined, () => resolve());
@@ -232,4 +232,4 @@ process.on('unhandledRejection', (error) => own.stray(error, 'a rejected promise
 // What the process waits for may hold nothing open: a broker that is away, a command.
 // And a supervisor that died while this loaded was gone before anybody listened.
 setInterval(() => process.connected || own.orphaned(), 1000);
-tell({ kind: 'born' });
+post({ kind: 'born' });

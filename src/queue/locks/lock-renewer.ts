@@ -26,7 +26,7 @@ export interface LockRenewerParams {
 }
 
 /** A lock that was seen, and until when it is surely ours. */
-interface Seen {
+interface RenewalLook {
   readonly lock: HeldLock;
   keptUntil: number;
   lost: boolean;
@@ -34,7 +34,7 @@ interface Seen {
 
 export class LockRenewer {
   /** Locks seen at the last look. */
-  #seen = new Map<string, Seen>();
+  #seen = new Map<string, RenewalLook>();
   #lookedAt: number;
 
   constructor(private readonly params: LockRenewerParams) {
@@ -45,8 +45,8 @@ export class LockRenewer {
   async renew(): Promise<void> {
     const { table, blockedLoopTimeoutMs, lockDurationMs, now } = this.params;
     const lookedAt = now();
-    const seen = new Map<string, Seen>();
-    const due = new Map<string, Seen[]>();
+    const seen = new Map<string, RenewalLook>();
+    const due = new Map<string, RenewalLook[]>();
     for (const [identity, lock] of table.held()) {
       const before = this.#seen.get(identity);
       // A new one was taken after the last look at the earliest.
@@ -66,7 +66,7 @@ export class LockRenewer {
     this.#report([...this.#seen.values()].filter(({ keptUntil }) => keptUntil < now));
   }
 
-  async #extend(queue: string, seen: readonly Seen[]): Promise<void> {
+  async #extend(queue: string, seen: readonly RenewalLook[]): Promise<void> {
     // The broker counts from when it extends them, which is no earlier than now and may be long before its answer.
     const keptUntil = this.params.now() + this.params.lockDurationMs;
     const locks = seen.map(({ lock }) => lock);
@@ -79,7 +79,7 @@ export class LockRenewer {
     this.#report(seen.filter(({ lock }) => lost.has(lock.jobId)));
   }
 
-  #report(entries: readonly Seen[]): void {
+  #report(entries: readonly RenewalLook[]): void {
     const news = entries.filter(({ lost }) => !lost);
     for (const entry of news) entry.lost = true;
     if (news.length > 0) this.params.onLost(news.map(({ lock }) => lock));

@@ -85,12 +85,12 @@ export class EventReporter implements RunWatch {
 
   /** Never throws: what became of a task must not hang on what is said about it. */
   ended(delivery: Delivery, execution: Execution): void {
-    const told = this.#endOf(delivery, execution);
-    if (told.length === 0) return;
-    if (!execution.started && told.some(({ type }) => type !== 'task-rejected')) this.#received(delivery);
+    const events = this.#endOf(delivery, execution);
+    if (events.length === 0) return;
+    if (!execution.started && events.some(({ type }) => type !== 'task-rejected')) this.#received(delivery);
     // A task that goes on may begin again elsewhere as soon as this is written: then it is told before.
-    if (GOES_ON.has(execution.outcome.kind)) this.#emitAll(told);
-    else delivery.afterwards(async () => this.#emitAll(told));
+    if (GOES_ON.has(execution.outcome.kind)) this.#emitAll(events);
+    else delivery.afterwards(async () => this.#emitAll(events));
   }
 
   #endOf(delivery: Delivery, { outcome, started, runtimeMs: runtime, task }: Execution): AppEvent[] {

@@ -64,13 +64,13 @@ export class HealthServer {
   }
 }
 
-interface Answer {
+interface HttpReply {
   readonly status: number;
   readonly text: string;
   readonly type?: string;
 }
 
-async function answer(path: string | undefined, source: HealthSource): Promise<Answer> {
+async function answer(path: string | undefined, source: HealthSource): Promise<HttpReply> {
   switch (path) {
     case '/live':
       return shown(await source.live());
@@ -83,7 +83,7 @@ async function answer(path: string | undefined, source: HealthSource): Promise<A
   }
 }
 
-function shown({ ok, why }: Verdict): Answer {
+function shown({ ok, why }: Verdict): HttpReply {
   return { status: ok ? 200 : 503, text: `${ok ? 'ok' : (why ?? 'no')}\n` };
 }
 

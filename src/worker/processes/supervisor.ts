@@ -90,10 +90,10 @@ export class WorkerProcesses implements AsyncDisposable {
       processPool: this.#processPool,
       idle: () => (this.#phase === 'running' ? undefined : `the worker is ${this.#phase}`),
     });
-    this.#eventReporter = this.#tell();
+    this.#eventReporter = this.#makeEventReporter();
   }
 
-  #tell(): EventReporter {
+  #makeEventReporter(): EventReporter {
     const sums = () => this.#health.sums();
     return new EventReporter({
       ...this.#params,

@@ -125,8 +125,8 @@ export class Limits {
     return this.#admit(delivery, task, place, laned).then(
       (held) => {
         // Not waited for: what fails here is a start told too late, or a turn lost.
-        const told = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
-        told?.catch(() => undefined); // see above
+        const settled = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
+        settled?.catch(() => undefined); // see above
         return held;
       },
       (error: unknown) => {

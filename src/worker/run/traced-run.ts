@@ -24,13 +24,13 @@ export function tracedRun(
       'celeriac.node': node,
     });
     const execution = await run(amended(delivery, { trace: span.trace }));
-    tell(span, execution);
+    describeOutcome(span, execution);
     count(tracing, delivery, execution);
     return execution;
   });
 }
 
-function tell(span: OpenSpan, { outcome }: Execution): void {
+function describeOutcome(span: OpenSpan, { outcome }: Execution): void {
   if (outcome.kind === 'failure' || outcome.kind === 'retry') span.failed(outcome.error);
   if (outcome.kind === 'retry') span.event('retry', { 'celeriac.task.countdown': outcome.delayMs });
   if (outcome.kind === 'revoked') span.set({ 'celeriac.task.reason': outcome.reason });

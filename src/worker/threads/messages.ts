@@ -61,7 +61,7 @@ export type ToThread =
     }
   /** The running task's signal is to abort. */
   | { readonly kind: 'abort'; readonly reason: WireError }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: RpcReply }
   /** A topic of the broker's signals was told. */
   | { readonly kind: 'notice'; readonly topic: string }
   /** Notices may have been missed. */
@@ -125,7 +125,7 @@ export type EngineMethod =
   | 'subscribe'
   | 'unsubscribe';
 
-export type Answer =
+export type RpcReply =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: WireError; readonly unavailable: boolean };
 

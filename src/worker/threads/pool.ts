@@ -17,7 +17,7 @@ export interface ThreadPoolParams extends Omit<ThreadParams, 'stopping'> {
   node(): string;
 }
 
-interface Waiting {
+interface QueuedRun {
   wanted(): boolean;
   resolve(thread: Thread): void;
   reject(error: unknown): void;
@@ -31,7 +31,7 @@ export class ThreadPool {
   /** Those waiting for work, the last used last. */
   #idle: { readonly thread: Thread; readonly stay: Cancel }[] = [];
   /** Who waits for a thread, first come first served. */
-  #waiting: Waiting[] = [];
+  #waiting: QueuedRun[] = [];
   /** Which thread a call ran in: its hooks find what the task left there. */
   readonly #ranBy = new WeakMap<RunningCall, Thread>();
   /** Threads on their way. */
@@ -143,7 +143,7 @@ export class ThreadPool {
     }
   }
 
-  #nextWaiting(): Waiting | undefined {
+  #nextWaiting(): QueuedRun | undefined {
     for (;;) {
       const next = this.#waiting.shift();
       if (next === undefined || next.wanted()) return next;

@@ -196,14 +196,14 @@ export class RemoteSignals implements Notices {
 
   constructor(
     readonly ordered: boolean,
-    private readonly tell: (
+    private readonly post: (
       method: 'notify' | 'subscribe' | 'unsubscribe',
       topic: string,
     ) => Promise<unknown>,
   ) {}
 
   notify(topic: string): void {
-    this.tell('notify', topic).catch(() => undefined); // best effort, as everywhere: sweeps find what is lost
+    this.post('notify', topic).catch(() => undefined); // best effort, as everywhere: sweeps find what is lost
   }
 
   hint(topic: string): void {
@@ -213,14 +213,14 @@ export class RemoteSignals implements Notices {
   async subscribe(topic: string, listener: () => void): Promise<void> {
     const listeners = this.#listeners.get(topic) ?? new Set();
     this.#listeners.set(topic, listeners.add(listener));
-    await this.tell('subscribe', topic);
+    await this.post('subscribe', topic);
   }
 
   unsubscribe(topic: string, listener: () => void): void {
     const listeners = this.#listeners.get(topic);
     if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
     this.#listeners.delete(topic);
-    this.tell('unsubscribe', topic).catch(() => undefined); // nobody listens any more: a notice too many is dropped
+    this.post('unsubscribe', topic).catch(() => undefined); // nobody listens any more: a notice too many is dropped
   }
 
   onGap(listener: () => void): void {
@@ -230,7 +230,7 @@ export class RemoteSignals implements Notices {
   /** The worker listens, which knows nothing of a thread's own ids. */
   expect(): void {}
 
-  untold(): boolean {
+  surelyUnnotified(): boolean {
     return false;
   }
 

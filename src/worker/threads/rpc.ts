@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { decodeFailure, ErrorClasses } from '../../protocol/wire-error.js';
-import type { Answer, FromThread, Request, ThreadSetup, ToThread } from './messages.js';
+import type { FromThread, Request, RpcReply, ThreadSetup, ToThread } from './messages.js';
 
 type News = Exclude<ToThread, { kind: 'answer' }>;
 
@@ -70,7 +70,7 @@ export class Rpc {
     else asked?.reject(this.#errorOf(message.answer));
   }
 
-  #errorOf({ error: wire, unavailable }: Extract<Answer, { ok: false }>): Error {
+  #errorOf({ error: wire, unavailable }: Extract<RpcReply, { ok: false }>): Error {
     const error = decodeFailure(wire, new ErrorClasses());
     if (unavailable) this.#unavailable.add(error);
     return error;

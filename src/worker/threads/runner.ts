@@ -86,9 +86,9 @@ export class ThreadRunner {
     this.#host.node = node;
     const stored = unpackOutcome(outcome, errors);
     const hooks = this.#executor.hooksOf(this.#linked(delivery), task, limits);
-    const told =
+    const decoded =
       stored.kind === 'success' ? { ...stored, value: codec.decodeResult(stored.encoded) } : stored;
-    if (hooks !== undefined) await outsideContext(() => hooks.run(told));
+    if (hooks !== undefined) await outsideContext(() => hooks.run(decoded));
   }
 
   #linked(delivery: PlainDelivery): Delivery {

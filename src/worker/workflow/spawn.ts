@@ -60,8 +60,8 @@ export class Spawner implements Spawns {
     const flow = flowFrom(`${delivery.jobId} ${delivery.retries}`);
     const part = partOf(delivery.jobId);
     // Before it begins: whoever revokes the one finds the other from then on.
-    const told = part === undefined ? 'told' : await progress.replaced(part.flow, part.path, flow);
-    if (typeof told === 'object') return { kind: 'revoked', reason: told.revoked };
+    const progressed = part === undefined ? 'recorded' : await progress.replaced(part.flow, part.path, flow);
+    if (typeof progressed === 'object') return { kind: 'revoked', reason: progressed.revoked };
     const { group, index } = delivery.message.flow ?? {};
     const replaces = {
       jobId: delivery.jobId,

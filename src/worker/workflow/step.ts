@@ -11,7 +11,11 @@ import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
 import { requestOf } from '../../canvas/workflow/part-request.js';
 import { idOf, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
 import type { PlanCache } from '../../canvas/workflow/plan-cache.js';
-import { type Failed, type ProgressResult, type WorkflowProgress } from '../../canvas/workflow/progress.js';
+import {
+  type FailedPart,
+  type ProgressResult,
+  type WorkflowProgress,
+} from '../../canvas/workflow/progress.js';
 import type { Ending, FailureCause } from '../../canvas/workflow/record.js';
 import { readEnding, revocationIn } from '../../canvas/workflow/record.js';
 import type { WorkflowResults } from '../../canvas/workflow/results.js';
@@ -73,7 +77,7 @@ export class WorkflowSteps {
     if (address === undefined || end === undefined) return outcome;
     const { flow, path } = address;
     try {
-      const told = await this.#patiently(async () => {
+      const progressed = await this.#patiently(async () => {
         const known = this.params.plans.upTo(flow, path);
         const plan = known instanceof Promise ? await known : known;
         if (plan === undefined) return 'gone';
@@ -81,8 +85,8 @@ export class WorkflowSteps {
         return this.#write(flow, plan, path, end);
       });
       // Its own record is dropped with the others', once it is written.
-      if (told === 'forgotten') delivery.afterwards(() => this.params.drops.drop(flow));
-      return typeof told === 'object' ? { kind: 'revoked', reason: told.revoked } : outcome;
+      if (progressed === 'forgotten') delivery.afterwards(() => this.params.drops.drop(flow));
+      return typeof progressed === 'object' ? { kind: 'revoked', reason: progressed.revoked } : outcome;
     } catch (error) {
       // Untold, the workflow would wait for ever: the task is delivered again, and tells it then.
       if (isBrokersFault(error) || outcome.kind === 'failure') return { kind: 'lost' };
@@ -108,11 +112,14 @@ export class WorkflowSteps {
       case 'ignored':
         return progress.ignore(flow, plan, path, idOf(flow, path, nodeAt(plan, path)));
       case 'replaced': {
-        const told = await progress.replaced(flow, path, end.by);
+        const progressed = await progress.replaced(flow, path, end.by);
         // Revoked meanwhile, by somebody who did not see yet what took its place.
-        if (typeof told === 'object')
-          await results.revokeFlow(end.by, told.revoked === undefined ? {} : { reason: told.revoked });
-        return told;
+        if (typeof progressed === 'object')
+          await results.revokeFlow(
+            end.by,
+            progressed.revoked === undefined ? {} : { reason: progressed.revoked },
+          );
+        return progressed;
       }
     }
   }
@@ -169,7 +176,7 @@ export class WorkflowSteps {
 
 type End =
   | { readonly kind: 'value'; readonly ending: Ending }
-  | { readonly kind: 'failure'; readonly failed: Failed }
+  | { readonly kind: 'failure'; readonly failed: FailedPart }
   | { readonly kind: 'ignored' }
   | { readonly kind: 'replaced'; readonly by: string };
 

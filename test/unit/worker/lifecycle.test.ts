@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Lifecycle } from '#src/worker/lifecycle.js';
-import type { Step } from '#src/worker/steps.js';
+import type { StartStep } from '#src/worker/steps.js';
 import { gate } from '../../support/app.js';
 
 const STEPS = ['connection', 'thread', 'bus', 'consumers', 'timer'];
@@ -16,7 +16,7 @@ function life() {
     onError: ({ message }) => errors.push(message),
     onStopped: () => stops++,
   });
-  const step = (name: string, body: () => unknown = () => undefined): Step => ({
+  const step = (name: string, body: () => unknown = () => undefined): StartStep => ({
     start: async () => {
       held.add(name);
       await body();

@@ -51,7 +51,7 @@ function sent(root: PlanNode, failureExpiresMs = DAY_MS) {
 describe('A workflow that ends', () => {
   it('is told of to those who wait before its own ids are let go', async () => {
     const { succeed, order } = sent(leaf('a', { id: 'own' }));
-    assert.equal(await succeed('0'), 'told');
+    assert.equal(await succeed('0'), 'recorded');
     assert.deepEqual(order, ['notified', 'own']);
   });
 });

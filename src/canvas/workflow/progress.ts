@@ -344,26 +344,20 @@ export class WorkflowProgress {
   async #endReplaced(
     flow: string,
     plan: Plan,
-    part: { readonly flow: string; readonly path: string },
+    replaced: { readonly flow: string; readonly path: string },
     around: Plan,
     outcome: WorkflowOutcome,
   ): Promise<ProgressResult> {
+    const { flow: at, path } = replaced;
     switch (outcome.kind) {
-      case 'value': {
-        const value = await this.#valueOf(flow, plan, outcome.from);
-        return this.succeed(part.flow, around, part.path, { s: value });
-      }
+      case 'value':
+        return this.succeed(at, around, path, { s: await this.#valueOf(flow, plan, outcome.from) });
       case 'failure':
-        return this.fail(part.flow, around, part.path, outcome.failed);
+        return this.fail(at, around, path, outcome.failed);
       case 'ignored':
-        return this.ignore(
-          part.flow,
-          around,
-          part.path,
-          idOf(part.flow, part.path, nodeAt(around, part.path)),
-        );
+        return this.ignore(at, around, path, idOf(at, path, nodeAt(around, path)));
       case 'revoked':
-        return this.revokePart(part.flow, around, part.path, outcome.reason);
+        return this.revokePart(at, around, path, outcome.reason);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * The life of a worker: new, starting, running, stopping, stopped. It starts once, or again after a start that failed;
- * it stops once, at any moment, also in the middle of its start.
+ * The life of a worker: new, starting, running, stopping, stopped. A worker starts once, or again after a failed
+ * start. It stops once, at any moment, also in the middle of its start.
  */
 import { AppClosedError } from '../errors.js';
 import type { Phase } from './phase.js';
@@ -8,17 +8,17 @@ import { type StartStep, Steps } from './steps.js';
 import { within } from './within.js';
 
 export interface LifecycleParams {
-  /** How long the end of a step may take, and a start to notice that it is to stop, ms. */
+  /** How long to wait for the end of a step, and for a start to notice the stop, ms. */
   readonly patienceMs: number;
   onError(error: Error): void;
-  /** Called once, at the very end. */
+  /** Called once, after everything has stopped. */
   onStopped(): void;
 }
 
 export class Lifecycle {
   readonly #steps: Steps;
   #phase: Phase = 'new';
-  /** Settles with the start that is under way, or was. */
+  /** Settles with the start in progress, or with the last one. */
   #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #onStopped: () => void = () => undefined;
@@ -35,25 +35,25 @@ export class Lifecycle {
     return this.#phase;
   }
 
-  /** Whether a stop was asked for. */
+  /** True once a stop was requested. */
   get stopping(): boolean {
     return this.#phase === 'stopping' || this.#phase === 'stopped';
   }
 
   /**
-   * Takes the steps of a start. When one fails it is new again, and nothing of the others is left.
-   * @throws {AppClosedError} when it is stopped meanwhile
+   * Runs the steps of a start. If one fails, the others are undone and the worker is new again.
+   * @throws {AppClosedError} when a stop arrives meanwhile
    */
   start(steps: readonly StartStep[]): Promise<void> {
     this.#phase = 'starting';
     const starting = this.#start(steps);
-    this.#starting = starting.catch(() => undefined); // for those who only wait for its end
+    this.#starting = starting.catch(() => undefined); // callers that await only its end
     return starting;
   }
 
   /**
-   * Ends it, once: `windUp` first, if there is anything to wind up, then all that the start began.
-   * @param windUp is given the end of a start that is under way
+   * Stops once: first `windUp`, if the worker had started, then everything that the start began.
+   * @param windUp receives the end of the start in progress
    */
   stop(windUp: (started: Promise<void>) => Promise<void>): Promise<void> {
     this.#stopping ??= this.#stop(windUp);
@@ -65,7 +65,7 @@ export class Lifecycle {
       await this.#steps.start(steps);
       this.#phase = 'running';
     } catch (error) {
-      // What its end did to a step that was on its way is nobody's failure.
+      // A stop in between may make a step fail: report the stop, not that error.
       this.#refuseStopped();
       this.#phase = 'new';
       throw error;
@@ -76,7 +76,7 @@ export class Lifecycle {
     const wasStarted = this.#phase !== 'new';
     this.#phase = 'stopping';
     try {
-      // A start that is under way sees that it is to stop, unless it waits for the broker.
+      // A start in progress notices the stop by itself, unless it waits for the broker.
       const started = within(this.#starting, undefined, this.params.patienceMs);
       if (wasStarted) await windUp(started);
     } catch (error) {

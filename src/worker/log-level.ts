@@ -1,13 +1,15 @@
 /**
- * A worker's own way to its logger, with a level that remote control can change. Nothing is held back until then: how
- * much is logged is the logger's affair.
+ * A worker's own view of its logger, with a level that remote control can change. Until a level is set no line is
+ * dropped: filtering is up to the logger.
  */
 import { callForeign } from '../foreign.js';
 import { LOG_LEVELS, type Logger, type LogLevel, originOf } from '../options/logger.js';
 
 /** A logger whose level may change at runtime. */
 export interface LeveledLogger extends Logger {
-  /** From now on lines below `level` are dropped. A logger with a `level` of its own (pino's, ours) is told. */
+  /**
+   * Drops lines below `level` from now on. Also sets the logger's own `level` property, if it has one (pino's, ours).
+   */
   setLevel(level: LogLevel): void;
 }
 

@@ -1,11 +1,9 @@
-/**
- * Where a worker is in its life, which it goes through once.
- */
+/** The phases of a worker's life. Each worker goes through them once. */
 import { CeleriacError } from '../errors.js';
 
 export type Phase = 'new' | 'starting' | 'running' | 'stopping' | 'stopped';
 
-/** @throws {CeleriacError} it has been started before */
+/** @throws {CeleriacError} when the worker was started before */
 export function startsOnce(phase: Phase): void {
   if (phase === 'new') return;
   throw new CeleriacError(`This worker is ${phase}; a worker starts once. Make another with app.worker().`);

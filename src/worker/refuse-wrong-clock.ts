@@ -1,6 +1,4 @@
-/**
- * A worker starts only where its clock can be trusted: delays and locks are told by it.
- */
+/** Refuses to start a worker with a wrong clock: delays and locks depend on the clock. */
 import { CeleriacError } from '../errors.js';
 
 /** @throws {CeleriacError} when this machine's clock is off the broker's by more than half a lock */

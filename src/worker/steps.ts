@@ -1,22 +1,22 @@
 /**
- * How something begins in steps and ends in the same: whatever a step has begun is ended when a later one fails, when it
- * fails itself, and when a stop comes in between. It must never leave behind what no stop can reach.
+ * A start in steps, and its end. Every step that began is stopped when a later step fails, when the step itself
+ * fails, and when a stop arrives in between. Nothing may be left running that no stop can reach.
  */
 import { settleAll } from '../settle-all.js';
 import { within } from './within.js';
 
-/** One part of a start, with its end. */
+/** One part of a start, and how to undo it. */
 export interface StartStep {
   start(): unknown;
-  /** May be called before `start` is through, when it has failed, and twice. */
+  /** May be called before `start` settles, after it failed, and twice. */
   stop?(): unknown;
 }
 
-/** What {@link Steps} are given. */
+/** Parameters of {@link Steps}. */
 export interface StepsParams {
-  /** Throws when nothing more is to be begun. */
+  /** Throws when no further step may begin. */
   check(): void;
-  /** How long an end may take before nobody waits for it any more, ms. */
+  /** How long to wait for a step to stop, ms. */
   readonly patienceMs: number;
   onError(error: Error): void;
 }
@@ -27,8 +27,8 @@ export class Steps {
   constructor(private readonly params: StepsParams) {}
 
   /**
-   * Takes one step after the other. When one fails, or `check` throws before the next, all that was begun is ended, and the
-   * failure is thrown. May be called again after that.
+   * Runs the steps in order. If a step fails, or `check` throws before the next one, stops all that began and throws
+   * that failure. May be called again afterwards.
    */
   async start(steps: readonly StartStep[]): Promise<void> {
     try {
@@ -36,7 +36,7 @@ export class Steps {
         this.params.check();
         this.#begun.add(step);
         await step.start();
-        // Ended by a stop while it was on its way: what it made since then is ended below.
+        // A stop may have ended this step while it was starting: what it created since then is stopped below.
         this.#begun.add(step);
       }
       this.params.check();
@@ -46,7 +46,9 @@ export class Steps {
     }
   }
 
-  /** Ends all that was begun, together, last first. Never rejects; what fails is reported. May be called twice. */
+  /**
+   * Stops everything that began, concurrently, last first. Never rejects; failures are reported. May be called twice.
+   */
   async stop(): Promise<void> {
     const begun = [...this.#begun].reverse();
     this.#begun.clear();

@@ -1,9 +1,7 @@
-/**
- * Waiting no longer than makes sense: for what may hang on a broker that does not answer.
- */
+/** A bounded wait, for calls that may hang on a broker that does not answer. */
 import { after } from '../timers.js';
 
-/** What `promise` gives, or `late` when it takes too long. Its failure is the caller's as well, unless it comes late. */
+/** The result of `promise`, or `late` after `withinMs`. Rejects as `promise` does, unless that happens later. */
 export function within<T>(promise: Promise<T>, late: T, withinMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = after(withinMs, () => resolve(late));

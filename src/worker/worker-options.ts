@@ -1,6 +1,4 @@
-/**
- * What a worker is made from: the options users give it, what its app hands it, and how it describes itself.
- */
+/** What a worker is made from: the users' options, what its app passes in, and the worker's description of itself. */
 import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/broker.js';
 import type { WorkflowCheckupParams } from '../canvas/workflow/checkup.js';
@@ -31,7 +29,7 @@ import type { CallLimits } from './run/running-call.js';
 import type { PoolOptions } from './threads/router.js';
 import type { WorkflowStepsParams } from './workflow/step.js';
 
-/** What `app.worker()` takes. */
+/** Options of `app.worker()`. */
 export interface WorkerOptions extends PoolOptions {
   /**
    * Queues to consume: names, or names and weights: `{ mail: 2, reports: 1 }` starts two tasks of `mail` for each of
@@ -40,11 +38,11 @@ export interface WorkerOptions extends PoolOptions {
   queues?: readonly string[] | Readonly<Record<string, number>>;
   /** How many tasks run at once, over all queues. Default: the number of CPUs. */
   concurrency?: number;
-  /** Lets the slots grow with the load, up to `max`, and shrink to `min` without. Default: off. */
+  /** Lets the number of slots grow with the load, up to `max`, and shrink to `min` without load. Default: off. */
   autoscale?: AutoscaleOptions;
   /** The node's name; `%h` is the host name. Default: `celeriac@%h`. */
   name?: string;
-  /** Where the worker's log lines go, unless the app was given a logger. Default: the app's. */
+  /** Logger of the worker, unless the app has a logger of its own. Default: the app's. */
   logger?: Logger;
   /** Soft time limit of tasks that have none of their own. Default: none (Celery: `--soft-time-limit`). */
   softTimeLimit?: Duration;
@@ -52,23 +50,23 @@ export interface WorkerOptions extends PoolOptions {
   timeLimit?: Duration;
   /** How long `stop()` lets running tasks finish. Default: 30 s. */
   shutdownTimeout?: Duration;
-  /** Answers `/live`, `/ready` and `/metrics` over HTTP. Default: nowhere. */
+  /** Serves `/live`, `/ready` and `/metrics` over HTTP. Default: not served. */
   health?: HealthOptions;
 }
 
-/** What `app.worker()` takes for a worker of several processes. */
+/** Options of `app.worker()` for a worker of several processes. */
 export interface ProcessesOptions extends WorkerOptions {
-  /** How many; each has the other options to itself, `concurrency` included. */
+  /** Number of processes. The other options, `concurrency` included, apply to each process. */
   processes: number;
 }
 
-/** What a worker needs of its app. */
+/** What a worker needs from its app. */
 export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | 'unknown' | 'suspects'> {
   readonly engine: Engine;
   readonly tasks: TaskReader;
   readonly registry: Registry;
   readonly app: TaskApp;
-  /** Error classes the app knows. */
+  /** Error classes that the app knows. */
   readonly errors: ErrorClasses;
   readonly appName: string;
   readonly prefix: string;
@@ -85,35 +83,35 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   readonly rates: RateLimits;
   readonly events: Events;
   readonly workflows: WorkflowStepsParams & WorkflowCheckupParams;
-  /** Asks workers, for tasks in threads. */
+  /** Sends remote-control requests for tasks in threads. */
   readonly caller: Asking;
-  /** The app's options in force, as plain data without secrets. */
+  /** The app's effective options, as plain data without secrets. */
   conf(): Record<string, unknown>;
-  /** Its part in the schedules. */
+  /** The worker's part in running the schedules. */
   readonly scheduler: Background;
-  /** Makes the services that were registered as classes. */
+  /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(): void;
 }
 
-/** What goes on beside the tasks while a worker runs. `stop` never rejects, and may be called twice. */
+/** Work in the background while a worker runs. `stop` never rejects and may be called twice. */
 export interface Background {
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** What a banner shows. */
+/** What a start-up banner shows. */
 export interface WorkerDescription {
   readonly app: string;
   readonly broker: string;
   readonly node: string;
   readonly pool: string;
   readonly concurrency: number;
-  /** How many tasks run; undefined for several processes, which have to be asked. */
+  /** Number of running tasks; undefined for several processes, which must be asked. */
   readonly running?: number;
-  /** The range that `concurrency` moves in by itself; undefined where it stays. */
+  /** Range in which autoscale changes `concurrency`; undefined without autoscale. */
   readonly autoscale: AutoscaleRange | undefined;
-  /** How many processes, each with that concurrency; undefined for this process alone. */
+  /** Number of processes, each with that concurrency; undefined for this process alone. */
   readonly processes?: number;
   readonly queues: readonly { readonly name: string; readonly concurrency: number }[];
   readonly tasks: readonly string[];
@@ -131,7 +129,7 @@ export interface WorkerSettings extends Omit<Resolved<typeof WORKER_OPTIONS>, Li
   readonly limits: CallLimits;
 }
 
-/** @throws {OptionError} for an option that cannot be right */
+/** @throws {OptionError} for an invalid option */
 export function resolveWorkerOptions(
   options: WorkerOptions | ProcessesOptions,
   defaultQueue: string,
@@ -143,7 +141,7 @@ export function resolveWorkerOptions(
   );
   const { autoscale, concurrency = autoscale?.min ?? availableParallelism(), queues = [] } = settings;
   checkLimits(softTimeLimitMs, timeLimitMs, WHERE);
-  // No slot at all is where a range may begin.
+  // Only an autoscale range may begin with no slot at all.
   if (concurrency === 0 && autoscale === undefined)
     throw new OptionError(`${WHERE}: concurrency 0 must be a whole number of 1 or more.`);
   return {

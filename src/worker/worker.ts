@@ -1,6 +1,6 @@
 /**
- * A worker in this process: start, consume, stop. It puts the parts together (executor, consumers, slots, the answering
- * side of remote control) and owns their order of life; what each does is in its own file.
+ * A worker in this process: start, consume, stop. It assembles the parts (executor, consumers, slots, the responder
+ * of remote control) and owns the order in which they start and stop. What each part does is in its own file.
  */
 
 import { withoutArguments } from '../broker/redis/errors.js';
@@ -52,9 +52,9 @@ import {
 } from './worker-options.js';
 import { WorkflowSteps } from './workflow/step.js';
 
-/** After the deadline a handed-back task has this long to settle before the worker goes regardless. */
+/** After the deadline, handed-back tasks have this long to settle before the worker stops regardless. */
 const LAST_WORDS_MS = 2000;
-/** BullMQ renews locks, and looks for lost ones, on timers of its own. */
+/** Longest lock, for timers: BullMQ renews locks and checks for stalled jobs on timers of its own. */
 const MOST_LOCK_MS = 24 * 86_400_000;
 
 export class Worker implements CallHost, AsyncDisposable {
@@ -72,9 +72,9 @@ export class Worker implements CallHost, AsyncDisposable {
   #responder: Responder | undefined;
   readonly #expirySweeper: ExpirySweeper;
   readonly #locks: LockKeeper;
-  /** Others take its part, and speak for it, where it is one of several processes. */
+  /** Set in a process of a pool: the supervisor then answers for this worker. */
   readonly #processPool = threadHost()?.processPool;
-  /** How it is, for whoever answers on its behalf. */
+  /** Health of this worker, for its health port or for its supervisor. */
   readonly health: WorkerHealth;
   readonly #eventReporter: EventReporter;
   readonly #concluding: ConcludeParams;
@@ -83,7 +83,7 @@ export class Worker implements CallHost, AsyncDisposable {
     onError: (error) => this.#onError(error),
     onStopped: () => this.#leave(),
   });
-  /** Its deadline has passed: what is still fetched goes back. */
+  /** True once the deadline has passed: jobs fetched from then on are handed back. */
   #handingBack = false;
 
   constructor(options: WorkerOptions, given: WorkerParams) {
@@ -157,7 +157,7 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#responder?.node ?? this.#settings.name;
   }
 
-  /** Where health is answered, once it is: see the option `health`. */
+  /** Port of the health endpoint while it listens: see the option `health`. */
   get healthPort(): number | undefined {
     return this.health.port;
   }
@@ -172,28 +172,28 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#params.app;
   }
 
-  /** Whether the worker has been asked to stop. */
+  /** True once the worker was asked to stop. */
   get stopping(): boolean {
     return this.#life.stopping;
   }
 
-  /** Resolves when the worker has stopped, whoever asked it to. */
+  /** Resolves when the worker has stopped, whatever the cause. */
   get stopped(): Promise<void> {
     return this.#life.stopped;
   }
 
   /**
-   * Connects, makes the services, and begins to consume. Resolves when tasks are being taken.
-   * @throws {BrokerUnavailableError} when nobody answers at the broker's address
+   * Connects, creates the services, and begins to consume. Resolves when the worker takes tasks.
+   * @throws {BrokerUnavailableError} when the broker cannot be reached
    */
   async start(): Promise<void> {
     startsOnce(this.#life.phase);
-    // A thread loads the module that starts this worker: there it is no worker.
+    // A thread loads the module that starts this worker; inside the thread no worker starts.
     const held = threadHost()?.workerStarts(this.app, this);
     if (held !== undefined) return held;
     this.#threadRouter.check();
     try {
-      // Whatever the caller is in the middle of is no business of the tasks that this worker will run.
+      // Tasks must not inherit the async context of the caller of `start()`.
       await outsideContext(() => this.#life.start(this.#steps()));
     } catch (error) {
       throw outageIn(error);
@@ -202,12 +202,12 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#params.logger.info({ node: this.node, queues }, 'worker ready');
   }
 
-  /** What a start begins, in this order, and what ends it. */
+  /** The steps of a start, in this order, each with its end. */
   #steps(): StartStep[] {
     const { engine, clock, registry, scheduler, events, lockDurationMs } = this.#params;
     let locksKept: Promise<void> = Promise.resolve();
     return [
-      // From the first try on until the stop, also while the broker is away.
+      // Open from the first attempt until the stop, also while the broker is away.
       { start: () => this.health.open() },
       { start: () => engine.ready() },
       {
@@ -232,7 +232,7 @@ export class Worker implements CallHost, AsyncDisposable {
       { start: () => this.#autoscale.start(), stop: () => this.#autoscale.stop() },
       { start: () => scheduler.start(), stop: () => scheduler.stop() },
       { start: () => this.#consumers.open(), stop: () => this.#consumers.close() },
-      // Whoever hears that it is there can get ready before the first task begins.
+      // Listeners of `worker-online` can prepare before the first task begins.
       { start: () => this.#eventReporter.online(), stop: () => this.#eventReporter.offline() },
       { start: () => this.#processPool?.cleared() },
       { start: () => this.#expirySweeper.start(), stop: () => this.#expirySweeper.stop() },
@@ -253,8 +253,8 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   /**
-   * Takes no more tasks, lets running ones finish until the deadline, and hands the rest back to other workers at no
-   * cost to them. Never hangs; may be called twice.
+   * Takes no more tasks, lets running ones finish until the deadline, and hands the rest back to other workers
+   * without counting an attempt. Never hangs; may be called twice.
    */
   stop(options: { timeout?: Duration } = {}): Promise<void> {
     const timeoutMs =
@@ -264,7 +264,7 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#life.stop((started) => this.#windUp(timeoutMs, started));
   }
 
-  /** Hands back at once whatever still runs: for a second interrupt. */
+  /** Hands back all running tasks at once: for a second interrupt. */
   stopNow(): Promise<void> {
     const stopped = this.stop({ timeout: 0 });
     this.#handBackAll();
@@ -275,7 +275,7 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.stop();
   }
 
-  /** How this worker is set up now. */
+  /** The current set-up of this worker. */
   describe(): WorkerDescription {
     return {
       app: this.#params.appName,
@@ -290,7 +290,7 @@ export class Worker implements CallHost, AsyncDisposable {
     };
   }
 
-  /** One line per running task, for SIGUSR1 and the curious. */
+  /** Logs one line per running task, for example on SIGUSR1. */
   logRunning(): void {
     this.#log.running([...this.#executor.running.values()]);
   }
@@ -302,11 +302,11 @@ export class Worker implements CallHost, AsyncDisposable {
       ...line,
       engine,
       node: this.node,
-      // Nobody but this process could take a task over: then a blocked loop must not cost it its own locks.
+      // With one process no other worker could take a task over, so a blocked event loop must not lose its own locks.
       lockDurationMs: engine.oneProcess
         ? Math.min(Math.max(lockDurationMs, blockedLoopTimeoutMs), MOST_LOCK_MS)
         : lockDurationMs,
-      // Dead at worst just after a renewal: lock + two looks stay within three locks.
+      // A worker may die just after a renewal: lock + two checks stay within three locks.
       stalledIntervalMs: Math.max(200, Math.floor(lockDurationMs * 0.8)),
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
@@ -326,7 +326,7 @@ export class Worker implements CallHost, AsyncDisposable {
     });
   }
 
-  /** What remote control may do with this worker. */
+  /** The handles on this worker that remote control may use. */
   #steering() {
     return {
       executor: this.#executor,
@@ -354,7 +354,7 @@ export class Worker implements CallHost, AsyncDisposable {
       },
       shutdown: () => {
         this.#params.logger.info({ node: this.node }, 'shutdown requested; waiting for running tasks');
-        // After the reply has left.
+        // The reply must leave first.
         setTimeout(() => void this.stop(), 50);
       },
     };
@@ -364,9 +364,9 @@ export class Worker implements CallHost, AsyncDisposable {
     return { ...this.#params.conf(), worker: workerConf(this.#settings, this.describe()) };
   }
 
-  /** Takes no more, and waits until what runs has ended; after the deadline what is left goes back. */
+  /** Takes no more tasks and waits for the running ones; after the deadline hands the rest back. */
   async #windUp(timeoutMs: number, started: Promise<void>): Promise<void> {
-    // Nothing new from here on; they are waited for at the end.
+    // Stop these now; their end is awaited with the other steps.
     void this.#expirySweeper.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
@@ -390,7 +390,7 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #onError(error: Error): void {
-    // The engine reports outages itself, once; what is left here is worth a line.
+    // The engine logs each outage once; log any other error here.
     if (this.#params.engine.isUnavailable(error) || this.#life.phase === 'stopped') return;
     this.#params.logger.error({ error: withoutArguments(error) }, `worker error: ${error.message}`);
   }

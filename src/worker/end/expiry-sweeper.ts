@@ -1,7 +1,7 @@
 /**
- * Keeps `resultExpires` and `failureExpires` without traffic: BullMQ drops old records only when others finish. Every
- * worker may be the janitor; one is, elected by a record that runs out, for all queues of the app, also those that nobody
- * consumes any more. It works in bounded steps, so that the broker is never blocked for long.
+ * Applies `resultExpires` and `failureExpires` without traffic: BullMQ drops old records only when other jobs finish.
+ * The workers elect one sweeper, by a record that expires, for all queues of the app, also those without a consumer.
+ * Work is done in bounded steps, so that the broker is never blocked for long.
  */
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../../broker/broker.js';
@@ -18,26 +18,26 @@ export interface ExpirySweeperParams {
   readonly logger: Logger;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
-  /** What the workflows of the app are looked after with. */
+  /** For the checkup of the app's workflows. */
   readonly workflows?: WorkflowCheckupParams;
-  /** The queues this worker consumes now: they are noted as in use. */
+  /** The queues this worker consumes now; they are noted as in use. */
   queues(): readonly string[];
 }
 
-/** Records removed in one step of the broker: fewer where they are large, and take it long. */
+/** Records removed per step; adapts to how long the broker takes, which grows with their size. */
 const MAX_STEP = 500;
 const MIN_STEP = 25;
 const FIRST_STEP = 50;
-/** How long a step may hold up the broker. */
+/** A step that takes the broker longer is halved, ms. */
 const LONG_STEP_MS = 15;
-/** Between steps others get their turn. */
+/** Pause between steps for other clients of the broker, ms. */
 const PAUSE_MS = 20;
 const MAX_INTERVAL_MS = 60_000;
 const MIN_INTERVAL_MS = 500;
-/** The record of who is elected. */
+/** Name of the record that holds the elected sweeper's id. */
 const ELECTED = 'janitor';
 
-/** Callers note a queue again while they use it, so nobody has for as long, ms. */
+/** A queue not noted for so long is unused, ms: callers note a queue again while they use it. */
 const UNUSED_MS = 90 * 24 * 3_600_000;
 
 export class ExpirySweeper {
@@ -47,7 +47,7 @@ export class ExpirySweeper {
   #round: Promise<void> | undefined;
   #stopped = false;
   readonly #watch: WorkflowWatch | undefined;
-  /** When its term is to be prolonged, on this process's steady clock. */
+  /** When to prolong the term, on this process's steady clock. */
   #prolongAt = 0;
 
   constructor(private readonly params: ExpirySweeperParams) {
@@ -60,7 +60,7 @@ export class ExpirySweeper {
   start(): void {
     this.#stopped = false;
     const look = () => {
-      // One that takes longer than the interval is not overtaken.
+      // Rounds do not overlap: while one lasts, intervals are skipped.
       this.#round ??= this.#clean().finally(() => {
         this.#round = undefined;
       });
@@ -69,7 +69,7 @@ export class ExpirySweeper {
     this.#watch?.start();
   }
 
-  /** Ends after the step under way. */
+  /** Resolves after the current step. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopLooking();
@@ -96,7 +96,7 @@ export class ExpirySweeper {
     return true;
   }
 
-  /** The queues with records that are to go. */
+  /** The queues with expired records. */
   async #due(): Promise<string[]> {
     const { engine, queues } = this.params;
     const known = await engine.queues.known();
@@ -106,7 +106,7 @@ export class ExpirySweeper {
     return all.filter((_, i) => due[i]);
   }
 
-  /** Takes queues off the list of those in use that nobody has noted for months and that hold nothing. */
+  /** Forgets known queues that are empty, not paused, and were not noted for months. */
   async #forgetUnused(known: readonly KnownQueue[]): Promise<void> {
     const { clock, engine } = this.params;
     const before = clock.now() - UNUSED_MS;
@@ -137,13 +137,14 @@ export class ExpirySweeper {
     }
   }
 
-  /** Removes what is ours. @returns how long the broker took, ms */
+  /** Removes our own records. @returns how long the broker took, ms */
   async #removeStep(queue: string, { state, before, passed }: EndedStep, found: Ended): Promise<number> {
     const { engine } = this.params;
     const { own, foreign } = found;
     if (own.length === 0) return 0;
     const backend = await engine.backend(queue);
-    // Answered just before the step begins: what this process and the way there take is not the step's.
+    // The broker answers this just before the step begins, so the time excludes this process and the way to the
+    // broker.
     const begun = engine.serverTime().then(() => performance.now());
     const work =
       passed + foreign === 0
@@ -153,13 +154,13 @@ export class ExpirySweeper {
     return performance.now() - begunAt;
   }
 
-  /** Small records and workflows that have expired, where the broker keeps them until somebody removes them. */
+  /** Removes expired small records and workflows, on brokers that do not expire them themselves. */
   async #reclaim(): Promise<void> {
     while (!this.#stopped && (await this.#stays()) && (await this.params.engine.reclaim(MAX_STEP)))
       await sleep(PAUSE_MS);
   }
 
-  /** Whether this one is still elected, as it is while a round lasts: its term is prolonged. */
+  /** True while this worker is still elected; prolongs the term when due. */
   async #stays(): Promise<boolean> {
     if (performance.now() < this.#prolongAt) return true;
     const { records } = this.params.engine;
@@ -170,12 +171,12 @@ export class ExpirySweeper {
     return true;
   }
 
-  /** Ends before the next round of the others. */
+  /** The term ends before the next round of the other workers. */
   get #termMs(): number {
     return this.#intervalMs * 0.9;
   }
 
-  /** What ended before is to go, epoch ms. */
+  /** Records that ended before these moments have expired, epoch ms. */
   #before() {
     const { clock, resultExpiresMs, failureExpiresMs } = this.params;
     return { completed: clock.now() - resultExpiresMs, failed: clock.now() - failureExpiresMs };

@@ -1,7 +1,7 @@
 /**
- * What an ended task still holds in the broker beside its job: a task id of its caller's, a unique key, the entry that
- * leads into its lane, or the word that it leaves no result. Few tasks have any; the others are let through with a look
- * at their message.
+ * The claims of an ended task in the broker beside its job: a caller's own task id, a unique key, the entry of its
+ * relocation into a lane, or the note that it leaves no result. Few tasks have any; for the others a look at the
+ * message is all.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -13,25 +13,25 @@ import { isGenerated } from '../../protocol/ids.js';
 import type { Delivery } from '../../queue/delivery.js';
 
 /**
- * Says that a task leaves no result because it threw Ignore, and lets go of the rest: whoever waits for it finds its record
- * gone. Best effort: unsaid, it counts as unknown. Never rejects.
+ * Records that a task threw `Ignore` and releases its claims. Best effort: if the write is lost, the id reads as
+ * unknown. Never rejects.
  */
 export async function recordIgnored(
   parts: { readonly engine: Engine; readonly index: TaskIdIndex },
   delivery: Delivery,
 ): Promise<void> {
   const { ref, message } = delivery;
-  // Where it was sent to, which is how others know it.
+  // Callers know the task by the queue it was sent to.
   const place = { queue: message.from ?? ref.queue, id: ref.id };
-  // An id of the caller's own leads there for as long, and is free all the same.
+  // A caller's own id leads to this note for as long; the id can be reused all the same.
   releaseClaims(parts, delivery, IGNORED_MS);
-  // Ahead of the end: whoever hears of that looks for this.
+  // Write the note before the end of the task: readers look for it as soon as they are notified of the end.
   await noteIgnored(parts.engine, place).catch(() => undefined); // it reads as unknown then, which is not wrong
 }
 
 /**
- * Lets go of it once the end is written: nothing of this may stand between a body that has ended and the write of its
- * outcome. A crash in between leaves an id and a key whose task has ended, which count as free.
+ * Releases the claims after the end is written: nothing may come between the end of a body and the write of its
+ * outcome. A crash in between leaves an id and a key whose task has ended; both count as free.
  * @param keptMs how long the job's record is kept
  */
 export function releaseClaims(

@@ -1,12 +1,13 @@
-/**
- * Whether the broker answers, for those who ask often: one question at a time, and none that waits for long.
- */
+/** Tells frequent callers whether the broker answers: one request at a time, and no long wait. */
 import type { Engine } from '../../broker/broker.js';
 import { within } from '../within.js';
 
-/** A broker that needs longer is as good as away. */
+/** A broker that needs longer counts as unavailable, ms. */
 export const PATIENCE_MS = 2000;
-/** A probe that hears nothing for a second counts as a no by default, and a restart brings no broker back. */
+/**
+ * Shorter than a probe's default timeout of one second: an unanswered probe counts as failed, and a restart would not
+ * bring a broker back.
+ */
 export const PROBE_MS = 500;
 
 export class BrokerWatch {

@@ -1,6 +1,4 @@
-/**
- * A worker's answers to remote control: one function per command, over the few handles a worker lends.
- */
+/** A worker's handlers of remote-control commands: one function per command, over the few handles a worker lends. */
 
 import type { CommandHandlers, QueueReport, SlotCounts } from '../../control/commands.js';
 import { durationText } from '../../duration.js';
@@ -22,7 +20,7 @@ export interface Steering {
   readonly autoscale: Autoscale;
   readonly log: TaskLog;
   readonly reports: Inspection;
-  /** How long it has been there, ms. */
+  /** Time since the worker started, ms. */
   uptimeMs(): number;
   registered(): string[];
   queues(): QueueReport[];
@@ -32,9 +30,9 @@ export interface Steering {
   addConsumer(queue: string, concurrency: number | undefined): Promise<void>;
   /** `false` when the queue was not consumed. */
   cancelConsumer(queue: string): boolean;
-  /** A task's rate was changed. `false` when the task is not known here. */
+  /** Applies a changed rate limit. `false` when the task is not registered here. */
   rateLimit(task: string): Promise<boolean>;
-  /** Drops the record of a task once it has ended. */
+  /** Drops a task's record once the task has ended. */
   forget(delivery: Delivery): void;
   setLogLevel(level: LogLevel): void;
   shutdown(): void;
@@ -156,7 +154,7 @@ function limitText(limitMs: number | undefined): string {
   return limitMs === undefined ? 'none' : durationText(limitMs);
 }
 
-/** A remark for queues that others consume. */
+/** Adds a remark for queues that this worker does not consume. */
 function elsewhere(worker: Steering, queue: string, known: boolean): string {
   if (worker.queues().some(({ name }) => name === queue)) return '';
   if (known) return '; this node does not take from it';

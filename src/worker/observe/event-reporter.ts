@@ -1,6 +1,6 @@
 /**
- * What a worker tells of its tasks and of itself, as events. An end is told once it is written, so that whoever hears
- * of it can read it. While nobody listens this is a look at `active`.
+ * Publishes a worker's events: those of its tasks and its own. The end of a task is published after it is written, so
+ * that listeners can read it. Without listeners the cost is one look at `active`.
  */
 import { loadavg } from 'node:os';
 import type { BrokerClock } from '../../broker/clock.js';
@@ -18,23 +18,23 @@ export interface EventReporterParams {
   readonly events: Events;
   readonly clock: BrokerClock;
   readonly logger: Logger;
-  /** Another process tells of the node itself. */
+  /** True in a process of a pool: the supervisor publishes the node's own events. */
   readonly part?: boolean;
   node(): string;
   running(): number;
-  /** Tasks that may run at once. */
+  /** Number of tasks that may run at once. */
   concurrency(): number;
   processed(): number;
   queues(): readonly string[];
 }
 
-/** Listeners of the worker's own coming and going have this long before it goes on. */
+/** How long a start or stop waits for listeners of the worker's own events, ms. */
 const LISTENERS_MS = 10_000;
 /** Celery: every two seconds. */
 const HEARTBEAT_MS = 2_000;
-/** Texts of errors are cut here. */
+/** Error texts are cut to this length. */
 const MOST_TEXT = 1_000;
-/** As JSON; more is a payload. */
+/** Progress metadata longer than this as JSON is omitted. */
 const MOST_META = 2_000;
 
 const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set(['retry', 'handBack', 'later']);
@@ -51,8 +51,8 @@ export class EventReporter implements RunWatch {
   }
 
   /**
-   * The worker is about to take tasks. From here on its heart beats, while somebody listens. Resolves when the listeners of
-   * this process are through with it, or after a while.
+   * Publishes that the worker is about to take tasks, and starts the heartbeat, which runs while there are listeners.
+   * Resolves when the listeners of this process have finished, or after `LISTENERS_MS`.
    */
   async online(): Promise<void> {
     if (this.params.part === true || this.#isOnline) return;
@@ -61,7 +61,7 @@ export class EventReporter implements RunWatch {
     await this.#announce({ type: 'worker-online', ...this.#facts() });
   }
 
-  /** The worker has stopped; resolves when that has been said and heard. */
+  /** Publishes that the worker has stopped; resolves when that is sent and the listeners have finished. */
   async offline(): Promise<void> {
     clearTimeout(this.#heart);
     this.#leave();
@@ -83,12 +83,12 @@ export class EventReporter implements RunWatch {
     this.#emit({ type: 'task-progress', ...this.#taskFields(delivery), state, ...shown });
   }
 
-  /** Never throws: what became of a task must not hang on what is said about it. */
+  /** Never throws: reporting must not change the outcome of a task. */
   ended(delivery: Delivery, execution: Execution): void {
     const events = this.#endOf(delivery, execution);
     if (events.length === 0) return;
     if (!execution.started && events.some(({ type }) => type !== 'task-rejected')) this.#received(delivery);
-    // A task that goes on may begin again elsewhere as soon as this is written: then it is told before.
+    // A task that goes on may begin elsewhere as soon as this is written, so its event is published before.
     if (GOES_ON.has(execution.outcome.kind)) this.#emitAll(events);
     else delivery.afterwards(async () => this.#emitAll(events));
   }
@@ -123,7 +123,7 @@ export class EventReporter implements RunWatch {
       case 'handBack':
         return [{ type: 'task-rejected', ...fields, requeue: true }];
       case 'later':
-        // A task that waits for its time or its turn is nobody's news; one that nobody here knows is.
+        // A task that is delayed or waits for its turn is not reported; a task unknown here is.
         return task === undefined ? [{ type: 'task-rejected', ...fields, requeue: true }] : [];
       case 'move':
       case 'lost':
@@ -146,7 +146,7 @@ export class EventReporter implements RunWatch {
     });
   }
 
-  /** Beats until nobody listens any more. */
+  /** Sends heartbeats until the last listener leaves. */
   #beat(): void {
     clearTimeout(this.#heart);
     if (!this.active) return;
@@ -203,7 +203,7 @@ export class EventReporter implements RunWatch {
   }
 }
 
-/** What is sealed is for nobody here to open. */
+/** Omits metadata that is sealed. */
 function readableMeta(meta: unknown): { meta: unknown } | undefined {
   try {
     return { meta: decodeResult(meta) };

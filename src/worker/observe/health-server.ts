@@ -1,29 +1,29 @@
 /**
- * The port where orchestrators and Prometheus ask: `/live`, `/ready`, `/metrics`. It answers from the first moment of
- * `start()`, broker or not, and knows nothing of workers but three questions.
+ * The HTTP port for orchestrators and Prometheus: `/live`, `/ready`, `/metrics`. It answers from the beginning of
+ * `start()`, with or without a broker, and knows of workers only the three methods of `HealthSource`.
  */
 import type { Server, ServerResponse } from 'node:http';
 import { CeleriacError } from '../../errors.js';
 import type { HealthOptions } from '../../options/worker-values.js';
 
-/** An answer, and why it is no. */
+/** An answer, and the reason if it is no. */
 export interface Verdict {
   readonly ok: boolean;
   readonly why?: string;
 }
 
-/** What the port asks. */
+/** Where the port gets its answers. */
 export interface HealthSource {
-  /** No: only a restart will help. */
+  /** Not ok when only a restart will help. */
   live(): Promise<Verdict>;
-  /** No: it does not take tasks now. */
+  /** Not ok while the worker takes no tasks. */
   ready(): Promise<Verdict>;
   /** Prometheus text. */
   metrics(): Promise<string>;
 }
 
 const TEXT = 'text/plain; charset=utf-8';
-/** prom-client's own; asked of it, it would have to be loaded. */
+/** The content type of prom-client, repeated so that prom-client need not be loaded. */
 const METRICS = 'text/plain; version=0.0.4; charset=utf-8';
 
 export class HealthServer {
@@ -34,7 +34,7 @@ export class HealthServer {
     { port, host = '127.0.0.1' }: HealthOptions,
     source: HealthSource,
   ): Promise<HealthServer> {
-    // Only here: loading it would make every import of this package slower.
+    // Imported here, because a static import would slow down every import of this package.
     const { createServer } = await import('node:http');
     const server = createServer((request, response) => {
       const path = (request.url ?? '').split('?')[0];
@@ -44,7 +44,7 @@ export class HealthServer {
         (error: unknown) => send(response, 503, `${error instanceof Error ? error.message : error}\n`),
       );
     });
-    // A worker stays for its tasks, not for those who ask how it is.
+    // An open health port must not keep the process alive.
     server.unref();
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => reject(taken(error, host, port)));

@@ -1,6 +1,6 @@
 /**
- * How a worker is: whether it lives, takes tasks, and what it has done, for the health port. A worker that nobody can
- * ask has none of this but a look at an undefined field for each task.
+ * The state of a worker for the health port: whether it is alive and takes tasks, and what it has done. Without a
+ * health port the cost is one look at an undefined field per task.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -27,17 +27,17 @@ export interface WorkerHealthParams extends MetricsSource {
   readonly clock: BrokerClock;
   readonly logger: Logger;
   readonly health: HealthOptions | undefined;
-  /** Somebody else answers on this worker's behalf and wants its metrics. */
+  /** True when a supervisor answers on this worker's behalf and wants its metrics. */
   readonly measured: boolean;
-  /** Why it takes no tasks; undefined while it does. */
+  /** Why the worker takes no tasks; undefined while it takes some. */
   idle(): string | undefined;
-  /** How long its consumers have been deaf, ms. */
+  /** The longest time one of its consumers has been stalled, ms. */
   stalledForMs(): number;
-  /** The queues of the broker that it consumes. */
+  /** Names of the broker's queues that it consumes. */
   queues(): readonly string[];
 }
 
-/** Deaf for so long while its broker answers others, a worker does not get well by itself. */
+/** A worker stalled for so long, while its broker answers others, does not recover by itself. */
 const HOPELESS_MS = 60_000;
 
 export class WorkerHealth {
@@ -49,12 +49,12 @@ export class WorkerHealth {
     this.#watch = new BrokerWatch(params.engine);
   }
 
-  /** The port health is answered on. */
+  /** The port of the health endpoint while it listens. */
   get port(): number | undefined {
     return this.#server?.port;
   }
 
-  /** Answers from here on. May be called again after a start that failed. */
+  /** Starts listening. May be called again after a failed start. */
   async open(): Promise<void> {
     const { health, measured, logger } = this.params;
     if (health !== undefined || measured) this.#metrics ??= await Metrics.open(this.params);
@@ -96,17 +96,17 @@ export class WorkerHealth {
     return { ok: true };
   }
 
-  /** The queues of the broker that it consumes. */
+  /** Names of the broker's queues that it consumes. */
   queues(): readonly string[] {
     return this.params.queues();
   }
 
-  /** Tasks that may run at once. */
+  /** Number of tasks that may run at once. */
   get concurrency(): number {
     return this.params.concurrency();
   }
 
-  /** What this worker counted. */
+  /** The metrics this worker counted. */
   async metrics(): Promise<MetricsJson> {
     return (await this.#metrics?.json()) ?? [];
   }
@@ -115,7 +115,7 @@ export class WorkerHealth {
     this.#server?.close();
   }
 
-  /** Of a first attempt: later ones waited because they were told to. */
+  /** How long a first attempt waited; later attempts waited on purpose. */
   #waitedMs({ deliveries, sentAt, message }: Delivery, runtimeMs: number): number | undefined {
     if (deliveries !== 1) return undefined;
     const startedAt = this.params.clock.now() - runtimeMs;
@@ -123,7 +123,7 @@ export class WorkerHealth {
   }
 }
 
-/** How an attempt counts; the others ended nothing. */
+/** How each outcome is counted; the other outcomes end nothing. */
 const STATES: { readonly [K in Outcome['kind']]?: EndState } = {
   success: 'SUCCESS',
   failure: 'FAILURE',
@@ -132,12 +132,12 @@ const STATES: { readonly [K in Outcome['kind']]?: EndState } = {
   ignore: 'IGNORED',
 };
 
-/** How queues stand; nothing while the broker is away. */
+/** Depths of the queues; empty while the broker is away. */
 export async function readDepths(
   { engine, clock }: { readonly engine: Engine; readonly clock: BrokerClock },
   queues: readonly string[],
 ): Promise<QueueDepth[]> {
-  const read = readQueueStates(engine, queues).catch(() => []); // `/ready` is where an outage is told
+  const read = readQueueStates(engine, queues).catch(() => []); // `/ready` reports outages
   return (await within(read, [], PATIENCE_MS)).map(({ queue, counts, oldestDueAt }) => ({
     queue,
     counts,

@@ -1,6 +1,4 @@
-/**
- * What a worker tells of tasks: those it runs or holds, and those that wait in its queues. It only reads.
- */
+/** A worker's report on tasks: those it runs or has reserved, and those that wait in its queues. It must only read. */
 
 import type { Engine, JobHead } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
@@ -15,9 +13,9 @@ import type { WireCodec } from '../../tasks/wire-codec.js';
 import type { Executor } from '../run/execute.js';
 import type { RunningCall } from '../run/running-call.js';
 
-/** A node lists so many delayed tasks, the soonest. */
+/** Most delayed tasks a node lists, soonest first. */
 const SCHEDULED_SHOWN = 1000;
-/** An argument whose JSON is longer than this is cut: a report is for looking, and many travel in one message. */
+/** Longest argument shown, as JSON: a report is for people, and many travel in one message. */
 const ARGUMENT_SHOWN = 400;
 const ARGUMENTS_SHOWN = 10;
 
@@ -28,7 +26,7 @@ export interface InspectionParams {
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
   readonly executor: Executor;
-  /** The broker's queues behind this worker's: lanes included. */
+  /** Names of the broker's queues behind this worker's, lanes included. */
   queues(): readonly string[];
 }
 
@@ -71,7 +69,7 @@ export class Inspection {
     );
   }
 
-  /** Those that wait in this worker's queues. */
+  /** The tasks with these ids that wait in this worker's queues. */
   async #queued(ids: readonly string[]): Promise<[string, FoundTask][]> {
     const { tasks, index } = this.params;
     const refs = await Promise.all(ids.map((id) => index.locate(id)));
@@ -86,7 +84,7 @@ export class Inspection {
 
   #ofJob(job: JobHead, message: Message, dueAt: number | undefined): TaskReport {
     const retries = job.retries + (message.tried ?? 0);
-    // The moment that was asked for, until the task has been tried: from then on it waits for a retry.
+    // The caller's own eta until the first attempt; afterwards the time of the retry.
     const eta = retries === 0 ? (message.eta ?? dueAt) : dueAt;
     return {
       id: message.id ?? taskIdOfJob(job.id),
@@ -104,7 +102,7 @@ export class Inspection {
     try {
       return this.params.codec.decodeArgs(encoded);
     } catch {
-      // Another program's message, or another key's: the task is there all the same.
+      // Written by another program or with another key; the task is listed all the same.
       return ['[cannot be read]'];
     }
   }
@@ -119,14 +117,14 @@ export class Inspection {
     return { id: taskId, name, args: this.#shown(() => args), queue, retries, deliveries, pid: process.pid };
   }
 
-  /** A report goes through the broker, and to whoever asks: what is sealed stays so. */
+  /** A report travels through the broker to any caller, so sealed arguments stay hidden. */
   #shown(args: () => readonly unknown[]): unknown[] {
     const { seal } = this.params.codec;
     return seal === undefined ? shown(args()) : [`[sealed by the serializer "${seal}"]`];
   }
 }
 
-/** Arguments as JSON carries them; what the rich serializer brought and JSON does not know is named by its kind. */
+/** Arguments as JSON carries them; values that only the rich serializer knows are named by their kind. */
 function shown(args: readonly unknown[]): unknown[] {
   const some = args.length > ARGUMENTS_SHOWN ? [...args.slice(0, ARGUMENTS_SHOWN), '…'] : args;
   return some.map((arg) => {

@@ -1,6 +1,4 @@
-/**
- * What a node says of itself: its settings, and the text for a bug report. Pure.
- */
+/** A node's report on itself: its settings, and the text for a bug report. Pure. */
 import { VERSION } from '../../version.js';
 import type { WorkerDescription, WorkerSettings } from '../worker-options.js';
 

@@ -1,5 +1,5 @@
 /**
- * What a worker says about its tasks: one structured line per end, never a payload; and how many it ran of each name.
+ * A worker's log of its tasks: one structured line per end, never a payload; and the number of ended tasks per name.
  */
 
 import type { Logger } from '../../options/logger.js';
@@ -19,12 +19,12 @@ export class TaskLog {
 
   constructor(private readonly logger: Logger) {}
 
-  /** Counts and logs an ended attempt. Never throws: what became of a task must not hang on what is said about it. */
+  /** Counts and logs an ended attempt. Never throws: logging must not change the outcome of a task. */
   ended(delivery: Delivery, execution: Execution): void {
     try {
       this.#end(delivery, execution);
     } catch {
-      // A logger, or an error whose properties throw when they are read: there is nobody left to tell.
+      // The logger, or a getter of the error, threw: there is nowhere left to log.
     }
   }
 
@@ -93,7 +93,7 @@ export class TaskLog {
     }
   }
 
-  /** Names that are not known here are one: a producer may make up a new one for each task. */
+  /** Tasks unknown here share one count: a producer could invent a new name for each. */
   #count(task: RegisteredTask | undefined): void {
     this.total++;
     const name = task?.name ?? UNKNOWN_TASK;

@@ -1,6 +1,6 @@
 /**
- * One worker process, as its supervisor sees it: coming up, ready, leaving, gone. It answers commands over IPC; what it
- * last said of itself is kept, so that its counts outlive it.
+ * One worker process, as its supervisor sees it: starting, ready, leaving, gone. It answers commands over IPC. Its
+ * last record is kept here, so that its counts outlive it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,11 +16,11 @@ import type { FromProcess, ProcessRecord, ProcessSetup, ToProcess } from './mess
 export interface ChildEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** It said so before, and why. */
+  /** The reason it announced for leaving, if it did. */
   readonly left: string | undefined;
-  /** How long it was ready, ms; 0 when it never was. */
+  /** How long it was ready, ms; 0 if it never was. */
   readonly readyMs: number;
-  /** Why it cannot start, in its own words. */
+  /** Why it could not start, as it reported. */
   readonly failure: Error | undefined;
 }
 
@@ -32,15 +32,15 @@ export interface ChildParams {
   onEnd(child: Child, end: ChildEnd): void;
 }
 
-/** A child of its own may hold the channel open. */
+/** How long to wait for its last messages: a child process of its own may hold the channel open, ms. */
 const LAST_MESSAGES_MS = 1_000;
 
 export class Child {
   readonly pid: number;
-  /** Resolves when it could take tasks; rejects when it never will. */
+  /** Resolves when it can take tasks; rejects when it never will. */
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
-  /** What it last said of itself. */
+  /** The last record that it sent. */
   record: ProcessRecord = { processed: {}, running: 0, concurrency: 0, metrics: [], queues: [] };
   readonly #process: ChildProcess;
   readonly #answers = new Map<number, (reply: unknown) => void>();
@@ -53,30 +53,30 @@ export class Child {
   constructor(private readonly params: ChildParams) {
     this.#process = fork(ownFile(PROCESS_FILE, 'A worker has processes'), [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // Two processes cannot be inspected on one port.
+      // Two processes cannot share one inspector port.
       execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
     });
     this.pid = this.#process.pid ?? 0;
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = (error) => (error === undefined ? resolve() : reject(error));
     });
-    this.ready.catch(() => undefined); // the end tells it as well
+    this.ready.catch(() => undefined); // onEnd reports it as well
     this.ended = new Promise((resolve) => {
       this.#process.on('error', (error) => {
         this.#failure ??= error;
-        // Without a pid it never was, and no 'exit' will come.
+        // Without a pid the process never existed, and no 'exit' event will come.
         if (this.#process.pid === undefined) this.#onExit(null, null, resolve);
       });
       this.#process.on('exit', (code, signal) => {
-        // What it said last may still be on its way: 'close' comes after it.
-        const closed = once(this.#process, 'close').catch(() => undefined); // the error is told above
+        // Its last messages may still be in transit: 'close' comes after them.
+        const closed = once(this.#process, 'close').catch(() => undefined); // the error is handled above
         void within(closed, undefined, LAST_MESSAGES_MS).then(() => this.#onExit(code, signal, resolve));
       });
     });
     this.#process.on('message', (message: FromProcess) => this.#receive(message));
   }
 
-  /** It has heard what the others were told before it came: from now on it counts. */
+  /** True once it has received the lasting commands: from then on it counts. */
   welcomed = false;
 
   /** Whether it takes tasks. */
@@ -84,7 +84,7 @@ export class Child {
     return this.welcomed && this.#left === undefined;
   }
 
-  /** Its answer to a command; undefined where none comes in time. */
+  /** Sends a command; gives the answer, or undefined if none comes in time. */
   ask(command: string, args: object, timeoutMs: number): Promise<unknown> {
     const id = this.#next++;
     return new Promise((resolve) => {
@@ -100,7 +100,7 @@ export class Child {
   }
 
   post(message: ToProcess): void {
-    // One that is gone meanwhile has ended, or is about to: its end says so.
+    // Ignore a failed send: the process has ended or is about to, and its end is reported.
     if (this.#process.connected) this.#process.send(message, () => undefined);
   }
 

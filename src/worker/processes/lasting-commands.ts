@@ -1,6 +1,6 @@
 /**
- * What a process that starts later must hear to work as the others do by now. It grows with what there is (queues, tasks),
- * never with how often it was changed: a schedule that scales by the minute leaves one entry.
+ * The commands that a process started later must receive to match the others. The list grows with the number of
+ * queues and tasks, never with the number of changes: a schedule that scales every minute leaves one entry.
  */
 import type { CommandName, Commands } from '../../control/commands.js';
 
@@ -10,17 +10,19 @@ export interface LastingCommand {
   readonly args: object;
 }
 
-/** The pool's size: a range starts it anew, and what was added and taken since then is one number. */
+/**
+ * Key for the pool's size: a new range replaces the entry, and later additions and removals are summed in one number.
+ */
 const POOL = 'pool';
 
 export class LastingCommands {
-  /** By what they are about, in the order in which they came last. */
+  /** By subject, in the order of the latest change. */
   readonly #commands = new Map<string, LastingCommand>();
 
-  /** @param consumes whether a new process begins with this queue anyway */
+  /** @param consumes whether a new process consumes this queue anyway */
   constructor(private readonly consumes: (queue: string) => boolean) {}
 
-  /** Commands that say nothing to a later process are passed over. */
+  /** Notes a command; ignores those that do not matter to a later process. */
   note(command: CommandName, args: object): void {
     const { n = 0, queue = '' } = args as { n?: number; queue?: string };
     if (command === 'poolGrow') this.#addToPool(n);
@@ -28,11 +30,11 @@ export class LastingCommands {
     if (command === 'autoscale') this.#commands.delete(POOL);
     const about = aboutOf(command, args);
     if (about === undefined) return;
-    this.#commands.delete(about); // the order is that of the last ones
+    this.#commands.delete(about); // re-inserted at the end: the order is that of the latest changes
     if (command !== 'cancelConsumer' || this.consumes(queue)) this.#commands.set(about, { command, args });
   }
 
-  /** All of it, in order. */
+  /** All noted commands, in order. */
   get commands(): LastingCommand[] {
     return [...this.#commands.values()];
   }
@@ -47,7 +49,7 @@ export class LastingCommands {
   }
 }
 
-/** What a command is about, of which the last word counts. */
+/** The subject of a command: the latest command on a subject replaces the others. */
 function aboutOf(command: CommandName, args: object): string | undefined {
   const { queue = '', task = '', ...changed } = args as { queue?: string; task?: string };
   switch (command) {
@@ -58,7 +60,7 @@ function aboutOf(command: CommandName, args: object): string | undefined {
     case 'cancelConsumer':
       return `consumer of ${queue}`;
     case 'timeLimit':
-      // One that says nothing of the other limit leaves it as those before have set it.
+      // A change of one limit must not replace an earlier change of the other.
       return `${Object.keys(changed).sort()} of ${task}`;
     default:
       return undefined;

@@ -1,6 +1,6 @@
 /**
- * Many processes, one node: for each command of remote control, how the answers of the processes become the node's. What a
- * process that starts later has to hear as well is `lasting`'s.
+ * Many processes, one node: for each command of remote control, how the answers of the processes become the node's
+ * answer. Which commands a later process must receive is decided in `lasting-commands`.
  */
 import type {
   CommandName,
@@ -11,9 +11,9 @@ import type {
   TaskReport,
 } from '../../control/commands.js';
 
-/** How one command is answered by a node of several processes. */
+/** How a node of several processes answers one command. */
 export interface Rule<C extends CommandName> {
-  /** The node's answer; there is at least one. */
+  /** The node's answer, from at least one reply. */
   merge(replies: readonly Commands[C]['reply'][]): Commands[C]['reply'];
 }
 
@@ -27,7 +27,7 @@ export const RULES: Rules = {
   registered: { merge: distinct },
   stats: { merge: sumStats },
   activeQueues: { merge: sumQueues },
-  // They are set up alike.
+  // All processes have the same set-up.
   conf: { merge: first },
   report: { merge: first },
   queryTask: { merge: nearest },
@@ -51,12 +51,12 @@ function first<T>([one]: readonly T[]): T {
   return one as T;
 }
 
-/** What lies in their queues is seen by all of them. */
+/** Lists each waiting task once: every process sees the same queues. */
 function eachOnce(lists: readonly (readonly TaskReport[])[]): TaskReport[] {
   return [...new Map(lists.flat().map((task) => [task.id, task])).values()];
 }
 
-/** The one that runs a task knows more of it than those that see it in its queue. */
+/** Prefers the process that runs a task: it knows more than those that see the task in a queue. */
 function nearest(finds: readonly Readonly<Record<string, FoundTask>>[]): Record<string, FoundTask> {
   const entries = finds.flatMap(Object.entries<FoundTask>);
   const active = entries.filter(([, { state }]) => state === 'active');
@@ -71,12 +71,12 @@ function distinct(lists: readonly (readonly string[])[]): string[] {
   return [...new Set(lists.flat())];
 }
 
-/** What the processes did, each wording once. */
+/** Joins the distinct texts of the processes. */
 function said(replies: readonly { readonly ok: string }[]): { ok: string } {
   return { ok: [...new Set(replies.map(({ ok }) => ok))].join('; ') };
 }
 
-/** The same of what has a number in it, which is that of one process. */
+/** The same for texts with a number, which counts for one process only. */
 function saidOfEach(replies: readonly { readonly ok: string }[]): { ok: string } {
   const { ok } = said(replies);
   return { ok: replies.length === 1 ? ok : `in each of ${replies.length} processes: ${ok}` };
@@ -104,7 +104,7 @@ function sumStats(all: readonly NodeStats[]): NodeStats {
   };
 }
 
-/** Counts by name, added up. */
+/** Sums counts by name. */
 export function sumCounts(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const sums = new Map<string, number>();
   for (const [name, count] of counts.flatMap(Object.entries<number>))

@@ -1,6 +1,5 @@
 /**
- * What a supervisor and one of its worker processes say to each other over IPC: every message once, in both directions,
- * all of it plain JSON.
+ * The IPC messages between a supervisor and one of its worker processes, in both directions. All must be plain JSON.
  */
 
 import type { MetricsJson } from '../../events/metrics.js';
@@ -9,20 +8,20 @@ import type { Verdict } from '../observe/health-server.js';
 import type { ChildLimits } from '../threads/router.js';
 import type { WorkerOptions } from '../worker-options.js';
 
-/** What a worker process is to be. */
+/** Set-up of a worker process. */
 export interface ProcessSetup {
   /** The app module, absolute. */
   readonly file: string;
   readonly appName: string;
   readonly prefix: string;
-  /** The name of the node it is a part of. */
+  /** Name of the node that it belongs to. */
   readonly node: string;
-  /** Those that survive JSON. */
+  /** The options that survive JSON. */
   readonly options: WorkerOptions;
   readonly recycling: ChildLimits;
-  /** Whether anybody reads its metrics. */
+  /** Whether its metrics are read. */
   readonly measured: boolean;
-  /** How the supervisor's logger can be made again there, in that logger's own words. */
+  /** How to recreate the supervisor's logger there, in a form that only that logger knows. */
   readonly log: unknown;
 }
 
@@ -31,14 +30,14 @@ export interface ProcessRecord {
   /** Ended tasks by name. */
   readonly processed: Readonly<Record<string, number>>;
   readonly running: number;
-  /** Tasks that may run at once. */
+  /** Number of tasks that may run at once. */
   readonly concurrency: number;
   readonly metrics: MetricsJson;
-  /** The queues of the broker that it consumes. */
+  /** Names of the broker's queues that it consumes. */
   readonly queues: readonly string[];
 }
 
-/** How a process is. */
+/** Health of a process. */
 export interface ProcessHealth {
   readonly live: Verdict;
   readonly ready: Verdict;
@@ -48,7 +47,7 @@ export interface ProcessHealth {
 export type ToProcess =
   | { readonly kind: 'setup'; readonly setup: ProcessSetup }
   | { readonly kind: 'ask'; readonly id: number; readonly command: string; readonly args: object }
-  /** It may take tasks. */
+  /** The process may take tasks. */
   | { readonly kind: 'go' }
   | { readonly kind: 'stop'; readonly timeoutMs: number }
   | { readonly kind: 'stopNow' }
@@ -56,14 +55,14 @@ export type ToProcess =
 
 /** Process to supervisor. */
 export type FromProcess =
-  /** It listens and wants its setup. */
+  /** The process listens and wants its set-up. */
   | { readonly kind: 'born' }
-  /** It could take tasks, and waits until it may. */
+  /** The process could take tasks, and waits for `go`. */
   | { readonly kind: 'ready' }
-  /** It cannot become a worker. */
+  /** The process cannot start a worker. */
   | { readonly kind: 'failed'; readonly error: WireError }
   | { readonly kind: 'answer'; readonly id: number; readonly reply: unknown }
-  /** It takes no more tasks and will end by itself: another may take its place. */
+  /** The process takes no more tasks and will exit: another may replace it. */
   | { readonly kind: 'leaving'; readonly why: string }
-  /** What it has done: soon after each task that ended, and with its last words. Who is killed has none. */
+  /** What it has done: sent soon after each ended task, and before its exit. A killed process sends no last record. */
   | { readonly kind: 'record'; readonly record: ProcessRecord };

@@ -1,6 +1,6 @@
 /**
- * The health of a worker of several processes: theirs, as one. Counts of processes that have ended stay, so that a sum
- * never goes down.
+ * The health of a worker of several processes: that of the processes, merged. Counts of ended processes stay, so that
+ * a sum never goes down.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -22,20 +22,20 @@ export interface PoolHealthParams {
   readonly logger: Logger;
   readonly health: HealthOptions | undefined;
   readonly processPool: ProcessPool;
-  /** Why it takes no tasks; undefined while it does. */
+  /** Why the node takes no tasks; undefined while it does. */
   idle(): string | undefined;
 }
 
-/** What a node's processes do together. */
+/** Sums over a node's processes. */
 export interface PoolSums {
   readonly running: number;
   readonly concurrency: number;
   readonly processed: number;
-  /** As people know them. */
+  /** Names of queues as people know them. */
   readonly queues: readonly string[];
 }
 
-/** A process whose loop is busy for longer is heard next time. */
+/** A process that does not answer in time, because its event loop is blocked, is skipped this time, ms. */
 const ANSWER_MS = 1000;
 const WELL: Verdict = { ok: true };
 
@@ -49,17 +49,17 @@ export class PoolHealth {
     this.#watch = new BrokerWatch(params.engine);
   }
 
-  /** The port health is answered on. */
+  /** The port of the health endpoint while it listens. */
   get port(): number | undefined {
     return this.#server?.port;
   }
 
-  /** Ended tasks by name, of processes that are gone. */
+  /** Ended tasks by name, of ended processes. */
   get endedCounts(): Readonly<Record<string, number>> {
     return this.#endedCounts;
   }
 
-  /** What its processes last said, added up; they are asked again for the next time. */
+  /** Sums of the latest records; also requests new records for the next time. */
   sums(): PoolSums {
     const records = this.params.processPool.children.map(({ record }) => record);
     void this.params.processPool.takeRecords(ANSWER_MS);
@@ -85,7 +85,7 @@ export class PoolHealth {
     logger.info({ host: health.host, port: this.port }, 'health endpoint listening');
   }
 
-  /** What an ended process did counts for ever. */
+  /** Keeps the counts of an ended process. */
   mergeEnded({ processed, metrics }: ProcessRecord): void {
     this.#endedCounts = sumCounts([this.#endedCounts, processed]);
     if (metrics.length > 0)
@@ -101,7 +101,7 @@ export class PoolHealth {
     return answers.map(({ live }) => live).find(({ ok }) => !ok) ?? WELL;
   }
 
-  /** One process that takes tasks will do: what the others lack is their supervisor's business. */
+  /** Ready while one process takes tasks: the supervisor replaces the others. */
   async #ready(): Promise<Verdict> {
     const { idle, engine, processPool } = this.params;
     const why = idle();
@@ -110,7 +110,7 @@ export class PoolHealth {
       return { ok: false, why: `the broker at ${engine.address} does not answer` };
     if (processPool.working.length === 0) return { ok: false, why: 'no worker process is ready' };
     const answers = (await this.#ask()).map(({ ready }) => ready);
-    // Those that compute do not answer; that they work is known.
+    // A process that computes cannot answer, but it is known to take tasks.
     const silent = processPool.working.length > answers.length;
     return silent || answers.some(({ ok }) => ok) ? WELL : (answers[0] ?? WELL);
   }

@@ -1,6 +1,7 @@
 /**
- * The processes of a node: so many at all times, whatever becomes of each. One that dies is replaced, soon at first and
- * then ever later; one that has done enough is replaced as soon as it says so. Asking them all is asking the node.
+ * The processes of a node, always the same number. A process that dies is replaced, at first soon, then after growing
+ * delays. A process that reaches its limits is replaced as soon as it announces that. To ask the node is to ask them
+ * all.
  */
 import type { CommandName } from '../../control/commands.js';
 import { AppClosedError } from '../../errors.js';
@@ -12,17 +13,17 @@ import type { ProcessRecord } from './messages.js';
 export interface ProcessPoolParams extends Omit<ChildParams, 'onLeaving' | 'onEnd'> {
   readonly size: number;
   readonly logger: Logger;
-  /** Told of each process that is ready, before it counts. */
+  /** Called for each process that is ready, before it counts. */
   greet(child: Child): Promise<void>;
-  /** Told of each that has ended. */
+  /** Called for each process that has ended. */
   ended(record: ProcessRecord): void;
 }
 
-/** A process that was well for so long died of something else than its start. */
+/** A process that was ready for so long did not die of its start, ms. */
 const WELL_AFTER_MS = 10_000;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 30_000;
-/** A process that was told to go has its own last words to say, and then this. */
+/** Time a stopping process has for its last messages after the deadline, before it is killed, ms. */
 const GRACE_MS = 3_500;
 
 export class ProcessPool {
@@ -31,26 +32,26 @@ export class ProcessPool {
   /** Deaths in a row, none of them after a long life. */
   #failures = 0;
   #stopping = false;
-  /** The node has said that it is there. */
+  /** True once the node has announced itself. */
   #isReleased = false;
   #onReady: () => void = () => undefined;
   #onFailed: (error: Error) => void = () => undefined;
 
   constructor(private readonly params: ProcessPoolParams) {}
 
-  /** Those that live. */
+  /** The live processes. */
   get children(): readonly Child[] {
     return [...this.#children];
   }
 
-  /** Those that take tasks. */
+  /** The processes that take tasks. */
   get working(): readonly Child[] {
     return this.children.filter((child) => child.working);
   }
 
   /**
-   * Starts all; resolves when they could take tasks: see `release`. One that dies meanwhile is replaced.
-   * @throws what one of them says it cannot start for
+   * Starts all processes; resolves when they could take tasks: see `release`. A process that dies meanwhile is replaced.
+   * @throws the error of a process that cannot start
    */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -62,13 +63,13 @@ export class ProcessPool {
     });
   }
 
-  /** The answers of those that work and answer in time. */
+  /** Sends a command to the processes that take tasks; gives the answers that come in time. */
   async ask(command: CommandName | 'record' | 'health', args: object, timeoutMs: number): Promise<unknown[]> {
     const replies = await Promise.all(this.working.map((child) => child.ask(command, args, timeoutMs)));
     return replies.filter((reply) => reply !== undefined);
   }
 
-  /** Asks all what they have done, and keeps it. */
+  /** Requests and keeps the records of all processes. */
   async takeRecords(timeoutMs: number): Promise<void> {
     await Promise.all(
       this.children.map(async (child) => {
@@ -78,7 +79,7 @@ export class ProcessPool {
     );
   }
 
-  /** Lets all take tasks, and those that come later as they come. */
+  /** Lets all processes take tasks, and each later one as soon as it is ready. */
   release(): void {
     this.#isReleased = true;
     for (const child of this.working) child.post({ kind: 'go' });
@@ -88,21 +89,21 @@ export class ProcessPool {
     for (const child of this.#children) child.post({ kind: 'logRunning' });
   }
 
-  /** Ends all, warmly; resolves when they are gone, and has them gone some seconds after the deadline. */
+  /** Shuts all down warmly; resolves when they are gone. Kills those left some seconds after the deadline. */
   async stop(timeoutMs: number): Promise<void> {
     this.#beginStop();
     for (const child of this.#children) child.post({ kind: 'stop', timeoutMs });
     await this.#gone(timeoutMs + GRACE_MS);
   }
 
-  /** What runs is to be handed back at once. */
+  /** Has all processes hand back their running tasks at once. */
   async stopNow(): Promise<void> {
     this.#beginStop();
     for (const child of this.#children) child.post({ kind: 'stopNow' });
     await this.#gone(GRACE_MS);
   }
 
-  /** Nothing is started any more; who waits for the start hears that it is over. */
+  /** Starts no more processes; a pending `start` rejects. */
   #beginStop(): void {
     this.#stopping = true;
     for (const cancel of this.#restarts) cancel();
@@ -134,7 +135,7 @@ export class ProcessPool {
         if (this.#isReleased) child.post({ kind: 'go' });
         this.#onReady();
       },
-      () => undefined, // its end is told below
+      () => undefined, // onEnd below reports its end
     );
   }
 
@@ -146,7 +147,7 @@ export class ProcessPool {
   #onEnd(child: Child, end: ChildEnd): void {
     this.#children.delete(child);
     this.params.ended(child.record);
-    // Only a start listens to this.
+    // Only a pending `start` uses this.
     if (end.failure !== undefined) this.#onFailed(end.failure);
     if (this.#stopping || end.left !== undefined) return;
     this.#failures = end.readyMs > WELL_AFTER_MS ? 0 : this.#failures + 1;
@@ -164,7 +165,7 @@ export class ProcessPool {
     if (this.#stopping) return;
     const cancel = after(delayMs, () => {
       this.#restarts.delete(cancel);
-      // One that leaves does not count: what it still runs, it finishes beside its successor.
+      // A leaving process does not count: it finishes its tasks beside its successor.
       if (!this.#stopping) this.#spawn();
     });
     this.#restarts.add(cancel);

@@ -1,6 +1,6 @@
 /**
- * How much a worker process may do before another takes its place (Celery: `worker_max_tasks_per_child`,
- * `worker_max_memory_per_child`). Exact for tasks: what was fetched beyond the last one is handed back.
+ * How much a worker process may do before another replaces it (Celery: `worker_max_tasks_per_child`,
+ * `worker_max_memory_per_child`). Exact for tasks: jobs fetched beyond the last one are handed back.
  */
 import type { ChildLimits } from '../threads/router.js';
 
@@ -13,8 +13,8 @@ export class Recycling {
   #lookedAt = 0;
 
   /**
-   * @param onSpent is told once, with the reason
-   * @param onEnded is told of each task that ended
+   * @param onSpent called once, with the reason
+   * @param onEnded called for each task that ended
    */
   constructor(
     private readonly limits: ChildLimits,
@@ -22,7 +22,7 @@ export class Recycling {
     private readonly onEnded: () => void = () => undefined,
   ) {}
 
-  /** A task came. `false`: it is one too many. */
+  /** Counts a fetched task. `false` if it is beyond the limit. */
   begin(): boolean {
     if (this.#spent) return false;
     this.#begun++;
@@ -30,7 +30,7 @@ export class Recycling {
     return true;
   }
 
-  /** A task ended. */
+  /** Counts an ended task. */
   ended(): void {
     this.onEnded();
     const { maxMemoryBytes } = this.limits;

@@ -1,6 +1,6 @@
 /**
- * A worker of several processes: one node, one health port, one end. It runs no task itself; it keeps its processes
- * running, speaks for them on the bus, and ends when they have.
+ * A worker of several processes: one node, one health port, one end. The supervisor runs no task itself. It keeps its
+ * processes running, answers for them on the bus, and ends when they have ended.
  */
 import { type CommandHandlers, type CommandName, isErrorReply } from '../../control/commands.js';
 import { type Responder, startResponder } from '../../control/responder.js';
@@ -28,19 +28,19 @@ import { RULES, type Rule, sumCounts } from './merge-replies.js';
 import { ProcessPool } from './pool.js';
 import { PoolHealth } from './pool-health.js';
 
-/** Whether a worker is to have processes of its own. */
+/** True if these options ask for a worker of several processes. */
 export function isForProcesses(options: WorkerOptions | ProcessesOptions): options is ProcessesOptions {
   return 'processes' in options && options.processes !== undefined;
 }
 
-/** What is still said when the broker does not answer. */
+/** How long to wait for the last writes when the broker does not answer, ms. */
 const LAST_WORDS_MS = 2000;
-/** Less than a caller waits; a process whose loop is busy for longer is left out. */
+/** Shorter than a caller waits; a process whose event loop is blocked for longer is left out, ms. */
 const ANSWER_MS = 800;
 
 export class WorkerProcesses implements AsyncDisposable {
   readonly #params: WorkerParams & { readonly logger: LeveledLogger };
-  /** The logger itself: one that another process can make again says how. */
+  /** The logger as given: one that another process can recreate describes how. */
   readonly #given: Logger;
   readonly #options: WorkerOptions;
   readonly #settings: WorkerSettings;
@@ -50,19 +50,19 @@ export class WorkerProcesses implements AsyncDisposable {
   readonly #health: PoolHealth;
   readonly #eventReporter: EventReporter;
   readonly #madeAt = performance.now();
-  /** What a process that starts later must hear too. */
+  /** Commands to repeat to processes that start later. */
   readonly #lasting = new LastingCommands((queue) =>
     this.#settings.queues.some(({ name }) => name === queue),
   );
   #phase: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #file = '';
   #responder: Responder | undefined;
-  /** Settles with the start that is under way, or was. */
+  /** Settles with the start in progress, or with the last one. */
   #starting: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #onStopped: () => void = () => undefined;
 
-  /** @throws {OptionError} for options that cannot be right */
+  /** @throws {OptionError} for invalid options */
   constructor(given: ProcessesOptions, params: WorkerParams) {
     const { processes, ...options } = given;
     this.#given = params.logger;
@@ -110,19 +110,19 @@ export class WorkerProcesses implements AsyncDisposable {
     return this.#responder?.node ?? this.#settings.name;
   }
 
-  /** Where health is answered, once it is. */
+  /** Port of the health endpoint while it listens. */
   get healthPort(): number | undefined {
     return this.#health.port;
   }
 
-  /** Resolves when all has stopped, whoever asked for it. */
+  /** Resolves when everything has stopped, whatever the cause. */
   readonly stopped = new Promise<void>((resolve) => {
     this.#onStopped = resolve;
   });
 
   /**
    * Starts the processes. Resolves when all of them take tasks.
-   * @throws {BrokerUnavailableError} when nobody answers at the broker's address
+   * @throws {BrokerUnavailableError} when the broker cannot be reached
    */
   async start(): Promise<void> {
     if (this.#phase !== 'new')
@@ -134,7 +134,7 @@ export class WorkerProcesses implements AsyncDisposable {
     this.#file = findAppModule(this.#options.module, `processes is ${this.#size}`, PROCESS_FILE);
     this.#phase = 'starting';
     const starting = this.#start();
-    this.#starting = starting.catch(() => undefined); // for those who only wait for its end
+    this.#starting = starting.catch(() => undefined); // callers that await only its end
     return starting;
   }
 
@@ -159,14 +159,14 @@ export class WorkerProcesses implements AsyncDisposable {
     }
     try {
       await this.#processPool.start();
-      await this.#processPool.takeRecords(ANSWER_MS); // what the worker says of itself as it comes
+      await this.#processPool.takeRecords(ANSWER_MS); // for the worker-online event
       this.#refuseStopped();
     } catch (error) {
-      this.#starting = Promise.resolve(); // it is over: its end must not wait for itself
+      this.#starting = Promise.resolve(); // otherwise stop() would wait for this very start
       if (this.#stopping === undefined) await this.stop({ timeout: LAST_WORDS_MS });
       throw error;
     }
-    // Whoever hears that it is there can get ready before the first task begins.
+    // Listeners of `worker-online` can prepare before the first task begins.
     await this.#eventReporter.online();
     this.#refuseStopped();
     this.#processPool.release();
@@ -174,7 +174,7 @@ export class WorkerProcesses implements AsyncDisposable {
     logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
   }
 
-  /** Stops all processes warmly, and kills those that do not end. Never hangs; may be called twice. */
+  /** Shuts all processes down warmly, and kills those that do not exit in time. Never hangs; may be called twice. */
   stop(options: { timeout?: Duration } = {}): Promise<void> {
     const timeoutMs =
       options.timeout === undefined
@@ -184,7 +184,7 @@ export class WorkerProcesses implements AsyncDisposable {
     return this.#stopping;
   }
 
-  /** Hands back at once whatever still runs: for a second interrupt. */
+  /** Hands back all running tasks at once: for a second interrupt. */
   stopNow(): Promise<void> {
     const now = this.#processPool.stopNow();
     this.#stopping ??= this.#stop(() => now);
@@ -195,7 +195,7 @@ export class WorkerProcesses implements AsyncDisposable {
     return this.stop();
   }
 
-  /** How this worker is set up. */
+  /** The set-up of this worker. */
   describe(): WorkerDescription {
     const { concurrency, queues, autoscale } = this.#settings;
     return {
@@ -211,7 +211,7 @@ export class WorkerProcesses implements AsyncDisposable {
     };
   }
 
-  /** How many tasks run in all processes; one that does not answer counts as it last said. */
+  /** Number of tasks running in all processes; a process that does not answer counts with its last record. */
   async countRunning(): Promise<number> {
     await this.#processPool.takeRecords(ANSWER_MS);
     return this.#health.sums().running;
@@ -248,7 +248,7 @@ export class WorkerProcesses implements AsyncDisposable {
     };
   }
 
-  /** A process that starts later works as the others do by now. */
+  /** Repeats the lasting commands to a new process, so that it works as the others do. */
   async #greet(child: Child): Promise<void> {
     for (const { command, args } of this.#lasting.commands) await child.ask(command, args, ANSWER_MS);
   }
@@ -261,7 +261,7 @@ export class WorkerProcesses implements AsyncDisposable {
     return { ...(Object.fromEntries(handlers) as unknown as CommandHandlers), ...this.#ownAnswers() };
   }
 
-  /** What the processes answer, as one. */
+  /** Asks the processes and merges their answers. */
   async #answer<C extends CommandName>(command: C, args: object): Promise<unknown> {
     const rule = RULES[command] as unknown as Rule<'active'>;
     const replies = await this.#processPool.ask(command, args, ANSWER_MS);
@@ -279,7 +279,7 @@ export class WorkerProcesses implements AsyncDisposable {
         return (await this.#answer('loglevel', args)) as { ok: string };
       },
       stats: async () => {
-        // Before they are asked: one that comes meanwhile is in none of the sums.
+        // Listed before the processes are asked: one that starts meanwhile is in none of the sums.
         const processes = this.#processPool.working.map(({ pid }) => pid);
         const stats = (await this.#answer('stats', {})) as Awaited<ReturnType<CommandHandlers['stats']>>;
         return {
@@ -292,7 +292,7 @@ export class WorkerProcesses implements AsyncDisposable {
       },
       shutdown: () => {
         this.#params.logger.info({ node: this.node }, 'shutdown requested; waiting for running tasks');
-        // After the reply has left.
+        // The reply must leave first.
         setTimeout(() => void this.stop(), 50);
         return { ok: 'shutting down' };
       },
@@ -314,7 +314,7 @@ export class WorkerProcesses implements AsyncDisposable {
     this.#params.logger.info({ node: this.node }, 'worker stopped');
   }
 
-  /** Answers no more; may be called twice. */
+  /** Leaves the bus; may be called twice. */
   async #leaveBus(): Promise<void> {
     const gone = (this.#responder?.close() ?? Promise.resolve()).catch((error: Error) =>
       this.#onError(error),

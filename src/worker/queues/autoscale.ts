@@ -1,6 +1,6 @@
 /**
- * The size of a worker's shared budget over time. Left alone it stays as it is; with a range it grows as soon as tasks
- * want more slots than there are, and shrinks to what was used when that has been less for a while.
+ * The size of a worker's shared slots over time. Without a range the size stays as it is. With one, the size grows as
+ * soon as tasks want more slots than there are, and shrinks to the peak use once that has been lower for a while.
  */
 
 import { CeleriacError } from '../../errors.js';
@@ -8,7 +8,7 @@ import type { Logger } from '../../options/logger.js';
 import type { AutoscaleRange } from '../../options/worker-values.js';
 import type { Slots } from '../../queue/slots.js';
 
-/** Looks this often, and shrinks to the most it saw in so many looks (Celery waits 30 s: `AUTOSCALE_KEEPALIVE`). */
+/** Interval between looks, and how many looks the peak spans (Celery waits 30 s: `AUTOSCALE_KEEPALIVE`). */
 const LOOK_MS = 1000;
 const LOOKS = 5;
 
@@ -32,13 +32,13 @@ export class Autoscale {
     return this.#range;
   }
 
-  /** Begins to look after the size, as soon as there is a range. */
+  /** Starts autoscaling, if a range is set; otherwise as soon as one is. */
   start(): void {
     this.#isOn = true;
     if (this.#range !== undefined) this.set(this.#range);
   }
 
-  /** From now on the size goes by itself, within this range. */
+  /** Autoscales within this range from now on. */
   set(range: AutoscaleRange): void {
     this.#range = range;
     this.#seen = [];
@@ -47,18 +47,18 @@ export class Autoscale {
     if (this.#isOn) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  /** More slots, whatever the range says, which goes along (Celery: `force_scale_up`). */
+  /** Adds slots, even beyond the range, which moves along (Celery: `force_scale_up`). */
   grow(n: number): void {
     this.#change(this.slots.limit + n);
   }
 
-  /** Fewer slots; what runs finishes. @throws {CeleriacError} when there are not so many */
+  /** Removes slots; running tasks finish. @throws {CeleriacError} when there are not so many */
   shrink(n: number): void {
     if (this.slots.limit < n) throw new CeleriacError(`the pool has only ${this.slots.limit} slots`);
     this.#change(this.slots.limit - n);
   }
 
-  /** The size stays as it is, until `start`. May be called twice. */
+  /** Stops autoscaling until `start`. May be called twice. */
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -1,6 +1,7 @@
 /**
- * A worker's side of the fleet-wide limits: which tasks have lanes, the gates before them, and what is asked of the
- * broker before a limited task runs. A task without limits is told apart by one look at its policy, and asks nothing.
+ * A worker's side of the fleet-wide limits: which tasks have lanes, the gates of those lanes, and the requests to the
+ * broker before a limited task runs. For a task without limits one look at its policy is all: it must cost no
+ * request.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -27,15 +28,15 @@ export interface LimitsParams {
   readonly logger: Logger;
 }
 
-/** A job that was moved here waits so long for the first of the two to be gone, looking this often, ms. */
+/** How long a job moved here waits until its original is gone, and how often to look, ms. */
 const MOVED_WAIT_MS = 200;
 const MOVED_LOOK_MS = 10;
-/** Out of reach, or half moved: again after this, ms. */
+/** Delay when the broker cannot be reached or a move is incomplete, ms. */
 const AGAIN_MS = 1000;
-/** Jobs that wait for a place without being listed come back after this, twice as long each time, up to a bound, ms. */
+/** First delay of a job refused a place without being listed, doubled at each further refusal, at most so often, ms. */
 const UNLISTED_MS = 250;
 const UNLISTED_DOUBLINGS = 5;
-/** More of them than these begin anew. */
+/** Most jobs counted in `#turnedAway`; beyond that the job refused longest ago is dropped. */
 const MOST_TURNED_AWAY = 10_000;
 
 export class Limits {
@@ -44,7 +45,7 @@ export class Limits {
   readonly #gates = new Map<string, Set<LaneGate>>();
   readonly #listeners = new Map<string, () => void>();
   readonly #leaseMs: number;
-  /** How often jobs that wait unlisted were turned away here, by id. */
+  /** How often each unlisted job was refused a place here, by id. */
   readonly #turnedAway = new Map<string, number>();
 
   constructor(private readonly params: LimitsParams) {
@@ -52,12 +53,12 @@ export class Limits {
     this.#semaphores = new Semaphores(params.engine, params.tasks, params.clock, this.#leaseMs);
   }
 
-  /** The tasks that have lanes here. */
+  /** Names of the tasks that have lanes here. */
   get laned(): readonly string[] {
     return [...this.#laned];
   }
 
-  /** Learns which tasks have lanes: those whose options say so, and those that once had one. One round trip. */
+  /** Finds the tasks that have lanes: those whose options say so, and those that once had one. One round trip. */
   async learn(): Promise<void> {
     const tasks = this.params.registry.all();
     const recorded = await this.params.rates.recorded(tasks.map((task) => task.name));
@@ -66,7 +67,7 @@ export class Limits {
     for (const task of laned) this.#laned.add(task.name);
   }
 
-  /** From now on the task has lanes. `false` when it had them. */
+  /** Gives the task lanes from now on. `false` when it had them. */
   async add(task: string): Promise<boolean> {
     if (this.#laned.has(task)) return false;
     this.#laned.add(task);
@@ -74,7 +75,7 @@ export class Limits {
     return true;
   }
 
-  /** The gate of one lane of a task. */
+  /** Returns a gate for one lane of a task. */
   gate(task: string): LaneGate {
     const { registry, rates } = this.params;
     const concurrency = registry.get(task)?.run.concurrency;
@@ -86,27 +87,30 @@ export class Limits {
     return gate;
   }
 
-  /** Forgets the gates. */
+  /** Unsubscribes from freed places and drops the gates. */
   close(): void {
     for (const [task, wake] of this.#listeners) this.params.engine.signals.unsubscribe(freeTopic(task), wake);
     this.#listeners.clear();
     this.#gates.clear();
   }
 
-  /** Hears of places that became free in other processes. */
+  /** Subscribes to places freed in other processes. */
   #listen(task: string): void {
     const wake = () => this.wake(task);
     this.#listeners.set(task, wake);
-    // Unheard, the gate still looks once a second.
+    // Without the subscription the gate still polls once a second.
     this.params.engine.signals.subscribe(freeTopic(task), wake).catch(() => undefined); // see above
   }
 
-  /** Lets the lanes of a task look again: a limit changed, or a place became free. */
+  /** Wakes up the lanes of a task: a limit changed, or a place became free. */
   wake(task: string): void {
     for (const gate of this.#gates.get(task) ?? []) gate.wake();
   }
 
-  /** `undefined` when the task may run at once, as tasks without limits always may; else the outcome instead. */
+  /**
+   * `undefined` when the task may run now, as tasks without limits always may; otherwise the outcome to settle
+   * instead.
+   */
   admit(
     delivery: Delivery,
     task: RegisteredTask,
@@ -124,13 +128,13 @@ export class Limits {
     }
     return this.#admit(delivery, task, place, laned).then(
       (held) => {
-        // Not waited for: what fails here is a start told too late, or a turn lost.
+        // Not awaited: a failure here only means a start confirmed too late, or a lost turn.
         const settled = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
         settled?.catch(() => undefined); // see above
         return held;
       },
       (error: unknown) => {
-        // The task has not begun, so it waits for the broker like everybody else.
+        // The task has not begun, so it can wait for the broker.
         if (!isBrokersFault(error)) return { kind: 'failure', error };
         return { kind: 'later', delayMs: AGAIN_MS };
       },
@@ -150,14 +154,14 @@ export class Limits {
       return { kind: 'later', delayMs: AGAIN_MS };
     if (laned && !isLane(delivery.ref.queue)) {
       if (!delivery.hasParent) return { kind: 'move', lane: laneOf(delivery.ref.queue, task.name) };
-      // Whoever waits for it in the broker knows it by its place, so it stays there and asks by itself.
+      // In the broker the task is known by its queue, so it stays there and polls for a permit itself.
       const permit = await this.params.rates.take(task.name);
       if (!permit.granted) return { kind: 'later', delayMs: spread(permit.waitMs) };
     }
     return this.#enter(delivery, task, place);
   }
 
-  /** Takes a place, where the task's concurrency is limited; it is given back when the job has left. */
+  /** Claims a place, if the task's concurrency is limited; the place is released when the job has left. */
   async #enter(
     delivery: Delivery,
     task: RegisteredTask,
@@ -166,7 +170,7 @@ export class Limits {
     const { concurrency } = task.run;
     if (concurrency === undefined || name === undefined) return undefined;
     const { limit, key } = concurrency;
-    // Those of a lane wait in the lane; whoever gets here and finds no place has lost a race and tries again.
+    // Jobs of a lane wait in the lane; a job that finds no place here has lost a race and retries.
     const place = await this.#semaphores.enter(name, limit, delivery.ref, key !== undefined);
     if (place.held) {
       this.#turnedAway.delete(delivery.jobId);
@@ -181,7 +185,7 @@ export class Limits {
     return { kind: 'later', delayMs: spread(UNLISTED_MS * 2 ** doublings) };
   }
 
-  /** How often it was turned away before. */
+  /** Counts a refusal; returns how many there were before. */
   #countTurnedAway(jobId: string): number {
     const before = this.#turnedAway.get(jobId) ?? 0;
     this.#turnedAway.delete(jobId);
@@ -191,12 +195,13 @@ export class Limits {
     return before;
   }
 
-  /** Whether a moved job is gone from where it came from: before that it might be moved, and run, a second time. */
+  /** True once the moved job is gone from its origin: until then it could be moved, and run, a second time. */
   async #arrived(delivery: Delivery, from: string): Promise<boolean> {
     const origin = { queue: from, id: delivery.jobId };
     for (let waitedMs = 0; waitedMs <= MOVED_WAIT_MS; waitedMs += MOVED_LOOK_MS) {
       const [job] = await this.params.tasks.read([origin]);
-      // A stranger's message may name any queue: what has ended there, or is this very job, is not on its way.
+      // Another program's message may name any queue. A job that has ended there, or is this very job, is not in
+      // transit.
       if (job?.queue !== from || job.doneAt !== undefined || from === delivery.ref.queue) return true;
       await new Promise((resolve) => setTimeout(resolve, MOVED_LOOK_MS));
     }
@@ -208,7 +213,7 @@ function freeTopic(task: string): string {
   return `free:${task}`;
 }
 
-/** Between one and two times `ms`: those that were refused together do not come back together. */
+/** Random delay from `ms` to twice `ms`, so that jobs refused together do not return together. */
 function spread(ms: number): number {
   return Math.ceil(ms * (1 + Math.random()));
 }

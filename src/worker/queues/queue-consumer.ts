@@ -1,19 +1,17 @@
-/**
- * One queue as a worker consumes it: the queue itself and the lanes of its limited tasks, all on the same slots.
- */
+/** One queue as a worker consumes it: the queue itself and the lanes of its limited tasks, all on the same slots. */
 
 import { laneOf } from '../../protocol/lanes.js';
 import type { Consumer, ConsumerParams } from '../../queue/consumer.js';
 import type { LaneGate } from '../../queue/lane-gate.js';
 import { Share, type Slots } from '../../queue/slots.js';
 
-/** Consumes one queue of the broker. */
+/** Creates the consumer of one queue of the broker. */
 export type MakeConsumer = (params: Pick<ConsumerParams, 'queue' | 'slots' | 'share' | 'gate'>) => Consumer;
 
 export class QueueConsumer {
   readonly #lanes = new Map<string, Consumer>();
   readonly #plain: Consumer;
-  /** One for the queue and its lanes: they count as one. */
+  /** The queue and its lanes count as one in the weighting of slots. */
   readonly #share: Share;
   #running = false;
   #closed = false;
@@ -27,27 +25,27 @@ export class QueueConsumer {
     this.#plain = make({ queue, slots, share: this.#share });
   }
 
-  /** As people see it: the queue, and how many of its tasks may run at once. */
+  /** What people see: the queue, and how many of its tasks may run at once. */
   get report(): { readonly name: string; readonly concurrency: number } {
     return { name: this.queue, concurrency: this.#plain.slots.limit };
   }
 
-  /** How long one of its consumers has been deaf, ms. */
+  /** The longest time one of its consumers has been stalled, ms. */
   get stalledForMs(): number {
     return Math.max(...this.#all().map((consumer) => consumer.stalledForMs));
   }
 
-  /** What its tasks run on. */
+  /** The slots its tasks run on. */
   get slots(): Slots {
     return this.#plain.slots;
   }
 
-  /** The queues of the broker behind it. */
+  /** Names of the broker's queues behind it, lanes included. */
   get queues(): string[] {
     return this.#all().map((consumer) => consumer.queue);
   }
 
-  /** Takes from a task's lane as well. */
+  /** Also consumes the lane of a task. */
   async addLane(task: string, gate: LaneGate): Promise<void> {
     if (this.#closed || this.#lanes.has(task)) return;
     const consumer = this.make({
@@ -61,14 +59,14 @@ export class QueueConsumer {
     if (this.#running) consumer.run();
   }
 
-  /** Begins to fetch; what is added later does so as it comes. */
+  /** Starts fetching; lanes added later start fetching at once. */
   run(): void {
     if (this.#closed) return;
     this.#running = true;
     for (const consumer of this.#all()) consumer.run();
   }
 
-  /** From now on it runs on other slots. */
+  /** Moves all its consumers to other slots. */
   useSlots(slots: Slots): void {
     for (const consumer of this.#all()) consumer.useSlots(slots);
   }
@@ -77,13 +75,13 @@ export class QueueConsumer {
     await this.#plain.ready();
   }
 
-  /** Fetches no more; resolves when what runs has been settled. */
+  /** Stops fetching; resolves when running tasks have been settled. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#all().map((consumer) => consumer.close()));
   }
 
-  /** Leaves nothing behind in this process, whatever the broker still has to hear. */
+  /** Stops at once and frees everything in this process, even with writes to the broker pending. */
   abandon(): void {
     for (const consumer of this.#all()) consumer.abandon();
   }

@@ -1,6 +1,6 @@
 /**
- * The queues a worker consumes, as lines, and what may change about them while it runs: which they are, what slots they
- * run on, and which tasks have lanes in them.
+ * The queues a worker consumes, and what may change about them while it runs: the set of queues, the slots they run
+ * on, and which tasks have lanes in them.
  */
 import type { Engine } from '../../broker/broker.js';
 import type { SlotCounts } from '../../control/commands.js';
@@ -16,9 +16,9 @@ import { type MakeConsumer, QueueConsumer } from './queue-consumer.js';
 
 export interface QueueConsumersParams {
   readonly engine: Engine;
-  /** The queues to begin with. */
+  /** The initial queues. */
   readonly queues: readonly WeightedQueue[];
-  /** The slots they share. */
+  /** The shared slots. */
   readonly budget: Slots;
   readonly limits: Limits;
   consumer: MakeConsumer;
@@ -27,7 +27,7 @@ export interface QueueConsumersParams {
 
 export class QueueConsumers {
   readonly #lines = new Map<string, QueueConsumer>();
-  /** Taken from no more, but tasks of them still run. */
+  /** Cancelled queues whose running tasks have not finished. */
   readonly #leaving = new Set<QueueConsumer>();
   #unfollow: () => void = () => undefined;
   #opened = false;
@@ -37,7 +37,7 @@ export class QueueConsumers {
 
   constructor(private readonly params: QueueConsumersParams) {}
 
-  /** Begins with the worker's queues; resolves when all could be fetched from. Again after a `close`. */
+  /** Opens the worker's queues; resolves when all of them can be fetched from. May be called again after `close`. */
   async open(): Promise<void> {
     const { queues, budget } = this.params;
     this.#lines.clear();
@@ -45,11 +45,11 @@ export class QueueConsumers {
     this.#running = false;
     this.#closed = false;
     this.#abandoned = false;
-    // One that fails must not leave others on their way.
+    // Waits for all: if one fails, the others must not be left opening.
     await settleAll(queues.map(({ name, weight }) => this.#consume(name, budget, weight)));
   }
 
-  /** Begins to fetch, from all of them and from each that comes later. */
+  /** Starts fetching from all queues, and from each that is added later. */
   run(): void {
     if (this.#closed) return;
     this.#running = true;
@@ -57,7 +57,7 @@ export class QueueConsumers {
   }
 
   /**
-   * Takes from a queue too; with `concurrency` on slots of its own, also when it was consumed before.
+   * Consumes one more queue. With `concurrency` the queue gets slots of its own, also when it was consumed before.
    * @throws {CeleriacError} once the worker stops
    */
   async add(queue: string, concurrency: number | undefined): Promise<void> {
@@ -68,7 +68,7 @@ export class QueueConsumers {
     else if (concurrency !== undefined) line.useSlots(slots);
   }
 
-  /** Takes no more from a queue; what runs finishes. `false` when it was not consumed. */
+  /** Stops taking from a queue; running tasks finish. `false` when it was not consumed. */
   cancel(queue: string): boolean {
     const line = this.#lines.get(queue);
     if (line === undefined) return false;
@@ -78,7 +78,7 @@ export class QueueConsumers {
     return true;
   }
 
-  /** From now on each task that is registered and has lanes gets them. */
+  /** Opens lanes for each task that is registered later and has some. */
   follow(registry: Pick<Registry, 'onAdded'>): void {
     this.#unfollow = registry.onAdded((task) => {
       if (task.lane) this.openLanes(task.name).catch((error: Error) => this.params.onError(error));
@@ -89,30 +89,30 @@ export class QueueConsumers {
     this.#unfollow();
   }
 
-  /** Gives a task lanes, if it has none here. */
+  /** Opens lanes for a task, if it has none here. */
   async openLanes(task: string): Promise<void> {
     const { limits } = this.params;
     if (!(await limits.add(task))) return;
     await Promise.all(this.#all().map((line) => this.#openLane(line, task)));
   }
 
-  /** As people see them. */
+  /** What people see of each queue: its name and concurrency. */
   reports(): { name: string; concurrency: number }[] {
     if (this.#opened) return this.#all().map((line) => line.report);
     return this.params.queues.map(({ name }) => ({ name, concurrency: this.params.budget.limit }));
   }
 
-  /** The queues of the broker behind them: lanes included. */
+  /** Names of the broker's queues behind them, lanes included. */
   brokerQueues(): string[] {
     return this.#all().flatMap((line) => line.queues);
   }
 
-  /** All slots that tasks can run on: the shared ones while a queue uses them, and those of queues with their own. */
+  /** All slots that tasks can run on: the shared ones while a queue uses them, plus those of queues with their own. */
   get concurrency(): number {
     return this.#slots().reduce((sum, { limit }) => sum + limit, 0);
   }
 
-  /** The same slots, counted. */
+  /** Limit and use of those slots. */
   get slotCounts(): SlotCounts {
     const all = this.#slots();
     const sum = (of: (slots: Slots) => number) => all.reduce((total, slots) => total + of(slots), 0);
@@ -123,19 +123,19 @@ export class QueueConsumers {
     };
   }
 
-  /** How long one of the consumers has been deaf, ms. */
+  /** The longest time one of the consumers has been stalled, ms. */
   get stalledForMs(): number {
     return Math.max(0, ...this.#all().map((line) => line.stalledForMs));
   }
 
-  /** Fetches no more; resolves when what runs has been settled, at once when it was abandoned. */
+  /** Stops fetching; resolves when running tasks have been settled, or at once after `abandon`. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#abandoned) return;
     await Promise.all([...this.#all(), ...this.#leaving].map((line) => this.#end(line)));
   }
 
-  /** Leaves nothing behind in this process, whatever the broker still has to hear. */
+  /** Stops at once and frees everything in this process, even with writes to the broker pending. */
   abandon(): void {
     this.#abandoned = true;
     for (const line of [...this.#all(), ...this.#leaving]) line.abandon();
@@ -155,7 +155,7 @@ export class QueueConsumers {
       await line.ready();
       await Promise.all(limits.laned.map((task) => this.#openLane(line, task)));
     } catch (error) {
-      // Half of a line is none: the next one who asks for this queue begins anew.
+      // A half-opened consumer is useless: the next request for this queue starts anew.
       if (this.#lines.get(queue) === line) this.#lines.delete(queue);
       await this.#end(line);
       throw error;
@@ -163,7 +163,7 @@ export class QueueConsumers {
     if (this.#running) line.run();
   }
 
-  /** A lane of a paused queue is paused before anything is taken from it. */
+  /** Opens a lane. A lane of a paused queue is paused before a job is taken from it. */
   async #openLane(line: QueueConsumer, task: string): Promise<void> {
     const { engine, limits } = this.params;
     await openQueue(engine, laneOf(line.queue, task));

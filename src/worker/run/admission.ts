@@ -1,6 +1,6 @@
 /**
- * Whether a delivery may run, before anything of it does: what is unknown here, lost too often, revoked, expired or not
- * due yet has its outcome without its code.
+ * Decides before a delivery runs whether it may. A task that is unknown here, lost too often, revoked, expired or not
+ * due yet gets its outcome without running.
  */
 import type { BrokerClock } from '../../broker/clock.js';
 import { WorkerLostError } from '../../errors.js';
@@ -8,11 +8,11 @@ import type { Delivery } from '../../queue/delivery.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 import type { Outcome } from './outcome.js';
 
-/** As far as the clocks of the workers of an app without a `lockDuration` of its own may be off the broker's, ms. */
+/** Most that a worker's clock may be off the broker's, ms, in an app without a `lockDuration` of its own. */
 const CLOCKS_OFF_MS = 2500;
 
 /**
- * Reasons not to run it, other than its workers' deaths; undefined where there is none.
+ * The outcome if the delivery must not run, for reasons other than its workers' deaths; undefined if it may.
  * @param clocksOffMs how far the clock of any worker of the fleet may be off the broker's
  */
 export function refusal(
@@ -34,18 +34,18 @@ export function refusal(
     return { kind: 'revoked', reason: 'it was not started before it expired', expired: true };
   }
   const earlyMs = message.eta !== undefined && delivery.retries === 0 ? message.eta - now : 0;
-  // BullMQ promotes by the worker's clock; the task is due by the broker's. What comes earlier than clocks are off was
-  // promoted by somebody, which means now.
+  // BullMQ promotes by the worker's clock, but the task is due by the broker's. A job that is early by more than
+  // clocks differ was promoted on purpose, so it is due now.
   if (earlyMs > 0 && (earlyMs <= clocksOffMs || clock.stopped)) return { kind: 'later', delayMs: earlyMs };
   return undefined;
 }
 
-/** `expires` says when a task must have started: a later attempt at it is on time. */
+/** `expires` is the latest start of a task: a later attempt at a task that has begun is on time. */
 function hasBegun({ retries, stalls, deliveries }: Delivery): boolean {
   return retries > 0 || stalls > 0 || deliveries > 1;
 }
 
-/** The outcome of a task under which its last permitted worker has died. */
+/** The outcome of a task whose last permitted worker died. */
 export function lostTooOften({ name, taskId }: Delivery, deaths: number): Outcome {
   const error = new WorkerLostError(
     `${deaths} workers died while they ran ${name} (${taskId}); maxDeliveries allows no more.`,

@@ -1,6 +1,6 @@
 /**
- * What follows from an ended run: who hears of it now, who once it is written, and what is written. Makes no promise where
- * none is needed: every task comes through here.
+ * What follows from an ended run: the reports made now, the reports made after the write, and what is written.
+ * Creates no promise unless one is needed: every task comes through here.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -45,10 +45,9 @@ export function conclude(
 }
 
 /**
- * It was fetched, and nobody began it: then it is not counted among its deliveries, by which others tell whether it has
- * begun. Best effort: uncounted it is only a number too high.
+ * Takes back a delivery that was fetched but never begun: other workers see from the count whether a task has begun.
+ * Best effort: if this fails, the count is only too high.
  */
 export async function uncount({ engine }: Pick<ConcludeParams, 'engine'>, { ref }: Delivery): Promise<void> {
-  // A number too high does no harm.
   await engine.uncount(ref).catch(() => undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * Runs calls in the caller's process, through the same steps as a worker: arguments as they would travel, hooks,
- * middleware, limits and retries, which follow each other without delay. What it writes goes nowhere but its result.
+ * Runs calls in the caller's process, through the same steps as a worker: arguments encoded as for sending, hooks,
+ * middleware, limits and retries, which follow each other without delay. It must write to nothing but its result.
  */
 
 import type { Detour } from '../../calls/call-stages.js';
@@ -27,15 +27,15 @@ export interface EagerParams
   readonly results: ResultSource;
   /** Runs workflows in this process. */
   here(detour: Detour): InlineLauncher;
-  /** Makes the services that were registered as classes. */
+  /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
 }
 
 /** How an eager call was made. */
 export interface EagerMode {
-  /** By `delay()` or `applyAsync()`, which would have sent it. */
+  /** Called by `delay()` or `applyAsync()`, which normally send. */
   readonly sent: boolean;
-  /** A task that fails throws at the call (Celery: `task_eager_propagates`). */
+  /** A failing task throws at the call (Celery: `task_eager_propagates`). */
   readonly propagates: boolean;
 }
 
@@ -44,7 +44,7 @@ export class EagerRunner {
 
   /**
    * Runs a call from its first attempt to its end.
-   * @throws {NotRegisteredError} when the task's code is not here
+   * @throws {NotRegisteredError} when the task is not registered here
    */
   async run<R>(envelope: Envelope, mode: EagerMode): Promise<EagerResult<R>> {
     const { registry, results } = this.params;
@@ -76,7 +76,7 @@ export class EagerRunner {
     mode: EagerMode,
     updates: Update[],
   ): Promise<{ outcome: Outcome; retries: number }> {
-    // What takes its place fails for it, whoever is told of that.
+    // A replacement's failure becomes the task's own; it must not throw here.
     const inside = { ...mode, propagates: false };
     const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
     const spawning = new InlineSpawner(this.params.here(detour), this.params.codec);
@@ -85,10 +85,10 @@ export class EagerRunner {
       const { outcome, hooks } = await executor.execute(
         deliveryOf(envelope, retries, updates, this.params.codec),
       );
-      // Nothing is written here: it has ended when it is known how.
+      // No write follows here, so the hooks run as soon as the outcome is known.
       await hooks?.run(outcome);
       if (outcome.kind !== 'retry') return { outcome, retries };
-      // A task that retries for ever must leave the process room to end it.
+      // A task that retries for ever must leave the event loop free to end the process.
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -136,7 +136,7 @@ export class EagerRunner {
   }
 }
 
-/** How an eager run ended, as its snapshot says it. */
+/** How an eager run ended, as its snapshot shows it. */
 interface EagerEnd<R> {
   readonly state: State;
   readonly value: R | undefined;
@@ -163,7 +163,7 @@ function failed(taskId: string, taskName: string, error: unknown): TaskFailedErr
 
 function deliveryOf(envelope: Envelope, retries: number, updates: Update[], codec: WireCodec): Delivery {
   const { taskId, jobId, queue, name } = envelope;
-  // Here and now: whatever the call said of later.
+  // Eager calls run now, whatever `eta` the call has.
   const { eta: _, ...message } = readMessage(envelope.data);
   return {
     taskId,
@@ -183,7 +183,7 @@ function deliveryOf(envelope: Envelope, retries: number, updates: Update[], code
     trace: undefined,
     saveProgress: async (progress) => {
       const { state, meta } = JSON.parse(JSON.stringify(progress)) as Update;
-      // A final name set by hand shows its meta; only the end of a task ends it.
+      // A final state name set by hand shows its meta, but only the end of a task ends it.
       updates.push({ state: isBuiltIn(state) ? STARTED : state, meta: codec.decodeResult(meta) });
     },
     afterwards: () => undefined,

@@ -1,6 +1,6 @@
 /**
- * Runs one delivery and says how it ended: a list of named steps from message to Outcome. Writes nothing to the broker
- * (that is `settle` and the consumer); everything a task can do wrong ends as an Outcome, never as a throw.
+ * Runs one delivery and returns how it ended: a list of named steps from message to Outcome. It must not write to the
+ * broker (`settle` and the consumer do), and every fault of a task ends as an Outcome, never as a throw.
  */
 import type { BrokerClock } from '../../broker/clock.js';
 import { decodeInputs } from '../../canvas/workflow/values.js';
@@ -33,68 +33,68 @@ import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
 import type { UnknownTasks } from './unknown-tasks.js';
 
-/** What executing needs. */
+/** What the executor needs. */
 export interface ExecutorParams {
   readonly registry: Registry;
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
-  /** Where moments count that name no zone. */
+  /** Time zone of moments that name none. */
   readonly timezone: string;
-  /** Rebuild the errors that errbacks are told of. */
+  /** Rebuilds the errors passed to errbacks. */
   readonly errors: ErrorClasses;
-  /** Carries workflows on; none where a task runs in its caller's process or in a thread. */
+  /** Advances workflows; undefined where a task runs in its caller's process or in a thread. */
   readonly flows?: WorkflowSteps | undefined;
   readonly middleware: readonly RunMiddleware[];
   readonly host: CallHost;
-  /** Looks after tasks that nobody here knows. */
+  /** Decides about tasks unknown here. */
   readonly unknown?: UnknownTasks;
-  /** Looks after tasks under which a worker has died. */
+  /** Decides about tasks under which a worker has died. */
   readonly suspects?: Suspects;
-  /** Time limits of tasks that have none of their own. */
+  /** Time limits of tasks without their own. */
   readonly defaultLimits?: CallLimits;
-  /** Runs the attempts of some tasks somewhere else. */
+  /** Runs the attempts of some tasks in threads. */
   readonly elsewhere?: Elsewhere | undefined;
-  /** Starts what takes a task's place or joins its group. */
+  /** Starts replacements and added group members. */
   readonly spawning?: Spawns | undefined;
-  /** The fleet's limits; none where a task runs in its caller's process. */
+  /** The fleet's limits; undefined where a task runs in its caller's process. */
   readonly limits?: Limits;
-  /** No worker starts whose clock is off the broker's by more than half of it. */
+  /** A worker refuses to start when its clock is off the broker's by more than half of this. */
   readonly lockDurationMs?: number;
-  /** Makes a span of each attempt. */
+  /** Creates a span for each attempt. */
   readonly tracing?: Tracing | undefined;
-  /** Hears of attempts that begin. */
+  /** Notified of attempts that begin. */
   readonly watch?: RunWatch;
-  /** Runs in the caller's process: `request.isEager`. */
+  /** True for a run in the caller's process: `request.isEager`. */
   readonly eager?: boolean;
-  /** Makes the services that were registered as classes since the worker's start. */
+  /** Creates the services that were registered as classes since the worker's start. */
   prepare?(): Promise<void>;
 }
 
-/** Who wants to know of attempts that begin. */
+/** Listener for attempts that begin. */
 export interface RunWatch {
   readonly active: boolean;
   started(delivery: Delivery): void;
 }
 
-/** Where attempts run that do not run here: threads. */
+/** Runs attempts elsewhere: in threads. */
 export interface Elsewhere {
   takes(task: RegisteredTask): boolean;
   /** Rejects when the attempt was lost there. */
   run(call: RunningCall): Promise<Outcome>;
-  /** The hooks of a call of a task that has some. */
+  /** The hooks of a call whose task has some. */
   hooksOf(call: RunningCall): LateHooks;
 }
 
-/** A task that was fetched and does not run yet. */
+/** A task that was fetched but does not run yet. */
 export interface HeldTask {
   readonly delivery: Delivery;
   readonly args: readonly unknown[];
 }
 
 export class Executor {
-  /** What runs now, by the token of its run: a job may be fetched again before its last run is over. */
+  /** Running calls by the token of their run: a job may be fetched again before its last run is over. */
   readonly running = new TransientMap<RunningCall>();
-  /** Fetched, and waiting for a limit's permission, by the token of its run. */
+  /** Fetched tasks that wait for a limit's permission, by the token of their run. */
   readonly held = new Map<string, HeldTask>();
   readonly #limits: TimeLimits;
 
@@ -108,7 +108,7 @@ export class Executor {
     return this.#executePart(delivery, flows);
   }
 
-  /** A part of a workflow: what came before it is read first, what comes after it is sent before it is settled. */
+  /** Runs a part of a workflow: its input is read before, and the next parts are sent before it is settled. */
   async #executePart(delivery: Delivery, flows: WorkflowSteps): Promise<Execution> {
     const begun = await flows.begin(delivery);
     const execution =
@@ -144,8 +144,8 @@ export class Executor {
   }
 
   /**
-   * The attempt itself, for a delivery that may run: a thread begins here, since its worker has looked at the rest.
-   * @param kept limits that somebody else keeps; they only show in the request
+   * The attempt itself, for a delivery that may run. A thread begins here, since its worker did the checks.
+   * @param kept limits enforced by the worker; they only show in the request
    */
   perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): Promise<Execution> {
     const args = this.#decode(delivery);
@@ -162,8 +162,8 @@ export class Executor {
   }
 
   /**
-   * The hooks of a task that did not get as far as its code here: its worker died, its arguments are wrong, or it ran in a
-   * thread that is gone. Undefined where it has none.
+   * The hooks of a task whose code did not run here: its worker died, its arguments are wrong, or its thread is gone.
+   * Undefined if the task has none.
    */
   hooksOf(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): LateHooks | undefined {
     if (!hasLateHooks(task)) return undefined;
@@ -177,7 +177,7 @@ export class Executor {
     const { checker } = task;
     const made = () =>
       checker === undefined ? args : materialise(checker, args, delivery.message.each === true);
-    // Wrong arguments may be why it failed: then the hooks see what was sent.
+    // Wrong arguments may be why it failed: then the hooks get the arguments as sent.
     return this.#hooksHere(call, task, async () => {
       try {
         return await made();
@@ -198,7 +198,7 @@ export class Executor {
     });
   }
 
-  /** Where the serializer is there to keep things from others, so are the properties of errors. */
+  /** With a sealing serializer, errors are stored bare: without their properties. */
   #sealed(outcome: Outcome): Outcome {
     if (outcome.kind !== 'failure' && outcome.kind !== 'retry') return outcome;
     if (this.params.codec.seal === undefined || outcome.wire !== undefined) return outcome;
@@ -212,8 +212,8 @@ export class Executor {
   }
 
   /**
-   * From now on calls of a task that bring no limits of their own get these.
-   * @returns both as they are now; `undefined` for a task that is not known here
+   * Sets the limits of later calls of a task that bring none of their own.
+   * @returns both limits as they are now; `undefined` for an unknown task
    */
   setLimits(name: string, changed: ChangedLimits): CallLimits | undefined {
     const task = this.params.registry.get(name);
@@ -228,7 +228,7 @@ export class Executor {
   ): Promise<Execution> {
     const { tracing, eager, host } = this.params;
     if (tracing === undefined || eager) return this.#begin(delivery, task, args, kept);
-    // In a thread: the span is the worker's.
+    // In a thread: the worker has the span.
     if (kept !== undefined)
       return tracing.inside(delivery.trace, () => this.#begin(delivery, task, args, kept));
     return tracedRun(tracing, delivery, host.node, (traced) => this.#begin(traced, task, args, kept));
@@ -278,7 +278,7 @@ export class Executor {
     }
   }
 
-  /** What is lost there was nobody's decision: the retry rules have their say, as for any error. */
+  /** An attempt lost in a thread follows the retry rules, like any error. */
   async #attemptElsewhere(call: RunningCall, task: RegisteredTask, elsewhere: Elsewhere): Promise<Outcome> {
     try {
       return await elsewhere.run(call);
@@ -299,7 +299,7 @@ export class Executor {
       if (task.checker !== undefined)
         args = await materialise(task.checker, sent, call.delivery.message.each === true);
     } catch (error) {
-      // Wrong arguments stay wrong: never retried.
+      // Wrong arguments stay wrong, so this is never retried.
       return { kind: 'failure', error };
     }
     call.given = args;
@@ -352,7 +352,7 @@ export class Executor {
     }
   }
 
-  /** What a thrown value means. */
+  /** The outcome of a thrown value. */
   #judge(error: unknown, call: RunningCall, task: RegisteredTask): Outcome {
     if (isCeleriacError(error, 'IGNORE')) return { kind: 'ignore' };
     if (isCeleriacError(error, 'REJECT'))
@@ -379,7 +379,6 @@ export class Executor {
   }
 }
 
-/** `null` means none, whatever stands behind it. */
 /** What was thrown, or an error in its place when merely looking at it throws (a revoked proxy). */
 function examinable(thrown: unknown): unknown {
   try {

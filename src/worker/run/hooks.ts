@@ -1,7 +1,7 @@
 /**
- * The hooks a service may have as optional methods, and which of them hear of an outcome. All but `beforeStart` run once
- * the outcome is written (Celery's order): nobody who waits for the task waits for them, no limit counts them, and they see
- * the final state. What they throw is logged and changes nothing.
+ * The optional hook methods of a service, and which of them run for an outcome. All but `beforeStart` run once the
+ * outcome is written (Celery's order): callers do not wait for them, no limit counts them, and they see the final
+ * state. What they throw is logged and changes nothing.
  */
 import type { Delivery } from '../../queue/delivery.js';
 import { runInScope } from '../../tasks/context.js';
@@ -15,7 +15,7 @@ export function hooksOf(task: RegisteredTask): TaskHooks | undefined {
   return task.target.kind === 'method' ? task.target.service.instance : undefined;
 }
 
-/** Whether a task has hooks that run after its end. A service that is not made yet is asked by its class. */
+/** True if a task has hooks that run after its end. For a service not created yet, its class is asked. */
 export function hasLateHooks({ target }: RegisteredTask): boolean {
   if (target.kind !== 'method') return false;
   const hooks: TaskHooks = target.service.instance ?? (target.service.cls.prototype as TaskHooks);
@@ -27,24 +27,24 @@ export function hasLateHooks({ target }: RegisteredTask): boolean {
   );
 }
 
-/** Has the hooks of an attempt told when its end is written; where it has none, this is one look. */
+/** Runs the hooks of an attempt after its end is written; without hooks the cost is one look. */
 export function runWhenWritten(delivery: Delivery, { hooks, outcome }: Execution): void {
   if (hooks !== undefined && isHeard(outcome))
     delivery.afterwards(() => outsideContext(() => hooks.run(outcome)));
 }
 
-/** Celery: what was revoked, ignored, put back or replaced has no hooks. */
+/** As in Celery, revoked, ignored, returned and replaced tasks run no hooks. */
 function isHeard({ kind }: Outcome): boolean {
   return kind === 'success' || kind === 'failure' || kind === 'retry';
 }
 
-/** What telling the hooks of one call needs. */
+/** What running the hooks of one call needs. */
 export interface HookedCall {
   readonly call: RunningCall;
   readonly task: RegisteredTask;
   /** The arguments as the task got them. */
   args(): readonly unknown[] | Promise<readonly unknown[]>;
-  /** Makes the service, where it is not made yet. */
+  /** Creates the service, if it does not exist yet. */
   prepare?(): Promise<void>;
   /** Runs `body` within the task's trace. */
   traced<R>(body: () => R): R;
@@ -69,7 +69,7 @@ export class HooksHere implements LateHooks {
   }
 }
 
-/** `afterReturn` is for what succeeded or failed, not for an attempt that will be retried. */
+/** `afterReturn` runs after a success or a failure, not for an attempt that will be retried. */
 async function runInOrder(
   hooks: TaskHooks,
   outcome: Outcome,
@@ -77,9 +77,9 @@ async function runInOrder(
   args: readonly unknown[],
 ): Promise<void> {
   const { taskId } = hooked.call.delivery;
-  const each = async (tell: () => unknown) => {
+  const each = async (hook: () => unknown) => {
     try {
-      await tell();
+      await hook();
     } catch (error) {
       logFailed(hooked, error);
     }
@@ -99,6 +99,6 @@ function logFailed({ call }: HookedCall, error: unknown): void {
   try {
     call.log.error({ error }, `a hook of ${call.delivery.name} threw; the task's outcome stands`);
   } catch {
-    // A logger that throws: there is nobody left to tell.
+    // The logger threw: there is nowhere left to log.
   }
 }

@@ -7,14 +7,14 @@ import { type CallScope, runInScope } from '../../tasks/context.js';
 import { entryPoint, type MethodTarget, type RegisteredTask } from '../../tasks/registry.js';
 import type { RunningCall } from './running-call.js';
 
-/** A task over many: once with each argument list, in order. */
+/** Calls a task once with each argument list, in order. */
 export async function callEach(
   task: RegisteredTask,
   call: RunningCall,
   lists: unknown[],
 ): Promise<unknown[]> {
   const values: unknown[] = [];
-  // A scope of its own each, since the first call of the method uses one up.
+  // One scope per call, since the first call of the method uses its scope up.
   for (const args of lists)
     values.push(await runInScope(scopeOf(call, task), () => callTarget(task, call, args as unknown[])));
   return values;

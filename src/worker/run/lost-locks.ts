@@ -1,9 +1,9 @@
-/** Ends a call whose lock is gone: another worker may run it by now, so nothing of it may be written here. */
+/** Ends a call whose lock is lost: another worker may run it by now, so this one must not write anything for it. */
 import { CeleriacError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import type { RunningCall } from './running-call.js';
 
-/** @param call what runs under the lock; nothing when it has ended meanwhile, or waits for a limit */
+/** @param call what runs under the lock; undefined when it has ended meanwhile, or waits for a limit */
 export function endLost(call: RunningCall | undefined, logger: Logger): void {
   if (call === undefined) return;
   const { name, taskId } = call.delivery;

@@ -4,33 +4,33 @@
 import type { WireError } from '../../protocol/wire-error.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 
-/** `wire` is what to store of an error that comes from a thread: encoded where it was the real one. */
+/** `wire` is what to store of an error from a thread: encoded there, from the original. */
 export type Outcome =
   | { readonly kind: 'success'; readonly value: unknown; readonly encoded: unknown }
   | {
       readonly kind: 'failure';
       readonly error: unknown;
       readonly wire?: WireError;
-      /** The task refused itself. */
+      /** The task rejected itself. */
       readonly rejected?: true;
     }
   | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number; readonly wire?: WireError }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }
-  /** A workflow has taken its place, and will end for it. */
+  /** A workflow has replaced the task, and ends on its behalf. */
   | { readonly kind: 'replaced'; readonly flow: string }
-  /** It will not run: revoked, or expired. */
+  /** The task will not run: revoked, or expired. */
   | { readonly kind: 'revoked'; readonly reason: string | undefined; readonly expired?: true }
-  /** Not now (not due, or nobody here knows it): again later, at no cost to the task. */
+  /** The task cannot run now (not due, or unknown here): tried again later, without an attempt being counted. */
   | { readonly kind: 'later'; readonly delayMs: number }
-  /** It has a lane and is not in it. */
+  /** The task has a lane and was not fetched from it. */
   | { readonly kind: 'move'; readonly lane: string }
-  /** The worker stops: another one takes it from the start. */
+  /** The worker stops: another one runs the task from the start. */
   | { readonly kind: 'handBack' }
-  /** Another worker may have it by now: nothing may be written. */
+  /** Another worker may run the task by now: nothing may be written. */
   | { readonly kind: 'lost' };
 
-/** The hooks of an ended attempt, to be told once its end is written. */
+/** The hooks of an ended attempt, to run once its end is written. */
 export interface LateHooks {
   /** Never rejects. */
   run(outcome: Outcome): Promise<void>;
@@ -39,14 +39,14 @@ export interface LateHooks {
 /** An ended attempt. */
 export interface Execution {
   readonly outcome: Outcome;
-  /** Undefined when nobody here knows the task. */
+  /** Undefined when the task is unknown here. */
   readonly task: RegisteredTask | undefined;
   readonly runtimeMs: number;
   /** Whether the attempt began. */
   readonly started: boolean;
-  /** To be told of the outcome once it is written; few tasks have any. */
+  /** Hooks to run once the outcome is written; few tasks have any. */
   readonly hooks?: LateHooks | undefined;
 }
 
-/** How all tasks are counted that nobody here knows: their names are as many as a producer likes. */
+/** The name under which all unknown tasks are counted: producers can invent any number of names. */
 export const UNKNOWN_TASK = '(unknown)';

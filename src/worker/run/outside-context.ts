@@ -1,12 +1,12 @@
 /**
- * Keeps what users hold in an AsyncLocalStorage where it belongs: a task sees neither what its worker was started in nor
- * what the task before it entered. It must stay cheap: every task goes through here.
+ * Isolates the users' AsyncLocalStorage: a task must see neither the context its worker was started in nor the
+ * context that the task before it entered. It must stay cheap: every task goes through here.
  */
 import { AsyncResource } from 'node:async_hooks';
 
-/** Made where this package was loaded: outside any request and any task. Nothing of a user's ever runs in it. */
+/** Created when this package is loaded: outside any request and any task. User code must never run directly in it. */
 const OUTSIDE = new AsyncResource('celeriac');
-/** Not watched by the garbage collector: nobody is interested in its end. */
+/** Spares the garbage collector a watch on each resource: no `destroy` hook is needed. */
 const UNWATCHED = { requireManualDestroy: true };
 
 /** Runs `body` in an asynchronous context of its own, which begins empty and ends with it. */

@@ -18,14 +18,14 @@ export class RetryRequest extends Error {
 }
 
 /**
- * Reads what `this.retry()` was given, where it is called.
- * @throws {OptionError} for what cannot be right
+ * Validates the options of `this.retry()` where it is called.
+ * @throws {OptionError} for an invalid option
  */
 export function retryRequest(options: RetryOptions): RetryRequest {
   try {
     checkRetry(options);
   } catch (wrong) {
-    // The task's own error must not be lost over how it was handed on.
+    // Keep the task's own error as the cause: it must not be lost over a wrong option.
     throw wrong instanceof OptionError ? withCause(wrong, options) : wrong;
   }
   return new RetryRequest(options);
@@ -48,7 +48,7 @@ function checkRetry(options: RetryOptions): void {
   if (maxRetries !== undefined) toMaxRetries(maxRetries, `${WHERE}: maxRetries`);
 }
 
-/** What is wrong with the options, caused by the error they were to hand on. */
+/** An invalid-option error whose cause is the task's own error. */
 function withCause(wrong: OptionError, options: unknown): OptionError {
   if (options instanceof Error) return new OptionError(wrong.message, { cause: options });
   const { error, exc } = (options ?? {}) as { readonly error?: unknown; readonly exc?: unknown };
@@ -56,17 +56,17 @@ function withCause(wrong: OptionError, options: unknown): OptionError {
   return cause === undefined ? wrong : new OptionError(wrong.message, { cause });
 }
 
-/** What a retry decision is made from. */
+/** The inputs of a retry decision. */
 export interface RetryCase {
   readonly taskName: string;
   readonly policy: RunPolicy;
   /** Retries so far. */
   readonly retries: number;
-  /** The call's own limit, when it has one. */
+  /** The call's own limit, if any. */
   readonly maxRetries: number | undefined;
   /** Epoch ms. */
   readonly now: number;
-  /** Where moments count that name no zone. */
+  /** Time zone of moments that name none. */
   readonly timezone: string;
   /** 0 (inclusive) to 1 (exclusive); jitter. */
   readonly random: () => number;
@@ -96,15 +96,15 @@ export function afterError(error: unknown, c: RetryCase): Outcome {
 }
 
 /**
- * The outcome of an attempt whose retry rule (`autoretryFor`, `retryDelay`) threw or gave no duration: the task fails with
- * its own error, which is what went wrong first. Only where it has none does the rule's stand for it.
+ * The outcome of an attempt whose retry rule (`autoretryFor`, `retryDelay`) threw or gave no duration: the task fails
+ * with its own error, which came first. Without one it fails with the rule's error.
  */
 export function afterBrokenRule(error: unknown, ruleError: unknown): Outcome {
   const own = error instanceof RetryRequest ? error.options.error : error;
   return { kind: 'failure', error: own ?? ruleError };
 }
 
-/** A century: what is longer means never, and no broker counts that far. */
+/** A century: anything longer means never, and no broker counts that far. */
 const LONGEST_MS = 100 * 365.25 * 24 * 3_600_000;
 
 /** How long to wait before retry number `retries + 1`: own rule, else backoff, else the fixed delay. */
@@ -124,7 +124,7 @@ export function delayMs(error: unknown, c: RetryCase): number {
 
 /**
  * Exponential backoff with a cap, then full jitter (Celery: `get_exponential_backoff_interval`).
- * @param share which part of the delay to take, 0 to 1
+ * @param share the fraction of the delay to take, 0 to 1
  */
 export function backoffMs(startMs: number, retries: number, maxMs: number, share: number): number {
   return Math.round(Math.min(startMs * 2 ** Math.min(retries, 1000), maxMs) * share);

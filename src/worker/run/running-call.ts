@@ -1,6 +1,7 @@
 /**
- * A call while it runs: the context its task sees, its limits, and the ways others may end it. Once closed it answers
- * but changes nothing, so that code which outlives its task (a forgotten promise, a time limit) does no harm.
+ * A call while it runs: the context its task sees, its limits, and the ways to end it from outside. Once closed it
+ * answers but must change nothing, so that code which outlives its task (a forgotten promise, a time limit) does no
+ * harm.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Composable } from '../../canvas/typing.js';
@@ -21,9 +22,9 @@ export interface CallHost {
   readonly logger: Logger;
   readonly app: TaskApp;
   readonly stopping: boolean;
-  /** Writes what `updateState` is given. Default: as plain JSON. */
+  /** Encodes the meta of `updateState`. Default: as plain JSON. */
   encodeMeta?(meta: unknown): unknown;
-  /** Makes what aborts `this.signal`, where a plain AbortController would not do. */
+  /** Creates the controller of `this.signal`, where a plain AbortController does not do. */
   newAbort?(): AbortController;
 }
 
@@ -33,7 +34,7 @@ export interface CallLimits {
   readonly hardMs: number | undefined;
 }
 
-/** A state's name as Celery's users write it. */
+/** State names follow Celery's convention. */
 const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
 
 export class RunningCall implements TaskContext {
@@ -42,18 +43,18 @@ export class RunningCall implements TaskContext {
   #startedAt: number | undefined;
   #request: TaskRequest | undefined;
   #abort: AbortController | undefined;
-  /** Goes back to where the task first asked for its signal. */
+  /** Restores the async context in which the task first asked for its signal. */
   #within: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined;
   #abortReason: { readonly reason: unknown } | undefined;
   #end: ((outcome: Outcome) => void) | undefined;
   #timers: Cancel[] = [];
   #closed = false;
-  /** Its outcome is decided. */
+  /** True once the outcome is decided. */
   #finished = false;
-  /** How many members it has added to its group. */
+  /** Number of members the task has added to its group. */
   #added = 0;
 
-  /** The arguments as the task gets them: real instances, where it declares any. */
+  /** The arguments as the task gets them: class instances where it declares some. */
   given: readonly unknown[];
 
   constructor(
@@ -67,9 +68,7 @@ export class RunningCall implements TaskContext {
     this.given = args;
   }
 
-  /**
-   * When it began, epoch ms of the clock that says it is `now`: the same moment however often it is asked.
-   */
+  /** When it began, epoch ms, by the clock that gives `now`; every call gives the same moment. */
   startedAt(now: number): number {
     this.#startedAt ??= now - this.runtimeMs;
     return this.#startedAt;
@@ -146,12 +145,12 @@ export class RunningCall implements TaskContext {
   }
 
   /**
-   * Who awaits it gets its error. Who does not must not lose the worker by it: Node ends a process whose rejections nobody
-   * handles, and the other tasks with it. So the error is logged.
+   * A caller that awaits the promise gets the error. If the task does not await it, the error is logged: Node would
+   * end the process for an unhandled rejection, and the other tasks with it.
    */
   #unawaited(what: string, promise: Promise<void>): Promise<void> {
     promise.catch((error: unknown) => {
-      // The limit is no news: whatever is awaited next throws it too.
+      // The limit's own error is not logged: the next await throws it too.
       if (error !== this.#abortReason?.reason)
         this.log.warn({ error }, `${what}() of ${this.delivery.name} did nothing`);
     });
@@ -159,8 +158,8 @@ export class RunningCall implements TaskContext {
   }
 
   /**
-   * Resolves with what `finish` makes of the body's outcome, or of the first one that somebody else decides.
-   * @param timed start the limits now; else whoever runs the body calls `startLimits`
+   * Resolves with `finish` of the body's outcome, or of the first outcome decided from outside.
+   * @param timed start the limits now; otherwise the code that runs the body calls `startLimits`
    */
   run<R>(body: () => Promise<Outcome>, timed: boolean, finish: (outcome: Outcome) => R): Promise<R> {
     return new Promise((resolve, reject) => {
@@ -176,7 +175,7 @@ export class RunningCall implements TaskContext {
     });
   }
 
-  /** Ends the call from outside: its signal aborts, its record ends thus, what its code still does is ignored. */
+  /** Ends the call from outside: aborts its signal, decides its outcome, and ignores what its code still does. */
   end(outcome: Outcome, reason: unknown): void {
     if (this.#closed) return;
     this.abort(reason);
@@ -187,11 +186,11 @@ export class RunningCall implements TaskContext {
   abort(reason: unknown): void {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = { reason };
-    // Listeners run inside whatever aborts, a timer mostly. They belong to the task: `this` has to find it there too.
+    // Listeners run inside whatever aborts, mostly a timer. They belong to the task, so `this` must work there too.
     this.#within?.(() => this.#abort?.abort(reason));
   }
 
-  /** From here on nothing of this call changes anything. */
+  /** From here on this call changes nothing. */
   close(): void {
     this.#closed = true;
     for (const cancel of this.#timers) cancel();
@@ -201,7 +200,7 @@ export class RunningCall implements TaskContext {
     return this.#closed;
   }
 
-  /** From here on the time limits count. */
+  /** Starts the time limits. */
   startLimits(): void {
     const { softMs, hardMs } = this.limits;
     const { name, taskId } = this.delivery;
@@ -259,7 +258,7 @@ function dateOf(at: number | undefined): Date | undefined {
   return at === undefined ? undefined : new Date(at);
 }
 
-/** The reason a task's signal aborts with when its worker must go. */
+/** The abort reason of a task's signal when its worker stops. */
 export class WorkerStopping extends CeleriacError {
   constructor() {
     super('The worker stops; the task was handed back and will run elsewhere from its beginning.');

@@ -28,7 +28,7 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
   const ignored = delivery.message.ignore === true;
   switch (outcome.kind) {
     case 'success': {
-      // BullMQ tells the value in its events too, where one that is ignored has no business; a flow's parent gets it.
+      // BullMQ's events carry the value too, so an ignored one is left out; but the parent of a flow needs it.
       const value = ignored && !delivery.hasParent ? null : outcome.encoded;
       return { kind: 'complete', value, keep: !ignored, quiet: ignored };
     }
@@ -60,7 +60,7 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
   }
 }
 
-/** How long the record this settlement leaves is kept, ms; `undefined` while the task goes on. */
+/** How long to keep the record that this settlement leaves, ms; `undefined` while the task goes on. */
 export function retentionMs(
   settlement: Settlement,
   kept: { readonly resultExpiresMs: number; readonly failureExpiresMs: number },

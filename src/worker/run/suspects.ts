@@ -1,7 +1,7 @@
 /**
- * Tasks under which a worker has died. One of those that ran there ended it, perhaps; the others were its neighbours. A
- * worker runs one of them at a time, so that the next death tells which: the others are put back, and a death costs them
- * nothing. How many deaths a task was in the middle of is noted before it begins again.
+ * Tasks under which a worker has died. One of the tasks that ran then may have caused the death; the others were only
+ * its neighbours. So a worker runs one suspect at a time, and the next death shows which one is at fault: the others
+ * are returned, at no cost to them. Before a suspect begins again, the number of deaths during its runs is noted.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -16,24 +16,24 @@ export interface SuspectsParams {
   readonly logger: Logger;
 }
 
-/** Those that wait come back after this, up to twice as long, ms. */
+/** Delay of waiting suspects, up to twice as long, ms. */
 const AGAIN_MS = 300;
 /**
- * One that has run for so long lets the next begin: it may wait for another task that is suspected too, and what ends a
- * worker mostly does so early.
+ * After this long the next suspect may begin as well: the running one may wait for it, and a task that kills its
+ * worker mostly does so early, ms.
  */
 const ALONE_MS = 60_000;
 const KEPT_MS = 24 * 3_600_000;
 
 export class Suspects {
-  /** The one that runs here. */
+  /** The suspect that runs here. */
   #running: object | undefined;
 
   constructor(private readonly params: SuspectsParams) {}
 
   /**
-   * Runs it, unless another one runs.
-   * @param refuse what becomes of it instead
+   * Runs a suspect, unless another one runs.
+   * @param refuse makes the outcome of a suspect that cannot run now
    */
   async run(
     delivery: Delivery,
@@ -60,14 +60,14 @@ export class Suspects {
     }
   }
 
-  /** Notes that it begins, or says why it does not. */
+  /** Notes that the suspect begins, or gives the outcome if it may not. */
   async #begin(delivery: Delivery, maxDeliveries: number): Promise<Outcome | undefined> {
     const { records } = this.params.engine;
     const key = keyOf(delivery);
     try {
       const [record] = await records.read([key]);
       const begun = record === undefined ? 0 : Number(record.value);
-      // Of the deaths it was fetched at, the first one met it running, and those before which it had begun again.
+      // The first death it was fetched after met it running, as did those before which it had begun again.
       const deaths = Math.min(delivery.stalls, begun + 1);
       if (deaths >= maxDeliveries) {
         delivery.afterwards(async () => void (await records.remove(key)));
@@ -87,7 +87,7 @@ export class Suspects {
     }
   }
 
-  /** No worker died this time. */
+  /** No worker died this time: removes the note, or takes this run back from it if the task goes on. */
   #ended(delivery: Delivery, { outcome, started }: Execution): void {
     const { records } = this.params.engine;
     const key = keyOf(delivery);

@@ -1,6 +1,6 @@
 /**
- * The time limits of a call, from whoever has the first say: the call itself, remote control, the task, the worker. It
- * holds what remote control has changed.
+ * The time limits of a call, from the first source that sets them: the call itself, remote control, the task, the
+ * worker. Holds the changes made by remote control.
  */
 import { checkLimits } from '../../options/checks.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
@@ -12,7 +12,7 @@ export interface ChangedLimits {
   readonly hardMs?: number | null;
 }
 
-/** What a call brings, ms; `null` for none. */
+/** Limits that a call brings, ms; `null` for none. */
 interface OwnLimits {
   readonly soft?: number | null | undefined;
   readonly hard?: number | null | undefined;
@@ -21,13 +21,13 @@ interface OwnLimits {
 export class TimeLimits {
   readonly #changed = new Map<string, ChangedLimits>();
 
-  /** @param defaults of tasks that have none of their own */
+  /** @param defaults limits of tasks without their own */
   constructor(private readonly defaults: CallLimits | undefined) {}
 
   /**
-   * From now on calls that bring no limits of their own get these.
-   * @returns both as they are now
-   * @throws {OptionError} when the soft one would be longer than the hard one
+   * Sets the limits of later calls that bring none of their own.
+   * @returns both limits as they are now
+   * @throws {OptionError} when the soft limit would be longer than the hard one
    */
   change(task: RegisteredTask, { softMs, hardMs }: ChangedLimits): CallLimits {
     const now = {
@@ -41,13 +41,13 @@ export class TimeLimits {
     return limits;
   }
 
-  /** Those of one call. */
+  /** The limits of one call. */
   of(task: RegisteredTask, own: OwnLimits): CallLimits {
     const { softMs, hardMs } = this.#without(task, this.#changed.get(task.name));
     return { softMs: limitOf(own.soft, softMs), hardMs: limitOf(own.hard, hardMs) };
   }
 
-  /** Those of a call that brings none. */
+  /** The limits of a call that brings none. */
   #without({ run }: RegisteredTask, changed: ChangedLimits | undefined): CallLimits {
     return {
       softMs: limitOf(changed?.softMs, run.softTimeLimitMs ?? this.defaults?.softMs),

@@ -1,6 +1,6 @@
 /**
- * An attempt as a span: named after its task, within the trace of the call it came from, with how it ended. What it
- * calls in turn goes on in the same trace, from a thread as well.
+ * An attempt as a span: named after its task, in the trace of the call it came from, annotated with how it ended.
+ * Calls that the task makes continue the same trace, also from a thread.
  */
 import { amended, type Delivery } from '../../queue/delivery.js';
 import type { OpenSpan, Tracing } from '../../queue/tracing.js';
@@ -35,7 +35,7 @@ function describeOutcome(span: OpenSpan, { outcome }: Execution): void {
   if (outcome.kind === 'retry') span.event('retry', { 'celeriac.task.countdown': outcome.delayMs });
   if (outcome.kind === 'revoked') span.set({ 'celeriac.task.reason': outcome.reason });
   const state = STATES[outcome.kind];
-  // Ignored, handed back, lost: the task has no state from here.
+  // Ignored, handed back, lost: this attempt gives the task no state.
   if (state === undefined) span.event(outcome.kind, {});
   else span.set({ 'celeriac.task.state': state });
 }

@@ -1,6 +1,7 @@
 /**
- * Tasks that nobody here knows. A deploy may be under way, so they are handed back to others for a while before they fail:
- * for a time, however often they come by meanwhile. When it began is kept in the broker, where all workers find it.
+ * Tasks that are not registered here. A deploy may be under way, so they are handed back for a while before they
+ * fail: for a fixed time, however often they are fetched meanwhile. The broker keeps when that began, for all
+ * workers.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -21,7 +22,7 @@ export interface UnknownTasksParams {
 
 const LONGEST_PAUSE_MS = 2000;
 const SHORTEST_PAUSE_MS = 100;
-/** A task that did not come by for so long after its time begins anew. */
+/** After the time is up the record is kept this long; a task fetched later begins anew, ms. */
 const KEPT_MS = 60_000;
 
 export class UnknownTasks {
@@ -56,7 +57,7 @@ export class UnknownTasks {
     return record === undefined ? now : Number(record.value);
   }
 
-  /** Once for each task: whoever reads it can still deploy what is missing. */
+  /** Logs once per task: the missing code can still be deployed. */
   #log({ name, taskId, queue }: Delivery): void {
     const { registry, logger, unknownTaskGraceMs: graceMs } = this.params;
     const near = registry.nearest(name);

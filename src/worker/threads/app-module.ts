@@ -1,6 +1,6 @@
 /**
- * The option `module`: which file the threads of a worker load. Checked when a worker starts, so that nobody finds out
- * with the first task.
+ * The option `module`: the file that the threads of a worker load. Checked when a worker starts, so that a mistake
+ * shows before the first task.
  */
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { OptionError } from '../../errors.js';
 import { ownFile } from '../../own-files.js';
 
-/** By their addresses only: they load the user's module as the command line does, from the floor above. */
+/**
+ * Entries of threads and processes, only as paths: they load the user's module as the command line does, and this
+ * floor must not import them.
+ */
 export const THREAD_FILE = 'cli/worker/thread-main.js';
 export const PROCESS_FILE = 'cli/worker/process-main.js';
 
@@ -16,10 +19,10 @@ const ADVICE =
   'Give app.worker() { module: import.meta.url } in the module that makes the app and registers its tasks';
 
 /**
- * The file behind the option, absolute.
- * @param wanted what asks for threads, for the message
- * @param entry our own file that will load it, from where this package lies
- * @throws {OptionError} when one of the two is not there
+ * The file named by the option, absolute.
+ * @param wanted the option that needs threads, for the message
+ * @param entry our own file that will load it, relative to this package
+ * @throws {OptionError} when either file is missing
  */
 export function findAppModule(module: string | undefined, wanted: string, entry: string): string {
   ownFile(entry, wanted);
@@ -39,7 +42,7 @@ function fileOf(module: string): string {
   if (isAbsolute(module)) return module;
   try {
     const url = new URL(module);
-    // What a loader put behind the path ("?namespace=…") is its own affair.
+    // A loader may have appended a query ("?namespace=…") to the path: ignore it.
     return fileURLToPath(new URL(url.pathname, 'file://'));
   } catch (error) {
     throw new OptionError(

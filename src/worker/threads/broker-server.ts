@@ -1,6 +1,6 @@
 /**
- * The worker's side of a thread's engine: makes the calls a thread asks for, and listens for it. One per thread; what
- * it listens to ends with the thread.
+ * The worker's side of a thread's engine: makes the calls that a thread requests, and subscribes on its behalf. One
+ * per thread; its subscriptions end with the thread.
  */
 import type { Engine, JobRef, NewJob, WorkflowRecords } from '../../broker/broker.js';
 import { CeleriacError } from '../../errors.js';
@@ -38,7 +38,7 @@ export class BrokerServer {
     return Reflect.apply(method, target, request.args);
   }
 
-  /** Ends what the thread listened to. */
+  /** Ends the thread's subscriptions. */
   close(): void {
     for (const [topic, listener] of this.#topics) this.engine.signals.unsubscribe(topic, listener);
     this.#topics.clear();

@@ -1,6 +1,6 @@
 /**
- * How the app in a thread, or in a worker process, finds out that it is in one. The entry of either sets a host before it
- * loads the app module; `new Celeriac` and `worker.start()` ask for it. Nobody else may: code that runs a task is the
+ * How an app learns that it is in a thread or in a worker process. The entry of either sets a host before it loads
+ * the app module; `new Celeriac` and `worker.start()` ask for it. No other code may ask: code that runs a task is the
  * same everywhere.
  */
 
@@ -12,41 +12,41 @@ import type { TaskApp } from '../../tasks/context.js';
 import type { Recycling } from '../processes/recycling.js';
 import type { ExecutorParams } from '../run/execute.js';
 
-/** An app that was made while the module was loaded. */
+/** An app created while the module was loaded. */
 export interface LoadedApp {
   readonly name: string;
   readonly prefix: string;
   readonly app: TaskApp;
   readonly errors: ErrorClasses;
   readonly executor: Omit<ExecutorParams, 'host'>;
-  /** Makes the services that were registered as classes. */
+  /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
 }
 
 /** The thread, as its app sees it. */
 export interface ThreadHost {
-  /** The engine of the app with this name; `undefined` for one that the worker knows nothing of. */
+  /** The engine of the app with this name; `undefined` for an app unknown to the worker. */
   engineFor(appName: string): Engine | undefined;
-  /** What asks workers for that app. */
+  /** Sends remote-control requests for that app. */
   callerFor?(appName: string): Asking | undefined;
-  /** Tells of a new app. */
+  /** Reports a new app. */
   made(app: LoadedApp): void;
   /**
-   * A worker is started. By the module: it has come as far as it should here, and what is given never resolves. The
-   * process's own: nothing is given, and it may.
+   * Called when a worker is started. For a worker that the module starts: gives a promise that never resolves, since
+   * the module has done all it should here. For the process's own worker: gives undefined, and the start goes on.
    */
   workerStarts(app: TaskApp, worker: object): Promise<never> | undefined;
-  /** In a worker process. */
+  /** Set in a worker process. */
   readonly processPool?: ProcessPoolHost;
 }
 
-/** A worker process, as its worker sees it: part of a node, whose supervisor speaks for it. */
+/** A worker process, as its worker sees it: part of a node whose supervisor answers for it. */
 export interface ProcessPoolHost {
   readonly measured: boolean;
   readonly recycling: Recycling;
-  /** Takes commands in the place of a node on the bus. */
+  /** Receives commands from the supervisor, in place of a responder on the bus. */
   readonly respond: (params: ResponderParams) => Promise<Responder>;
-  /** The worker is ready; resolves when the node has said that it is there, or when this process is to end. */
+  /** Reports that the worker is ready; resolves when the node has announced itself, or when this process is to end. */
   cleared(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a worker and one of its threads say to each other: every message once, in both directions. All of it survives
- * structured cloning. Errors travel in the wire form of `protocol/wire-error`, so that nothing of them is lost on the way.
+ * The messages between a worker and one of its threads, in both directions. Every message must survive structured
+ * cloning. Errors travel in the wire form of `protocol/wire-error`, so that none of their fields is lost.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { EngineKind } from '../../broker/broker.js';
@@ -11,32 +11,32 @@ import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 import type { CallLimits } from '../run/running-call.js';
 
-/** What a thread is born with (`workerData`). */
+/** Set-up of a new thread (`workerData`). */
 export interface ThreadSetup {
   readonly port: MessagePort;
   /** The app module, absolute. */
   readonly file: string;
   readonly appName: string;
   readonly prefix: string;
-  /** One number of this thread's own: 1 while a message waits that its code should look at. */
+  /** One number of this thread's own: 1 while a message waits that its code should read. */
   readonly mailbox: Int32Array;
   /** One number for the whole pool: 1 once the worker stops. */
   readonly stopping: Int32Array;
-  /** Measure and report the memory it holds after each task. */
+  /** True to measure and report the memory held after each task. */
   readonly reportMemory: boolean;
   readonly broker: BrokerFacts;
 }
 
-/** What the thread's app may know of a broker it does not talk to itself. */
+/** What the thread's app may know of a broker that it does not connect to itself. */
 export interface BrokerFacts {
   readonly kind: EngineKind;
   readonly address: string;
   readonly oneProcess: boolean;
-  /** Of its signals. */
+  /** Whether its signals arrive in order. */
   readonly ordered: boolean;
 }
 
-/** A delivery without its ways back to the broker. */
+/** A delivery without its functions, which write to the broker. */
 export type PlainDelivery = {
   readonly [K in keyof Delivery as Delivery[K] extends (...args: never[]) => unknown
     ? never
@@ -51,7 +51,7 @@ export type ToThread =
       readonly limits: CallLimits;
       readonly node: string;
     }
-  /** A task's outcome is written: its hooks are to be told. It ran here, or in a thread that is busy or gone. */
+  /** A task's outcome is written: run its hooks. The task ran here, or in a thread that is busy or gone. */
   | {
       readonly kind: 'hooks';
       readonly delivery: PlainDelivery;
@@ -59,10 +59,10 @@ export type ToThread =
       readonly node: string;
       readonly outcome: CrossedOutcome;
     }
-  /** The running task's signal is to abort. */
+  /** Abort the running task's signal. */
   | { readonly kind: 'abort'; readonly reason: WireError }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: RpcReply }
-  /** A topic of the broker's signals was told. */
+  /** A notice on one of the broker's topics. */
   | { readonly kind: 'notice'; readonly topic: string }
   /** Notices may have been missed. */
   | { readonly kind: 'gap' };
@@ -70,15 +70,15 @@ export type ToThread =
 /** Thread to worker. */
 export type FromThread =
   | { readonly kind: 'ready' }
-  /** The module could not be loaded; the thread is of no use. */
+  /** The module could not be loaded; the thread is useless. */
   | { readonly kind: 'failed'; readonly error: WireError }
   | { readonly kind: 'ended'; readonly outcome: CrossedOutcome; readonly heldBytes: number }
-  /** The hooks it was given have ended. */
+  /** The requested hooks have ended. */
   | { readonly kind: 'hooked' }
   | { readonly kind: 'log'; readonly line: LogLine }
   | { readonly kind: 'ask'; readonly id: number; readonly request: Request };
 
-/** What a thread asks of its worker. */
+/** A thread's requests to its worker. */
 export type Request =
   | { readonly to: 'progress'; readonly progress: object }
   | {
@@ -96,7 +96,7 @@ export type Request =
       readonly args: readonly unknown[];
     };
 
-/** The calls of the engine that threads make; `signals` tells of its topics by notices. */
+/** The engine calls that threads make; notices replace its `signals`. */
 export type EngineMethod =
   | 'ready'
   | 'addTogether'
@@ -129,7 +129,7 @@ export type RpcReply =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: WireError; readonly unavailable: boolean };
 
-/** An outcome on its way: what was computed as JSON text, what was thrown in wire form. */
+/** An outcome in transit: the value as JSON text, errors in wire form. */
 export type CrossedOutcome =
   | { readonly kind: 'success'; readonly json: string | undefined }
   | { readonly kind: 'failure'; readonly error: WireError; readonly rejected?: true }
@@ -140,7 +140,7 @@ export type CrossedOutcome =
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
-  /** Fields as JSON has them. */
+  /** Fields, as plain JSON. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Fields that hold errors. */
   readonly errors: Readonly<Record<string, WireError>>;

@@ -1,6 +1,6 @@
 /**
- * The threads of one worker: started when a task needs one, reused, replaced when they die or have done enough, let go
- * when idle for long. Every task that runs holds a slot, so there are never more threads than slots.
+ * The threads of one worker: started when a task needs one, reused, replaced when they die or reach a limit, ended
+ * after being idle for long. Every running task holds a slot, so at most as many threads as slots run tasks.
  */
 import { AppClosedError } from '../../errors.js';
 import { after, type Cancel } from '../../timers.js';
@@ -11,7 +11,7 @@ import { Thread, type ThreadEnd, type ThreadParams } from './thread.js';
 export interface ThreadPoolParams extends Omit<ThreadParams, 'stopping'> {
   /** Tasks after which a thread is replaced (Celery: `worker_max_tasks_per_child`). */
   readonly maxTasks: number | undefined;
-  /** How long a thread may be idle before it goes, ms. */
+  /** How long a thread may be idle before it is ended, ms. */
   readonly idleMs: number;
   /** The worker's name. */
   node(): string;
@@ -26,15 +26,15 @@ interface QueuedRun {
 export class ThreadPool {
   readonly #params: ThreadPoolParams;
   readonly #stopping = new Int32Array(new SharedArrayBuffer(4));
-  /** All that live, and those that are dying. */
+  /** All live threads, and those being ended. */
   readonly #threads = new Set<Thread>();
-  /** Those waiting for work, the last used last. */
+  /** Idle threads, the last used last. */
   #idle: { readonly thread: Thread; readonly stay: Cancel }[] = [];
-  /** Who waits for a thread, first come first served. */
+  /** Calls waiting for a thread, first come first served. */
   #waiting: QueuedRun[] = [];
-  /** Which thread a call ran in: its hooks find what the task left there. */
+  /** The thread each call ran in: hooks run there to find the state that the task left. */
   readonly #ranBy = new WeakMap<RunningCall, Thread>();
-  /** Threads on their way. */
+  /** Number of threads still loading. */
   #loading = 0;
   #closed = false;
 
@@ -50,14 +50,14 @@ export class ThreadPool {
     return this.#threads.size;
   }
 
-  /** Starts one thread, so that a module that does not load is found out now. */
+  /** Starts one thread, so that a module that does not load fails now. */
   async verify(): Promise<void> {
     this.#giveBack(await this.#take());
   }
 
   /**
-   * Runs a call in a thread. A call that somebody else ends (time limit, revoke, lost lock, shutdown) takes its thread
-   * with it, and has its outcome only when that is gone: nothing of it runs on beside its successor.
+   * Runs a call in a thread. A call ended from outside (time limit, revoke, lost lock, shutdown) takes its thread
+   * with it, and gets its outcome only when that thread is gone: it must not run on beside its successor.
    */
   async run(call: RunningCall): Promise<Outcome> {
     let busy: Thread | undefined;
@@ -83,8 +83,8 @@ export class ThreadPool {
   }
 
   /**
-   * Tells the hooks of a call whose outcome is written: in the thread that ran it, where that is free, else in another.
-   * They have a thread to themselves, and no slot: while they last there may be more threads than slots.
+   * Runs the hooks of a call whose outcome is written: in the thread that ran it, if free, else in another. Hooks
+   * occupy a thread but no slot: meanwhile there may be more threads than slots.
    */
   async runHooks(call: RunningCall, outcome: Outcome): Promise<void> {
     const thread = this.#takeIdle(this.#ranBy.get(call)) ?? (await this.#take());
@@ -92,12 +92,12 @@ export class ThreadPool {
     this.#giveBack(thread);
   }
 
-  /** Tells running tasks that the worker stops (`this.request.shuttingDown`). */
+  /** Notifies running tasks that the worker stops (`this.request.shuttingDown`). */
   announceStop(): void {
     Atomics.store(this.#stopping, 0, 1);
   }
 
-  /** Ends all threads, what they run included. Idempotent. */
+  /** Ends all threads with their tasks. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const { stay } of this.#idle) stay();
@@ -106,20 +106,20 @@ export class ThreadPool {
     await Promise.all([...this.#threads].map((thread) => thread.kill()));
   }
 
-  /** A free thread, or the next one that becomes free; loads one more where too few are on their way. */
+  /** An idle thread, or the next to become idle; starts one more if too few are loading. */
   #take(wanted = () => true): Promise<Thread> {
     if (this.#closed) return Promise.reject(closedError());
     const idle = this.#takeIdle(this.#idle.at(-1)?.thread);
     if (idle !== undefined) return Promise.resolve(idle);
     return new Promise((resolve, reject) => {
-      // A call that was ended meanwhile leaves the thread it asked for to others.
+      // Calls ended meanwhile leave their thread to others.
       this.#waiting = this.#waiting.filter((waiter) => waiter.wanted());
       this.#waiting.push({ wanted, resolve, reject });
       if (this.#loading < this.#waiting.length) void this.#load();
     });
   }
 
-  /** This thread, if it waits for work. */
+  /** Takes this thread, if it is idle. */
   #takeIdle(wanted: Thread | undefined): Thread | undefined {
     const idle = this.#idle.find(({ thread }) => thread === wanted);
     if (idle === undefined) return undefined;
@@ -173,7 +173,7 @@ export class ThreadPool {
     this.#idle.push({ thread, stay: after(this.#params.idleMs, retire, { ref: false }) });
   }
 
-  /** It is gone, by our will or by itself. */
+  /** Removes a thread that is gone, killed or by itself. */
   #forget(thread: Thread): void {
     this.#threads.delete(thread);
     this.#takeIdle(thread);

@@ -1,6 +1,6 @@
 /**
- * The engine of an app in a thread: every call travels to the worker and is made on its connection. So a thread opens
- * none of its own, and what its tasks send and read is the same on every broker, embedded ones included.
+ * The engine of an app in a thread: every call is posted to the worker, which makes it on its own connection. A
+ * thread must open no connection itself, so its tasks send and read alike on every broker, embedded ones included.
  */
 import type {
   Broadcast,
@@ -80,7 +80,7 @@ export class RemoteBroker implements Engine {
     this.signals = new RemoteSignals(ordered, (method, topic) => this.#call(method, [topic]));
   }
 
-  /** The module is loaded: from now on tasks run, and what they ask of the broker is meant. */
+  /** The module is loaded: from now on calls are passed to the worker. */
   loaded(): void {
     this.#loading = false;
   }
@@ -117,14 +117,14 @@ export class RemoteBroker implements Engine {
     return this.#call('amendData', [ref, was, data]) as Promise<boolean>;
   }
 
-  /** Deliveries are the worker's business. */
+  /** The worker manages deliveries. */
   async uncount(): Promise<void> {}
 
   async addTogether(jobs: readonly NewJob[]): Promise<void> {
     await this.#call('addTogether', [jobs]);
   }
 
-  /** Left to the worker. */
+  /** The worker does this. */
   async reclaim(): Promise<boolean> {
     return false;
   }
@@ -141,7 +141,7 @@ export class RemoteBroker implements Engine {
     return this.link.isUnavailable(error);
   }
 
-  /** The worker of a thread has been connected long since. */
+  /** The worker of a thread is always connected by now. */
   wasThere(): boolean {
     return true;
   }
@@ -176,7 +176,7 @@ export class RemoteBroker implements Engine {
   }
 }
 
-/** Whatever method is asked for exists over there, or fails over there. A thenable it is not. */
+/** A proxy on which every method exists, except `then`: the worker refuses unknown methods. */
 function farSide(ask: (method: string, args: readonly unknown[]) => Promise<unknown>): object {
   const method = (name: string) => (name === 'then' ? undefined : (...args: unknown[]) => ask(name, args));
   return new Proxy({}, { get: (_, name) => method(String(name)) });
@@ -189,7 +189,7 @@ function notInThreads(what: string): CeleriacError {
   );
 }
 
-/** Topics this thread listens to; the worker listens for it. */
+/** Topics this thread subscribes to, through the worker. */
 export class RemoteSignals implements Notices {
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #gapListeners: (() => void)[] = [];
@@ -227,7 +227,7 @@ export class RemoteSignals implements Notices {
     this.#gapListeners.push(listener);
   }
 
-  /** The worker listens, which knows nothing of a thread's own ids. */
+  /** No-op: the worker's subscriptions know nothing of a thread's own ids. */
   expect(): void {}
 
   surelyUnnotified(): boolean {

@@ -1,5 +1,5 @@
 /**
- * Remote control from a task in a thread: the worker asks, on its own connection, and passes the answers on.
+ * Remote control from a task in a thread: the worker sends the request on its own connection and returns the answers.
  */
 import type { Asking, AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands, Replies } from '../../control/commands.js';
@@ -17,6 +17,6 @@ export class RemoteCaller implements Asking {
     return replies as Replies<Commands[C]['reply']>;
   }
 
-  /** There is nothing of the thread's own to close. */
+  /** No-op: the thread owns no connection. */
   async close(): Promise<void> {}
 }

@@ -1,6 +1,6 @@
 /**
- * Which tasks of a worker run in threads, and the way there. The pool behind it is loaded when the first of them shows
- * up: a worker without such tasks carries none of it.
+ * Decides which tasks of a worker run in threads, and routes them there. The pool is loaded for the first such task:
+ * a worker without such tasks must not load it.
  */
 import type { Resolved } from '../../options/option-table.js';
 import type { POOL_OPTIONS } from '../../options/tables/worker.js';
@@ -11,21 +11,22 @@ import type { RunningCall } from '../run/running-call.js';
 import { findAppModule, THREAD_FILE } from './app-module.js';
 import type { ThreadPool, ThreadPoolParams } from './pool.js';
 
-/** What `app.worker()` takes about threads. */
+/** Options of `app.worker()` for threads. */
 export interface PoolOptions {
-  /** Where tasks run that do not say so themselves. Default: `'async'`, in the worker's own thread. */
+  /** Where tasks without a `pool` of their own run. Default: `'async'`, in the worker's own thread. */
   pool?: 'async' | 'threads';
   /**
-   * The module that makes the app and registers its tasks, as a file URL or path: threads load it. Needed as soon as one
-   * task runs in threads.
+   * Path or file URL of the module that creates the app and registers its tasks; threads load it. Required as soon as
+   * one task runs in threads.
    * @example app.worker({ module: import.meta.url })
    */
   module?: string;
-  /** A thread is replaced after so many tasks (Celery: `worker_max_tasks_per_child`). Default: never. */
+  /** A thread is replaced after this many tasks (Celery: `worker_max_tasks_per_child`). Default: never. */
   maxTasksPerChild?: number;
   /**
-   * A thread that holds more after a task is replaced (Celery: `worker_max_memory_per_child`): bytes, or `'200mb'`. One
-   * whose heap grows to twice that within a task is stopped, and the task fails with WorkerLostError. Default: never.
+   * A thread that holds more than this after a task is replaced (Celery: `worker_max_memory_per_child`): bytes, or
+   * `'200mb'`. A thread whose heap grows to twice that during a task is stopped, and the task fails with
+   * WorkerLostError. Default: never.
    */
   maxMemoryPerChild?: number | string;
 }
@@ -33,17 +34,17 @@ export interface PoolOptions {
 /** {@link PoolOptions}, resolved. */
 export type PoolSettings = Resolved<typeof POOL_OPTIONS>;
 
-/** What the pool needs beside the options. */
+/** What the pool needs besides the options. */
 export interface ThreadRouterParams
   extends Omit<ThreadPoolParams, 'file' | 'maxTasks' | 'maxMemoryBytes' | 'idleMs'> {
   readonly registry: Registry;
 }
 
-/** An idle thread goes after this long. */
+/** How long a thread may be idle, ms. */
 const IDLE_MS = 60_000;
 
 export class ThreadRouter implements Elsewhere {
-  /** The worker's own choice. */
+  /** The worker's default. */
   readonly pool: 'async' | 'threads';
   readonly #params: ThreadRouterParams;
   readonly #module: string | undefined;
@@ -65,7 +66,7 @@ export class ThreadRouter implements Elsewhere {
   }
 
   /**
-   * Before the worker connects: is there a module, if one is needed?
+   * Checks, before the worker connects, that there is a module if one is needed.
    * @throws {OptionError}
    */
   check(): void {
@@ -79,7 +80,7 @@ export class ThreadRouter implements Elsewhere {
       );
   }
 
-  /** Before the worker takes tasks: one thread, if any will be needed, so that it is known that they load. */
+  /** Before the worker takes tasks: starts one thread, if any will be needed, to see that the module loads. */
   async prepare(): Promise<void> {
     if (this.#wanted() === undefined) return;
     const release = this.#params.engine.hold();
@@ -106,17 +107,17 @@ export class ThreadRouter implements Elsewhere {
     };
   }
 
-  /** Tells running tasks that the worker stops. */
+  /** Notifies running tasks that the worker stops. */
   async announceStop(): Promise<void> {
-    // A pool that never came to be has nobody to tell.
+    // Without a pool there is no thread to notify.
     (await this.#threads?.catch(() => undefined))?.announceStop();
   }
 
-  /** Ends all threads, what they run included. */
+  /** Ends all threads with their tasks. */
   async close(): Promise<void> {
     const threads = this.#threads;
     this.#threads = undefined;
-    await (await threads?.catch(() => undefined))?.close(); // a start that failed was told
+    await (await threads?.catch(() => undefined))?.close(); // a failed start was reported
   }
 
   #started(): Promise<ThreadPool> {
@@ -136,7 +137,7 @@ export class ThreadRouter implements Elsewhere {
     });
   }
 
-  /** What asks for threads; undefined when nothing does. */
+  /** The reason threads are needed; undefined if none are. */
   #wanted(): string | undefined {
     if (this.pool === 'threads') return "app.worker(): pool is 'threads'";
     const { registry } = this.#params;
@@ -145,13 +146,13 @@ export class ThreadRouter implements Elsewhere {
   }
 }
 
-/** When a thread, or a process, is replaced. */
+/** When a thread or process is replaced. */
 export interface ChildLimits {
   readonly maxTasks: number | undefined;
   readonly maxMemoryBytes: number | undefined;
 }
 
-/** When the threads or processes of a pool are replaced. */
+/** The limits after which threads or processes of a pool are replaced. */
 export function childLimits({ maxTasksPerChild, maxMemoryPerChild }: PoolSettings): ChildLimits {
   return { maxTasks: maxTasksPerChild, maxMemoryBytes: maxMemoryPerChild };
 }

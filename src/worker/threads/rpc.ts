@@ -1,6 +1,6 @@
 /**
- * The thread's end of the line to its worker: sends, asks and hears. A task that never yields hears nothing by itself,
- * so whoever looks at its signal lets the line look into the mailbox first.
+ * The thread's end of the connection to its worker: posts, requests, receives. A task that never yields receives
+ * nothing through the event loop, so each look at its signal reads the mailbox first.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { decodeFailure, ErrorClasses } from '../../protocol/wire-error.js';
@@ -24,7 +24,7 @@ export class Rpc {
     this.#port = setup.port;
   }
 
-  /** From now on news goes to `hear`; keeps the thread alive. */
+  /** Delivers incoming messages to `hear` from now on; keeps the thread alive. */
   open(hear: (news: News) => void): void {
     this.#hear = hear;
     this.#port.on('message', (message: ToThread) => this.#receive(message));
@@ -34,7 +34,7 @@ export class Rpc {
     this.#port.postMessage(message);
   }
 
-  /** Asks the worker. Rejects with the error it met, an error of its class where that is one of ours. */
+  /** Sends a request to the worker. Rejects with the worker's error, rebuilt as one of our classes where it is one. */
   ask(request: Request): Promise<unknown> {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
@@ -43,12 +43,12 @@ export class Rpc {
     });
   }
 
-  /** Whether the worker said of this error that the connection is gone. */
+  /** True if the worker marked this error as a lost connection. */
   isUnavailable(error: unknown): boolean {
     return error instanceof Error && this.#unavailable.has(error);
   }
 
-  /** Takes what waits, without the event loop's help. Cheap when there is nothing. */
+  /** Reads waiting messages without the event loop. Cheap when there are none. */
   look(): void {
     if (Atomics.load(this.setup.mailbox, 0) === 0) return;
     Atomics.store(this.setup.mailbox, 0, 0);

@@ -1,6 +1,7 @@
 /**
- * Runs tasks inside a thread: the same Executor as everywhere, over a delivery whose progress travels to the worker.
- * Limits are kept by the worker, whose clock goes on while a task computes; here they only show in the request.
+ * Runs tasks inside a thread: the same Executor as everywhere, over a delivery whose progress is posted to the
+ * worker. The worker enforces the limits, since its clock goes on while a task computes; here they only show in the
+ * request.
  */
 import { getHeapStatistics } from 'node:v8';
 import { NotRegisteredError } from '../../errors.js';
@@ -22,7 +23,7 @@ type Hooks = Extract<ToThread, { kind: 'hooks' }>;
 export class ThreadRunner {
   readonly #executor: Executor;
   readonly #host: CallHost & { node: string };
-  /** The attempt that ended last, while its hooks may still be asked for: with its own error and arguments. */
+  /** The last ended attempt, with its original error and arguments, in case its hooks are requested. */
   #last: { readonly attempt: string; readonly outcome: Outcome; readonly hooks: LateHooks } | undefined;
 
   constructor(
@@ -44,7 +45,7 @@ export class ThreadRunner {
     this.#executor = new Executor({ ...loaded.executor, host: this.#host, prepare: () => loaded.prepare() });
   }
 
-  /** Runs one task and tells the worker how it ended. */
+  /** Runs one task and posts its outcome to the worker. */
   async run(run: Run): Promise<void> {
     this.#last = undefined;
     const { outcome, hooks } = await this.#execute(run);
@@ -53,7 +54,7 @@ export class ThreadRunner {
     this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes });
   }
 
-  /** Tells the hooks of a task whose outcome has been written. */
+  /** Runs the hooks of a task whose outcome has been written. */
   async runHooks(given: Hooks): Promise<void> {
     const last = this.#last;
     this.#last = undefined;
@@ -64,7 +65,7 @@ export class ThreadRunner {
     this.link.send({ kind: 'hooked' });
   }
 
-  /** Aborts the signal of what runs. */
+  /** Aborts the signal of the running task. */
   abort(reason: Extract<ToThread, { kind: 'abort' }>['reason']): void {
     for (const call of this.#executor.running.values()) call.abort(decodeFailure(reason));
   }
@@ -78,7 +79,7 @@ export class ThreadRunner {
     return outsideContext(() => this.#executor.perform(this.#linked(delivery), task, limits));
   }
 
-  /** The hooks of a task that ran elsewhere: all that is known of its end is what is stored. */
+  /** Runs the hooks of a task that ran elsewhere: only the stored outcome is known of its end. */
   async #runForeignHooks({ delivery, limits, node, outcome }: Hooks): Promise<void> {
     const { registry, codec, errors } = this.loaded.executor;
     const task = registry.get(delivery.name);
@@ -93,10 +94,10 @@ export class ThreadRunner {
 
   #linked(delivery: PlainDelivery): Delivery {
     const saveProgress = async (progress: object) => {
-      // As JSON has it: what a broker would make of a Date or a `toJSON`, and no function to stop the message.
+      // As JSON, like a broker would store a Date or a `toJSON`; a function would make the message fail.
       await this.link.ask({ to: 'progress', progress: JSON.parse(JSON.stringify(progress)) as object });
     };
-    // What follows the write is the worker's business: it does the writing.
+    // The worker does the writing, and so what follows the write.
     return { ...delivery, saveProgress, afterwards: () => undefined };
   }
 
@@ -108,18 +109,18 @@ export class ThreadRunner {
   }
 }
 
-/** Which attempt at which task it is. */
+/** Identifies one attempt at one task. */
 function attemptOf({ delivery }: Run | Hooks): string {
   return `${delivery.jobId} ${delivery.deliveries}`;
 }
 
-/** What V8 holds for this thread: its heap, used or not, and the buffers beside it. */
+/** Memory that V8 holds for this thread: its heap, used or not, and external buffers. */
 function heldByThisThread(): number {
   const { total_heap_size, external_memory } = getHeapStatistics();
   return total_heap_size + external_memory;
 }
 
-/** `this.log` writes where the worker writes. */
+/** A logger for `this.log` that writes through the worker's logger. */
 function linkedLogger(link: Rpc): Logger {
   const write = (level: keyof Logger) => (fields: object, message: string) =>
     link.send({ kind: 'log', line: packLog(level, fields, message) });
@@ -127,8 +128,8 @@ function linkedLogger(link: Rpc): Logger {
 }
 
 /**
- * A signal that looks into the mailbox when it is asked, so that `while (!this.signal.aborted)` ends although the
- * loop never yields.
+ * A controller whose signal reads the mailbox whenever `aborted` is read, so that `while (!this.signal.aborted)` ends
+ * although the loop never yields.
  */
 function watchfulAbort(look: () => void): AbortController {
   const controller = new AbortController();

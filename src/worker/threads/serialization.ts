@@ -1,6 +1,7 @@
 /**
- * Outcomes and log lines on their way out of a thread. What is decided about an error is decided in the thread, where
- * it is the real one; what arrives is its wire form, stored as it is, and an error of its class for the log.
+ * Outcomes and log lines on their way out of a thread. The thread makes every decision about an error, because only
+ * it has the original. The worker receives the wire form, to be stored unchanged, and rebuilds an error of its class
+ * for the log.
  */
 import { Budget, boundedJson } from '../../protocol/bounded-json.js';
 import {
@@ -12,11 +13,11 @@ import {
 import type { Outcome } from '../run/outcome.js';
 import type { CrossedOutcome, LogLine } from './messages.js';
 
-/** In the thread. */
+/** Called in the thread. */
 export function packOutcome(outcome: Outcome): CrossedOutcome {
   switch (outcome.kind) {
     case 'success':
-      // As text: structured cloning does not know `toJSON`, and the broker takes JSON anyway.
+      // As text: structured cloning ignores `toJSON`, and the broker stores JSON anyway.
       return { kind: 'success', json: JSON.stringify(outcome.encoded) };
     case 'failure':
       return {
@@ -35,7 +36,7 @@ export function packOutcome(outcome: Outcome): CrossedOutcome {
   }
 }
 
-/** In the worker. The value itself stayed in the thread; what is written of it is here. */
+/** Called in the worker. The value itself stays in the thread; the worker gets only what it writes. */
 export function unpackOutcome(crossed: CrossedOutcome, classes: ErrorClasses): Outcome {
   switch (crossed.kind) {
     case 'success': {
@@ -52,7 +53,7 @@ export function unpackOutcome(crossed: CrossedOutcome, classes: ErrorClasses): O
 
 const MAX_FIELD_BYTES = 16_384;
 
-/** In the thread. Fields are whatever the user's code gave. */
+/** Called in the thread. The fields may hold anything: user code passes them. */
 export function packLog(level: LogLine['level'], given: object, message: string): LogLine {
   const fields = new Map<string, unknown>();
   const errors = new Map<string, WireError>();
@@ -69,7 +70,7 @@ export function packLog(level: LogLine['level'], given: object, message: string)
   };
 }
 
-/** In the worker: the fields as its logger gets them. */
+/** Called in the worker: rebuilds the fields for its logger. */
 export function unpackFields({ fields, errors }: LogLine, classes: ErrorClasses): object {
   const rebuilt = Object.entries(errors).map(([key, error]) => [key, decodeFailure(error, classes)]);
   return { ...fields, ...Object.fromEntries(rebuilt) };

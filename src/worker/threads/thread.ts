@@ -1,6 +1,6 @@
 /**
- * One thread, as its worker sees it: loading, ready, running one task at a time, gone. It is gone for good once it was
- * killed or ended by itself; whoever needs one then starts another.
+ * One thread, as its worker sees it: loading, ready, running one task at a time, gone. Once killed or ended a thread
+ * never comes back; the pool starts another.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Engine } from '../../broker/broker.js';
@@ -17,10 +17,10 @@ import { BrokerServer } from './broker-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
 import { packOutcome, unpackFields, unpackOutcome } from './serialization.js';
 
-/** What all threads of a worker have in common. */
+/** What all threads of a worker share. */
 export interface ThreadParams {
   readonly engine: Engine;
-  /** Asks workers for the tasks of threads. */
+  /** Sends remote-control requests for tasks in threads. */
   readonly caller: Asking;
   readonly logger: Logger;
   readonly errors: ErrorClasses;
@@ -28,14 +28,14 @@ export interface ThreadParams {
   readonly prefix: string;
   readonly file: string;
   readonly stopping: Int32Array;
-  /** After which a thread is replaced; its heap may grow to twice that within a task. */
+  /** A thread above this is replaced; during a task its heap may grow to twice as much. */
   readonly maxMemoryBytes: number | undefined;
 }
 
 /** How an attempt in a thread ended. */
 export interface ThreadEnd {
   readonly outcome: Outcome;
-  /** What the thread holds now; 0 where nobody asks. */
+  /** Memory the thread holds now; 0 when not measured. */
   readonly heldBytes: number;
 }
 
@@ -45,15 +45,15 @@ interface Attempt {
   reject(error: Error): void;
 }
 
-/** A module that takes longer to load waits for something that never comes. */
+/** A module that takes longer to load is stuck, ms. */
 const LOAD_MS = 60_000;
-/** A thread inside a system call ends when that returns: nobody waits longer for it. */
+/** How long to wait for a killed thread: inside a system call it ends only when that returns, ms. */
 const KILL_MS = 1000;
 
 export class Thread {
   /** Resolves when it can run tasks; rejects when it never will. */
   readonly ready: Promise<void>;
-  /** Tasks it has run. */
+  /** Number of tasks it has run. */
   runs = 0;
   readonly #params: ThreadParams;
   readonly #worker: Worker;
@@ -106,8 +106,8 @@ export class Thread {
   }
 
   /**
-   * Tells the hooks of a call whose outcome is written; resolves when they have ended. It must be free. Rejects with
-   * WorkerLostError when the thread ends in the middle of it.
+   * Runs the hooks of a call whose outcome is written; resolves when they have ended. The thread must be idle.
+   * Rejects with WorkerLostError when the thread ends meanwhile.
    */
   runHooks(call: RunningCall, outcome: Outcome, node: string): Promise<void> {
     this.#worker.ref();
@@ -132,14 +132,14 @@ export class Thread {
     this.#post({ kind: 'gap' });
   }
 
-  /** Ends it, whatever it does; resolves when it is gone, or soon after. May be called twice. */
+  /** Ends the thread, whatever it does; resolves when it is gone, or soon after. May be called twice. */
   async kill(): Promise<void> {
     this.#ended = true;
     const late = new Promise<void>((resolve) => setTimeout(resolve, KILL_MS).unref());
     await Promise.race([this.#worker.terminate(), late]);
   }
 
-  /** Resolves when it is really gone. */
+  /** Resolves when the thread is really gone. */
   get gone(): Promise<void> {
     return this.#gone;
   }
@@ -171,7 +171,7 @@ export class Thread {
 
   #post(message: ToThread): void {
     this.#port.postMessage(message);
-    // After the message: who sees the flag finds it.
+    // Set after the message is posted, so that a reader of the flag finds the message.
     Atomics.store(this.#mailbox, 0, 1);
   }
 
@@ -228,7 +228,7 @@ export class Thread {
   }
 
   #onExit(code: number): void {
-    // What it said before it went may not have been read yet.
+    // Its last messages may not have been read yet.
     for (;;) {
       const last = receiveMessageOnPort(this.#port);
       if (last === undefined) break;
@@ -258,7 +258,7 @@ export class Thread {
   }
 }
 
-/** What of a delivery can be posted: its functions are this side's. */
+/** The fields of a delivery that can be posted; its functions stay on this side. */
 function plain(delivery: Delivery): PlainDelivery {
   const data = Object.entries(delivery).filter(([, value]) => typeof value !== 'function');
   return Object.fromEntries(data) as unknown as PlainDelivery;

@@ -1,6 +1,6 @@
 /**
- * What a task that runs in its caller's process may start that belongs to it: a replacement for itself, which runs at
- * once, and further members of its group, which run after the others.
+ * Replacements and added group members for tasks that run in their caller's process: a replacement runs at once,
+ * added members run after the others.
  */
 
 import type { Composable } from '../../canvas/typing.js';

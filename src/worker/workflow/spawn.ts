@@ -1,6 +1,6 @@
 /**
- * What a running task may start that belongs to its own workflow: a replacement for itself, and further members of its
- * group. Both have ids that follow from the task's own, so that a second run of the task starts nothing twice.
+ * Tasks that a running task starts within its own workflow: a replacement for itself, and further members of its
+ * group. Their ids are derived from the task's own, so that a second run of the task starts nothing twice.
  */
 
 import type { Sender } from '../../calls/sender.js';
@@ -17,7 +17,7 @@ import { flowFrom, partOf } from '../../protocol/ids.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 
-/** Thrown by `replace()`: nothing after it runs. */
+/** Thrown by `replace()` to end the task's body. */
 export class ReplaceRequest extends Error {
   readonly signature: Composable;
 
@@ -27,9 +27,9 @@ export class ReplaceRequest extends Error {
   }
 }
 
-/** Starts what takes a task's place or joins its group. */
+/** Starts replacements and added group members. */
 export interface Spawns {
-  /** @returns what becomes of the task */
+  /** @returns the outcome of the replaced task */
   replace(delivery: Delivery, signature: Composable): Promise<Outcome>;
   /** @throws {CeleriacError} the task is no member of a group */
   addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void>;
@@ -48,8 +48,8 @@ export class Spawner implements Spawns {
   constructor(private readonly params: SpawnerParams) {}
 
   /**
-   * Sends what takes the task's place.
-   * @returns the workflow it is; or that nothing was sent, since the task's own workflow is revoked
+   * Sends the replacement.
+   * @returns the replacement's workflow; or `revoked`, with nothing sent, if the task's own workflow is revoked
    */
   async replace(
     delivery: Delivery,
@@ -59,7 +59,7 @@ export class Spawner implements Spawns {
     const root = await compile(sender, signature, [], {});
     const flow = flowFrom(`${delivery.jobId} ${delivery.retries}`);
     const part = partOf(delivery.jobId);
-    // Before it begins: whoever revokes the one finds the other from then on.
+    // Recorded before the replacement begins: from then on a revoke of the task also finds the replacement.
     const progressed = part === undefined ? 'recorded' : await progress.replaced(part.flow, part.path, flow);
     if (typeof progressed === 'object') return { kind: 'revoked', reason: progressed.revoked };
     const { group, index } = delivery.message.flow ?? {};
@@ -93,7 +93,7 @@ export function noMember({ name, taskId }: Delivery): CeleriacError {
   );
 }
 
-/** What begins first comes after what the replaced task came after, not after that task itself. */
+/** The first tasks of the replacement follow the replaced task's predecessor, not the replaced task itself. */
 function adopted(node: PlanNode, delivery: Pick<Delivery, 'taskId' | 'message'>): PlanNode {
   const { taskId, message } = delivery;
   if (node.kind === 'chain') return { ...node, steps: node.steps.map((step) => adopted(step, delivery)) };
@@ -107,7 +107,7 @@ function adopted(node: PlanNode, delivery: Pick<Delivery, 'taskId' | 'message'>)
   };
 }
 
-/** The task that gives the replacement its value goes by the replaced one's id. */
+/** The task that gives the replacement its value takes the replaced task's id. */
 function named(root: PlanNode, id: string): PlanNode {
   const path = finalOf(root, ROOT).split('.').slice(1);
   return changedAt(root, path, (node) => (node.kind === 'task' ? { ...node, id } : node));

@@ -1,6 +1,6 @@
 /**
- * A worker's side of workflows: what a part needs before it runs (its input, and whether it may run at all), and what
- * follows from its end. Plain tasks never come here.
+ * A worker's side of workflows: what a part needs before it runs (its input, and permission to run), and what follows
+ * from its end. Plain tasks must never come here.
  */
 
 import { type Engine, REVOKED } from '../../broker/broker.js';
@@ -41,33 +41,33 @@ export interface WorkflowStepsParams {
   readonly drops: FlowDrop;
 }
 
-/** Whether a part runs, and with what. */
+/** Whether a part runs, and with what delivery. */
 export type Begun =
   | { readonly kind: 'run'; readonly delivery: Delivery }
   | { readonly kind: 'ended'; readonly outcome: Outcome };
 
-/** Out of reach: again after this. */
+/** Delays before the next try while the broker is away, ms: of a delivery, and of a write. */
 const AGAIN_MS = 1000;
 const TRY_AGAIN_MS = 200;
-/** So long the end of a part is held while the broker is away; then the task runs again elsewhere. */
+/** How long an ended part is held while the broker is away, ms; after that the task runs again elsewhere. */
 const HOLD_MS = 60_000;
 
 export class WorkflowSteps {
   constructor(private readonly params: WorkflowStepsParams) {}
 
-  /** Looks at the workflow before a part runs. Never rejects. */
+  /** Checks the workflow before a part runs. Never rejects. */
   async begin(delivery: Delivery): Promise<Begun> {
     try {
       return await this.#begin(delivery);
     } catch (error) {
-      // What begins a workflow must not give up: nobody else would begin it.
+      // The task that begins a workflow must not fail: no other would begin it.
       const begins = partOf(delivery.jobId)?.path === BEGIN_PATH;
       if (begins || isBrokersFault(error)) return ended({ kind: 'later', delayMs: AGAIN_MS });
       return ended({ kind: 'failure', error });
     }
   }
 
-  /** Carries the workflow on from the end of a part, and gives the outcome to settle. Never rejects. */
+  /** Advances the workflow after the end of a part; gives the outcome to settle. Never rejects. */
   async finish(delivery: Delivery, outcome: Outcome): Promise<Outcome> {
     const address = partOf(delivery.jobId);
     const end =
@@ -84,17 +84,17 @@ export class WorkflowSteps {
         if (delivery.deliveries > 1) await this.#sendAdded(delivery);
         return this.#write(flow, plan, path, end);
       });
-      // Its own record is dropped with the others', once it is written.
+      // The part's own record is dropped with the others, once it is written.
       if (progressed === 'forgotten') delivery.afterwards(() => this.params.drops.drop(flow));
       return typeof progressed === 'object' ? { kind: 'revoked', reason: progressed.revoked } : outcome;
     } catch (error) {
-      // Untold, the workflow would wait for ever: the task is delivered again, and tells it then.
+      // Without this write the workflow would wait for ever, so the task is delivered again and the write repeated.
       if (isBrokersFault(error) || outcome.kind === 'failure') return { kind: 'lost' };
       return this.finish(delivery, { kind: 'failure', error });
     }
   }
 
-  /** What a run that died has added to the group of its task, and perhaps not sent. */
+  /** Sends again the members that a run which died has added to its group, in case they were not sent. */
   async #sendAdded({ jobId, message }: Delivery): Promise<void> {
     const { plans, added } = this.params;
     const group = partOf(message.flow?.group ?? '');
@@ -113,7 +113,7 @@ export class WorkflowSteps {
         return progress.ignore(flow, plan, path, idOf(flow, path, nodeAt(plan, path)));
       case 'replaced': {
         const progressed = await progress.replaced(flow, path, end.by);
-        // Revoked meanwhile, by somebody who did not see yet what took its place.
+        // Revoked meanwhile by a caller that did not see the replacement yet.
         if (typeof progressed === 'object')
           await results.revokeFlow(
             end.by,
@@ -147,7 +147,7 @@ export class WorkflowSteps {
     const fields = [REVOKED, path, ...(from === undefined ? [] : [from])];
     const reading = engine.flows.read([{ flow, fields }]);
     const known = plans.upTo(flow, path);
-    // Read at the same time where it is not known yet: whatever comes next asks for it.
+    // If the plan is unknown, read it at the same time: every path below needs it.
     const [[[revoked, own, before] = []], plan] =
       known instanceof Promise ? await Promise.all([reading, known]) : [await reading, known];
     const revocation = revocationIn(revoked);
@@ -162,12 +162,12 @@ export class WorkflowSteps {
     return { kind: 'run', delivery: withInput(delivery, value) };
   }
 
-  /** The task of our own that begins a large workflow. */
+  /** Runs our own task that begins a large workflow. */
   async #beginWhole(flow: string): Promise<Begun> {
     const { plans, progress, engine } = this.params;
     const plan = await plans.get(flow);
     const [[revoked] = []] = await engine.flows.read([{ flow, fields: [REVOKED] }]);
-    // Those beside one that has failed already begin all the same.
+    // Also when a part has failed already: the parts beside it begin all the same.
     if (plan !== undefined && revoked === undefined)
       await progress.begin(flow, plan, firstStarts(plan), { input: undefined, parentId: undefined });
     return ended({ kind: 'success', value: undefined, encoded: null });
@@ -180,7 +180,7 @@ type End =
   | { readonly kind: 'ignored' }
   | { readonly kind: 'replaced'; readonly by: string };
 
-/** What an outcome means for the workflow; nothing while the task goes on. */
+/** What an outcome means for the workflow; undefined while the task goes on. */
 function endOf(delivery: Delivery, outcome: Outcome, now: number): End | undefined {
   switch (outcome.kind) {
     case 'success':
@@ -217,7 +217,7 @@ function ended(outcome: Outcome): Begun {
   return { kind: 'ended', outcome };
 }
 
-/** A part whose end is written already: it does not run again, what follows from it is made sure of. */
+/** The outcome of a part whose end is already written: it does not run again, only the next steps are repeated. */
 function outcomeOf(ending: Ending): Outcome {
   if ('s' in ending) return { kind: 'success', value: undefined, encoded: ending.s };
   if ('i' in ending) return { kind: 'ignore' };

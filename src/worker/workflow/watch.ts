@@ -1,6 +1,6 @@
 /**
- * Looks after the workflows of the app, whichever queues this worker consumes: each at the moment somebody noted for it, by
- * one worker at a time.
+ * Checks the workflows of the app, whichever queues this worker consumes: each workflow at the moment noted for it,
+ * by one worker at a time.
  */
 import { WorkflowCheckup, type WorkflowCheckupParams } from '../../canvas/workflow/checkup.js';
 import type { Logger } from '../../options/logger.js';
@@ -11,11 +11,11 @@ export interface WorkflowWatchParams {
   readonly logger: Logger;
 }
 
-/** How often it asks whether there is something to look at; by what it knows of already it comes sooner. */
+/** How often to ask for due workflows, ms; sooner for those already known. */
 const ASK_MS = 2_000;
-/** So many at a time; others get their turn in between. */
+/** Most workflows taken at a time; other workers get their turn in between. */
 const MOST = 50;
-/** Another worker looks after what this one took and did not come to. */
+/** After this long another worker takes the workflows that this one took and did not check, ms. */
 const LEASE_MS = 30_000;
 
 export class WorkflowWatch {
@@ -33,7 +33,7 @@ export class WorkflowWatch {
     this.#later(ASK_MS);
   }
 
-  /** Ends after the workflow under way. */
+  /** Resolves after the workflow being checked. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel();

@@ -1,6 +1,6 @@
 /**
- * Hearing of an abort, for as many as like with one signal: a server's one signal may end ten thousand waits. A listener
- * of its own for each would take Node long to add, and make it warn of a leak from the eleventh on.
+ * Abort callbacks, any number per signal: one signal of a server may end ten thousand waits. One listener for each
+ * wait would be slow to add, and Node warns of a leak from the eleventh on.
  */
 
 /** Waiters by AbortSignal. A signal without waiters has no listener attached. */
@@ -13,7 +13,7 @@ interface Hearing {
 
 /**
  * Calls back once the signal aborts, unless the returned function was called before.
- * @param listener one function is one listener, however often it is given
+ * @param listener a function counts once, however often it is passed
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return NOTHING;

@@ -25,26 +25,26 @@ export interface Update {
   readonly meta: unknown;
 }
 
-/** What `get()` takes. */
+/** Options of `get()`. */
 export interface GetOptions {
-  /** Give up after this long; the task goes on. 0 looks once, and does not wait. Default: wait for ever. */
+  /** Stop waiting after this long; the task goes on. 0 checks once, without waiting. Default: no limit. */
   timeout?: Duration;
   /** Stop waiting; the task goes on. */
   signal?: AbortSignal;
   /** `false`: return the error instead of throwing it. Default: true. */
   propagate?: boolean;
-  /** Called for each state on the way. */
+  /** Called for each new state of the task. */
   onUpdate?: (update: Update) => void;
   /** Allow waiting inside a task, which can deadlock a worker whose slots all wait. Default: false. */
   allowJoin?: boolean;
 }
 
-/** A result as JSON: what `app.result()` rebuilds it from in any process. */
+/** A result as JSON; `app.result()` rebuilds the result from it in any process. */
 export interface ResultJson {
   readonly id: string;
   readonly name?: string;
   readonly ignoreResult?: true;
-  /** What the task comes after in its workflow. */
+  /** The predecessor of the task in its workflow. */
   readonly parent?: RelatedJson;
 }
 
@@ -52,10 +52,10 @@ declare module './relations.js' {
   interface TaskResult extends AsyncResult {}
 }
 
-/** Whether a task is known to leave no result, which is not waited for. */
+/** True if a task is known to leave no result; callers do not wait for such a task. */
 export let leavesNothing: (result: AsyncResult) => boolean;
 
-/** A result's JSON without what it comes after, which members of a group have in common. */
+/** A result's JSON without its predecessor, which all members of a group share. */
 export let ownJsonOf: (result: AsyncResult) => ResultJson;
 
 export class AsyncResult<R = unknown> {
@@ -68,7 +68,7 @@ export class AsyncResult<R = unknown> {
   readonly #source: ResultSource;
   readonly #hints: ResultHints;
   #ref: JobRef | undefined;
-  /** The task is known to leave no result: `ignoreResult`, or `Ignore`. */
+  /** True if the task is known to leave no result: `ignoreResult`, or `Ignore`. */
   #unstored: boolean;
   #parent: TaskResult | GroupedResult | undefined;
 
@@ -80,7 +80,7 @@ export class AsyncResult<R = unknown> {
     this.#unstored = hints.ignoreResult ?? false;
   }
 
-  /** Everything known of the task, in one read. */
+  /** Everything known about the task, in one read. */
   async snapshot(): Promise<Snapshot<R>> {
     return this.#derive(await this.#read()) as Snapshot<R>;
   }
@@ -95,7 +95,7 @@ export class AsyncResult<R = unknown> {
     return this.status;
   }
 
-  /** The value, or the error, or the meta of a state of the task's own. */
+  /** The value, the error, or the meta of a custom state. */
   get result(): Promise<unknown> {
     return this.snapshot().then((s) => (s.state === SUCCESS ? s.value : (s.error ?? s.meta)));
   }
@@ -108,7 +108,7 @@ export class AsyncResult<R = unknown> {
   /** The stack of the error as the worker saw it. */
   get traceback(): Promise<string | undefined> {
     return this.snapshot().then(({ state, error }) => {
-      // A revocation comes from no code of the task's.
+      // A revocation does not come from the task's code.
       if (error === undefined || state === REVOKED) return undefined;
       return 'remoteStack' in error ? (error.remoteStack as string | undefined) : error.stack;
     });
@@ -137,9 +137,9 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * Waits for the task to end, and gives its value. One that leaves none (`ignoreResult`) is not waited for.
-   * @throws {TaskFailedError} it failed; `cause` is the original error
-   * @throws {TaskRevokedError} it was revoked or expired
+   * Waits for the task to end and returns its value. Does not wait for a task that leaves no result (`ignoreResult`).
+   * @throws {TaskFailedError} the task failed; `cause` is the original error
+   * @throws {TaskRevokedError} the task was revoked or expired
    * @throws {ResultTimeoutError} `timeout` ran out
    * @throws {UnknownTaskError} the id was never sent, or is no longer kept
    */
@@ -157,14 +157,16 @@ export class AsyncResult<R = unknown> {
     if (seen === undefined) return undefined as R;
     if ('ended' in seen) return this.#source.decoding.decodeResult(JSON.parse(seen.ended)) as R;
     const { state, error, value } = this.#derive(seen.job);
-    // One that will leave no result need not have ended; in a workflow its value is there while others may need it.
+    // A task without a stored result need not have ended; in a workflow its value is kept while other parts may need
+    // it.
     if (error === undefined || !READY.has(state)) return (this.#unstored ? undefined : value) as R;
     if (options.propagate === false) return error;
     throw error;
   }
 
   /**
-   * The task's states, from now until it has ended. A burst may coalesce; the last state before the end is never lost.
+   * The task's states, from now until its end. States in quick succession may coalesce; the last one before the end
+   * is never lost.
    */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
     checkFollowOptions(options, 'updates()');
@@ -198,8 +200,8 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * Revokes the task: what has not started never will, and reads REVOKED at once, worker or not. A running task goes on
-   * unless `terminate`.
+   * Revokes the task. A task that has not started never will, and reads REVOKED at once, with or without a worker. A
+   * running task goes on unless `terminate`.
    */
   async revoke(options: RevokeOptions = {}): Promise<RevokeReply> {
     checkNames(options, ['terminate', 'reason'], 'revoke()');
@@ -218,13 +220,13 @@ export class AsyncResult<R = unknown> {
     await forgetTask(this.#source, ref, this.#source.forgetRunning);
   }
 
-  /** What the task comes after in its workflow: the step before it, or the group whose results it takes. */
+  /** The task's predecessor in its workflow: the previous step, or the group whose results it takes. */
   get parent(): TaskResult | GroupedResult | undefined {
     this.#parent ??= this.#hints.parent?.();
     return this.#parent;
   }
 
-  /** What begins once the task has ended, in its workflow. */
+  /** The tasks and groups of its workflow that begin after the task. */
   get children(): Promise<(TaskResult | GroupedResult)[]> {
     return this.#locate().then((ref) => (ref === undefined ? [] : this.#source.flows.children(ref)));
   }
@@ -256,7 +258,7 @@ export class AsyncResult<R = unknown> {
   #end(options: GetOptions): Promise<TaskSighting | undefined> {
     const { onUpdate } = options;
     if (this.#limit(options.timeout)?.ms === 0) return this.#look(options);
-    // What needs the broker before the wait itself begins has its share of the time.
+    // Requests to the broker before the wait count against the timeout as well.
     if (onUpdate === undefined && this.#ref !== undefined) return this.#waitForEnd(this.#ref, options);
     return this.#limited(options, async (signal) => {
       if (onUpdate !== undefined)
@@ -267,8 +269,8 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * Looks once, without waiting.
-   * @throws {ResultTimeoutError} it has not ended
+   * Checks once, without waiting.
+   * @throws {ResultTimeoutError} the task has not ended
    */
   async #look({ onUpdate, signal }: GetOptions): Promise<TaskSighting | undefined> {
     signal?.throwIfAborted();
@@ -284,14 +286,14 @@ export class AsyncResult<R = unknown> {
     return { job };
   }
 
-  /** Whether there is nothing to wait for: it has ended, or will leave no result. */
+  /** True if there is no reason to wait: the task has ended, or will leave no result. */
   #hasEnded(job: TaskRecord): boolean {
     const message = this.#note(job);
     if (job.doneAt !== undefined || message.ignore === true) return true;
     return READY.has(stateOf(job, message, this.#source.clock.now()));
   }
 
-  /** Runs a wait of several steps with one signal for the caller's and the timeout. */
+  /** Runs a wait of several steps under one signal that combines the caller's with the timeout. */
   async #limited<T>(
     { timeout, signal }: GetOptions,
     body: (signal: AbortSignal | undefined) => Promise<T>,
@@ -316,7 +318,7 @@ export class AsyncResult<R = unknown> {
     return { ms, error: () => new ResultTimeoutError(this.id, ms) };
   }
 
-  /** @returns nothing for a task whose result is not stored */
+  /** @returns undefined for a task whose result is not stored */
   async #waitForEnd(
     ref: JobRef,
     { timeout, signal }: { timeout?: Duration; signal?: AbortSignal | undefined },
@@ -335,7 +337,7 @@ export class AsyncResult<R = unknown> {
     return 'job' in end && end.job === undefined ? this.#missing(ref, signal) : end;
   }
 
-  /** Remembers what the message says of how the task will end. */
+  /** Notes what the message says about the task's result. */
   #note(job: TaskRecord): Message {
     const message = readMessage(job.data);
     if (message.ignore === true) this.#unstored = true;
@@ -343,8 +345,8 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * A record that is not there: fine for a task whose result is not stored.
-   * @throws {UnknownTaskError} for any other: it was never sent, was forgotten, expired, or was lost with its broker
+   * Handles a missing record: fine for a task whose result is not stored.
+   * @throws {UnknownTaskError} otherwise: the id was never sent, was forgotten, expired, or was lost with its broker
    */
   async #missing(ref: JobRef | undefined, signal: AbortSignal | undefined): Promise<undefined> {
     const { feed, engine } = this.#source;
@@ -368,5 +370,5 @@ export class AsyncResult<R = unknown> {
   }
 }
 
-/** How often a watched task is looked at when nothing is heard of it: STARTED has no notice of its own. */
+/** How often to poll a watched task without notices, ms: STARTED has no notice of its own. */
 const POLL_MS = 500;

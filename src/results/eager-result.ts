@@ -1,6 +1,6 @@
 /**
- * `EagerResult`: the result of a task that ran in its caller's process, by `apply()` or `taskAlwaysEager`. It answers
- * all that an AsyncResult is asked, from what is already known, and never asks the broker.
+ * `EagerResult`: the result of a task that ran in its caller's process, by `apply()` or `taskAlwaysEager`. It offers
+ * everything an AsyncResult does, from memory, and must never ask the broker.
  */
 import { CeleriacError } from '../errors.js';
 import type { State } from '../states.js';
@@ -12,14 +12,14 @@ import type { RevokeReply } from './revoke.js';
 import type { Snapshot } from './snapshot.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 
-/** A task that ran here, from its first attempt to its end. */
+/** A run in the caller's process, from its first attempt to its end. */
 export interface EagerRun<R = unknown> {
   readonly snapshot: Snapshot<R>;
-  /** The states it went through, the last one included. */
+  /** All states of the run, the last one included. */
   readonly updates: readonly Update[];
-  /** `get()` inside a task is refused as it would be for a task that a worker runs. */
+  /** True for a call that would have been sent: `get()` inside a task is then refused, as for a task on a worker. */
   readonly sent: boolean;
-  /** It threw Ignore. */
+  /** The task threw `Ignore`. */
   readonly ignored?: boolean;
 }
 
@@ -32,7 +32,7 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
     this.#run = run;
   }
 
-  /** Whether it ended without a result, as it wished itself. */
+  /** True if the task ended without a result, by `Ignore`. */
   get ignored(): boolean {
     return this.#run.ignored === true;
   }
@@ -42,8 +42,8 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
   }
 
   /**
-   * The value, at once.
-   * @throws what a worker's run would have made `get()` throw
+   * Returns the value at once.
+   * @throws as `get()` would after a worker's run
    */
   override get(options?: GetOptions & { propagate?: true }): Promise<R>;
   override get(options: GetOptions): Promise<R | Error>;
@@ -64,18 +64,18 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
     yield* this.#run.updates;
   }
 
-  /** A graph of one, as it ended. */
+  /** A graph with this one task. */
   override async graph(): Promise<ResultGraph> {
     const { id, name, state } = this.#run.snapshot;
     return { nodes: [{ id, name, state }], edges: [] };
   }
 
-  /** It has ended: nothing is revoked. */
+  /** Does nothing: the task has ended. */
   override async revoke(): Promise<RevokeReply> {
     return { found: true, was: this.#run.snapshot.state as State };
   }
 
-  /** There is no record to drop. */
+  /** Does nothing: there is no record. */
   override async forget(): Promise<void> {}
 }
 

@@ -1,6 +1,4 @@
-/**
- * The texts a failed attempt leaves: one line, and a stack for people and dashboards with the encoded error in it.
- */
+/** The texts of a failed attempt: one line, and a stack for people and dashboards that contains the encoded error. */
 
 import type { TaskRevokedError } from '../errors.js';
 import { packRevocation, packStack } from '../protocol/message.js';
@@ -13,8 +11,8 @@ export interface FailureText {
 }
 
 /**
- * What the broker keeps of a task that was revoked.
- * @param started it had begun
+ * The texts of a revoked task.
+ * @param started true if the task had begun
  */
 export function revocationText(error: TaskRevokedError, started = false): FailureText {
   const wire = encodeFailure(error);

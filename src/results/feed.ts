@@ -1,7 +1,7 @@
 /**
- * Wakes those who wait for tasks. One per app: it listens for the ids that are waited for and no others, looks at the
- * broker once the subscription stands (so a result that came first is seen), and sweeps now and then for notices that
- * were lost. Checks of one tick travel together; the number of connections does not grow with the number of waits.
+ * Notifies waiting callers of changes to tasks. One per app. It subscribes only to the ids that are waited for, reads
+ * once after subscribing (so that an earlier result is seen), and sweeps in intervals for lost notices. Checks made
+ * in one tick share a request; the number of connections must not grow with the number of waits.
  */
 
 import type { Engine, JobRef, NoticeListener, Notices } from '../broker/broker.js';
@@ -14,48 +14,50 @@ import { onAbort } from './abort.js';
 import { AGAIN_MS, RetryWhileUnavailable } from './retry-while-unavailable.js';
 import { type TaskReader, topicsOf } from './task-reader.js';
 
-/** How often all waits are looked at, in case a notice was lost. */
+/** How often all waits are checked, in case a notice was lost, ms. */
 const SWEEP_MS = 2000;
-/** A notice may outrun the write it tells of (another connection, a commit): look again after these. */
+/**
+ * A notice may arrive before its write is visible (another connection, a commit): check again after these delays, ms.
+ */
 const RECHECK_MS = [10, 50, 250];
 
 /** Calls back when a job may have changed. */
 export interface Watch {
-  /** Resolves when the job is being listened for. */
+  /** Resolves once the subscription stands. */
   readonly listening: Promise<void>;
   /** Ends the watch; idempotent. */
   close(): void;
 }
 
-/** What is waited for. */
+/** A wait: for which task, until when. */
 export interface Awaited {
   readonly ref: JobRef;
-  /** Whether the wait is over; judges `undefined` too, a job that is not there. */
+  /** True ends the wait. Also called with `undefined`, for a missing job. */
   readonly accept: (job: TaskRecord | undefined) => boolean;
-  /** When the job's state changes without anybody writing it, epoch ms of the broker's clock. */
+  /** When the job's state changes without a write, epoch ms of the broker's clock. */
   readonly wakeAt: (job: TaskRecord) => number | undefined;
-  /** Nothing was told of it so far, and all that changes will be: no need to look before. */
+  /** True if no notice was published yet and each change will publish one: no need to read before. */
   readonly surelyUnnotified?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly limit?: WaitLimit | undefined;
 }
 
-/** How long to wait, and what the wait rejects with then. */
+/** The longest wait, and the error it then rejects with. */
 export interface WaitLimit {
   readonly ms: number;
   readonly error: () => Error;
 }
 
-/** How a wait ended: with the job as it is, or with the value that came with the notice of its end, as JSON. */
+/** How a wait ended: with the current job, or with the value that came with the notice of its end, as JSON. */
 export type TaskSighting = { readonly job: TaskRecord | undefined } | { readonly ended: string };
 
-/** Somebody who waits. A class with all its fields from the start, since there is one for each awaited task. */
+/** One pending wait. A class that sets all its fields in the constructor, since there is one per awaited task. */
 class Wait {
   cancelLook: Cancel | undefined;
   rechecks = 0;
-  /** Nobody waits any more. */
+  /** True once the wait has ended. */
   over = false;
-  /** What the broker's notices call. */
+  /** The listener for the broker's notices. */
   readonly heard: NoticeListener;
   readonly #cancelLate: Cancel | undefined;
   readonly #leave: () => void;
@@ -80,7 +82,7 @@ class Wait {
     if (this.#close()) this.reject(error);
   }
 
-  /** @returns `false` when it was over already */
+  /** @returns `false` when the wait had ended before */
   #close(): boolean {
     if (this.over) return false;
     this.over = true;
@@ -95,11 +97,11 @@ class Wait {
 export class Feed {
   readonly #waits = new Set<Wait>();
   readonly #reads = new Map<string, { ref: JobRef; readers: ((result: ReadResult) => void)[] }>();
-  /** Runs while somebody waits, and stops at its first look after that. */
+  /** Runs while there are waits; stops at its first sweep without any. */
   #sweeper: NodeJS.Timeout | undefined;
-  /** The process lives on while somebody waits. */
+  /** Keeps the process alive while there are waits. */
   #release: () => void = () => undefined;
-  /** What rings those who follow a task. */
+  /** The listeners of `watch`. */
   readonly #watchers = new Set<() => void>();
   readonly #patience: RetryWhileUnavailable;
   readonly #host = {
@@ -120,17 +122,17 @@ export class Feed {
     });
   }
 
-  /** Asked for each time: a test may have put another engine in place. */
+  /** Read each time, because a test may replace the engine. */
   get #signals(): Notices {
     return this.engine.signals;
   }
 
-  /** Does what needs the broker for somebody who waits: through an outage, until the signal aborts. */
+  /** Runs a request for a waiting caller: retries through an outage, until the signal aborts. */
   patiently<R>(work: () => Promise<R>, signal?: AbortSignal): Promise<R> {
     return this.#patience.through(work, signal);
   }
 
-  /** Reads tasks; those asked for in one tick travel together. */
+  /** Reads a task; reads of one tick share a request. */
   read(ref: JobRef): Promise<TaskRecord | undefined> {
     return new Promise((resolve, reject) => {
       const reader = (result: ReadResult) => ('error' in result ? reject(result.error) : resolve(result.job));
@@ -145,7 +147,7 @@ export class Feed {
     });
   }
 
-  /** Resolves once `accept` says so of the job, or its end was told. */
+  /** Resolves once `accept` returns true for the job, or a notice brings its value. */
   until(awaited: Awaited): Promise<TaskSighting> {
     return new Promise((resolve, reject) => {
       if (awaited.signal?.aborted) return reject(awaited.signal.reason);
@@ -157,7 +159,7 @@ export class Feed {
   /** Calls `onNotice` whenever the job may have changed, its progress included, and when the app closes. */
   watch(ref: JobRef, onNotice: () => void): Watch {
     const topics = [...topicsOf(ref), progressTopic(ref.id)];
-    // One for each watch, though two may ring the same bell.
+    // One function per watch: several watches may share one `onNotice`.
     const ring = () => onNotice();
     let over = false;
     const listening = this.#patience.through(async () => {
@@ -229,7 +231,7 @@ export class Feed {
   #look(wait: Wait, noticed: boolean): void {
     this.read(wait.awaited.ref).then(
       (job) => this.#judge(wait, job, noticed),
-      // Out of reach just now: the sweep asks again, the caller's timeout decides how long.
+      // The broker is unavailable: the sweep retries, and the caller's timeout limits how long.
       (error: unknown) => {
         if (!this.#patience.isAway(error)) wait.fail(error);
       },
@@ -277,7 +279,7 @@ export class Feed {
         if (ended[i] === true && !wait.over) this.#look(wait, false);
       });
     } catch {
-      // Out of reach: the next sweep asks again.
+      // The broker is unavailable: the next sweep retries.
     }
   }
 }

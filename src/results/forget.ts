@@ -1,6 +1,6 @@
 /**
- * Forgetting: dropping a task's record. One that has not ended keeps it until then, so that who waits for it hears of its
- * end; the mark in its message, and a word to the worker that runs it, see to it that it goes then.
+ * Forgetting: dropping a task's record. While a task has not ended its record stays, so that waiting callers see its
+ * end. A mark in its message, and a request to the worker that runs it, have the record dropped at the end.
  */
 
 import type { Engine, JobRef } from '../broker/broker.js';
@@ -10,7 +10,7 @@ import type { Delivery } from '../queue/delivery.js';
 import { sleep } from '../timers.js';
 import { amend, readOne, type TaskGround } from './revoke.js';
 
-/** Tells running workers to forget these jobs at their end; resolves when they have answered. */
+/** Asks running workers to forget these jobs at their end; resolves when they have answered. */
 export type ForgetRunning = (jobIds: readonly string[]) => Promise<void>;
 
 /** Drops a task's record now, or when it ends. */
@@ -34,7 +34,7 @@ async function forget(
     const after = await readOne(tasks, ref);
     if (after === undefined) return;
     if (after.queue !== job.queue || after.doneAt !== undefined) continue;
-    // Whoever has it in hand fetched it before it was marked.
+    // The worker that runs it fetched it before the mark.
     if (!after.running) return;
     await forgetRunning([ref.id]);
     const last = await readOne(tasks, ref);
@@ -43,7 +43,7 @@ async function forget(
   }
 }
 
-/** Each of them is somebody else's write that came first. */
+/** Most tries; each failed one means that another write came first. */
 const MOST_TRIES = 50;
 
 async function drop(engine: Engine, { queue, id }: JobRef): Promise<void> {
@@ -52,10 +52,10 @@ async function drop(engine: Engine, { queue, id }: JobRef): Promise<void> {
   engine.signals.notify(id);
 }
 
-/** Who waits has heard of the end by then, and looked. */
+/** By then waiting callers have been notified of the end and have read it, ms. */
 const LOOKED_MS = 500;
 
-/** Has the record of a task that is in a worker's hands dropped once it has ended; if it goes on, at a later end. */
+/** Has the record of a running task dropped at its end; if the task goes on, at a later end. */
 export function forgetAtEnd({ engine, tasks }: TaskGround, delivery: Delivery): void {
   const { ref } = delivery;
   delivery.afterwards(async () => {

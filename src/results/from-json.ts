@@ -1,6 +1,6 @@
 /**
- * Results from what `toJSON()` made of them: a task's with what it came after, a group's with its members. What it comes
- * from may have gone through anybody's hands, so every part of it is looked at. Reads nothing.
+ * Rebuilds results from `toJSON()`: a task's with its predecessors, a group's with its members. The JSON may come
+ * from anywhere, so every part is validated. Must not read from the broker.
  */
 import { OptionError } from '../errors.js';
 import { AsyncResult, type ResultJson } from './async-result.js';
@@ -31,7 +31,7 @@ function groupResultFrom(source: ResultSource, json: GroupResultJson): GroupResu
   return new GroupResult(source, id, members, hasId(parent) ? () => relatedFrom(source, parent) : undefined);
 }
 
-/** Whether this is the JSON of a group's result. */
+/** True for the JSON of a group's result. */
 function isGroupJson(json: unknown): json is GroupResultJson {
   return hasId(json) && 'results' in json && Array.isArray(json.results);
 }

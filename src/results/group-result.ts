@@ -1,6 +1,4 @@
-/**
- * `GroupResult`: what became of the members of a group, in their order. Waiting for all of them is one wait.
- */
+/** `GroupResult`: the results of a group's members, in order. Waiting for all of them is one wait. */
 import { randomUUID } from 'node:crypto';
 import { CeleriacError } from '../errors.js';
 import { READY, type State, SUCCESS } from '../states.js';
@@ -19,19 +17,19 @@ import type { RevokeOptions, RevokeReply } from './revoke.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 import { WakeUp } from './wake-up.js';
 
-/** One member that has ended. */
+/** One ended member. */
 export interface GroupUpdate extends Update {
-  /** Its place in the group. */
+  /** Its index in the group. */
   readonly index: number;
   readonly id: string;
   readonly result: AsyncResult;
 }
 
-/** A group result as JSON: what `app.groupResult()` rebuilds it from in any process. */
+/** A group result as JSON; `app.groupResult()` rebuilds it in any process. */
 export interface GroupResultJson {
   readonly id: string;
   readonly results: readonly ResultJson[];
-  /** What the group comes after in its workflow. */
+  /** The predecessor of the group in its workflow. */
   readonly parent?: RelatedJson;
 }
 
@@ -39,13 +37,13 @@ declare module './relations.js' {
   interface GroupedResult extends GroupResult {}
 }
 
-/** What the ids of groups without members begin with. */
+/** Prefix of the ids of groups without members. */
 const EMPTY = 'empty-group-';
 
 /** The members' results, each with the type of its value. */
 type MemberResults<T> = { readonly [K in keyof T]: AsyncResult<T[K]> } & readonly AsyncResult[];
 
-/** Values, or the errors in their places. */
+/** Values, or errors in their places. */
 type OrErrors<T> = { [K in keyof T]: T[K] | Error };
 
 /** @typeParam T the list of the members' results */
@@ -72,17 +70,17 @@ export class GroupResult<T = unknown[]> {
       source === undefined ? undefined : new AsyncResult<T>(source, id, { ref: { queue: '', id } });
   }
 
-  /** The result of a group without members, which no broker need know: its id says so. */
+  /** The result of a group without members. The broker need not know the group: its id says that it is empty. */
   static empty(id = `${EMPTY}${randomUUID()}`): GroupResult<never[]> {
     return new GroupResult<never[]>(undefined, id, []);
   }
 
-  /** Whether an id is that of a group without members. */
+  /** True for the id of a group without members. */
   static isEmpty(id: string): boolean {
     return id.startsWith(EMPTY);
   }
 
-  /** What the group came after, when it is a step of a chain. */
+  /** The predecessor of the group, when the group is a step of a chain. */
   get parent(): TaskResult | GroupedResult | undefined {
     this.#parent ??= this.#madeBy?.();
     return this.#parent;
@@ -93,8 +91,9 @@ export class GroupResult<T = unknown[]> {
   }
 
   /**
-   * Waits for all members, and gives their values in order.
-   * @throws {TaskFailedError} as soon as a member failed; with `propagate: false` the errors stand among the values
+   * Waits for all members and returns their values in order.
+   * @throws {TaskFailedError} as soon as a member failed; with `propagate: false` errors are returned among the
+   *   values
    * @throws {ResultTimeoutError} `timeout` ran out
    */
   get(options?: GetOptions & { propagate?: true }): Promise<T>;
@@ -108,33 +107,33 @@ export class GroupResult<T = unknown[]> {
       );
     }
     if (this.results.length === 0) return [] as T;
-    // Those that leave no result are not waited for, and are undefined among the values.
+    // Members that leave no result are not waited for; their values are undefined.
     const isOne = options.propagate !== false && !this.results.some(leavesNothing);
     if (this.#whole !== undefined && isOne) return this.#whole.get({ ...options, propagate: true });
     return (await Promise.all(this.results.map((result) => result.get(options)))) as T;
   }
 
-  /** Whether all members have ended. */
+  /** True once all members have ended. */
   async ready(): Promise<boolean> {
     return (await this.#states()).every((state) => READY.has(state));
   }
 
-  /** Whether all members ended well. */
+  /** True if all members succeeded. */
   async successful(): Promise<boolean> {
     return (await this.#states()).every((state) => state === SUCCESS);
   }
 
-  /** Whether a member failed. */
+  /** True if a member failed or was revoked. */
   async failed(): Promise<boolean> {
     return (await this.#states()).some((state) => READY.has(state) && state !== SUCCESS);
   }
 
-  /** How many members ended well. */
+  /** Number of members that succeeded. */
   async completedCount(): Promise<number> {
     return (await this.#states()).filter((state) => state === SUCCESS).length;
   }
 
-  /** The members as they end. Those that ended together come in their order. */
+  /** The members as they end. Members that ended together come in their order. */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<GroupUpdate, void, void> {
     checkFollowOptions(options, 'updates()');
     options.signal?.throwIfAborted();
@@ -155,9 +154,9 @@ export class GroupResult<T = unknown[]> {
       );
     }
     try {
-      for (let told = 0; told < this.results.length; ) {
+      for (let yielded = 0; yielded < this.results.length; ) {
         await wakeUp.wait(undefined, options.signal);
-        for (; told < ended.length; told++) yield ended[told] as GroupUpdate;
+        for (; yielded < ended.length; yielded++) yield ended[yielded] as GroupUpdate;
         if (trouble !== undefined) throw trouble.error;
       }
     } finally {
@@ -169,7 +168,7 @@ export class GroupResult<T = unknown[]> {
     await result.get({ propagate: false, allowJoin: true, signal });
     const look = () => result.snapshot();
     let end: Update = await (this.#source?.feed.patiently(look, signal) ?? look());
-    // One that leaves no result was not waited for.
+    // A member that leaves no result was not waited for.
     if (!READY.has(end.state)) for await (const update of result.updates({ signal })) end = update;
     const { state, meta } = end;
     return { state, meta, index, id: result.id, result };
@@ -190,7 +189,7 @@ export class GroupResult<T = unknown[]> {
     const { parent } = this;
     return {
       id: this.id,
-      // What they come after is said once, for the group.
+      // The predecessor is written once, for the group.
       results: this.results.map(ownJsonOf),
       ...(parent !== undefined && { parent: parent.toJSON() }),
     };

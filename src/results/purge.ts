@@ -1,11 +1,11 @@
 /**
- * Drops what waits in a queue. A step takes a few tasks out of it, as a worker would, and ends each as a revocation
- * would; so nothing here takes long, and a purge that dies in the middle leaves the rest where it was.
+ * Drops the waiting tasks of a queue. Each step takes a few tasks with a lock, as a worker would, and ends each as a
+ * revocation would. No step takes long, and a purge that dies midway leaves the rest in the queue.
  *
  *   a task, step by step             a crash after it
- *   1 taken, with a lock             the lock ends, the task waits again
- *   2 its tombstone is written       the task waits again, and reads so: its job says more than its tombstone
- *   3 its job is ended and dropped   what it held besides (a key, an id of its caller's) runs out by itself
+ *   1 taken, with a lock             the lock expires, the task waits again
+ *   2 its tombstone is written       the task waits again, and reads so: its job counts before its tombstone
+ *   3 its job is ended and dropped   its other claims (a key, a caller's own id) expire by themselves
  */
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
@@ -26,14 +26,14 @@ export interface PurgeParams {
   readonly index: TaskIdIndex;
   /** How long the record of a failed task is kept, ms. */
   readonly failureExpiresMs: number;
-  /** Tells a workflow that a part of it ends; before it does, so that nothing of it is left waiting. */
+  /** Records the end of a part in its workflow. Called before the part ends, so that no other part is left waiting. */
   onPart(ended: EndedUnstarted): Promise<void>;
 }
 
-/** A task that ends before it has started. */
+/** A task that is ended before it has started. */
 export interface EndedUnstarted {
   readonly job: TakenJob;
-  /** Where it lies in the broker. */
+  /** The broker's queue that holds it. */
   readonly queue: string;
   readonly message: Message;
   readonly taskId: string;
@@ -43,16 +43,16 @@ export interface EndedUnstarted {
 
 const REASON = 'its queue was purged';
 
-/** Tasks a step: a few milliseconds of the broker's time. */
+/** Tasks per step: a few milliseconds of the broker's time. */
 const STEP = 200;
-/** A step is over long before. */
+/** Much longer than a step takes, ms. */
 const LOCK_MS = 30_000;
-/** How long a dropped task is remembered at most, ms: waiters hear of it at once, the broker's memory is for the living. */
+/** Longest time a dropped task is remembered, ms: waiting callers are notified at once, so no longer is needed. */
 const REMEMBERED_MS = 3_600_000;
 
 /**
- * Drops what waits in one queue of the broker now: what is sent meanwhile may stay.
- * @returns how many
+ * Drops the tasks that wait in one queue of the broker now; tasks sent meanwhile may stay.
+ * @returns the number of dropped tasks
  */
 export async function purgeQueue(params: PurgeParams, queue: string): Promise<number> {
   const { queues } = params.engine;
@@ -75,8 +75,8 @@ export async function purgeQueue(params: PurgeParams, queue: string): Promise<nu
 }
 
 /**
- * Ends one task that has not started and that we hold the lock of: it reads REVOKED from now on. Its record goes with
- * it, unless it is part of something larger that still reads it.
+ * Ends one unstarted task whose lock we hold: it reads REVOKED from now on. Its record is dropped as well, unless a
+ * larger workflow still reads it.
  */
 async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token: string): Promise<void> {
   const { engine } = params;
@@ -104,7 +104,7 @@ async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token
   await letGo(params, job.id, taskId, message);
 }
 
-/** What a task holds beside its job: few have any of it. */
+/** Releases a task's claims beside its job; few tasks have any. */
 async function letGo(
   params: PurgeParams,
   jobId: string,

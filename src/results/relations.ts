@@ -1,6 +1,6 @@
 /**
- * How results hang together: what workflows answer about their parts. Given to results from above, since what a workflow
- * is stands on a higher floor. `async-result` and `group-result` fill the two interfaces, so that each may name the other.
+ * How results relate: what workflows know about their parts. Passed to results from above, because workflows are on a
+ * higher floor. `async-result` and `group-result` fill in the two interfaces, so that each may name the other.
  */
 import type { JobRef } from '../broker/broker.js';
 import type { State } from '../states.js';
@@ -31,12 +31,12 @@ export interface RelatedJson {
 }
 
 export interface FlowRelations {
-  /** What begins after this task. */
+  /** The tasks and groups that begin after this task. */
   children(ref: JobRef): Promise<(TaskResult | GroupedResult)[]>;
   /** The workflow around this task; a single task is a graph of one. */
   graph(ref: JobRef, id: string, name: string | undefined): Promise<ResultGraph>;
-  /** Revokes what is more than a task of its own; `undefined` for that one. */
+  /** Revokes a task that is more than a plain task; `undefined` for a plain one. */
   revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined>;
-  /** Forgets a workflow, by its result; `false` for a task of its own. */
+  /** Forgets a workflow, by its result; `false` for a plain task. */
   forget(ref: JobRef): Promise<boolean>;
 }

@@ -1,6 +1,4 @@
-/**
- * What a result is made from: what its app gives to all of them, and what is known of one.
- */
+/** What a result is made from: what the app passes to all results, and what is known about one. */
 
 import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
@@ -18,22 +16,22 @@ export interface ResultSource {
   readonly feed: Feed;
   readonly clock: BrokerClock;
   readonly decoding: Omit<DeriveContext, 'now'>;
-  /** Ends running tasks, wherever they run. */
+  /** Ends running tasks on any worker. */
   readonly endRunning: Terminate;
   readonly forgetRunning: ForgetRunning;
-  /** Where the task's job lies; undefined when no such id is known. */
+  /** Where the task's job is; undefined for an unknown id. */
   locate(taskId: string): Promise<JobRef | undefined>;
-  /** What is known of workflows. */
+  /** What workflows know about their parts. */
   readonly flows: FlowRelations;
 }
 
-/** What the sender knows of a task without asking. */
+/** What the sender knows about a task without a request. */
 export interface ResultHints {
   readonly ref?: JobRef;
   readonly name?: string;
   readonly ignoreResult?: boolean;
-  /** It was sent just now, and every change of its state is told: no expiry, a result that is stored. */
+  /** True if it was sent just now and every change of its state publishes a notice: no expiry, a stored result. */
   readonly fresh?: boolean;
-  /** Made when it is asked for: what comes before a group comes before each of its members. */
+  /** A function, called on demand: all members of a group share the group's predecessor. */
   readonly parent?: () => TaskResult | GroupedResult | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * How those who wait meet a broker that is away: one that was there comes back, so they try again until their time is up
- * or the app closes; one that never was is an error at once.
+ * How waits treat an unavailable broker. A broker that was reached before will come back: the wait retries until its
+ * time is up or the app closes. A broker that was never reached is an error at once.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -9,7 +9,7 @@ import { AppClosedError, BrokerUnavailableError } from '../errors.js';
 import { onAbort } from './abort.js';
 import { WakeUp } from './wake-up.js';
 
-/** How long a pause between two tries is, ms. */
+/** Pause between two tries, ms. */
 export const AGAIN_MS = 500;
 
 export class RetryWhileUnavailable {
@@ -21,19 +21,22 @@ export class RetryWhileUnavailable {
     private readonly clock: BrokerClock,
   ) {}
 
-  /** The broker has answered somebody who waits. */
+  /** Notes that the broker has answered. */
   noteReached(): void {
     this.#reached = true;
   }
 
-  /** Whether what went wrong is that the broker, which was there, is away. */
+  /** True if the error means that a broker reached before is unavailable. */
   isAway(error: unknown): boolean {
     if (this.#closed) return false;
     const isThere = this.#reached || this.clock.measured || this.engine.wasThere(error);
     return isThere && (this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError);
   }
 
-  /** Does it, again and again while the broker is away; rejects with the signal's reason as soon as that aborts. */
+  /**
+   * Runs `work`, again and again while the broker is unavailable; rejects with the signal's reason as soon as it
+   * aborts.
+   */
   through<R>(work: () => Promise<R>, signal?: AbortSignal): Promise<R> {
     return untilAborted(signal, async () => {
       for (;;) {
@@ -53,7 +56,7 @@ export class RetryWhileUnavailable {
   }
 }
 
-/** What is under way may take long to notice: nobody waits for that. */
+/** Rejects at once on abort: the work in progress may take long to notice. */
 async function untilAborted<R>(signal: AbortSignal | undefined, body: () => Promise<R>): Promise<R> {
   if (signal === undefined) return body();
   signal.throwIfAborted();

@@ -1,7 +1,7 @@
 /**
- * Revoking. A revocation is written into the job's own message, where whoever fetches the job next reads it at no cost,
- * and where it survives while no worker is up; never over what somebody else wrote there meanwhile. A task that runs is
- * told over the control bus.
+ * Revoking. A revocation is written into the job's own message, where the next worker that fetches the job reads it
+ * at no cost, and where it survives while no worker is up. It must never overwrite a concurrent change of the
+ * message. For a running task the worker is asked over the control bus.
  */
 
 import type { Engine, JobRef } from '../broker/broker.js';
@@ -13,22 +13,25 @@ import { READY, STARTED, type State } from '../states.js';
 import { sleep } from '../timers.js';
 import { stateOf } from './snapshot.js';
 
-/** What `revoke()` takes. */
+/** Options of `revoke()`. */
 export interface RevokeOptions {
-  /** End it even if it runs: its signal aborts, it reads REVOKED at once. Default: false, a running task goes on. */
+  /**
+   * End the task even if it runs: its signal aborts, and it reads REVOKED at once. Default: false, a running task
+   * goes on.
+   */
   terminate?: boolean;
   /** Shown in TaskRevokedError. */
   reason?: string;
 }
 
-/** What revoking many needs. */
+/** What revoking many tasks needs. */
 export interface RevokeSource extends RevokeGround {
   locate(taskId: string): Promise<JobRef | undefined>;
-  /** Revokes workflows; `undefined` for a task of its own. */
+  /** Revokes workflows; `undefined` for a plain task. */
   readonly flows: { revoke(ref: JobRef, options: RevokeOptions): Promise<RevokeReply | undefined> };
 }
 
-/** What `revoke()` found. */
+/** The outcome of `revoke()`. */
 export interface RevokeReply {
   /** Whether the broker knows the task. */
   readonly found: boolean;
@@ -36,10 +39,10 @@ export interface RevokeReply {
   readonly was: State | undefined;
 }
 
-/** Tells running workers to end these jobs; resolves when they have answered. */
+/** Asks running workers to end these jobs; resolves when they have answered. */
 export type Terminate = (jobIds: readonly string[], reason: string | undefined) => Promise<void>;
 
-/** Marks tasks as revoked; gives the job ids of those that run. */
+/** Marks tasks as revoked; returns the job ids of the running ones. */
 export async function revokeAll(
   source: RevokeSource,
   ids: readonly string[],
@@ -66,7 +69,7 @@ export interface RevokeGround extends TaskGround {
   readonly clock: BrokerClock;
 }
 
-/** Revokes one task. What has not started never will; what runs goes on unless `terminate`. */
+/** Revokes one task. A task that has not started never will; a running one goes on unless `terminate`. */
 export function revokeTask(
   ground: RevokeGround,
   ref: JobRef,
@@ -88,13 +91,13 @@ async function revoke(
     const message = readMessage(before.data);
     const was = stateOf(before, message, clock.now());
     if (READY.has(was)) return { found: true, was };
-    // Of two revocations the first one's reason stands.
+    // The first of several revocations gives the reason.
     const revoked = { ...(reason !== undefined && { reason }), ...message.revoked };
     const started = before.running ? startedBy(before) : undefined;
-    // Changed, moved or ended since it was read: what it is now decides.
+    // The job was changed, moved or ended since the read: read it again.
     if (!(await amend(engine, before, { revoked: { ...revoked, ...started } }))) continue;
     const after = await readOne(tasks, ref);
-    // It went into its lane meanwhile, without the mark.
+    // It moved into its lane meanwhile, without the mark.
     if (after !== undefined && after.queue !== before.queue) continue;
     if (before.running || (after !== undefined && (await startedUnmarked(tasks, ref, after)))) {
       if (!before.running) await markStarted({ engine, tasks }, ref, revoked);
@@ -108,14 +111,14 @@ async function revoke(
   return { found: false, was: undefined };
 }
 
-/** Each of them is somebody else's write that came first. */
+/** Most tries; each failed one means that another write came first. */
 const MOST_TRIES = 50;
 
 function startedBy({ deliveries }: TaskRecord): Pick<Revocation, 'started' | 'delivery'> {
   return { started: true, delivery: deliveries };
 }
 
-/** It ran by the time it was revoked, and runs on. */
+/** Marks a revoked task as started before the revocation: it runs on. */
 export async function markStarted(
   { engine, tasks }: TaskGround,
   ref: JobRef,
@@ -129,8 +132,8 @@ export async function markStarted(
 }
 
 /**
- * Whether somebody fetched the job just before it was marked, and runs it. Who fetched it after the mark lets go of it
- * at once, so a job that is held and held on to was fetched before.
+ * True if a worker fetched the job just before the mark, and runs it. A worker that fetches a marked job releases it
+ * at once, so a job that stays locked was fetched before.
  */
 export async function startedUnmarked(tasks: TaskLookup, ref: JobRef, first: TaskRecord): Promise<boolean> {
   let job: TaskRecord | undefined = first;
@@ -145,7 +148,7 @@ export async function startedUnmarked(tasks: TaskLookup, ref: JobRef, first: Tas
 const LOOKS = 20;
 const LOOK_MS = 30;
 
-/** Writes into the message of a job as it was read; `false` when it is not that any more. */
+/** Changes the message of a job, if it is still as it was read; `false` otherwise. */
 export function amend(
   engine: Engine,
   job: TaskRecord,
@@ -154,11 +157,11 @@ export function amend(
   return engine.amendData({ queue: job.queue, id: job.id }, job.data, amendMessage(job.data, change));
 }
 
-/** A delayed task would hold its place until it is due: let a worker end it now. */
+/** Promotes a delayed task, so that a worker ends it now; otherwise it would keep its claims until it is due. */
 async function promoteNow(engine: Engine, { queue, id, delayMs }: TaskRecord): Promise<void> {
   if (delayMs <= 0) return;
   const backend = await engine.backend(queue);
-  // Due in the meantime, or moved on: then there is nothing to hasten.
+  // Due in the meantime, or moved: no promotion needed.
   await backend.promote(id).catch(() => undefined);
 }
 

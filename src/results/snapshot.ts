@@ -1,6 +1,6 @@
 /**
- * What a stored job means: `derive` turns the broker's record into a Snapshot. Pure; the one place that decides a
- * task's state.
+ * The meaning of a stored job: `derive` turns the broker's record into a Snapshot. Pure; the only place that decides
+ * a task's state.
  */
 import type { TaskRecord } from '../coordination/task-record.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
@@ -9,22 +9,22 @@ import { isRevocationStack, type Message, readMessage, unpackStack } from '../pr
 import { decodeFailure, type ErrorClasses, errorNameOf } from '../protocol/wire-error.js';
 import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
 
-/** Everything known of a task at one moment, in one read. */
+/** Everything known about a task at one moment, in one read. */
 export interface Snapshot<R = unknown> {
   readonly id: string;
   readonly name: string | undefined;
   readonly state: State;
-  /** `false`: the broker has never heard of it, or no longer keeps it. */
+  /** `false`: the id was never sent, or is no longer kept. */
   readonly known: boolean;
-  /** What the task last gave to `updateState`. */
+  /** The last meta passed to `updateState`. */
   readonly meta: unknown;
   /** The result, in SUCCESS. */
   readonly value: R | undefined;
-  /** What `get()` would throw, in FAILURE and REVOKED; the cause of the retry, in RETRY. */
+  /** The error `get()` would throw, in FAILURE and REVOKED; the cause of the retry, in RETRY. */
   readonly error: Error | undefined;
   readonly args: readonly unknown[];
   readonly queue: string | undefined;
-  /** The node that runs it, or ran it last. */
+  /** The node that runs the task, or ran it last. */
   readonly worker: string | undefined;
   readonly retries: number;
   readonly deliveries: number;
@@ -36,7 +36,7 @@ export interface Snapshot<R = unknown> {
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
-/** What deriving needs beside the job. */
+/** What deriving needs besides the job. */
 export interface DeriveContext {
   /** Epoch ms, broker's clock. */
   readonly now: number;
@@ -45,7 +45,7 @@ export interface DeriveContext {
   decodeResult(encoded: unknown): unknown;
 }
 
-/** The arguments; of a task with an error, which may be that nobody can read them, none then. */
+/** The arguments. For a task with an error, none if they cannot be decoded: that may be the very error. */
 function argsOf({ args }: Message, context: DeriveContext, error: Error | undefined): readonly unknown[] {
   if (error === undefined) return context.decodeArgs(args);
   try {
@@ -55,7 +55,7 @@ function argsOf({ args }: Message, context: DeriveContext, error: Error | undefi
   }
 }
 
-/** The snapshot of a job, or of nothing. */
+/** The snapshot of a job, or of a missing one. */
 export function derive(taskId: string, job: TaskRecord | undefined, context: DeriveContext): Snapshot {
   if (job === undefined) return unknownTask(taskId);
   const message = readMessage(job.data);
@@ -94,7 +94,7 @@ export function stateOf(job: TaskRecord, message: Message, now: number): State {
     if (job.returnvalue !== undefined) return SUCCESS;
     return job.kind === 'dropped' || isRevocation(job) ? REVOKED : FAILURE;
   }
-  // Whoever holds it now lets go of it, or it waits for an attempt that will not be.
+  // The worker that has it fetched will release it, or it waits for an attempt that will never run.
   if (message.revoked !== undefined && !(job.running && ranWhenRevoked(job, message))) return REVOKED;
   if (job.running && !isFetchedLate(job, message)) return customStateOf(job, message) ?? STARTED;
   if (message.expires !== undefined && now >= message.expires && job.deliveries <= (job.running ? 1 : 0))
@@ -102,28 +102,28 @@ export function stateOf(job: TaskRecord, message: Message, now: number): State {
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
 }
 
-/** Whether the delivery under way had begun by the time it was revoked, so that it runs on. */
+/** True if the current delivery had begun before the revocation, so that it runs on. */
 export function ranWhenRevoked({ deliveries }: TaskRecord, { revoked }: Message): boolean {
   return revoked?.started === true && (revoked.delivery ?? deliveries) === deliveries;
 }
 
-/** A worker has it in hand only to end it: it had expired when it was fetched. */
+/** True if a worker fetched the task after its expiry, only to end it. */
 function isFetchedLate(job: TaskRecord, { expires }: Message): boolean {
   return expires !== undefined && job.deliveries <= 1 && (job.startedAt ?? 0) >= expires;
 }
 
-/** When an unfinished job's state changes by the clock alone, epoch ms. */
+/** When an unfinished job's state changes without a write, epoch ms. */
 export function changesAt(job: TaskRecord): number | undefined {
   return job.deliveries === 0 ? readMessage(job.data).expires : undefined;
 }
 
-/** What the task last said of itself, whether or not it has ended since. */
+/** The last custom state of the task, whether or not it has ended since. */
 export function lastCustomState(job: TaskRecord): { state: State; attempt: number } | undefined {
   const progress = progressOf(job);
   return progress === undefined || isBuiltIn(progress.state) ? undefined : progress;
 }
 
-/** The error behind RETRY and the ended states, as `get()` throws it. */
+/** The error of RETRY and of the ended states, as `get()` throws it. */
 function errorOf(
   taskId: string,
   job: TaskRecord,
@@ -149,15 +149,15 @@ function errorOf(
 }
 
 function isRevocation(job: TaskRecord): boolean {
-  // What comes after a revoked task failed by it, as by any other failure.
+  // A task after a revoked one fails because of it, as after any other failure.
   if (job.blame !== undefined) return false;
   return isRevocationStack(job.stack ?? '');
 }
 
-/** Why a task is revoked that expired. */
+/** The revocation reason of an expired task. */
 export const NEVER_STARTED = 'it was not started before it expired';
 
-/** Whether a worker ended it without having begun it. */
+/** True if a worker ended the task without beginning it. */
 function isUnstarted(job: TaskRecord): boolean {
   const { wireError } = unpackStack(job.stack ?? '');
   return isRecord(wireError) && wireError.unstarted === true;
@@ -172,7 +172,7 @@ function reasonOf(job: TaskRecord, message: Message): string | undefined {
   return typeof fields.reason === 'string' ? fields.reason : undefined;
 }
 
-/** BullMQ progress in our shape; anything else another program wrote is no state. */
+/** BullMQ progress in our shape; another program's progress is no state. */
 function progressOf(job: TaskRecord): { state: string; meta: unknown; attempt: number } | undefined {
   const { progress } = job;
   if (!isRecord(progress) || typeof progress.state !== 'string') return undefined;
@@ -183,11 +183,11 @@ function progressOf(job: TaskRecord): { state: string; meta: unknown; attempt: n
   };
 }
 
-/** The state set by the attempt that runs now; one of an earlier attempt is history. */
+/** The state set by the running attempt; states of earlier attempts no longer count. */
 function customStateOf(job: TaskRecord, message: Message): State | undefined {
   const progress = progressOf(job);
   if (progress === undefined || progress.attempt !== job.retries + (message.tried ?? 0)) return undefined;
-  // Tutorials set SUCCESS by hand: the meta shows, but only its end ends a task.
+  // Tutorials set SUCCESS by hand: the meta shows, but only the end of a task ends it.
   return isBuiltIn(progress.state) ? undefined : progress.state;
 }
 
@@ -214,12 +214,12 @@ function unknownTask(taskId: string): Snapshot {
   };
 }
 
-/** What another program wrote may be no payload of ours, or one of another key. */
+/** Decodes the meta. Another program's may be no payload of ours, or encrypted with another key. */
 function decodeMeta(stored: unknown, context: DeriveContext): unknown {
   try {
     return context.decodeResult(stored);
   } catch {
-    // Marked as a payload and none that can be read: shown as it is.
+    // Marked as a payload but unreadable: shown as stored.
     return stored;
   }
 }

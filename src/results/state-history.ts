@@ -1,6 +1,6 @@
 /**
- * The course of a task, as far as looks at it tell: which states to tell of after each, in order and none twice. Between
- * two looks much may have happened: what the task last said of itself before its end is told all the same.
+ * The state history of a task, as far as reads show it: the states to report after each read, in order, none twice.
+ * Much may happen between two reads; the last custom state before the end is reported all the same.
  */
 import type { TaskRecord } from '../coordination/task-record.js';
 import { READY, type State } from '../states.js';
@@ -14,15 +14,15 @@ interface HistoryStep {
 
 export class StateHistory {
   #last = '';
-  /** The attempt of the last look: what an earlier one said is past. */
+  /** The attempt at the last read: states of earlier attempts are past. */
   #attempt = 0;
 
-  /** Whether the task was seen. */
+  /** True once the task was seen. */
   get begun(): boolean {
     return this.#last !== '';
   }
 
-  /** The states that this look tells of and none before it did. */
+  /** The states that are new in this read. */
   *steps(job: TaskRecord, { state, meta, retries }: Snapshot): Generator<HistoryStep, void, void> {
     const said = READY.has(state) ? lastCustomState(job) : undefined;
     if (said !== undefined && said.attempt >= this.#attempt) yield* this.#step(said.state, meta);

@@ -1,14 +1,14 @@
 /**
- * The one reader of tasks. The broker reads jobs as they lie; what a task is besides is put together here, in this order:
+ * The one reader of tasks. The broker reads stored jobs; this file adds whatever else makes up a task, in this order:
  *
  *   1 the job        where the reference says, or in the lane where it was found before
- *   2 a relocation   no job there: an entry says which lane it was moved to
- *   3 a tombstone    nor in a lane: it was dropped, and this is how it ended
- *   4 its workflow   of a part: whether its job says all, and what the workflow's record says where it does not
- *   5 a replacement  a task that ended by giving its place away reads as what has it
+ *   2 a relocation   no job there: an entry names the lane it was moved to
+ *   3 a tombstone    nor in a lane: it was dropped, and the tombstone says how it ended
+ *   4 its workflow   for a part: whether its job says all, and the workflow's record where it does not
+ *   5 a replacement  a task that was replaced reads as its replacement
  *
- * A job that is there, is no part and was not replaced costs one round trip; each step after the first is paid for only by
- * those who need it.
+ * A job that is present, is no part and was not replaced costs one round trip. Only tasks that need a later step pay
+ * for it.
  */
 import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
 import { relocationKey } from '../coordination/relocations.js';
@@ -17,11 +17,11 @@ import { recordOfTombstone, tombstoneKey } from '../coordination/tombstones.js';
 import { flowTopic, partOf } from '../protocol/ids.js';
 import { replacementIn } from '../protocol/message.js';
 
-/** Where jobs went is remembered for so many, so that waiting for a moved job stays one read. */
+/** The number of jobs whose lane is remembered, so that waiting for a moved job stays one read. */
 const REMEMBERED = 10_000;
 
 export class TaskReader implements TaskLookup {
-  /** The steps 1 to 3 alone, for those who run workflows: what their own records say they read themselves. */
+  /** Only steps 1 to 3, for code that runs workflows: it reads the workflows' records itself. */
   readonly jobs: TaskLookup = { read: (refs) => this.#jobs(refs) };
   /** The lanes where jobs were found. */
   readonly #lanes = new Map<string, JobRef>();
@@ -37,7 +37,7 @@ export class TaskReader implements TaskLookup {
     return Promise.all(found.map((task) => (isReplaced(task) ? this.#replacement(task) : task)));
   }
 
-  /** Whether each task has ended or is gone, in order: the cheap check that sweeps make. Fails fast. */
+  /** Whether each task has ended or is gone, in order: the cheap check for sweeps. Fails fast. */
   async ended(refs: readonly JobRef[]): Promise<boolean[]> {
     const isPart = refs.map(({ id }) => partOf(id) !== undefined);
     if (!isPart.includes(true)) return this.engine.readEnded(this.#known(refs));
@@ -64,7 +64,7 @@ export class TaskReader implements TaskLookup {
     return found;
   }
 
-  /** Fills in those that are not where they should be. */
+  /** Fills in the jobs that were not found where expected. */
   async #seek(
     missing: readonly { readonly ref: JobRef; readonly i: number }[],
     found: (TaskRecord | undefined)[],
@@ -88,7 +88,7 @@ export class TaskReader implements TaskLookup {
     });
   }
 
-  /** Where the jobs were last found; these very references while none was found elsewhere. */
+  /** Where the jobs were last found; the references themselves while no job was found elsewhere. */
   #known(refs: readonly JobRef[]): readonly JobRef[] {
     if (this.#lanes.size === 0) return refs;
     return refs.map((ref) => this.#lanes.get(relocationKey(ref)) ?? ref);
@@ -122,8 +122,8 @@ export class TaskReader implements TaskLookup {
 }
 
 /**
- * What a change of a task is told under: its id; and of a part the topic of its workflow, since a failure elsewhere there
- * may be its end.
+ * The topics on which changes of a task are published: its id; for a part also its workflow, since a failure
+ * elsewhere in the workflow may end it.
  */
 export function topicsOf({ id }: JobRef): readonly [string, ...string[]] {
   const part = partOf(id);
@@ -131,12 +131,12 @@ export function topicsOf({ id }: JobRef): readonly [string, ...string[]] {
   return [part.queue === undefined ? flowTopic(part.flow, part.path) : id, flowTopic(part.flow)];
 }
 
-/** Whether a task ended by giving its place to a workflow. */
+/** True if the task ended by being replaced with a workflow. */
 export function isReplaced(task: TaskRecord | undefined): task is TaskRecord {
   return replacementIn(task?.returnvalue) !== undefined;
 }
 
-/** The job of a task, marked where it lies elsewhere than `from`. */
+/** The job of a task, marked as moved if it is elsewhere than `from`. */
 function movedFrom(from: JobRef | undefined, job: StoredJob | undefined): TaskRecord | undefined {
   return job === undefined || job.queue === from?.queue ? job : { ...job, kind: 'moved' };
 }
@@ -146,7 +146,7 @@ function partRef(ref: JobRef): PartRef | undefined {
   return address && { ref, address };
 }
 
-/** Groups and chains have none. */
+/** Groups and chains have no job. */
 function hasJob(part: PartRef | undefined): boolean {
   return part === undefined || part.address.queue !== undefined;
 }

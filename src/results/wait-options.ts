@@ -1,6 +1,4 @@
-/**
- * What waits take, checked where it is written: a wrong option is an OptionError, not a TypeError on the way.
- */
+/** Checks the options of waits at the call: a wrong option is an OptionError, not a TypeError later. */
 import { OptionError } from '../errors.js';
 import { boolean, func } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
@@ -8,7 +6,7 @@ import { show } from '../show.js';
 
 const GET_OPTIONS: readonly string[] = ['timeout', 'signal', 'propagate', 'onUpdate', 'allowJoin'];
 
-/** @throws {OptionError} for what `get()` does not take; the timeout is read where it counts */
+/** @throws {OptionError} for an invalid option of `get()`; the timeout is checked where it is used */
 export function checkGetOptions(options: object): void {
   checkNames(options, GET_OPTIONS, 'get()');
   const { signal, propagate, onUpdate, allowJoin } = options as Readonly<Record<string, unknown>>;
@@ -18,7 +16,7 @@ export function checkGetOptions(options: object): void {
   boolean(allowJoin, false, 'get(): allowJoin');
 }
 
-/** @throws {OptionError} for what is no option of a loop that follows something */
+/** @throws {OptionError} for an invalid option of a loop such as `updates()` */
 export function checkFollowOptions(options: object, where: string): void {
   checkNames(options, ['signal'], where);
   checkSignal((options as { readonly signal?: unknown }).signal, where);

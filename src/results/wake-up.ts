@@ -1,9 +1,12 @@
-/** A bell for one loop that waits. */
+/** An event that wakes up one waiting loop. */
 
 import { after } from '../timers.js';
 import { onAbort } from './abort.js';
 
-/** Lets the loop sleep until somebody rings, or for a while. A ring while it is awake is not lost: it will not sleep then. */
+/**
+ * Lets a loop sleep until it is woken, or for a time. A wake-up while the loop is awake is kept: the next sleep is
+ * skipped.
+ */
 export class WakeUp {
   #woken = false;
   #wake: () => void = () => undefined;
@@ -14,8 +17,8 @@ export class WakeUp {
   }
 
   /**
-   * @param ms at most so long; undefined: until somebody rings
-   * @throws the signal's reason when that aborts
+   * @param ms longest sleep; undefined: no limit
+   * @throws the signal's reason when it aborts
    */
   async wait(ms: number | undefined, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();

@@ -1,6 +1,4 @@
-/**
- * A call on its way from its options to the broker: the shapes it takes. What each stage knows, and no behaviour.
- */
+/** The shapes of a call on its way from its options to the broker: the data of each stage, without behaviour. */
 
 import type { CallOptions } from '../options/call-options.js';
 import type { FlowInput, Message } from '../protocol/message.js';
@@ -11,18 +9,18 @@ import type { CallTarget } from '../tasks/registry.js';
 import type { Addressed, MessageFields } from './message-fields.js';
 import type { UniqueCall } from './unique.js';
 
-/** Where calls go instead of the broker: they run in this process. */
+/** Runs calls in this process instead of sending them to the broker. */
 export interface Detour {
-  /** Whether publish middleware sees them. */
+  /** Whether publish middleware runs for them. */
   readonly sends: boolean;
   run<R>(envelope: Envelope): Promise<AsyncResult<R>>;
-  /** The result of a call that went this way, where it is kept. */
+  /** The result of a call that ran here, if it is kept. */
   find?<R>(taskId: string): AsyncResult<R> | undefined;
 }
 
-/** A call that is made later, by whoever finishes the step before it. */
+/** A call made later, when the previous step of its workflow has ended. */
 export interface PreparedCall {
-  /** The trace it was made in, where somebody traces. */
+  /** The trace it was made in, if tracing is on. */
   readonly trace: string | undefined;
   /** The encoded arguments, as JSON text. */
   readonly packed: string;
@@ -35,17 +33,17 @@ export interface PreparedCall {
   readonly due: Instant | undefined;
 }
 
-/** A moment, or one that counts from when its turn comes. */
+/** A moment, or a delay that counts from when the call's turn comes. */
 export type Instant = { readonly at: number } | { readonly inMs: number };
 
-/** A call that wants no id of its own, no callbacks, and not to be the only one. */
+/** A call without an id of its own, callbacks or a unique key. */
 export interface PlainCall {
   readonly target: CallTarget;
   readonly args: readonly unknown[];
   readonly options: CallOptions;
 }
 
-/** A call as it goes to the broker, and what is to be known of it then. */
+/** A call as it is sent, with what must be known about it then. */
 export interface Written {
   readonly envelope: Envelope;
   readonly name: string;
@@ -64,26 +62,26 @@ export interface Outgoing extends Addressed {
   readonly packed: string;
   readonly options: CallOptions;
   readonly settled: Decided;
-  /** Where somebody traces. */
+  /** Present if tracing is on. */
   readonly span?: OpenSpan;
 }
 
-/** A call on its way through the middleware, which may add headers. */
+/** A call going through the middleware, which may add headers. */
 export interface ThroughMiddleware extends Outgoing {
   readonly headers: Record<string, unknown>;
   readonly propagated: string[];
 }
 
-/** What has been decided about a call before it is sent. */
+/** Decisions made about a call before it is sent. */
 export interface Decided {
-  /** Where it goes instead of the broker; `null`: nowhere else. Default: as every call. */
+  /** Where it runs instead of the broker; `null`: nowhere else. Default: as for every call. */
   readonly detour?: Detour | null;
   /** The queue or lane it goes to. */
   readonly place?: string;
-  /** What stands before its arguments. */
+  /** What precedes its arguments. */
   readonly input?: FlowInput;
-  /** The group it is a member of, where that runs in this process. */
+  /** The group it is a member of, when that group runs in this process. */
   readonly group?: { readonly group: string; readonly index: number };
-  /** A schedule's tick: its task's id is the same whoever sends it, and sending it again adds nothing. */
+  /** A schedule's tick: every sender gives its task the same id, so sending it again adds nothing. */
   readonly tick?: { readonly taskId: string; readonly addition: string };
 }

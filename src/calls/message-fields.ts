@@ -1,6 +1,6 @@
 /**
- * What a message says beside its arguments, as far as the call and its surroundings decide it: headers, its place in the
- * tree of tasks, expiry, limits. Pure but for the running task, whose calls take over from it.
+ * The fields of a message besides its arguments, as far as the call and its surroundings decide them: headers, place
+ * in the tree of tasks, expiry, limits. Pure, except that calls made inside a running task inherit from that task.
  */
 
 import type { ResolvedCall } from '../options/call-options.js';
@@ -10,21 +10,21 @@ import { currentScope, currentTask, propagatedHeaders } from '../tasks/context.j
 import { checkJson } from '../tasks/json-check.js';
 import type { CallTarget } from '../tasks/registry.js';
 
-/** A message but for its version and arguments. */
+/** A message without its version and arguments. */
 export type MessageFields = Omit<Message, 'v' | 'args'>;
 
-/** What of a call on its way out is read here. */
+/** The parts of an outgoing call that are read here. */
 export interface Addressed {
   readonly target: CallTarget;
-  /** The call's own, and what middleware added. */
+  /** The call's own headers, and those that middleware added. */
   readonly headers: Readonly<Record<string, unknown>>;
-  /** Names of headers that calls made inside take over. */
+  /** Names of the headers that calls made inside inherit. */
   readonly propagated: readonly string[];
 }
 
 /**
- * What the message says beside the arguments; what a call does not use is absent.
- * @param timezone where moments count that name no zone
+ * The fields of the message besides the arguments; unused ones are absent.
+ * @param timezone time zone of moments that name none
  */
 export function messageFields(
   outgoing: Addressed,
@@ -53,12 +53,12 @@ function expiryOf(target: CallTarget, now: number, timezone: string): number | u
     : toExpiry(expires, now, `task "${target.name}": expires`, timezone);
 }
 
-/** What a call made inside a task takes over from it: its place in the tree, and headers marked as propagating. */
+/** What a call made inside a task inherits from it: its place in the tree, and propagating headers. */
 function inherit(
   own: Readonly<Record<string, unknown>>,
   propagated: readonly string[],
 ): Pick<Message, 'headers' | 'propagate' | 'root' | 'parent'> {
-  // Most calls: from outside any task, with nothing to say.
+  // The common case: outside any task, without headers.
   if (own === NO_HEADERS && propagated.length === 0 && currentScope() === undefined) return NOTHING;
   const request = currentTask()?.request;
   const passing = new Set(propagated);
@@ -79,7 +79,7 @@ function inherit(
 export const NO_HEADERS: Readonly<Record<string, unknown>> = Object.freeze({});
 const NOTHING = Object.freeze({});
 
-/** @throws {NotSerializableError} for what JSON would change */
+/** @throws {NotSerializableError} for values that JSON would change */
 function checkedHeaders(headers: Record<string, unknown>): Record<string, unknown> {
   return checkJson(headers, 'headers').value as Record<string, unknown>;
 }

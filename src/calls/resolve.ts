@@ -1,5 +1,5 @@
 /**
- * What a call amounts to: its own options over those of its route, its task and the app, and the queue it goes to. Every
+ * Resolves a call: its own options over those of its route, its task and the app, and the queue it goes to. Every
  * call is resolved here, whether it is sent, prepared for a workflow or only checked. Does no I/O.
  */
 import {
@@ -15,13 +15,13 @@ import { laneOf } from '../protocol/lanes.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { PlainCall } from './call-stages.js';
 
-/** A call without options; by identity, so that it is resolved at no cost. */
+/** The options of a call without options; compared by identity, so that resolving it costs nothing. */
 export const NO_OPTIONS: CallOptions = Object.freeze({});
 
 export interface CallResolverParams {
   readonly router: Router | undefined;
   readonly defaultQueue: string;
-  /** Where moments count that name no zone. */
+  /** Time zone of moments that name none. */
   readonly timezone: string;
 }
 
@@ -29,9 +29,9 @@ export class CallResolver {
   constructor(private readonly params: CallResolverParams) {}
 
   /**
-   * The call's own options over those of its route, and those over its task's.
+   * Merges the call's own options over those of its route and of its task.
    * @param now epoch ms of the broker's clock
-   * @throws {OptionError} an option is wrong
+   * @throws {OptionError} for an invalid option
    */
   resolve({ target, args, options }: PlainCall, now: number): ResolvedCall {
     const { router, timezone } = this.params;
@@ -41,7 +41,7 @@ export class CallResolver {
     return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`, timezone);
   }
 
-  /** The queue a task goes to, or its lane there. @param chosen by the call or its route */
+  /** The queue a task goes to, or its lane there. @param chosen the queue set by the call or its route */
   placeOf(target: CallTarget, chosen: string | undefined): string {
     const queue = chosen ?? target.publish.queue ?? this.params.defaultQueue;
     return target.lane ? laneOf(queue, target.name) : queue;

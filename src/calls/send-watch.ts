@@ -1,6 +1,6 @@
 /**
- * Who wants to know of sent tasks: what sending asks of the app's events, which stand a floor above. While nobody wants
- * to know, one look at `active` is all a call pays.
+ * The port from sending to the app's events, which are on a higher floor. Without listeners a call pays one look at
+ * `active`.
  */
 import { queueOfLane } from '../protocol/lanes.js';
 import type { Message } from '../protocol/message.js';
@@ -8,11 +8,11 @@ import type { Envelope } from '../queue/producer.js';
 
 export interface SendWatch {
   readonly active: boolean;
-  /** To be waited for before a call leaves: a listener of this process is just beginning. */
+  /** Awaited before a call leaves: a listener of this process is just starting. */
   readonly settling: Promise<unknown> | undefined;
-  /** At the first contact with the broker: finds out whether anybody listens. Never rejects. */
+  /** Called at the first contact with the broker: finds out whether there are listeners. Never rejects. */
   meet(): Promise<void>;
-  /** A task is on its way; the returned function takes whether the broker has it. */
+  /** Called before a task is sent; the returned function takes whether the broker accepted it. */
   sending(event: SentEvent): (taken: boolean) => void;
 }
 
@@ -30,7 +30,7 @@ export interface SentEvent {
   readonly expires?: number;
 }
 
-/** Tells of a task once the broker has it. */
+/** Publishes the event of a task once the broker has the task. */
 export async function reportSent(
   watch: SendWatch,
   { taskId, queue, name, sentAt }: Envelope,

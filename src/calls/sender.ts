@@ -1,6 +1,6 @@
 /**
  * Turns a call into a message and sends it: options and routes, arguments checked and encoded, middleware, an id, and
- * off to the producer. A plain call does all of it synchronously, so that calls made together leave together.
+ * then the producer. For a plain call all of this is synchronous, so that calls made together leave together.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -33,7 +33,7 @@ import { CallResolver, NO_OPTIONS } from './resolve.js';
 import { reportSent, type SendWatch } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
-/** What sending needs of its app. */
+/** What sending needs from its app. */
 export interface SenderParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
@@ -45,7 +45,7 @@ export interface SenderParams {
   readonly middleware: readonly PublishMiddleware[];
   readonly router: Router | undefined;
   readonly defaultQueue: string;
-  /** Where moments count that name no zone. */
+  /** Time zone of moments that name none. */
   readonly timezone: string;
   readonly codec: WireCodec;
   readonly events: SendWatch;
@@ -53,7 +53,7 @@ export interface SenderParams {
 }
 
 export class Sender {
-  /** Where every call goes that does not say otherwise; `null`: to the broker. */
+  /** Where calls run unless they choose otherwise; `null`: they go to the broker. */
   detour: Detour | null = null;
 
   readonly #resolver: CallResolver;
@@ -62,7 +62,7 @@ export class Sender {
     this.#resolver = new CallResolver(params);
   }
 
-  /** Sends one task. Every wrong call rejects; nothing is sent then. */
+  /** Sends one task. An invalid call rejects, and nothing is sent. */
   async send<R>(
     target: CallTarget,
     args: readonly unknown[],
@@ -72,7 +72,7 @@ export class Sender {
     const { detour = this.detour } = settled;
     const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
     const packed = typeof packing === 'string' ? packing : await packing;
-    // The first call learns the broker's clock, and with it whether the broker is there at all.
+    // The first call learns the broker's clock, and thereby whether the broker can be reached.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
     if (syncing !== undefined) await this.#learnClock(syncing, { target, args, options });
     if (this.params.events.settling !== undefined) await this.params.events.settling;
@@ -101,8 +101,9 @@ export class Sender {
   }
 
   /**
-   * Reads a call that a workflow will make: as `send`, with the publish middleware around it, but nothing is sent.
-   * @param complete all arguments are there, so they are checked; else the rest comes from the step before
+   * Prepares a call that a workflow will make later: as `send`, publish middleware included, but nothing is sent.
+   * @param complete true if all arguments are given, so that they are checked; otherwise the previous step adds the
+   *   rest
    */
   async prepare(
     target: CallTarget,
@@ -144,7 +145,7 @@ export class Sender {
         ...(ignoreResult && { ignore: true as const }),
         ...(target.each && { each: true as const }),
       },
-      // A duration moves with the clock, a moment does not.
+      // A duration counts from now on; a moment stays fixed.
       expires:
         expiresAt === undefined
           ? undefined
@@ -193,8 +194,8 @@ export class Sender {
   }
 
   /**
-   * Sends many tasks that want nothing special. All are read before any is sent, so a wrong one keeps back all.
-   * @returns undefined where calls do not just go to the broker: each has to be sent by itself then
+   * Sends many plain tasks. All are read before any is sent, so one invalid call holds back all.
+   * @returns undefined when calls do not simply go to the broker: then each must be sent by itself
    */
   async sendTogether(calls: readonly PlainCall[]): Promise<AsyncResult[] | undefined> {
     const { params } = this;
@@ -208,14 +209,14 @@ export class Sender {
     const syncing = params.clock.sync();
     if (syncing !== undefined && first !== undefined) await this.#learnClock(syncing, first);
     if (params.events.settling !== undefined) await params.events.settling;
-    // Only the first contact may have told that somebody listens.
+    // Only the first contact may have shown that there are listeners.
     if (params.events.active) return undefined;
-    // What wants something may want something wrong: all of it is read before any call is sent.
+    // Calls with special options may be invalid too, so all are read before any is sent.
     const routed = params.router !== undefined;
     const read = calls.map((call, i) =>
       routed || hasAny(call.options) ? this.#writePlain(call, packed[i] ?? '') : undefined,
     );
-    // A route may want a call to be the only one, which nobody could tell from its own options.
+    // A route may make a call unique, which the call's own options do not show.
     if (read.some((call) => call?.unique !== undefined)) return undefined;
     const results: AsyncResult[] = [];
     let before: Promise<void> | undefined;
@@ -225,7 +226,7 @@ export class Sender {
         .map((call, i) => read[at + i] ?? this.#writePlain(call, packed[at + i] ?? ''));
       const sent = params.producer.sendAll(written.map(({ envelope }) => envelope));
       sent.catch(() => undefined); // awaited in its turn; the piece before it may have failed first
-      // The next piece is written while the broker takes this one: more at once would only wait in memory.
+      // Writes the next piece while the broker takes this one; more at once would only fill memory.
       await before;
       before = sent;
       for (const each of written) results.push(this.#resultOf(each));
@@ -235,15 +236,15 @@ export class Sender {
   }
 
   /**
-   * Reads a call as `send` does, and sends nothing.
-   * @throws what is wrong with it
+   * Reads a call as `send` does, without sending it.
+   * @throws whatever `send` would reject with for an invalid call
    */
   async check({ target, args, options }: PlainCall): Promise<void> {
     await this.params.codec.packArgs(args, target);
     this.#resolver.resolve({ target, args, options }, this.params.clock.now());
   }
 
-  /** @throws {DuplicateTaskError} one of these ids is taken */
+  /** @throws {DuplicateTaskError} when one of these ids is taken */
   async refuseTaken(taskIds: readonly string[]): Promise<void> {
     if (taskIds.length === 0 || this.detour !== null) return;
     try {
@@ -266,7 +267,7 @@ export class Sender {
     });
   }
 
-  /** The call as it goes to the broker. */
+  /** The call as it is sent. */
   #write(outgoing: Outgoing): Written {
     const { params } = this;
     const { target } = outgoing;
@@ -329,7 +330,7 @@ export class Sender {
     return events.active ? reportSent(events, envelope, fields, delivered) : delivered;
   }
 
-  /** The key a call takes, and what is to be done when another has it; undefined for a call that may be made twice. */
+  /** The key that a unique call claims, with its policy; undefined for other calls. */
   async uniqueFor(
     target: CallTarget,
     args: readonly unknown[],
@@ -340,7 +341,7 @@ export class Sender {
     return uniqueCall({ target, args, packed: await this.params.codec.packArgs(args, target) }, call);
   }
 
-  /** Where a call would go: its queue, or its task's lane there. */
+  /** The destination of a call: its queue, or its task's lane there. */
   placeFor(target: CallTarget, args: readonly unknown[], options: CallOptions): string {
     const { queue } = this.#resolver.resolve({ target, args, options }, this.params.clock.now());
     return this.#resolver.placeOf(target, queue);
@@ -364,7 +365,7 @@ function notSent(error: BrokerUnavailableError, taskId: string, what: string): B
   );
 }
 
-/** For arguments that are not all there are. */
+/** For arguments that are not complete yet. */
 const unchecked = (target: CallTarget): CallTarget => ({ ...target, checker: undefined });
 
 const NOTHING_SETTLED: Decided = Object.freeze({});
@@ -379,7 +380,7 @@ function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
   };
 }
 
-/** So many plain calls are written and sent at a time. */
+/** Most plain calls written and sent at a time. */
 const PIECE = 1_000;
 const NOBODY: readonly string[] = Object.freeze([]);
 function hasAny(options: object): boolean {

@@ -1,5 +1,6 @@
 /**
- * Calls with a `unique` option: takes the key, then sends; or deals with the task that holds it, as the mode says.
+ * Calls with a `unique` option: claims the key and sends, or deals with the task that holds the key, as the mode
+ * says.
  */
 import { createHash } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
@@ -23,25 +24,25 @@ import type { CallTarget } from '../tasks/registry.js';
 export interface UniqueCall {
   /** The task's name. */
   readonly name: string;
-  /** The key's record. */
+  /** Name of the key's record. */
   readonly key: string;
   readonly policy: UniquePolicy;
 }
 
-/** What is to be known of a task whose key is taken. */
+/** What must be known about a task whose key is claimed. */
 type Sent = Pick<Envelope, 'taskId' | 'queue' | 'jobId'> & Partial<Pick<Envelope, 'delayMs'>>;
 
-/** Longer keys are kept as a digest. */
+/** Keys longer than this are stored as a digest. */
 const LONGEST_PLAIN = 200;
 
-/** The record of a task's key; without a key of its own a call is known by its arguments, as they travel. */
+/** Name of the record for a task's key. Without a key of its own, a call is identified by its encoded arguments. */
 function uniqueKey(name: string, own: string | undefined, packedArgs: string): string {
   const key = own ?? packedArgs;
   const kept = key.length <= LONGEST_PLAIN ? key : createHash('sha256').update(key).digest('hex');
   return `unique:${JSON.stringify([name, own === undefined ? 'args' : 'key', kept])}`;
 }
 
-/** What the key of a call is made of. */
+/** The inputs of a call's key. */
 export interface KeyedCall {
   readonly target: CallTarget;
   readonly args: readonly unknown[];
@@ -49,7 +50,7 @@ export interface KeyedCall {
   readonly packed: string;
 }
 
-/** The call's key, when it or its task wants one. */
+/** The call's key, if the call or its task is unique. */
 export function uniqueCall({ target, args, packed }: KeyedCall, call: ResolvedCall): UniqueCall | undefined {
   const policy = call.unique === undefined ? target.publish.unique : call.unique;
   if (policy === undefined || policy === null) return undefined;
@@ -70,7 +71,7 @@ export class UniqueCalls {
 
   /**
    * Sends a task under its key.
-   * @returns the task that holds the key, in mode `return`; nothing was sent then
+   * @returns the task that holds the key, in mode `return`, with nothing sent
    * @throws {DuplicateTaskError} naming the task that holds the key
    */
   async send(call: UniqueCall, envelope: Sent, deliver: () => Promise<void>): Promise<KeyHolder | undefined> {
@@ -82,8 +83,8 @@ export class UniqueCalls {
   }
 
   /**
-   * Takes a key again, for a task that is to run once more.
-   * @returns the living task that holds it by now
+   * Claims a key again, for a task that is to run once more.
+   * @returns the live task that holds the key now
    */
   takeAgain(key: string, mine: KeyHolder): Promise<KeyHolder | undefined> {
     return this.#keys.claim(key, mine, undefined);
@@ -110,14 +111,15 @@ export class UniqueCalls {
     try {
       await deliver();
     } catch (error) {
-      // Unreachable, the task may have arrived all the same: then its key must stand. If not, it is found abandoned.
+      // If the broker was unreachable the task may have arrived all the same, so its key must stay. If the task did
+      // not arrive, the key is found abandoned.
       if (!isCeleriacError(error, 'BROKER_UNAVAILABLE'))
         await releaseKey(this.engine, call.key, taskId).catch(() => undefined); // it is found abandoned
       throw error;
     }
   }
 
-  /** `false` when it has started. */
+  /** `false` when the task has started. */
   async #revoke(holder: KeyHolder, { name }: UniqueCall): Promise<boolean> {
     const reason = `it was replaced by a newer call of ${name}`;
     const { engine, tasks, clock } = this;
@@ -130,7 +132,7 @@ export class UniqueCalls {
 function standing(job: TaskRecord, now: number): Standing {
   const message = readMessage(job.data);
   if (READY.has(stateOf(job, message, now))) return 'no';
-  // A worker has it in hand: most likely to end it, unless it ran before it was revoked.
+  // A worker has fetched it: most likely to end it, unless it ran before the revocation.
   return job.running && message.revoked !== undefined ? 'unknown' : 'yes';
 }
 

@@ -1,19 +1,20 @@
 /**
- * Callers and workers publish on their own, so "received" may outrun "sent", and a caller that has just begun may not
- * know yet that somebody listens. A worker's `task-received` says all that `task-sent` would: where that is missing it
- * is made from it, and what comes late is dropped. So each task is sent once, and first.
+ * Orders the events of a task. Callers and workers publish independently, so `task-received` may arrive before
+ * `task-sent`, and a new caller may not know yet that there are listeners. A `task-received` contains everything of a
+ * `task-sent`: a missing `task-sent` is made from it, and a late one is dropped. So each task is reported sent
+ * exactly once, and first.
  */
 import type { AppEvent, EventMap } from './names.js';
 
-/** So many sent tasks are remembered; of older ones nothing is made up. */
+/** The number of sent tasks remembered; for older ones nothing is made up. */
 const REMEMBERED = 10_000;
 
 export class EventOrder {
-  /** Task ids, and when they were sent; oldest first. */
+  /** Task ids and when they were sent, oldest first. */
   readonly #sent = new Map<string, number>();
   #since: number;
 
-  /** @param since tasks sent before are none of this listener's, epoch ms by the broker's clock */
+  /** @param since tasks sent before this are not reported, epoch ms by the broker's clock */
   constructor(since: number) {
     this.#since = since;
   }
@@ -26,7 +27,7 @@ export class EventOrder {
     return [sentOf(event), event];
   }
 
-  /** `false` when it is known already. */
+  /** `false` when the task was known before. */
   #note(id: string, sentAt: number): boolean {
     if (this.#sent.has(id)) return false;
     this.#sent.set(id, sentAt);

@@ -1,6 +1,6 @@
 /**
- * `app.events()`: one listener to the whole fleet. Keeps a bounded number of events for a loop that is busy; beyond
- * that, and for what its connection missed, it says how many are gone. Of each task it gives `task-sent` first.
+ * `app.events()`: one listener to the whole fleet. Buffers a bounded number of events for a busy loop. Events dropped
+ * beyond that, or missed by its connection, are reported by number. For each task, `task-sent` comes first.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -13,7 +13,7 @@ import { readPacket } from './packet.js';
 export interface EventStreamParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
-  /** This process's own publisher, whose events come without a detour. */
+  /** The id of this process's own publisher, whose events are delivered directly. */
   readonly ownId: string;
   readonly signal: AbortSignal | undefined;
   readonly onEnd: () => void;
@@ -26,14 +26,14 @@ interface PendingNext {
   reject(error: unknown): void;
 }
 
-/** How many events wait for a busy loop. */
+/** Most events buffered for a busy loop. */
 const MOST_KEPT = 10_000;
-/** How many publishers are counted. */
+/** Most publishers whose numbering is followed. */
 const MOST_PUBLISHERS = 10_000;
 const OVER: NextEvent = { done: true, value: undefined };
 
 export class EventStream implements AsyncIterableIterator<FleetEvent> {
-  /** Resolves when the fleet has been told that somebody listens, or could not be. */
+  /** Resolves when the listener has been announced to the fleet, or could not be. */
   readonly started: Promise<void>;
   readonly #kept: FleetEvent[] = [];
   readonly #waiting: PendingNext[] = [];
@@ -79,7 +79,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
     return OVER;
   }
 
-  /** Ends the loop, after what is kept. Idempotent. */
+  /** Ends the loop after the buffered events. Idempotent. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -91,14 +91,14 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
     this.params.onEnd();
   }
 
-  /** An event of this process. */
+  /** Takes an event of this process. */
   take(event: AppEvent): void {
     for (const one of this.#order.arrange(event)) this.#give(one);
   }
 
   async #start(): Promise<void> {
     const { engine, clock } = this.params;
-    // A loop that has not begun to wait has asked for nothing yet, but its first connection has to come about.
+    // Keeps the process alive until the first connection stands, even before the loop waits.
     const release = engine.hold();
     try {
       await clock.sync();
@@ -123,11 +123,11 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
 
   #receive(text: string): void {
     const packet = readPacket(text);
-    // Whoever may write to the channel may write anything.
+    // Any client of the broker may write to the channel.
     if (packet === undefined || packet.from === this.params.ownId) return;
     const { from, at, events } = packet;
     const expected = this.#next.get(from) ?? at;
-    // Moved to the end: the one that has been silent longest is forgotten first.
+    // Moved to the end, so that the publisher silent for longest is forgotten first.
     this.#next.delete(from);
     this.#next.set(from, at + events.length);
     if (this.#next.size > MOST_PUBLISHERS)

@@ -1,6 +1,6 @@
 /**
- * The events of one app in one process: takes what happens here to the listeners here (`app.on`), to loops here
- * (`app.events`), and, while anybody in the fleet listens, to the fleet. `active` is all that a task pays otherwise.
+ * The events of one app in one process: delivers what happens here to listeners here (`app.on`), to loops here
+ * (`app.events`) and, while the fleet has listeners, to the fleet. Otherwise a task pays one look at `active`.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -20,21 +20,21 @@ export interface EventsParams {
   readonly logger: () => Logger;
 }
 
-/** A calling process lives at least this long before it opens a connection to hear of listeners, ms. */
+/** Minimum age of a calling process before it opens a connection to follow listeners, ms. */
 const FOLLOW_AFTER_MS = 1_000;
-/** Leaving waits no longer for the last events. */
+/** Longest wait for the last events on leaving, ms. */
 const FLUSH_MS = 1_000;
 
 export class Events {
-  /** Whether anybody wants to know. */
+  /** True while there are listeners. */
   active = false;
-  /** Calls wait for this: a loop of this process that is just beginning should miss nothing. */
+  /** Calls await this: a loop that is just starting in this process must miss nothing. */
   settling: Promise<unknown> | undefined;
   readonly #listeners: Listeners;
   readonly #listenerLease: ListenerLease;
   readonly #publisher: Publisher;
   readonly #streams = new Set<EventStream>();
-  /** Tasks that are being sent. */
+  /** Tasks being sent. */
   readonly #onTheWay = new Map<string, EventMap['task-sent']>();
   readonly #activated = new Set<() => void>();
   #met: Promise<void> | undefined;
@@ -77,20 +77,20 @@ export class Events {
     return stream;
   }
 
-  /** Tells of something that happened here. */
+  /** Publishes an event of this process. */
   emit(event: AppEvent): void {
-    // A worker of this process may be quicker than the broker's answer to the call.
+    // A worker in this process may be faster than the broker's answer to the call.
     if (event.type === 'task-received') this.#sent(event.id);
     this.#deliver(event);
   }
 
-  /** Like `emit`; resolves when all listeners of this process are through with it. Never rejects. */
+  /** As `emit`; resolves when all listeners of this process have finished. Never rejects. */
   announce(event: AppEvent): Promise<void> {
     this.#spread(event);
     return this.#listeners.announce(event);
   }
 
-  /** A task is on its way; the returned function says whether the broker took it. */
+  /** Notes a task being sent; the returned function takes whether the broker accepted it. */
   sending(event: EventMap['task-sent']): (taken: boolean) => void {
     this.#onTheWay.set(event.id, event);
     return (taken) => {
@@ -99,25 +99,25 @@ export class Events {
     };
   }
 
-  /** First contact of a calling process: asks once whether anybody listens, and later hears of it. */
+  /** First contact of a calling process: asks once whether there are listeners, and follows that later. */
   meet(): Promise<void> {
     this.#met ??= this.#meet();
     return this.#met;
   }
 
-  /** For workers, which hear of listeners from their start on. Never rejects. */
+  /** For workers: follows listeners from the start. Never rejects. */
   attach(): Promise<void> {
     return this.#listenerLease.follow();
   }
 
-  /** Calls back each time somebody begins to listen, and at once when somebody does. */
+  /** Calls back each time the first listener appears, and at once if there is one. */
   onActive(listener: () => void): () => void {
     this.#activated.add(listener);
     if (this.active) listener();
     return () => this.#activated.delete(listener);
   }
 
-  /** Resolves when what happened so far has left, or soon after. */
+  /** Resolves when all events so far have been sent, or after a while. */
   async flush(): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
     await Promise.race([this.#publisher.flush(), late]);
@@ -150,7 +150,7 @@ export class Events {
     this.#spread(event);
   }
 
-  /** To the loops of this process, and to the fleet. */
+  /** Delivers to the loops of this process and to the fleet. */
   #spread(event: AppEvent): void {
     for (const stream of this.#streams) stream.take(event);
     if (this.#listenerLease.wanted && !this.#closed) this.#publisher.publish(event);

@@ -1,21 +1,25 @@
 /**
- * Whether anybody in the fleet listens to events. A listener writes a record with a short life, renews it, and tells
- * of it once; those who publish hear that, and look again while they publish. So nothing is asked while nobody listens.
+ * Whether the fleet has event listeners. A listener writes a record with a short life, renews it, and publishes one
+ * notice. Publishers receive that notice, and check the record while they publish. Without listeners nothing is
+ * polled.
  */
 import type { Engine } from '../broker/broker.js';
 
 const KEY = 'events';
-/** The topic that says "somebody listens now". */
+/** Topic of the notice that a listener has started. */
 const TOPIC = '~events';
-/** A listener that died is published to for this long. */
+/** How long publishers go on for a listener that died, ms. */
 const LEASE_MS = 15_000;
 const RENEW_MS = 5_000;
 
-/** Announces a listener and renews that; the returned function ends it. Rejects when the broker is out of reach. */
+/**
+ * Announces a listener and renews the lease; the returned function stops that. Rejects when the broker is
+ * unreachable.
+ */
 export async function announceListener(engine: Engine): Promise<() => void> {
   const { records, signals } = engine;
   await renew();
-  // What fails here is tried again; publishers go on for the rest of the lease.
+  // A failed renewal is retried; publishers go on for the rest of the lease.
   const timer = setInterval(() => void renew().catch(() => undefined), RENEW_MS).unref();
   return () => clearInterval(timer);
 
@@ -25,12 +29,12 @@ export async function announceListener(engine: Engine): Promise<() => void> {
       return;
     }
     const [record] = await records.read([KEY]);
-    // Where it was renewed in between by somebody else, that is as good.
+    // A renewal by another listener in between serves as well.
     if (record !== undefined) await records.replace(KEY, record.version, '', LEASE_MS);
   }
 }
 
-/** The publisher's side: follows whether somebody listens. */
+/** The publisher's side: follows whether there are listeners. */
 export class ListenerLease {
   #wanted = false;
   #timer: NodeJS.Timeout | undefined;
@@ -43,22 +47,22 @@ export class ListenerLease {
     private readonly changed: () => void,
   ) {}
 
-  /** As far as this process knows. */
+  /** True while there are listeners, as far as this process knows. */
   get wanted(): boolean {
     return this.#wanted;
   }
 
-  /** Looks once. Never rejects: events are not worth a failed call. */
+  /** Checks once. Never rejects: events must not fail a call. */
   async look(): Promise<void> {
     try {
       const [record] = await this.engine.records.read([KEY]);
       this.#set(record !== undefined);
     } catch {
-      // Out of reach: the next look tells.
+      // Unreachable: the next check decides.
     }
   }
 
-  /** From now on hears at once when somebody begins to listen. Idempotent. */
+  /** Follows new listeners from now on. Idempotent. */
   follow(): Promise<void> {
     this.#subscribing ??= this.#follow();
     return this.#subscribing;

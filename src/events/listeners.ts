@@ -1,6 +1,6 @@
 /**
- * `app.on`: who wants to hear what happens in this process. Whatever a listener does, the task it hears of is not
- * touched by it: what it throws, or rejects with, is logged.
+ * `app.on`: the listeners of this process. A listener must not affect the task it is notified of: errors and
+ * rejections are logged.
  */
 import { OptionError } from '../errors.js';
 import { callForeign } from '../foreign.js';
@@ -13,7 +13,7 @@ export class Listeners {
 
   constructor(
     private readonly logger: () => Logger,
-    /** Called when the first listener comes and when the last one goes. */
+    /** Called when the first listener is added and when the last one is removed. */
     private readonly changed: () => void,
   ) {}
 
@@ -21,10 +21,10 @@ export class Listeners {
     return this.#byName.size > 0;
   }
 
-  /** @throws {OptionError} for a name that no event has */
+  /** @throws {OptionError} for an unknown event name */
   add<N extends EventName>(name: N, listener: EventListener<N>): () => void {
     check(name, listener);
-    // Its own wrapper: the same function twice is two listeners, each with a way out of its own.
+    // A wrapper of its own: the same function added twice is two listeners, each with its own removal.
     const own: EventListener<N> = (event) => listener(event);
     const listeners = this.#byName.get(name) ?? new Set();
     this.#byName.set(name, listeners.add(own as EventListener<never>));
@@ -46,7 +46,7 @@ export class Listeners {
       );
   }
 
-  /** The same, and resolves when all are through with it. */
+  /** Notifies the listeners; resolves when all have finished. */
   async announce(event: AppEvent): Promise<void> {
     const listeners = [...(this.#byName.get(event.type) ?? [])] as EventListener<EventName>[];
     await Promise.all(

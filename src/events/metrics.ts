@@ -1,37 +1,37 @@
 /**
- * What a worker tells Prometheus: counters and histograms of its tasks, gauges of itself. Made only where somebody can
- * ask for it (`health` of a worker), and prom-client is loaded only then: other workers carry nothing of it.
+ * The Prometheus metrics of a worker: counters and histograms of its tasks, gauges of itself. Created only for a
+ * worker with `health`; only then is prom-client loaded.
  */
 import type { Counter, Histogram, Registry } from 'prom-client';
 import { loadPackage } from '../package-loading.js';
 import promClient from './prom-client.cjs';
 
-/** How a task ended, as the label `state` says it; RETRY ends an attempt only. */
+/** How a task ended, as in the label `state`; RETRY ends only an attempt. */
 export type EndState = 'SUCCESS' | 'FAILURE' | 'RETRY' | 'REVOKED' | 'IGNORED';
 
-/** What a worker is asked whenever somebody reads the metrics. */
+/** What the metrics read from a worker on each scrape. */
 export interface MetricsSource {
-  /** Tasks that run now. */
+  /** Number of running tasks. */
   running(): number;
-  /** Tasks that may run at once. */
+  /** Number of tasks that may run at once. */
   concurrency(): number;
-  /** The same as places, and how many of them are taken. */
+  /** The slots, and how many of them are taken. */
   slots(): { readonly size: number; readonly used: number; readonly free: number };
 }
 
-/** How a queue stands. */
+/** Depth of a queue. */
 export interface QueueDepth {
   readonly queue: string;
   /** Jobs by state. */
   readonly counts: Readonly<Record<string, number>>;
-  /** How long the task that is next in line has been due, ms; 0 where none waits. */
+  /** How long the next task in line has been due, ms; 0 if none waits. */
   readonly oldestMs: number;
 }
 
-/** Metrics in a form that can travel between processes: prom-client's JSON. */
+/** Metrics that can be posted between processes: prom-client's JSON. */
 export type MetricsJson = readonly object[];
 
-/** From the quick to the long: tasks are anything. */
+/** In seconds, from quick to long: tasks may be anything. */
 const RUNTIME_BUCKETS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 const WAIT_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200];
 
@@ -86,8 +86,8 @@ export class Metrics {
   }
 
   /**
-   * An attempt ended.
-   * @param waitedMs from due to start, of a first attempt
+   * Counts an ended attempt.
+   * @param waitedMs from due to start, for a first attempt
    */
   ended(task: string, state: EndState, runtimeMs: number, waitedMs: number | undefined): void {
     this.tasks.inc({ task, state });
@@ -100,7 +100,7 @@ export class Metrics {
   }
 }
 
-/** The text Prometheus reads: what all processes of a worker said, summed, and how its queues stand. */
+/** The text that Prometheus reads: the sums over all processes of a worker, and the depths of its queues. */
 export async function prometheusText(
   parts: readonly MetricsJson[],
   queues: readonly QueueDepth[],
@@ -127,7 +127,7 @@ export async function prometheusText(
   return registry.metrics();
 }
 
-/** What must not be forgotten of a process that has ended: counts go up, or Prometheus takes it for a restart. */
+/** The metrics to keep of an ended process: a falling counter would look like a restart to Prometheus. */
 export async function lasting(parts: readonly MetricsJson[]): Promise<MetricsJson> {
   const { AggregatorRegistry } = loadPackage(promClient.load);
   const counts = parts.map((part) => part.filter((metric) => Reflect.get(metric, 'type') !== 'gauge'));

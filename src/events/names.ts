@@ -3,27 +3,27 @@
  * never a task's arguments or its value.
  */
 
-/** What every event says. */
+/** Fields of every event. */
 interface EventOf<T extends string> {
   readonly type: T;
   /** When it happened, epoch ms by the broker's clock. */
   readonly timestamp: number;
 }
 
-/** What every event of a task says. */
+/** Fields of every event of a task. */
 interface TaskEventOf<T extends string> extends EventOf<T> {
   /** The task's id. */
   readonly id: string;
   /** The task's name. */
   readonly name: string;
-  /** The name it goes by for people, where its call gave one (`shadow`). */
+  /** The task's display name, if its call gave one (`shadow`). */
   readonly shadow?: string;
   readonly queue: string;
 }
 
-/** What every event of a task in a worker says. */
+/** Fields of every event of a task on a worker. */
 interface RunEventOf<T extends string> extends TaskEventOf<T> {
-  /** The worker. */
+  /** The worker's node name. */
   readonly node: string;
   readonly pid: number;
   /** Retries so far. */
@@ -33,47 +33,47 @@ interface RunEventOf<T extends string> extends TaskEventOf<T> {
 interface Origin {
   readonly rootId: string;
   readonly parentId?: string;
-  /** Not before, epoch ms. */
+  /** Earliest start, epoch ms. */
   readonly eta?: number;
-  /** Not started later than this, epoch ms. */
+  /** Latest start, epoch ms. */
   readonly expires?: number;
 }
 
-/** What a worker says about itself, when it comes and while it lives. */
+/** What a worker reports about itself, at its start and in heartbeats. */
 interface WorkerFacts {
   readonly node: string;
   readonly pid: number;
-  /** How many tasks run. */
+  /** Number of running tasks. */
   readonly active: number;
-  /** How many tasks ended here since the worker started. */
+  /** Number of tasks ended here since the worker started. */
   readonly processed: number;
   readonly concurrency: number;
   readonly queues: readonly string[];
   /** The machine's load over 1, 5 and 15 minutes. */
   readonly loadavg: readonly number[];
-  /** How often a heartbeat comes, ms. */
+  /** Interval of heartbeats, ms. */
   readonly freq: number;
-  /** Of celeriac. */
+  /** Version of celeriac. */
   readonly version: string;
 }
 
-/** Every event by its name. */
+/** All events by name. */
 export interface EventMap {
-  /** The broker has it. */
+  /** The broker has the task. */
   'task-sent': TaskEventOf<'task-sent'> & Origin;
-  /** A worker fetched it. */
+  /** A worker fetched the task. */
   'task-received': RunEventOf<'task-received'> &
     Origin & {
       /** When it was sent, epoch ms. */
       readonly sentAt: number;
-      /** How often a worker began it, this time included. */
+      /** How many times a worker began the task, this time included. */
       readonly deliveries: number;
     };
   'task-started': RunEventOf<'task-started'>;
   /** `this.updateState`. */
   'task-progress': RunEventOf<'task-progress'> & {
     readonly state: string;
-    /** As given, when it is small (2,000 characters of JSON). */
+    /** As given, if small (up to 2,000 characters of JSON). */
     readonly meta?: unknown;
   };
   'task-succeeded': RunEventOf<'task-succeeded'> & {
@@ -89,12 +89,12 @@ export interface EventMap {
   };
   'task-revoked': RunEventOf<'task-revoked'> & {
     readonly reason?: string;
-    /** Whether it ran by then. */
+    /** True if the task ran by then. */
     readonly terminated: boolean;
-    /** Whether nobody revoked it: it was not started in time. */
+    /** True if the task expired before its start and was not revoked by a caller. */
     readonly expired: boolean;
   };
-  /** Given back to others (`requeue`), or refused for good by `throw new Reject()`, which is a failure as well. */
+  /** Handed back to the queue (`requeue`), or rejected for good by `throw new Reject()`, which is also a failure. */
   'task-rejected': RunEventOf<'task-rejected'> & { readonly requeue: boolean };
   'worker-online': EventOf<'worker-online'> & WorkerFacts;
   'worker-heartbeat': EventOf<'worker-heartbeat'> & WorkerFacts;
@@ -107,20 +107,20 @@ export type EventName = keyof EventMap;
 /** Something that happened. */
 export type AppEvent = EventMap[EventName];
 
-/** How many events were lost: this listener was too slow, or its connection was away. */
+/** The number of lost events: this listener was too slow, or its connection was away. */
 export interface EventsLost {
   readonly type: 'events-lost';
   readonly timestamp: number;
   readonly count: number;
 }
 
-/** What `app.events()` gives. */
+/** The events of `app.events()`. */
 export type FleetEvent = AppEvent | EventsLost;
 
-/** What `app.on` takes. */
+/** A listener for `app.on`. */
 export type EventListener<N extends EventName> = (event: EventMap[N]) => unknown;
 
-/** What `app.events()` takes. */
+/** Options of `app.events()`. */
 export interface EventsOptions {
   /** Ends the loop. */
   signal?: AbortSignal;

@@ -1,19 +1,19 @@
 /**
- * What publishers send and listeners read: a few events and whose they are, as text. NOTIFY and pub/sub channels are open
- * to whoever has the database or the Redis, so what arrives is read as a stranger's.
+ * The wire format of events: a few events and their publisher, as text. Any client of the database or Redis can write
+ * to NOTIFY and pub/sub channels, so incoming texts must be validated.
  */
 import type { AppEvent } from './names.js';
 
-/** A text on the wire. */
+/** A decoded text. */
 export interface Packet {
-  /** The publishing app, by a name of its own. */
+  /** The publisher's id. */
   readonly from: string;
   /** The number of its first event, counted by the publisher. */
   readonly at: number;
   readonly events: readonly AppEvent[];
 }
 
-/** The packet in a text; `undefined` for a text that no publisher of ours wrote. Never throws. */
+/** Decodes a packet; `undefined` for a text in another format. Never throws. */
 export function readPacket(text: string): Packet | undefined {
   let value: unknown;
   try {
@@ -27,7 +27,7 @@ export function readPacket(text: string): Packet | undefined {
   return events.every(isEvent) ? { from, at, events } : undefined;
 }
 
-/** Whether it has what every reader of an event relies on; the rest is for those who know its type. */
+/** True if an event has the fields that every reader relies on; the others are checked by type elsewhere. */
 function isEvent(value: unknown): value is AppEvent {
   if (!isObject(value) || typeof value['type'] !== 'string' || !Number.isFinite(value['timestamp']))
     return false;

@@ -1,18 +1,18 @@
 /**
- * Sends events to the fleet: what happens within a moment leaves together, and nothing is kept for a broker that is
- * away. Texts are numbered, so that whoever listens knows how many it missed.
+ * Publishes events to the fleet: events within a moment leave together, and none are kept for an unavailable broker.
+ * Texts are numbered, so that listeners know how many they missed.
  */
 import { randomBytes } from 'node:crypto';
 import { BROADCAST_BYTES, type Engine } from '../broker/broker.js';
 import type { AppEvent } from './names.js';
 
-/** Events wait this long for others, ms. */
+/** How long an event waits for others, ms. */
 const GATHER_MS = 20;
-/** More than this are not kept while a batch is on its way. */
+/** Most events kept while a batch is being sent. */
 const MOST_WAITING = 2_000;
 
 export class Publisher {
-  /** This publisher's name on the wire. */
+  /** This publisher's id on the wire. */
   readonly id = randomBytes(6).toString('base64url');
   #waiting: AppEvent[] = [];
   #next = 0;
@@ -28,12 +28,12 @@ export class Publisher {
       return;
     }
     this.#waiting.push(event);
-    // A script that is otherwise done stays for this.
+    // Keeps a script alive until its events are sent.
     this.#release ??= this.engine.hold();
     if (this.#sending === undefined) this.#timer ??= setTimeout(() => void this.flush(), GATHER_MS);
   }
 
-  /** Sends what waits. Never rejects. */
+  /** Sends the waiting events. Never rejects. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -55,12 +55,12 @@ export class Publisher {
     try {
       await this.engine.broadcast.publish(packets(this.id, at, events));
     } catch {
-      // The broker is away. Their numbers tell listeners how many are missing.
+      // The broker is unavailable. The numbering shows listeners how many are missing.
     }
   }
 }
 
-/** As few texts as hold them, in their order. */
+/** Packs the events, in order, into as few texts as possible. */
 function packets(from: string, at: number, events: readonly AppEvent[]): string[] {
   const texts: string[] = [];
   const room = BROADCAST_BYTES - packet(from, Number.MAX_SAFE_INTEGER, []).length;
@@ -77,7 +77,8 @@ function packets(from: string, at: number, events: readonly AppEvent[]): string[
       first = at + index;
     }
     if (size > room) {
-      // Ids and names without end: left out, and counted as lost by the gap in the numbers.
+      // Ids and names have no length limit: too long an event is left out and counts as lost by the gap in the
+      // numbers.
       first = at + index + 1;
       return;
     }

@@ -1,5 +1,6 @@
 /**
- * The options of `new Celeriac(name, options)`, as users see them. What each accepts stands in `app-options/table`.
+ * The options of `new Celeriac(name, options)`, as users see them. `app-options/table` defines which values each
+ * accepts.
  */
 import type { Container } from './app-options/container.js';
 import type { Duration } from './duration.js';
@@ -10,7 +11,7 @@ import type { TaskOptions } from './options/task-options.js';
 import type { Telemetry } from './queue/tracing.js';
 import type { Serializer } from './tasks/serializer.js';
 
-/** What `new Celeriac(name, options)` takes. */
+/** Options of `new Celeriac(name, options)`. */
 export interface CeleriacOptions {
   /**
    * Where tasks wait: a URL (`redis:// rediss:// unix:// sentinel:// cluster:// clusters:// postgres:// memory://
@@ -19,42 +20,42 @@ export interface CeleriacOptions {
   broker?: string | object;
   /** Separates apps on one broker. Default: `CELERIAC_PREFIX`, else the app's name. */
   prefix?: string;
-  /** Where calls go that no route or option sends elsewhere. Default: `celeriac`. */
+  /** Queue of calls that no route or option sends elsewhere. Default: `celeriac`. */
   defaultQueue?: string;
-  /** The zone of schedules and moments that name none. Default: `UTC`. */
+  /** Time zone of schedules and moments that name none. Default: `UTC`. */
   timezone?: string;
   /** How long the records of succeeded tasks are kept; `null` for ever. Default: 1 day. */
   resultExpires?: Duration | null;
   /** How long the records of failed and revoked tasks are kept; `null` for ever. Default: 7 days. */
   failureExpires?: Duration | null;
-  /** How arguments and results are written. Default: `'json'`. */
+  /** How arguments and results are encoded. Default: `'json'`. */
   serializer?: 'json' | 'rich' | Serializer;
   /** Where log lines go. Default: warnings and errors to the console. */
   logger?: Logger;
-  /** Makes the instances of services registered as classes. Default: `new Class()`. */
+  /** Creates the instances of services registered as classes. Default: `new Class()`. */
   container?: Container;
   /** How long a call keeps trying to reach the broker, in total. Default: 1 s. */
   publishRetry?: Duration;
   /**
-   * When a call counts as accepted: `'written'`, once the broker has the task, or `'replicated'`, once a replica of it has
+   * When a call counts as accepted: `'written'`, once the broker has the task, or `'replicated'`, once a replica has
    * it too (Redis, Sentinel and Cluster). Default: `'written'`.
    */
   acceptance?: Acceptance;
   /** Largest encoded arguments or result, in bytes. Default: no limit. */
   maxPayloadBytes?: number;
-  /** How long a silent worker keeps a task before others may take it over. Default: 5 s. */
+  /** How long an unresponsive worker keeps a task before others may take it over. Default: 5 s. */
   lockDuration?: Duration;
   /** How long a task may keep the event loop busy before its worker counts as lost. Default: 60 s. */
   blockedLoopTimeout?: Duration;
-  /** How long an unknown task name is handed back before it fails with NotRegisteredError. Default: 1 minute. */
+  /** How long a task with an unknown name is handed back before it fails with NotRegisteredError. Default: 1 minute. */
   unknownTaskGrace?: Duration;
   /** Create or upgrade the PostgreSQL schema on first use. Default: false. */
   migrate?: boolean;
-  /** `delay()` and `applyAsync()` run the task here and now; no broker is asked. Default: false. */
+  /** `delay()` and `applyAsync()` run the task in this process, without a broker. Default: false. */
   taskAlwaysEager?: boolean;
-  /** A task that fails here and now throws its error at the call. Default: false (Celery: `task_eager_propagates`). */
+  /** A failing eager task throws its error at the call. Default: false (Celery: `task_eager_propagates`). */
   taskEagerPropagates?: boolean;
-  /** Which queue (and options) a task goes to by its name. The call's own options win. */
+  /** Queue and options of tasks by name. The call's own options win. */
   routes?: Routes;
   /**
    * Traces calls and runs: an object with BullMQ's telemetry interface, such as `new BullMQOtel('app')` of `bullmq-otel`.

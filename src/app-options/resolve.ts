@@ -1,6 +1,4 @@
-/**
- * What an app works with: its options, their environment twins and their defaults. Does no I/O.
- */
+/** Resolves an app's options from what was passed, their environment variables and their defaults. Does no I/O. */
 
 import type { CeleriacOptions } from '../app-options.js';
 import { OptionError } from '../errors.js';
@@ -19,14 +17,14 @@ export interface AppConfig extends Resolved<typeof APP_OPTIONS> {
   readonly name: string;
   readonly prefix: string;
   readonly logger: Logger;
-  /** Whether the app was given a logger. */
+  /** True if a logger was passed. */
   readonly hasOwnLogger: boolean;
   readonly container: Container;
 }
 
 /**
- * Reads an app's options: those it was given, over those of the environment, over the defaults.
- * @throws {OptionError} for anything that cannot be right
+ * Reads an app's options: passed values over the environment over the defaults.
+ * @throws {OptionError} for an invalid value
  */
 export function resolveAppOptions(
   name: string,
@@ -53,7 +51,7 @@ export function resolveAppOptions(
   };
 }
 
-/** The default logger: what needs attention goes to the console, the rest nowhere, until its level says otherwise. */
+/** The default logger: warnings and errors go to the console, the rest is dropped until its level changes. */
 function consoleLogger(): Logger & { level: LogLevel } {
   const to = (level: LogLevel) => (fields: object, message: string) => {
     if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(logger.level))
@@ -78,7 +76,7 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
   return readable({
     app: name,
     ...APP.byName(config),
-    // By its name alone: what else one that encrypts carries is nobody's business.
+    // Only the name: other fields of a serializer that encrypts must not be shown.
     serializer: typeof serializer === 'string' ? serializer : serializer.name,
     broker: address,
     resultExpires: keptFor(resultExpiresMs),
@@ -88,7 +86,7 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
   }) as Record<string, unknown>;
 }
 
-/** As it was given. */
+/** The duration as passed: `null` for ever. */
 function keptFor(ms: number): number | null {
   return ms === FOR_EVER_MS ? null : ms;
 }

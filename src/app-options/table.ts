@@ -16,14 +16,14 @@ import { show } from '../show.js';
 import type { Serializer } from '../tasks/serializer.js';
 import { type Container, checkContainer } from './container.js';
 
-/** A century: no broker counts without an end. */
+/** A century, in place of "for ever": brokers need a finite number. */
 export const FOR_EVER_MS = 100 * 365.25 * 24 * 3_600_000;
 
 type AnySerializer = 'json' | 'rich' | Serializer;
 
-/** All that `new Celeriac(name, options)` takes. */
+/** The options of `new Celeriac(name, options)`. */
 export const APP_OPTIONS = {
-  // Opened at once, and checked there.
+  // The broker is opened at once, and checked there.
   broker: option(given<string | object>('broker'), {
     default: 'redis://127.0.0.1:6379/0',
     env: 'CELERIAC_BROKER_URL',
@@ -38,7 +38,7 @@ export const APP_OPTIONS = {
     default: 'celeriac',
     doc: 'where calls go that no route and no option sends elsewhere',
   }),
-  // Compiled at once, and checked there.
+  // Routes are compiled at once, and checked there.
   routes: option(given<Routes>('routes'), {
     doc: 'queue or options by task name: see [routes](../guide/calling.md#routes); below what a task says itself',
   }),

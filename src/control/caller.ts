@@ -1,7 +1,7 @@
 /**
- * The asking side of remote control: sends a command to workers and collects their answers, until every live one has
- * answered or the time is up. It is on the bus while it asks, and for a moment after: a node there has timers and sockets
- * that keep the process alive, and a script that asks is to end by itself.
+ * The asking side of remote control: sends a command to workers and collects the answers, until every live worker has
+ * answered or the time is up. It joins the bus only while it asks, and for a moment after: a node on the bus has
+ * timers and sockets that keep the process alive, and a script must be able to end by itself.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -21,7 +21,7 @@ import {
 } from './commands.js';
 import { readReply } from './requests.js';
 
-/** Whom to ask, and how long to wait. */
+/** Which nodes to ask, and how long to wait. */
 export interface AskOptions {
   /** Node names; default: all workers. */
   destination?: readonly string[];
@@ -29,9 +29,9 @@ export interface AskOptions {
   timeout?: Duration;
 }
 
-/** Asks workers; the caller of a thread asks through its worker. */
+/** Sends commands to workers; in a thread, through the thread's worker. */
 export interface Asking {
-  /** One reply per node, by name; `{ error: 'no answer' }` for a silent one; nobody there: `{}`. */
+  /** One reply per node, by name: `{ error: 'no answer' }` for a silent node, `{}` without nodes. */
   ask<C extends CommandName>(
     command: C,
     args: Commands[C]['args'],
@@ -42,9 +42,9 @@ export interface Asking {
 
 export class Caller implements Asking {
   #joined: Joined | undefined;
-  /** Questions that wait for answers. */
+  /** Number of requests that await answers. */
   #asking = 0;
-  /** Ends the moment after the last of them. */
+  /** Cancels the timer that leaves the bus after the last request. */
   #stay: Cancel | undefined;
   readonly #goodbyes = new Set<Promise<void>>();
   readonly #open = new Map<string, (reply: CommandReply) => void>();
@@ -87,7 +87,7 @@ export class Caller implements Asking {
     this.#asking++;
   }
 
-  /** Questions mostly come one after another: joining anew for each would be felt. */
+  /** Leaves the bus only after a moment: requests mostly follow each other, and joining again takes time. */
   #end(): void {
     if (--this.#asking > 0) return;
     this.#stay = after(STAY_MS, () => {
@@ -115,7 +115,7 @@ export class Caller implements Asking {
       if (pending.size === 0) complete.open();
     });
     const looking = setInterval(() => {
-      // Unreachable just now: the time limit ends the wait.
+      // Unreachable: the time limit ends the wait.
       dropThoseWhoLeft(bus, pending, complete.open).catch(() => undefined);
     }, LOOK_AGAIN_MS);
     try {
@@ -131,7 +131,7 @@ export class Caller implements Asking {
     return Object.fromEntries(replies);
   }
 
-  /** The bus, and the workers on it: node name by bus id. */
+  /** Joins the bus and lists the workers on it: node names by bus id. */
   async #lookAround(): Promise<{ bus: Bus; workers: Map<string, string> }> {
     for (let looks = 1; ; looks++) {
       const joined = this.#join();
@@ -139,7 +139,7 @@ export class Caller implements Asking {
       const { bus } = joined;
       const nodes = await bus.nodes();
       if (looks < MOST_LOOKS && !nodes.some(({ id }) => id === bus.nodeId)) {
-        // The broker was restarted and knows nobody any more: no reply would find the way back.
+        // The broker was restarted and has lost all nodes: no reply would find its way back.
         this.#leave(joined);
         continue;
       }
@@ -148,7 +148,10 @@ export class Caller implements Asking {
     }
   }
 
-  /** Somebody else may have left it, and joined anew, meanwhile. Not waited for: its goodbye may hang on a lost connection. */
+  /**
+   * Leaves, unless another request has left and joined again meanwhile. Not awaited: the goodbye may hang on a lost
+   * connection.
+   */
   #leave(joined: Joined): void {
     if (this.#joined !== joined) return;
     this.#joined = undefined;
@@ -157,7 +160,7 @@ export class Caller implements Asking {
     void goodbye.then(() => this.#goodbyes.delete(goodbye));
   }
 
-  /** The bus waits for a broker that is away, for ever; who asks does not. */
+  /** Bounds the wait: the bus itself would wait for an unavailable broker for ever. */
   #inTime<R>(looking: Promise<R>): Promise<R> {
     const { address } = this.engine;
     return new Promise((resolve, reject) => {
@@ -187,13 +190,13 @@ export class Caller implements Asking {
   }
 }
 
-/** A node of ours on the bus; `ready` when answers find it. */
+/** Our node on the bus; `ready` once answers reach it. */
 interface Joined {
   readonly bus: Bus;
   readonly ready: Promise<void>;
 }
 
-/** @throws {OptionError} for values that cannot be right */
+/** @throws {OptionError} for invalid values */
 export function checkAsk(
   { destination, timeout = '1s' }: AskOptions,
   where: string,
@@ -203,15 +206,15 @@ export function checkAsk(
   return { destination, timeoutMs: toPositiveMs(timeout, `${where}: timeout`) };
 }
 
-/** How long it stays on the bus after the last answer; a script ends so much later. */
+/** How long to stay on the bus after the last answer, ms; delays the end of a script by as much. */
 const STAY_MS = 100;
 const MOST_LOOKS = 3;
-/** Connecting included; an embedded engine takes some seconds to start. */
+/** Longest wait for the list of workers, connecting included, ms; an embedded engine takes some seconds to start. */
 const LOOK_MS = 15_000;
-/** While answers are missing it is asked this often who is still there. */
+/** While answers are missing, how often to check which workers are left, ms. */
 const LOOK_AGAIN_MS = 250;
 
-/** Who stopped in the meantime will not answer, and is not silent either. */
+/** Drops workers that stopped meanwhile: they will not answer, but are not silent either. */
 async function dropThoseWhoLeft(
   bus: Bus,
   pending: Map<string, string>,
@@ -222,7 +225,7 @@ async function dropThoseWhoLeft(
   if (pending.size === 0) onNoneLeft();
 }
 
-/** Opens when told to, or after a while. */
+/** Opens on request, or after a while. */
 function gate(timeoutMs: number): { opened: Promise<void>; open(): void } {
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => {
@@ -235,7 +238,7 @@ function gate(timeoutMs: number): { opened: Promise<void>; open(): void } {
   return { opened, open: () => open() };
 }
 
-/** Nodes come and go: a name that nobody has now is nobody's answer, and no error. */
+/** Nodes come and go: a name that no node has gives no answer and no error. */
 function only(workers: Map<string, string>, destination: readonly string[] | undefined): Map<string, string> {
   if (destination === undefined) return workers;
   return new Map([...workers].filter(([, name]) => destination.includes(name)));

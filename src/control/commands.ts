@@ -1,10 +1,8 @@
-/**
- * The words workers understand: every command once, with its arguments and its reply. Plain JSON both ways.
- */
+/** The commands of remote control, each with its arguments and its reply. All of it is plain JSON. */
 
 import type { LogLevel } from '../options/logger.js';
 
-/** What `inspect().active()` and its kin report of a task. Moments are ISO strings. */
+/** A task as reported by `inspect().active()` and the like. Moments are ISO strings. */
 export interface TaskReport {
   readonly id: string;
   readonly name: string;
@@ -17,41 +15,41 @@ export interface TaskReport {
   readonly pid: number;
 }
 
-/** How many tasks may run at once, and how many of these places are taken. */
+/** Number of slots, and how many of them are taken. */
 export interface SlotCounts {
   readonly size: number;
   readonly used: number;
   readonly free: number;
 }
 
-/** What `inspect().stats()` reports of a node. */
+/** A node's reply to `inspect().stats()`. */
 export interface NodeStats {
   readonly pid: number;
   readonly uptimeMs: number;
   readonly pool: string;
-  /** The shared budget. */
+  /** Number of shared slots. */
   readonly concurrency: number;
-  /** All slots: the shared ones, and those of queues with their own. */
+  /** All slots: the shared ones, and those of queues with slots of their own. */
   readonly slots: SlotCounts;
   readonly running: number;
-  /** How many tasks of each name ended here. */
+  /** Number of tasks ended here, by name. */
   readonly processed: Readonly<Record<string, number>>;
   readonly queues: readonly QueueReport[];
   readonly version: string;
-  /** The ids of its processes, where there are several. */
+  /** The ids of its processes, if there are several. */
   readonly processes?: readonly number[];
 }
 
-/** A queue a node consumes, and how many of its tasks may run there at once. */
+/** A queue that a node consumes, and how many of its tasks may run at once. */
 export interface QueueReport {
   readonly name: string;
   readonly concurrency: number;
 }
 
-/** Where a node sees a task: it runs it, holds it, or its queues do. */
+/** Where a node sees a task: running, fetched, delayed in its queues, or waiting there. */
 export type TaskPlace = 'active' | 'reserved' | 'scheduled' | 'waiting';
 
-/** What `inspect().queryTask()` reports of one task (Celery: `query_task`). */
+/** A node's reply to `inspect().queryTask()` about one task (Celery: `query_task`). */
 export interface FoundTask {
   readonly state: TaskPlace;
   readonly info: TaskReport;
@@ -63,7 +61,7 @@ export interface Commands {
   active: { args: Record<never, never>; reply: TaskReport[] };
   /** The delayed tasks of the node's queues, soonest first (capped). */
   scheduled: { args: Record<never, never>; reply: TaskReport[] };
-  /** Fetched, and not running yet. */
+  /** Fetched but not running yet. */
   reserved: { args: Record<never, never>; reply: TaskReport[] };
   registered: { args: Record<never, never>; reply: string[] };
   stats: { args: Record<never, never>; reply: NodeStats };
@@ -72,20 +70,20 @@ export interface Commands {
   conf: { args: Record<never, never>; reply: Record<string, unknown> };
   /** Versions and settings as text. */
   report: { args: Record<never, never>; reply: string };
-  /** Those the node knows of; the others are left out. */
+  /** The tasks the node knows; others are left out. */
   queryTask: { args: { ids: readonly string[] }; reply: Record<string, FoundTask> };
   poolGrow: { args: { n: number }; reply: { ok: string } };
   poolShrink: { args: { n: number }; reply: { ok: string } };
-  /** From now on the shared budget goes with the load. */
+  /** Starts autoscaling the shared slots. */
   autoscale: { args: { max: number; min: number }; reply: { ok: string } };
   addConsumer: { args: { queue: string; concurrency?: number }; reply: { ok: string } };
   cancelConsumer: { args: { queue: string }; reply: { ok: string } };
-  /** A queue was paused or resumed in the broker; `known` when it had been used before. */
+  /** Reports that a queue was paused or resumed in the broker; `known` if it had been used before. */
   pause: { args: { queue: string; known: boolean }; reply: { ok: string } };
   resume: { args: { queue: string; known: boolean }; reply: { ok: string } };
-  /** The rate of a task was changed in the broker, to this one (`null` for none). */
+  /** Reports that a task's rate was changed in the broker, to this one (`null` for none). */
   rateLimit: { args: { task: string; rate: string | null }; reply: { ok: string } };
-  /** ms; `null` for none, absent to leave it as it is. For what starts from now on. */
+  /** In ms; `null` for none, absent to keep the limit. For tasks that start from now on. */
   timeLimit: {
     args: { task: string; softMs?: number | null; hardMs?: number | null };
     reply: { ok: string };
@@ -102,17 +100,17 @@ export interface Commands {
 
 export type CommandName = keyof Commands;
 
-/** A worker's answer to each command. A thrown error becomes `{ error }`. */
+/** A worker's handler for each command. A thrown error becomes `{ error }`. */
 export type CommandHandlers = {
   [C in CommandName]: (args: Commands[C]['args']) => Commands[C]['reply'] | Promise<Commands[C]['reply']>;
 };
 
-/** What a node answers when it could not do it, or when it did not answer. */
+/** The reply of a node that failed, or did not answer. */
 export interface ErrorReply {
   readonly error: string;
 }
 
-/** What is reported of a node that is there and silent. */
+/** The error reported for a live but silent node. */
 export const NO_ANSWER = 'no answer';
 
 export function isErrorReply(reply: unknown): reply is ErrorReply {
@@ -137,7 +135,7 @@ export interface CommandReply {
   readonly reply: unknown;
 }
 
-/** Workers go by this on the bus, callers do not. */
+/** Prefix of workers on the bus; callers do not have it. */
 export const WORKER_MARK = 'worker ';
-/** The topic one node listens to. */
+/** The topic that one node subscribes to. */
 export const topicOf = (nodeId: string): string => `node.${nodeId}`;

@@ -1,6 +1,6 @@
 /**
- * `app.control`: changes running workers. Values are checked here, before anything is sent; what a node cannot do comes
- * back as its `{ error }`.
+ * `app.control`: changes running workers. Values are checked here before anything is sent; the failure of a node is
+ * returned as its `{ error }`.
  */
 import type { Duration } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -16,10 +16,10 @@ import type { Queues } from './queues.js';
 
 type Done = Promise<Replies<{ ok: string }>>;
 
-/** What control writes into the broker, where it lasts, before workers are told. */
+/** The lasting changes that control writes to the broker before it asks workers. */
 export interface ControlWrites {
   readonly queues: Queues;
-  /** Marks tasks as revoked; gives the job ids of those that run. */
+  /** Marks tasks as revoked; returns the job ids of the running ones. */
   revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]>;
   /** Sets the rate of a task for the whole fleet. */
   setRate(task: string, rate: Rate | null): Promise<void>;
@@ -36,19 +36,20 @@ export class Control {
     return this.#ask('ping', {}, options);
   }
 
-  /** Adds `n` slots to the shared budget of each worker (Celery: `pool_grow`). Lasts until the worker restarts. */
+  /** Adds `n` shared slots on each worker (Celery: `pool_grow`). Lasts until the worker restarts. */
   async poolGrow(n = 1, options: AskOptions = {}): Done {
     return this.#ask('poolGrow', { n: count(n, 'poolGrow') }, options);
   }
 
-  /** Takes `n` slots from the shared budget; what runs finishes. */
+  /** Removes `n` shared slots on each worker; running tasks finish. */
   async poolShrink(n = 1, options: AskOptions = {}): Done {
     return this.#ask('poolShrink', { n: count(n, 'poolShrink') }, options);
   }
 
   /**
-   * Lets the shared budget of each worker grow with the load, up to `max`, and shrink to `min` without (Celery:
-   * `autoscale`; here it may also be switched on). `autoscale(4, 4)` fixes it. Lasts until the worker restarts.
+   * Lets the shared slots of each worker grow with the load, up to `max`, and shrink to `min` without load (Celery:
+   * `autoscale`; here it can also be switched on). `autoscale(4, 4)` fixes the number. Lasts until the worker
+   * restarts.
    */
   async autoscale(max: number, min = 0, options: AskOptions = {}): Done {
     count(max, 'autoscale: max');
@@ -58,8 +59,8 @@ export class Control {
   }
 
   /**
-   * Makes workers consume a queue. With `concurrency` the queue gets that many slots of its own, at once, also when it
-   * was consumed from the shared budget before.
+   * Makes workers consume a queue. With `concurrency` the queue gets that many slots of its own at once, also if it
+   * was consumed on the shared slots before.
    */
   async addConsumer(queue: string, options: AskOptions & { concurrency?: number } = {}): Done {
     const { concurrency, ...rest } = options;
@@ -71,15 +72,15 @@ export class Control {
     return this.#ask('addConsumer', args, rest);
   }
 
-  /** Makes workers stop consuming a queue; what runs finishes. */
+  /** Makes workers stop consuming a queue; running tasks finish. */
   async cancelConsumer(queue: string, options: AskOptions = {}): Done {
     checkQueueName(queue, 'control.cancelConsumer');
     return this.#ask('cancelConsumer', { queue }, options);
   }
 
   /**
-   * Revokes tasks by id: what has not started never will, worker or not. With `terminate` running ones end too; the
-   * replies are those of the workers asked.
+   * Revokes tasks by id. A task that has not started never will, with or without a worker. With `terminate` running
+   * tasks end too; the replies are those of the workers asked.
    */
   async revoke(ids: string | readonly string[], options: AskOptions & RevokeOptions = {}): Done {
     const { terminate = false, reason, ...ask } = options;
@@ -97,9 +98,9 @@ export class Control {
   }
 
   /**
-   * Changes the rate of a task over the whole fleet, at once, until its code says another one; `null` lifts it. It holds
-   * for workers that start later as well (Celery: `rate_limit`, which is forgotten). A name that no running worker has is
-   * refused and changes nothing.
+   * Changes the rate of a task in the whole fleet at once; `null` lifts it. It holds until the task's code sets
+   * another rate, also for workers that start later (Celery's `rate_limit` is forgotten). If no running worker has
+   * the task, the name is refused and nothing changes.
    * @example await app.control.rateLimit('send_mail', '100/m')
    */
   async rateLimit(task: string, rate: RateLimit | null, options: AskOptions = {}): Done {
@@ -115,9 +116,9 @@ export class Control {
   }
 
   /**
-   * Changes a task's time limits on each worker, for calls that start from now on and bring none of their own. `null` is
-   * no limit; one that is left out stays as it is. Lasts until the worker restarts (Celery: `time_limit`).
-   * @throws {OptionError} for values that cannot be right, and where neither is given
+   * Changes a task's time limits on each worker, for later calls that bring none of their own. `null` means no limit;
+   * an omitted limit stays. Lasts until the worker restarts (Celery: `time_limit`).
+   * @throws {OptionError} for invalid values, or when neither limit is given
    * @example await app.control.timeLimit('render', '30s', '1m')
    */
   async timeLimit(
@@ -142,25 +143,25 @@ export class Control {
   }
 
   /**
-   * Lets nothing start from a queue any more, in the whole fleet, until `resume`; what runs finishes. It holds for
-   * workers that start later as well, and shows in `app.queues.list()`.
+   * Pauses a queue in the whole fleet: no task of it starts until `resume`; running tasks finish. It also holds for
+   * workers that start later, and shows in `app.queues.list()`.
    */
   async pause(queue: string, options: AskOptions = {}): Done {
     return this.#setPaused('pause', queue, options);
   }
 
-  /** Lets a paused queue go on. */
+  /** Resumes a paused queue. */
   async resume(queue: string, options: AskOptions = {}): Done {
     return this.#setPaused('resume', queue, options);
   }
 
-  /** The same as `app.queues.purge`, by its name in Celery. @returns how many tasks were dropped */
+  /** As `app.queues.purge`, under its Celery name. @returns the number of dropped tasks */
   async purge(queues?: string | readonly string[]): Promise<number> {
     const dropped = await this.writes.queues.purge(queues);
     return Object.values(dropped).reduce((sum, n) => sum + n, 0);
   }
 
-  /** Warm shutdown. */
+  /** Shuts workers down warmly: running tasks finish. */
   shutdown(options: AskOptions = {}): Done {
     return this.#ask('shutdown', {}, options);
   }
@@ -172,7 +173,7 @@ export class Control {
     const known = await queues.isKnown(queue);
     if (known) await queues[command](queue);
     const replies = await this.#ask(command, { queue, known }, options);
-    // A name that all who are there refuse is misspelt: it must not become a paused queue.
+    // A name that all nodes refuse is misspelt: it must not become a paused queue.
     if (!known && !refusedByAll(replies)) await queues[command](queue);
     return replies as Replies<{ ok: string }>;
   }
@@ -187,18 +188,18 @@ export class Control {
   }
 }
 
-/** Before anything is written or sent. */
+/** Checks the options before anything is written or sent. */
 function checkOptions(options: AskOptions, where: string, more: readonly string[] = []): void {
   checkNames(options, ['destination', 'timeout', ...more], where);
   checkAsk(options, where);
 }
 
-/** What those said who could. */
+/** The replies of the nodes that succeeded. */
 function answersOf<R>(replies: Replies<R>): R[] {
   return Object.values(replies).filter((reply): reply is R => !isErrorReply(reply));
 }
 
-/** Silent nodes refuse nothing. */
+/** True if all answers are refusals; silent nodes do not count. */
 function refusedByAll(replies: Replies<unknown>): boolean {
   const answers = Object.values(replies);
   return answers.length > 0 && answers.every((reply) => isErrorReply(reply) && reply.error !== NO_ANSWER);

@@ -1,6 +1,6 @@
 /**
- * `app.doctor()`: looks at everything an app depends on and says what is wrong, what that means and what to do. Changes
- * nothing. The engine looks its server over; here is what shows from outside: clocks, distances, workers, queues.
+ * `app.doctor()`: checks everything an app depends on, and reports what is wrong, what that means and what to do.
+ * Must change nothing. The engine checks its server; this file checks clocks, distances, workers and queues.
  */
 import { arch, release, type as systemType } from 'node:os';
 import type { Engine } from '../broker/broker.js';
@@ -14,9 +14,9 @@ import type { Asking } from './caller.js';
 import type { NodeStats, Replies } from './commands.js';
 import type { QueueInfo, Queues } from './queues.js';
 
-/** What the doctor says. */
+/** The doctor's report. */
 export interface Diagnosis {
-  /** Whether nothing is a problem; there may be warnings. */
+  /** True without problems; there may be warnings. */
   readonly healthy: boolean;
   /** `false`: the broker could not be reached at all. */
   readonly reachable: boolean;
@@ -26,12 +26,12 @@ export interface Diagnosis {
   readonly findings: readonly CheckResult[];
 }
 
-/** What runs where the doctor looks from. */
+/** Versions of what runs on the doctor's side and the broker's. */
 export interface Versions {
   readonly celeriac: string;
   readonly bullmq: string;
   readonly node: string;
-  /** Its kind and version, as in `Redis 7.2.4`; absent where it did not say. */
+  /** Kind and version of the broker, as in `Redis 7.2.4`; absent if unknown. */
   readonly broker?: string;
   /** The operating system, as in `Linux 6.1.0 x64`. */
   readonly os: string;
@@ -45,7 +45,7 @@ export interface DoctorParams {
   readonly lockDurationMs: number;
 }
 
-/** Never rejects for what is wrong with the broker: that is what it finds. */
+/** Never rejects for faults of the broker: reporting them is its purpose. */
 export async function examine(params: DoctorParams): Promise<Diagnosis> {
   const { engine } = params;
   const release = engine.hold();
@@ -54,7 +54,7 @@ export async function examine(params: DoctorParams): Promise<Diagnosis> {
   try {
     findings.push(...(await engine.examineAddresses()));
     findings.push(...(await engine.examine()));
-    // What is missing so far would fail everything else in the same way.
+    // Without the schema every other check would fail in the same way.
     if (findings.every(({ severity, check }) => severity !== 'problem' || check !== 'schema'))
       findings.push(...(await around(params)));
   } catch (error) {
@@ -95,7 +95,7 @@ async function around(params: DoctorParams): Promise<CheckResult[]> {
 
 const ROUND_TRIPS = 5;
 
-/** The median of a few, ms. */
+/** The median of a few round trips, ms. */
 async function measureRoundTrip(engine: Engine): Promise<number> {
   const took: number[] = [];
   for (let n = 0; n < ROUND_TRIPS; n++) {
@@ -159,7 +159,7 @@ async function queues(api: Queues, replies: Replies<NodeStats>): Promise<CheckRe
   return odd.length > 0 ? odd : [ok('queues', inOrder(infos, consumed))];
 }
 
-/** A queue that nobody takes from is in order while nothing waits in it. */
+/** A queue without consumers is fine while no task waits in it. */
 function inOrder(infos: readonly QueueInfo[], consumed: ReadonlySet<string>): string {
   if (infos.length === 0) return 'none is in use so far';
   const left = infos.filter(({ name }) => !consumed.has(name)).map(({ name }) => `"${name}"`);

@@ -1,7 +1,7 @@
 /**
- * `app.failed`: the tasks that failed and whose records are kept. Reads them page by page, newest first, and retries or
- * deletes them one by one, so that nothing here takes the broker long however many there are. Revoked tasks are filed
- * among the failed by the broker, and passed over here.
+ * `app.failed`: the failed tasks whose records are kept. It reads them page by page, newest first, and retries or
+ * deletes them one by one, so that the broker is never blocked for long. Revoked tasks, which the broker stores among
+ * the failed ones, are skipped.
  */
 
 import type { Engine, JobRef } from '../broker/broker.js';
@@ -22,27 +22,27 @@ import { type DeriveContext, derive } from '../results/snapshot.js';
 import { FAILURE } from '../states.js';
 import { deleteFailed, retryFailed } from './retry-failed.js';
 
-/** Which failed tasks are meant. */
+/** Filter for failed tasks. */
 export interface FailedFilter {
-  /** Only of this queue. */
+  /** Only tasks of this queue. */
   queue?: string;
-  /** Only of this name. */
+  /** Only tasks of this name. */
   task?: string;
 }
 
-/** What `app.failed.list()` takes. */
+/** Options of `app.failed.list()`. */
 export interface FailedListOptions extends FailedFilter {
-  /** How many at most. Default: 50. */
+  /** Most tasks returned. Default: 50. */
   limit?: number;
-  /** Only those that failed before this one: the id of the last of the page before. */
+  /** Only tasks that failed before this one: the id of the last task of the previous page. */
   after?: string;
 }
 
-/** What became of the tasks that were named. */
+/** The outcome of a retry or delete. */
 export interface FailedReply {
-  /** The ids of those it was done to. */
+  /** The ids of the tasks retried or deleted. */
   readonly done: readonly string[];
-  /** Why it was not done, by id. */
+  /** Reasons for refusing the others, by id. */
   readonly refused: Readonly<Record<string, string>>;
 }
 
@@ -62,8 +62,8 @@ export class FailedTasks {
   constructor(private readonly params: FailedParams) {}
 
   /**
-   * A page of failed tasks, newest first.
-   * @throws {OptionError} when the task of `after` is not among the failed any more
+   * Returns a page of failed tasks, newest first.
+   * @throws {OptionError} when the task of `after` is no longer among the failed ones
    */
   async list(options: FailedListOptions = {}): Promise<Snapshot[]> {
     const { limit = 50, after, ...filter } = options;
@@ -90,14 +90,14 @@ export class FailedTasks {
   }
 
   /**
-   * Lets failed tasks run again under their ids, as if they had just been sent: no attempt counts any more. With a
-   * filter: all that match, `{}` for all there are.
+   * Retries failed tasks under their ids as if they had just been sent: attempts count from zero. A filter selects
+   * all that match, `{}` all there are.
    */
   retry(which: string | readonly string[] | FailedFilter): Promise<FailedReply> {
     return this.#each(which, 'app.failed.retry', (job) => retryFailed(this.params, job));
   }
 
-  /** Drops the records of failed tasks. With a filter: of all that match, `{}` for all there are. */
+  /** Drops the records of failed tasks. A filter selects all that match, `{}` all there are. */
   delete(which: string | readonly string[] | FailedFilter): Promise<FailedReply> {
     return this.#each(which, 'app.failed.delete', (job) => deleteFailed(this.params, job));
   }
@@ -132,7 +132,7 @@ export class FailedTasks {
     return { done, refused: Object.fromEntries(refused) };
   }
 
-  /** What matches, from a place on, newest first, some at a time. */
+  /** The matching tasks after a position, newest first, a page at a time. */
   async *#pages(
     { queue, task }: FailedFilter,
     from: FailedPlace | undefined,
@@ -178,7 +178,7 @@ export class FailedTasks {
   }
 }
 
-/** The id its caller knows it by. */
+/** The id under which its caller knows it. */
 function taskIdOf(job: TaskRecord): string {
   if (isGenerated(job.id)) return job.id;
   return readMessage(job.data).id ?? taskIdOfJob(job.id);
@@ -192,13 +192,13 @@ function isLaneOf(name: string, queue: string): boolean {
   return isLane(name) && queueOfLane(name) === queue;
 }
 
-/** Arguments that nobody here can read, for want of the app's serializer, must not hide the rest of the list. */
+/** Arguments that cannot be decoded here, for lack of the app's serializer, must not hide the rest of the list. */
 function lenient({ decodeArgs }: Pick<DeriveContext, 'decodeArgs'>): DeriveContext['decodeArgs'] {
   return (encoded) => {
     try {
       return decodeArgs(encoded);
     } catch {
-      // Shown without them.
+      // Shown without its arguments.
       return [];
     }
   };

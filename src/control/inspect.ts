@@ -1,6 +1,4 @@
-/**
- * `app.inspect()`: asks running workers and changes nothing.
- */
+/** `app.inspect()`: queries running workers. Must change nothing. */
 import { OptionError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 import type { Asking, AskOptions } from './caller.js';
@@ -18,22 +16,22 @@ export class Inspect {
     return this.caller.ask('ping', {}, this.options);
   }
 
-  /** The tasks that run now. */
+  /** The running tasks. */
   active(): Promise<Replies<TaskReport[]>> {
     return this.caller.ask('active', {}, this.options);
   }
 
-  /** The delayed tasks of each worker's own queues, retries that wait included, soonest first (capped). */
+  /** The delayed tasks of each worker's own queues, waiting retries included, soonest first (capped). */
   scheduled(): Promise<Replies<TaskReport[]>> {
     return this.caller.ask('scheduled', {}, this.options);
   }
 
-  /** The tasks that were fetched and do not run yet: normally none, since a worker fetches what it can run. */
+  /** Tasks fetched but not running yet: normally none, since a worker fetches only what it can run. */
   reserved(): Promise<Replies<TaskReport[]>> {
     return this.caller.ask('reserved', {}, this.options);
   }
 
-  /** The ids of tasks each worker ended as revoked, newest last (capped). */
+  /** The ids of tasks that each worker ended as revoked, newest last (capped). */
   revoked(): Promise<Replies<string[]>> {
     return this.caller.ask('revoked', {}, this.options);
   }
@@ -63,8 +61,8 @@ export class Inspect {
   }
 
   /**
-   * Where these tasks are, as each worker sees it: `active` or `reserved` there, `scheduled` or `waiting` in its queues.
-   * Ids a worker knows nothing of are left out; what became of ended tasks is in their results.
+   * Where these tasks are, as each worker sees them: `active` or `reserved` there, `scheduled` or `waiting` in its
+   * queues. Ids unknown to a worker are left out; the outcome of ended tasks is in their results.
    */
   async queryTask(...ids: string[]): Promise<Replies<Record<string, FoundTask>>> {
     for (const id of ids) {

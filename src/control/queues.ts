@@ -1,6 +1,6 @@
 /**
- * `app.queues`: what is in the queues of the app, and what may be done to a whole queue. Works on the broker alone, with
- * or without workers. A lane counts with its queue everywhere.
+ * `app.queues`: the contents of the app's queues, and operations on whole queues. Works on the broker alone, with or
+ * without workers. A lane always counts as part of its queue.
  */
 import { keepAliveDuring } from '../broker/keep-alive.js';
 import type { KnownQueue, QueueSizes } from '../broker/queue-admin.js';
@@ -9,18 +9,18 @@ import { checkQueueName } from '../options/checks.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { type PurgeParams, purgeQueue } from '../results/purge.js';
 
-/** A queue, and how many of its tasks are where. */
+/** A queue, with the number of its tasks by state. */
 export interface QueueInfo {
   readonly name: string;
-  /** Nothing is taken from it until it is resumed. */
+  /** True while no task may start from it, until it is resumed. */
   readonly paused: boolean;
   /** Tasks that could start now. */
   readonly waiting: number;
   /** Tasks that run. */
   readonly active: number;
-  /** Tasks that wait for their time: a countdown, an eta, a retry. */
+  /** Tasks that are not due yet: a countdown, an eta, a retry. */
   readonly delayed: number;
-  /** Steps of workflows that wait for others. */
+  /** Workflow steps that wait for others. */
   readonly waitingChildren: number;
   /** Records of tasks that failed or were revoked. */
   readonly failed: number;
@@ -28,7 +28,7 @@ export interface QueueInfo {
   readonly finished: number;
 }
 
-/** A queue without tasks and records that nobody has used for so long is not shown until it is used again, ms. */
+/** How long an empty queue is still listed after its last use, ms. */
 const HIDDEN_AFTER_MS = 24 * 3_600_000;
 
 export class Queues {
@@ -51,9 +51,9 @@ export class Queues {
   }
 
   /**
-   * Drops what waits in these queues, delayed tasks and retries included; what runs goes on (Celery: `purge`). Who waits
-   * for one of them gets a TaskRevokedError at once. Default: all queues of the app.
-   * @returns how many, by queue
+   * Drops the waiting tasks of these queues, delayed tasks and retries included; running tasks go on (Celery:
+   * `purge`). Callers waiting for a dropped task get a TaskRevokedError at once. Default: all queues of the app.
+   * @returns the number of dropped tasks, by queue
    */
   async purge(queues?: string | readonly string[]): Promise<Record<string, number>> {
     const names = typeof queues === 'string' ? [queues] : (queues ?? (await this.#names()));
@@ -71,7 +71,7 @@ export class Queues {
     });
   }
 
-  /** Lets nothing start from a queue, in the whole fleet and for workers that come later, until it is resumed. */
+  /** Pauses a queue in the whole fleet, also for workers that start later: no task of it starts until it is resumed. */
   async pause(queue: string): Promise<void> {
     checkQueueName(queue, 'app.queues.pause');
     await keepAliveDuring(this.params.engine, () => pauseQueue(this.params.engine, queue));
@@ -82,7 +82,7 @@ export class Queues {
     await keepAliveDuring(this.params.engine, () => resumeQueue(this.params.engine, queue));
   }
 
-  /** Whether a queue was ever used. */
+  /** True if a queue was ever used. */
   async isKnown(queue: string): Promise<boolean> {
     return (await this.#names()).includes(queue);
   }
@@ -92,7 +92,7 @@ export class Queues {
     return [...new Set(known.map(({ name }) => queueOfLane(name)))];
   }
 
-  /** The sizes of the broker's queues, added up by the names people know. */
+  /** The sizes of the broker's queues, summed by the names people know. */
   async #read(names: readonly string[]): Promise<QueueInfo[]> {
     const sizes = await this.params.engine.queues.sizes(names);
     const infos = new Map<string, QueueInfo>();
@@ -126,7 +126,7 @@ const EMPTY: QueueSizes = {
 function add(info: QueueInfo, size: QueueSizes, lane: boolean): QueueInfo {
   return {
     name: info.name,
-    // A queue's own flag says it of its lanes.
+    // A queue's own flag also covers its lanes.
     paused: lane ? info.paused : size.paused,
     waiting: info.waiting + size.waiting,
     active: info.active + size.active,

@@ -1,6 +1,6 @@
 /**
- * What comes in over the bus, read before anything is done with it: any client of the broker can write there. A request
- * whose values cannot be right is answered with an error, as a wrong call of `app.control` is where it is made.
+ * Validates messages from the bus before they are used: any client of the broker can write there. A request with
+ * invalid values is answered with an error, just as an invalid call of `app.control` throws.
  */
 import { OptionError } from '../errors.js';
 import { checkQueueName, checkTaskName } from '../options/checks.js';
@@ -12,7 +12,7 @@ import type { CommandName, CommandReply, CommandRequest, Commands } from './comm
 type RawRequest = Readonly<Record<string, unknown>>;
 type Readers = { readonly [C in CommandName]: (given: RawRequest) => Commands[C]['args'] };
 
-/** The envelope of a request; undefined for what is none, since nobody could be answered. */
+/** The envelope of a request; undefined for anything else, since there is no sender to answer. */
 export function readRequest(data: unknown): CommandRequest | undefined {
   if (!isObject(data)) return undefined;
   const { id, command, args, replyTo } = data;
@@ -20,7 +20,7 @@ export function readRequest(data: unknown): CommandRequest | undefined {
   return { id, command, replyTo, args: isObject(args) ? args : {} };
 }
 
-/** The envelope of a reply; undefined for what is none. */
+/** The envelope of a reply; undefined for anything else. */
 export function readReply(data: unknown): CommandReply | undefined {
   if (!isObject(data)) return undefined;
   const { id, node, reply } = data;
@@ -28,8 +28,8 @@ export function readReply(data: unknown): CommandReply | undefined {
 }
 
 /**
- * The arguments of a command, and nothing else that came with them.
- * @throws {OptionError} naming what cannot be right
+ * The arguments of a command, without any other fields.
+ * @throws {OptionError} naming the invalid value
  */
 export function readArgs<C extends CommandName>(command: C, given: RawRequest): Commands[C]['args'] {
   return READERS[command](given);
@@ -107,7 +107,7 @@ function taskOf({ task }: RawRequest): string {
   return task;
 }
 
-/** ms; `null` for none, absent to leave it as it is. */
+/** In ms; `null` for none, absent to keep the limit. */
 function limit<N extends string>(given: RawRequest, name: N): { [K in N]?: number | null } {
   const value = given[name];
   if (value === undefined) return {};

@@ -1,6 +1,6 @@
 /**
- * The answering side of remote control, in a worker: puts the node on the bus under a name of its own and answers
- * commands. A handler that throws answers `{ error }`; it never harms the worker.
+ * The answering side of remote control, in a worker: joins the bus under a unique node name and answers commands. If
+ * a handler throws, the answer is `{ error }`; a command must never harm the worker.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -17,19 +17,19 @@ import { readArgs, readRequest } from './requests.js';
 export interface ResponderParams {
   readonly engine: Engine;
   readonly prefix: string;
-  /** The node name wanted; a suffix is added when a living node has it already. */
+  /** The preferred node name; a suffix is added when a live node has it already. */
   readonly name: string;
   readonly handlers: CommandHandlers;
   readonly onError: (error: Error) => void;
 }
 
 export interface Responder {
-  /** The name the node got. */
+  /** The node's actual name. */
   readonly node: string;
   close(): Promise<void>;
 }
 
-/** Joins the bus under a name of its own; resolves when commands are heard. */
+/** Joins the bus under a unique name; resolves when commands are received. */
 export async function startResponder(params: ResponderParams): Promise<Responder> {
   const { engine, prefix, name, handlers, onError } = params;
   let node = await firstChoice(params);
@@ -41,14 +41,14 @@ export async function startResponder(params: ResponderParams): Promise<Responder
       if (better === undefined) {
         await bus.subscribe(topicOf(bus.nodeId), (data) => {
           const request = readRequest(data);
-          // Somebody else's message: there is nobody to answer.
+          // Not a request: there is no sender to answer.
           if (request !== undefined) answer(bus, node, handlers, request).catch(onError);
         });
         return { node, close: () => bus.close() };
       }
       node = better;
     } catch (error) {
-      // Not waited for: its goodbye may hang on what failed.
+      // Not awaited: the goodbye may hang on whatever failed.
       bus.close().catch(onError);
       throw error;
     }
@@ -56,7 +56,7 @@ export async function startResponder(params: ResponderParams): Promise<Responder
   }
 }
 
-/** Of two nodes with one name the first keeps it. */
+/** The name to try first: of two nodes with one name, the first keeps it. */
 async function firstChoice({ engine, prefix, name, onError }: ResponderParams): Promise<string> {
   const scout = openBus(engine, prefix, 'scout', onError);
   try {
@@ -68,8 +68,8 @@ async function firstChoice({ engine, prefix, name, onError }: ResponderParams): 
 }
 
 /**
- * Nodes that start together find the same name free. Who joined with it first keeps it, and sees so; each later one sees
- * the ones before it, and takes the free name that is as far down the list as it is.
+ * Nodes that start together find the same name free. The node that joined first sees so and keeps the name. Each
+ * later node sees those before it, and takes the free name at its own position in the list.
  */
 async function otherName(bus: Bus, node: string, wanted: string): Promise<string | undefined> {
   const nodes = await bus.nodes();
@@ -86,7 +86,7 @@ function namesOf(nodes: readonly BusNode[]): Set<string> {
   return new Set(nodes.map(({ name }) => name));
 }
 
-/** The first names that nobody has: the one wanted, then with a suffix. */
+/** The first free names: the preferred one, then with a suffix. */
 function freeNames(wanted: string, taken: ReadonlySet<string>, count = 1): string[] {
   const free: string[] = [];
   for (let suffix = 1; free.length < count; suffix++) {
@@ -107,7 +107,7 @@ async function answer(
   try {
     await bus.publish(replyTo, { id, node, reply });
   } catch (error) {
-    // Too large, or nothing that JSON knows: better a reply that says so than none.
+    // Too large, or not JSON: a reply that says so is better than none.
     await bus.publish(replyTo, {
       id,
       node,
@@ -117,7 +117,7 @@ async function answer(
   }
 }
 
-/** What a node answers: never a rejection. */
+/** Runs a node's handler; never rejects. */
 export async function handle(
   handlers: CommandHandlers,
   { command, args }: Pick<CommandRequest, 'command' | 'args'>,

@@ -1,8 +1,8 @@
 /**
- * What is done to one failed task: running it again under its id, and dropping its record.
+ * Operations on one failed task: running it again under its id, and dropping its record.
  *
  *   a retry, step by step                       a crash after it
- *   1 its unique key is taken, if it has one    a key whose task has ended counts as free
+ *   1 its unique key is claimed, if it has one  a key whose task has ended counts as free
  *   2 its names are kept for good again         they outlive its record
  *   3 its message and counts are as new         it still reads FAILURE
  *   4 it waits again, in BullMQ's one step      nothing left to do
@@ -24,13 +24,13 @@ export interface RetryParams {
   readonly unique: UniqueCalls;
 }
 
-/** @returns why it was not done */
+/** @returns the reason for a refusal */
 export async function retryFailed(params: RetryParams, job: TaskRecord): Promise<string | undefined> {
   const { engine, clock, index, unique } = params;
   const message = readMessage(job.data);
   const taskId = message.id ?? taskIdOfJob(job.id);
   const ref = { queue: job.queue, id: job.id };
-  // Its workflow has failed with it: nothing would come of it.
+  // Its workflow has failed with it: a retry would lead nowhere.
   if (message.flow !== undefined)
     return 'it is a part of a workflow, which ended with it; send the workflow again';
   if (message.unique !== undefined) {
@@ -56,7 +56,7 @@ export async function retryFailed(params: RetryParams, job: TaskRecord): Promise
   return undefined;
 }
 
-/** @returns why it was not done */
+/** @returns the reason for a refusal */
 export async function deleteFailed(params: RetryParams, job: TaskRecord): Promise<string | undefined> {
   const { engine, index } = params;
   const { from, id } = readMessage(job.data);

@@ -1,7 +1,7 @@
 /**
- * The two ways to write a crontab, an expression or an object of fields, read into one expression of five fields.
- * Each field is checked here, so that what is wrong is named by its field. Beyond standard cron: ranges may wrap
- * (`fri-mon`, as in Celery), `L` is a month's last day, `5#2` its second Friday, `5L` its last one.
+ * The two forms of a crontab, an expression or an object of fields, converted to one expression of five fields. Each
+ * field is validated here, so that errors name it. Beyond standard cron: ranges may wrap (`fri-mon`, as in Celery),
+ * `L` is a month's last day, `5#2` its second Friday, `5L` its last one.
  */
 import { OptionError } from '../errors.js';
 import { checkNames } from '../options/names.js';
@@ -10,7 +10,7 @@ import { show } from '../show.js';
 /** A field: a number, cron's text (`'*\/5'`, `'1-5'`, `'mon,fri'`), or several of these. */
 export type CronField = number | string | readonly (number | string)[];
 
-/** Celery's `crontab` arguments. What is left out is `*`. */
+/** Celery's `crontab` arguments. Omitted fields are `*`. */
 export interface CronFields {
   /** 0–59. */
   minute?: CronField;
@@ -28,9 +28,9 @@ interface FieldRule {
   readonly name: keyof CronFields;
   readonly min: number;
   readonly max: number;
-  /** Names of values, the first being `min` (of Sunday, 0). */
+  /** Names of values; the first one is `min` (for Sunday, 0). */
   readonly names?: readonly string[];
-  /** What cron-parser takes beyond numbers. */
+  /** Text that cron-parser accepts beyond numbers. */
   readonly special?: RegExp;
 }
 
@@ -124,7 +124,7 @@ function readValue(text: string, rule: FieldRule): number {
   throw refused(text, rule);
 }
 
-/** `fri-mon`: over the end and on from the beginning. */
+/** `fri-mon`: wraps past the maximum to the minimum. */
 function wrapped(first: number, last: number, step: number, rule: FieldRule): string {
   const values: number[] = [];
   const length = lastOf(rule) - rule.min + 1;
@@ -133,7 +133,7 @@ function wrapped(first: number, last: number, step: number, rule: FieldRule): st
   return [...new Set(values)].join(',');
 }
 
-/** 7 is only another name for 0. */
+/** The last value; a Sunday as 7 is only another name for 0. */
 function lastOf(rule: FieldRule): number {
   return rule.name === 'dayOfWeek' ? 6 : rule.max;
 }

@@ -1,7 +1,8 @@
 /**
- * A schedule's entry: what is stored, and every change it can go through, as pure functions. Entries are set by a call
- * (`app.schedules.upsert`) or declared in code. Several deploys may declare one name differently at the same time: of
- * those alive the one that came last counts, so that they never fight; when all are gone, so is the entry.
+ * A schedule's entry: what is stored, and its changes, as pure functions. Entries are set by a call
+ * (`app.schedules.upsert`) or declared in code. Several deploys may declare one name differently at the same time:
+ * the latest live declaration counts, so that deploys never fight; when no declaring worker is alive any more, the
+ * entry ends too.
  */
 import type { CallOptions } from '../options/call-options.js';
 import type { UniqueOptions } from '../options/limits.js';
@@ -9,30 +10,30 @@ import type { Schedule } from '../options/schedules.js';
 import type { PublishPolicy } from '../options/task-options.js';
 import { lastTick, nextTick, type Timing } from './schedule.js';
 
-/** Call options that make sense every time. */
+/** The call options that make sense for every tick. */
 export type ScheduleOptions = Omit<CallOptions, 'taskId' | 'eta' | 'link' | 'linkError'>;
 
-/** What runs, when and how, as it is stored. */
+/** What runs, when and how, as stored. */
 export interface Spec {
   readonly task: string;
-  /** Encoded, as they travel. */
+  /** Encoded, as in a message. */
   readonly args: unknown;
   readonly options: ScheduleOptions;
   readonly schedule: Schedule;
-  /** For crontabs that name no zone: the app's. */
+  /** The app's time zone, for crontabs that name none. */
   readonly timezone: string;
-  /** What callers know of the task, for those who tick it without having its code. */
+  /** The publish options of the task, for workers that tick it without its code. */
   readonly publish: StoredPublish;
-  /** Where it would have been sent by whoever set it. */
+  /** The queue or lane it would have gone to when it was set. */
   readonly place: string;
 }
 
-/** A {@link PublishPolicy} with the unique key worked out: arguments stay the same. */
+/** A {@link PublishPolicy} with the unique key computed: the arguments never change. */
 export interface StoredPublish extends Omit<PublishPolicy, 'unique'> {
   readonly unique: { key?: string; ttlMs?: number; mode: UniqueOptions['mode'] } | undefined;
 }
 
-/** A tick that was claimed, and may not have been sent yet. */
+/** A claimed tick that may not have been sent yet. */
 export interface PendingTick {
   /** The moment it was due, epoch ms. */
   readonly at: number;
@@ -40,32 +41,32 @@ export interface PendingTick {
   readonly claimedAt: number;
 }
 
-/** What a set of declarations says, and since when that set is known. */
+/** One set's declaration of the entry, and since when that set is known. */
 interface Declared {
   readonly since: number;
   readonly spec: Spec;
 }
 
 export interface StoredEntry {
-  /** In force. */
+  /** The spec in force. */
   readonly spec: Spec;
-  /** By set; absent where a call set it. */
+  /** Declarations by set; absent for an entry set by a call. */
   readonly declared?: Readonly<Record<string, Declared>>;
-  /** Declared by nobody alive since then. */
+  /** Since when no live set declares it. */
   readonly abandonedAt?: number;
   readonly anchorAt: number;
-  /** `null` when paused, or when there is no next one. */
+  /** `null` when paused, or without a next tick. */
   readonly nextAt: number | null;
   readonly lastAt?: number;
   readonly paused: boolean;
   readonly pending?: PendingTick;
 }
 
-/** A worker that was there when a tick was due makes up for one as late as this; it counts as missed otherwise. */
+/** How late a worker that was running at the due time still runs a tick, ms; later ticks count as missed. */
 const LATE_MS = 5_000;
-/** A restart within this time finds its entries as they were: paused, and when they last ran. */
+/** How long an abandoned entry is kept, ms: a restart within this time keeps its pause and its last run. */
 const KEPT_MS = 7 * 86_400_000;
-/** Sets remembered beside the one in force. */
+/** Most sets remembered besides the one in force. */
 const MOST_SETS = 8;
 
 /** An entry set by a call. */
@@ -77,8 +78,8 @@ export function setEntry(old: StoredEntry | undefined, spec: Spec, now: number):
 }
 
 /**
- * An entry that a set of declarations has. A set that was there before keeps its turn: restarting an old deploy does
- * not bring back what a newer one changed.
+ * Adds a set's declaration to an entry. A set that was known before keeps its place: restarting an old deploy must
+ * not undo what a newer one changed.
  */
 export function declareEntry(
   old: StoredEntry | undefined,
@@ -86,7 +87,7 @@ export function declareEntry(
   { spec, alive, now }: { readonly spec: Spec; readonly alive: ReadonlySet<string>; readonly now: number },
 ): StoredEntry | undefined {
   if (old === undefined) return { ...fresh(spec, now), declared: { [set]: { since: now, spec } } };
-  // What was set by a call stays until it is removed.
+  // An entry set by a call stays until it is removed.
   if (old.declared === undefined) return undefined;
   const known = old.declared[set];
   if (known !== undefined) return settleEntry(old, alive, now);
@@ -97,7 +98,7 @@ export function declareEntry(
   return settleEntry({ ...old, declared }, alive, now) ?? { ...old, declared };
 }
 
-/** What the passing of sets makes of an entry; `undefined` when it is as it should be. */
+/** Applies the end of dead sets to an entry; `undefined` if nothing changes. */
 export function settleEntry(
   entry: StoredEntry,
   alive: ReadonlySet<string>,
@@ -110,12 +111,12 @@ export function settleEntry(
   return withSpec(kept, spec, now);
 }
 
-/** Whether nobody alive wants it: then it does not tick, and nobody is shown it. */
+/** True if no live set declares the entry: it does not tick, and is not listed. */
 export function isAbandoned(entry: StoredEntry, alive: ReadonlySet<string>): boolean {
   return specInForce(entry, alive) === undefined;
 }
 
-/** Whether an abandoned entry may go for good. */
+/** True if an abandoned entry may be deleted. */
 export function isOutlived({ abandonedAt }: StoredEntry, now: number): boolean {
   return abandonedAt !== undefined && now - abandonedAt > KEPT_MS;
 }
@@ -129,15 +130,15 @@ export function pauseEntry(entry: StoredEntry): StoredEntry | undefined {
   return entry.paused ? undefined : { ...entry, paused: true, nextAt: null };
 }
 
-/** What was missed meanwhile is not made up for. */
+/** Resumes; ticks missed meanwhile are not made up for. */
 export function resumeEntry(entry: StoredEntry, now: number): StoredEntry | undefined {
   return entry.paused ? { ...entry, paused: false, nextAt: nextOf(entry, now) } : undefined;
 }
 
 /**
- * The tick that is due, if any, and the one after it. Those that came due while nobody was there were missed: the last of
- * them runs, for all of them.
- * @param watchedSince since when the worker that asks has watched the entries, over a broker that answers
+ * The due tick, if any, and the one after it. Of several ticks that came due while no worker was running, only the
+ * last runs.
+ * @param watchedSince since when the calling worker has watched the entries without an outage
  */
 export function dueTick(
   entry: StoredEntry,
@@ -151,7 +152,7 @@ export function dueTick(
   return { at, nextAt: nextOf(entry, at) };
 }
 
-/** `JSON.stringify` of two specs made by the same code gives the same text for the same thing. */
+/** Specs made by the same code give the same JSON text for the same content. */
 function sameSpec(a: Spec, b: Spec): boolean {
   return contentOf(a) === contentOf(b);
 }
@@ -166,7 +167,7 @@ function fresh(spec: Spec, now: number): StoredEntry {
   return { ...entry, nextAt: nextOf(entry, now) };
 }
 
-/** A changed schedule starts anew; one that only does something else keeps its time. */
+/** A changed schedule starts anew; any other change keeps the time of the next tick. */
 function withSpec(entry: StoredEntry, spec: Spec, now: number): StoredEntry {
   const timing = ({ schedule, timezone }: Spec) => JSON.stringify([schedule, timezone]);
   if (timing(entry.spec) === timing(spec)) return { ...entry, spec };

@@ -1,6 +1,6 @@
 /**
- * `crontab(...)` and `every(...)`, and when they tick. Pure: no clock is read here. Cron expressions are worked out in
- * wall time, where no clock is ever set, and each wall time is then turned into moments by one rule for DST:
+ * `crontab(...)` and `every(...)`, and when they tick. Pure: reads no clock. Cron expressions are evaluated in wall
+ * time, which has no clock changes; one rule then converts each wall time to moments:
  *
  *   a wall time that is skipped         ticks once, as much later as the clock was set forward
  *   one that comes twice                ticks once, the first time;
@@ -21,17 +21,17 @@ import {
 import { show } from '../show.js';
 import { type CronFields, hoursOf, readExpression, readFields } from './cron-fields.js';
 
-/** What goes with a cron expression. */
+/** Options of a cron expression. */
 export interface CrontabOptions {
-  /** IANA name of the zone whose wall clock counts. Default: the app's `timezone`. */
+  /** IANA name of the zone of the crontab. Default: the app's `timezone`. */
   timezone?: string;
 }
 
 /**
- * A schedule by the calendar, in standard cron: an expression, or Celery's fields, those left out being `*`. 7 is
- * Sunday; where both day fields are given, either may match (Celery: both must).
+ * A schedule by the calendar, in standard cron: an expression, or Celery's fields, with `*` for omitted ones. 7 is
+ * Sunday; if both day fields are given, either may match (Celery: both must).
  *
- * @throws {OptionError} naming the field that cannot be right
+ * @throws {OptionError} naming the invalid field
  * @example crontab({ minute: '*\/5' })
  * @example crontab('0 9 * * 1-5', { timezone: 'Europe/Rome' })
  */
@@ -56,7 +56,8 @@ export function crontab(
 }
 
 /**
- * A schedule by the clock alone: first one interval after it was set, then steadily, late ticks notwithstanding.
+ * A schedule at a fixed interval: the first tick comes one interval after it was set, the others at a steady pace,
+ * even if some ticks run late.
  *
  * @throws {OptionError} for less than 10 ms
  * @example every('30s')
@@ -67,16 +68,16 @@ export function every(interval: Duration): IntervalSchedule {
   throw new OptionError(`every: ${show(interval)} is too short; the least is ${SHORTEST_INTERVAL_MS} ms.`);
 }
 
-/** A schedule in its place: which clock it goes by, and since when. */
+/** A schedule with its time zone and its start. */
 export interface Timing {
   readonly schedule: Schedule;
-  /** Of crontabs that name none. */
+  /** Time zone of crontabs that name none. */
   readonly timezone: string;
-  /** Intervals are counted from here, epoch ms. */
+  /** Start of the intervals, epoch ms. */
   readonly anchorAt: number;
 }
 
-/** The first tick after a moment, epoch ms. `undefined` when there is none for years. */
+/** The first tick after a moment, epoch ms. `undefined` if there is none for years. */
 export function nextTick({ schedule, timezone, anchorAt }: Timing, after: number): number | undefined {
   if (schedule.kind === 'crontab')
     return nextOfCrontab(schedule.expression, new LocalClock(schedule.timezone ?? timezone), after);
@@ -84,7 +85,7 @@ export function nextTick({ schedule, timezone, anchorAt }: Timing, after: number
   return anchorAt + (passed + 1) * schedule.everyMs;
 }
 
-/** The last tick up to `now`, no earlier than `first`, which is a tick itself. */
+/** The last tick up to `now`. `first` must be a tick itself; the result is never earlier. */
 export function lastTick(course: Timing, first: number, now: number): number {
   for (let spanMs = 60_000; now - spanMs > first; spanMs *= 8) {
     const tick = nextTick(course, now - spanMs);
@@ -109,13 +110,13 @@ function nextOfCrontab(expression: string, clock: LocalClock, after: number): nu
     const [wall] = wallTimes(expression, clock.wallAt(after));
     if (wall === undefined) return undefined;
     const { moments, skipped } = clock.momentsOf(wall);
-    // Skipped ones are put off and may change places with later ones.
+    // Skipped wall times are moved later, and may then come after later ones.
     if (!skipped) return moments[0];
   }
   return nextAroundChange(expression, clock, after);
 }
 
-/** Where the clock is set, wall times and moments are not in the same order: look at all that may come next. */
+/** Around a clock change, wall times and moments differ in order: compare all candidates. */
 function nextAroundChange(expression: string, clock: LocalClock, after: number): number | undefined {
   const twice = hoursOf(expression) === undefined;
   let best: number | undefined;
@@ -128,7 +129,7 @@ function nextAroundChange(expression: string, clock: LocalClock, after: number):
   return best;
 }
 
-/** The wall times that match, after one. */
+/** The matching wall times after a given one. */
 function* wallTimes(expression: string, afterWall: number): Generator<number, undefined> {
   const matches = CronExpressionParser.parse(expression, { currentDate: new Date(afterWall), tz: 'UTC' });
   for (;;) {

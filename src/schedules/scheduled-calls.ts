@@ -1,6 +1,6 @@
 /**
- * From a schedule's entry to a call and back: what is stored of a call, and how it is made again and again. A process
- * that has the task's code calls it as everybody does; another one goes by what was stored.
+ * Converts between a schedule's entry and calls: what is stored of a call, and how each tick makes it again. A
+ * process with the task's code makes an ordinary call; any other process uses what was stored.
  */
 
 import type { Engine } from '../broker/broker.js';
@@ -17,17 +17,17 @@ import type { CallTarget, RegisteredTask, Registry } from '../tasks/registry.js'
 import type { WireCodec } from '../tasks/wire-codec.js';
 import type { PendingTick, ScheduleOptions, Spec, StoredPublish } from './entry.js';
 
-/** What schedules need of their app. */
+/** What schedules need from their app. */
 export interface ScheduleHost {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly sender: Sender;
   readonly registry: Registry;
   readonly codec: WireCodec;
-  /** The zone of crontabs that name none. */
+  /** Time zone of crontabs that name none. */
   readonly timezone: string;
   logger(): Logger;
-  /** A task whose code is elsewhere, as its callers see it. */
+  /** The call target of a task whose code is elsewhere. */
   reference(task: string): CallTarget;
 }
 
@@ -35,8 +35,8 @@ export class ScheduledCalls {
   constructor(private readonly host: ScheduleHost) {}
 
   /**
-   * What is stored of a call; everything is checked as if it were made now.
-   * @throws {InvalidArgumentsError} and what else a call may be refused with
+   * What is stored of a call; everything is validated as if it were called now.
+   * @throws {InvalidArgumentsError} and other errors of an invalid call
    */
   async spec(
     task: string,
@@ -69,12 +69,12 @@ export class ScheduledCalls {
     };
   }
 
-  /** What a task declares in its own options. */
+  /** The schedule that a task declares in its own options. */
   declared(task: RegisteredTask): Promise<Spec> | undefined {
     return task.schedule === undefined ? undefined : this.spec(task.name, task.schedule, [], {});
   }
 
-  /** The queue or lane a call goes to now. */
+  /** The queue or lane that a call goes to now. */
   place(spec: Spec): string {
     const target = this.host.registry.get(spec.task);
     return target === undefined
@@ -95,7 +95,7 @@ export class ScheduledCalls {
     });
   }
 
-  /** Sends a call beside the schedule. */
+  /** Sends a call outside the schedule. */
   now(name: string, spec: Spec): Promise<AsyncResult> {
     return this.#send(spec, tickHeaders(name, this.host.clock.now()), { place: this.place(spec) });
   }
@@ -111,7 +111,7 @@ export class ScheduledCalls {
   }
 }
 
-/** The id of the task that a tick starts: the same, whoever works it out. It carries its queue, as all ids do. */
+/** The id of the task that a tick starts: the same in every process. Like all ids it carries its queue. */
 export function tickId(name: string, at: number, place: string): string {
   return `${stemFrom(name)}-${at.toString(36)}@${place}`;
 }
@@ -120,7 +120,7 @@ function placeOf(taskId: string): string {
   return taskId.slice(taskId.indexOf('@') + 1);
 }
 
-/** How a task learns which schedule it runs for, and for which moment. */
+/** Headers that tell a task its schedule and the moment of the tick. */
 function tickHeaders(name: string, at: number): Record<string, string> {
   return { scheduleName: name, scheduledAt: new Date(at).toISOString() };
 }

@@ -1,7 +1,7 @@
 /**
- * A worker's part in the fleet's schedules: declares what its code declares, keeps that alive, and ticks what is due.
- * Every worker runs one, and none is in charge: who ticked an entry last goes first, the others look a little later
- * whether that was done, so a worker that dies costs a tick no more than that.
+ * A worker's part in the fleet's schedules: declares the schedules in its code, keeps the declarations alive, and
+ * ticks what is due. Every worker runs one, and none is in charge. The worker that ticked an entry last goes first;
+ * the others check a little later, so a dead worker delays a tick by no more than that.
  */
 import { createHash } from 'node:crypto';
 import { type Row, ScheduleStore } from '../coordination/schedule-store.js';
@@ -20,23 +20,23 @@ import {
 import { ScheduledCalls, type ScheduleHost } from './scheduled-calls.js';
 import { Ticker } from './ticker.js';
 
-/** How long what a killed worker declared outlives it. */
+/** How long declarations outlive a killed worker, ms. */
 const LEASE_MS = 15_000;
 /**
- * After an orderly stop the others of its kind are told to say that they live. Should they not hear it, their next look
- * brings the entries back, and what was due meanwhile is made up for.
+ * How long they outlive an orderly stop, ms: other workers with the same set are notified to renew it. If they miss
+ * the notice, their next look restores the entries, and ticks due meanwhile are made up for.
  */
 const LAST_LEASE_MS = 3_000;
-/** Between looks at what others changed, should a notice be lost. */
+/** How often to read the entries, in case a notice was lost, ms. */
 const LOOK_MS = 5_000;
-/** The same where nothing is scheduled. */
+/** The same, without any schedules. */
 const IDLE_LOOK_MS = 10_000;
-/** How much later those look who did not tick an entry last, and how far apart they are. */
+/** How much later the other workers check an entry, and by how much they spread, ms. */
 const BACKUP_MS = 150;
 const SPREAD_MS = 100;
-/** Changes that come this close together are looked at together. */
+/** Changes within this time are read together, ms. */
 const TOGETHER_MS = 20;
-/** After an error, an outage included. */
+/** Pause after an error, also during an outage, ms. */
 const AGAIN_MS = 1_000;
 
 export class Scheduler {
@@ -46,23 +46,23 @@ export class Scheduler {
   readonly #backupMs = BACKUP_MS + Math.random() * SPREAD_MS;
   readonly #view: ScheduleView<StoredEntry>;
   #revision = -1;
-  /** The sets of declarations that were alive at the last look, and those that were asked about. */
+  /** The sets that were alive at the last look, and the sets it asked about. */
   #alive: ReadonlySet<string> = new Set();
   #asked: ReadonlySet<string> = new Set();
-  /** What this worker's own set is called, if it declares anything. */
+  /** Name of this worker's own set, if it declares anything. */
   #set: string | undefined;
-  /** Entries that another worker ticked last. */
+  /** Entries last ticked by another worker. */
   readonly #backups = new Set<string>();
-  /** Entries that are being ticked, and those to be left alone until then. */
+  /** Entries being ticked, and entries to leave alone until a moment. */
   readonly #ticking = new Set<string>();
   readonly #restUntil = new Map<string, number>();
-  /** Since when every tick that comes due is seen: from the first look on, and anew after each outage. */
+  /** Since when this worker sees every due tick: from the first look, and again after each outage. */
   #watchedSince = Number.POSITIVE_INFINITY;
   #lookAt = 0;
   #lookAgain = false;
   #looking: Promise<void> | undefined;
   #reading: Promise<unknown> = Promise.resolve();
-  /** When some entries are read anew, changed or not. */
+  /** When to read some entries again, changed or not. */
   #rereadAt = 0;
   #cancelTimer: Cancel = () => undefined;
   #unlisten: () => void = () => undefined;
@@ -78,8 +78,8 @@ export class Scheduler {
   }
 
   /**
-   * Declares, and begins to tick.
-   * @throws {InvalidArgumentsError} for a declared task that cannot be called without arguments
+   * Declares its schedules and begins to tick.
+   * @throws {InvalidArgumentsError} for a declared task that requires arguments
    */
   async start(): Promise<void> {
     const { registry } = this.host;
@@ -98,7 +98,7 @@ export class Scheduler {
     await this.#look();
   }
 
-  /** Ticks no more; what is being sent gets there first. Never rejects; may be called twice. */
+  /** Stops ticking; ticks being sent are finished. Never rejects; may be called twice. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -114,7 +114,7 @@ export class Scheduler {
       await this.#store.keepAlive(this.#set, this.host.clock.now() + LAST_LEASE_MS, LAST_LEASE_MS);
       this.#store.tell();
     } catch {
-      // The broker is away: the lease ends by itself.
+      // The broker is unavailable: the lease expires by itself.
     }
   }
 
@@ -143,10 +143,10 @@ export class Scheduler {
     else if (change(known) !== undefined) await this.#store.update(name, change);
   }
 
-  /** Looks at what others changed; one look at a time. */
+  /** Reads what other workers changed; one look at a time. */
   #look(): Promise<void> {
     if (this.#stopped) return Promise.resolve();
-    // What is told during a look may be too late for it: another one follows, one for all of them.
+    // A notice during a look may be too late for it, so one more look follows for all of them.
     if (this.#looking !== undefined) this.#lookAgain = true;
     this.#looking ??= this.#lookOnce().finally(() => {
       this.#looking = undefined;
@@ -173,14 +173,14 @@ export class Scheduler {
   }
 
   /**
-   * The entries, where they changed, and who lives; says that this worker's set does.
-   * @returns whether the broker has forgotten what this worker declared: it lost its data, or nobody of the set was heard
-   *   of for a whole lease
+   * Reads changed entries and live sets, and renews this worker's own set.
+   * @returns true if the broker has lost this worker's declarations: it lost its data, or no worker of the set
+   *   renewed it for a whole lease
    */
   #read(): Promise<boolean> {
-    // One after another: what is read later is known last.
+    // One at a time, so that the latest read counts.
     const reading = this.#reading.then(() => this.#readOnce());
-    // Whoever asked for it hears of its failure.
+    // The caller gets the error.
     this.#reading = reading.catch(() => undefined);
     return reading;
   }
@@ -215,7 +215,7 @@ export class Scheduler {
     return forgotten;
   }
 
-  /** Entries come and go, one for each customer perhaps. */
+  /** Entries come and go, perhaps one per customer: forget removed ones. */
   #forgetRemoved(): void {
     for (const known of [this.#backups, this.#restUntil])
       for (const name of known.keys()) if (!this.#view.rows.has(name)) known.delete(name);
@@ -226,7 +226,7 @@ export class Scheduler {
     return [...new Set(this.#set === undefined ? sets : [...sets, this.#set])];
   }
 
-  /** Lets those declarations count that should by now. */
+  /** Puts the declarations in force that should be by now. */
   async #settle(): Promise<void> {
     const now = this.host.clock.now();
     for (const [name, { value }] of this.#view.rows) {
@@ -234,7 +234,7 @@ export class Scheduler {
       if (isAbandoned(value, this.#alive) && isOutlived(value, now)) await this.#store.remove(name);
       else if (settleEntry(value, this.#alive, now) !== undefined) {
         await this.#store.update(name, (entry) => {
-          // A set that came meanwhile was not asked about; the look that follows its notice will.
+          // A set that came meanwhile was not asked about; the look after its notice will do so.
           const unknown = entry === undefined || setsOf([entry]).some((set) => !this.#asked.has(set));
           return unknown ? undefined : settleEntry(entry, this.#alive, now);
         });
@@ -259,7 +259,7 @@ export class Scheduler {
     else this.#arm();
   }
 
-  /** When it is this worker's turn with an entry, epoch ms. */
+  /** When it is this worker's turn to tick an entry, epoch ms. */
   #turnOf(name: string, entry: StoredEntry): number {
     const wanted = entry.pending !== undefined || !isAbandoned(entry, this.#alive);
     const dueAt = wanted && !this.#ticking.has(name) ? this.#ticker.dueAt(entry) : undefined;
@@ -311,7 +311,7 @@ export class Scheduler {
     this.#underWay.add(ended);
   }
 
-  /** Outages are the engine's to report. */
+  /** The engine reports outages; other errors are logged here. */
   #onError(error: unknown): void {
     const away = this.host.engine.isUnavailable(error);
     if (away) this.#watchedSince = Number.POSITIVE_INFINITY;
@@ -320,7 +320,7 @@ export class Scheduler {
   }
 }
 
-/** Equal declarations are one set, whoever makes them. */
+/** Names a set by its content: equal declarations are one set, on any worker. */
 function nameOf(specs: ReadonlyMap<string, Spec>): string {
   const texts = [...specs].map(([name, spec]) => [name, contentOf(spec)]).sort();
   return createHash('sha256').update(JSON.stringify(texts)).digest('hex').slice(0, 16);

@@ -1,5 +1,5 @@
 /**
- * `app.schedules`: what runs by itself, seen and changed from any process. Everything here is one or two records in
+ * `app.schedules`: reads and changes schedules from any process. Every method reads or writes one or two records in
  * the broker; the workers do the ticking.
  */
 import { ScheduleStore } from '../coordination/schedule-store.js';
@@ -21,21 +21,21 @@ import {
 } from './entry.js';
 import { ScheduledCalls, type ScheduleHost } from './scheduled-calls.js';
 
-/** What {@link Schedules.upsert} takes. */
+/** Argument of {@link Schedules.upsert}. */
 export interface ScheduleDefinition<A extends readonly unknown[] = readonly unknown[]> {
-  /** Its name, unique in the app. */
+  /** Name of the schedule, unique in the app. */
   name: string;
-  /** When: `crontab(...)` or `every(...)`. */
+  /** When it ticks: `crontab(...)` or `every(...)`. */
   schedule: Schedule;
-  /** What: a task's name, or its handle. */
+  /** What it runs: a task's name, or its handle. */
   task: string | { readonly name: string; readonly delay: (...args: A) => unknown };
-  /** Default: none. */
+  /** Arguments of the task. Default: none. */
   args?: A;
   /** As for `applyAsync`, without `taskId` and `eta`; `expires` counts from each tick. */
   options?: ScheduleOptions;
 }
 
-/** A schedule, as it is now. */
+/** The current state of a schedule. */
 export interface ScheduleEntry {
   readonly name: string;
   /** The task's name. */
@@ -44,9 +44,9 @@ export interface ScheduleEntry {
   readonly options: ScheduleOptions;
   readonly schedule: Schedule;
   readonly paused: boolean;
-  /** `undefined` while it is paused. */
+  /** The next tick; `undefined` while paused. */
   readonly nextRunAt: Date | undefined;
-  /** The last tick. `undefined` before the first one. */
+  /** The last tick; `undefined` before the first one. */
   readonly lastRunAt: Date | undefined;
 }
 
@@ -62,9 +62,9 @@ export class Schedules {
   }
 
   /**
-   * Sets a schedule, or changes it; a paused one stays paused. Setting it to what it is changes nothing, so that a
-   * program may do it each time it starts. What is set so outranks a declaration of the same name.
-   * @throws {OptionError} and what a call of the task would be refused with
+   * Sets or changes a schedule; a paused one stays paused. Setting the same schedule again changes nothing, so a
+   * program may do it at each start. A schedule set here outranks a declaration of the same name.
+   * @throws {OptionError} and the errors of an invalid call of the task
    * @example await app.schedules.upsert({ name: 'nightly', schedule: crontab('0 3 * * *'), task: cleanup });
    */
   async upsert<A extends readonly unknown[]>(definition: ScheduleDefinition<A>): Promise<ScheduleEntry> {
@@ -84,7 +84,7 @@ export class Schedules {
     return this.#show(name, entry);
   }
 
-  /** All of them, by name. */
+  /** All schedules, by name. */
   async list(): Promise<ScheduleEntry[]> {
     const rows = await this.#store.readAll();
     const entries = new Map([...rows].map(([name, { value }]) => [name, value] as const));
@@ -95,15 +95,15 @@ export class Schedules {
       .map(([name, entry]) => this.#show(name, entry));
   }
 
-  /** One of them; `undefined` when there is none of that name. */
+  /** One schedule; `undefined` for an unknown name. */
   async get(name: string): Promise<ScheduleEntry | undefined> {
     const entry = await this.#find(name);
     return entry === undefined ? undefined : this.#show(name, entry);
   }
 
   /**
-   * Removes one. A declared one comes back when a worker that declares it starts: pause it to keep it off.
-   * @returns whether there was one
+   * Removes a schedule. A declared one comes back when a worker that declares it starts: pause it to keep it off.
+   * @returns false for an unknown name
    */
   async remove(name: string): Promise<boolean> {
     checkScheduleName(name, 'app.schedules.remove');
@@ -111,24 +111,24 @@ export class Schedules {
   }
 
   /**
-   * Ticks no more until {@link Schedules.resume}, whatever restarts.
-   * @throws {CeleriacError} when there is none of that name
+   * Pauses a schedule until {@link Schedules.resume}, through any restart.
+   * @throws {CeleriacError} for an unknown name
    */
   pause(name: string): Promise<ScheduleEntry> {
     return this.#change(name, pauseEntry);
   }
 
   /**
-   * Ticks again, from the next time on; what was missed is not made up for.
-   * @throws {CeleriacError} when there is none of that name
+   * Resumes a schedule with its next tick; missed ticks are not made up for.
+   * @throws {CeleriacError} for an unknown name
    */
   resume(name: string): Promise<ScheduleEntry> {
     return this.#change(name, (entry) => resumeEntry(entry, this.host.clock.now()));
   }
 
   /**
-   * Sends its task now, beside the schedule, paused or not.
-   * @throws {CeleriacError} when there is none of that name
+   * Sends the schedule's task now, outside the schedule, also while paused.
+   * @throws {CeleriacError} for an unknown name
    */
   async runNow<R = unknown>(name: string): Promise<AsyncResult<R>> {
     const entry = await this.#find(name);

@@ -1,31 +1,31 @@
 /**
- * Ticks: from a due entry to exactly one task, whatever dies in between.
+ * Ticks: makes exactly one task from a due entry, whatever dies in between.
  *
  *   a tick, step by step                               a crash after it
  *   1 claimed: the entry names the task, and when next     another worker sends it, by the same id
  *   2 the task is added                                sent again, which adds nothing
  *   3 the claim is dropped                             nothing left to do
  *
- * A tick is claimed once, since the claim is one compare-and-set on the entry. A task that is added a second time after
- * its record has gone does not run: see `mayRunTick`.
+ * Only one worker can claim a tick, since the claim is one compare-and-set on the entry. If the task is added again
+ * after its record has gone, it does not run: see `mayRunTick`.
  */
 import type { Row, ScheduleStore } from '../coordination/schedule-store.js';
 import { isCeleriacError } from '../errors.js';
 import { dueTick, type PendingTick, type Spec, type StoredEntry } from './entry.js';
 import { type ScheduledCalls, type ScheduleHost, tickId } from './scheduled-calls.js';
 
-/** A claim this old was left by a worker that died. */
+/** A claim this old was left by a dead worker, ms. */
 const TAKEOVER_MS = 1_000;
 
-/** An entry after its ticks, and whether another worker was there first. */
+/** An entry after its ticks, and whether another worker ticked first. */
 export interface Ticked {
-  /** `undefined`: it is gone. */
+  /** `undefined` if the entry is gone. */
   readonly row: Row<StoredEntry> | undefined;
   readonly overtaken: boolean;
 }
 
 export class Ticker {
-  /** This worker's own claims, by task id: they need not grow old. */
+  /** This worker's own claims, by task id: it need not wait for them to grow old. */
   readonly #claims = new Set<string>();
 
   constructor(
@@ -34,17 +34,17 @@ export class Ticker {
     private readonly calls: ScheduledCalls,
   ) {}
 
-  /** When something is to be done about an entry, epoch ms; `undefined`: never. */
+  /** When an entry needs work next, epoch ms; `undefined`: never. */
   dueAt({ pending, nextAt }: StoredEntry): number | undefined {
     if (pending === undefined) return nextAt ?? undefined;
     return this.#claims.has(pending.taskId) ? pending.claimedAt : pending.claimedAt + TAKEOVER_MS;
   }
 
   /**
-   * Does all that is due about an entry.
-   * @param claimsFrom ticks due before were missed, unless they are the last; `undefined`: they are not wanted at all.
-   *   What is claimed is sent in any case
-   * @throws when the broker is away: the claim stands, and is sent later
+   * Sends everything due for an entry.
+   * @param claimsFrom ticks due before this were missed, unless they are the last; `undefined`: claim none. A tick
+   *   already claimed is sent in any case
+   * @throws when the broker is unavailable: the claim stands, and is sent later
    */
   async tick(
     name: string,
@@ -74,7 +74,7 @@ export class Ticker {
     return at !== undefined && at <= this.host.clock.now();
   }
 
-  /** Step 1. A call that cannot be made is told, and its tick is over. */
+  /** Step 1. A call that cannot be made is logged, and its tick is over. */
   #claim(name: string, entry: StoredEntry, claimsFrom: number): StoredEntry | undefined {
     const now = this.host.clock.now();
     const due = dueTick(entry, now, claimsFrom);
@@ -89,7 +89,7 @@ export class Ticker {
     }
   }
 
-  /** Step 2, and what step 3 writes. */
+  /** Step 2; returns what step 3 writes. */
   async #send(name: string, entry: StoredEntry, pending: PendingTick): Promise<StoredEntry> {
     try {
       await this.calls.tick(name, entry.spec, pending);

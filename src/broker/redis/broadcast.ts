@@ -1,6 +1,6 @@
 /**
- * The Broadcast port on Redis: one pub/sub channel per app, on the connection that listens for results as well. On
- * Cluster the channel is sharded, next to the keys of its prefix.
+ * The Broadcast port on Redis: one pub/sub channel per app, on the connection that also listens for notices. On Cluster
+ * the channel is sharded, in the slot of the app's keys.
  */
 import type { Broadcast } from '../broker.js';
 import { isReady, type RedisConnection } from './connection.js';
@@ -18,7 +18,7 @@ export class RedisBroadcast implements Broadcast {
   readonly #listeners = new Set<(text: string) => void>();
   #subscribed: Promise<void> | undefined;
   #wired = false;
-  /** What was given before on a Cluster is on its way or has failed. */
+  /** On Cluster: settles when the previous texts were sent or have failed. */
   #lastSent: Promise<void> = Promise.resolve();
 
   constructor(private readonly params: RedisBroadcastParams) {}
@@ -30,13 +30,13 @@ export class RedisBroadcast implements Broadcast {
     await Promise.all(texts.map((text) => client.publish(channel, text)));
   }
 
-  /** A Cluster's client sends again what a node refused, each command for itself: those sent together may change places. */
+  /** A Cluster's client retries each refused command on its own, so commands sent together may change order. */
   #publishInTurn(texts: readonly string[]): Promise<void> {
     const sent = this.#lastSent.then(async () => {
       const client = await this.params.publisher();
       for (const text of texts) await client.spublish(this.params.channel, text);
     });
-    this.#lastSent = sent.catch(() => undefined); // told to its own publisher
+    this.#lastSent = sent.catch(() => undefined); // the caller of publish gets the error
     return sent;
   }
 
@@ -84,7 +84,7 @@ export class RedisBroadcast implements Broadcast {
       if (channel === this.params.channel) for (const listener of [...this.#listeners]) listener(text);
     });
     client.on('ready', () => {
-      // Lost again: the next 'ready' starts over.
+      // If the connection is lost again, the next 'ready' starts over.
       if (this.#listeners.size > 0) this.#listen(client).catch(() => undefined);
     });
   }

@@ -1,6 +1,6 @@
 /**
- * The Redis engine: one server, Sentinel or Cluster. Three connections at most for everything but workers: one for
- * calls (fails fast), one for workers and the control bus (waits), one that listens.
+ * The Redis engine: one server, Sentinel or Cluster. Beside the Workers' own, it has at most four connections: one for
+ * calls (fails fast), one for workers and the control bus (waits), one that listens, and one that waits for replicas.
  */
 
 import { createRedisBackend, type IQueueBackend } from 'bullmq';
@@ -43,10 +43,10 @@ export function openRedis(config: EngineConfig, target: RedisUrl): Engine {
   return new RedisEngine(config, target);
 }
 
-/** Between two tries of what the broker could not do just then, ms. */
+/** Pause before a command that the broker could not carry out just then is tried again, ms. */
 const AGAIN_MS = 50;
 
-/** How long sockets are kept after the last use, ms: a script ends so much later. */
+/** How long sockets keep the process alive after their last use, ms. Delays the end of a script by as much. */
 const LINGER_MS = 20;
 
 class RedisEngine implements Engine {
@@ -64,16 +64,16 @@ class RedisEngine implements Engine {
   readonly #calls: RedisConnection;
   readonly #troubles: Troubles;
   #workers: RedisConnection | undefined;
-  /** How many have been given its connection and not given it back. */
+  /** How many callers of `bullmq()` have not released the connection yet. */
   #workersUsers = 0;
   #listener: RedisConnection | undefined;
-  /** Waits for replicas; made by the first call that wants one. */
+  /** Waits for replicas; made by the first call that wants a replica. */
   #waiting: RedisConnection | undefined;
   #root: Promise<IQueueBackend> | undefined;
   readonly #backends = new QueueBackends();
   readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
   #holds = 0;
-  /** Whether the sockets keep the process alive; for a moment longer than anybody holds them. */
+  /** Runs while the sockets keep the process alive a moment longer than the last hold. */
   #lingering: NodeJS.Timeout | undefined;
   #kept = false;
 
@@ -87,7 +87,7 @@ class RedisEngine implements Engine {
     this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
     this.#calls = new RedisConnection(target, config, 'fail-fast');
     this.#troubles = new Troubles(target.address, config);
-    // '~' never begins a queue name, so these keys cannot meet BullMQ's.
+    // No queue name begins with '~', so these keys never collide with BullMQ's.
     const held = <R>(body: (client: RedisClient) => Promise<R>) =>
       this.#held(() => (this.#calls.isReady ? body(this.#calls.client) : this.#client().then(body)));
     this.records = new RedisRecords(held, `${this.#prefix}:~r:`);
@@ -133,7 +133,7 @@ class RedisEngine implements Engine {
     await this.ready();
     const root = await this.#rootBackend();
     const backend = this.#backends.get(queue) ?? root.forQueue(queue, this.#prefix);
-    // Ahead of the first command on the same connection.
+    // The note goes out ahead of the first command on the same connection.
     this.#notes.used(queue);
     this.#backends.set(queue, backend);
     return backend;
@@ -182,7 +182,7 @@ class RedisEngine implements Engine {
     return this.#held(async () => readDelayed(await this.#client(), this.#prefix, queues, limit));
   }
 
-  /** Redis removes what has expired by itself. */
+  /** Nothing to do: Redis removes expired keys by itself. */
   async reclaim(): Promise<boolean> {
     return false;
   }
@@ -208,7 +208,7 @@ class RedisEngine implements Engine {
     return () => {
       if (released) return;
       released = true;
-      // Calls come one after another: letting go and taking hold of the sockets for each would be felt.
+      // Calls come one after another: releasing and holding the sockets for each would cost noticeable time.
       if (--this.#holds === 0) this.#lingering ??= setTimeout(() => this.#letGo(), LINGER_MS).unref();
     };
   }
@@ -218,12 +218,12 @@ class RedisEngine implements Engine {
     if (this.#holds === 0) this.#setHeld(false);
   }
 
-  /** While it loads its data, clients wait. */
+  /** Always false: while Redis loads its data, its clients wait. */
   wasThere(): boolean {
     return false;
   }
 
-  /** Also while it takes no writes: what could not be done now may be later. */
+  /** Also true while the server takes no writes: the same command may succeed later. */
   isUnavailable(error: unknown): boolean {
     const trouble = troubleIn(error);
     if (trouble === 'passing' || trouble === 'refusing') this.#troubles.note(error);
@@ -252,16 +252,16 @@ class RedisEngine implements Engine {
     ]);
   }
 
-  /** What keeps trying for workers and the bus keeps the process alive: it goes with the last of them. */
+  /** Closes the connection of workers and bus with its last user, since its retries keep the process alive. */
   #closeWorkersLink(): void {
-    // What is not published yet goes by it.
+    // Notices that are not published yet leave over this connection.
     this.signals.flush();
     const link = this.#workers;
     this.#workers = undefined;
     void link?.close();
   }
 
-  /** As BullMQ's scripts do (`addBaseMarkerIfNeeded`): member "0", due at once. */
+  /** Adds the same marker as BullMQ's scripts (`addBaseMarkerIfNeeded`): member "0", due at once. */
   async #putMarkerBack(queue: string): Promise<void> {
     await this.#held(async () => (await this.#client()).zadd(`${this.#prefix}:${queue}:marker`, 0, '0'));
   }
@@ -271,7 +271,7 @@ class RedisEngine implements Engine {
     return this.#listener;
   }
 
-  /** To the server that has all of the prefix. */
+  /** A connection to the server that holds all keys of the prefix. */
   #linkBesideCalls(): RedisConnection {
     const { target } = this;
     const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
@@ -287,7 +287,7 @@ class RedisEngine implements Engine {
 
   async #rootBackend(): Promise<IQueueBackend> {
     this.#root ??= this.#makeRoot().catch((error: unknown) => {
-      // The connection broke while BullMQ looked at the server: the next call starts afresh.
+      // The connection broke while BullMQ examined the server: the next call starts afresh.
       this.#root = undefined;
       throw error;
     });
@@ -296,7 +296,7 @@ class RedisEngine implements Engine {
 
   async #makeRoot(): Promise<IQueueBackend> {
     const backend = createRedisBackend('celeriac', { connection: this.#calls.client as never });
-    // Connection errors are the link's business; BullMQ would throw them at whoever listens least.
+    // The connection reports its own errors; without a listener BullMQ would throw them as uncaught exceptions.
     backend.on('error', () => undefined);
     await backend.waitUntilReady();
     return backend;
@@ -311,7 +311,7 @@ class RedisEngine implements Engine {
     }
   }
 
-  /** Does again what the broker answered it could not do just then: it did nothing. */
+  /** Repeats a command that the broker answered it could not carry out just then. Safe, since the broker did nothing. */
   async #again<R>(first: unknown, body: () => Promise<R>): Promise<R> {
     const giveUpAt = performance.now() + this.config.connectTimeoutMs;
     let error = first;

@@ -1,13 +1,13 @@
 /**
- * Looks a Redis (or Valkey) over: its version, what it does when memory is short, what it keeps over a restart, and which
- * of several addresses answer. Reads INFO only.
+ * Checks a Redis (or Valkey) server: its version, role, memory, eviction and persistence, and which of several addresses
+ * answer. Reads INFO only.
  */
 import { connect } from 'node:net';
 import { type CheckResult, ok, problem, warning } from '../check-result.js';
 import type { HostPort } from './sentinel-watch.js';
 import type { RedisClient } from './url.js';
 
-/** The facts of INFO, by their names there. */
+/** The fields of INFO, by name. */
 export type RedisInfo = ReadonlyMap<string, string>;
 
 export async function readInfo(client: RedisClient): Promise<RedisInfo> {
@@ -17,7 +17,7 @@ export async function readInfo(client: RedisClient): Promise<RedisInfo> {
 }
 
 export function examineRedis(info: RedisInfo): CheckResult[] {
-  // What the server tells anybody: its version and role.
+  // Without the right to INFO there are only the facts of HELLO: version and role.
   if (!info.has('used_memory'))
     return [version(info), role(info), UNREAD].filter((found) => found !== undefined);
   return [version(info), role(info), memory(info), eviction(info), persistence(info)].filter(
@@ -84,7 +84,7 @@ function persistence(info: RedisInfo): CheckResult {
   }
   if (info.get('aof_enabled') === '1') return ok('persistence', 'append-only file');
   const lastSave = Number(info.get('rdb_last_save_time') ?? 0);
-  // A server that never saved since its start says the time of its start.
+  // A server that has not saved since its start reports the time of its start.
   const startedAt =
     Number(info.get('server_time_usec') ?? 0) / 1e6 - Number(info.get('uptime_in_seconds') ?? 0);
   const saves = lastSave > startedAt + 2;
@@ -99,7 +99,7 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1024 ** 2).toFixed(bytes < 10 * 1024 ** 2 ? 1 : 0)} MB`;
 }
 
-/** Which of several addresses accept connections: one may be wrong for years while the others answer. */
+/** Checks which of several addresses accept connections: one may be wrong for years while the others answer. */
 export async function examineAddresses(hosts: readonly HostPort[]): Promise<CheckResult[]> {
   const answers = await Promise.all(hosts.map(canConnect));
   return answers.map((why, i) => {

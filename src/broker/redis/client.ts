@@ -1,19 +1,19 @@
 /**
- * What every ioredis client of ours does beyond ioredis, and every client that BullMQ duplicates from one: it starts for a
- * user without the right to INFO, it looks for the master when its server has become a replica, and its owner is shown each
- * that connects.
+ * Changes to every ioredis client of ours, and to every client that BullMQ duplicates from one: the client starts for a
+ * user without the right to INFO, and reconnects to find the master when its server has become a replica. The owner is
+ * passed every such client.
  */
 import type { Redis } from 'ioredis';
 import { READONLY } from './errors.js';
 import type { RedisClient } from './url.js';
 
 /**
- * How long a socket may take to say goodbye before it is destroyed, ms. ioredis' own 2 s keep a process alive for as long
- * after its app was closed.
+ * How long a socket may take to close before it is destroyed, ms. With ioredis' own 2 s, a process would live on for as
+ * long after its app was closed.
  */
 export const DISCONNECT_MS = 50;
 
-/** @param onMade is shown the client, and each that is duplicated from it */
+/** Changes a client in place. @param onMade called with the client, and with each duplicate of it */
 export function tended<C extends RedisClient>(client: C, onMade: (client: C) => void = () => undefined): C {
   withoutInfoRight(client);
   if (client.isCluster)
@@ -29,8 +29,8 @@ export function tended<C extends RedisClient>(client: C, onMade: (client: C) => 
 }
 
 /**
- * The first answer that only a replica gives makes a client connect anew. Each that follows on the same connection is only
- * told to who asked: ioredis would add a listener to the socket for every one.
+ * Reconnects a client at the first answer that only a replica gives. Later such answers on the same connection only reject
+ * their commands: ioredis would add a listener to the socket for every one.
  */
 function reconnectingOnce(client: Redis): void {
   let leaving = false;
@@ -44,7 +44,7 @@ function reconnectingOnce(client: Redis): void {
   };
 }
 
-/** ioredis asks INFO whether the server is loading its data, BullMQ for its version. Anybody may ask HELLO for the latter. */
+/** Falls back to HELLO, which any user may call. ioredis reads from INFO whether the server loads, BullMQ the version. */
 function withoutInfoRight(client: RedisClient): void {
   const ask = client.info.bind(client) as (...args: unknown[]) => Promise<string>;
   const info = (...args: unknown[]): Promise<string> => {
@@ -64,7 +64,7 @@ function withoutInfoRight(client: RedisClient): void {
   Object.assign(client, { info });
 }
 
-/** What HELLO says, in the form of INFO. */
+/** The facts of HELLO in the form of INFO. */
 export function asInfo(hello: unknown): string {
   const facts = Array.isArray(hello)
     ? new Map(hello.flatMap((key: unknown, i) => (i % 2 === 0 ? [[String(key), hello[i + 1]] as const] : [])))

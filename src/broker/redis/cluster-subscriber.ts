@@ -1,6 +1,6 @@
 /**
- * The connection that listens on a Cluster: a plain client to the node that owns the slot of a key, asked for anew at each
- * connect, so that it follows failovers and moved slots. Sharded channels are told only there.
+ * The listening connection on a Cluster: a plain client to the node that owns a key's slot, since only that node delivers
+ * sharded channels. Each connect looks the node up anew, so the client follows failovers and moved slots.
  */
 import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -9,7 +9,11 @@ import { DISCONNECT_MS } from './client.js';
 import type { RedisConnection } from './connection.js';
 import type { LinkOptions, RedisUrl } from './url.js';
 
-/** @param calls the link of the Cluster's client, which knows the nodes; @param key any key of the prefix */
+/**
+ * A target that connects to the owner of a key's slot.
+ * @param calls the connection of the Cluster's client, which knows the nodes
+ * @param key any key of the prefix
+ */
 export function shardOf(target: RedisUrl, calls: RedisConnection, key: string): RedisUrl {
   const node = target.nodeOptions?.() ?? {};
   class OwnerConnector extends AbstractConnector {
@@ -39,7 +43,7 @@ export function shardOf(target: RedisUrl, calls: RedisConnection, key: string): 
         ...options,
         Connector: OwnerConnector as never,
       });
-      // The slot went to another node, with or without our asking.
+      // The slot moved to another node: reconnect there.
       client.on('moved', () => client.disconnect(true));
       return client;
     },

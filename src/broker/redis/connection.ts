@@ -1,6 +1,6 @@
 /**
- * One ioredis client of ours: connects when first needed, fails fast or waits as told, lets the process exit while
- * nobody holds it, and reports an outage once, with its length when it is over.
+ * One ioredis client of ours. It connects when first needed, fails fast or waits by its mode, lets the process exit while
+ * it is not held, and reports each outage once, and its length when it is over.
  */
 import type { Socket } from 'node:net';
 import type { Redis } from 'ioredis';
@@ -12,19 +12,19 @@ import { refusalIn, unavailable, withoutArguments } from './errors.js';
 import { detectHalfOpen, type WatchedConnection } from './half-open.js';
 import type { LinkOptions, RedisClient, RedisUrl } from './url.js';
 
-/** How commands behave while the connection is away. */
+/** How commands behave while the connection is lost: reject at once, or wait. */
 export type LinkMode = 'fail-fast' | 'patient';
 
 const MODES: Record<LinkMode, LinkOptions> = {
-  // A refused call must never be sent later: nothing is queued, nothing is sent again.
+  // A rejected call must never be sent later: nothing is queued, nothing is sent again.
   'fail-fast': { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
   // BullMQ's workers demand null: their commands wait for the connection to return.
   patient: { enableOfflineQueue: true, maxRetriesPerRequest: null },
 };
 
 /**
- * How many commands of one tick leave together. Calls all do. A worker's end of a task goes with its notice, if it has one
- * that is in a hurry; more would be bursts, and worker and server would take turns instead of working at the same time
+ * How many commands of one tick leave in one write. Calls: all of them. A worker: the write that ends a task, with its
+ * urgent notice. More would make bursts, and worker and server would take turns instead of working at the same time
  * (measured: half the throughput at concurrency 10).
  */
 const TOGETHER: Record<LinkMode, { readonly most: number; readonly always: boolean }> = {
@@ -32,7 +32,7 @@ const TOGETHER: Record<LinkMode, { readonly most: number; readonly always: boole
   patient: { most: 2, always: false },
 };
 
-/** A client with a life of its own. */
+/** An ioredis client with its life cycle. */
 export class RedisConnection {
   readonly client: RedisClient;
   #becomingReady: Promise<void> | undefined;
@@ -51,8 +51,8 @@ export class RedisConnection {
     const client = target.connect({
       ...MODES[mode],
       disconnectTimeout: DISCONNECT_MS,
-      // ioredis 6: the promise of a Cluster's connect() never settles when the Cluster's first check of itself fails. BullMQ
-      // awaits it where it finds a client that has not begun, so those it gets, and their duplicates, have.
+      // ioredis 6: the promise of a Cluster's connect() never settles when the Cluster's first check of itself fails.
+      // BullMQ awaits it for a client that has not begun to connect, so the clients that BullMQ gets begin at once.
       lazyConnect: target.kind !== 'cluster' || mode !== 'patient',
       autoResubscribe: false,
       retryStrategy: (times) => this.#retryDelay(times),
@@ -64,45 +64,45 @@ export class RedisConnection {
     this.client.on('connect', () => this.#watch());
     this.client.on('ready', () => this.#onReady());
     this.client.on('close', () => this.#onLost());
-    // A Cluster connects to a node when it is first sent something, which may be long after it is ready itself.
+    // A Cluster connects to a node at the first command for it, which may be long after the Cluster is ready.
     this.client.on('+node', (node: Redis) => node.on('ready', () => this.#adoptStreams()));
   }
 
-  /** The event loop stays alive for this client while `held`. Workers' clients are held from start to stop. */
+  /** While `held`, the client keeps the process alive. Workers' clients are held from start to stop. */
   setHeld(held: boolean): void {
     this.#held = held;
-    // A socket that is still connecting collects these; 'ready' applies what holds then.
+    // A connecting socket would pile up these calls; 'ready' applies the state of that moment.
     if (!isReady(this.client)) return;
     for (const stream of streamsOf(this.client)) held ? stream.ref() : stream.unref();
   }
 
-  /** The next commands of this tick leave together, where they would not anyway. */
+  /** Sends the next commands of this tick in one write, in modes that do not always do so. */
   joinWrites(): void {
     for (const stream of streamsOf(this.client)) stream[JOINED]?.arm();
   }
 
-  /** Whether `ready()` would have nothing to wait for. */
+  /** Whether the client is connected and open. */
   get isReady(): boolean {
     return !this.#closed && isReady(this.client);
   }
 
   /**
    * Resolves when the client is connected.
-   * @throws {BrokerUnavailableError} after the configured second
-   * @throws {BrokerError} at once when the server refuses us (a wrong password)
-   * @throws {AppClosedError} after `close()`, which would be undone otherwise
+   * @throws {BrokerUnavailableError} after the configured `connectTimeoutMs`
+   * @throws {BrokerError} at once when the server refuses the client (a wrong password)
+   * @throws {AppClosedError} after `close()`, since connecting would undo it
    */
   async ready(): Promise<void> {
     if (this.#closed) throw new AppClosedError();
     if (isReady(this.client)) return;
     const { status } = this.client;
     if (status === 'wait' || status === 'end' || status === 'close') {
-      // The outcome is read from events below; a refused first attempt is retried by ioredis itself.
+      // The events below report the outcome; ioredis itself retries a failed first attempt.
       this.client.connect().catch((error: Error) => {
         this.#lastError ??= withoutArguments(error);
       });
     }
-    // Calls that begin together wait together.
+    // Concurrent calls share one wait.
     this.#becomingReady ??= this.#untilReady().finally(() => {
       this.#becomingReady = undefined;
     });
@@ -136,23 +136,23 @@ export class RedisConnection {
     });
   }
 
-  /** The error for "nobody answers here". */
+  /** The error for an unreachable broker. */
   unavailable(cause: unknown = this.#lastError): BrokerUnavailableError {
     return unavailable(this.target.address, cause);
   }
 
   #retryDelay(times: number): number | null {
-    // An idle client stops trying, so that a script can end; ready() starts it again.
+    // An idle client stops trying, so that a script can end; ready() restarts it.
     if (this.#closed || (this.mode === 'fail-fast' && !this.#held)) return null;
     return Math.min(50 * 2 ** Math.min(times, 6), this.mode === 'patient' ? 2000 : 200);
   }
 
-  /** From the first connection on: a link that was never used has no timer. */
+  /** Starts at the first connection, so that an unused client has no timer. */
   #watch(): void {
     if (this.#closed) return;
     this.#stopWatching ??= detectHalfOpen(
       () => linesOf(this.client),
-      // The client takes it for any lost connection: says so, and connects again.
+      // The client treats the error as a lost connection: it reports the loss and reconnects.
       (stream) => {
         const error = new Error(`no answer from ${this.target.address} for too long`);
         stream.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
@@ -188,24 +188,24 @@ export class RedisConnection {
   }
 }
 
-/** ioredis says `ready`; a Cluster that has its slots says so too. */
+/** Whether an ioredis client is connected; for a Cluster, whether it has its slots. */
 export function isReady(client: RedisClient): boolean {
   return client.status === 'ready';
 }
 
-/** The sockets of a client: one, or one a node of a Cluster. */
+/** The sockets of a client: one, or one per node of a Cluster. */
 export function* streamsOf(client: RedisClient): Generator<JoiningSocket> {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
   for (const node of nodes) {
     const stream: unknown = (node as { stream?: unknown }).stream;
-    // A TLS or TCP socket once connected; nothing before.
+    // There is a TCP or TLS socket only once the client has connected.
     if (isSocket(stream)) yield stream;
   }
 }
 
 /**
- * ioredis forgets what it meant to send again once it reconnects, when it is disconnected before that: whoever waits for
- * it would wait for ever (BullMQ's Relay, with a timer running).
+ * Rejects the commands that ioredis would send again after a reconnect. ioredis drops them silently when it is disconnected
+ * before that, and their callers would wait for ever (BullMQ's Relay, with a timer running).
  */
 function rejectUnsent(client: RedisClient): void {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
@@ -220,7 +220,7 @@ interface UnsentQueue {
   shift(): { readonly command: { reject(error: Error): void } } | undefined;
 }
 
-/** The sockets, and which of them owe an answer: ioredis keeps what it has sent in `commandQueue`. */
+/** The sockets, and whether each owes an answer: ioredis keeps sent commands in `commandQueue`. */
 function* linesOf(client: RedisClient): Generator<WatchedConnection> {
   const nodes = client.isCluster ? (client as { nodes(): unknown[] }).nodes() : [client];
   for (const node of nodes) {
@@ -236,8 +236,8 @@ function isSocket(stream: unknown): stream is Socket {
 const JOINED = Symbol('celeriac.joined');
 
 /**
- * Sends up to `most` of the writes of one tick with one system call. ioredis writes every command by itself; each would
- * pay for a call of its own.
+ * Sends up to `most` writes of one tick with one system call. ioredis writes every command by itself, and each would cost a
+ * system call.
  */
 class JoinedWrites {
   #held = 0;
@@ -252,7 +252,7 @@ class JoinedWrites {
   constructor(
     private readonly stream: Socket,
     private readonly most: number,
-    /** Not only when asked to. */
+    /** Joins writes even without a call of `arm`. */
     private readonly always: boolean,
   ) {
     this.#armed = always;
@@ -263,7 +263,7 @@ class JoinedWrites {
     };
   }
 
-  /** The next writes of this tick leave together. */
+  /** Joins the next writes of this tick. */
   arm(): void {
     this.#armed = true;
   }

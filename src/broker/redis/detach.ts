@@ -1,21 +1,21 @@
 /**
- * Takes the connection that a BullMQ Worker waits on away from it for good. Closing does that too, unless BullMQ is about
- * to connect it again at that moment because a wait took too long: what is connected then belongs to nobody, and with a
- * broker that answers nothing it keeps the process alive.
+ * Cuts a BullMQ Worker off for good from the connection that it blocks on. Closing the Worker does that too, unless BullMQ
+ * is just reconnecting because a wait took too long. Such a new connection has no owner, and keeps the process alive if the
+ * broker never answers.
  */
 import type { IQueueBackend } from 'bullmq';
 import type { RedisClient } from './url.js';
 
-/** Parts of BullMQ 6.7's Redis backend that are its own affair; the pinned version keeps them as they are. */
+/** Private parts of BullMQ 6.7's Redis backend. BullMQ's version is pinned, so they do not change. */
 interface RedisInternals {
   readonly blockingConnection?: { readonly _client?: RedisClient };
 }
 
-/** Idempotent; a connection that has ended stays so. */
+/** Ends the backend's blocking connection and prevents a reconnect. Idempotent. */
 export function severRedisBackend(backend: IQueueBackend): void {
   const client = (backend as unknown as RedisInternals).blockingConnection?._client;
   if (client === undefined) return;
-  // Asked by BullMQ once it hears that the client has ended.
+  // BullMQ calls this once the client has ended.
   client.connect = () => Promise.reject(new Error('Connection is closed.'));
   client.disconnect();
 }

@@ -1,49 +1,48 @@
 /**
- * What goes wrong with Redis, Cluster and Sentinel: which kind of trouble an error is, in words that say what to do about it,
- * and without the arguments of the refused command. ioredis puts them into its errors: the password that was wrong, or a
- * task's payload, which no log line and nobody's error report may hold.
+ * Errors of Redis, Cluster and Sentinel: classifies them and words them with advice. Strips the arguments of the refused
+ * command, which ioredis puts into its errors: a wrong password or a task's payload must never reach a log or error report.
  */
 import { BrokerError, BrokerUnavailableError } from '../../errors.js';
 
 /**
- * What an error says of the broker:
- * - `away`: nobody answered, and the command may or may not have been carried out
- * - `passing`: it answered that it cannot just now, and did nothing; another try may succeed
- * - `refusing`: it answered that it takes no writes until somebody looks after it, and did nothing
- * - `forbidden`: this user may not do that
+ * What an error shows about the broker:
+ * - `away`: there was no answer, and the command may or may not have been carried out
+ * - `passing`: the broker answered that it cannot just now, and did nothing; another try may succeed
+ * - `refusing`: the broker answered that it takes no writes until an operator acts, and did nothing
+ * - `forbidden`: this user lacks the right
  */
 export type RedisTrouble = 'away' | 'passing' | 'refusing' | 'forbidden';
 
 const AWAY_CODES =
   /^(?:ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|EHOSTDOWN|ETIMEDOUT|ENETUNREACH|ENETDOWN|ENETRESET|EADDRNOTAVAIL)/;
 
-/** ioredis' own words. */
+/** Error messages of ioredis itself. */
 const AWAY =
   /Connection is closed|aborted due to connection close|enableOfflineQueue|Stream isn't writeable|max retries per request|None of startup nodes|Failed to refresh slots cache|sentinels are unreachable|Command timed out|Connection ended/;
 
-/** Redis' answers by their codes. Before Redis 7 a script's error has the code in its middle, behind a "-". */
+/** Codes of Redis' answers. Before Redis 7 a script's error has the code in the middle of the text, behind a "-". */
 const PASSING = answers('READONLY LOADING MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK BUSY UNBLOCKED NOSCRIPT');
 const REFUSING = answers('OOM MISCONF NOREPLICAS');
-/** The second line: what servers before Redis 6 say. */
+/** FORBIDDEN_WORDS are the texts of servers before Redis 6. */
 const FORBIDDEN = answers('NOPERM NOAUTH WRONGPASS');
 const FORBIDDEN_WORDS = /invalid password|invalid username|Client sent AUTH/i;
-/** Without a code of their own. */
+/** Answers without a code. */
 const PASSING_WORDS = /Too many Cluster redirections|max number of clients reached|failover in progress/i;
 
-/** A replica was taken for the master, which is another one by now. */
+/** The answer of a replica to a write: the master is another server by now. */
 export const READONLY = answers('READONLY');
 
-/** As deep as causes are followed; ioredis nests a few. */
+/** How deep causes are followed; ioredis nests a few. */
 const MOST_CAUSES = 8;
 
-/** What `error` says of the broker; `undefined` where it says nothing of it. */
+/** What `error` shows about the broker; `undefined` for any other error. */
 export function troubleIn(error: unknown): RedisTrouble | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof BrokerUnavailableError) return 'away';
-  // Ours, around what the server said.
+  // Our error around the server's answer.
   if (error instanceof BrokerError) return troubleIn(error.cause);
   const { message, previousErrors } = error as Error & { readonly previousErrors?: readonly unknown[] };
-  // A transaction that was given up: one of its commands says why.
+  // An aborted transaction: the error of one of its commands is the reason.
   if (message.startsWith('EXECABORT')) return troubleIn(previousErrors?.[0]);
   if (FORBIDDEN.test(message) || FORBIDDEN_WORDS.test(message)) return 'forbidden';
   if (REFUSING.test(message)) return 'refusing';
@@ -52,7 +51,7 @@ export function troubleIn(error: unknown): RedisTrouble | undefined {
   return AWAY_CODES.test(code) || AWAY.test(message) ? 'away' : undefined;
 }
 
-/** The error for "it will not do that until somebody looks after it"; `undefined` for any other. */
+/** The error to throw for a broker that refuses until an operator acts; `undefined` for any other error. */
 export function refusalIn(error: unknown, address: string): BrokerError | undefined {
   if (error instanceof BrokerError || !(error instanceof Error)) return undefined;
   const trouble = troubleIn(error);
@@ -65,9 +64,9 @@ export function refusalIn(error: unknown, address: string): BrokerError | undefi
   });
 }
 
-/** The error for a broker that is away, or that cannot just now. */
+/** The error to throw for a broker that is unreachable, or that cannot act just now. */
 export function unavailable(address: string, cause: unknown): BrokerUnavailableError {
-  // Found out by another command, which told the whole of it.
+  // Another command met the outage first; its error says all of it.
   if (cause instanceof BrokerUnavailableError) return cause;
   const why = cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : '';
   const text =
@@ -102,7 +101,7 @@ const EXPLAINED: readonly (readonly [RegExp, string, string])[] = [
 ];
 const FOREIGN: readonly [RegExp, string, string] = [/./, 'refuses this login', NO_ENTRY];
 
-/** The error, with the command's name alone left of the command: in it, and in those behind it. */
+/** Strips commands down to their names, in the error and in its causes. @returns the same error */
 export function withoutArguments<E>(error: E, depth = 0): E {
   if (!(error instanceof Error) || depth > MOST_CAUSES) return error;
   const { command, cause, lastNodeError } = error as Error & { command?: unknown; lastNodeError?: unknown };

@@ -1,15 +1,15 @@
 /**
- * Takes large results out of BullMQ's event streams on Redis (see `large-results`). A worker that has just told some looks
- * through what is new in the stream, in steps that hold up the broker for a few milliseconds at most.
+ * Removes large results from BullMQ's event streams on Redis (see `large-results`). After a worker has published some, it
+ * searches the new entries of the stream, in steps that block the broker for a few milliseconds at most.
  */
 import { type BackendFactory, createRedisBackend, type IQueueBackend } from 'bullmq';
 import { EVENTS_BACK, LARGEST_EVENT } from '../large-results.js';
 import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
-/** Results that end close together are taken out together. */
+/** Results that end close together are removed together: wait before a search, ms. */
 const AFTER_MS = 20;
-/** A step looks at so many events, and reads so much of large ones. */
+/** Most events per step, and most bytes of large ones. */
 const STEP = 200;
 const STEP_BYTES = 4 * 2 ** 20;
 
@@ -38,18 +38,18 @@ end
 return { newest, from }`,
 );
 
-/** Parts of BullMQ 6.7's Redis backend that are its own affair; the pinned version keeps them as they are. */
+/** Private parts of BullMQ 6.7's Redis backend. BullMQ's version is pinned, so they do not change. */
 interface QueueEventsInternals {
   readonly queue: { readonly keys: { readonly events: string } };
   readonly moveToFinishedKeys: readonly unknown[];
   moveToFinished(jobId: string, args: readonly unknown[]): Promise<unknown>;
 }
 
-/** Among the arguments of its script, behind the keys. */
+/** Positions among the arguments of BullMQ's script, behind the keys. */
 const VALUE = 3;
 const TARGET = 4;
 
-/** BullMQ's Redis backend, which tells large results no longer than it has to. */
+/** BullMQ's Redis backend, with large results removed from its events soon after they were published. */
 export const leanRedisBackend = ((name, opts, parts) => {
   const backend = createRedisBackend(name, opts, parts);
   const inside = backend as unknown as QueueEventsInternals;
@@ -70,9 +70,12 @@ export const leanRedisBackend = ((name, opts, parts) => {
 }) as BackendFactory<IQueueBackend, never>;
 
 class EventStream {
-  /** Whose large results were told since the last look, at most as many as a stream keeps. */
+  /** Jobs whose large results were published since the last search, `EVENTS_BACK` at most. */
   #jobs = new Set<string>();
-  /** Up to here the last look went; a result told during it may lie before that, so one look back is looked through again. */
+  /**
+   * The end of the last search. A result published during that search may lie before it, so the next search starts at the
+   * end of the search before.
+   */
   #seen = '-';
   #seenBefore = '-';
 
@@ -81,13 +84,13 @@ class EventStream {
     private readonly key: string,
   ) {}
 
-  /** Takes large events out soon. Best effort: what stays goes with the events after it. */
+  /** Removes the large event of a job soon. Best effort: an event that stays expires with the stream's others. */
   lighten(jobId: string): void {
     if (this.#jobs.size === 0)
       setTimeout(() => {
         const jobs = [...this.#jobs];
         this.#jobs = new Set();
-        this.#lookThrough(jobs).catch(() => undefined); // they go with the events after them
+        this.#lookThrough(jobs).catch(() => undefined); // BullMQ trims the events that stay
       }, AFTER_MS).unref();
     if (this.#jobs.size < EVENTS_BACK) this.#jobs.add(jobId);
   }

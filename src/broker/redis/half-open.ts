@@ -1,18 +1,18 @@
 /**
- * Tells a connection that died without a word (a cut cable, a frozen server, a firewall that forgot it) from one that
- * is idle: an answer is owed, and nothing has been heard for long. Looks now and then only, so that commands pay nothing
- * for it.
+ * Detects half-open connections (a cut cable, a frozen server, a firewall that dropped the connection). A half-open
+ * connection owes an answer and has received nothing for long; an idle one owes nothing. Checks once a second, so commands
+ * pay nothing for it.
  */
 import type { Socket } from 'node:net';
 
-/** A connection as it is now. */
+/** The state of a connection. */
 export interface WatchedConnection {
   readonly socket: Socket;
-  /** Something was sent that has had no answer yet. */
+  /** A command was sent and has no answer yet. */
   readonly owed: boolean;
 }
 
-/** Longer than any answer takes; reads that block have connections and a watch of their own (BullMQ's). */
+/** Longer than any answer takes, ms. Blocking reads have connections and a check of their own (BullMQ's). */
 const SILENCE_MS = 15_000;
 const LOOK_MS = 1000;
 
@@ -22,8 +22,8 @@ interface ReplyProgress {
 }
 
 /**
- * Looks until the returned function is called; holds no process open.
- * @param onSilent is told of each connection once
+ * Checks until the returned function is called. Does not keep the process alive.
+ * @param onSilent called once for each half-open connection
  */
 export function detectHalfOpen(
   lines: () => Iterable<WatchedConnection>,
@@ -33,7 +33,7 @@ export function detectHalfOpen(
   let lookedAt = performance.now();
   const look = () => {
     const now = performance.now();
-    // A loop that was busy for long has not read what may have come.
+    // After a long block of the event loop, received data may still be unread.
     const fresh = now - lookedAt > SILENCE_MS / 3;
     lookedAt = now;
     const before = seen;

@@ -1,4 +1,4 @@
-/** Reading heads of jobs (see `job-head`) from Redis. */
+/** Reads the heads of jobs (see `job-head`) from Redis. */
 import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, TAIL, withoutLongArguments } from '../job-head.js';
 import { LuaScript } from './lua-script.js';
@@ -24,7 +24,7 @@ end
 return out`,
 );
 
-/** Jobs a script: the data of each is looked at, long as it may be. */
+/** Jobs per script call: the script reads the data of each in full, however long. */
 const CHUNK = 50;
 
 /** The heads of these jobs, in order; `undefined` where there is no job. */

@@ -1,6 +1,6 @@
 /**
- * Reading BullMQ jobs from Redis, many in one command. The layout (a hash per job, `<key>:lock` while a worker holds
- * it) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
+ * Reads BullMQ jobs from Redis, many in one command. The layout (a hash per job, `<key>:lock` while a worker holds the
+ * job) is BullMQ 6's; the engine conformance test fails when an upgrade changes it.
  */
 import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
@@ -25,7 +25,7 @@ const FIELDS = [
   'priority',
 ] as const;
 
-/** A reply of more than this, in bytes, ends there: the rest is asked for again, so that others get their turn. */
+/** Size at which a reply ends, bytes. The rest is read in another call, so that other clients get their turn. */
 const REPLY_BYTES = 8 * 2 ** 20;
 
 // KEYS job hashes · returns per job: its fields and whether it is locked, or nil; fewer than asked for where they are large
@@ -78,7 +78,7 @@ if tonumber(redis.call('HGET', KEYS[1], 'ats') or 0) > 0 then redis.call('HINCRB
 
 const CHUNK = 500;
 
-/** The jobs, in order; `undefined` where there is none. */
+/** The jobs, in order; `undefined` for a job that does not exist. */
 export async function readJobs(
   client: RedisClient,
   prefix: string,
@@ -98,7 +98,7 @@ export async function readEnded(
   return replies.map((reply) => reply === 1);
 }
 
-/** Replaces the data of a job, if it is still what was read. */
+/** Replaces the data of a job if it is still `was`. `false` when it changed or the job is gone. */
 export async function amendData(
   client: RedisClient,
   prefix: string,
@@ -110,10 +110,10 @@ export async function amendData(
   return (await AMEND.run(client, [`${prefix}:${queue}:${id}`], [known, JSON.stringify(data)])) === 1;
 }
 
-/** Twelve bits of a delayed job's score tell apart those of one millisecond (BullMQ: `getDelayedScore`). */
+/** Twelve bits of a delayed job's score order the jobs of one millisecond (BullMQ: `getDelayedScore`). */
 const SCORES_A_MS = 0x1000;
 
-/** Counts one delivery less. */
+/** Subtracts one from a job's count of deliveries. */
 export async function uncount(client: RedisClient, prefix: string, ref: JobRef): Promise<void> {
   await UNCOUNT.run(client, [`${prefix}:${ref.queue}:${ref.id}`], []);
 }
@@ -158,7 +158,7 @@ async function inChunks(
   return (await Promise.all(runs)).flat(1);
 }
 
-/** Runs it again for what it left out. */
+/** Runs the script again for the keys that the last reply left out. */
 async function wholly(client: RedisClient, script: LuaScript, keys: readonly string[]): Promise<unknown[]> {
   const replies = (await script.run(client, keys, [])) as unknown[];
   while (replies.length < keys.length) {
@@ -205,7 +205,7 @@ function parse(text: string | undefined): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Another program may write what it likes into a job; unreadable is the same as absent.
+    // Another program may write anything into a job; an unreadable field counts as absent.
     return undefined;
   }
 }

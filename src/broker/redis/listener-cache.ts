@@ -1,18 +1,18 @@
-/** Which processes' ids somebody listens for, as far as the answers to earlier notices say. */
+/** Remembers which processes' ids have listeners, from the answers to earlier notices. */
 import { stemOf } from '../notice-channels.js';
 
-/** So many processes' ids are remembered; beyond it all are forgotten, and learned again. */
+/** Most stems remembered. Beyond this the cache is cleared and learns again. */
 const MOST = 1_000;
 
 export class ListenerCache {
   readonly #listenedTo = new Set<string>();
 
-  /** Whether a notice by this channel, or another of the same process's ids, was heard by somebody last time. */
+  /** Whether the last notice on this channel, or on another of the same process's ids, reached a listener. */
   has(channel: string): boolean {
     return this.#listenedTo.has(stemOf(channel));
   }
 
-  /** @param listeners how many connections the last notice reached */
+  /** Records the answer to a notice. @param listeners how many connections the notice reached */
   note(channel: string, listeners: number): void {
     const stem = stemOf(channel);
     if (listeners === 0) this.#listenedTo.delete(stem);

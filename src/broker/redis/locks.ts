@@ -1,7 +1,7 @@
 /**
- * Renewing the locks of running jobs on Redis, with nothing but a connection: for the thread that does it, which would
- * take longer to load BullMQ than most workers take to be ready. The layout (`<key>:lock` holds the token, `stalled` the
- * jobs that are suspected) is BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
+ * Renews the locks of running jobs on Redis, for the lock thread. Must not import BullMQ: the thread would take longer to
+ * load it than most workers take to be ready. The layout (`<key>:lock` holds the token, `stalled` the suspected jobs) is
+ * BullMQ 6's; test/integration/clocks.test.ts fails when an upgrade changes it.
  */
 
 import type { EngineConfig } from '../broker.js';
@@ -27,7 +27,7 @@ end
 return gone`,
 );
 
-/** Opens a renewal of its own connection, which keeps its thread alive. */
+/** Opens a lock renewal with its own connection, which keeps the lock thread alive. */
 export function renewOnRedis(url: string, config: EngineConfig): LockRenewal {
   const target = parseRedisUrl(url);
   const link = new RedisConnection(target, config, 'fail-fast');

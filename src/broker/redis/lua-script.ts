@@ -1,5 +1,5 @@
 /**
- * A Lua script of ours: sent by its digest, and in full once when the server does not know it yet.
+ * A Lua script of ours. Sent by its digest, and in full only when the server does not know the script yet.
  */
 import { createHash } from 'node:crypto';
 import type { RedisClient } from './url.js';
@@ -8,7 +8,7 @@ export class LuaScript {
   readonly #sha: string;
 
   constructor(
-    /** How many keys every call has; -1 when it varies. */
+    /** The number of keys of every call; -1 when it varies. */
     private readonly keyCount: number,
     private readonly lua: string,
   ) {

@@ -1,7 +1,7 @@
 /**
- * Notices on their way out. Those that somebody is known to listen for leave with the write they tell of; the others,
- * which are most where nobody awaits results, wait a moment for company, since a command each would be a tenth of what a
- * task costs its worker. What is lost with a process that dies meanwhile, the waiters' sweep finds.
+ * Outgoing notices. A notice with known listeners leaves together with its write. Other notices, which are the most where
+ * no caller awaits results, are batched for 5 ms, since one command for each would be a tenth of the cost of a task. If
+ * the process dies meanwhile, the waiters' sweep makes up for the lost notices.
  */
 
 import type { JobRef } from '../broker.js';
@@ -11,16 +11,16 @@ import { ListenerCache } from './listener-cache.js';
 import { Notice, sendNotices } from './notice-script.js';
 
 export interface OutboxParams {
-  /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
+  /** The connection that publishes: the worker's own, so that a notice follows its write. */
   readonly link: () => RedisConnection;
   readonly command: 'publish' | 'spublish';
   readonly channelPrefix: string;
   readonly jobKey: (job: JobRef) => string;
 }
 
-/** How long a notice that nobody is known to listen for waits, ms: what the first wait for somebody's tasks takes longer. */
+/** How long a notice without known listeners is held for batching, ms. Delays the first wait for a process's tasks. */
 const COMPANY_MS = 5;
-/** So many leave without waiting longer. */
+/** Batch size at which notices leave at once. */
 const MOST = 200;
 const HINT_EVERY_MS = 200;
 
@@ -30,7 +30,7 @@ export class NoticeOutbox {
   #unheard = new Map<string, Notice[]>();
   #unheardCount = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** When the last hint went out, on this process's steady clock. */
+  /** When the last hint was published, on this process's steady clock, ms. */
   #hintedAt = Number.NEGATIVE_INFINITY;
   readonly #flushUrgent = () => {
     const outbox = this.#urgent;
@@ -53,10 +53,10 @@ export class NoticeOutbox {
     if (this.#audience.has(channel)) {
       if (this.#urgent.size === 0) {
         this.params.link().joinWrites();
-        // After the microtasks: whatever write this notice tells of has been handed to the connection by then.
+        // After the microtasks: by then the write of this notice has been handed to the connection.
         process.nextTick(this.#flushUrgent);
       }
-      // An id of a caller's own may be used again, and a value told late would be the other task's.
+      // A caller's own id may be used again, so a late notice could carry the value of another task.
       const jobKey = ended === undefined || mark === '' ? undefined : this.params.jobKey(ended);
       put(this.#urgent, channel, new Notice(mark, jobKey));
       return;
@@ -68,13 +68,13 @@ export class NoticeOutbox {
 
   hint(topic: string): void {
     const now = performance.now();
-    // Now and then one goes out: its answer says whether somebody has begun to listen.
+    // One hint is published every 200 ms: its answer shows whether there is a listener by now.
     if (now - this.#hintedAt < HINT_EVERY_MS && !this.#audience.has(routeOf(topic).channel)) return;
     this.#hintedAt = now;
     this.notify(topic, undefined);
   }
 
-  /** Nothing waits any longer. */
+  /** Publishes all held notices at once. */
   flush(): void {
     this.#flushUnheard();
   }
@@ -86,7 +86,7 @@ export class NoticeOutbox {
         let at = 0;
         for (const channel of outbox.keys()) this.#audience.note(channel, heard[at++] ?? 0);
       },
-      () => undefined, // best effort: a notice that cannot be sent is found by the waiters' sweep
+      () => undefined, // best effort: the waiters' sweep makes up for a lost notice
     );
   }
 }

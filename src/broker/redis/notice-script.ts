@@ -1,22 +1,22 @@
 /**
- * Sending notices on Redis: all that leave together in one command. A notice of a job that completed carries its value,
- * which the script takes from the job itself: a completion that was refused (its lock was lost) tells nothing, and the
- * value is what any reader would find.
+ * Publishes notices on Redis, a batch in one command. The notice of a completed job carries the job's value. The script
+ * reads the value from the job itself, so it is the same that any reader finds, and a refused completion (a lost lock)
+ * publishes none.
  */
 import { TELLS } from '../notice-channels.js';
 import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
-/** A notice on its way. A class for the reason that `JobDelivery` is one. */
+/** An outgoing notice. A class for the same reason as `JobDelivery`. */
 export class Notice {
   constructor(
     readonly mark: string,
-    /** The key of the job whose value it carries, if that has completed. */
+    /** The key of the job whose value the notice carries if the job has completed. */
     readonly jobKey: string | undefined,
   ) {}
 }
 
-/** Values longer than this, in bytes, are read by those who want them. */
+/** Longest value that a notice carries, bytes. Listeners read longer values themselves. */
 const LONGEST_VALUE = 1_000;
 
 // KEYS[1] any key of the prefix (routing), then job hashes
@@ -47,8 +47,8 @@ return heard`,
 );
 
 /**
- * Sends what is to be told on each channel.
- * @returns how many connections heard it, by channel
+ * Publishes the notices of each channel.
+ * @returns how many connections each channel reached, in the order of `outbox`
  */
 export async function sendNotices(
   client: RedisClient,

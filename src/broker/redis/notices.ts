@@ -1,7 +1,7 @@
 /**
- * The Signals port on Redis: pub/sub channels (see `notice-channels`), so that a process hears of what it waits for and
- * of little else. Notices and subscriptions of one tick travel together. On Cluster the channels are sharded
- * (SPUBLISH), next to the keys of their prefix.
+ * The Notices port on Redis: pub/sub channels (see `notice-channels`), so that a process receives the notices that it waits
+ * for and few others. Notices and subscriptions of one tick are batched. On Cluster the channels are sharded (SPUBLISH), in
+ * the slot of the app's keys.
  */
 
 import type { OwnIds } from '../../protocol/ids.js';
@@ -13,13 +13,13 @@ import { NoticeOutbox } from './notice-outbox.js';
 import { RecentlyHeard } from './recently-heard.js';
 import type { RedisClient } from './url.js';
 
-/** Something to listen to; wanted as long as it is in the map. */
+/** A channel to listen to; subscribed to for as long as it is in the map. */
 interface Channel {
-  /** By mark. */
+  /** Listeners by mark. */
   readonly listeners: Map<string, Set<NoticeListener>>;
   /** Resolves when the server has confirmed the subscription. */
   subscribed: Promise<void>;
-  /** One of this process's own, which come and go together. */
+  /** Whether the channel is one of this process's own, which are subscribed to and left together. */
   readonly own: boolean;
 }
 
@@ -30,7 +30,7 @@ interface Wanted {
 }
 
 export interface RedisSignalsParams {
-  /** The connection notices leave by: the worker's own, so that a notice follows the write it tells of. */
+  /** The connection that publishes: the worker's own, so that a notice follows its write. */
   readonly publisher: () => RedisConnection;
   readonly subscriber: () => RedisConnection;
   readonly channelPrefix: string;
@@ -39,7 +39,7 @@ export interface RedisSignalsParams {
 }
 
 export class RedisNotices implements Notices {
-  /** Notices leave by the connection that writes. */
+  /** True: notices leave over the connection that writes. */
   readonly ordered = true;
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
@@ -50,9 +50,9 @@ export class RedisNotices implements Notices {
   #wanted: Wanted[] = [];
   #unwanted = new Set<string>();
   #wired = false;
-  /** The connection stands, with every subscription that was confirmed. */
+  /** Whether the connection is up, with every confirmed subscription. */
   #standing = false;
-  /** How often it was lost. */
+  /** How often the connection was lost. */
   #losses = 0;
 
   constructor(private readonly params: RedisSignalsParams) {
@@ -73,7 +73,7 @@ export class RedisNotices implements Notices {
     this.#outbox.hint(topic);
   }
 
-  /** What waits to be told is told. */
+  /** Publishes all held notices at once. */
   flush(): void {
     this.#outbox.flush();
   }
@@ -86,7 +86,7 @@ export class RedisNotices implements Notices {
     else listeners.add(listener);
     if (known.own) this.#keepOwn();
     else this.#unwanted.delete(channel);
-    // A connection that was lost while nobody waited does not come back by itself.
+    // A connection that was lost without waiters does not reconnect by itself.
     if (!this.#standing && this.#wanted.length === 0) known.subscribed = this.#want([channel]);
     return known.subscribed;
   }
@@ -116,7 +116,7 @@ export class RedisNotices implements Notices {
     return isOf(this.#own.stem, channel) && this.#own.nothingOf(mark);
   }
 
-  /** Starts to listen to a channel; to all of this process's own when it is one of them. */
+  /** Starts to listen to a channel. For one of this process's own, starts to listen to all of them. */
   #open(name: string): Channel {
     const own = this.#own !== undefined && isOf(this.#own.stem, name) ? this.#own : undefined;
     const names = own === undefined ? [name] : channelsOf(own.stem);
@@ -132,7 +132,7 @@ export class RedisNotices implements Notices {
     const subscribed = new Promise<void>((resolve, reject) => {
       this.#wanted.push({ channels, resolve, reject });
     });
-    subscribed.catch(() => undefined); // told through the promise handed out
+    subscribed.catch(() => undefined); // the subscriber gets the error from the returned promise
     if (this.#wanted.length === 1) queueMicrotask(() => void this.#flushWanted());
     return subscribed;
   }
@@ -148,7 +148,7 @@ export class RedisNotices implements Notices {
     for (const w of wanted) outcome === undefined ? w.resolve() : w.reject(outcome.error);
   }
 
-  /** Rejects when the connection is lost under it. What is wanted stays wanted. */
+  /** Rejects when the connection is lost meanwhile. The channels stay in the map, to be subscribed to again. */
   async #subscribe(client: RedisClient, names: readonly string[]): Promise<void> {
     const losses = this.#losses;
     const channels = names.map((name) => this.params.channelPrefix + name);
@@ -161,7 +161,7 @@ export class RedisNotices implements Notices {
     if (own !== undefined && names.some((name) => isOf(own.stem, name))) own.begin();
     for (const name of names) {
       const channel = this.#channels.get(name);
-      // What was said to fail while the connection was away stands now.
+      // A subscription that failed while the connection was away is confirmed now.
       if (channel !== undefined) channel.subscribed = Promise.resolve();
     }
     this.#standing = true;
@@ -185,14 +185,14 @@ export class RedisNotices implements Notices {
   #deliver(name: string, payload: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    eachNotice(payload, (mark, told) => {
+    eachNotice(payload, (mark, value) => {
       if (channel.own) this.#own?.note(mark);
       const listeners = channel.listeners.get(mark);
-      if (listeners !== undefined) for (const listener of listeners) listener(told);
+      if (listeners !== undefined) for (const listener of listeners) listener(value);
     });
   }
 
-  /** After each connection: everything that is wanted, and a word to those who may have missed something. */
+  /** After a reconnect: subscribes to all channels again, and notifies the gap listeners. */
   async #resubscribe(client: RedisClient): Promise<void> {
     if (this.#losses === 0) return;
     const names = [...this.#channels.keys()];
@@ -206,7 +206,7 @@ export class RedisNotices implements Notices {
     this.#leave(idle);
   }
 
-  /** Keeps this process's own channels for a while after their last use: the next wait needs no subscription. */
+  /** Keeps this process's own channels for a while after their last use, so that the next wait needs no subscription. */
   #keepOwn(): void {
     this.#ownUsed = true;
     this.#ownTimer ??= setTimeout(() => this.#leaveOwn(), OWN_IDLE_MS).unref();
@@ -236,10 +236,10 @@ export class RedisNotices implements Notices {
   }
 }
 
-/** Waits that end close together leave in one command. */
+/** Delay that lets channels whose waits end close together be left in one command, ms. */
 const UNSUBSCRIBE_AFTER_MS = 100;
 const OWN_IDLE_MS = 10_000;
-/** Channels a command: more would hold up the broker. */
+/** Channels per command: more would block the broker for too long. */
 const AT_ONCE = 1_000;
 
 async function settled(work: Promise<void>): Promise<{ error: unknown } | undefined> {

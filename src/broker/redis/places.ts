@@ -1,13 +1,13 @@
 /**
- * The Places port on Redis: two sorted sets a name. Holders by the moment they took their place, waiters by their turn.
- * A turn is one more than that of the last in line, so no counter is left when the line is empty.
+ * The Places port on Redis: two sorted sets per name, with holders by the moment they took their place, and waiters by
+ * their turn. A turn is one more than the last in line, so an empty line leaves no counter behind.
  */
 import type { JobRef } from '../job-ref.js';
 import { type Asking, type Entered, type Holder, MOST_DOUBTED, type Places, type Room } from '../places.js';
 import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
-/** Hands out who holds a place for long: nobody else gets them before they have held it as long again. */
+/** Hands out long-time holders. No other caller gets them before they have held their place for as long again. */
 const DOUBTED = `
 local function doubted(before, now)
   local jobs = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'LIMIT', 0, ${MOST_DOUBTED})
@@ -15,7 +15,7 @@ local function doubted(before, now)
   return jobs
 end`;
 
-/** Gives free places to the first in line. */
+/** Gives free places to the first jobs in line. */
 const GIVEN = `
 local function given(limit, now)
   local free = math.min(limit - redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]))
@@ -28,7 +28,7 @@ end`;
 
 // KEYS holders, waiters · ARGV job, limit, now, most waiters, doubted before
 // returns 1 for a place; else 0, whether it is in line, and the doubted
-// Who enters again has another `at` than before, whichever clock it goes by: only so an eviction knows it.
+// A job that enters again gets a higher `at` than before, whatever the clock says: an eviction recognises it by that.
 const ENTER = new LuaScript(
   2,
   `${DOUBTED}
@@ -48,7 +48,7 @@ end
 return { 0, listed, doubted(ARGV[5], now) }`,
 );
 
-// KEYS holders, waiters · ARGV job, limit, now · returns who got a place
+// KEYS holders, waiters · ARGV job, limit, now · returns the jobs that got a place
 const LEAVE = new LuaScript(
   2,
   `${GIVEN}
@@ -64,7 +64,7 @@ if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then return { 1 } end
 return { 0, doubted(ARGV[3], ARGV[2]) }`,
 );
 
-// KEYS holders, waiters · ARGV limit, now, then job and at of each · returns who got a place
+// KEYS holders, waiters · ARGV limit, now, then job and at of each · returns the jobs that got a place
 const EVICT = new LuaScript(
   2,
   `${GIVEN}
@@ -81,7 +81,7 @@ export class RedisPlaces implements Places {
   constructor(
     /** Runs a body with the connected client, and keeps the process alive meanwhile. */
     private readonly held: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
-    /** Before the names of holders, and of waiters. */
+    /** Key prefixes of the sets of holders and of waiters. */
     private readonly keys: { readonly holders: string; readonly waiters: string },
   ) {}
 
@@ -117,7 +117,7 @@ export class RedisPlaces implements Places {
   }
 }
 
-/** No queue has a colon in its name. */
+/** Unambiguous, since no queue name contains a colon. */
 function memberOf({ queue, id }: JobRef): string {
   return `${queue}:${id}`;
 }

@@ -174,7 +174,7 @@ export class RedisQueueAdmin implements QueueAdmin {
     await this.held((client) => client.hdel(this.#key(queue, id), ...COUNTS));
   }
 
-  /** Many may have ended in the millisecond of the place: those on its other side are passed over. */
+  /** Filters the jobs that ended in the millisecond of `before`, since some of them may be on its other side. */
   async #failedOf(queue: string, before: FailedPlace | undefined, limit: number): Promise<FailedPlace[]> {
     const found: FailedPlace[] = [];
     const newest = before === undefined ? '+inf' : String(before.at);
@@ -213,7 +213,7 @@ export class RedisQueueAdmin implements QueueAdmin {
     });
   }
 
-  /** '~' never begins a queue name, so this key cannot meet BullMQ's. */
+  /** No queue name begins with '~', so this key never collides with BullMQ's. */
   get #list(): string {
     return `${this.prefix}:~q`;
   }
@@ -223,7 +223,7 @@ export class RedisQueueAdmin implements QueueAdmin {
   }
 }
 
-/** What counts workers that died, and what the attempts left; attempts are counted anew by BullMQ's retry. */
+/** Fields with the count of stalls and the traces of attempts. BullMQ's retry resets the count of attempts itself. */
 const COUNTS = ['stc', 'progress', 'pb', 'defa'];
 
 function decode([id, name, data, opts, timestamp, parentKey]: (string | null)[]): TakenJob {

@@ -1,14 +1,14 @@
 /**
- * What this process has heard of the ids it made itself: for which of them every notice so far must have been heard, and
- * which notices came before anybody waited. So a wait for a task that was just sent needs no look at the broker.
+ * Remembers the notices of this process's own ids: for which ids every notice so far was received, and which notices
+ * arrived before a waiter. So a wait for a task that was just sent need not read the task.
  */
 import type { OwnIds } from '../../protocol/ids.js';
 
-/** Notices remembered a generation; there are two. */
+/** Notices remembered per generation; there are two generations. */
 const REMEMBERED = 5_000;
 
 export class RecentlyHeard {
-  /** Ids made from this one on are covered: the subscription stood before they existed. */
+  /** Ids from this counter on are covered: the subscription was confirmed before they were made. */
   #from = Number.POSITIVE_INFINITY;
   #recent = new Set<string>();
   #recentFrom = 0;
@@ -20,7 +20,7 @@ export class RecentlyHeard {
     return this.ids.stem;
   }
 
-  /** The subscription stands from now on. */
+  /** The subscription is confirmed from now on. */
   begin(): void {
     this.#from = this.ids.made;
     this.#recentFrom = this.#from;
@@ -28,7 +28,7 @@ export class RecentlyHeard {
     this.#older = new Set();
   }
 
-  /** It no longer does. */
+  /** The subscription is lost. */
   end(): void {
     this.#from = Number.POSITIVE_INFINITY;
   }
@@ -36,14 +36,14 @@ export class RecentlyHeard {
   note(mark: string): void {
     this.#recent.add(mark);
     if (this.#recent.size < REMEMBERED) return;
-    // What is forgotten is no longer vouched for.
+    // Ids whose notices are forgotten are no longer covered.
     this.#from = Math.max(this.#from, this.#recentFrom);
     this.#recentFrom = this.ids.made;
     this.#older = this.#recent;
     this.#recent = new Set();
   }
 
-  /** Whether there was no notice of this id since it was made. */
+  /** True if there was certainly no notice of this id since it was made. */
   nothingOf(mark: string): boolean {
     return Number.parseInt(mark, 36) >= this.#from && !this.#recent.has(mark) && !this.#older.has(mark);
   }

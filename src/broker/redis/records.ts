@@ -1,5 +1,5 @@
 /**
- * The Records port on Redis: one hash a record, `v` the value and `n` its version, changed by small scripts.
+ * The Records port on Redis: one hash per record, `v` the value and `n` its version, changed by small scripts.
  */
 import type { Records, StoredRecord } from '../broker.js';
 import { LuaScript } from './lua-script.js';

@@ -1,7 +1,7 @@
 /**
- * Waits until a replica of Redis has what was written, with WAIT. WAIT blocks its connection, so it has one of its own, and
- * one WAIT at a time answers all who asked before it. It says something only of the server it was asked of: who writes is
- * connected to the same one from before the write until after the answer, or the write counts as made elsewhere.
+ * Waits with WAIT until a replica of Redis has a write. WAIT blocks its connection, so it has its own connection, and each
+ * WAIT answers all callers that asked before it. Its answer covers only the server that was asked: the calls' connection
+ * must lead to the same server from before the write until after the answer, or the write counts as moved.
  */
 import type { Socket } from 'node:net';
 import type { Replication } from '../broker.js';
@@ -9,15 +9,15 @@ import { type RedisConnection, streamsOf } from './connection.js';
 import { troubleIn } from './errors.js';
 
 export interface ReplicationParams {
-  /** Where calls are written. */
+  /** The connection that writes calls. */
   readonly calls: RedisConnection;
-  /** The connection that waits, to the server that takes the calls. */
+  /** The connection that waits, to the same server. */
   readonly waiting: () => RedisConnection;
-  /** A key of ours; what it holds says nothing. */
+  /** A key of ours to write before WAIT; its value is meaningless. */
   readonly key: string;
 }
 
-/** A WAIT gives up so soon; who asks later is not held up by it for longer, ms. */
+/** Timeout of one WAIT, ms. A later caller waits at most this long for the WAIT under way. */
 const ROUND_MS = 200;
 const KEY_MS = 60_000;
 
@@ -32,7 +32,7 @@ export class RedisReplication implements Replication {
   async begin(): Promise<string> {
     const { calls, waiting, key } = this.params;
     await Promise.all([calls.ready(), waiting().ready()]);
-    // A Cluster connects to a node when it is first asked something.
+    // A Cluster connects to a node at the first command for it.
     if (calls.client.isCluster) await calls.client.exists(key);
     return this.#mark();
   }
@@ -45,7 +45,7 @@ export class RedisReplication implements Replication {
         if (begun === '' || this.#mark() !== begun) return 'moved';
         acknowledged = await this.#asked();
       } catch (error) {
-        // What cannot be asked is not there any more, or is no master any more.
+        // The server is gone, or is no longer the master.
         if (troubleIn(error) === undefined) throw error;
         return 'moved';
       }
@@ -55,7 +55,7 @@ export class RedisReplication implements Replication {
     }
   }
 
-  /** The connections, of both kinds, to the one server; empty where they lead to two. */
+  /** Identifies the pair of connections to the server; empty when they lead to different servers. */
   #mark(): string {
     const [own] = streamsOf(this.params.waiting().client);
     const theirs = [...streamsOf(this.params.calls.client)].find(
@@ -75,10 +75,10 @@ export class RedisReplication implements Replication {
     return this.#streams;
   }
 
-  /** A WAIT that begins from now on: the one under way may have begun before the write. */
+  /** Joins the next WAIT to begin: the one under way may have begun before the write. */
   #asked(): Promise<boolean> {
     this.#next ??= (this.#round ?? Promise.resolve())
-      .catch(() => undefined) // told to those who asked for it
+      .catch(() => undefined) // the callers of that round get its error
       .then(() => {
         this.#next = undefined;
         this.#round = this.#ask();
@@ -89,7 +89,7 @@ export class RedisReplication implements Replication {
 
   async #ask(): Promise<boolean> {
     const { waiting, key } = this.params;
-    // A write of its own: WAIT waits for what this connection wrote last, which lies behind all that was written before.
+    // WAIT covers only writes of its own connection: this write comes after all earlier writes on the server.
     const replies = await waiting().client.pipeline().set(key, '', 'PX', KEY_MS).wait(1, ROUND_MS).exec();
     for (const [error] of replies ?? []) if (error !== null) throw error;
     return Number(replies?.[1]?.[1] ?? 0) > 0;

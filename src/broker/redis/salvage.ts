@@ -1,8 +1,8 @@
 /**
- * Jobs on Redis whose own fields nobody can read: another program wrote their options, or who their parent is, and no JSON
- * or no number stands there. BullMQ's script has taken such a job by then, and BullMQ fails on the way to giving it, so it
- * would be active with nobody to run it, found stalled and taken again, for ever. Only used after such a failure: what the
- * job is locked by finds it. Must never touch a field that can be read.
+ * Finds and repairs jobs on Redis with unreadable fields, such as options that another program wrote and that are not JSON.
+ * BullMQ's script has fetched such a job when BullMQ fails to decode it. The job would stay active without a run, be found
+ * stalled, and be fetched again, for ever. Used only after such a failure; the lock's token identifies the job. Must never
+ * change a readable field.
  */
 import type { Salvage } from '../broker.js';
 import { LuaScript } from './lua-script.js';
@@ -19,7 +19,7 @@ end
 return false`,
 );
 
-/** What each field must be, and what is put in place of one that is not; nothing where it can do without. */
+/** The format of each field, and the value that replaces an unreadable one. Without `instead` the field is deleted. */
 const FIELDS: readonly {
   readonly name: string;
   readonly readable: (text: string) => boolean;
@@ -63,7 +63,7 @@ export function redisSalvage(
 
 function isJson(text: string): boolean {
   try {
-    // An empty text is none to BullMQ.
+    // BullMQ treats an empty text as absent.
     return text === '' || JSON.parse(text) !== undefined;
   } catch {
     return false;

@@ -1,33 +1,33 @@
 /**
- * Hears from the sentinels that another server has become the master, and makes the clients follow at once: an old master
- * that still runs goes on accepting writes for about ten seconds, and loses them all. One socket to each sentinel for a whole
- * app, opened a moment after its first connection; they keep no process alive.
+ * Listens to the sentinels for a change of master, and makes the clients follow at once: an old master that still runs
+ * accepts writes for about ten more seconds, and loses them all. An app has one socket to each sentinel, opened 100 ms
+ * after its first connection. These sockets must not keep the process alive.
  */
 import { createConnection, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { Redis } from 'ioredis';
 
-/** One of several addresses. */
+/** The address of one server. */
 export interface HostPort {
   readonly host: string;
   readonly port: number;
 }
 
-/** Which master, and who knows of it. */
+/** A master and the sentinels that watch it. */
 export interface Watched {
   readonly name: string;
   readonly sentinels: readonly HostPort[];
-  /** What the sentinels ask for. */
+  /** Login at the sentinels. */
   readonly username?: string | null | undefined;
   readonly password?: string | null | undefined;
   readonly tls?: ConnectionOptions | undefined;
-  /** The addresses that sentinels name are translated, so that they cannot be compared. */
+  /** The client translates the addresses that sentinels report (`natMap`), so they cannot be compared. */
   readonly translated?: boolean;
 }
 
-/** A script that sends something and ends asks no sentinel to notify it. */
+/** Delay before the sockets are opened, ms: a short script needs none. */
 const START_MS = 100;
-/** So long after a switch a sentinel may still name the old master to a client that connects. */
+/** How long after a switch a sentinel may still report the old master to a client that connects, ms. */
 const SETTLING_MS = 10_000;
 const ASK_AGAIN_MS = 100;
 
@@ -39,7 +39,7 @@ export class SentinelWatch {
 
   constructor(private readonly watched: Watched) {}
 
-  /** From its first connection on a client is moved along, until it has ended. */
+  /** Makes a client follow the master, from its first connection until it has ended. */
   follow(client: Redis): void {
     client.on('ready', () => {
       this.#clients.add(client);
@@ -73,7 +73,7 @@ export class SentinelWatch {
     for (const client of this.#clients) if (isElsewhere(client, to)) client.disconnect(true);
   }
 
-  /** The sentinel that this client asked may not have heard of the switch yet. */
+  /** Checks a new connection: the sentinel that this client asked may not know of the switch yet. */
   #verify(client: Redis): void {
     const { to, at } = this.#switched ?? { to: undefined, at: 0 };
     if (to === undefined || !this.#comparable(to) || performance.now() - at > SETTLING_MS) return;
@@ -97,18 +97,18 @@ function isElsewhere(client: Redis, { host, port }: HostPort): boolean {
 const RECONNECT_MS = 1000;
 const CONNECT_MS = 1000;
 const KEEP_ALIVE_MS = 10_000;
-/** More than any message of a sentinel: a switch may arrive in two pieces. */
+/** Kept text, longer than any message of a sentinel: a message may arrive in two pieces. */
 const LONGEST_MESSAGE = 4096;
 const MASTER = /\*2\r\n\$\d+\r\n([^\r\n]+)\r\n\$\d+\r\n(\d+)\r\n/;
 const SWITCH = /\+switch-master\r\n\$\d+\r\n(\S+) \S+ \S+ (\S+) (\d+)\r\n/g;
 
-/** A socket to one sentinel. ioredis' clients would keep the process alive while they try to connect again. */
+/** A socket to one sentinel. An ioredis client would keep the process alive while it reconnects. */
 class Ear {
   #socket: Socket | undefined;
   #again: NodeJS.Timeout | undefined;
   #closed = false;
   #text = '';
-  /** What it said last, and whether it said something on this connection. */
+  /** The last reported master, and whether the sentinel reported one on this connection. */
   #known: string | undefined;
   #asked = false;
 
@@ -150,7 +150,7 @@ class Ear {
     });
   }
 
-  /** Who is it, and notify me when it is another one: between the two nothing is missed. */
+  /** Asks for the master and subscribes to switches in one write, so that no switch is missed in between. */
   #questions(): string {
     const { name, username, password } = this.watched;
     const auth = password ? [username ? ['AUTH', username, password] : ['AUTH', password]] : [];
@@ -166,7 +166,7 @@ class Ear {
         this.#asked = true;
         const before = this.#known;
         this.#known = `${host}:${port}`;
-        // It changed while nobody listened.
+        // The master changed while this socket was not connected.
         if (before !== undefined && before !== this.#known) this.onMaster({ host, port: Number(port) });
       }
     }

@@ -1,12 +1,12 @@
 /**
- * Logs that the broker is there and does not do what it is asked (out of memory, a full disk, a replica), now and then while
- * it lasts. Those who meet it try again in silence, as in an outage, which the connections log.
+ * Logs that a reachable broker refuses commands (out of memory, a full disk, a replica), once a minute while it lasts.
+ * The callers retry silently. Outages are logged by the connections instead.
  */
 import { BrokerError } from '../../errors.js';
 import type { EngineConfig } from '../broker.js';
 import { refusalIn, unavailable } from './errors.js';
 
-/** Said again after so long, if it still lasts. */
+/** How long until the same trouble is logged again, ms. */
 const REPEAT_MS = 60_000;
 
 export class Troubles {
@@ -19,11 +19,11 @@ export class Troubles {
     private readonly now = () => performance.now(),
   ) {}
 
-  /** Somebody met this, and is about to try again. */
+  /** Logs an error that a caller is about to retry after, unless the same trouble was logged lately. */
   note(error: unknown): void {
     const origin = error instanceof BrokerError ? error.cause : error;
     if (!(origin instanceof Error)) return;
-    // Which of them: the code in what the server said.
+    // Troubles are distinguished by the code in the server's answer.
     const code = /[A-Z]{3,}/.exec(origin.message)?.[0] ?? '';
     const saidAt = this.#saidAt.get(code);
     if (saidAt !== undefined && this.now() - saidAt < REPEAT_MS) return;

@@ -1,6 +1,6 @@
 /**
- * Redis addresses: broker URL → how to make a client. One place knows the difference between one server, Sentinel
- * and Cluster; everybody else asks `duplicate(options)`.
+ * Redis addresses: parses a broker URL and makes clients for it. The only file that knows how one server, Sentinel and
+ * Cluster differ when connecting; all others call `connect(options)`.
  */
 import { readFileSync } from 'node:fs';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
@@ -9,7 +9,7 @@ import { shownUrl } from '../../options/readable.js';
 import type { EngineKind } from '../broker.js';
 import { type HostPort, SentinelWatch } from './sentinel-watch.js';
 
-/** Client options; the reply mapping stays ioredis's default, which BullMQ reads. */
+/** Client options. Without the reply mapping, which must stay ioredis's default for BullMQ. */
 export type LinkOptions = Omit<RedisOptions, 'replyMapping'>;
 
 /** An ioredis client of either kind. */
@@ -17,23 +17,23 @@ export type RedisClient = Redis | Cluster;
 
 /** A Redis to connect to. */
 export interface RedisUrl {
-  /** All addresses, where the URL names several. */
+  /** All addresses, for URLs that can name several. */
   readonly hosts?: readonly HostPort[];
   readonly kind: EngineKind;
-  /** For people; never a password. */
+  /** The address for display; never contains a password. */
   readonly address: string;
   readonly db: number;
-  /** What a connection to one node of a Cluster takes: login and TLS. Asked for, so that showing a target shows no password. */
+  /** Login and TLS for a connection to one node of a Cluster. A function, so that the password is never enumerable. */
   nodeOptions?(): LinkOptions;
-  /** Is shown each client that is made, and each duplicate of one. */
+  /** Called with each client that is made, and with each duplicate. */
   watch?(client: RedisClient): void;
-  /** A new, lazily connecting client with these options on top. */
+  /** Makes a client that connects lazily, with these options on top. */
   connect(options: LinkOptions): RedisClient;
 }
 
 /**
  * Reads a `redis: rediss: unix: sentinel: cluster: clusters:` URL.
- * @throws {OptionError} naming the part that cannot be read, without the password
+ * @throws {OptionError} naming the part that cannot be read, never the password
  */
 export function parseRedisUrl(text: string): RedisUrl {
   const scheme = text.slice(0, text.indexOf(':')).toLowerCase();
@@ -61,7 +61,7 @@ export function parseRedisUrl(text: string): RedisUrl {
   );
 }
 
-/** A target that duplicates a client the caller made; the client itself is never touched. */
+/** A target that duplicates a caller's client. The client itself must not be touched. */
 export function duplicateOf(client: RedisClient): RedisUrl {
   if (client.isCluster) {
     const cluster = client as Cluster;
@@ -94,7 +94,7 @@ export function duplicateOf(client: RedisClient): RedisUrl {
   };
 }
 
-/** Makes the clients it is shown follow the master. */
+/** A `watch` function that makes clients follow the master. */
 function watching(options: RedisOptions): (client: RedisClient) => void {
   const { sentinels = [], name = '', natMap, sentinelTLS } = options;
   const watch = new SentinelWatch({
@@ -117,7 +117,7 @@ function single(own: LinkOptions, address: string, db: number): RedisUrl {
   };
 }
 
-/** `sentinel://h1:1,h2:2/<master>/<db>` and `cluster://h1:1,h2:2`: several hosts, which URL cannot read. */
+/** Parses `sentinel://h1:1,h2:2/<master>/<db>` and `cluster://h1:1,h2:2`: `URL` cannot parse several hosts. */
 function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): RedisUrl {
   const match = /^\w+:\/\/(?:([^@/]*)@)?([^/?]+)(\/[^?]*)?(?:\?(.*))?$/.exec(text);
   if (match === null) throw new OptionError(`broker: "${shownUrl(text)}" names no hosts.`);
@@ -160,11 +160,11 @@ function parseHosts(scheme: 'sentinel' | 'cluster' | 'clusters', text: string): 
   };
 }
 
-/** What a Cluster client takes at its own level of the options a node would take. */
+/** The options of a Cluster client itself, derived from the options of its nodes. */
 function clusterOptions(options: LinkOptions): ClusterOptions {
   return {
     lazyConnect: options.lazyConnect ?? true,
-    // One second is ioredis's; a busy machine is no broken Cluster.
+    // ioredis's default is one second; a busy machine may need longer.
     slotsRefreshTimeout: 5_000,
     enableOfflineQueue: options.enableOfflineQueue ?? true,
     clusterRetryStrategy: (times) => options.retryStrategy?.(times) ?? null,
@@ -186,7 +186,7 @@ function credentials(url: URL): { username?: string; password?: string } {
   };
 }
 
-/** A "%" that encodes nothing is one. */
+/** Decodes a text. Text with a "%" that encodes nothing stays as it is. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -198,7 +198,7 @@ function decoded(text: string): string {
 function tlsOptions(url: URL): { readonly ca?: Buffer } {
   const path = url.searchParams.get('ca');
   if (path === null) return {};
-  // Asked for at each connect: making an app reads no file.
+  // Read at each connect, so that making an app reads no file.
   return {
     get ca() {
       return readFileSync(path);
@@ -208,7 +208,7 @@ function tlsOptions(url: URL): { readonly ca?: Buffer } {
 
 function dbNumber(text: string, url: string): number {
   if (/^\d*$/.test(text)) return Number(text);
-  // Not quoted: what stands there may be the end of a password with a "/" in it.
+  // The text is not quoted, since it may be the end of a password with a "/" in it.
   throw new OptionError(
     `broker: "${shownUrl(url)}": the database, after the host and "/", must be a number.`,
   );

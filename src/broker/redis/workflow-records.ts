@@ -1,5 +1,6 @@
 /**
- * The Flows port on Redis: one hash a workflow, changed by small scripts. Removing unlinks, so a large one blocks nobody.
+ * The WorkflowRecords port on Redis: one hash per workflow, changed by small scripts. Removes with UNLINK, so that a large
+ * record does not block the broker.
  */
 import {
   type DueWorkflows,
@@ -59,7 +60,7 @@ local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return { next[2] or '', due }`,
 );
 
-/** Beside the records: no workflow has such an id. */
+/** The key of the watch list, beside the records. No workflow has this id. */
 const WATCHED = 'watched';
 
 export class RedisWorkflowRecords implements WorkflowRecords {
@@ -90,7 +91,7 @@ export class RedisWorkflowRecords implements WorkflowRecords {
     wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
   ): Promise<(string | undefined)[][]> {
     if (wanted.length === 0) return [];
-    // No pipeline: ioredis makes each anew with a method for every script of BullMQ's, and one tick is one write anyway.
+    // No pipeline: ioredis adds a method for every script of BullMQ's to each new one, and a tick is one write anyway.
     const replies = await this.held((client) =>
       Promise.all(wanted.map(({ flow, fields }) => client.hmget(this.#key(flow), ...fields))),
     );

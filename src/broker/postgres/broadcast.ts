@@ -1,5 +1,5 @@
 /**
- * The Broadcast port on NOTIFY: one channel per app, on the connection that listens for results as well.
+ * The Broadcast port on NOTIFY: one channel per app, on the connection that also listens for notices.
  */
 import type { Broadcast } from '../broker.js';
 import type { PgNotices } from './wire.js';

@@ -1,6 +1,6 @@
 /**
- * The Engine port on a PgWire: what PostgreSQL and the embedded engine share. The first call connects and looks at
- * the schema once; after that every call is one statement.
+ * The Engine port on a PgWire, shared by PostgreSQL and the embedded engine. The first call connects and checks the schema
+ * once; after that every call is one statement.
  */
 import { createPostgresBackend, createPostgresRelayBackend, type IQueueBackend } from 'bullmq';
 import { AppClosedError, BrokerError, CeleriacError } from '../../errors.js';
@@ -34,7 +34,7 @@ import { isMigrated, migrateSchema, notMigrated } from './schema.js';
 import type { PgQuery, PgWire } from './wire.js';
 import { PgWorkflowRecords } from './workflow-records.js';
 
-/** The longest interval Node takes; it only has to exist. */
+/** The longest interval that Node accepts, ms: the timer never has to fire, only to keep the process alive. */
 const LONG_MS = 2 ** 31 - 1;
 
 export class PgEngine implements Engine {
@@ -100,7 +100,7 @@ export class PgEngine implements Engine {
 
   bullmq(): BullmqParts {
     const patient: PgQuery = async (text, params) => {
-      // An unmigrated schema is BullMQ's to report too: its own check reads the same ledger.
+      // Checked here first: BullMQ would report an unmigrated schema too, from the same ledger.
       await this.#patientPrepare();
       return this.wire.patient(text, params);
     };
@@ -191,7 +191,7 @@ export class PgEngine implements Engine {
   #prepare(): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(new AppClosedError());
     this.#prepared ??= this.#open().catch((error: unknown) => {
-      // Nothing is remembered of a failure: the next call tries again.
+      // A failure is not remembered: the next call tries again.
       this.#prepared = undefined;
       throw refused(error, this.address);
     });
@@ -226,7 +226,7 @@ export class PgEngine implements Engine {
   async #makeRoot(): Promise<IQueueBackend> {
     const pool: unknown = new BullmqPool(this.wire.calls, this.wire.notices, '');
     const backend = createPostgresBackend('celeriac', { connection: pool as never });
-    // Connection errors are the wire's business; BullMQ would throw them at whoever listens least.
+    // The wire reports connection errors; without a listener BullMQ would throw them as uncaught exceptions.
     backend.on('error', () => undefined);
     await backend.waitUntilReady();
     return backend;
@@ -239,7 +239,7 @@ export class PgEngine implements Engine {
   }
 }
 
-/** What the server said no to, as our error; SQLSTATE and text are in the cause. */
+/** Wraps a refusal of the server in our error; SQLSTATE and text are in the cause. */
 function refused(error: unknown, address: string): CeleriacError {
   if (error instanceof CeleriacError) return error;
   const text = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 /**
- * The "pool" BullMQ's Postgres backend is given: it looks like a pg.Pool, but its clients are make-believe. Statements
- * go where we say (failing fast or waiting), and all LISTENs share the process's one listening connection, where
- * BullMQ would open one for every worker.
+ * The pool that BullMQ's Postgres backend gets: it looks like a pg.Pool, but its clients are virtual. The engine decides
+ * how statements run (failing fast or waiting), and all LISTENs share the process's one listening connection. With a real
+ * pool BullMQ would open one for every worker.
  */
 import { EventEmitter } from 'node:events';
 import { type BackendFactory, createPostgresBackend, type IQueueBackend } from 'bullmq';
@@ -9,33 +9,33 @@ import { keepOrder } from '../../key-order.js';
 import { EVENTS_BACK, LARGEST_EVENT } from '../large-results.js';
 import type { NoticeHandler, PgNotices, PgQuery, PgResult } from './wire.js';
 
-/** BullMQ's readiness check names its default schema; our sessions' search_path says which one is meant. */
+/** BullMQ's readiness check names its default schema. Without the name, our sessions' search_path selects the schema. */
 const DEFAULT_SCHEMA_LEDGER = '"bullmq".migration';
-/** BullMQ writes comment lines before its LISTENs. */
+/** Matches a LISTEN. BullMQ writes comment lines before it. */
 const LISTEN = /^(?:\s*--[^\n]*\n)*\s*LISTEN\s+"?(\w+)"?/i;
 
 const PROGRESS = /\bupdate_progress\(/;
-/** Where such a statement has what a task says of itself: after queue and job. */
+/** The position of the progress among such a statement's parameters: after queue and job. */
 const PROGRESS_VALUE = 2;
 
 const COMPLETES = /\bmove_to_completed(_fetch)?\(/;
-/** Where such a statement has the result: after queue, job and token. */
+/** The position of the result among such a statement's parameters: after queue, job and token. */
 const COMPLETED_VALUE = 3;
 const COMPLETED_JOB = 1;
-// Large results do not stay among the events (see `large-results`). The size as stored: nothing is unpacked for it.
+// Removes a large result from the events (see `large-results`). Compares the stored size, which needs no unpacking.
 const TAKE_OUT = `
 DELETE FROM event
  WHERE queue = $1 AND event = 'completed' AND data ->> 'jobId' = $2 AND pg_column_size(data) > ${LARGEST_EVENT}
    AND id IN (SELECT id FROM event WHERE queue = $1 ORDER BY id DESC LIMIT ${EVENTS_BACK})`;
 
 export class BullmqPool extends EventEmitter {
-  /** Tells BullMQ that a silent loss of the connection is noticed, so that it need not poll. */
+  /** BullMQ reads `keepAlive` as: a half-open connection is detected, so it need not poll. */
   readonly options = { keepAlive: true, max: 10 };
 
   constructor(
     private readonly run: PgQuery,
     readonly notices: PgNotices,
-    /** Whose notices a client must be woken with after a gap: the queue's name. */
+    /** The queue's name: the payload of the notices that wake up its clients after a gap. */
     private readonly queue: string,
   ) {
     super();
@@ -48,7 +48,7 @@ export class BullmqPool extends EventEmitter {
     const value = params?.[COMPLETED_VALUE];
     if (typeof value !== 'string' || value.length <= LARGEST_EVENT || !COMPLETES.test(text)) return answer;
     return answer.then((completed) => {
-      // Best effort: the event goes with those after it, if later.
+      // Best effort: BullMQ trims an event that stays.
       this.run(TAKE_OUT, [this.queue, params?.[COMPLETED_JOB]]).catch(() => undefined);
       return completed;
     });
@@ -63,7 +63,7 @@ export class BullmqPool extends EventEmitter {
     return new BullmqPool(this.run, this.notices, queue);
   }
 
-  /** BullMQ never ends a pool it was given; the engine ends the real one. */
+  /** Does nothing: BullMQ never ends a pool that it was given, and the engine ends the real one. */
   async end(): Promise<void> {}
 }
 
@@ -78,7 +78,7 @@ class VirtualClient extends EventEmitter {
     super();
     this.setMaxListeners(0);
     this.#leaveGaps = pool.notices.onGap(() => {
-      // Something may have come meanwhile: wake whoever waits, as if it had.
+      // A notice may have been missed: wake up all waiters as if one had come.
       for (const channel of this.#handlers.keys()) this.emit('notification', { channel, payload: queue });
     });
   }
@@ -86,7 +86,7 @@ class VirtualClient extends EventEmitter {
   async query(text: string, params?: readonly unknown[]): Promise<PgResult> {
     const channel = LISTEN.exec(text)?.[1];
     if (channel !== undefined) return this.#listen(channel);
-    // A name for pg_stat_activity: there is no connection of our own to carry it.
+    // BullMQ names its connection for pg_stat_activity; a virtual client has no connection.
     if (text.includes("set_config('application_name'")) return NOTHING;
     return this.pool.query(text, params);
   }
@@ -113,7 +113,7 @@ class VirtualClient extends EventEmitter {
 
 const NOTHING: PgResult = { rows: [], rowCount: 0 };
 
-/** `{ state, meta }` with the keys of `meta` in the order in which the task gave them. */
+/** Keeps the order of the keys of `meta` in a progress `{ state, meta }`, which jsonb would sort. */
 function withOrderedMeta(params: readonly unknown[] | undefined): readonly unknown[] | undefined {
   const text = params?.[PROGRESS_VALUE];
   if (params === undefined || typeof text !== 'string' || !text.includes('"meta":')) return params;

@@ -1,6 +1,6 @@
 /**
- * Looks a PostgreSQL (or the embedded one) over: its version, whether the schema is there and new enough, whether it
- * takes writes and keeps them, and how many connections are left.
+ * Checks a PostgreSQL server or an embedded database: its version and its schema; for a server also whether it takes writes
+ * and keeps them, and how many connections are left.
  */
 import { type CheckResult, ok, problem, warning } from '../check-result.js';
 import { isMigrated, notMigrated } from './schema.js';
@@ -11,7 +11,7 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS stan
        current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commits,
        current_setting('max_connections')::int AS most, (SELECT count(*)::int FROM pg_stat_activity) AS used`;
 
-/** @param served whether it is a server of its own: the embedded one has neither connections nor a disk to be asked about */
+/** Runs the checks. `served`: whether it is a server; an embedded database has no connections or settings to check. */
 export async function examinePostgres(
   query: PgQuery,
   place: { readonly schema: string; readonly address: string; readonly served: boolean },
@@ -54,7 +54,7 @@ async function schema(
     const { message } = notMigrated(name, address);
     return problem('schema', `"${name}" is missing or old`, message.replace(/^.*?\. /s, ''));
   } catch (error) {
-    // A server too old for BullMQ, or a schema of a newer one.
+    // The server is too old for BullMQ, or the schema belongs to a newer BullMQ.
     const why = error instanceof Error ? error.message : String(error);
     return problem(
       'schema',

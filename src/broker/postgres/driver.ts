@@ -1,6 +1,6 @@
 /**
- * The `pg` package as far as we use it, loaded on first use (an optional peer). Structural types, so that nobody
- * needs `@types/pg` to compile against celeriac.
+ * The `pg` package as far as we use it, an optional peer that is loaded on first use. The types are structural, so that
+ * users need no `@types/pg` to compile against celeriac.
  */
 import { OptionError } from '../../errors.js';
 import { loadPeer } from '../../package-loading.js';
@@ -56,40 +56,40 @@ const GONE =
 const GONE_TEXT =
   /Connection terminated|timeout expired|timeout exceeded|not queryable|Connection is closed|socket hang up/i;
 
-/** Whether a pooler (PgBouncer) between us and the server takes no settings at the login. */
+/** Whether the error comes from a pooler (PgBouncer) that accepts no settings at the login. */
 export function refusesSettings(error: unknown): boolean {
   return error instanceof Error && /unsupported startup parameter/.test(error.message);
 }
 
-/** Whether a driver's error says "the connection is gone (or cannot be had now)". */
+/** Whether a driver's error shows that the connection is lost or cannot be made now. */
 export function isGone(error: unknown): boolean {
   if (!(error instanceof Error) || refusesSettings(error)) return false;
   return GONE.test('code' in error ? String(error.code) : '') || GONE_TEXT.test(error.message);
 }
 
 /**
- * Not now: serialization failure, deadlock, lock timeout, cancelled (`statement_timeout`, `pg_cancel_backend`), read-only
- * (roles are changing), out of memory or room. Of 53, 53300 is a login that was refused.
+ * SQLSTATEs of passing refusals: serialization failure, deadlock, lock timeout, cancelled (`statement_timeout`,
+ * `pg_cancel_backend`), read-only (roles are changing), out of memory or disk. 53300 is excluded: it refuses a login.
  */
 const LATER = /^(40001|40P01|55P03|57014|25006|53(?!300))/;
 
-/** Whether the server undid the statement, and may well take it the next time: it is safe to send it again. */
+/** Whether the server undid the statement and may accept it later, so that sending it again is safe. */
 export function isLater(error: unknown): boolean {
   return error instanceof Error && 'code' in error && LATER.test(String(error.code));
 }
 
-/** Whether a login was refused for now: the server is full, or starts up; or whether such an error is behind this one. */
+/** Whether the error, or one of its causes, is a login refused for now: the server is full or starting. */
 export function isTurnedAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return /^(?:53300|57P03)$/.test(String(Reflect.get(error, 'code'))) || isTurnedAway(error.cause);
 }
 
-/** Whether the server that said so takes no writes: another connection may find the one that does. */
+/** Whether the server takes no writes: another connection may lead to the server that does. */
 export function isReadOnly(error: unknown): boolean {
   return error instanceof Error && Reflect.get(error, 'code') === '25006';
 }
 
-/** Whether a server that is gone was there: it said that it ends, starts up or is full, or ended a connection that stood. */
+/** Whether the error proves a server: one that is stopping, starting or full, or that closed an open connection. */
 export function wasThere(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
@@ -101,7 +101,7 @@ export function wasThere(error: unknown): boolean {
   );
 }
 
-/** The reason a server turns a login away, in words; `undefined` for anything else. */
+/** Why a server refuses a login, as text with advice; `undefined` for any other error. */
 export function loginRefusal(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   switch (code) {
@@ -111,7 +111,7 @@ export function loginRefusal(error: unknown): string | undefined {
     case '3D000':
       return 'has no such database: check the name at the end of the URL';
     default:
-      // pg itself, before the server could say so.
+      // pg itself refuses before the server can.
       return error instanceof Error && /SASL|client password must be/.test(error.message)
         ? 'asks for a password: put one into the URL'
         : undefined;

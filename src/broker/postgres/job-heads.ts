@@ -1,12 +1,12 @@
-/** Reading heads of jobs (see `job-head`) from PostgreSQL. */
+/** Reads the heads of jobs (see `job-head`) from PostgreSQL. */
 import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, withoutArguments } from '../job-head.js';
 import type { PgQuery, PgRow } from './wire.js';
 
-/** What is stored in less than this is not compressed, and no longer as text than is bearable. */
+/** Stored size, bytes, below which data is not compressed and short enough as text to be read in full. */
 const STORED_SMALL = 2_000;
 
-// Its text is made only of what may be long.
+// Converts data to text for measuring only if it may be long.
 const READ = `
 SELECT r.n, j.name, j.added_at_ms, j.delay_ms, j.processed_at_ms, j.finished_at_ms, j.attempts_made, j.attempts_started,
        j.state = 'active' AS running, l.length,
@@ -18,7 +18,7 @@ SELECT r.n, j.name, j.added_at_ms, j.delay_ms, j.processed_at_ms, j.finished_at_
 
 const CHUNK = 100;
 
-/** The heads of these jobs, in order; `undefined` where there is no job. */
+/** The heads of these jobs, in order; `undefined` for a job that does not exist. */
 export async function readHeads(query: PgQuery, refs: readonly JobRef[]): Promise<(JobHead | undefined)[]> {
   const heads: (JobHead | undefined)[] = refs.map(() => undefined);
   for (let i = 0; i < refs.length; i += CHUNK) {

@@ -1,12 +1,12 @@
 /**
- * Reading BullMQ jobs from PostgreSQL, many in one statement. The layout (one `job` table keyed by queue and id) is
- * BullMQ 6's; the engine conformance test fails when an upgrade changes it.
+ * Reads BullMQ jobs from PostgreSQL, many in one statement. The layout (one `job` table keyed by queue and id) is BullMQ
+ * 6's; the engine conformance test fails when an upgrade changes it.
  */
 import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
 import type { PgQuery, PgRow } from './wire.js';
 
-// jsonb is read as text: the driver would parse it, and a number beyond 2^53 with it.
+// Reads jsonb as text: the driver would parse it, and numbers beyond 2^53 would lose digits.
 const READ = `
 SELECT r.n, j.name, j.data::text AS data, j.progress::text AS progress,
        CASE WHEN j.state = 'completed' THEN coalesce(j.return_value::text, 'null') END AS returnvalue,
@@ -20,7 +20,7 @@ SELECT r.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n
   JOIN job j ON j.queue = r.queue AND j.id = r.id
  WHERE j.finished_at_ms IS NULL`;
 
-// By its digest: a job may be large, and is not sent twice for this.
+// Compares by digest: a job may be large, and need not be sent back for the comparison.
 const AMEND = `
 UPDATE job SET data = $3::jsonb WHERE queue = $1 AND id = $2 AND md5(data::text) = $4`;
 
@@ -31,7 +31,7 @@ SELECT queue, id, process_at_ms FROM job WHERE queue = ANY($1::text[]) AND state
 const UNCOUNT = `
 UPDATE job SET attempts_started = attempts_started - 1 WHERE queue = $1 AND id = $2 AND attempts_started > 0`;
 
-/** The jobs, in order; `undefined` where there is none. */
+/** The jobs, in order; `undefined` for a job that does not exist. */
 export async function readJobs(query: PgQuery, refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
   const jobs: (StoredJob | undefined)[] = refs.map(() => undefined);
   if (refs.length === 0) return jobs;
@@ -53,7 +53,7 @@ export async function readEnded(query: PgQuery, refs: readonly JobRef[]): Promis
   return ended;
 }
 
-/** Replaces the data of a job, if it is still what was read. */
+/** Replaces the data of a job if it is still `was`. `false` when it changed or the job is gone. */
 export async function amendData(
   query: PgQuery,
   { queue, id }: JobRef,
@@ -64,7 +64,7 @@ export async function amendData(
   return (await query(AMEND, [queue, id, JSON.stringify(data), known])).rowCount === 1;
 }
 
-/** Counts one delivery less. */
+/** Subtracts one from a job's count of deliveries. */
 export async function uncount(query: PgQuery, { queue, id }: JobRef): Promise<void> {
   await query(UNCOUNT, [queue, id]);
 }

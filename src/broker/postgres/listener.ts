@@ -1,7 +1,7 @@
 /**
- * The one connection of a process that LISTENs: for all its workers and all it waits for. Whoever needs it first after a
- * loss makes it anew, and a connection counts as there only once it listens to every channel that is wanted; then it says
- * that notices may have been missed.
+ * The one listening connection of a process, for all its workers and waiters. After a loss, the retry loop or the first new
+ * use makes another connection. A connection counts as open only once it listens to every subscribed channel; then the gap
+ * listeners are called, since notices may have been missed.
  */
 
 import { sleep } from '../../timers.js';
@@ -15,15 +15,15 @@ interface Channel {
 
 export interface PgListenerParts {
   readonly makeClient: () => PgClient;
-  /** For sending; any connection will do. */
+  /** Sends notices; any connection will do. */
   readonly query: PgQuery;
   readonly onLost: (error: unknown) => void;
   readonly onBack: () => void;
 }
 
-/** Channels nobody wants are left together, a little later: waits come and go. */
+/** How long channels without handlers are kept, ms, so that the next wait may reuse them. They are left in one command. */
 const UNLISTEN_AFTER_MS = 5_000;
-/** How often an idle connection is asked whether it is still there; TCP alone may take ten minutes to say. */
+/** How often an idle connection is pinged, ms: TCP alone may take ten minutes to report a loss. */
 const PING_EVERY_MS = 15_000;
 const PING_TIMEOUT_MS = 5_000;
 const GOODBYE_MS = 2_000;
@@ -32,7 +32,7 @@ const RETRY_MS = [50, 200, 500, 1_000, 2_000];
 export class PgListener implements PgNotices {
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
-  /** What the connection listens to; another one begins with nothing. */
+  /** The channels that the current connection listens to. */
   #heard = new Set<string>();
   #wanted: string[] = [];
   #flushing: Promise<void> | undefined;
@@ -41,7 +41,7 @@ export class PgListener implements PgNotices {
   #sweep: NodeJS.Timeout | undefined;
   #ping: NodeJS.Timeout | undefined;
   #busy = 0;
-  /** A connection was lost, and no other has taken its place yet. */
+  /** True after a loss, until another connection is open. */
   #isLost = false;
   #restoring = false;
   #closed = false;
@@ -55,7 +55,7 @@ export class PgListener implements PgNotices {
       return known.listening;
     }
     this.#wanted.push(channel);
-    // All that is wanted in this tick becomes one statement.
+    // The channels of one tick go into one statement.
     this.#flushing ??= Promise.resolve().then(() => this.#flush());
     const listening = this.#flushing;
     this.#channels.set(channel, { handlers: new Set([handler]), listening });
@@ -86,7 +86,7 @@ export class PgListener implements PgNotices {
     const client = this.#client;
     this.#client = undefined;
     if (client === undefined) return;
-    client.ref?.(); // somebody waits for the goodbye, though not for ever: a frozen server never says it
+    client.ref?.(); // the caller waits for the close, but a frozen server never answers: hence the limit
     const impatience = setTimeout(() => client.unref?.(), GOODBYE_MS).unref();
     await client.end();
     clearTimeout(impatience);
@@ -127,7 +127,7 @@ export class PgListener implements PgNotices {
     this.#use((client) => client.query(commands('UNLISTEN', channels))).catch(() => undefined);
   }
 
-  /** Something on the connection, which keeps the process alive only while one is under way. */
+  /** Runs `body` on the connection, which keeps the process alive only meanwhile. */
   async #use(body: (client: PgClient) => Promise<unknown>): Promise<void> {
     const client = this.#client ?? (await this.#connect());
     if (this.#busy++ === 0) client.ref?.();
@@ -161,7 +161,7 @@ export class PgListener implements PgNotices {
     const channels = [...this.#channels.keys()];
     try {
       await client.connect();
-      // Whoever listened on the connection before counts on this one.
+      // Handlers of the earlier connection rely on this one.
       if (channels.length > 0) await client.query(commands('LISTEN', channels));
       if (broken !== undefined) throw broken;
       if (this.#closed) throw new Error('Connection terminated');
@@ -193,7 +193,7 @@ export class PgListener implements PgNotices {
     if (!this.#restoring) void this.#restore();
   }
 
-  /** Until a connection is there again, by this loop or by a new listener that came first. */
+  /** Retries until a connection is open again, made by this loop or by a new use. */
   async #restore(): Promise<void> {
     this.#restoring = true;
     for (let attempt = 0; ; attempt++) {
@@ -202,7 +202,7 @@ export class PgListener implements PgNotices {
       try {
         await this.#connect();
       } catch {
-        // Said when it was lost; until it is back there is nothing to add.
+        // The loss was reported when it happened.
       }
     }
     this.#restoring = false;

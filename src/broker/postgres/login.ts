@@ -1,7 +1,7 @@
 /**
- * How long a login to PostgreSQL may be silent. It takes several answers of the server, which on a busy machine come slowly:
- * each of them shows that somebody is there, and gives it the time anew. pg's own limit is for the whole of it, and by the
- * clock of a loop that may not have listened.
+ * Limits how long the server may be silent during a login. A login takes several answers, which come slowly on a busy
+ * machine; each answer shows that the server is there and restarts the limit. pg's own limit covers the whole login, and
+ * counts time in which the event loop could not read.
  */
 import { listenFor } from '../listening.js';
 import type { PgClient } from './driver.js';
@@ -11,13 +11,13 @@ interface Stream {
   destroy(error: Error): void;
 }
 
-/** What pg's client has beside its documented side; `pg-native` has no `connection`. */
+/** Undocumented parts of pg's client; `pg-native` has no `connection`. */
 type Innards = PgClient & {
   readonly connection?: { stream?: Stream; _ending?: boolean };
   once?(event: 'connect' | 'end', listener: () => void): unknown;
 };
 
-/** Ends the login of a client that is about to connect when the server says nothing for `ms`. */
+/** Ends the login of a client that is about to connect once the server is silent for `ms`. @returns the client */
 export function limitLogin<C extends PgClient>(client: C, ms: number): C {
   const innards = client as Innards;
   let from = innards.connection?.stream;
@@ -34,7 +34,7 @@ export function limitLogin<C extends PgClient>(client: C, ms: number): C {
       connection.stream.destroy(new Error('timeout expired'));
     },
     () => {
-      // Encrypted, it goes on over another stream.
+      // An encrypted login continues over another stream.
       const stream = innards.connection?.stream;
       if (stream !== from || (stream?.bytesRead ?? 0) > bytes) heard();
       from = stream;

@@ -1,7 +1,7 @@
 /**
- * The Signals port on NOTIFY. A topic's hash picks one of 256 channels; a process listens on a channel only while
- * it waits for a topic there, so it does not read what the rest of the fleet is told. What is notified in one tick, or
- * while a statement is under way, leaves in one, with the hashes of a channel packed into one payload.
+ * The Notices port on NOTIFY. A topic's hash selects one of 256 channels. A process listens on a channel only while it
+ * waits for a topic there, so it need not read the notices of the whole fleet. The notices of one tick, and those sent
+ * while a statement is under way, leave in one statement, with the hashes of a channel packed into one payload.
  */
 import { createHash } from 'node:crypto';
 import type { NoticeListener, Notices } from '../broker.js';
@@ -18,11 +18,11 @@ interface Bucket {
 }
 
 export class PgSignals implements Notices {
-  /** Notices and writes take different connections. */
+  /** False: notices and writes use different connections. */
   readonly ordered = false;
   readonly #buckets = new Map<string, Bucket>();
   #outbox = new Set<string>();
-  /** A statement is under way; what is told meanwhile leaves with the next. */
+  /** A statement is under way; notices given meanwhile leave with the next. */
   #sending = false;
   readonly #channelPrefix: string;
 
@@ -70,7 +70,7 @@ export class PgSignals implements Notices {
     this.gaps.onGap(listener);
   }
 
-  /** A bucket is shared by chance, so ids of one process are spread over all of them: nothing is listened to ahead. */
+  /** Does nothing: the ids of a process are spread over all channels, so listening ahead would mean all of them. */
   expect(): void {}
 
   surelyUnnotified(): boolean {
@@ -84,7 +84,7 @@ export class PgSignals implements Notices {
     const bucket = { topics, handler, listening };
     this.#buckets.set(channel, bucket);
     listening.catch(() => {
-      // Told through the promise; the next subscriber tries again.
+      // The subscriber gets the error from the promise; the next subscriber tries again.
       if (this.#buckets.get(channel) === bucket) this.#buckets.delete(channel);
     });
     return bucket;
@@ -93,7 +93,7 @@ export class PgSignals implements Notices {
   async #listen(channel: string, handler: (payload: string) => void): Promise<void> {
     const notices = await this.notices();
     await notices.listen(channel, handler);
-    // Everybody left while the connection was being made.
+    // All listeners unsubscribed while the connection was being made.
     if (this.#buckets.get(channel)?.handler !== handler) notices.unlisten(channel, handler);
   }
 
@@ -127,7 +127,7 @@ export class PgSignals implements Notices {
   }
 }
 
-/** Channels are database-wide: the schema keeps apps apart. */
+/** The prefix of a schema's channels. Channels are database-wide, so the schema keeps apps apart. */
 export function channelPrefixOf(schema: string): string {
   return `celeriac_${hashOf(schema).slice(0, 12)}_`.toLowerCase().replaceAll('-', '_');
 }
@@ -139,7 +139,7 @@ function deliver(topics: ReadonlyMap<string, ReadonlySet<() => void>>, payload: 
   }
 }
 
-/** 96 bits: topics may be any string of any length; a collision costs one needless look. */
+/** 96 bits, since topics are strings of any length. A collision costs one needless read. */
 function hashOf(topic: string): string {
   return createHash('sha1').update(topic).digest('base64url').slice(0, HASH_LENGTH);
 }

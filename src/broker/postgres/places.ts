@@ -1,13 +1,13 @@
 /**
- * The Places port on PostgreSQL and PGlite: a row for each who holds a place or waits for one, and a row a name that counts
- * them. Whoever changes the places of a name locks that row first, so there are never more holders than the limit.
+ * The Places port on PostgreSQL and PGlite: one row per holder or waiter, and one row per name that counts them. Every
+ * change of a name's places must lock that row first, so that there are never more holders than the limit.
  */
 import type { JobRef } from '../job-ref.js';
 import { type Asking, type Entered, type Holder, MOST_DOUBTED, type Places, type Room } from '../places.js';
 import { storedKey } from './stored-key.js';
 import type { PgQuery } from './wire.js';
 
-/** The tables and functions, made with the schema. The functions find the tables by the search path: a schema may be renamed. */
+/** SQL for the tables and functions. The functions find the tables by the search path, since a schema may be renamed. */
 export function placeTables(schema: string): string {
   return `
 CREATE TABLE IF NOT EXISTS "${schema}".celeriac_limit (
@@ -144,7 +144,7 @@ const ENTER =
   'SELECT celeriac_place_enter($1, $2, $3, $4::bigint, $5::bigint, $6::bigint, $7::bigint)::text AS reply';
 const LEAVE = 'SELECT celeriac_place_leave($1, $2, $3, $4::bigint, $5::bigint)::text AS reply';
 const EVICT = 'SELECT celeriac_place_evict($1, $2::jsonb, $3::bigint, $4::bigint)::text AS reply';
-// Nothing when there is room; looks without a lock.
+// Returns no row when a place is free. Reads without a lock.
 const ROOM = `
 SELECT celeriac_place_doubted(l.name, $3::bigint, $4::bigint)::text AS reply
   FROM celeriac_limit l WHERE l.name = $1 AND l.held >= $2::bigint`;

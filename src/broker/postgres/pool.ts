@@ -1,7 +1,7 @@
 /**
- * Statements over one pg.Pool, failing fast or waiting. A server that stops answering (a cut cable, a frozen host) is
- * told from one that is merely slow by a second connection (`pg-probe`): when that one gets no answer either, every
- * statement in flight is given up at once.
+ * Runs statements over one pg.Pool, failing fast or waiting. A second connection (`probe`) distinguishes a server that
+ * stopped answering (a cut cable, a frozen host) from one that is merely slow: when the probe gets no answer either, all
+ * statements in flight are given up at once.
  */
 import { BrokerError, BrokerUnavailableError } from '../../errors.js';
 import { type Cancel, every, sleep } from '../../timers.js';
@@ -20,9 +20,9 @@ import { PgProbe } from './probe.js';
 import type { PgQuery, PgResult, PgRow } from './wire.js';
 
 interface Flight {
-  /** The watchdog's look it began before. */
+  /** The number of watchdog checks when the flight began. */
   readonly since: number;
-  /** Waits for a connection, or for an answer on one. */
+  /** Whether it waits for a connection, or for an answer on one. */
   readonly waitsFor: 'connection' | 'answer';
   giveUp(error: Error): void;
 }
@@ -33,27 +33,28 @@ export interface PgStatementsParams {
   readonly config: EngineConfig;
   /** A client outside the pool, not yet connected, that gives up after `timeoutMs`. */
   readonly makeClient: (timeoutMs: number) => PgClient;
-  /** The schema, where a connection cannot be told at its login: behind a pooler each transaction is. */
+  /** Set behind a pooler, where connections cannot select the schema at login: each transaction selects it instead. */
   readonly schema?: string | undefined;
 }
 
-/** Other connections that broke in an outage are met this long after it: of it, they say nothing new. */
+/** How long after an outage broken connections still belong to it, ms, and are not reported as another. */
 const AFTERMATH_MS = 2_000;
 
-/** So often the watchdog looks within the configured second. */
+/** Checks of the watchdog within `connectTimeoutMs`. */
 const LOOKS = 8;
-/** Nearly half of that, the first of which may come at once. */
+/** Checks without an answer before a probe: nearly half of them, since the first may come at once. */
 const SILENT_LOOKS = 4;
 
+/** Runs statements, detects outages and reports each once. */
 export class PgStatements {
   readonly #flights = new Set<Flight>();
-  /** Runs while anything is in flight, and stops at its first look after that: one timer, not one a statement. */
+  /** One timer instead of one per statement: runs while anything is in flight, and stops at its first check after. */
   #watchdog: Cancel | undefined;
   #probing: Promise<void> | undefined;
   readonly #probe: PgProbe;
-  /** How often the watchdog has looked: silence is measured in looks, since a loop that was busy has not listened. */
+  /** Checks so far. Silence is measured in checks, since a busy event loop has not read answers. */
   #looks = 0;
-  /** The look before which something was answered last. */
+  /** The number of checks at the last answer. */
   #answeredAt = 0;
   #answers = 0;
   #lostAt: number | undefined;
@@ -64,7 +65,10 @@ export class PgStatements {
     this.#probe = new PgProbe(parts.makeClient, parts.config.connectTimeoutMs);
   }
 
-  /** @throws {BrokerUnavailableError} at once when the connection is gone, within the configured second when it is silent */
+  /**
+   * Runs a statement, failing fast.
+   * @throws {BrokerUnavailableError} at once when the connection is lost, within `connectTimeoutMs` when it is silent
+   */
   readonly calls: PgQuery = async (text, params) => {
     const until = performance.now() + this.parts.config.connectTimeoutMs;
     for (let waitMs = 20; ; waitMs *= 2) {
@@ -79,7 +83,7 @@ export class PgStatements {
     }
   };
 
-  /** Waits for a connection, and for a server that says "not now"; what was sent on one that broke is not sent again. */
+  /** Waits for a connection, and retries after passing refusals. A statement whose connection broke is not sent again. */
   readonly patient: PgQuery = async (text, params) => {
     for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       const client = await this.#patientCheckout();
@@ -92,6 +96,7 @@ export class PgStatements {
     }
   };
 
+  /** Runs `body` on one session of its own. */
   async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
     const client = await this.#checkoutBy(performance.now() + this.parts.config.connectTimeoutMs);
     let failed = true;
@@ -114,11 +119,12 @@ export class PgStatements {
     }
   }
 
+  /** True if the same statement may succeed later. */
   isUnavailable(error: unknown): boolean {
     return error instanceof BrokerUnavailableError || isGone(error) || isLater(error);
   }
 
-  /** An outage was noticed elsewhere (the listening connection). */
+  /** Reports an outage once. Also called for the listening connection. */
   lost(error: unknown): void {
     const now = performance.now();
     if (this.#lostAt !== undefined || this.#closed || now - this.#backAt < AFTERMATH_MS) return;
@@ -126,6 +132,7 @@ export class PgStatements {
     this.parts.config.onTrouble(`PostgreSQL at ${this.parts.address} does not answer`, error);
   }
 
+  /** Reports the end of an outage, if there was one. */
   recovered(): void {
     if (this.#lostAt === undefined) return;
     this.#backAt = performance.now();
@@ -151,7 +158,7 @@ export class PgStatements {
     );
   }
 
-  /** Knocks again where the server turned the login away for now: nothing was asked of it yet. */
+  /** Retries until `until` while the server refuses the login for now. Safe, since no statement was sent yet. */
   async #checkoutBy(until: number): Promise<PgPooledClient> {
     for (let waitMs = 20; ; waitMs *= 2) {
       try {
@@ -193,7 +200,7 @@ export class PgStatements {
     }
   }
 
-  /** Something that waits for the server, and can be given up while it does. */
+  /** Runs a step that waits for the server and that the watchdog can give up. */
   #flight<R>(waitsFor: Flight['waitsFor'], start: () => Promise<R>, discard?: (late: R) => void): Promise<R> {
     if (this.#closed) return Promise.reject(this.#unavailable(undefined));
     return new Promise<R>((resolve, reject) => {
@@ -226,7 +233,7 @@ export class PgStatements {
           end();
           const cause = this.#described(error);
           reject(cause);
-          // Who waits for a connection would meet the same; one that broke says nothing about the others.
+          // Other flights that wait for a connection would fail alike; one broken connection proves nothing about others.
           if (waitsFor === 'connection' && cause instanceof BrokerUnavailableError)
             this.#abandon(cause, 'connection');
         },
@@ -239,7 +246,7 @@ export class PgStatements {
     this.#answers++;
   }
 
-  /** Nearly half a timeout without an answer is worth a question, which takes the other half. */
+  /** Starts a probe after nearly half a timeout without an answer; the probe takes the other half. */
   #watch(): void {
     this.#looks++;
     const [oldest] = this.#flights;
@@ -248,14 +255,14 @@ export class PgStatements {
       this.#watchdog = undefined;
       return;
     }
-    // One slow statement among others that are answered is no silence.
+    // One slow statement beside others with answers is not silence.
     if (this.#looks - Math.max(oldest.since, this.#answeredAt) < SILENT_LOOKS) return;
     this.#probing ??= this.#ask().finally(() => {
       this.#probing = undefined;
     });
   }
 
-  /** Asks on a connection of its own whether anybody is there; no answer, to anything, ends what is in flight. */
+  /** Probes the server on a connection of its own. If nothing at all is answered, gives up all flights. */
   async #ask(): Promise<void> {
     const before = this.#answers;
     const probed = await this.#probe.ask();
@@ -265,7 +272,7 @@ export class PgStatements {
     if (silent instanceof BrokerUnavailableError) this.#abandon(silent);
   }
 
-  /** An error of the driver as ours, where it says that the server is away or does not take it now. */
+  /** Translates a driver's error to ours when the server is unreachable, refuses for now, or refuses the login. */
   inOurWords(error: unknown): unknown {
     return isLater(error) ? this.#notNow(error) : this.#described(error);
   }
@@ -302,8 +309,9 @@ export class PgStatements {
 }
 
 /**
- * A client that breaks says so beside the statement, which rejects: unheard, it would end the process.
- * @returns the way back
+ * Ignores the `error` events of a client. A broken client emits one beside the statement's rejection, and without a
+ * listener the event would end the process.
+ * @returns a function that removes the listener
  */
 export function guard(client: PgClient): () => void {
   client.on('error', ignore);
@@ -312,19 +320,19 @@ export function guard(client: PgClient): () => void {
 
 const ignore = () => undefined;
 
-/** BullMQ repeats a finish after this code only, and what it repeats is guarded by the job's lock. */
+/** Gives outages the only code after which BullMQ repeats a finish. The job's lock makes the repetition safe. */
 function forBullmq(unavailable: boolean, error: unknown): unknown {
   if (!unavailable) return error;
   return Object.assign(new Error(messageOf(error), { cause: error }), { code: 'ECONNREFUSED' });
 }
 
-/** Sends a statement as pg takes it. */
+/** Sends a statement in the form that pg expects. */
 export function send(client: PgClient, text: string, params: readonly unknown[] | undefined) {
-  // Without parameters pg takes many statements in one text.
+  // Without parameters pg accepts many statements in one text.
   return params === undefined ? client.query(text) : client.query(text, [...params]);
 }
 
-/** A transaction of its own, since the next one may run on another connection of the server. */
+/** Runs a statement in its own transaction that selects the schema: the next may get another server connection. */
 async function sendInside(
   client: PgClient,
   schema: string,
@@ -337,12 +345,12 @@ async function sendInside(
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined); // it broke: there is nothing to undo
+    await client.query('ROLLBACK').catch(() => undefined); // the connection broke: there is nothing to undo
     throw error;
   }
 }
 
-/** What came back, of the last statement where there were several. */
+/** The driver's result as ours; of several statements, the result of the last. */
 export function shape(result: unknown): PgResult {
   const last: unknown = Array.isArray(result) ? result.at(-1) : result;
   const { rows, rowCount } = last as { rows?: PgRow[]; rowCount?: number | null };

@@ -1,22 +1,22 @@
 /**
- * Asks a PostgreSQL that has been silent for a while whether it is there. A server is often silent because it has too much
- * to do, so asking must cost it next to nothing: one connection is made and kept, and asked again and again; another login
- * is tried only where that one gives no answer, and ever more rarely while logins are answered.
+ * Probes a silent PostgreSQL server. A server is often silent because it is overloaded, so a probe must cost next to
+ * nothing: one connection is kept and reused. A new login is tried only if the kept connection does not answer, and ever
+ * more rarely while logins are answered.
  */
 import { type Listening, listenFor } from '../listening.js';
 import { isGone, type PgClient } from './driver.js';
 
-/** What was found out: `unsure` where it was too early for another login. */
+/** The result of a probe. `unsure`: it was too early for another login. `silent`: the error of the failed login. */
 export type Probed = 'there' | 'unsure' | { readonly silent: unknown };
 
-/** The kept connection goes when nobody has asked for this long. */
+/** How long the connection is kept after the last answered probe, ms. */
 const KEPT_MS = 30_000;
 const LONGEST_PAUSE_MS = 10_000;
 
 export class PgProbe {
   #kept: PgClient | undefined;
   #keptTimer: NodeJS.Timeout | undefined;
-  /** Between two logins; doubles while they are answered, since then the server is there and busy. */
+  /** Pause between two logins, ms. Doubles while they are answered, since the server is there and busy. */
   #pauseMs = 0;
   #loginAt = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -24,7 +24,7 @@ export class PgProbe {
   constructor(
     /** A client outside the pool, not yet connected, that gives up after `timeoutMs`. */
     private readonly makeClient: (timeoutMs: number) => PgClient,
-    /** Within half of this the answer is there, or counts as none. */
+    /** A probe without an answer within half of this counts as silent, ms. */
     private readonly patienceMs: number,
   ) {}
 
@@ -46,7 +46,7 @@ export class PgProbe {
     const late = new Promise<false>((resolve) => {
       listening = listenFor(this.patienceMs / 8, () => resolve(false));
     });
-    // An error is an answer as long as the connection stands; where it broke, a login says more.
+    // An error on an open connection is an answer. After a broken connection a login shows more.
     const answer = client.query('SELECT 1').then(
       () => true,
       (error: unknown) => !isGone(error),
@@ -66,7 +66,7 @@ export class PgProbe {
       await client.connect();
     } catch (error) {
       client.end().catch(() => undefined); // it may never have been there
-      // It answered, if only to say no (53300: it has connections enough).
+      // Any refusal by the server is an answer (53300: too many connections).
       const isAnswer = !isGone(error) || (error instanceof Error && Reflect.get(error, 'code') === '53300');
       if (!isAnswer) {
         this.#pauseMs = 0;

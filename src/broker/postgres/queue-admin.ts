@@ -49,7 +49,7 @@ SELECT id, data ? 'args' AND jsonb_typeof(data -> 'v') IS NOT DISTINCT FROM 'num
  WHERE queue = $1 AND state = $2::job_state AND finished_at_ms <= $3::bigint
  ORDER BY seq OFFSET $4 LIMIT $5`;
 
-// Each half finds its rows by an index of its own.
+// Two parts, so that each uses its own index.
 const TAKE = `
 WITH waiting AS (
   SELECT id FROM job WHERE queue = $1 AND state = 'waiting' AND scheduler_id IS NULL
@@ -119,7 +119,7 @@ export class PgQueueAdmin implements QueueAdmin {
 
   async take(queue: string, { limit, token, lockMs }: TakeStep): Promise<Taken> {
     const { rows } = await this.query(TAKE, [queue, token, lockMs, limit]);
-    // Schedulers' jobs are told apart in the statement, so there is nothing to pass over.
+    // The statement excludes the jobs of schedulers, so there is nothing to skip.
     return { jobs: rows.map(decode), passed: NOTHING_PASSED, looked: rows.length > 0 };
   }
 

@@ -1,6 +1,6 @@
 /**
- * The Records port on PostgreSQL and PGlite: one row a record, one statement a call, the server's clock.
- * An expired row counts as absent everywhere and is reclaimed in bounded batches, while records are created and by a janitor.
+ * The Records port on PostgreSQL and PGlite: one row per record, one statement per call, on the server's clock. An expired
+ * row counts as absent everywhere. Bounded batches of such rows are removed when records are created, and by a janitor.
  */
 import type { Records, StoredRecord } from '../broker.js';
 import { storedKey } from './stored-key.js';
@@ -9,7 +9,7 @@ import type { PgQuery } from './wire.js';
 const ALIVE = '(r.expire_at IS NULL OR r.expire_at > now())';
 const EXPIRY = "now() + $3::double precision * interval '1 millisecond'";
 
-// An expired row is taken over in place; its version goes on, so that who knew the old record cannot replace this one.
+// Reuses an expired row. Its version keeps rising, so that a process which knows the old record cannot replace this one.
 const CREATE = `
 INSERT INTO celeriac_record AS r (key, value, version, expire_at) VALUES ($1, $2, 1, ${EXPIRY})
 ON CONFLICT (key) DO UPDATE
@@ -61,12 +61,12 @@ export class PgRecords implements Records {
     return (await this.query(REMOVE, [storedKey(key), version ?? null])).rowCount === 1;
   }
 
-  /** Removes up to `rows` expired records; whether more may be left. */
+  /** Removes up to `rows` expired records. @returns whether more may be left */
   async reclaim(rows: number): Promise<boolean> {
     return (await this.query(RECLAIM, [rows])).rowCount >= rows;
   }
 
-  /** Nobody waits for this; a failure leaves rows that already count as absent to the next round. */
+  /** Removes expired rows in the background. After a failure the next round does it: the rows count as absent anyway. */
   #reclaim(): void {
     const now = performance.now();
     if (now < this.#reclaimAt) return;
@@ -75,7 +75,7 @@ export class PgRecords implements Records {
       (more) => {
         if (more) this.#reclaimAt = 0;
       },
-      () => undefined, // housekeeping: the next time will do
+      () => undefined, // the next round does it
     );
   }
 }

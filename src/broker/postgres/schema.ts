@@ -1,6 +1,6 @@
 /**
- * The PostgreSQL schema an app lives in: its name, what is in it, and whether it is there and new enough.
- * BullMQ brings its own tables; ours are tables of small records, of workflows, and of the places of limits beside them.
+ * The PostgreSQL schema of an app: its name, its tables, and whether it exists in the right version. BullMQ brings its own
+ * tables; ours hold small records, workflows, and the places of limits.
  */
 import { createHash } from 'node:crypto';
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
@@ -9,41 +9,41 @@ import { placeTables } from './places.js';
 import type { PgQuery } from './wire.js';
 import { flowWriteFunction } from './workflow-records.js';
 
-/** Goes up with every change of {@link ownTables}; part of the template's name. */
+/** Must rise with every change of {@link ownTables}; part of the template's name. */
 const OWN_SCHEMA_VERSION = 5;
 
-/** What both schemas together are called in caches. */
+/** Names the versions of both schemas in caches. */
 export const SCHEMA_VERSIONS = `bullmq${LATEST_SCHEMA_VERSION}-celeriac${OWN_SCHEMA_VERSION}`;
 
-// BullMQ accepts simple identifiers only; PostgreSQL keeps 'pg_' for itself.
+// BullMQ accepts only simple identifiers; PostgreSQL reserves 'pg_'.
 const SIMPLE = /^(?!pg_)[A-Za-z_][A-Za-z0-9_$]{0,62}$/;
 
-/** The schema of a prefix: the prefix itself where PostgreSQL takes it, else a readable name that is still its own. */
+/** The schema of a prefix: the prefix itself if PostgreSQL accepts it, else a readable and unique name. */
 export function schemaOf(prefix: string): string {
   if (SIMPLE.test(prefix)) return prefix;
   const readable = prefix.replace(/[^A-Za-z0-9_$]+/g, '_').slice(0, 40);
   return `c_${readable}_${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`;
 }
 
-/** Whether BullMQ's schema and ours are there, in the version this build needs. One read, no locks. */
+/** Whether BullMQ's schema and ours exist in the version that this build needs. Reads only; takes no locks. */
 export async function isMigrated(query: PgQuery, schema: string): Promise<boolean> {
   const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS places', [
     `"${schema}".migration`,
-    // The youngest of our tables.
+    // The newest of our tables.
     `"${schema}".celeriac_place`,
   ]);
   if (rows[0]?.ledger == null || rows[0].places == null) return false;
-  // Throws for a server that is too old, or a schema of a newer BullMQ.
+  // Throws for a server that is too old, or for a schema of a newer BullMQ.
   return (await assertSchemaCompatibility(asBullmq(query), schema)) >= LATEST_SCHEMA_VERSION;
 }
 
-/** Creates or upgrades the schema; a no-op (and no DDL right needed) where nothing is missing. Needs one session. */
+/** Creates or upgrades the schema. Does nothing, and needs no DDL rights, if nothing is missing. Needs one session. */
 export async function migrateSchema(query: PgQuery, schema: string): Promise<void> {
   if (await isMigrated(query, schema)) return;
   await runMigrations(asBullmq(query), schema);
   await query('BEGIN');
   try {
-    // CREATE ... IF NOT EXISTS of two processes at once fails in one of them without the lock.
+    // Without the lock, CREATE ... IF NOT EXISTS of two processes at once would fail in one of them.
     await query('SELECT pg_advisory_xact_lock(hashtext($1))', [`celeriac:${schema}`]);
     await query(ownTables(schema));
     await query('COMMIT');
@@ -53,7 +53,7 @@ export async function migrateSchema(query: PgQuery, schema: string): Promise<voi
   }
 }
 
-/** The error for a schema that is not there, or old. */
+/** The error for a schema that is missing or old. */
 export function notMigrated(schema: string, address: string): BrokerError {
   return new BrokerError(
     `The schema "${schema}" at ${address} is not migrated for this version of celeriac. ` +
@@ -87,7 +87,7 @@ UPDATE "${schema}".celeriac_record SET expire_at = now() + interval '7 days'
  WHERE key LIKE 'places:%' AND expire_at IS NULL`;
 }
 
-/** BullMQ types its rows loosely; the shape is the driver's. */
+/** Casts for BullMQ, which types rows loosely; their shape is the driver's. */
 function asBullmq(query: PgQuery): Parameters<typeof runMigrations>[0] {
   return { query: query as never };
 }

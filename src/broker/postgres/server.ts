@@ -1,7 +1,8 @@
 /**
- * The PostgreSQL engine: a URL (our own pool) or the caller's pool (used, checked, never ended). One more connection
- * listens, for the whole process. Behind a pooler that takes no settings at the login (PgBouncer), each statement is a
- * transaction that names the schema, and notifications and migrations go to the server itself where the URL names it.
+ * The PostgreSQL engine, from a URL (our own pool) or the caller's pool, which is used and checked but must never be ended.
+ * One more connection listens for the whole process. Behind a pooler that accepts no settings at login (PgBouncer), each
+ * statement is a transaction that selects the schema, and notifications and migrations go directly to the server, whose
+ * address the URL's `listen` parameter gives.
  */
 import { randomUUID } from 'node:crypto';
 import { BrokerError, OptionError } from '../../errors.js';
@@ -23,7 +24,7 @@ export function openPostgres(config: EngineConfig, target: PostgresTarget): Engi
   return new PgEngine(new PostgresWire(config, target, schema), schema, config);
 }
 
-/** How long a notification may be under way when it is tried out. */
+/** How long the test of notifications waits for one, ms. */
 const NOTICE_MS = 2_000;
 
 const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
@@ -32,7 +33,7 @@ interface Open {
   readonly pool: PgPool;
   readonly link: PgStatements;
   readonly listener: PgListener;
-  /** A client to the server itself, past a pooler where the URL says how. */
+  /** A client to the server itself, past a pooler if the URL has a `listen` parameter. */
   readonly makeDirect: (timeoutMs: number) => PgClient;
 }
 
@@ -48,7 +49,7 @@ class PostgresWire implements PgWire {
   readonly #gaps = new Set<() => void>();
   readonly #onPoolError: (error: Error) => void;
   #open: Open | undefined;
-  /** A pooler refused, or dropped, the settings of a connection. */
+  /** True once a pooler refused or dropped the settings of a connection. */
   #isPooled = false;
 
   constructor(
@@ -72,7 +73,7 @@ class PostgresWire implements PgWire {
         return () => this.#gaps.delete(listener);
       },
     };
-    // An idle connection broke: the next statement finds out for itself.
+    // An idle connection broke: report it; the next statement makes another.
     this.#onPoolError = (error) => {
       // pg-pool puts the whole client into it, including credentials; must never be logged.
       Reflect.deleteProperty(error, 'client');
@@ -88,7 +89,7 @@ class PostgresWire implements PgWire {
     if (this.#directUrl === undefined) await this.#checkNotices(listener);
   }
 
-  /** Whether the sessions of the pool are as they should be; `false` where a pooler kept them from it. */
+  /** Checks the search_path of the pool's sessions. `false` when a pooler dropped or refused it. */
   async #look(): Promise<boolean> {
     const mayBePooled = 'url' in this.#target && !this.#isPooled;
     try {
@@ -113,7 +114,7 @@ class PostgresWire implements PgWire {
     await this.#goodbye(old);
   }
 
-  /** In transaction mode a pooler takes a LISTEN and passes nothing on. */
+  /** Tests that notifications arrive: a pooler in transaction mode accepts LISTEN and forwards nothing. */
   async #checkNotices(listener: PgListener): Promise<void> {
     const channel = `celeriac_check_${randomUUID().replaceAll('-', '')}`;
     let hear: (heard: boolean) => void = () => undefined;
@@ -168,19 +169,19 @@ class PostgresWire implements PgWire {
   }
 
   async close(): Promise<void> {
-    const open = await this.#opening?.catch(() => undefined); // whoever opened it was told
+    const open = await this.#opening?.catch(() => undefined); // the caller that opened it got the error
     if (open === undefined) return;
     open.link.close();
     open.pool.off('error', this.#onPoolError);
     if ('pool' in this.#target) open.pool.off('connect', guardNewcomer);
-    // A connection that hangs in the middle of a goodbye must not hold up the program.
+    // A connection that hangs while closing must not block the program.
     await Promise.race([this.#goodbye(open), new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
   }
 
   async #goodbye({ pool, listener }: Open): Promise<void> {
-    const listening = listener.close().catch(() => undefined); // it was gone already
+    const listening = listener.close().catch(() => undefined); // the connection was lost already
     if ('url' in this.#target) {
-      pool.on('error', () => undefined); // so may an idle connection be
+      pool.on('error', () => undefined); // an idle connection may be lost too
       await pool.end();
     }
     await listening;
@@ -213,7 +214,7 @@ class PostgresWire implements PgWire {
       onBack: () => link.recovered(),
     });
     listener.onGap(() => {
-      for (const tell of [...this.#gaps]) tell();
+      for (const onGap of [...this.#gaps]) onGap();
     });
     this.#open = { pool, link, listener, makeDirect };
     return this.#open;
@@ -226,7 +227,7 @@ class PostgresWire implements PgWire {
     const direct =
       listenUrl === undefined ? settings : { ...settingsOf(listenUrl, this.schema), ...KEEP_ALIVE };
     const timeoutMs = this.config.connectTimeoutMs;
-    // pg-pool reads the same option as "how long to wait for a free client": a busy pool is no unreachable server.
+    // Not by pg's own option: pg-pool applies it to the wait for a free client too, and a busy pool is not an outage.
     class Impatient extends pg.Client {
       constructor(config: Record<string, unknown>) {
         super(config);
@@ -250,7 +251,7 @@ class PostgresWire implements PgWire {
       throw new OptionError(
         'broker: this object is not a pg.Pool: it does not say how its clients are made.',
       );
-    // The pool hides its password from enumeration, so a spread would lose it.
+    // The pool's password is not enumerable, so a spread would lose it.
     const settings = { ...options, password: options['password'], ...KEEP_ALIVE, connectionTimeoutMillis: 0 };
     const makeClient = (ms: number): PgClient => limitLogin(new Client({ ...settings }), ms);
     return { pool, makeClient, makeDirect: makeClient };
@@ -274,19 +275,19 @@ class PostgresWire implements PgWire {
 }
 
 /**
- * The pool stops listening to a client when it hands it over, which we hear of a moment later; a server that ends the
- * connection with its first words would be faster.
+ * Guards a client while the pool hands it over: the pool has removed its own error listener by then, and a server that
+ * ends the connection at once would emit an error before the caller has a guard.
  */
 function guardNewcomer(client: PgClient): void {
   setImmediate(guard(client));
 }
 
-/** Where to listen, past a pooler. */
+/** The URL to listen at, past a pooler; `undefined` without a `listen` parameter. */
 function listenUrlOf(url: string): string | undefined {
   return parse(url).searchParams.get('listen') ?? undefined;
 }
 
-/** The URL as pg settings, with the search_path every session needs; without a schema, without any settings. */
+/** The URL as pg settings, with the search_path that every session needs. Without a schema, no session settings. */
 function settingsOf(url: string, schema: string | undefined): Record<string, unknown> {
   const parsed = parse(url);
   const theirs = parsed.searchParams.get('options');
@@ -312,7 +313,7 @@ function parse(url: string): URL {
   try {
     return new URL(url);
   } catch {
-    // The text may hold a password: it is not repeated, and neither is URL's error, which does.
+    // The text may contain a password, so the error repeats neither the text nor URL's own error.
     throw new OptionError(
       'broker: this postgres:// URL cannot be read. Example: postgres://user:password@host:5432/database',
     );

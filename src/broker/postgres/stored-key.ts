@@ -1,9 +1,9 @@
-/** Any string as a key PostgreSQL takes. */
+/** Maps any string to a key that PostgreSQL accepts. */
 import { createHash } from 'node:crypto';
 
 const LONGEST_PLAIN = 512;
 
-/** No NUL, no lone surrogate, short enough for an index. Distinct stays distinct. */
+/** A key without NUL and lone surrogates, short enough for an index. Distinct strings get distinct keys. */
 export function storedKey(key: string): string {
   const plain = key.isWellFormed() && !key.includes('\0') && !key.startsWith('"') && !key.startsWith('#');
   const text = plain ? key : JSON.stringify(key);

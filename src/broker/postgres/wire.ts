@@ -1,10 +1,10 @@
 /**
- * What PostgreSQL and PGlite have in common, seen from below: a way to run SQL and a way to hear notices.
- * `pg-engine` builds the Engine port on it; `postgres` and `embedded` each provide one.
+ * The port under the PostgreSQL and embedded engines: a way to run SQL and a way to receive notices. `postgres/broker`
+ * builds the Engine port on it; `postgres/server` and `embedded/broker` each implement it.
  */
 import type { EngineKind } from '../broker.js';
 
-/** A row as the driver hands it over; jsonb is parsed, bigint may be a text. */
+/** A row as the driver returns it; jsonb is parsed, bigint may be a string. */
 export type PgRow = Record<string, unknown>;
 
 export interface PgResult {
@@ -12,10 +12,10 @@ export interface PgResult {
   readonly rowCount: number;
 }
 
-/** Runs one statement (many, without parameters). Driver errors come through with their SQLSTATE in `code`. */
+/** Runs one statement, or several if there are no parameters. Driver errors keep their SQLSTATE in `code`. */
 export type PgQuery = (text: string, params?: readonly unknown[]) => Promise<PgResult>;
 
-/** NOTIFY as it arrives. */
+/** Called with the payload of each NOTIFY. */
 export type NoticeHandler = (payload: string) => void;
 
 export interface Notice {
@@ -23,30 +23,31 @@ export interface Notice {
   readonly payload: string;
 }
 
-/** The one place of a process where notices arrive. */
+/** Sends and receives the notices of a process. */
 export interface PgNotices {
   /** Resolves once every later notice on `channel` reaches `handler`. */
   listen(channel: string, handler: NoticeHandler): Promise<void>;
-  /** Idempotent; the channel itself is left a little later, when nobody else wants it. */
+  /** Idempotent. The channel itself is left a little later, unless other handlers remain. */
   unlisten(channel: string, handler: NoticeHandler): void;
-  /** Called when notices may have been missed. Returns the way out. */
+  /** Calls `listener` when notices may have been missed. @returns a function that stops it */
   onGap(listener: () => void): () => void;
   send(notices: readonly Notice[]): Promise<void>;
 }
 
+/** A connected database. */
 export interface PgWire {
   readonly kind: EngineKind;
   readonly address: string;
   readonly oneProcess: boolean;
-  /** Whether the schema is made on first use without asking (embedded engines own their data). */
+  /** Whether the schema is always created on first use (embedded engines own their data). */
   readonly ownsSchema: boolean;
-  /** First contact: loads the driver, connects, checks what can be checked. Idempotent. */
+  /** Loads the driver, connects and checks the connection. Idempotent. */
   open(): Promise<void>;
-  /** Fails fast while the connection is away. */
+  /** Fails fast while the connection is lost. */
   readonly calls: PgQuery;
   /** Waits for the connection to return. */
   readonly patient: PgQuery;
-  /** Runs `body` on one session that nobody else uses meanwhile. */
+  /** Runs `body` on one session that has no other user meanwhile. */
   session<R>(body: (query: PgQuery) => Promise<R>): Promise<R>;
   readonly notices: PgNotices;
   isUnavailable(error: unknown): boolean;

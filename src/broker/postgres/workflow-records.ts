@@ -1,6 +1,6 @@
 /**
- * The Flows port on PostgreSQL and PGlite: a row a field. One row stands for the record: it carries the
- * expiry, and whoever writes locks it, so that counters are exact whatever commits when.
+ * The WorkflowRecords port on PostgreSQL and PGlite: one row per field. The row of the field HEAD stands for the record: it
+ * carries the expiry, and every write must lock it, so that counters are exact in any order of commits.
  */
 import {
   type DueWorkflows,
@@ -22,7 +22,7 @@ WITH head AS (
   ON CONFLICT (flow, field) DO NOTHING RETURNING flow)
 INSERT INTO celeriac_flow (flow, field, value) SELECT flow, '${PLAN}', $2 FROM head`;
 
-// By both parts of the key: a look at each field of the flow for each of many reads would cost their product.
+// Joins by both parts of the key: reading all fields of a flow for each of many reads would cost their product.
 const READ = `
 SELECT w.n, f.field, f.value
   FROM jsonb_to_recordset($1::jsonb) AS w(n int, flow text, fields jsonb)
@@ -38,10 +38,10 @@ const REMOVE_EXPIRED = `
 DELETE FROM celeriac_flow f WHERE f.flow = $1 AND EXISTS (
   SELECT 1 FROM celeriac_flow p WHERE p.flow = $1 AND p.field = '${HEAD}' AND p.expire_at <= now())`;
 
-/** So many workflows are looked at in one step. */
+/** Most workflows per step of reclaiming. */
 const RECLAIM_FLOWS = 50;
 
-// The oldest first, and what says that a record has expired last: what is left of one stays expired.
+// Oldest first. The head of a record is removed last, so that a partly removed record still counts as expired.
 const EXPIRED = `
 SELECT flow FROM celeriac_flow WHERE expire_at <= now() ORDER BY expire_at, flow LIMIT ${RECLAIM_FLOWS}`;
 
@@ -55,7 +55,7 @@ const RECLAIM_HEADS = `
 DELETE FROM celeriac_flow h WHERE h.flow IN (${EXPIRED}) AND h.field = '${HEAD}' AND h.expire_at <= now()
    AND NOT EXISTS (SELECT 1 FROM celeriac_flow r WHERE r.flow = h.flow AND r.field <> '${HEAD}')`;
 
-/** The function behind `write`, made with the tables. It finds them by the search path: a schema may be renamed. */
+/** SQL for the function behind `write`. It finds the tables by the search path, since a schema may be renamed. */
 export function flowWriteFunction(schema: string): string {
   return `
 CREATE OR REPLACE FUNCTION "${schema}".celeriac_flow_write(the_flow text, writes jsonb) RETURNS jsonb
@@ -110,7 +110,7 @@ interface WriteReply {
   }[];
 }
 
-// The list of what is to be looked after stands beside the records, as one that no workflow has the id of.
+// The watch list is stored beside the records, under an id that no workflow has.
 const WATCHED = '~watched';
 const WATCH = `
 INSERT INTO celeriac_flow AS w (flow, field, value) VALUES ('${WATCHED}', $1, $2)
@@ -130,7 +130,7 @@ export class PgWorkflowRecords implements WorkflowRecords {
   async create(flow: string, plan: string, ttlMs: number): Promise<boolean> {
     const create = async () => (await this.query(CREATE, [flow, plan, ttlMs])).rowCount === 1;
     if (await create()) return true;
-    // One that has expired is in the way until somebody removes it.
+    // An expired record blocks the id until it is removed.
     return (await this.query(REMOVE_EXPIRED, [flow])).rowCount > 0 && create();
   }
 
@@ -181,7 +181,7 @@ export class PgWorkflowRecords implements WorkflowRecords {
     await this.query('DELETE FROM celeriac_flow WHERE flow = $1', [flow]);
   }
 
-  /** Removes up to `rows` rows of expired workflows, however many parts one has; whether more may be left. */
+  /** Removes up to `rows` rows of expired workflows, however many parts each has. @returns whether more may be left */
   async reclaim(rows: number): Promise<boolean> {
     const fields = (await this.query(RECLAIM_FIELDS, [rows])).rowCount;
     const heads = (await this.query(RECLAIM_HEADS)).rowCount;

@@ -1,8 +1,8 @@
 /**
- * The embedded engine: PostgreSQL in this process (PGlite), forgotten with it (`memory://`) or kept in a folder
- * (`file://`). What has one name or one folder is one database for all apps of the process; each app has its schema.
+ * The embedded engine: PostgreSQL in this process (PGlite), lost with the process (`memory://`) or kept in a folder
+ * (`file://`). All apps of the process share one database per name or folder; each app has its own schema.
  *
- * A folder survives the end of the process, SIGKILL included: what was committed is in the write-ahead log when the
+ * A folder survives the end of the process, SIGKILL included: committed data is in the write-ahead log when the
  * call returns. PGlite does not fsync, so a crash of the machine may lose the last seconds.
  */
 import { resolve } from 'node:path';
@@ -32,16 +32,15 @@ interface Database {
   close(): Promise<void>;
 }
 
-/** A database in use, by how many engines. */
+/** A database and the number of engines that use it. */
 interface Shared {
   readonly database: Promise<Database>;
   users: number;
-  /** Resolves when the last user has gone and the folder is free again. */
+  /** Resolves when the last user has closed and the folder is free again. */
   closing?: Promise<void>;
 }
 
-// The one thing here that outlives an app: "shared by name within the process" is a promise about the process, and all
-// copies of this version in it.
+// Outlives an app, since databases are shared by name within the process, by all copies of this version.
 const databases = processWide(`databases ${VERSION}`, () => new Map<string, Shared>());
 
 class EmbeddedWire implements PgWire {
@@ -59,7 +58,7 @@ class EmbeddedWire implements PgWire {
     private readonly schema: string,
   ) {
     this.address = target.kind === 'file' ? `file://${resolve(target.dir)}` : `memory://${target.name ?? ''}`;
-    // Without a name nobody else can mean this one.
+    // A memory database without a name is never shared.
     this.#key = this.address === 'memory://' ? `memory://#${crypto.randomUUID()}` : this.address;
     this.notices = {
       listen: async (channel: string, handler: NoticeHandler) =>
@@ -83,13 +82,13 @@ class EmbeddedWire implements PgWire {
     return (await this.#opened()).session(this.schema, body);
   }
 
-  /** A database in this process is never away. */
+  /** Always false: a database in this process is never unreachable. */
   isUnavailable(): boolean {
     return false;
   }
 
   async close(): Promise<void> {
-    const shared = await this.#shared?.catch(() => undefined); // whoever opened it was told
+    const shared = await this.#shared?.catch(() => undefined); // the caller that opened it got the error
     this.#shared = undefined;
     if (shared !== undefined) await leave(this.#key, shared);
   }
@@ -137,7 +136,7 @@ async function start(target: EmbeddedTarget): Promise<Database> {
     folder.finish();
     await releaseOrphans(pool);
   } catch (error) {
-    // The lock is given back only when nothing writes in the folder any more.
+    // The lock must be released only after the last write into the folder.
     await pool?.close();
     folder.unlock();
     throw error;
@@ -146,7 +145,7 @@ async function start(target: EmbeddedTarget): Promise<Database> {
   return { pool: opened, close: () => opened.close().finally(folder.unlock) };
 }
 
-/** The process that ran these jobs is gone, or the folder would be locked: nobody has to wait for their locks to end. */
+/** Ends the locks of running jobs. Safe: the process that ran them is gone, or the folder would be locked. */
 async function releaseOrphans(pool: PglitePool): Promise<void> {
   await pool.session('public', async (query) => {
     const { rows } = await query(
@@ -158,7 +157,7 @@ async function releaseOrphans(pool: PglitePool): Promise<void> {
   });
 }
 
-/** The first app of a new database takes over the schema that came with the template. */
+/** Renames the template's schema for the first app of a new database. */
 async function adopt(query: PgQuery, schema: string): Promise<void> {
   const { rows } = await query('SELECT to_regnamespace($1) AS template, to_regnamespace($2) AS own', [
     TEMPLATE_SCHEMA,

@@ -1,7 +1,7 @@
 /**
- * One process at a time in a folder. The lock is a numbered file that names its holder; the highest number counts.
- * A lock whose holder is dead is not deleted but outnumbered, which exactly one newcomer can do, so two processes that
- * find the same stale lock never both get in. A file that is not a lock of ours is never removed.
+ * Lets one process at a time use a folder. The lock is a numbered file that names its holder; the highest number wins. A
+ * process does not delete the lock of a dead holder but creates the next number, which only one process can do, so two
+ * processes that find the same stale lock never both get in. A file that is not our lock must never be removed.
  */
 import {
   readdirSync,
@@ -17,28 +17,28 @@ import { join } from 'node:path';
 import { BrokerInUseError } from '../../errors.js';
 import { sleep } from '../../timers.js';
 
-/** Who holds a lock. */
+/** The process that holds a lock. */
 export interface Holder {
   readonly pid: number;
   readonly host: string;
-  /** When the process began, as the system counts it: a number used again is another process. */
+  /** When the process started, as the system counts it: distinguishes a reused process number. */
   readonly began: string;
-  /** Where `pid` means this process: the running kernel and the pid namespace. Empty where the system does not say. */
+  /** The scope of `pid`: the running kernel and the pid namespace. Empty where the system does not report them. */
   readonly space: string;
 }
 
 const NAME = /^lock\.(\d+)$/;
 const BEAT_MS = 5_000;
-/** A holder on another machine or in another container cannot be asked; its lock counts while it is touched. */
+/** Silence after which a holder on another machine or in another container counts as dead, ms. */
 const SILENT_AFTER_MS = 20_000;
 const LOOK_EVERY_MS = 250;
-/** A lock file that is empty is being written, unless its writer died at it. */
+/** Age after which an empty lock file counts as stale, ms. A younger one is still being written. */
 const UNWRITTEN_AFTER_MS = 2_000;
 
 /**
- * Takes the folder; the returned function gives it back. A holder that cannot be asked is watched until it shows itself
- * or has been silent for 20 seconds.
- * @throws {BrokerInUseError} naming the folder and who has it
+ * Locks the folder; the returned function releases it. A holder that cannot be checked from here is watched until it
+ * touches its lock or has been silent for 20 seconds.
+ * @throws {BrokerInUseError} naming the folder and its holder
  */
 export async function lockFolder(folder: string): Promise<() => void> {
   const text = JSON.stringify(ourselves());
@@ -68,7 +68,7 @@ function claim(path: string, text: string): boolean {
   }
 }
 
-/** A lock that was taken from us meanwhile may have its number again, for somebody else. */
+/** Removes our lock only: if it was taken from us meanwhile, another process may use the same number. */
 function removeOwn(path: string, text: string): void {
   if (readText(path) === text) rmSync(path, { force: true });
 }
@@ -84,7 +84,7 @@ function keep(path: string, text: string): () => void {
     try {
       utimesSync(path, now, now);
     } catch {
-      // The folder was taken away under us; the database will say so better.
+      // The folder was removed; the database will report it better.
     }
   }, BEAT_MS).unref();
   return () => {
@@ -99,7 +99,7 @@ async function refuseIfHeld(folder: string, number: number): Promise<void> {
   for (;;) {
     const text = readText(path);
     const touchedAt = text === undefined ? undefined : touchedAtOf(path);
-    if (text === undefined || touchedAt === undefined) return; // just given back
+    if (text === undefined || touchedAt === undefined) return; // just released
     seenAt ??= touchedAt;
     const silentMs = Date.now() - touchedAt;
     const holder = parse(text);
@@ -131,9 +131,9 @@ function unwritten(silentMs: number): Life {
   return silentMs > UNWRITTEN_AFTER_MS ? 'dead' : 'alive';
 }
 
-/** What can be known of a holder from here; exported for its test. */
+/** Whether a holder is alive, as far as this process can know; exported for its test. */
 export function lifeOf(holder: Holder, silentMs: number): Life {
-  // A process number says nothing about another machine, nor about another container that calls itself the same.
+  // A process number means nothing on another machine, or in another container of the same host name.
   if (holder.host !== hostname() || !isOurSpace(holder.space))
     return silentMs < SILENT_AFTER_MS ? 'unknown' : 'dead';
   const began = beganOf(holder.pid);
@@ -142,7 +142,7 @@ export function lifeOf(holder: Holder, silentMs: number): Life {
     process.kill(holder.pid, 0);
     return 'alive';
   } catch (error) {
-    // EPERM: it is there, and somebody else's.
+    // EPERM: the process exists and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM' ? 'alive' : 'dead';
   }
 }
@@ -156,14 +156,14 @@ function isOurSpace(space: string): boolean {
   return space === spaceOf();
 }
 
-/** The start of a process in clock ticks since boot, where the system tells (Linux). */
+/** The start of a process in clock ticks since boot; `undefined` where the system does not report it (not Linux). */
 function beganOf(pid: number): string | undefined {
   const stat = readText(`/proc/${pid}/stat`);
-  // The name in parentheses may hold spaces and parentheses itself: count from the last one.
+  // The name in parentheses may contain spaces and parentheses: count from the last parenthesis.
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
-/** The kernel that runs and the pid namespace in it (Linux): two containers may share host name, folder and numbers. */
+/** The running kernel and the pid namespace (Linux), since two containers may share host name, folder and numbers. */
 function spaceOf(): string {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

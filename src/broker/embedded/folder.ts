@@ -1,7 +1,8 @@
 /**
  * The folder of a `file://` broker. The database lies in `<folder>/celeriac-db`, which carries our mark from the moment it
- * exists; a folder of that name without the mark is somebody else's, and refused. Nothing outside it is ever removed, and
- * inside it only a database that is marked as begun and not finished: the absence of a file never means "delete".
+ * exists; a folder of that name without the mark is refused. Outside that folder celeriac may remove only what it made (a
+ * temporary folder, a lock, the mark of the old layout). Inside, only a database that is marked as unfinished may be
+ * removed: the absence of a file must never mean "delete".
  */
 import {
   closeSync,
@@ -23,15 +24,15 @@ import { join } from 'node:path';
 import { BrokerError } from '../../errors.js';
 import { lockFolder } from './folder-lock.js';
 
-/** The name nobody else's folder has. */
+/** The name of our folder, unlikely to be anyone else's. */
 const OWN = 'celeriac-db';
 const MARK = 'made-by-celeriac';
-/** Goes up when the layout changes: an older celeriac then refuses what it does not understand. */
+/** The layout number must rise when the layout changes, so that an older celeriac refuses the folder. */
 const MARK_TEXT = 'celeriac database, layout 1\n';
-/** Stands beside `data` from before its first file until the database is whole. */
+/** A marker file beside `data`: exists from before the first file of `data` until the database is complete. */
 const UNFINISHED = 'unfinished';
 
-/** Where a database was before it had a folder of its own: its name and exact words are how it is known as ours. */
+/** The mark of the old layout, without a folder of its own. Its name and exact text identify the database as ours. */
 const OLD_MARK = 'complete';
 const OLD_MARK_TEXT = 'celeriac: the database in data/ is whole\n';
 
@@ -39,16 +40,16 @@ const OLD_MARK_TEXT = 'celeriac: the database in data/ is whole\n';
 export interface EmbeddedFolder {
   /** PGlite's data directory. */
   readonly data: string;
-  /** True if no database is there yet. */
+  /** True if there is no database yet. */
   readonly fresh: boolean;
-  /** Notes that the database is whole: from here on nothing removes it. */
+  /** Marks the database as complete: from now on nothing removes it. */
   finish(): void;
   unlock(): void;
 }
 
 /**
  * Makes or finds the database folder under `dir` and locks it.
- * @throws {BrokerError} when `celeriac-db` is there and not ours
+ * @throws {BrokerError} when `celeriac-db` exists and is not ours
  * @throws {BrokerInUseError} when another process has it open
  */
 export async function openEmbeddedFolder(dir: string): Promise<EmbeddedFolder> {
@@ -62,7 +63,7 @@ export async function openEmbeddedFolder(dir: string): Promise<EmbeddedFolder> {
     const unfinished = join(folder, UNFINISHED);
     await adoptOldLayout(parent, data);
     if (existsSync(unfinished)) {
-      // We began it, as the marker says, and nobody was ever promised anything about it.
+      // The marker shows that celeriac began this database, and that no task was ever accepted into it.
       rmSync(data, { recursive: true, force: true });
     } else if (!isEmpty(data)) {
       refuseWithoutDatabase(data);
@@ -76,7 +77,7 @@ export async function openEmbeddedFolder(dir: string): Promise<EmbeddedFolder> {
   }
 }
 
-/** The folder appears together with its mark, so a crash never leaves one that looks like somebody else's. */
+/** Creates the folder together with its mark, so that a crash never leaves a folder without one. */
 function makeMarked(parent: string, folder: string): void {
   if (!existsSync(folder)) {
     const made = mkdtempSync(join(parent, `${OWN}-`));
@@ -84,7 +85,7 @@ function makeMarked(parent: string, folder: string): void {
     try {
       renameSync(made, folder);
     } catch {
-      // Another process was first, or the look below says what is in the way.
+      // Another process was first, or the check below reports what is in the way.
       unlinkSync(join(made, MARK));
       rmdirSync(made);
     }
@@ -99,7 +100,7 @@ function makeMarked(parent: string, folder: string): void {
   );
 }
 
-/** Moves a database of the layout before this one into its own folder; what is not known as ours stays where it is. */
+/** Moves a database of the old layout into the folder. Data that is not identified as ours stays where it is. */
 async function adoptOldLayout(parent: string, data: string): Promise<void> {
   const [oldMark, oldData] = [join(parent, OLD_MARK), join(parent, 'data')];
   if (existsSync(data) || readText(oldMark) !== OLD_MARK_TEXT) return;
@@ -125,7 +126,7 @@ function refuseWithoutDatabase(data: string): void {
   );
 }
 
-/** A crash of the machine must not bring the marker back after tasks were accepted. */
+/** Removes the marker durably: a crash of the machine must not bring it back after tasks were accepted. */
 function finish(folder: string, unfinished: string): void {
   unlinkSync(unfinished);
   let handle: number | undefined;
@@ -133,7 +134,7 @@ function finish(folder: string, unfinished: string): void {
     handle = openSync(folder, 'r');
     fsyncSync(handle);
   } catch {
-    // Not every file system lets a folder be synchronised; then it does so in its own time.
+    // Some file systems cannot sync a folder; they write it out in their own time.
   } finally {
     if (handle !== undefined) closeSync(handle);
   }

@@ -1,6 +1,6 @@
 /**
- * One embedded database, as a pool would show it: statements of several apps (each with its schema) on the single
- * session PGlite has, one after the other; and its notices. The database itself runs in `pglite-thread`.
+ * One embedded database behind the interface of a pool: runs the statements of several apps (each with its schema) one
+ * after the other on PGlite's single session, and delivers notices. The database itself runs in `embedded/thread`.
  */
 import { Worker } from 'node:worker_threads';
 import { OptionError } from '../../errors.js';
@@ -26,7 +26,7 @@ export class PglitePool implements PgNotices {
     this.#thread = new Worker(
       ownFile('broker/embedded/thread.js', 'A memory:// or file:// broker runs in a thread'),
       {
-        // The caller's loaders and flags (--test, --import) have no business in there.
+        // The thread must not inherit the caller's loaders and flags (--test, --import).
         execArgv: [],
         name: 'celeriac-embedded',
       },
@@ -38,7 +38,7 @@ export class PglitePool implements PgNotices {
   }
 
   /**
-   * Starts the database: in memory, or in a folder; `fresh` says that nothing is there yet.
+   * Starts the database, in memory or in a folder. `fresh`: there is no database yet.
    * @throws {OptionError} when PGlite is not installed
    */
   static async open(dataDir: string | undefined, fresh: boolean): Promise<PglitePool> {
@@ -62,12 +62,12 @@ export class PglitePool implements PgNotices {
     return this.#over !== undefined;
   }
 
-  /** Statements of one schema, each a turn on the session. */
+  /** Runs statements of one schema; each takes a turn on the session. */
   query(schema: string): PgQuery {
     return (text, params) => this.session(schema, (run) => run(text, params));
   }
 
-  /** Runs `body` while nobody else has the session. */
+  /** Runs `body` with the session to itself. */
   session<R>(schema: string, body: (query: PgQuery) => Promise<R>): Promise<R> {
     const turn = this.#session.then(async () => {
       if (this.#schema !== schema) {
@@ -77,7 +77,7 @@ export class PglitePool implements PgNotices {
       }
       return body((text, params) => this.#ask({ kind: 'run', text, params }));
     });
-    // The next turn comes whatever became of this one; whoever asked for it is told.
+    // The next turn runs even if this one failed; its caller gets the error.
     this.#session = turn.catch(() => undefined);
     return turn;
   }
@@ -89,18 +89,18 @@ export class PglitePool implements PgNotices {
       return;
     }
     this.#handlers.set(channel, new Set([handler]));
-    // Our own notices never leave the process (see `send`); BullMQ's come from its SQL.
+    // Our own notices never leave the process (see `send`); only BullMQ's come from its SQL.
     if (isBullmqs(channel)) await this.query(this.#schema ?? 'public')(`LISTEN "${channel}"`);
   }
 
   unlisten(channel: string, handler: NoticeHandler): void {
     const handlers = this.#handlers.get(channel);
     handlers?.delete(handler);
-    // BullMQ's few channels stay: its workers come back to them.
+    // BullMQ's few channels are kept: its workers use them again.
     if (handlers?.size === 0 && !isBullmqs(channel)) this.#handlers.delete(channel);
   }
 
-  /** Nothing is ever missed inside one process. */
+  /** Does nothing: no notice is ever missed inside one process. */
   onGap(): () => void {
     return () => undefined;
   }
@@ -109,7 +109,7 @@ export class PglitePool implements PgNotices {
     for (const { channel, payload } of notices) this.#deliver(channel, payload);
   }
 
-  /** Waits for the turns that were asked for, then ends the thread. */
+  /** Waits for the turns already requested, then ends the thread. */
   async close(): Promise<void> {
     await this.#session;
     if (this.#over === undefined) await this.#ask({ kind: 'close' }).catch(() => undefined); // it ends either way
@@ -120,7 +120,7 @@ export class PglitePool implements PgNotices {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
-      // The process lives while somebody waits for an answer.
+      // The thread keeps the process alive while an answer is pending.
       if (this.#pending.size === 0) this.#thread.ref();
       this.#pending.set(id, { resolve, reject });
       this.#thread.postMessage({ id, ...request });

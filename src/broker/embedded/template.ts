@@ -1,7 +1,7 @@
 /**
- * A ready-made, migrated PGlite data directory in the user's cache folder, so that an embedded broker starts in about
- * a second instead of running initdb and migrations. One file per PGlite and schema version; it can be deleted at any
- * time, and one that is damaged is ignored and written anew.
+ * A ready-made, migrated PGlite data directory in the user's cache folder, so that an embedded broker starts in about a
+ * second instead of running initdb and migrations. There is one file per PGlite and schema version. It can be deleted at
+ * any time, and a damaged file is ignored and written anew.
  */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
@@ -12,19 +12,19 @@ import { SCHEMA_VERSIONS } from '../postgres/schema.js';
 /** The schema inside the template; the first app renames it to its own. */
 export const TEMPLATE_SCHEMA = 'celeriac_template';
 
-/** Where templates may lie, best first. */
+/** Paths for the template, best first. */
 export function templatePaths(pgliteVersion: string): string[] {
   const name = `pglite-${pgliteVersion}-${SCHEMA_VERSIONS}.tar.gz`;
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  // The temporary folder is everybody's: the user's id keeps others' files out of it.
+  // All users share the temporary folder: the user's id keeps their files apart.
   return [join(cache, 'celeriac', name), join(tmpdir(), `celeriac-${userInfo().uid}`, name)];
 }
 
-/** The template as a tar, or `undefined` when there is none that is whole. */
+/** The template as a tar; `undefined` when there is no intact one. */
 export function readTemplate(paths: readonly string[]): Uint8Array<ArrayBuffer> | undefined {
   for (const path of paths) {
     try {
-      // gzip ends with a checksum and the length of what it holds; gunzip compares both.
+      // gzip ends with a checksum and the length of its content; gunzip verifies both.
       return new Uint8Array(gunzipSync(readFileSync(path)));
     } catch {
       // Missing, unreadable or damaged: the caller makes a new one.
@@ -33,7 +33,7 @@ export function readTemplate(paths: readonly string[]): Uint8Array<ArrayBuffer> 
   return undefined;
 }
 
-/** Writes the template to the first path that takes it, so that readers see all of it or nothing. */
+/** Writes the template to the first writable path, so that readers see all of it or nothing. */
 export function writeTemplate(paths: readonly string[], tar: Uint8Array): void {
   const packed = gzipSync(tar, { level: 1 });
   for (const path of paths) {
@@ -44,7 +44,7 @@ export function writeTemplate(paths: readonly string[], tar: Uint8Array): void {
       renameSync(temporary, path);
       return;
     } catch {
-      // A read-only home, a full disk: starting slowly is all that is lost.
+      // A read-only home, a full disk: without a template the broker only starts more slowly.
       rmSync(temporary, { force: true });
     }
   }

@@ -1,7 +1,7 @@
 /**
- * The thread an embedded database runs in. PGlite blocks the thread it computes on and leaves a timer behind that
- * would keep a finished script alive; in a thread of its own it does neither. Started by `pglite-host`, spoken to in
- * numbered messages.
+ * The thread of an embedded database. PGlite blocks the thread that it runs on, and leaves a timer behind that would keep a
+ * finished script alive; in a thread of its own it does neither harm. Started by `embedded/pool`, which posts numbered
+ * messages.
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -21,7 +21,7 @@ export type ThreadReply =
   | { readonly id: number; readonly error: { message: string; code?: string; detail?: string } }
   | { readonly channel: string; readonly payload: string };
 
-// One user, one session: what PostgreSQL sets aside for hundreds is memory wasted.
+// PostgreSQL's defaults reserve memory for hundreds of sessions; here there is one.
 const SETTINGS = [
   'shared_buffers=8MB',
   'wal_buffers=256kB',
@@ -32,7 +32,7 @@ const SETTINGS = [
 const SMALL_WAL = ['--wal-segsize=1'];
 const NOTHING: PgResult = { rows: [], rowCount: 0 };
 
-let database: PGlite | undefined; // this thread is one database
+let database: PGlite | undefined; // this thread runs one database
 
 parentPort?.on('message', ({ id, ...request }: ThreadRequest & { id: number }) => {
   handle(request as ThreadRequest).then(
@@ -90,7 +90,7 @@ function queryOn(db: PGlite): PgQuery {
   };
 }
 
-/** PGlite exports no package.json: it is found beside what it does export. */
+/** PGlite does not export its package.json, so it is found relative to its main file. */
 function pgliteVersion(): string {
   const require = createRequire(import.meta.url);
   const root = dirname(dirname(require.resolve('@electric-sql/pglite')));
@@ -100,7 +100,7 @@ function pgliteVersion(): string {
     : 'unknown';
 }
 
-/** What BullMQ and the engine read of an error, in a shape that can be posted. */
+/** The fields of an error that BullMQ and the engine read, in a form that can be posted. */
 function plain(error: unknown): { message: string; code?: string; detail?: string } {
   if (!(error instanceof Error)) return { message: String(error) };
   const text = (key: string) => {

@@ -1,6 +1,7 @@
 /**
- * Takes tasks out of one queue: the loop that does it, the BullMQ Worker it works through, and what deliveries ask of
- * them. The only place where a run's outcome is written to the broker, in one atomic step of BullMQ's per settlement.
+ * The queue consumer: takes tasks out of one queue. Connects the worker loop with its BullMQ Worker, its slots and the
+ * outcome writer. Outcomes of runs must be written to the broker only through here, in one atomic step of BullMQ's per
+ * settlement.
  */
 import { randomUUID } from 'node:crypto';
 import type { Job } from 'bullmq';
@@ -20,33 +21,33 @@ import type { Settlement } from './settlement.js';
 import { type Share, SlotAccount, type Slots } from './slots.js';
 import { WorkerLoop } from './worker-loop.js';
 
-/** What a consumer needs. */
+/** The settings and collaborators of a consumer. */
 export interface ConsumerParams {
   readonly engine: Engine;
   readonly queue: string;
   readonly slots: Slots;
-  /** The queue's claim on them. */
+  /** The queue's share of the slots. */
   readonly share: Share;
-  /** Stands before the queue when it is a lane. */
+  /** For a lane only: the gate that delays its fetches. */
   readonly gate?: LaneGate | undefined;
-  /** The node's name, kept with each job it runs. */
+  /** The node's name, stored with each job that it runs. */
   readonly node: string;
   readonly lockDurationMs: number;
-  /** How often dead workers' jobs are looked for, ms: one is found in the second look after its lock ended. */
+  /** How often stalled jobs are searched, ms. A job is found by the second search after its lock expired. */
   readonly stalledIntervalMs: number;
-  /** Renews the locks of what runs. */
+  /** Renews the locks of running jobs. */
   readonly locks: LockKeeper;
   run(delivery: Delivery): Promise<Settlement>;
-  /** The task's own state was written. */
+  /** Called after a task's own state was written. */
   onProgress(delivery: Delivery, progress: object): void;
-  /** The lock of this run could not be renewed: somebody else may run its job now. */
+  /** Called when the lock of a run could not be renewed: another worker may run its job now. */
   onLockLost(delivery: Delivery): void;
   onError(error: Error): void;
 }
 
-/** More than any budget: how many jobs run is decided by slots, not by BullMQ. */
+/** Higher than any budget: slots limit how many jobs run, not BullMQ. */
 const UNBOUNDED = 100_000;
-/** BullMQ gives up a job after so many stalls; celeriac decides by `maxDeliveries` instead. */
+/** Stalls after which BullMQ would fail a job. Out of reach, since celeriac decides by `maxDeliveries` instead. */
 const NEVER = 1_000_000;
 
 /** Consumes one queue from `run` to `close`. */
@@ -64,7 +65,7 @@ export class Consumer {
     const { engine, queue, node, lockDurationMs, gate } = params;
     const onError = (error: Error) => params.onError(error);
     const parts = engine.bullmq();
-    /** On PostgreSQL waiting takes nothing away, and a delaying fetches in a statement of its own. */
+    /** On PostgreSQL waiting consumes no marker, and delaying a job fetches the next one in a separate statement. */
     const onRedis = engine.kind !== 'postgres' && engine.kind !== 'embedded';
     this.queue = queue;
     this.#release = () => parts.release?.();
@@ -123,27 +124,27 @@ export class Consumer {
     return this.#account.slots;
   }
 
-  /** How long it has been deaf, ms: connected perhaps, but no longer taking tasks. */
+  /** How long the fetch loop has been stuck, ms; 0 while it is not. */
   get stalledForMs(): number {
     return this.#watchdog.lateMs;
   }
 
-  /** From now on this queue runs on other slots; what runs already counts there. */
+  /** Moves this consumer to other slots; its running tasks count there from now on. */
   useSlots(slots: Slots): void {
     this.#account.switchTo(slots);
   }
 
-  /** Resolves when the queue can be listened to. */
+  /** Resolves when the queue can be polled. */
   async ready(): Promise<void> {
     await this.#worker.waitUntilReady();
   }
 
-  /** Begins to fetch. */
+  /** Starts to fetch. */
   run(): void {
     this.#worker.run().catch((error: Error) => this.params.onError(error));
   }
 
-  /** Fetches no more; resolves when what runs has been settled. Idempotent. */
+  /** Stops fetching; resolves when all running tasks have been settled. Idempotent. */
   async close(): Promise<void> {
     this.#watchdog.stop();
     const closed = this.#worker.close();
@@ -153,13 +154,13 @@ export class Consumer {
     this.#release();
   }
 
-  /** Lets go at once of a broker that cannot be told: nothing of this consumer keeps the process alive. */
+  /** Gives up at once on an unreachable broker: afterwards this consumer does not keep the process alive. */
   abandon(): void {
     this.#abandoned = true;
     this.#worker.abandon();
   }
 
-  /** Steps 1 and 2 of a move: see `moves`. */
+  /** Steps 1 and 2 of a relocation: see `coordination/relocations`. */
   async #copyTo(job: Job, lane: string): Promise<void> {
     const { engine } = this.params;
     const from: JobRef = { queue: this.queue, id: job.id ?? '' };
@@ -181,7 +182,7 @@ export class Consumer {
   #notify({ job, quiet }: Run, completed: boolean): void {
     if (quiet) return;
     const jobId = job.id ?? '';
-    // A part of a workflow is read together with the workflow.
+    // For a part of a workflow the job's value is not all: readers need the workflow's record too.
     const alone = job.parent === undefined && (job.data as Partial<Message>)?.flow === undefined;
     const ended = completed && alone ? { queue: this.queue, id: jobId } : undefined;
     this.params.engine.signals.notify(jobId, ended);

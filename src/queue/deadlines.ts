@@ -1,25 +1,25 @@
 /**
- * Gives up on work that takes too long: a broker that is there but silent (stopped, swapped out) must not hang a call. One
- * timer for everything under way, since one for each call would cost more than most of what a call does itself.
+ * Gives up on work that misses its deadline: a connected but silent broker (stopped, swapped out) must not hang a call. All
+ * work under way shares one timer, since a timer per call would cost more than most of the call itself.
  */
 import { after, type Cancel } from '../timers.js';
 
 interface Pending {
-  /** On this process's steady clock. */
+  /** On this process's steady clock, ms. */
   readonly deadline: number;
   readonly giveUp: () => void;
 }
 
 export class Deadlines {
   readonly #pending = new Set<Pending>();
-  /** Set while anything was pending at its last look; looks again when the next deadline may have passed. */
+  /** Cancels the timer for the next check, at the earliest deadline. */
   #cancelTimer: Cancel = () => undefined;
-  /** When it looks next. */
+  /** When the next check is due. */
   #lookAt = Number.POSITIVE_INFINITY;
 
   /**
-   * What `work` gives, unless the deadline passes first: then it rejects with `refusal()`, and what `work` still comes to
-   * is ignored. The process has to be kept alive by what the work waits for.
+   * The result of `work`, unless the deadline passes first: then it rejects with `refusal()`, and the later outcome of
+   * `work` is ignored. Does not keep the process alive; the work itself must.
    * @param deadline on this process's steady clock, `performance.now()`
    */
   within<R>(work: Promise<R>, deadline: number, refusal: () => Error): Promise<R> {
@@ -40,12 +40,12 @@ export class Deadlines {
     });
   }
 
-  /** Work that is tried again comes with an earlier deadline than what began meanwhile. */
+  /** Moves the next check forward if needed: retried work has an earlier deadline than work that began meanwhile. */
   #lookBy(deadline: number): void {
     if (deadline >= this.#lookAt) return;
     this.#lookAt = deadline;
     this.#cancelTimer();
-    // A busy loop looks at its clock before it reads what has arrived: one more look at the network first.
+    // Timers run before network reads: after a busy loop, read what has arrived before giving up.
     const look = () => setImmediate(() => setImmediate(() => this.#look()));
     const inMs = Math.max(1, Math.ceil(deadline - performance.now()));
     this.#cancelTimer = after(inMs, look, { ref: false });

@@ -1,6 +1,6 @@
 /**
- * A task as a worker receives it, read from its BullMQ job. What a worker may do with it besides running it: save its
- * progress, and have something done once its fate is written.
+ * A delivery: a task as a worker receives it, decoded from its BullMQ job. Beside running it, a worker may save its
+ * progress and register work to do after its outcome was written.
  */
 import type { Job } from 'bullmq';
 import type { JobRef, Notices } from '../broker/broker.js';
@@ -14,42 +14,42 @@ import { type Message, messageFrom } from '../protocol/message.js';
 export interface Delivery {
   readonly taskId: string;
   readonly jobId: string;
-  /** As people know it: a lane goes by its queue's name. */
+  /** The queue's name; for a lane, the name of its queue. */
   readonly queue: string;
-  /** Where the job really lies. */
+  /** Where the job lies, which may be a lane. */
   readonly ref: JobRef;
-  /** Of its lock: tells this run from others of the same job. */
+  /** The token of its lock: distinguishes this run from others of the same job. */
   readonly token: string;
   readonly name: string;
   readonly message: Message;
-  /** The turn it was let out of its lane by. */
+  /** The rate token that its lane's gate granted. */
   readonly turn: RateToken | undefined;
-  /** Another job waits for this one in the broker itself. */
+  /** Whether a parent job of BullMQ's waits for this one. */
   readonly hasParent: boolean;
   /** Attempts that failed before this one. */
   readonly retries: number;
-  /** How often a worker began this task, this time included. */
+  /** How often a worker started this task, this time included. */
   readonly deliveries: number;
-  /** How many workers died under it. */
+  /** How often its worker died while running it. */
   readonly stalls: number;
   readonly priority: number;
   /** Epoch ms. */
   readonly sentAt: number;
-  /** The trace its call was part of. */
+  /** The trace of its call. */
   readonly trace: string | undefined;
-  /** Writes `{ state, meta }` and wakes those who watch. */
+  /** Writes `{ state, meta }` and notifies listeners. */
   saveProgress(progress: object): Promise<void>;
-  /** `body` runs once the job's fate has been written; not when that was no longer ours to do. */
+  /** Runs `body` after the job's outcome was written. Never runs it if the lock was lost and nothing was written. */
   afterwards(body: () => Promise<void>): void;
 }
 
-/** What a delivery asks of the consumer it came by. */
+/** What a delivery needs of its consumer. */
 export interface DeliveryHost {
   signals(): Notices;
   onProgress(delivery: Delivery, progress: object): void;
 }
 
-/** What a delivery asks of its run. */
+/** What a delivery needs of its run. */
 export interface DeliveryRun {
   readonly token: string;
   readonly turn: RateToken | undefined;
@@ -57,9 +57,9 @@ export interface DeliveryRun {
 }
 
 /**
- * The delivery of a job. A class, as everything is that is made for each task and leads to its job: V8 may come to put
- * the objects of a literal straight among the old ones, where each keeps its job, arguments and commands with it until
- * the next full collection (measured at 4 KB a task, and a tenth of a worker's time).
+ * The delivery of a job. A class, like every object that is made per task and refers to its job: V8 may pretenure object
+ * literals, and a pretenured object retains its job, arguments and commands until the next full collection (measured:
+ * 4 KB a task, and a tenth of a worker's time).
  */
 export class JobDelivery implements Delivery {
   readonly taskId: string;
@@ -116,7 +116,7 @@ export class JobDelivery implements Delivery {
   }
 }
 
-/** The same delivery with some of it read otherwise. */
+/** A copy of a delivery with another message or trace. */
 export function amended(delivery: Delivery, change: Partial<Pick<Delivery, 'message' | 'trace'>>): Delivery {
   return {
     ...delivery,

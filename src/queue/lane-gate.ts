@@ -1,24 +1,24 @@
 /**
- * What stands before a lane: asked before each fetch, so that what may not start yet stays in the queue, unlocked, and
- * takes no slot. Waiting is done here too, and ends early when the limit changed or the consumer closes.
+ * The gate of a lane: checked before each fetch, so that a job which may not start yet stays in the queue, unlocked, and
+ * takes no slot. The gate also waits; the wait ends early when the limit changes or the consumer closes.
  */
 
 import type { RateDecision, RateLimits, RateToken } from '../coordination/rate-limits.js';
 import { placeName, type Semaphores } from '../coordination/semaphore.js';
 import { after } from '../timers.js';
 
-/** A gate is asked again at least this often: what it waits for may change without a word. */
+/** Longest time until a gate is checked again, ms: the limit may free up without a notice. */
 const LONGEST_PAUSE_MS = 1000;
 
 export interface LaneGateParams {
   readonly task: string;
   readonly rates: Pick<RateLimits, 'take'>;
   readonly semaphores: Pick<Semaphores, 'mayEnter'>;
-  /** How many run at once, where that is limited without a key. */
+  /** How many tasks may run at once, for a limit without a key. */
   readonly limit: number | undefined;
 }
 
-/** What asking a gate gives. The turn is the caller's, to be used or given back. */
+/** The answer of a gate. The caller must use or return the rate token `turn`. */
 export type LaneEntry =
   | { readonly granted: true; readonly turn: RateToken | undefined }
   | { readonly granted: false };
@@ -27,22 +27,22 @@ const REFUSED: LaneEntry = { granted: false };
 
 export class LaneGate {
   #closed = false;
-  /** Until when it need not be asked, on this process's steady clock. */
+  /** Until when the gate stays shut, on this process's steady clock, ms. */
   #closedUntil = 0;
   #wake: (() => void) | undefined;
 
   constructor(private readonly params: LaneGateParams) {}
 
-  /** How long it is shut for, ms; 0 when it may be asked. */
+  /** How long the gate stays shut, ms; 0 when it may be checked. */
   get closedForMs(): number {
     return this.#closed ? 0 : Math.max(0, this.#closedUntil - performance.now());
   }
 
-  /** Whether the next job may be fetched. Refused, it is shut for a while. */
+  /** Asks whether the next job may be fetched. After a refusal the gate is shut for up to a second. */
   async enter(): Promise<LaneEntry> {
     if (this.#closed) return REFUSED;
     const { task, rates, semaphores, limit } = this.params;
-    // The place itself is taken by the job, when it has one: here it only spares the fetch.
+    // The job itself takes the place later; this check only saves a useless fetch.
     if (limit !== undefined && !(await semaphores.mayEnter(placeName(task), limit)))
       return this.#closeFor(LONGEST_PAUSE_MS);
     const permit: RateDecision = await rates.take(task);
@@ -50,7 +50,7 @@ export class LaneGate {
     return { granted: true, turn: permit.turn };
   }
 
-  /** Resolves when it may be asked again, or is woken, or closed. */
+  /** Resolves when the gate may be checked again, is woken up, or is closed. */
   untilOpen(): Promise<void> {
     const ms = this.closedForMs;
     if (ms === 0) return Promise.resolve();
@@ -64,13 +64,13 @@ export class LaneGate {
     });
   }
 
-  /** It may be asked again now. */
+  /** Lets the gate be checked again at once. */
   wake(): void {
     this.#closedUntil = 0;
     this.#wake?.();
   }
 
-  /** Nobody is let in any more. */
+  /** Refuses all fetches from now on. */
   close(): void {
     this.#closed = true;
     this.wake();

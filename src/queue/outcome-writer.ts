@@ -1,13 +1,13 @@
 /**
- * Writes what became of a job: one atomic step of BullMQ's a settlement, made again until the broker's answer is final
- * (see `write-answers`). Where BullMQ can, the next job is fetched in the same step.
+ * Writes the outcome of a job: one atomic step of BullMQ's per settlement, repeated until the broker's answer is final
+ * (see `write-answers`). Where BullMQ can, the same step fetches the next job.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';
 import { type WriteAnswer, writeAnswer } from './write-answers.js';
 
-/** What a backend answers to a fetch: job, id, for how long BullMQ's own rate limit holds, and when a job is due. */
+/** A backend's answer to a fetch: job, id, how long BullMQ's own rate limit holds, and when the next job is due. */
 export type Fetched = readonly [
   data: JobJson | undefined | null,
   id: string,
@@ -20,43 +20,43 @@ export interface OutcomeWriterParams {
     IQueueBackend,
     'moveToCompleted' | 'moveToFailed' | 'moveToDelayed' | 'retryJob' | 'moveJobFromActiveToWait'
   >;
-  /** Copies a job into the lane where it belongs; its end here is the last step of the move. */
+  /** Copies a job into its lane; completing it here is the last step of the relocation. */
   copyTo(job: Job, lane: string): Promise<void>;
-  /** Whether an error says that the broker is away: then it is told elsewhere, once. */
+  /** Whether an error shows that the broker is unreachable: the engine reports that, once. */
   isUnavailable(error: unknown): boolean;
-  /** Whether a notice that is sent while the write is under way is heard after it. */
+  /** True if a notice sent while the write is under way arrives after the write. */
   readonly noticeFirst: boolean;
-  /** Wakes those who wait for this job. */
+  /** Notifies the waiters of this job. */
   notify(run: Run, completed: boolean): void;
-  /** Whether a delaying can fetch the next job in its own step; elsewhere it is two, and a refused fetch hides the first. */
+  /** Whether delaying a job can fetch the next in the same step. In two steps, a failed fetch would hide the first. */
   readonly delaysAndFetches: boolean;
   readonly abandoned: () => boolean;
-  /** What was fetched with the end of this run, which is written then, though nobody can read it. Never rejects. */
+  /** The unreadable job that was fetched with the end of this run; the end itself was written. Never rejects. */
   salvage(error: unknown, run: Run): Promise<Fetched | undefined>;
   pause(ms: number): Promise<void>;
   onError(error: Error): void;
 }
 
-/** Between two tries of a write: from this on, twice as long each time, up to a bound. */
+/** First pause between two tries of a write, ms; it doubles up to a bound. */
 const AGAIN_MS = 50;
 const LONGEST_AGAIN_MS = 1000;
-/** A job that could not be copied into its lane comes back after this. */
+/** Delay after which a failed relocation is tried again, ms. */
 const MOVE_AGAIN_MS = 1000;
 
 export class OutcomeWriter {
-  /** What still runs after ends that are written. */
+  /** Work still running after written outcomes. */
   readonly #finishing = new Set<Promise<unknown>>();
 
   constructor(private readonly params: OutcomeWriterParams) {}
 
   /**
-   * Resolves when the broker has said its last word on it, with what was fetched in the same step. Never rejects.
-   * @param mayFetch asked at each try whether the next job may come with it
+   * Writes the outcome. Resolves when the broker's answer is final, with the job fetched in the same step. Never rejects.
+   * @param mayFetch called at each try: whether to fetch the next job in the same step
    */
   async write(run: Run, settlement: Settlement, mayFetch: () => boolean): Promise<Fetched | undefined> {
     if (settlement.kind === 'abandon') return undefined;
     let pauseMs = AGAIN_MS;
-    // Once it is abandoned too: the broker may be there all the same.
+    // Even an abandoned consumer tries once: the broker may be reachable after all.
     for (let tries = 1; tries === 1 || !this.params.abandoned(); tries++) {
       try {
         const fetched = await this.#once(run, settlement, mayFetch);
@@ -71,7 +71,7 @@ export class OutcomeWriter {
         }
         const answer = writeAnswer(error);
         if (answer === 'gone') {
-          // After another try it was that one which got through, and only its answer that did not.
+          // After a retry, the earlier try was written and only its answer was lost.
           if (tries > 1) this.#written(run);
           return undefined;
         }
@@ -84,7 +84,7 @@ export class OutcomeWriter {
     return undefined;
   }
 
-  /** Resolves when what was to be done after written ends has been done. */
+  /** Resolves when all work after written outcomes is done. */
   async finished(): Promise<void> {
     while (this.#finishing.size > 0) await Promise.all(this.#finishing);
   }
@@ -111,7 +111,7 @@ export class OutcomeWriter {
 
   #complete(run: Run, value: unknown, keep: boolean, mayFetch: () => boolean): Promise<Fetched | undefined> {
     const { job, token } = run;
-    // The job's own wish is some other program's, and stays.
+    // A job of another program may have its own option, which is respected.
     const remove = keep ? (job.opts.removeOnComplete ?? false) : true;
     const write = this.params.backend().moveToCompleted(job, value, remove, token, mayFetch());
     return this.#noticed(run, write, true).then(fetchedWith);
@@ -149,12 +149,12 @@ export class OutcomeWriter {
     return this.#plain(run, write);
   }
 
-  /** A job that cannot be copied now comes back; one that never can be fails. */
+  /** Relocates a job. If the copy fails, the job is delayed and comes back; if it never can succeed, the job fails. */
   async #move(run: Run, lane: string, mayFetch: () => boolean): Promise<Fetched | undefined> {
     try {
       await this.params.copyTo(run.job, lane);
     } catch (error) {
-      // Nested deeper than anything writes: it can be moved no better later.
+      // The data is nested too deep to encode: a retry would fail too.
       if (error instanceof RangeError) throw error;
       this.#report(error, 'again', run, 1);
       return this.#postpone(run, MOVE_AGAIN_MS);
@@ -162,7 +162,7 @@ export class OutcomeWriter {
     return this.#complete(run, null, false, mayFetch);
   }
 
-  /** What cannot be stored as it is ends as a failure that says so; a failure that cannot be stored loses its words. */
+  /** Writes a failure in place of an outcome that cannot be stored. For a failure, drops its message and stack. */
   #refused(
     run: Run,
     settlement: Settlement,
@@ -182,7 +182,7 @@ export class OutcomeWriter {
     return undefined;
   }
 
-  /** Says that the job has moved on, as soon as whoever hears it will see it. */
+  /** Notifies the waiters at the earliest moment at which they will see the write. */
   #noticed<R>(run: Run, write: Promise<R>, completed: boolean): Promise<R> {
     const { noticeFirst, notify } = this.params;
     if (noticeFirst) {
@@ -203,7 +203,7 @@ export class OutcomeWriter {
     void finishing.then(() => this.#finishing.delete(finishing));
   }
 
-  /** One that fails ends nobody's wait for the others. Never rejects. */
+  /** Runs one body; a failure is reported and does not affect the others. Never rejects. */
   async #afterwards(body: () => Promise<unknown>): Promise<void> {
     try {
       await body();
@@ -212,7 +212,7 @@ export class OutcomeWriter {
     }
   }
 
-  /** An outage is told by the engine, once; of anything else one line a run is enough. */
+  /** Reports an error, once per run. Skips outages, which the engine reports once. */
   #report(error: unknown, answer: WriteAnswer, { delivery }: Run, tries: number): void {
     if (tries > 1 || this.params.isUnavailable(error)) return;
     const next = answer === 'refused' ? 'it ends as a failure' : 'it is written again';
@@ -234,7 +234,7 @@ type Retry = Extract<Settlement, { kind: 'retry' }>;
 const REFUSED = 'The broker cannot store how this task ended, nor why.';
 const MOST_WORDS = 300;
 
-/** BullMQ keeps a list of stacks; ours has the last one, which carries the error. */
+/** The fields of a failure. BullMQ keeps a list of stacks; celeriac writes only the last, which carries the error. */
 function failureFields(message: string, stack: string): Record<string, unknown> {
   return { failedReason: message, stacktrace: JSON.stringify(stack === '' ? [] : [stack]) };
 }

@@ -1,6 +1,6 @@
 /**
- * Puts task messages into queues. Calls made together travel together; a call made alone waits for nobody. When the
- * broker cannot be reached it keeps trying for `publishRetry` in all, with the same ids, so nothing is sent twice.
+ * Sends task messages to queues. The calls of one tick go in one batch; a lone call is not delayed. While the broker is
+ * unreachable, retries for `publishRetry` in total, with the same ids, so that nothing is sent twice.
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
 import type { Engine } from '../broker/broker.js';
@@ -12,9 +12,9 @@ import { Deadlines } from './deadlines.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
-  /** The id the caller will know it by. */
+  /** The id that the caller gets. */
   readonly taskId: string;
-  /** The id BullMQ will know it by. */
+  /** The id of the BullMQ job. */
   readonly jobId: string;
   readonly queue: string;
   readonly name: string;
@@ -24,9 +24,9 @@ export interface Envelope {
   readonly sentAt: number;
   readonly delayMs: number;
   readonly priority: number;
-  /** The trace it was sent in, where somebody traces. */
+  /** The trace of the call, if the app has telemetry. */
   readonly trace?: string;
-  /** Its call waits for a replica of the broker. */
+  /** The call waits until a replica of the broker has the task. */
   readonly replicated?: true;
 }
 
@@ -36,9 +36,10 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** So many jobs a pipeline: more would hog the event loop and the broker. */
+/** Most jobs per pipeline: more would block the event loop and the broker for too long. */
 const CHUNK = 500;
 
+/** Sends tasks, in batches and with retries. */
 export class Producer {
   #queued: Pending[] = [];
   readonly #deadlines = new Deadlines();
@@ -46,27 +47,27 @@ export class Producer {
 
   constructor(
     private readonly engine: Engine,
-    /** How long one call may keep trying, ms. */
+    /** How long one call may keep trying in total, ms. */
     private readonly budgetMs: number,
-    /** Whether a call waits for a replica; throws where there can be none. */
+    /** Whether a call waits for a replica; throws for a broker that cannot have one. */
     readonly replicated: AcceptanceRule = () => false,
   ) {}
 
   /**
    * Resolves when the broker has the task.
-   * @throws {BrokerUnavailableError} carrying the task's id when nobody answered in time
+   * @throws {BrokerUnavailableError} with the task's id when the broker did not answer in time
    */
   send(envelope: Envelope): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#queued.push({ envelope, resolve, reject });
-      // Everything sent in this tick joins; a lone call leaves after the current microtask.
+      // All calls of this tick join the batch; a lone call leaves after the current microtask.
       if (this.#queued.length === 1) void NEXT.then(this.#flushing);
     });
   }
 
   /**
-   * Sends many, in as few pieces as the broker takes well; resolves when it has all.
-   * @throws {BrokerUnavailableError} carrying the id of the first task that was not accepted
+   * Sends many tasks, in pieces of at most 500 per queue. Resolves when the broker has all.
+   * @throws {BrokerUnavailableError} with the id of the first task of the piece that failed
    */
   async sendAll(envelopes: readonly Envelope[]): Promise<void> {
     const pieces: Promise<void>[] = [];
@@ -84,8 +85,8 @@ export class Producer {
   }
 
   /**
-   * Sends tasks in any queues in one atomic step, after `first` has been done. Both may be done twice.
-   * @throws {BrokerUnavailableError} carrying `taskId` when nobody answered in time
+   * Runs `first`, then sends tasks to any queues in one atomic step. A retry repeats both.
+   * @throws {BrokerUnavailableError} with `taskId` when the broker did not answer in time
    */
   async together(
     envelopes: readonly Envelope[],
@@ -147,7 +148,7 @@ export class Producer {
     for (;;) {
       try {
         const added = replicated ? this.#replicated(body, deadline, (error) => (met = error)) : body();
-        // A database in this process is never away: however long it takes, it answers.
+        // A database in this process is never unreachable: it answers, however long it takes.
         return await (this.engine.oneProcess ? added : this.#deadlines.within(added, deadline, giveUp));
       } catch (error) {
         const refused = refusalIn(error, this.engine.address);
@@ -160,7 +161,7 @@ export class Producer {
     }
   }
 
-  /** Does it, and waits for a replica; tests put an engine without any in place. */
+  /** Runs `body`, then waits for a replica. Without replication, as on the engine that tests swap in, does not wait. */
   async #replicated(
     body: () => Promise<void>,
     deadline: number,
@@ -192,10 +193,10 @@ function unreplicated(address: string): BrokerUnavailableError {
 }
 
 const RETRY_PAUSE_MS = 50;
-/** A microtask later; `queueMicrotask` makes an async resource each time. */
+/** For running a step one microtask later; `queueMicrotask` would create an async resource each time. */
 const NEXT = Promise.resolve();
 
-/** The job as BullMQ's backends take it. Retries and retention are the worker's business, so no options for them. */
+/** A job in the form that BullMQ's backends expect. Without options for retries and retention: the worker decides them. */
 export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   const opts = {
     ...(e.delayMs > 0 && { delay: e.delayMs }),
@@ -219,7 +220,7 @@ export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   };
 }
 
-/** Those that wait for a replica are a batch of their own: the others do not wait with them. */
+/** Groups by queue. Calls that wait for a replica form a group of their own, so that the others do not wait too. */
 function groupByQueue<T>(items: readonly T[], envelopeOf: (item: T) => Envelope): [string, T[]][] {
   const groups = new Map<string, [string, T[]]>();
   for (const item of items) {
@@ -232,7 +233,7 @@ function groupByQueue<T>(items: readonly T[], envelopeOf: (item: T) => Envelope)
   return [...groups.values()];
 }
 
-/** As `sending`; that the broker is away is rejected with the id of the call, whatever of it met that. */
+/** Awaits `sending`, and adds the call's id to a BrokerUnavailableError without one. */
 export async function naming<R>(taskId: string, sending: Promise<R>): Promise<R> {
   try {
     return await sending;

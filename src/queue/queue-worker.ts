@@ -1,6 +1,6 @@
 /**
- * BullMQ's Worker with a main loop of our own. What stays BullMQ's: its connections, the check for stalled jobs, its
- * events, its closing, and its place in dashboards. What is taken from the queue, and what becomes of it, is `worker-loop`.
+ * BullMQ's Worker with a main loop of our own. BullMQ still provides its connections, the check for stalled jobs, its
+ * events, its closing, and its listing in dashboards. `worker-loop` decides what is fetched and writes the outcomes.
  */
 
 import { type Job, type JobJson, Worker, type WorkerOptions } from 'bullmq';
@@ -15,17 +15,18 @@ export type QueueWorkerOptions = WorkerOptions & {
   readonly keeper: LockKeeper;
   readonly sever: BullmqParts['sever'];
   readonly salvage: BullmqParts['salvage'];
-  /** Told of a lock that could not be renewed: somebody else may run the job by now. */
+  /** Called when a lock could not be renewed: another worker may run the job by now. */
   readonly onLockLost: (jobId: string, token: string) => void;
 };
 
-/** A job whose schedule cannot be gone on with is found stalled so often before it fails. */
+/** How often a job whose BullMQ schedule cannot continue is found stalled before it fails. */
 const MOST_REPEATS = 2;
 
 interface RepeatableOptions {
   readonly repeat?: unknown;
 }
 
+/** The BullMQ Worker of a consumer. */
 export class QueueWorker extends Worker implements QueueEnd {
   declare readonly opts: QueueWorkerOptions;
   /** Set by BullMQ's constructor, through `createLockManager`. */
@@ -37,11 +38,11 @@ export class QueueWorker extends Worker implements QueueEnd {
     factory: never,
     private readonly loop: { run(end: QueueEnd): Promise<void> },
   ) {
-    // BullMQ wants a processor to know that it is to process; the loop calls none.
+    // BullMQ needs a processor to act as a processing Worker; the loop never calls it.
     super(name, () => Promise.resolve(), { ...opts, autorun: false }, factory);
   }
 
-  /** Takes jobs until it is closed. */
+  /** Runs the loop until the Worker is closed. */
   override async run(): Promise<void> {
     if (this.running) throw new Error('Worker is already running.');
     this.running = true;
@@ -60,7 +61,7 @@ export class QueueWorker extends Worker implements QueueEnd {
     return this.closing !== undefined || this.paused;
   }
 
-  /** How long to wait for a marker, seconds; 0 or less when the moment has come. */
+  /** How long to wait for a marker, seconds; 0 or less when a job is due. */
   waitSeconds(until: number): number {
     return this.getBlockTimeout(until);
   }
@@ -69,7 +70,7 @@ export class QueueWorker extends Worker implements QueueEnd {
     return this.locks.hold(jobId, token, since);
   }
 
-  /** Half of a lock: the other half is for what renews it from then on. */
+  /** Half of a lock's duration, ms: the other half is left for the first renewal. */
   get sureMs(): number {
     return (this.opts.lockDuration ?? 0) / 2;
   }
@@ -78,9 +79,9 @@ export class QueueWorker extends Worker implements QueueEnd {
     return (await this.backend.extendLock(jobId, token, this.opts.lockDuration ?? 0)) === 1;
   }
 
-  /** A fetched job. One that BullMQ's scheduler made first makes the one after it. */
+  /** Turns fetched data into a job. For a job of a BullMQ scheduler, adds the scheduler's next job first. */
   receive(data: JobJson, jobId: string, token: string): Job | Promise<Job | undefined> {
-    // BullMQ counts them up in scripts that break in the middle when they are no numbers.
+    // BullMQ's scripts increment these counters, and would fail half-way if they are not numbers.
     if (Number.isNaN(data.attemptsMade) || Number.isNaN(data.stalledCounter))
       return this.#mended(jobId).then((mended) => mended && this.#plain(mended, jobId, token));
     if (data.repeatJobKey) return this.#repeated(data, jobId, token);
@@ -88,9 +89,9 @@ export class QueueWorker extends Worker implements QueueEnd {
   }
 
   /**
-   * What was fetched with `token`, though BullMQ could not read it: made readable, and bound to fail.
-   * @param error what the fetch failed with
-   * @param except another job of the same token
+   * Finds the job that was fetched with `token` and that BullMQ could not read, and repairs it. The job will fail.
+   * @param error the error of the fetch
+   * @param except another job that holds the same token
    */
   async salvage(error: unknown, token: string, except?: string): Promise<Fetched | undefined> {
     if (!isReadingError(error)) return undefined;
@@ -99,7 +100,7 @@ export class QueueWorker extends Worker implements QueueEnd {
       const data = id === undefined ? undefined : await this.#mended(id);
       return id === undefined ? undefined : [data, id];
     } catch {
-      return undefined; // the broker did not answer: it is found stalled, and salvaged then
+      return undefined; // the broker did not answer: the job will be found stalled, and repaired then
     }
   }
 
@@ -113,7 +114,7 @@ export class QueueWorker extends Worker implements QueueEnd {
     const repeat: unknown = (data.opts as RepeatableOptions | undefined)?.repeat;
     if (typeof repeat === 'object' && repeat !== null) {
       const job = await this.nextJobFromJobData(data, jobId, token);
-      // BullMQ logs why there is no next one, and leaves this one for the next look for stalled jobs.
+      // BullMQ logs why there is no next job, and leaves this one for the next check for stalled jobs.
       if (job !== undefined || (data.stalledCounter ?? 0) < MOST_REPEATS) return job;
     }
     return this.#plain({ ...data, deferredFailure: this.#logBroken(jobId, ['rjk']) }, jobId, token);
@@ -126,7 +127,7 @@ export class QueueWorker extends Worker implements QueueEnd {
     return data && { ...data, deferredFailure: this.#logBroken(jobId, fields) };
   }
 
-  /** Logs what a job fails with, and gives it. */
+  /** Reports why a job fails. @returns that message */
   #logBroken(jobId: string, fields: readonly string[]): string {
     const what = fields.length === 0 ? 'what BullMQ keeps with it' : `its ${fields.join(', ')}`;
     const why = `Another program wrote this job, and ${what} cannot be read; it was not run.`;
@@ -134,13 +135,13 @@ export class QueueWorker extends Worker implements QueueEnd {
     return why;
   }
 
-  /** `close()` gives up locks and connection last, after goodbyes that a dead broker never answers. */
+  /** Drops locks and connection at once: `close()` does so last, after steps that a dead broker never answers. */
   abandon(): void {
     void this.lockManager.close();
     this.opts.sever?.(this.backend);
   }
 
-  /** A job whose data is no JSON, which only another program writes, fails like any other; here it would end the worker. */
+  /** Makes a job. Data that is not JSON, from another program, must fail the job and not end the worker. */
   protected override createJob(data: JobJson, jobId: string): Job {
     try {
       return super.createJob(data, jobId);
@@ -149,7 +150,7 @@ export class QueueWorker extends Worker implements QueueEnd {
     }
   }
 
-  // Called by Worker's constructor, so everything it needs has to be in the options by then.
+  // Called by Worker's constructor, so all it needs must be in the options by then.
   protected override createLockManager(): void {
     const { keeper, lockRenewTime = 0, lockDuration = 0, name, onLockLost } = this.opts;
     const opts = {
@@ -163,7 +164,7 @@ export class QueueWorker extends Worker implements QueueEnd {
   }
 }
 
-/** What BullMQ rejects with when it has a job's fields and cannot read them, or when its script cannot count one up. */
+/** Whether BullMQ failed to read a job's fields, or its script failed to increment one. */
 function isReadingError(error: unknown): boolean {
   if (error instanceof SyntaxError || error instanceof TypeError) return true;
   return error instanceof Error && /hash value is not an integer/.test(error.message);

@@ -1,7 +1,7 @@
 /**
- * One job that a worker has fetched, from its fetch to the end of its last write: it owns the slot it runs on, the lock
- * it is held by and the turn it was let out of its lane by. It is passed by reference, and known by nothing else: the
- * same job may be fetched again before the end of an earlier run of it has been heard of.
+ * One job that a worker has fetched, from the fetch to the end of its last write. A run owns its slot, its lock and its
+ * rate token. Runs are passed by reference and must never be looked up by job id: the same job may be fetched again before
+ * the answer to the write of its earlier run has arrived.
  */
 import type { Job } from 'bullmq';
 import type { RateToken } from '../coordination/rate-limits.js';
@@ -9,13 +9,13 @@ import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { RunLock } from './locks/run-locks.js';
 import type { Slot } from './slots.js';
 
-/** What a run is made of. A class, like everything that is made for each task: see {@link JobDelivery}. */
+/** One run of a job. A class for the same reason as {@link JobDelivery}. */
 export class Run {
   readonly delivery: Delivery;
   readonly turn: RateToken | undefined;
-  /** No notice is sent of its end: nobody may wait for it. */
+  /** Its end sends no notice, since it has no waiters. */
   quiet = false;
-  /** Where it stands among the runs of its consumer. */
+  /** Its index among the runs of its consumer. */
   place = -1;
   #slot: Slot | undefined;
   #afterwards: (() => Promise<void>)[] | undefined;
@@ -23,7 +23,7 @@ export class Run {
 
   constructor(
     readonly job: Job,
-    /** Of its lock. Of all that runs at one moment, nothing else has it. */
+    /** The token of its lock, unique among all jobs that run at one moment. */
     readonly token: string,
     slot: Slot,
     private readonly lock: RunLock,
@@ -36,20 +36,20 @@ export class Run {
     this.delivery = new JobDelivery(job, queue, host, this);
   }
 
-  /** `body` runs once the job's fate has been written. */
+  /** Runs `body` after the job's outcome was written. */
   afterwards(body: () => Promise<void>): void {
     this.#afterwards ??= [];
     this.#afterwards.push(body);
   }
 
-  /** What was asked to run afterwards; given out once. */
+  /** The registered bodies; returned only once. */
   takeAfterwards(): readonly (() => Promise<void>)[] | undefined {
     const bodies = this.#afterwards;
     this.#afterwards = undefined;
     return bodies;
   }
 
-  /** The slot for the run that follows this one. It is given back by that one, then. */
+  /** Hands the slot to the next run, which must release it. */
   passSlot(): Slot | undefined {
     const slot = this.#slot;
     this.#slot = undefined;
@@ -57,18 +57,18 @@ export class Run {
     return slot;
   }
 
-  /** Gives everything back. Idempotent. */
+  /** Releases lock, slot and rate token. Idempotent. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
     this.lock.release();
     this.#slot?.give();
     this.#slot = undefined;
-    this.turn?.unused()?.catch(() => undefined); // a turn lost
+    this.turn?.unused()?.catch(() => undefined); // best effort: the token is lost
   }
 }
 
-/** A turn that is used, or given back, once: by whoever says so first. */
+/** A rate token of which only the first call counts, whether used or unused. */
 class RunTurn implements RateToken {
   #open = true;
 

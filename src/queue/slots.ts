@@ -1,28 +1,29 @@
 /**
- * Slots: how many tasks run at once. One `Slots` may serve several queues of a worker (the shared budget) or a single
- * one (a consumer added with a concurrency of its own). Its size changes while tasks run.
+ * Slots: limit how many tasks run at once. One `Slots` serves several queues of a worker (the shared budget) or a single
+ * one (a consumer added with its own concurrency). Its size may change while tasks run.
  */
 import { after } from '../timers.js';
-/** A queue's claim on slots it shares with others: starts are given out in proportion to weights. */
+/** A queue's share of slots that it shares with other queues: starts are granted in proportion to weights. */
 export class Share {
-  /** Starts had so far, over the weight: of those that wait, the one who had least is next. */
+  /** Starts so far, divided by the weight. The waiting share with the lowest value is next. */
   had = 0;
 
   constructor(readonly weight = 1) {}
 }
 
-/** Who waits for a slot. Several may have one share: a queue and its lanes. */
+/** A consumer that waits for a slot. A queue and its lanes have one share. */
 export interface Claimant {
   readonly share: Share;
 }
 
-/** Who was idle, or new, is at most this far behind the others, in starts over weight: no queue saves up for a rush. */
+/** How far an idle or new share may be behind the others, in starts over weight, so that no queue saves up for a rush. */
 const CREDIT = 1;
 
+/** A budget of slots. */
 export class Slots {
   #used = 0;
   #waiting: { readonly who: Claimant; readonly wake: () => void }[] = [];
-  /** What the share served last had before that. */
+  /** The highest `had` of any share at the moment of a start. */
   #level = 0;
   #onShort: () => void = () => undefined;
 
@@ -36,21 +37,21 @@ export class Slots {
     return this.size;
   }
 
-  /** `grow` is called whenever somebody is about to wait for a slot; it may resize. */
+  /** Calls `grow` whenever a consumer is about to wait for a slot; `grow` may resize. */
   whenShort(grow: () => void): void {
     this.#onShort = grow;
   }
 
-  /** Grows at once; after shrinking, running tasks finish and are not replaced. */
+  /** Changes the size. Growing takes effect at once; after shrinking, running tasks finish and are not replaced. */
   resize(size: number): void {
     this.size = Math.max(0, size);
     this.#wake();
   }
 
   /**
-   * Whether a task of `who` that just ended may be replaced right away: not while somebody else waits who had no more
-   * than its share has. Its own queue's fetching waits too while all are taken, and only gains when the next task comes
-   * with the end of one.
+   * Whether a task of `who` that just ended may be replaced at once: not while another consumer waits whose share had no
+   * more starts than this one's. The consumer's own fetch loop may wait too; it only gains if the next task comes with the
+   * end of another.
    */
   mayContinue(who: Claimant): boolean {
     return (
@@ -76,13 +77,13 @@ export class Slots {
     this.#wake();
   }
 
-  /** A slot that was taken for nothing goes back. */
+  /** Returns a slot on which nothing started. */
   giveUnused(share: Share): void {
     share.had -= 1 / share.weight;
     this.give();
   }
 
-  /** A start of this share is counted. */
+  /** Counts a start of this share. */
   charge(share: Share): void {
     this.#catchUp(share);
     this.#level = Math.max(this.#level, share.had);
@@ -91,7 +92,7 @@ export class Slots {
 
   /**
    * Resolves with `true` when a slot may be free, `false` after `timeoutMs`.
-   * @param who whose wait it is, see `mayContinue`
+   * @param who the consumer that waits, see `mayContinue`
    */
   whenFree(timeoutMs: number, who: Claimant): Promise<boolean> {
     if (this.#used >= this.size) this.#onShort();
@@ -110,7 +111,7 @@ export class Slots {
     });
   }
 
-  /** Lets every waiter look again; used when a consumer stops. */
+  /** Wakes up every waiter, to check again; used when a consumer stops. */
   wakeAll(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -121,7 +122,7 @@ export class Slots {
     share.had = Math.max(share.had, this.#level - CREDIT);
   }
 
-  /** Who had least goes first; of equals, who waited longest. So none starves. */
+  /** Wakes up waiters while slots are free: the share with the fewest starts first, then the longest wait. */
   #wake(): void {
     for (let free = this.size - this.#used; free > 0 && this.#waiting.length > 0; free--) {
       const next = this.#waiting.reduce((a, b) => (b.who.share.had < a.who.share.had ? b : a));
@@ -131,7 +132,7 @@ export class Slots {
   }
 }
 
-/** What one consumer takes from a budget. All it has taken comes from one budget: it moves over with {@link switchTo}. */
+/** The slots that one consumer holds, all of one budget; {@link switchTo} moves them to another budget. */
 export class SlotAccount implements Claimant {
   #held = 0;
   #closed = false;
@@ -145,7 +146,7 @@ export class SlotAccount implements Claimant {
     return this.budget;
   }
 
-  /** How many slots it has taken and not given back. */
+  /** How many slots the consumer holds. */
   get held(): number {
     return this.#held;
   }
@@ -155,24 +156,24 @@ export class SlotAccount implements Claimant {
     return !this.#closed && this.budget.used < this.budget.limit;
   }
 
-  /** A slot for a start of this share, when one is free. */
+  /** Takes a slot for a start of this share; `undefined` when none is free. */
   take(): Slot | undefined {
     if (this.#closed || !this.budget.tryTake(this.share)) return undefined;
     this.#held++;
     return new Slot(this);
   }
 
-  /** Whether a task that ends may be followed by the next of its own queue at once. */
+  /** Whether the next task of the same queue may follow an ended one at once. */
   mayContinue(): boolean {
     return !this.#closed && this.budget.mayContinue(this);
   }
 
-  /** Resolves with `true` when a slot may be free, `false` after `timeoutMs` or when nothing more is to be fetched. */
+  /** Resolves with `true` when a slot may be free, `false` after `timeoutMs` or once the account is closed. */
   async whenFree(timeoutMs: number): Promise<boolean> {
     return !this.#closed && (await this.budget.whenFree(timeoutMs, this)) && !this.#closed;
   }
 
-  /** From now on the consumer takes from `slots`; what runs already moves over with it. */
+  /** Moves the consumer to other slots, together with the slots that it holds. */
   switchTo(slots: Slots): void {
     const previous = this.budget;
     if (previous === slots) return;
@@ -184,16 +185,16 @@ export class SlotAccount implements Claimant {
     previous.wakeAll();
   }
 
-  /** No more is to be taken; who waits is woken. */
+  /** Lets no more slots be taken, and wakes up the waiters. */
   close(): void {
     this.#closed = true;
     this.budget.wakeAll();
   }
 
   /**
-   * Gives back what nobody holds, or takes what runs without a slot: the way back from a fault of ours.
+   * Corrects the count after a fault of ours: returns slots without a run, or takes slots for runs without one.
    * @param running how many slots are really in use
-   * @returns how many there were too many (or, negative, too few)
+   * @returns the surplus of held slots; negative for a shortage
    */
   reconcile(running: number): number {
     const surplus = this.#held - running;
@@ -211,27 +212,27 @@ export class SlotAccount implements Claimant {
   }
 }
 
-/** One slot that was taken. It is given back once, however often that is asked for. */
+/** A taken slot. Only the first return counts. */
 export class Slot {
   #taken = true;
 
   constructor(private readonly account: SlotAccount) {}
 
-  /** Back, for whoever is next. */
+  /** Returns the slot. */
   give(): void {
     if (!this.#taken) return;
     this.#taken = false;
     this.account.returned(true);
   }
 
-  /** Back, with nothing started on it: it does not count as a start of its share. */
+  /** Returns the slot without a start: the start of its share is not counted. */
   giveUnused(): void {
     if (!this.#taken) return;
     this.#taken = false;
     this.account.returned(false);
   }
 
-  /** The next task of the same queue runs on it: another start of its share. */
+  /** Keeps the slot for the next task of the same queue, and counts another start of its share. */
   passOn(): void {
     this.account.slots.charge(this.account.share);
   }

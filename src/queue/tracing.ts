@@ -1,43 +1,44 @@
 /**
- * Traces, over the telemetry interface of BullMQ: whoever has an adapter for that (bullmq-otel) gives it to us as it is.
- * A trace travels in the job's own options, where BullMQ looks for it, so it goes on in other BullMQ programs and comes
- * from them. Made only for an app that has telemetry.
+ * Traces, over the telemetry interface of BullMQ, so that its adapters (bullmq-otel) work unchanged. A trace is stored in
+ * the job's own options, where BullMQ expects it, so traces continue to and from other BullMQ programs. Used only for an
+ * app with the option `telemetry`.
  */
 import { type Telemetry as BullmqTelemetry, MetricNames, SpanKind, TelemetryAttributes } from 'bullmq';
 
-/** What the option `telemetry` takes: BullMQ's interface, a tracer and a context manager, and a meter if there is one. */
+/** The option `telemetry`: BullMQ's interface, with a tracer, a context manager, and optionally a meter. */
 export type Telemetry = BullmqTelemetry;
 
 type BullmqSpan = ReturnType<Telemetry['tracer']['startSpan']>;
-/** Values of a span's attributes; what is undefined is left out. */
+/** Attributes of a span; `undefined` values are left out. */
 export type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** A span while what it spans goes on. */
+/** A span that has not ended. */
 export interface OpenSpan {
-  /** The trace from here on, as it travels. */
+  /** The trace from this span on, as text to send. */
   readonly trace: string;
   set(attributes: SpanAttributes): void;
   event(name: string, attributes: SpanAttributes): void;
-  /** Something went wrong. */
+  /** Records an error. */
   failed(error: unknown): void;
 }
 
-/** A span to be opened. */
+/** The description of a span to open. */
 export interface SpanPlan {
   readonly name: string;
   /** Caller or worker. */
   readonly kind: 'producer' | 'consumer';
-  /** The trace a message brought; a worker without one begins its own. */
+  /** The trace in a message; without one, a worker begins its own. */
   readonly from?: string | undefined;
 }
 
-/** OpenTelemetry's code for it. */
+/** OpenTelemetry's code for the status "error". */
 const STATUS_ERROR = 2;
 
+/** Opens spans and counts attempts. */
 export class Tracing {
   constructor(private readonly telemetry: Telemetry) {}
 
-  /** Runs `body` in a span, which is the active one meanwhile. What it throws is recorded. */
+  /** Runs `body` in a span, which is active meanwhile. Records what `body` throws, and throws it on. */
   async span<R>(plan: SpanPlan, body: (span: OpenSpan) => Promise<R>): Promise<R> {
     const { tracer, contextManager } = this.telemetry;
     const context: unknown = this.#contextOf(plan);
@@ -55,20 +56,20 @@ export class Tracing {
     }
   }
 
-  /** The trace of whoever asks, as it travels. */
+  /** The trace of the caller, as text to send. */
   current(): string {
     const { contextManager } = this.telemetry;
     return contextManager.getMetadata(contextManager.active());
   }
 
-  /** Runs `body` in a trace that came from elsewhere, within a span that is open there. */
+  /** Runs `body` in a trace from another process, within a span that is open there. */
   inside<R>(trace: string | undefined, body: () => R): R {
     const { contextManager } = this.telemetry;
     if (trace === undefined) return body();
     return contextManager.with(contextManager.fromMetadata(contextManager.active(), trace), body) as R;
   }
 
-  /** Counts an ended attempt, as BullMQ would; nothing without a meter. */
+  /** Counts an ended attempt in BullMQ's metrics. Does nothing without a meter. */
   count(state: 'completed' | 'failed' | 'retried', task: string, queue: string, runtimeMs: number): void {
     const { meter } = this.telemetry;
     if (meter === undefined) return;
@@ -77,7 +78,7 @@ export class Tracing {
       [TelemetryAttributes.JobName]: task,
       [TelemetryAttributes.JobState]: state,
     };
-    // Adapters keep the instruments they made: BullMQ asks for them each time as well.
+    // Adapters cache their instruments; BullMQ also creates them each time.
     meter
       .createCounter(COUNTERS[state], { description: `Number of jobs ${state}`, unit: '1' })
       .add(1, attributes);
@@ -89,7 +90,7 @@ export class Tracing {
   #contextOf({ kind, from }: SpanPlan): unknown {
     const { contextManager } = this.telemetry;
     if (kind === 'producer') return contextManager.active();
-    // The worker's loop may have been started within somebody's span, which has nothing to do with this task.
+    // The worker's loop may have started within a span of the user's, which is unrelated to this task.
     const base: unknown = contextManager.root?.() ?? contextManager.active();
     return from === undefined ? base : contextManager.fromMetadata(base, from);
   }
@@ -115,7 +116,7 @@ function record(span: BullmqSpan, inside: unknown, error: unknown): void {
     error instanceof Error ? error : { name: typeof error, message: 'something was thrown that is no Error' };
   span.recordException(exception);
   span.setAttribute('error.type', exception.name);
-  // Not in BullMQ's interface: an adapter may have it, and the span of OpenTelemetry that it stands for has.
+  // setStatus is not in BullMQ's interface: an adapter may have it, and OpenTelemetry's own span does.
   for (const one of [span, wrappedIn(inside)]) {
     const setStatus: unknown = one === undefined ? undefined : Reflect.get(one, 'setStatus');
     if (one === undefined || typeof setStatus !== 'function') continue;

@@ -1,16 +1,16 @@
 /**
- * The loop of a consumer: take a slot, fetch, run, write what became of it, give everything back.
+ * The loop of a consumer: take a slot, fetch, run, write the outcome, release everything.
  *
  *   slot ─► gate ─► fetch ─┬─ a job ──► Run ──► its end is written, with the next fetch ─┬─ a job ──► the next Run
  *                          │                                                             └─ none ──► slot back
  *                          └─ none ──► slot back, wait for the marker of a new job
  *
- * Waiting for a slot comes before the fetch, so that no job is locked that cannot run. A fetch that brings a job leaves a
- * marker behind (on Redis), so the first job after a pause is followed by a wait for that marker instead of another
- * fetch: it mostly comes alone. A marker that was taken with no slot to go on with is put back for other workers. Whatever
- * is refused is tried again after a pause that grows; nothing is asked twice in one turn of the event loop. A job whose
- * fetch was answered late (a wire that was cut and mended, a broker that stood still) begins only if it is still ours: its
- * lock may have expired on the way, and another worker have run it.
+ * The loop must take a slot before it fetches, so that it never locks a job that cannot run. On Redis a fetch that brings
+ * a job leaves a marker behind. The first job after a pause mostly comes alone, so the loop then waits for that marker
+ * instead of fetching again. If the loop consumes a marker and has no free slot, it restores the marker for other workers.
+ * Refused requests are retried after growing pauses, and none is repeated within one turn of the event loop. A job whose
+ * fetch was answered late (a repaired connection, a frozen broker) begins only if its lock is still ours: the lock may
+ * have expired meanwhile, and another worker may have run the job.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
@@ -28,34 +28,34 @@ import type { Slot, SlotAccount } from './slots.js';
 /** The queue as the loop sees it: BullMQ's Worker, or a test's stand-in. */
 export interface QueueEnd {
   readonly backend: Pick<IQueueBackend, 'moveToActive' | 'waitForJob' | 'reconnectBlocking'>;
-  /** Nothing more is to be fetched. */
+  /** Whether fetching is to stop. */
   readonly ending: boolean;
   waitSeconds(until: number): number;
-  /** For so long after it was asked for, a fetched job is surely ours, ms. */
+  /** How long after the fetch was sent the job is surely ours, ms. */
   readonly sureMs: number;
-  /** Makes a lock last for its whole length again. `false` when it is not ours any more. */
+  /** Extends a lock to its full duration. `false` when the lock is no longer ours. */
   renew(jobId: string, token: string): Promise<boolean>;
   receive(data: JobJson, jobId: string, token: string): Job | Promise<Job | undefined>;
   hold(jobId: string, token: string, since: number): RunLock;
-  /** The job that a fetch took and failed on, as nobody can read it; it is bound to fail. Never rejects. */
+  /** Finds and repairs the unreadable job that a fetch took and failed on. The job will fail. Never rejects. */
   salvage(error: unknown, token: string, except?: string): Promise<Fetched | undefined>;
 }
 
 export interface WorkerLoopParams {
   readonly queue: string;
-  /** The node's name, kept with each job it runs. */
+  /** The node's name, stored with each job that it runs. */
   readonly node: string;
-  /** What tokens begin with: nobody else's do. */
+  /** The unique prefix of this loop's tokens. */
   readonly id: string;
   readonly account: SlotAccount;
-  /** Stands before a lane; other queues have none. */
+  /** The gate of a lane; other queues have none. */
   readonly gate: LaneGate | undefined;
   readonly watchdog: FetchWatchdog;
   readonly host: DeliveryHost;
   readonly writer: OutcomeWriter;
-  /** A fetch that brings a job leaves a marker behind it, so that somebody looks for more. */
+  /** Whether a fetch that brings a job leaves a marker behind, so that another worker looks for more. */
   readonly leavesMarker: boolean;
-  /** Leaves a marker for other workers, where they need one to look. */
+  /** Restores a consumed marker, so that another worker wakes up. */
   putMarkerBack(): Promise<void>;
   run(run: Run): Promise<Settlement>;
   onError(error: Error): void;
@@ -63,24 +63,25 @@ export interface WorkerLoopParams {
   pause?(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Between two tries of what the broker refused: from this on, twice as long each time, up to a bound. */
+/** First pause after the broker refused a request, ms; it doubles up to a bound. */
 const REST_MS = 100;
 const LONGEST_REST_MS = 5000;
-/** So long a wait for a slot lasts at most, before the loop looks around. */
+/** Longest wait for a slot, ms, before the loop checks its state. */
 const SLOT_WAIT_MS = 5000;
-/** As BullMQ: a longer limit is waited for in pieces, so that what is delayed is noticed. */
+/** As in BullMQ: a longer rate limit is waited out in pieces, so that due delayed jobs are noticed. */
 const LONGEST_LIMIT_MS = 30_000;
 
+/** Fetches and runs the jobs of one queue. */
 export class WorkerLoop {
   readonly #runs: Run[] = [];
   /** Slots held for a fetch under way. */
   #fetching = 0;
   #tokens = 0;
-  /** The last fetch found nothing: what comes next may be alone. */
+  /** True after a fetch that found nothing: the next job may come alone. */
   #quiet = true;
-  /** When the next delayed job is due, epoch ms as BullMQ has it; 0 where none is known. */
+  /** When the next delayed job is due, epoch ms of BullMQ's; 0 when none is known. */
   #dueAt = 0;
-  /** Until when BullMQ's own rate limit holds, on this process's steady clock. */
+  /** When BullMQ's own rate limit ends, on this process's steady clock, ms. */
   #limitedUntil = 0;
   #restMs = REST_MS;
   #resting: AbortController | undefined;
@@ -89,17 +90,17 @@ export class WorkerLoop {
 
   constructor(private readonly params: WorkerLoopParams) {}
 
-  /** What runs now. */
+  /** The current runs. */
   get runs(): readonly Run[] {
     return this.#runs;
   }
 
-  /** How many slots are in use: what runs, and a fetch under way. */
+  /** How many slots are in use, by runs and by a fetch under way. */
   get slotsInUse(): number {
     return this.#runs.length + this.#fetching;
   }
 
-  /** Takes jobs until the queue's end is near; resolves when what runs has ended. Never rejects. */
+  /** Fetches until the loop is stopped or the Worker closes; resolves when all runs have ended. Never rejects. */
   async run(end: QueueEnd): Promise<void> {
     while (!end.ending && !this.#stopped) {
       try {
@@ -116,7 +117,7 @@ export class WorkerLoop {
     });
   }
 
-  /** Fetches no more. */
+  /** Stops fetching. */
   stop(): void {
     this.#stopped = true;
     this.#resting?.abort();
@@ -124,7 +125,7 @@ export class WorkerLoop {
     this.params.account.close();
   }
 
-  /** One fetch, and the wait that follows it. */
+  /** One fetch and the wait after it. */
   async #step(end: QueueEnd): Promise<void> {
     const { account, gate, leavesMarker } = this.params;
     await this.#untilAllowed();
@@ -137,9 +138,9 @@ export class WorkerLoop {
     if (found === 'again') return;
     const first = this.#quiet;
     this.#quiet = found === 'nothing';
-    // Behind a gate each fetch is asked for by itself.
+    // Behind a gate, each fetch needs its own permission.
     if (found === 'job' && (gate !== undefined || !leavesMarker || !first)) return;
-    // What was started is told to begin, and may end at once, before more is asked for.
+    // Lets the started job run first; it may end at once.
     if (found === 'job') await nextTurn();
     await this.#waitForJob(end);
   }
@@ -177,7 +178,7 @@ export class WorkerLoop {
       watchdog.turned();
       if (run === undefined) {
         slot.giveUnused();
-        turn?.unused()?.catch(() => undefined); // a turn lost
+        turn?.unused()?.catch(() => undefined); // best effort: the token is lost
       } else void this.#follow(end, run);
     }
   }
@@ -185,7 +186,7 @@ export class WorkerLoop {
   async #salvage(end: QueueEnd, token: string, error: unknown): Promise<Fetched> {
     const salvaged = await end.salvage(error, token);
     if (salvaged === undefined) throw error;
-    // Such a fetch may have left no marker behind it.
+    // The failed fetch may have left no marker.
     this.#quiet = false;
     return salvaged;
   }
@@ -198,7 +199,7 @@ export class WorkerLoop {
     return run;
   }
 
-  /** One job after the other for as long as each end brings the next. Never rejects. */
+  /** Runs one job after the other while each end brings the next. Never rejects. */
   async #follow(end: QueueEnd, first: Run): Promise<void> {
     let run: Run | undefined = first;
     try {
@@ -216,20 +217,20 @@ export class WorkerLoop {
     }
   }
 
-  /** A failure that BullMQ has decided on already (a child of another program's flow failed) is written as it is. */
+  /** Runs the job. Writes a failure that BullMQ has decided already (a child of another program's flow) as it is. */
   async #settlement(run: Run): Promise<Settlement> {
     const { deferredFailure } = run.job;
     if (deferredFailure) return { kind: 'fail', message: deferredFailure, stack: '', keep: true };
     try {
       return await this.params.run(run);
     } catch (error) {
-      // Nobody knows how the task ended: it is delivered again.
+      // The outcome is unknown: the task will be delivered again.
       this.params.onError(error instanceof Error ? error : new Error(String(error)));
       return { kind: 'abandon' };
     }
   }
 
-  /** The run of the job that was fetched with the end of another, on the other's slot. */
+  /** Starts the job that was fetched with the end of `run`, on the slot of `run`. */
   #next(
     end: QueueEnd,
     run: Run,
@@ -267,7 +268,7 @@ export class WorkerLoop {
     return gate === undefined && !end.ending && !this.#stopped && account.mayContinue();
   }
 
-  /** Waits until somebody added a job, or a delayed one is due. */
+  /** Waits until a job was added, or a delayed one is due. */
   async #waitForJob(end: QueueEnd): Promise<void> {
     const { watchdog, account } = this.params;
     while (!end.ending && !this.#stopped) {
@@ -280,7 +281,7 @@ export class WorkerLoop {
         const marker = await end.backend.waitForJob(seconds);
         if (marker === null) return;
         if (marker.score <= Date.now()) {
-          // This marker may be the only one, and somebody else may have a slot.
+          // This marker may be the only one, and another worker may have a free slot.
           if (!account.hasRoom && this.params.leavesMarker) await this.params.putMarkerBack();
           return;
         }
@@ -303,7 +304,7 @@ export class WorkerLoop {
     watchdog.turned();
   }
 
-  /** Waits while a gate is shut, or BullMQ's own rate limit holds. */
+  /** Waits while the gate is shut, or BullMQ's own rate limit holds. */
   async #untilAllowed(): Promise<void> {
     const { gate, watchdog } = this.params;
     const limitedMs = this.#limitedUntil - performance.now();
@@ -337,7 +338,7 @@ export class WorkerLoop {
     this.#resting = undefined;
   }
 
-  /** What was taken must be held by what runs. Should it ever not be, that is said, counted and put right. */
+  /** Checks that every held slot is in use. If not, reports the difference and corrects it. */
   #audit(): void {
     const { account, onError, queue } = this.params;
     const surplus = account.held - this.slotsInUse;
@@ -348,8 +349,8 @@ export class WorkerLoop {
 }
 
 /**
- * A fetched job; undefined where there is nothing to run.
- * @param askedAt when it was asked for at the earliest, on this process's steady clock
+ * Turns fetched data into a job; `undefined` when there is nothing to run.
+ * @param askedAt when the fetch was sent at the earliest, on this process's steady clock, ms
  */
 function receive(
   end: QueueEnd,

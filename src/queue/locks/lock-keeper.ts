@@ -1,7 +1,7 @@
 /**
- * Keeps the locks of running jobs: in a thread of its own where the engine can be reached from one, else, and for as long
- * as that thread is not at work, on BullMQ's timers in the main loop. One per worker process and app; every consumer notes
- * its jobs here.
+ * Keeps the locks of running jobs renewed: by the lock thread, if a thread can reach the engine; else, and while that
+ * thread is not at work, by BullMQ's timers in the main loop. There is one keeper per worker process and app, and every
+ * consumer adds its locks to it.
  */
 import { Worker as Thread } from 'node:worker_threads';
 import type { HeldLock } from '../../broker/lock-renewal.js';
@@ -12,7 +12,7 @@ import { type LockMemory, LockTable, newLockMemory } from './lock-table.js';
 import type { LocksLostMessage, LockThreadData } from './lock-thread.js';
 
 export interface LockKeeperParams {
-  /** A broker URL the thread can open by itself; undefined where there is none. */
+  /** A broker URL that the lock thread can open by itself; `undefined` if there is none. */
   readonly broker: string | undefined;
   readonly prefix: string;
   readonly lockDurationMs: number;
@@ -21,17 +21,17 @@ export interface LockKeeperParams {
   readonly logger: Pick<Logger, 'warn'>;
 }
 
-/** A thread that failed is started again after this, after twice as long each time it did not live, up to a bound. */
+/** First delay before a failed thread is restarted, ms; it doubles after each short life, up to a bound. */
 export const RESTART_AFTER_MS = 1000;
 export const LONGEST_RESTART_MS = 300_000;
-/** A thread that was at work for so long lived. */
+/** Time at work after which the restart delay is reset, ms. */
 const LIVED_MS = 60_000;
-/** Locks that live so long are renewed for the first time well after the thread has started, on a busy machine too. */
+/** Lock duration, ms, from which the first renewal is due well after the thread has started, even on a busy machine. */
 const UNHURRIED_MS = 4000;
 
 type OnLost = (jobId: string, token: string) => void;
 
-/** What a {@link LockKeeper} asks of its thread; Node's `Worker` has it. */
+/** The parts of Node's `Worker` that {@link LockKeeper} uses. */
 export interface LockThread {
   on(event: 'message', listener: (message: LocksLostMessage | 'ready') => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -41,8 +41,9 @@ export interface LockThread {
 
 type StartThread = (data: LockThreadData) => LockThread;
 
+/** Holds the locks of a worker process and runs the lock thread. */
 export class LockKeeper {
-  /** Whether there is a thread that renews; else each consumer's own timer does. */
+  /** Whether a lock thread renews; else each consumer's own timer does. */
   readonly threaded: boolean;
   readonly #memory: LockMemory | undefined;
   readonly #table: LockTable | undefined;
@@ -50,9 +51,9 @@ export class LockKeeper {
   readonly #watchers = new Set<() => void>();
   #atWork = false;
   #thread: LockThread | undefined;
-  /** Shows the thread that the main loop turns. */
+  /** Stops the heartbeat that shows the thread that the main loop is not blocked. */
   #stopHeart: Cancel | undefined;
-  /** Ends the wait for the next start. */
+  /** Cancels the next restart. */
   #restart: Cancel | undefined;
   #restartMs = RESTART_AFTER_MS;
 
@@ -67,8 +68,8 @@ export class LockKeeper {
   }
 
   /**
-   * Starts the thread. Resolves when it is at work where locks are short: a task that blocks the loop at once must find
-   * it there. Longer ones give it time enough to come up beside the first tasks. May be called again after `stop`.
+   * Starts the thread. With short locks, resolves once the thread is at work, so that it protects a task which blocks the
+   * loop at once. Longer locks leave the thread time to start beside the first tasks. May be called again after `stop`.
    */
   async start(): Promise<void> {
     if (this.params.broker !== undefined && !this.threaded) this.params.logger.warn({}, NO_THREAD);
@@ -82,7 +83,7 @@ export class LockKeeper {
     if (this.params.lockDurationMs < UNHURRIED_MS) await atWork;
   }
 
-  /** Ends the thread, and with it the renewing. May be called twice. */
+  /** Ends the thread and the renewals. May be called twice. */
   async stop(): Promise<void> {
     this.#stopHeart?.();
     this.#stopHeart = undefined;
@@ -100,7 +101,7 @@ export class LockKeeper {
 
   /**
    * Calls `onChange` whenever the thread begins to renew, or has ended.
-   * @returns a function that ends it
+   * @returns a function that stops it
    */
   watch(onChange: () => void): () => void {
     this.#watchers.add(onChange);
@@ -108,8 +109,8 @@ export class LockKeeper {
   }
 
   /**
-   * Notifies `onLost` of each lock of a queue that is gone; a queue may have several listeners, each of which knows its own.
-   * @returns a function that ends it
+   * Calls `onLost` for each lost lock of a queue. A queue may have several listeners; each must recognise its own locks.
+   * @returns a function that stops it
    */
   listen(queue: string, onLost: OnLost): () => void {
     const listener = { queue, onLost };
@@ -117,17 +118,17 @@ export class LockKeeper {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Notes a lock; undefined when the table cannot hold it and the caller must renew it itself. */
+  /** Adds a lock. @returns its entry; `undefined` if the table cannot hold it and the caller must renew it */
   add(lock: HeldLock): number | undefined {
     return this.#table?.add(lock);
   }
 
-  /** Forgets a lock, by what `add` gave for it. */
+  /** Removes a lock by the entry that `add` returned. */
   remove(entry: number): void {
     this.#table?.remove(entry);
   }
 
-  /** Resolves when the thread is at work, or has ended: the worker goes on, and the error says what is missing. */
+  /** Resolves when the thread is at work or has ended. After a failure the worker runs on, and the error is reported. */
   #begin(): Promise<void> {
     const { broker, prefix, lockDurationMs, blockedLoopTimeoutMs } = this.params;
     if (broker === undefined || this.#memory === undefined || this.startThread === null)
@@ -158,7 +159,7 @@ export class LockKeeper {
       thread.on('error', (error) => {
         failure = error;
       });
-      // Also after an error; of one that was stopped nothing is started again.
+      // Also fires after an error. A stopped thread is not restarted.
       thread.on('exit', () => {
         resolve();
         if (this.#thread !== thread) return;
@@ -170,7 +171,7 @@ export class LockKeeper {
     });
   }
 
-  /** Starts it once more, later: one that can never live is logged, and tried, seldom. */
+  /** Restarts the thread later. The delay grows, so that a thread which always fails is rarely tried and logged. */
   #again(failure: unknown): void {
     const afterMs = this.#restartMs;
     this.#restartMs = Math.min(afterMs * 2, LONGEST_RESTART_MS);
@@ -191,7 +192,7 @@ export class LockKeeper {
   }
 }
 
-/** @returns null where there is no file to start */
+/** @returns null if the thread's file is missing, as in a bundle */
 function lockThreadStarter(): StartThread | null {
   const file = findOwnFile('queue/locks/lock-thread.js');
   if (file === undefined) return null;

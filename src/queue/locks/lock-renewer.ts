@@ -1,39 +1,40 @@
 /**
- * What the lock thread does at each look: renew the locks that have been held for a while, and report those that are
- * gone. Renewing may hang on a broker that does not answer; reporting never waits for it.
+ * The rounds of the lock thread: renews the locks that have been held for a while, and reports lost ones. A renewal may
+ * hang on a silent broker; reporting must never wait for it.
  */
 import type { HeldLock } from '../../broker/lock-renewal.js';
 
-/** Where the held locks are read. */
+/** Reads the held locks. */
 export interface HeldLocks {
-  /** Every lock held now, by an identity that changes when its place in the table changes hands. */
+  /** All locks held now, with an identity that changes when another lock takes over the table entry. */
   held(): Iterable<[identity: string, lock: HeldLock]>;
-  /** How long the main loop has not turned, ms. */
+  /** How long the main loop has been blocked, ms. */
   blockedForMs(): number;
 }
 
-/** What a {@link LockRenewer} works with. */
+/** The settings and collaborators of a {@link LockRenewer}. */
 export interface LockRenewerParams {
   readonly table: HeldLocks;
   readonly lockDurationMs: number;
   readonly blockedLoopTimeoutMs: number;
-  /** Makes locks of one queue last for their whole length again; gives the ids of jobs whose lock is no longer ours. */
+  /** Extends locks of one queue to their full duration. @returns the ids of jobs whose lock is no longer ours */
   extend(queue: string, locks: readonly HeldLock[]): Promise<readonly string[]>;
-  /** These locks are no longer ours. Said once of each. */
+  /** Called once for each lost lock. */
   onLost(locks: readonly HeldLock[]): void;
-  /** A clock that nobody sets, ms. */
+  /** A steady clock, ms. */
   now(): number;
 }
 
-/** A lock that was seen, and until when it is surely ours. */
+/** A lock, and until when it is surely ours. */
 interface RenewalLook {
   readonly lock: HeldLock;
   keptUntil: number;
   lost: boolean;
 }
 
+/** Renews locks and reports lost ones. */
 export class LockRenewer {
-  /** Locks seen at the last look. */
+  /** The locks held in the last round. */
   #seen = new Map<string, RenewalLook>();
   #lookedAt: number;
 
@@ -41,7 +42,7 @@ export class LockRenewer {
     this.#lookedAt = params.now();
   }
 
-  /** Renews what was held at the last look already, so that short tasks cost nothing. Never rejects. */
+  /** Renews the locks that were held in the last round already, so that short tasks cost nothing. Never rejects. */
   async renew(): Promise<void> {
     const { table, blockedLoopTimeoutMs, lockDurationMs, now } = this.params;
     const lookedAt = now();
@@ -49,28 +50,28 @@ export class LockRenewer {
     const due = new Map<string, RenewalLook[]>();
     for (const [identity, lock] of table.held()) {
       const before = this.#seen.get(identity);
-      // A new one was taken after the last look at the earliest.
+      // A new lock was taken after the last round at the earliest.
       seen.set(identity, before ?? { lock, keptUntil: this.#lookedAt + lockDurationMs, lost: false });
       if (before !== undefined && !before.lost) due.set(lock.queue, [...(due.get(lock.queue) ?? []), before]);
     }
     this.#seen = seen;
     this.#lookedAt = lookedAt;
-    // A loop that is stuck for good must not hold its tasks for good.
+    // A main loop that is stuck for ever must not keep its tasks for ever.
     if (table.blockedForMs() > blockedLoopTimeoutMs) return;
     await Promise.all([...due].map(([queue, locks]) => this.#extend(queue, locks)));
   }
 
-  /** Reports locks that were not renewed for their whole length: another worker may hold them by now. */
+  /** Reports locks that were not renewed for their full duration: another worker may hold them by now. */
   reportExpired(): void {
     const now = this.params.now();
     this.#report([...this.#seen.values()].filter(({ keptUntil }) => keptUntil < now));
   }
 
   async #extend(queue: string, seen: readonly RenewalLook[]): Promise<void> {
-    // The broker counts from when it extends them, which is no earlier than now and may be long before its answer.
+    // The broker counts from the extension, which is no earlier than now and may be long before its answer arrives.
     const keptUntil = this.params.now() + this.params.lockDurationMs;
     const locks = seen.map(({ lock }) => lock);
-    // Out of reach: what is not renewed in time is reported when it has expired.
+    // The broker is unreachable: locks that are not renewed in time are reported when they expire.
     const answer = await this.params.extend(queue, locks).catch(() => undefined);
     if (answer === undefined) return;
     const lost = new Set(answer);

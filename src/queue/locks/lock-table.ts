@@ -1,9 +1,9 @@
 /**
- * The locks a worker process holds, in memory shared with the thread that renews them: noting a job costs a copy of a
- * hundred bytes and no message, and the thread reads what it needs while the main thread is busy or blocked.
+ * The locks of a worker process, in memory shared with the lock thread. Adding a lock copies about a hundred bytes and
+ * posts no message, and the thread can read while the main thread is busy or blocked.
  *
- * An entry is a counter (odd: in use) and a text. The reader takes the counter before and after; when it moved, the
- * entry changed hands meanwhile and is left for the next look.
+ * An entry is a counter (odd: in use) and a text. The reader reads the counter before and after the text. If the counter
+ * changed, the entry was reused meanwhile, and the reader leaves it for the next round.
  */
 import type { HeldLock } from '../../broker/lock-renewal.js';
 
@@ -12,13 +12,14 @@ const STRIDE = 256;
 const TEXT_AT = 8;
 const TEXT_BYTES = STRIDE - TEXT_AT;
 
-/** The memory behind a table; can be handed to a thread. */
+/** The memory of a table; can be posted to a thread. */
 export interface LockMemory {
   readonly entries: SharedArrayBuffer;
-  /** When the main loop last turned, ns of the clock that all threads of a process share and nobody sets. */
+  /** When the main loop last ran, ns of the steady clock that all threads of a process share. */
   readonly heartbeat: SharedArrayBuffer;
 }
 
+/** Allocates the memory of a table. */
 export function newLockMemory(): LockMemory {
   return { entries: new SharedArrayBuffer(ENTRIES * STRIDE), heartbeat: new SharedArrayBuffer(8) };
 }
@@ -37,11 +38,12 @@ export class LockTable {
     this.#beat = new BigInt64Array(memory.heartbeat);
   }
 
+  /** Records that the main loop runs. */
   beat(): void {
     Atomics.store(this.#beat, 0, process.hrtime.bigint());
   }
 
-  /** Notes a lock; gives its entry, or undefined when the table is full or the ids are too long for it. */
+  /** Adds a lock. @returns its entry; `undefined` when the table is full or the ids are too long */
   add({ queue, jobId, token }: HeldLock): number | undefined {
     const entry = this.#free.pop();
     if (entry === undefined) return undefined;
@@ -76,12 +78,12 @@ export class LockTableReader {
     this.#beat = new BigInt64Array(memory.heartbeat);
   }
 
-  /** How long the main loop has not turned, ms. */
+  /** How long the main loop has been blocked, ms. */
   blockedForMs(): number {
     return Number(process.hrtime.bigint() - Atomics.load(this.#beat, 0)) / 1e6;
   }
 
-  /** Every lock held now, by an identity that changes when the entry changes hands. */
+  /** All locks held now, with an identity that changes when the entry is reused. */
   *held(): Generator<[identity: string, lock: HeldLock]> {
     for (let entry = 0; entry < ENTRIES; entry++) {
       const counterAt = (entry * STRIDE) / 4;

@@ -1,7 +1,7 @@
 /**
- * The thread that renews locks: its own connection, its own clock, so that a task which keeps the main loop busy does
- * not lose itself and its neighbours. It reads the shared table, extends what has been held for a while, and reports
- * locks that are gone. It stops renewing when the main loop has not turned for `blockedLoopTimeout`: that process
+ * The lock thread: renews locks with its own connection and its own timers, so that a task which blocks the main loop does
+ * not lose its lock and those of its neighbours. It reads the shared table, extends locks that have been held for a while,
+ * and reports lost ones. It must stop renewing when the main loop has been blocked for `blockedLoopTimeout`: that process
  * counts as lost.
  */
 import { parentPort, workerData } from 'node:worker_threads';
@@ -12,7 +12,7 @@ import { every } from '../../timers.js';
 import { LockRenewer } from './lock-renewer.js';
 import { type LockMemory, LockTableReader } from './lock-table.js';
 
-/** What the thread is started with. */
+/** The thread's `workerData`. */
 export interface LockThreadData {
   readonly broker: string;
   readonly prefix: string;
@@ -21,14 +21,14 @@ export interface LockThreadData {
   readonly blockedLoopTimeoutMs: number;
 }
 
-/** What it reports: these locks are no longer ours. */
+/** Posted by the thread: these locks are no longer ours. */
 export interface LocksLostMessage {
   readonly lost: readonly HeldLock[];
 }
 
 const REDIS = /^(?:redis|rediss|unix|sentinel|clusters?):/i;
 
-/** Redis is reached without loading BullMQ, which would take as long as all else a worker does to be ready. */
+/** Opens the renewal. On Redis without loading BullMQ, which would take as long as the rest of a worker's start. */
 async function openRenewal({ broker, prefix }: LockThreadData): Promise<LockRenewal> {
   const config: EngineConfig = {
     prefix,
@@ -67,9 +67,9 @@ void openRenewal({ memory, lockDurationMs, blockedLoopTimeoutMs, ...rest }).then
     now: () => performance.now(),
   });
   every(lockDurationMs / 5, () => void renewer.renew());
-  // On a timer of its own, and closer: each moment here is one in which two workers may run the same task.
+  // On a separate, faster timer: until the report, two workers may run the same task.
   every(lockDurationMs / 20, () => renewer.reportExpired());
-  // Before there is anything to renew: the first renewal is the one that is in a hurry.
+  // Connects before there is anything to renew, since the first renewal is the most urgent.
   await renewal.connect().catch(() => undefined); // each renewal tries again
   parentPort?.postMessage('ready');
 });

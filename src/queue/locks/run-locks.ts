@@ -1,30 +1,31 @@
 /**
- * The locks of what one consumer runs. The worker's {@link LockKeeper} renews them with its thread; what its table cannot
- * hold, and everything while that thread is not at work, is renewed on BullMQ's own timer.
+ * The locks of one consumer's runs. The lock thread of the worker's {@link LockKeeper} renews them. BullMQ's own timer
+ * renews locks that the keeper's table cannot hold, and all locks while the thread is not at work.
  */
 import { LockManager } from 'bullmq';
 import type { LockKeeper } from './lock-keeper.js';
 
-/** The lock of one run, while it is renewed. */
+/** The lock of one run. */
 export interface RunLock {
-  /** It is renewed no more. Idempotent. */
+  /** Stops renewing the lock. Idempotent. */
   release(): void;
 }
 
 type Context = ConstructorParameters<typeof LockManager>[0];
 
-/** What BullMQ's timer says of each lock that is gone, beside the event. */
+/** The error that BullMQ's timer emits for each lost lock, beside the event. */
 const NOT_RENEWED = /^could not renew lock for job /;
 
-/** Held for a while: to be renewed by the timer's next turn. */
+/** A start moment long ago, so that the timer renews the lock at its next turn. */
 const LONG_AGO = 1;
 
+/** Holds the locks of one consumer's runs, as BullMQ's lock manager. */
 export class RunLocks extends LockManager {
   readonly #held: HeldRunLock[] = [];
   readonly #unlisten: () => void;
   readonly #unwatch: () => void;
 
-  /** @param onLost notified of each lock that could not be renewed: somebody else may run the job by now */
+  /** @param onLost called for each lock that could not be renewed: another worker may run the job by now */
   constructor(
     worker: Context,
     opts: ConstructorParameters<typeof LockManager>[1],
@@ -40,7 +41,7 @@ export class RunLocks extends LockManager {
     this.#unwatch = keeper.watch(() => this.#shift());
   }
 
-  /** The timer runs only where it is needed. */
+  /** Does nothing: the timer starts only when a lock needs it. */
   override start(): void {}
 
   /** Renews a lock until it is released. */
@@ -73,7 +74,7 @@ export class RunLocks extends LockManager {
     await super.close();
   }
 
-  /** The thread has begun to renew, and the timer need not any more, or it has ended. */
+  /** Moves the locks from the timer to the thread when the thread starts to renew, and back when it has ended. */
   #shift(): void {
     for (const lock of this.#held) {
       if (lock.entry === undefined) continue;
@@ -87,21 +88,21 @@ export class RunLocks extends LockManager {
     this.trackJob(jobId, token, since);
   }
 
-  /** BullMQ's timer knows one run of a job at a time, the latest: an earlier one leaves it alone. */
+  /** BullMQ's timer tracks only the latest run of a job, so the end of an earlier run must not stop it. */
   #untime({ jobId, token }: HeldRunLock): void {
     if (this.trackedJobs.size > 0 && this.trackedJobs.get(jobId)?.token === token) this.untrackJob(jobId);
   }
 }
 
 class HeldRunLock implements RunLock {
-  /** Where it stands in its owner's list. */
+  /** Its index in its owner's list. */
   place = -1;
   #released = false;
 
   constructor(
     readonly jobId: string,
     readonly token: string,
-    /** Its entry in the keeper's table; undefined where that is full. */
+    /** Its entry in the keeper's table; `undefined` if the table could not hold it. */
     readonly entry: number | undefined,
     private readonly owner: RunLocks,
   ) {}
@@ -113,7 +114,7 @@ class HeldRunLock implements RunLock {
   }
 }
 
-/** BullMQ's timer names jobs whose lock is lost; what is needed is the run. */
+/** Adapts BullMQ's timer: it reports lost locks by job id, and the worker needs the token of the run. */
 function namingRuns(
   worker: Context,
   tokenOf: (jobId: string) => string | undefined,
@@ -124,7 +125,7 @@ function namingRuns(
     trace: (...args) => worker.trace(...args),
     extendJobLocks: (...args) => worker.extendJobLocks(...args),
     emit: (event, ...args) => {
-      // A lock may go while it is renewed, because its job ended: who still runs is notified below, and that is logged.
+      // A lock may vanish during its renewal because its job ended; runs that are still active are reported below.
       if (event === 'error' && NOT_RENEWED.test(String((args[0] as Error | undefined)?.message))) return true;
       if (event !== 'lockRenewalFailed') return worker.emit(event, ...args);
       for (const jobId of args[0] as string[]) {

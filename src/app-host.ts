@@ -1,21 +1,21 @@
 /**
- * What an app is a part of, when a framework made it: the command line, which has only the app, closes the whole. Noted
- * on the app itself, under a name that all copies of this package share.
+ * The host of an app that a framework made, so that the command line, which has only the app, can close the whole
+ * application. Stored on the app itself, under a symbol that all copies of this package share.
  */
 const HOST = Symbol.for('celeriac: host');
 
-/** Something that has an app and is closed with it. */
+/** An application that contains an app and is closed with it. */
 export interface AppHost {
-  /** Closes it, unless that was done. May be called twice. @param signal why, as the framework's hooks hear it */
+  /** Closes the application. May be called twice. @param signal the reason to pass to the framework's hooks */
   close(signal: string): Promise<void>;
 }
 
-/** Notes what `app` is a part of. */
+/** Sets the host of `app`. */
 export function setHost(app: object, host: AppHost): void {
   Object.defineProperty(app, HOST, { value: host, configurable: true });
 }
 
-/** What `app` is a part of; undefined where it stands alone. */
+/** The host of `app`; `undefined` for an app without one. */
 export function hostOf(app: object): AppHost | undefined {
   return Reflect.get(app, HOST) as AppHost | undefined;
 }

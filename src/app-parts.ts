@@ -1,5 +1,5 @@
 /**
- * The parts of an app that call, read and steer, made and handed to each other: everything but its tasks and its workers.
+ * Makes the parts of an app that send, read and control, and connects them: everything except its tasks and workers.
  */
 import type { AppConfig } from './app-options/resolve.js';
 import type { CeleriacOptions } from './app-options.js';
@@ -40,9 +40,9 @@ import { within } from './worker/within.js';
 export interface AppPartsParams {
   readonly name: string;
   readonly config: AppConfig;
-  /** Where the app does not open its own. */
+  /** The engine to use instead of opening one, as in a worker thread. */
   readonly engine: Engine | undefined;
-  /** What asks workers, where the app does not ask by itself. */
+  /** The caller of remote control to use instead of the app's own, as in a worker thread. */
   readonly caller: Asking | undefined;
   readonly routes: CeleriacOptions['routes'];
   readonly errors: ErrorClasses;
@@ -64,7 +64,7 @@ export function makeParts(params: AppPartsParams) {
   const open = (broker: string | object) =>
     openEngine(broker, {
       prefix: config.prefix,
-      // Drivers hand it to timers of their own, which more than 24.8 days would overflow.
+      // Drivers pass this to their own timers, which overflow beyond 24.8 days.
       connectTimeoutMs: Math.min(config.publishRetryMs, A_DAY_MS),
       migrate: config.migrate,
       onTrouble: (message, error) => params.logger().error({ error }, message),
@@ -83,7 +83,7 @@ export function makeParts(params: AppPartsParams) {
   const index = new TaskIdIndex(engine, tasks, clock, config.publishRetryMs);
   const { kind, address } = ground.engine;
   const accepted = acceptanceRule(config.acceptance, kind !== 'postgres' && kind !== 'embedded', address);
-  // What this broker can never do is refused where it is asked for.
+  // Throws now for an acceptance that this broker can never provide.
   if (!config.taskAlwaysEager) accepted(undefined);
   const producer = new Producer(engine, config.publishRetryMs, accepted);
   const caller: Asking =
@@ -179,10 +179,10 @@ export function makeParts(params: AppPartsParams) {
   };
 }
 
-/** Closing takes no longer than about this, broker or not. */
+/** Closing takes about this long at most, even with an unreachable broker, ms. */
 const CLOSE_MS = 5000;
 
-/** Stops the workers, then closes the parts: each of them, whatever becomes of the others. Rejects with what failed. */
+/** Stops the workers, then closes all parts, even when some of them fail. Rejects with the first failure. */
 export async function closeParts(
   parts: Pick<AppParts, 'feed' | 'engine' | 'caller' | 'events'>,
   workers: Iterable<{ stop(options: { timeout: number }): Promise<void> }>,

@@ -1,6 +1,6 @@
 /**
- * `Celeriac`: the app. The only composition root: it reads the options, makes the parts and hands them to each other.
- * Owns nothing global; two apps in one process know nothing of each other.
+ * `Celeriac`: the app, and the only composition root: reads the options, makes the parts and connects them. Must own
+ * nothing global, so that two apps in one process are independent.
  */
 import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, confOf, resolveAppOptions } from './app-options/resolve.js';
@@ -53,7 +53,7 @@ import { Spawner } from './worker/workflow/spawn.js';
 export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };
 
 /**
- * An app: declares tasks, sends them, runs them, and tells what became of them.
+ * An app: declares tasks, sends them, runs them, and reads their results.
  *
  * @example
  * export const app = new Celeriac('reports', { broker: 'redis://localhost:6379/0' });
@@ -71,11 +71,11 @@ export class Celeriac implements AsyncDisposable {
   readonly errors = new ErrorClasses();
   /** Changes running workers. */
   readonly control: Control;
-  /** What is in the queues, and pausing and purging them. */
+  /** Lists, pauses and purges queues. */
   readonly queues: Queues;
-  /** What runs by itself. */
+  /** The schedules: tasks that are sent periodically or at set times. */
   readonly schedules: Schedules;
-  /** The tasks that failed: reading, retrying and deleting them. */
+  /** Lists, retries and deletes failed tasks. */
   readonly failed: FailedTasks;
   readonly #config: AppConfig;
   #logger: Logger;
@@ -91,7 +91,7 @@ export class Celeriac implements AsyncDisposable {
 
   /**
    * Reads options; does no I/O. The first call connects.
-   * @throws {OptionError} for an option that cannot be right
+   * @throws {OptionError} for an invalid option
    */
   constructor(name: string, options: CeleriacOptions = {}) {
     const config = resolveAppOptions(name, options, process.env);
@@ -129,7 +129,7 @@ export class Celeriac implements AsyncDisposable {
       sender: this.#parts.sender,
       launcher: this.#parts.flows.launcher,
       result: (taskId) => this.result(taskId),
-      // The detour of `apply` gives nothing but EagerResults.
+      // The detour of `apply` gives only EagerResults.
       apply: <R>(target: CallTarget, args: readonly unknown[], callOptions: CallOptions) =>
         this.#parts.flows.launcher.apply<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<
           EagerResult<R>
@@ -146,7 +146,7 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /**
-   * Adds a service's tasks and gives their handles. A class is made by `container.get(Class)` when a worker starts.
+   * Adds a service's tasks and returns their handles. `container.get(Class)` instantiates a class when a worker starts.
    * @throws {AlreadyRegisteredError} when a task name belongs to other code, or the class's calls to another instance
    */
   register<S extends object>(service: ServiceClass<S>, options?: RegisterOptions): Handles<S>;
@@ -158,8 +158,8 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /**
-   * Handles without the service: from its class, which is not constructed; or, with a type only, from task names, so
-   * that a calling process loads nothing of the worker.
+   * Returns handles without the service: from its class, which is not instantiated; or from its type and task names, so
+   * that a calling process loads no code of the worker.
    * @example app.tasks(ReportService).generateReport.delay('42')
    * @example app.tasks<ReportService>()({ generateReport: 'generate_report_task' }).generateReport.delay('42')
    */
@@ -169,7 +169,7 @@ export class Celeriac implements AsyncDisposable {
   ) => Pick<Handles<S>, Extract<keyof N, keyof Handles<S>>>;
   tasks<S extends object>(service?: ServiceClass<S>): unknown {
     if (service !== undefined) {
-      const targets = this.#registry.targetsOf(service); // which refuses what is no class
+      const targets = this.#registry.targetsOf(service); // throws for anything but a class
       return makeHandles<S>(this.#handles, service.name, targets);
     }
     return (names: Readonly<Record<string, TaskReference>>) => {
@@ -181,7 +181,7 @@ export class Celeriac implements AsyncDisposable {
     };
   }
 
-  /** A task from a function; `this` is the task's context. Arrow functions use `currentTask()`. */
+  /** Adds a task from a function; its `this` is the task's context. Arrow functions use `currentTask()`. */
   task<A extends unknown[], R>(
     name: string,
     fn: (this: TaskContext, ...args: A) => R,
@@ -197,7 +197,7 @@ export class Celeriac implements AsyncDisposable {
     return makeHandle(this.#handles, task);
   }
 
-  /** Sends a task by name, for tasks that live elsewhere; to the broker even with `taskAlwaysEager`, as in Celery. */
+  /** Sends a task by name, for tasks of other programs. Goes to the broker even with `taskAlwaysEager`, as in Celery. */
   async sendTask<R = unknown>(
     name: string,
     args?: readonly unknown[],
@@ -212,9 +212,9 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /**
-   * Sends many signatures, in any queues; results in order. What travels together arrives together. All are read before
-   * any is sent, so that a wrong one keeps back all.
-   * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
+   * Sends many signatures to any queues; returns their results in order. All signatures are checked before any is sent, so
+   * an invalid one prevents all.
+   * @throws {DuplicateTaskError} when two of them have the same `taskId`; then nothing is sent
    */
   publish<N extends Composable>(signatures: Iterable<N & Complete<N>>): Promise<AsyncResult<Out<N>>[]> {
     return sendMany<Out<N>>(this.#parts.sender, signatures);
@@ -228,7 +228,7 @@ export class Celeriac implements AsyncDisposable {
 
   /**
    * The result of a group, from its id or from a result's JSON, in any process.
-   * @throws {UnknownTaskError} no such group is known, or no longer kept
+   * @throws {UnknownTaskError} when the group is unknown or its record has expired
    */
   async groupResult(idOrJson: string | GroupResultJson): Promise<GroupResult> {
     const id = typeof idOrJson === 'string' ? idOrJson : idOrJson?.id;
@@ -237,7 +237,7 @@ export class Celeriac implements AsyncDisposable {
     return this.#parts.flows.results.group(id);
   }
 
-  /** A signature of a task that lives elsewhere; what a signature or workflow was before it became JSON; or one itself. */
+  /** The signature of a task by name, or the signature or workflow of a JSON; a signature is returned as it is. */
   signature<R = unknown>(
     name: string,
     args?: readonly unknown[],
@@ -256,14 +256,14 @@ export class Celeriac implements AsyncDisposable {
 
   /**
    * Adds middleware around sending and running; the first added is outermost.
-   * @throws {OptionError} for what has neither `publish` nor `run`
+   * @throws {OptionError} for middleware with neither `publish` nor `run`
    */
   use(middleware: Middleware): this {
     addMiddleware(middleware, this.#publishMiddleware, this.#runMiddleware);
     return this;
   }
 
-  /** A worker in this process, or in `processes` of its own; `start()` it. */
+  /** Makes a worker in this process, or a process pool for `processes`. Call its `start()`. */
   worker(options: ProcessesOptions): WorkerProcesses;
   worker(options?: WorkerOptions): Worker;
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
@@ -300,41 +300,41 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /**
-   * Calls back when something happens in this process; gives the way out. What the listener throws is logged.
+   * Calls `listener` for each event of this process. Errors of the listener are logged. Returns a function that stops it.
    * @example const off = app.on('task-failed', ({ name, id, exception }) => report(name, id, exception))
-   * @throws {OptionError} for a name that no event has
+   * @throws {OptionError} for an unknown event name
    */
   on<N extends EventName>(event: N, listener: EventListener<N>): () => void {
     return this.#parts.events.on(event, listener);
   }
 
   /**
-   * What happens in the whole fleet from now on, until the loop is left or `signal` aborts. Begins at the call. Of what a
-   * slow loop or a lost connection missed, `events-lost` tells the count.
+   * The events of the whole fleet from this call on, until the loop ends or `signal` aborts. An `events-lost` event gives
+   * the number of events that a slow loop or a lost connection missed.
    * @example for await (const event of app.events({ signal })) console.log(event.type, event.timestamp)
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<FleetEvent> {
     return this.#parts.events.stream(options);
   }
 
-  /** Asks running workers. */
+  /** Queries running workers. */
   inspect(options: AskOptions = {}): Inspect {
     return new Inspect(this.#parts.caller, options);
   }
 
-  /** Looks over what the app depends on: broker, clocks, distances, workers, queues. Changes nothing. */
+  /** Checks what the app depends on: broker, clocks, round-trip times, workers, queues. Changes nothing. */
   doctor(): Promise<Diagnosis> {
     return examine({ ...this.#parts, lockDurationMs: this.#config.lockDurationMs });
   }
 
-  /** Creates or upgrades what the broker needs (PostgreSQL's schema); nothing on Redis. */
+  /** Creates or upgrades the schema on PostgreSQL; does nothing on Redis. */
   migrate(): Promise<void> {
     return this.#parts.engine.migrate();
   }
 
   /**
-   * Stops the app's workers, rejects pending `get()` with AppClosedError, and releases what the app opened: all of it, also
-   * when one of them fails. Rejects with that failure, and may then be called again.
+   * Stops the app's workers, rejects pending `get()` with AppClosedError, and releases all that the app opened, even when a
+   * step fails. Then rejects with that failure, and may be called again.
    */
   close(): Promise<void> {
     this.#closed = true;
@@ -349,19 +349,19 @@ export class Celeriac implements AsyncDisposable {
     return this.close();
   }
 
-  /** What `console.log(app)` shows. */
+  /** The text that `console.log(app)` shows. */
   [inspect.custom](_depth: number, options: InspectOptions): string {
     const shown = { name: this.name, broker: this.#parts.engine.address, tasks: this.#registry.names() };
     return `Celeriac ${inspect(shown, options)}`;
   }
 
-  /** Runs calls in this process; `sent` ones are those that would have gone to the broker. */
+  /** Runs calls in this process. `sent`: calls that would otherwise have gone to the broker. */
   #hereAndNow(sent: boolean): Detour {
     const mode = { sent, propagates: this.#config.taskEagerPropagates };
     return { sends: sent, run: (envelope) => this.#eager.run(envelope, mode) };
   }
 
-  /** Makes the services that were registered as classes. */
+  /** Instantiates the services that were registered as classes. */
   #prepare(): Promise<void> {
     return this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
   }

@@ -1,6 +1,6 @@
 /**
- * Durations and moments as users write them. A number is milliseconds, a string is `500ms 10s 5m 2h 1d`.
- * Everything inside the package is milliseconds (`…Ms`) or epoch milliseconds (`…At`).
+ * Parses durations and moments as users write them. A number is milliseconds; a string is like `500ms 10s 5m 2h 1d`. Inside
+ * the package, durations are milliseconds (`…Ms`) and moments epoch milliseconds (`…At`).
  */
 import ms from 'ms';
 import { OptionError } from './errors.js';
@@ -11,17 +11,17 @@ import { show } from './show.js';
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}` | (string & Record<never, never>);
 
 /**
- * A point in time: a `Date` or ISO 8601 text. A text without a zone (a bare date, which is its midnight, too) counts in
- * the app's `timezone`.
+ * A point in time: a `Date` or ISO 8601 text. A text without a zone, such as a bare date (its midnight), is in the app's
+ * `timezone`.
  */
 export type Moment = Date | string;
 
 const SHAPE = /^-?\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 /**
- * Milliseconds of a {@link Duration}.
- * @param where what is being read, for the error: `countdown`, `taskDefaults.timeLimit`
- * @throws {OptionError} for anything else, a bare number in a string included
+ * The milliseconds of a {@link Duration}.
+ * @param where the option's name, for the error: `countdown`, `taskDefaults.timeLimit`
+ * @throws {OptionError} for anything else, including a bare number in a string
  */
 export function toMs(duration: unknown, where: string): number {
   if (typeof duration === 'number' && Number.isFinite(duration)) return duration;
@@ -44,7 +44,7 @@ const UNITS = [
   [1000, 's'],
 ] as const;
 
-/** Like {@link toMs}, for durations that may not be negative. */
+/** Like {@link toMs}. @throws {OptionError} also for a negative duration */
 export function toPositiveMs(duration: unknown, where: string): number {
   const result = toMs(duration, where);
   if (result < 0)
@@ -57,9 +57,9 @@ const MOMENT =
   /^(\d{4}|[+-]\d{6})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
 
 /**
- * Epoch milliseconds of a {@link Moment}.
- * @param timezone where a text without a zone counts: IANA name
- * @throws {OptionError} for what is no date, February 31st included
+ * The epoch milliseconds of a {@link Moment}.
+ * @param timezone the zone of texts without one: IANA name
+ * @throws {OptionError} for an invalid date, including February 31st
  */
 export function toEpochMs(moment: unknown, where: string, timezone = 'UTC'): number {
   const at =
@@ -74,14 +74,14 @@ export function toEpochMs(moment: unknown, where: string, timezone = 'UTC'): num
   );
 }
 
-/** NaN for what is none. `Date.parse` takes "1" for a year, and goes on counting after the last of a month. */
+/** NaN for an invalid text. Stricter than `Date.parse`, which takes "1" for a year and February 31st for March 3rd. */
 function parseMoment(text: string, timezone: string): number {
   const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '0', zone] =
     MOMENT.exec(text) ?? [];
   if (hour > '23') return Number.NaN;
   const ms = fraction.slice(0, 3).padEnd(3, '0');
   const wall = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
-  // Also where it is NaN already.
+  // Also true if `wall` is invalid, as NaN equals nothing.
   if (wall.getUTCDate() !== Number(day)) return Number.NaN;
   if (zone === undefined) return new LocalClock(timezone).momentsOf(wall.getTime()).moments[0] ?? Number.NaN;
   return wall.getTime() - offsetMsOf(zone);

@@ -1,21 +1,21 @@
 /**
- * Every error celeriac throws, on one page.
+ * Every error class of celeriac, on one page.
  *
  *   CeleriacError (code)
- *   ├─ OptionError                 OPTION            an option, flag or URL that cannot be right
+ *   ├─ OptionError                 OPTION            an invalid option, flag or URL
  *   ├─ AlreadyRegisteredError      ALREADY_REGISTERED one task name, two pieces of code
- *   ├─ NotRegisteredError          NOT_REGISTERED    nobody here knows that task
+ *   ├─ NotRegisteredError          NOT_REGISTERED    no task of that name is registered here
  *   ├─ InvalidArgumentsError       INVALID_ARGUMENTS arguments do not fit the task's declaration
  *   ├─ NotSerializableError        NOT_SERIALIZABLE  a value the serializer would change or drop
  *   ├─ PayloadTooLargeError        PAYLOAD_TOO_LARGE over `maxPayloadBytes`
  *   ├─ DuplicateTaskError          DUPLICATE_TASK    the task id (or unique key) is taken
  *   ├─ BrokerError                 BROKER            the broker refused something
- *   │  ├─ BrokerUnavailableError   BROKER_UNAVAILABLE nobody answers at the broker's address
+ *   │  ├─ BrokerUnavailableError   BROKER_UNAVAILABLE the broker cannot be reached, or cannot act just now
  *   │  └─ BrokerInUseError         BROKER_IN_USE     an embedded folder is open in another process
  *   ├─ AppClosedError              APP_CLOSED        used after `app.close()`
- *   ├─ UnknownTaskError            UNKNOWN_TASK      no such id, or no longer kept
- *   ├─ ResultTimeoutError          RESULT_TIMEOUT    `get({ timeout })` ran out; the task goes on
- *   ├─ TaskError                   (what became of a task; carries taskId and taskName)
+ *   ├─ UnknownTaskError            UNKNOWN_TASK      the id is unknown, or its record expired
+ *   ├─ ResultTimeoutError          RESULT_TIMEOUT    `get({ timeout })` ran out; the task continues
+ *   ├─ TaskError                   (a task did not succeed; carries taskId and taskName)
  *   │  ├─ TaskFailedError          TASK_FAILED       it ended in FAILURE; `cause` is the original
  *   │  └─ TaskRevokedError         TASK_REVOKED      it was revoked, expired or purged
  *   ├─ ChordError                  CHORD             a member of a chord's header failed
@@ -26,8 +26,8 @@
  *   ├─ Ignore                      IGNORE            thrown by a task: end without a stored state
  *   └─ Reject                      REJECT            thrown by a task: fail without a retry
  *
- * Recognise them by `isCeleriacError(error, code)`: it knows them by a brand, also those of another copy of this package,
- * and takes nobody else's for one, whatever its code or name.
+ * Recognise them by `isCeleriacError(error, code)`. It checks a brand, so it accepts the errors of another copy of this
+ * package, and never an error of other code, whatever its code or name.
  */
 
 /** The closed list of codes; each is documented in `docs/reference/errors.md`. */
@@ -56,9 +56,9 @@ export type CeleriacErrorCode =
   | 'REJECT'
   | 'USAGE';
 
-/** The root of everything celeriac throws on purpose. */
+/** The base class of all errors that celeriac throws on purpose. */
 export class CeleriacError extends Error {
-  /** Which of the documented failures this is. */
+  /** The documented code of this error. */
   readonly code: CeleriacErrorCode;
 
   constructor(message: string, options: { code?: CeleriacErrorCode; cause?: unknown } = {}) {
@@ -69,25 +69,25 @@ export class CeleriacError extends Error {
 
 named(CeleriacError, 'CeleriacError');
 
-/** What all errors of ours have, in whichever copy of this package: others may have our codes and names. */
+/** Brands our errors across copies of this package, since other errors may have our codes and names. */
 const BRAND = Symbol.for('celeriac.error');
 Object.defineProperty(CeleriacError.prototype, BRAND, { value: true });
 
-/** `true` when `error` came from celeriac (this copy of it or another), and has that code when one is given. */
+/** Whether `error` is celeriac's (of this copy of the package or another) and, if `code` is given, has that code. */
 export function isCeleriacError(error: unknown, code?: CeleriacErrorCode): error is CeleriacError {
   if (typeof error !== 'object' || error === null) return false;
   try {
     if (Reflect.get(error, BRAND) !== true) return false;
     return code === undefined || Reflect.get(error, 'code') === code;
   } catch {
-    // A revoked proxy, a throwing getter: whatever it is, it is none of ours.
+    // A revoked proxy or a throwing getter: not an error of ours.
     return false;
   }
 }
 
 type Details = { cause?: unknown };
 
-/** An option, flag, URL or duration that cannot be right. Thrown where it is written, before anything happens. */
+/** An option, flag, URL or duration is invalid. Thrown where it is given, before anything happens. */
 export class OptionError extends CeleriacError {
   constructor(message: string, details: Details = {}) {
     super(message, { code: 'OPTION', ...details });
@@ -103,7 +103,7 @@ export class AlreadyRegisteredError extends CeleriacError {
 }
 named(AlreadyRegisteredError, 'AlreadyRegisteredError');
 
-/** A task name that nothing here is registered for. */
+/** No task of that name is registered here. */
 export class NotRegisteredError extends CeleriacError {
   constructor(message: string) {
     super(message, { code: 'NOT_REGISTERED' });
@@ -111,7 +111,7 @@ export class NotRegisteredError extends CeleriacError {
 }
 named(NotRegisteredError, 'NotRegisteredError');
 
-/** One thing that is wrong with the arguments: where (`0.email`) and what. */
+/** One invalid argument: its path (`0.email`) and what is wrong. */
 export interface Violation {
   readonly path: string;
   readonly message: string;
@@ -128,7 +128,7 @@ export class InvalidArgumentsError extends CeleriacError {
 }
 named(InvalidArgumentsError, 'InvalidArgumentsError');
 
-/** A value the serializer would change or drop; `path` says where it is. */
+/** The serializer would change or drop a value. */
 export class NotSerializableError extends CeleriacError {
   readonly path: string;
 
@@ -158,7 +158,7 @@ export class DuplicateTaskError extends CeleriacError {
 }
 named(DuplicateTaskError, 'DuplicateTaskError');
 
-/** The broker answered, and refused. */
+/** The broker answered and refused. */
 export class BrokerError extends CeleriacError {
   constructor(message: string, details: Details & { code?: CeleriacErrorCode } = {}) {
     super(message, { code: 'BROKER', ...details });
@@ -167,8 +167,8 @@ export class BrokerError extends CeleriacError {
 named(BrokerError, 'BrokerError');
 
 /**
- * Nobody answers at the broker's address. Where a call was refused, `taskId` is the id it would have had:
- * calling again with it is safe.
+ * The broker cannot be reached, or cannot act just now. For a call, `taskId` is the task's id; calling again with this
+ * `taskId` is safe.
  */
 export class BrokerUnavailableError extends BrokerError {
   readonly address: string;
@@ -182,7 +182,7 @@ export class BrokerUnavailableError extends BrokerError {
 }
 named(BrokerUnavailableError, 'BrokerUnavailableError');
 
-/** What people are to hear: BullMQ hears of an outage by an error of its own kind, around ours. */
+/** Our error inside the one that BullMQ gets for an outage, for logs; any other error as it is. */
 export function outageIn(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof BrokerUnavailableError ? error.cause : error;
 }
@@ -203,7 +203,7 @@ export class AppClosedError extends CeleriacError {
 }
 named(AppClosedError, 'AppClosedError');
 
-/** The id was never sent, or its record is no longer kept. */
+/** No task of this id was sent, or its record has expired or was forgotten. */
 export class UnknownTaskError extends CeleriacError {
   readonly taskId: string;
 
@@ -218,7 +218,7 @@ export class UnknownTaskError extends CeleriacError {
 }
 named(UnknownTaskError, 'UnknownTaskError');
 
-/** `get({ timeout })` ran out. The task goes on. */
+/** `get({ timeout })` ran out. The task continues. */
 export class ResultTimeoutError extends CeleriacError {
   readonly taskId: string;
   readonly timeoutMs: number;
@@ -234,7 +234,7 @@ export class ResultTimeoutError extends CeleriacError {
 }
 named(ResultTimeoutError, 'ResultTimeoutError');
 
-/** What `get()` throws for a task that did not succeed. */
+/** The base class of what `get()` throws for a task that did not succeed. */
 export class TaskError extends CeleriacError {
   readonly taskId: string;
   readonly taskName: string | undefined;
@@ -250,11 +250,11 @@ export class TaskError extends CeleriacError {
 }
 named(TaskError, 'TaskError');
 
-/** The task ended in FAILURE. `cause` is the original error, of its own class where that is known here. */
+/** The task ended in FAILURE. `cause` is the original error, of its own class if that is known here. */
 export class TaskFailedError extends TaskError {
-  /** The original error's own `name`, or its class name where that says only "Error". */
+  /** The original error's own `name`, or its class name where the own name is only "Error". */
   readonly errorName: string;
-  /** The stack as the worker saw it. */
+  /** The stack in the worker. */
   readonly remoteStack: string | undefined;
 
   constructor(details: {
@@ -302,7 +302,7 @@ export class ChordError extends CeleriacError {
 }
 named(ChordError, 'ChordError');
 
-/** `this.retry()` without an `error`, more often than `maxRetries` allows. */
+/** `this.retry()` was called without an `error` more often than `maxRetries` allows. */
 export class MaxRetriesExceededError extends CeleriacError {
   constructor(message: string, details: Details = {}) {
     super(message, { code: 'MAX_RETRIES', ...details });
@@ -310,7 +310,7 @@ export class MaxRetriesExceededError extends CeleriacError {
 }
 named(MaxRetriesExceededError, 'MaxRetriesExceededError');
 
-/** The reason `this.signal` aborts with when the soft time limit passes. The task may catch it and return. */
+/** The abort reason of `this.signal` when the soft time limit passes. The task may catch it and return. */
 export class SoftTimeLimitExceeded extends CeleriacError {
   constructor(message: string) {
     super(message, { code: 'SOFT_TIME_LIMIT' });
@@ -334,7 +334,7 @@ export class WorkerLostError extends CeleriacError {
 }
 named(WorkerLostError, 'WorkerLostError');
 
-/** Thrown by a task: end here and store no state (Celery: `Ignore`). */
+/** Thrown by a task to end without a stored state (Celery: `Ignore`). */
 export class Ignore extends CeleriacError {
   constructor(message = 'The task asked for its result to be ignored.') {
     super(message, { code: 'IGNORE' });
@@ -342,7 +342,7 @@ export class Ignore extends CeleriacError {
 }
 named(Ignore, 'Ignore');
 
-/** Thrown by a task: fail at once, whatever its retry options say (Celery: `Reject`). */
+/** Thrown by a task to fail at once, regardless of its retry options (Celery: `Reject`). */
 export class Reject extends CeleriacError {
   constructor(reason: unknown = 'The task rejected its message.') {
     super(reason instanceof Error ? reason.message : String(reason), {
@@ -353,7 +353,7 @@ export class Reject extends CeleriacError {
 }
 named(Reject, 'Reject');
 
-/** Fixes the class name, also when the class is minified around us or comes from another copy of this package. */
+/** Fixes the class name, even if the class is minified or comes from another copy of this package. */
 function named<C extends { prototype: Error }>(cls: C, name: string): C {
   Object.defineProperty(cls.prototype, 'name', { value: name, configurable: true, writable: true });
   return cls;

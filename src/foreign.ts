@@ -1,14 +1,14 @@
 /**
- * Calls code that is not ours where its failure is nobody's business but its own: loggers, listeners. Whatever it throws,
- * or rejects with, sooner or later, goes to `onError` and nowhere else. What a task's outcome or a call depends on
- * (methods, middleware, serializers) is not called through here: there a failure is an answer.
+ * Calls foreign code whose failure must not affect celeriac: loggers, listeners. Errors that it throws or rejects with go
+ * to `onError` and nowhere else. Code that decides the outcome of a task or call (methods, middleware, serializers) must
+ * not be called through here, since its failure is part of that outcome.
  */
 
-/** Never throws, whatever `call` and `onError` do. */
+/** Runs `call`, and reports its error or rejection to `onError`. Never throws, even if `onError` throws. */
 export function callForeign(call: () => unknown, onError: (error: unknown) => void): void {
   try {
     const answer = call();
-    // An own `then` may throw as well, which the promise takes for a rejection.
+    // A custom `then` may throw too; the promise turns that into a rejection.
     if (isThenable(answer)) Promise.resolve(answer).catch((error: unknown) => report(error, onError));
   } catch (error) {
     report(error, onError);
@@ -23,6 +23,6 @@ function report(error: unknown, onError: (error: unknown) => void): void {
   try {
     onError(error);
   } catch {
-    // Whoever is to hear of it fails as well: there is nobody left.
+    // onError failed too: there is no one left to report to.
   }
 }

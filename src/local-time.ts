@@ -1,12 +1,12 @@
 /**
- * Wall clocks: what a moment is called in a time zone, and which moments a wall time is. A wall time is written as the
- * epoch ms it would be in UTC. Pure but for the time zone data that Node brings.
+ * Converts between moments and wall times of a time zone. A wall time is represented as the epoch ms that it would be in
+ * UTC. Pure, except for Node's time zone data.
  */
 
-/** Clocks are never set by more than this at once (Lord Howe: 30 minutes, most: an hour, Troll: two). */
+/** Clocks never change by more than this at once, ms (Lord Howe: 30 minutes, most zones: an hour, Troll: two). */
 export const LARGEST_SHIFT_MS = 3 * 3_600_000;
 
-/** A transition is at most this far from a wall time that could fall into it, time zone offset included. */
+/** Longest distance between a transition and a wall time that it affects, ms, time zone offset included. */
 const DAY_MS = 26 * 3_600_000;
 
 /** The clock of one time zone. */
@@ -44,19 +44,20 @@ export class LocalClock {
     return wall - Math.floor(at / 1000) * 1000;
   }
 
+  /** The wall time of a moment. */
   wallAt(at: number): number {
     return at + this.offsetAt(at);
   }
 
-  /** Whether the clock is set within `marginMs` of a moment. */
+  /** Whether the clock changes within `marginMs` of a moment. */
   changesAround(at: number, marginMs: number): boolean {
     const offset = this.offsetAt(at);
     return this.offsetAt(at - marginMs) !== offset || this.offsetAt(at + marginMs) !== offset;
   }
 
   /**
-   * The moments of a wall time, earliest first: two of them where the clock is set back over it. One that is skipped
-   * counts as the moment it would have been, had the clock been set a little later: 02:30 becomes 03:30.
+   * The moments of a wall time, earliest first: two of them if the clock is set back over it. A skipped wall time gives the
+   * moment that it would have been without the change: 02:30 becomes 03:30.
    */
   momentsOf(wall: number): { readonly moments: readonly number[]; readonly skipped: boolean } {
     const before = this.offsetAt(wall - DAY_MS);

@@ -1,6 +1,6 @@
 /**
- * `celeriac/nestjs`: an app as a Nest module. Services with tasks are ordinary providers; whoever calls them injects
- * their handles. Nest is a peer: it is loaded when this is used.
+ * `celeriac/nestjs`: an app as a Nest module. Services with tasks are ordinary providers; callers inject their handles.
+ * Nest is a peer, loaded only when this is used.
  */
 import type { DynamicModule, Provider } from '@nestjs/common';
 import type { ModuleRef, ModulesContainer } from '@nestjs/core';
@@ -19,7 +19,7 @@ export { InjectTasks } from './nestjs/injected-tasks.js';
 export type { CeleriacModuleAsyncOptions, CeleriacModuleOptions } from './nestjs/module-options.js';
 
 /**
- * Makes an app and gives it to Nest: `Celeriac` can be injected, `@InjectTasks` too, and every provider with `@Task`
+ * Makes an app and provides it to Nest: `Celeriac` and `@InjectTasks` can be injected, and every provider with `@Task`
  * methods is registered.
  *
  * @example
@@ -31,13 +31,13 @@ export type { CeleriacModuleAsyncOptions, CeleriacModuleOptions } from './nestjs
  */
 // biome-ignore lint/complexity/noStaticOnlyClass: Nest knows modules by their classes
 export class CeleriacModule {
-  /** @throws {OptionError} for an option that cannot be right, when the application starts */
+  /** The module, with fixed options. @throws {OptionError} for an invalid option, when the application starts */
   static forRoot(options: CeleriacModuleOptions & { isGlobal?: boolean } = {}): DynamicModule {
     const { isGlobal = true, ...own } = options;
     return dynamicModule(isGlobal, undefined, { provide: OPTIONS, useValue: own });
   }
 
-  /** The same, with options that come from other providers. */
+  /** The module, with options from other providers. */
   static forRootAsync(options: CeleriacModuleAsyncOptions): DynamicModule {
     checkNames(options, ['imports', 'inject', 'useFactory', 'isGlobal'], 'CeleriacModule.forRootAsync');
     const { imports, inject = [], useFactory, isGlobal = true } = options;
@@ -69,7 +69,7 @@ function dynamicModule(
     module: CeleriacModule,
     global,
     ...(imports !== undefined && { imports }),
-    // Read when Nest scans its modules: by then all files are loaded, and whoever injects tasks has said so.
+    // Read when Nest scans its modules: by then all files are loaded, and all `@InjectTasks` have run.
     get providers() {
       return [optionsProvider, app, lifecycle, ...taskProviders()];
     },

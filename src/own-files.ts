@@ -1,6 +1,6 @@
 /**
- * Files of this package that are started by their path, as threads and processes. A bundle holds none of them: what needs
- * one asks here, and is refused by name instead of failing at a file that is not there.
+ * Finds files of this package that are started by path, as threads and processes. A bundle contains none of them, so all
+ * such starts must ask here and get an error with advice instead of a missing file.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import packageFolder from './package-folder.cjs';
 
 /**
  * @param path as it is built: `cli/worker/thread-main.js`
- * @returns its absolute path; undefined where it is not there
+ * @returns its absolute path; `undefined` if the file is missing
  */
 export function findOwnFile(path: string): string | undefined {
   const file = join(packageFolder.folder ?? '', path);
@@ -17,8 +17,9 @@ export function findOwnFile(path: string): string | undefined {
 }
 
 /**
- * @param wanted what needs it, for the message
- * @throws {OptionError} where it is not there, saying what to mark external
+ * Like {@link findOwnFile}.
+ * @param wanted the feature that needs the file, for the message
+ * @throws {OptionError} if the file is missing, with advice on what to mark external
  */
 export function ownFile(path: string, wanted: string): string {
   const file = findOwnFile(path);
@@ -28,7 +29,7 @@ export function ownFile(path: string, wanted: string): string {
   );
 }
 
-/** What to do with a bundle that lacks a file. */
+/** Advice for a bundle that lacks a file. */
 export const KEEP_OUT =
   'Leave celeriac out of the bundle and install it beside it: --external:celeriac for esbuild, ' +
   "externals: { celeriac: 'commonjs celeriac' } for webpack.";

@@ -1,6 +1,6 @@
 /**
- * Loads packages at the moment they are needed. The `require` itself stands in a CommonJS file, by name, so that a
- * bundler finds it; what is here makes it work from wherever this package was installed or bundled.
+ * Loads packages when they are needed. The `require` call itself is in a CommonJS file, with a literal name, so that a
+ * bundler finds it; this file makes it work wherever this package was installed or bundled.
  */
 import { readFileSync } from 'node:fs';
 import nodeModule from 'node:module';
@@ -8,9 +8,9 @@ import { dirname, join, sep } from 'node:path';
 import packageFolder from './package-folder.cjs';
 
 /**
- * Loads a package. A bundle that is an ES module has no `require` for what CommonJS packages need of Node itself, and
- * esbuild refuses it ("Dynamic require of "events" is not supported"). Such a bundle is given one, as by the banner that
- * esbuild advises; it stays, since some packages (pg: `net`) ask late.
+ * Loads a package. In a bundle that is an ES module, CommonJS packages have no `require` for Node's own modules, and
+ * esbuild throws ("Dynamic require of "events" is not supported"). Such a bundle gets a global `require`, as by the banner
+ * that esbuild advises. It stays, since some packages require late (pg: `net`).
  */
 export function loadPackage<T>(load: () => T): T {
   if (packageFolder.folder === undefined && !('require' in globalThis)) {
@@ -21,8 +21,8 @@ export function loadPackage<T>(load: () => T): T {
 }
 
 /**
- * Loads a package of which the application and this one have to share a copy. From where it stands a checkout that is
- * linked into an application (`npm install ../celeriac`, a workspace) finds what it has for its own tests.
+ * Loads a package of which the application and this package must share one copy. A checkout that is linked into an
+ * application (`npm install ../celeriac`, a workspace) would otherwise find the copy for its own tests.
  */
 export function loadPeer<T>(name: string, load: () => T): T {
   for (const file of applicationFiles()) {
@@ -30,20 +30,20 @@ export function loadPeer<T>(name: string, load: () => T): T {
     try {
       require.resolve(name);
     } catch {
-      continue; // it is not the application's; this one's own will do, or say what is missing
+      continue; // the application has no copy; this package's own is used, or its error reports what is missing
     }
     return require(name) as T;
   }
   return loadPackage(load);
 }
 
-/** From where the application finds its packages; none where this package is one of them. */
+/** Files from which to resolve the application's packages; none if this package is installed among them. */
 function applicationFiles(): string[] {
   if (!isCheckout(packageFolder.folder)) return [];
   const here = join(process.cwd(), 'index.js');
   const main = process.argv[1];
   if (main === undefined) return [here];
-  // A test runner, or this package's own command, says less about the application than the folder it was started in.
+  // If this package's own file was started, the current folder identifies the application better.
   if (main.startsWith(`${packageFolder.folder}${sep}`)) return [here];
   return isInstalled(main) ? [here, main] : [main, here];
 }

@@ -1,11 +1,11 @@
 /**
- * What all copies of this package in one process have in common. Two do meet: one that the program installed and one
- * below a library of its own, or an ESM and a bundled one. A running task must be the same for both.
+ * Values shared by all copies of this package in one process. Two copies do meet: one that the program installed and one
+ * below a library, or an ESM and a bundled one. A running task must be the same for both.
  */
 
 /**
- * The thing of that name, made by whichever copy asks first.
- * @param name says what it is and in which form, since copies of two versions share it
+ * The value of that name, made by the first copy that asks.
+ * @param name must identify the value and its form, since copies of different versions share it
  */
 export function processWide<T extends object>(name: string, make: () => T): T {
   const key = Symbol.for(`celeriac.${name}`);

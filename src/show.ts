@@ -1,5 +1,5 @@
 /**
- * A value as a message about it shows it: short, on one line, never a function's source. Never throws.
+ * Shows a value in a message: short, on one line. Must never throw, and never show a function's source.
  */
 
 const LONGEST = 80;
@@ -10,7 +10,7 @@ export function show(value: unknown): string {
     const shown = describe(value, 0);
     return shown.length <= LONGEST ? shown : `${shown.slice(0, LONGEST - 1)}…`;
   } catch {
-    // A revoked proxy, a throwing getter: its type has to do.
+    // A revoked proxy or a throwing getter: only the type is known.
     return `a value of type ${typeof value}`;
   }
 }

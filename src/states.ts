@@ -1,11 +1,11 @@
 /**
- * The states a task can be in, and the sets Celery names (`celery.states`).
- * A task's own states (`PROGRESS`, …) are any other upper-case name.
+ * The states of tasks, and the sets of states that Celery names (`celery.states`). A task's own states (`PROGRESS`, …) are
+ * any other upper-case names.
  */
 
 import { CeleriacError } from './errors.js';
 
-/** Sent and not started: queued, or delayed. `snapshot().known` tells it from never heard of. */
+/** Sent and not started: queued or delayed. Also the state of an unknown id; `snapshot().known` distinguishes the two. */
 export const PENDING = 'PENDING';
 /** An event only (a worker fetched it); never a stored state. */
 export const RECEIVED = 'RECEIVED';
@@ -29,7 +29,7 @@ export type State =
 
 const BUILT_IN: ReadonlySet<string> = new Set([PENDING, RECEIVED, STARTED, RETRY, SUCCESS, FAILURE, REVOKED]);
 
-/** A set that everybody reads and nobody changes. */
+/** A set that throws when it is changed. */
 function fixedSet(names: readonly string[]): ReadonlySet<string> {
   const set = new Set(names);
   const value = () => {
@@ -38,9 +38,9 @@ function fixedSet(names: readonly string[]): ReadonlySet<string> {
   return Object.freeze(Object.defineProperties(set, { add: { value }, delete: { value }, clear: { value } }));
 }
 
-/** Ended: nothing changes any more. */
+/** States of ended tasks, which never change any more. */
 export const READY: ReadonlySet<string> = fixedSet([SUCCESS, FAILURE, REVOKED]);
-/** Not ended. */
+/** States of tasks that have not ended. */
 export const UNREADY: ReadonlySet<string> = fixedSet([PENDING, RECEIVED, STARTED, RETRY]);
 /** States whose result is an error. */
 export const EXCEPTION: ReadonlySet<string> = fixedSet([RETRY, FAILURE, REVOKED]);

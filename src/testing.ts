@@ -1,6 +1,6 @@
 /**
- * `celeriac/testing`: an app under test. Calls run at the call, or wait until they are drained; time passes when it is
- * told to. Works with any test runner, and needs no broker of yours.
+ * `celeriac/testing`: puts an app under test. Calls run at once, or wait for `drain()`; time passes only by `advance()`.
+ * Works with any test runner, and needs no broker.
  */
 import { Celeriac, partsOf } from './app.js';
 import { keepAliveDuring } from './broker/keep-alive.js';
@@ -18,43 +18,43 @@ import { type SentTask, sentTask } from './testing/sent-calls.js';
 
 export type { SentTask } from './testing/sent-calls.js';
 
-/** What `testing()` takes. */
+/** The options of `testing()`. */
 export interface TestingOptions {
   /**
    * `'queue'`: calls wait until `drain()` or `advance()` runs them, on a real engine with a real worker. `'inline'`: a
    * task runs at its call, retries included. Default: `'queue'`.
    */
   mode?: 'inline' | 'queue';
-  /** Where tasks wait in mode `queue`. Default: the app's own broker when that is embedded, else `memory://`. */
+  /** The broker of mode `queue`. Default: the app's own if that is embedded, else `memory://`. */
   broker?: string;
   /** How many tasks `drain()` runs at once. Default: 1, so that they run in order. */
   concurrency?: number;
 }
 
-/** How many attempts of one `drain()` or `advance()` ended how. */
+/** The number of attempts of one `drain()` or `advance()`, by how they ended. */
 export type DrainReport = Readonly<Record<AttemptEnd, number>>;
 
 /** An app under test. */
 export interface TestKit {
-  /** The calls sent so far, in order: of one task (its handle, or its name), or all. Retries are not sent again. */
+  /** The calls sent so far, in order: of one task (by handle or name), or all. Retries do not count as calls. */
   sent<A extends readonly unknown[], R>(task: TaskHandle<A, R>): readonly SentTask<A>[];
   sent(task?: string): readonly SentTask[];
-  /** Runs everything that waits and is due, and what that sends. */
+  /** Runs all waiting tasks that are due, and the tasks that these send. */
   drain(): Promise<DrainReport>;
-  /** Lets time pass without waiting for it, and runs what comes due on the way, each at its moment. */
+  /** Moves the clock forward without waiting, and runs each task that comes due at its moment. */
   advance(duration: Duration): Promise<DrainReport>;
-  /** The moment it is for the app. It stands still but for what is let pass. */
+  /** The current moment of the app. Only `advance()` moves it. */
   now(): Date;
-  /** Forgets all calls, tasks and results, and goes back to the present. */
+  /** Forgets all calls, tasks and results, and returns to the present. */
   reset(): Promise<void>;
 }
 
-// One rig an app, however often it is put under test: its engine can be replaced only once.
+// One rig per app, however often the app is put under test: its engine can be replaced only once.
 const rigs = new WeakMap<Celeriac, Rig>();
 
 /**
- * Puts an app under test. Call it before the app's first call; again to change the mode.
- * @throws {OptionError} for an option that cannot be right
+ * Puts an app under test. Call it before the app's first call, and again to change the mode.
+ * @throws {OptionError} for an invalid option
  * @example
  * const kit = testing(app, { mode: 'queue' });
  * await reports.generateReport.delay('42');
@@ -79,7 +79,7 @@ export function testing(app: Celeriac, options: TestingOptions = {}): TestKit {
   return rig;
 }
 
-/** What stands behind the kits of one app. */
+/** The implementation behind all kits of one app. */
 class Rig implements TestKit {
   readonly #app: Celeriac;
   readonly #parts: ReturnType<typeof partsOf>;

@@ -1,20 +1,20 @@
 /**
- * Text that every engine takes. PostgreSQL refuses NUL and lone surrogates in `text` and `jsonb`, so they are
- * written as U+2400 (␀, "symbol for null") and the four hex digits of the code unit: NUL is `␀0000`, a lone high
- * surrogate `␀d83d`, and a ␀ of the user's own `␀2400`. Reversible for every string, and done on every engine, so
- * that what works on Redis works on PostgreSQL.
+ * Escapes text so that every engine accepts it. PostgreSQL refuses NUL and lone surrogates in `text` and `jsonb`, so they
+ * are written as U+2400 (␀, "symbol for null") and the four hex digits of the code unit: NUL is `␀0000`, a lone high
+ * surrogate `␀d83d`, and a ␀ of the user's own `␀2400`. Reversible for every string, and done on every engine, so that
+ * text which works on Redis also works on PostgreSQL.
  */
 
 const ESCAPE = '\u2400';
 const TO_ESCAPE = /[\0\u2400\p{Cs}]/gu;
 const ESCAPED = /\u2400(0000|2400|d[89a-f][0-9a-f]{2})/g;
 
-/** `true` when every engine takes the text as it is. */
+/** Whether every engine accepts the text unescaped. */
 export function isPlainText(text: string): boolean {
   return (text.length <= SHORT && isBelowSurrogates(text)) || isPlainLongText(text);
 }
 
-// Keys and most values are short: looking at each unit beats two calls into the engine by far.
+// Keys and most values are short: a loop over the code units is far faster than two native calls.
 const SHORT = 40;
 
 function isBelowSurrogates(text: string): boolean {
@@ -29,7 +29,7 @@ function isPlainLongText(text: string): boolean {
   return !text.includes('\0') && (text as WellFormedString).isWellFormed();
 }
 
-/** The text with NUL and lone surrogates written out. Other text comes back as it is, unless it holds a ␀. */
+/** The text with NUL, lone surrogates and ␀ escaped. */
 export function escapeText(text: string): string {
   if (isPlainText(text) && !text.includes(ESCAPE)) return text;
   return text.replace(TO_ESCAPE, (unit) => ESCAPE + unit.charCodeAt(0).toString(16).padStart(4, '0'));
@@ -60,7 +60,7 @@ export function setOwn(target: object, key: string, value: unknown): void {
   }
 }
 
-// Node 20 has it; TypeScript's es2023 library does not say so.
+// Node 20 has isWellFormed; TypeScript's es2023 library does not declare it.
 type WellFormedString = string & { isWellFormed(): boolean };
 
 function mapText(value: unknown, map: (text: string) => string): unknown {

@@ -1,18 +1,18 @@
 /**
- * Timers for durations of any length. Node's own fire at once when they are given more than 24.8 days, so nothing else in
- * this package gives one a duration that a user can write.
+ * Timers for durations of any length. Node's own timers fire at once for more than 24.8 days, so no other file of this
+ * package may pass them a duration from a user.
  */
 
-/** Ends a timer; once it has fired, nothing. */
+/** Cancels a timer. Does nothing once the timer has fired. */
 export type Cancel = () => void;
 
 /** How a timer behaves. */
 export interface TimerOptions {
-  /** Whether the process stays alive for it. Default: true. */
+  /** Whether the timer keeps the process alive. Default: true. */
   readonly ref?: boolean;
 }
 
-/** What Node's timers take at most. */
+/** The longest duration of Node's timers, ms. */
 const MOST_MS = 2 ** 31 - 1;
 
 /**
@@ -39,7 +39,7 @@ export function every(ms: number, fn: () => void, { ref = true }: TimerOptions =
   return () => clearInterval(timer);
 }
 
-/** Resolves `ms` milliseconds from now, or as soon as `signal` aborts. */
+/** Resolves `ms` milliseconds from now, or as soon as `signal` aborts. Never rejects. */
 export function sleep(
   ms: number,
   { signal, ref = true }: TimerOptions & { readonly signal?: AbortSignal } = {},

@@ -1,6 +1,6 @@
 /**
- * From the global flags to an app: the one `-A` (or `CELERIAC_APP`) names, else, for commands that need no code
- * of yours, an app made of `CELERIAC_BROKER_URL` and `CELERIAC_PREFIX`.
+ * Gets an app from the global flags: the one that `-A` (or `CELERIAC_APP`) names, else, for commands that need no code
+ * of yours, an app made from `CELERIAC_BROKER_URL` and `CELERIAC_PREFIX`.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -24,17 +24,17 @@ export async function withApp<R>(flags: GlobalFlags, use: (app: Celeriac) => Pro
   }
 }
 
-/** The app a worker runs: it needs code, so there is no way around `-A`. */
+/** The app of a worker, which needs code and so requires `-A`. */
 export function appSpec(flags: GlobalFlags): string | undefined {
   return flags.app ?? (process.env.CELERIAC_APP || undefined);
 }
 
-/** A command as it would be typed to reach the same app, for hints. */
+/** A command line that reaches the same app, for hints. */
 export function commandLine(words: string, flags: GlobalFlags): string {
   return `celeriac ${flags.app === undefined ? '' : `-A ${shellWord(flags.app)} `}${words}`;
 }
 
-/** One word of a command line, quoted where a shell would take it apart. */
+/** One word of a command line, quoted if a shell would split it. */
 export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
@@ -53,7 +53,7 @@ async function openApp(flags: GlobalFlags): Promise<Celeriac> {
     );
   }
   const { Celeriac } = await import('../app.js');
-  // What an app would log is what the command is about to say, or nobody's business here.
+  // The command prints what matters itself; the app's log lines would only repeat it.
   return new Celeriac(prefix, flags.loglevel === undefined ? { logger: SILENT } : {});
 }
 
@@ -62,9 +62,9 @@ const SILENT = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function nothing(): void {}
 
 /**
- * Loads what the app's module is about to load anyway: before Node 22.15 TypeScript hooks slow down every import that
- * comes after them, ours by half. Not for a worker, whose module may begin with instrumentation that has to see
- * bullmq and ioredis load; and not where the project has another copy of this package.
+ * Preloads the core, which the app's module loads anyway: before Node 22.15 TypeScript hooks slow down every later
+ * import, ours by half. Not for a worker, whose module may start with instrumentation that has to see bullmq and
+ * ioredis load; and not if the project has another copy of this package.
  */
 async function loadCore(): Promise<void> {
   const own = fileURLToPath(new URL('../index.js', import.meta.url));
@@ -75,7 +75,7 @@ function projectsCopy(): string | undefined {
   try {
     return createRequire(join(process.cwd(), 'package.json')).resolve('celeriac');
   } catch {
-    // The project finds it in some other way, or the load will say what is missing.
+    // The project resolves it in another way, or loading the module will report what is missing.
     return undefined;
   }
 }

@@ -18,7 +18,7 @@ export function exitCodeOf(error: unknown): number {
 export function describeError(error: unknown, debug: boolean): string {
   if (!(error instanceof Error)) return printable(String(error));
   const own = isCeleriacError(error) || error.name === 'Error';
-  // Ours shows lines of code where it is about them; what tasks and drivers say is one line.
+  // Our own messages may include lines of code; those of tasks and drivers are cut to one line.
   const message = isCeleriacError(error, 'OPTION')
     ? printableText(error.message)
     : printable(error.message.replace(/\s*\n\s*/g, ' ').trim());

@@ -1,6 +1,6 @@
 /**
- * Reads the values of flags and arguments. Everything is checked here, before an app is loaded or a broker is
- * asked, and every complaint names the flag.
+ * Reads the values of flags and arguments. All checks are made here, before an app is loaded or a broker is asked, and
+ * every error names the flag.
  */
 import { hostname } from 'node:os';
 import { toEpochMs, toPositiveMs } from '../duration.js';
@@ -9,7 +9,7 @@ import { checkQueueName } from '../options/checks.js';
 import { bytesOf } from '../options/worker-values.js';
 
 /**
- * Milliseconds of a duration that must carry its unit: `-t 10` in a shell is a riddle, `10s` is not.
+ * Milliseconds of a duration that must carry its unit: `-t 10` in a shell is ambiguous, `10s` is not.
  * @throws {OptionError}
  */
 export function durationFlag(flag: string): (text: string) => number {
@@ -147,7 +147,7 @@ export function headersFlag(text: string): Record<string, unknown> {
       return value as Record<string, unknown>;
     }
   } catch {
-    // No JSON at all: refused below like any other value that is no object.
+    // Not JSON: refused below like any other value that is no object.
   }
   throw new OptionError(
     `--headers: ${text} is not a JSON object. Write one, as in --headers '{"tenant": 7}'.`,

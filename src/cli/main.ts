@@ -23,7 +23,7 @@ import { printable } from './text/printable.js';
 async function main(argv: readonly string[]): Promise<void> {
   quietRequireOfEsm();
   endWithReader();
-  // A waiting app holds no process open (a script that only calls exits by itself); a command has to finish.
+  // An app that waits does not keep the process alive (so that scripts end by themselves); a command must finish.
   const alive = setInterval(() => undefined, 60_000);
   const program = buildProgram();
   let code: number;
@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = code;
   await flushed();
   clearInterval(alive);
-  // The app's module may hold sockets and timers open; the command is over all the same.
+  // The app's module may keep sockets and timers open; the command ends regardless.
   process.exit(code);
 }
 
@@ -53,7 +53,7 @@ function buildProgram(): Command {
     .configureHelp({
       showGlobalOptions: true,
       sortSubcommands: false,
-      // Beside a long list of arguments words would be broken at the edge of the terminal.
+      // Next to a long list of arguments, words would be broken at the edge of the terminal.
       minWidthToWrap: 20,
       subcommandTerm: termOf,
     })
@@ -73,7 +73,7 @@ function buildProgram(): Command {
   return program;
 }
 
-/** A command's name and arguments; that it has options goes without saying. */
+/** A command's name and arguments, without the hint that it has options. */
 function termOf(command: Command): string {
   const args = command.registeredArguments.map((argument) => {
     const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
@@ -114,7 +114,7 @@ function usageLine(message: string, command: string): string {
   return `${what.replace(/\.$/, '')}.${suggestion} See "${command} --help".`;
 }
 
-/** The command that the words lead to, `celeriac control add-consumer`, as far as there is one. */
+/** The deepest command that the words name, such as `celeriac control add-consumer`. */
 function meant(program: Command, argv: readonly string[]): string {
   const path = ['celeriac'];
   let at: Command | undefined = program;
@@ -127,7 +127,7 @@ function meant(program: Command, argv: readonly string[]): string {
   return path.join(' ');
 }
 
-/** CommonJS projects require this package, which is ESM; Node 20 and 22 would remark on that each time. */
+/** Suppresses a warning of Node 20 and 22 when a CommonJS project requires this package, which is ESM. */
 function quietRequireOfEsm(): void {
   const emitWarning = process.emitWarning;
   process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {

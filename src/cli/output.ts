@@ -1,6 +1,7 @@
 /**
  * What commands print: JSON for programs (exactly one document on stdout), lines and tables for people, remarks on
- * stderr. All of it passes here, and nothing from afar steers a terminal: names and values are handed over as they are.
+ * stderr. All output passes through here, so callers pass names and values as they are. Foreign text must never control
+ * the terminal.
  */
 import pc from 'picocolors';
 import { type Colors, Paint } from './text/paint.js';
@@ -8,13 +9,13 @@ import { printableJson, printableText } from './text/printable.js';
 import { type Column, renderTable } from './text/table.js';
 import { wrap } from './text/width.js';
 
-/** Where a command's words go. */
+/** The output of a command. */
 export interface Output {
   /** For texts that go to `line`, `lines` and `note`. */
   readonly colors: Colors;
-  /** Whether colors are seen on stdout. */
+  /** True if stdout shows colors. */
   readonly colored: boolean;
-  /** Room for a table; `Infinity` when nobody looks at it, so that pipes get whole values. */
+  /** Room for a table; `Infinity` without a terminal, so that pipes get whole values. */
   readonly columns: number;
   /** One JSON document on stdout. */
   json(value: unknown): void;
@@ -22,23 +23,25 @@ export interface Output {
   jsonLine(value: unknown): void;
   /** A line for people on stdout: line breaks in it become dots. */
   line(text?: string): void;
-  /** A beginning of so many columns, and lines beside it; one too long for the terminal goes on below itself. */
+  /** A label of `width` columns with lines next to it; a line too long for the terminal wraps below itself. */
   entry(beginning: string, width: number, ...lines: string[]): void;
   /** A table for people on stdout. */
   table(columns: readonly Column[], rows: readonly (readonly string[])[], indent?: string): void;
-  /** A value or an id on stdout: byte for byte in a pipe, with its lines but without what steers in a terminal. */
+  /**
+   * A value or an id on stdout: byte for byte in a pipe; in a terminal with its lines, but without control sequences.
+   */
   value(text: string): void;
   /** Text on stdout, as it is. */
   write(text: string): void;
-  /** A remark on stderr, a line. */
+  /** One line on stderr. */
   note(text: string): void;
   /** Resolves when the reader of stdout has room for more. */
   drained(): Promise<void>;
 }
 
 /**
- * Takes stdout for the command itself: whatever the app's module prints while it loads goes to stderr, so that
- * `--json` and `$(celeriac call …)` stay clean.
+ * Reserves stdout for the command: output of the app's module while it loads goes to stderr, so that `--json` and
+ * `$(celeriac call …)` stay clean.
  */
 export function takeStdout(): Output {
   const { stdout, stderr } = process;
@@ -56,12 +59,12 @@ export function takeStdout(): Output {
   });
 }
 
-/** What an {@link Output} stands on. */
+/** The streams of an {@link Output}. */
 export interface OutputStreams {
   write(text: string): void;
   writeNote(text: string): void;
   drained(): Promise<void>;
-  /** Whether stdout is one. */
+  /** True if stdout is a terminal. */
   readonly terminal: boolean;
   readonly columns: number | undefined;
   readonly colored: boolean;
@@ -97,13 +100,13 @@ export function createOutput(streams: OutputStreams): Output {
   };
 }
 
-/** Exactly one document, whatever the value is. */
+/** Exactly one document, for any value. */
 function jsonText(value: unknown, indent?: number): string {
   const above: { readonly shown: object; readonly given: unknown }[] = [];
   const text = JSON.stringify(
     value ?? null,
     function plain(this: unknown, _key: string, inner: unknown) {
-      // A value that holds itself, as the rich serializer may bring one, would be no document at all.
+      // The rich serializer may produce a value that contains itself, which JSON cannot write.
       while (above.length > 0 && above.at(-1)?.shown !== this) above.pop();
       const shown = readable(inner);
       if (typeof shown !== 'object' || shown === null) return shown;
@@ -116,7 +119,7 @@ function jsonText(value: unknown, indent?: number): string {
   return text ?? 'null';
 }
 
-/** What JSON would drop: errors as what they say, and values that the rich serializer carries. */
+/** Replaces values that JSON would drop: errors, and values of the rich serializer. */
 function readable(value: unknown): unknown {
   if (value instanceof Error) {
     const { name, message, cause } = value;

@@ -1,25 +1,25 @@
 /**
- * The two streams of a command, and how it ends without losing a word of either: a pipe takes 64 kB at once, and what
- * is beyond that waits in this process until the reader has taken it.
+ * Stdout and stderr of a command, and how it ends without losing output: a pipe takes 64 kB at once, and the rest waits
+ * in this process until the reader has taken it.
  */
 import { sleep } from '../timers.js';
 
-/** Somebody closed the pipe early, as `| head` does: what is still to be said has no reader, and that is no failure. */
+/** Ends the process when the reader closes the pipe early, as `| head` does; that is no failure. */
 export function endWithReader(): void {
   process.stdout.on('error', onStdoutError);
-  // Remarks that nobody reads are not worth an exception.
+  // Warnings without a reader are not worth an exception.
   process.stderr.on('error', ignore);
 }
 
-/** For work that goes on whoever reads its words: a worker whose log collector died. */
+/** Keeps the process running without a reader: a worker whose log collector died. */
 export function workUnread(): void {
   process.stdout.off('error', onStdoutError);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignore);
 }
 
 /**
- * Resolves when all that was printed has been taken, or nobody reads any more.
- * @param limitMs for those who must end although a reader stands still
+ * Resolves when the reader has taken all output, or has gone.
+ * @param limitMs resolve after this long even if the reader is stuck. Default: no limit
  */
 export async function flushed(limitMs?: number): Promise<void> {
   const all = Promise.all([taken(process.stderr), taken(process.stdout)]);
@@ -33,8 +33,8 @@ export async function flushed(limitMs?: number): Promise<void> {
 }
 
 /**
- * By the stream's own `write`, not by the one that others may have put in its place: `takeStdout` does so, and an empty
- * write to stderr says nothing of stdout.
+ * Uses the stream's own `write`, not a replacement: `takeStdout` replaces it, and an empty write to stderr would prove
+ * nothing about stdout.
  */
 function taken(stream: NodeJS.WriteStream): Promise<void> {
   const { write } = Object.getPrototypeOf(stream) as NodeJS.WriteStream;

@@ -1,5 +1,5 @@
 /**
- * What `inspect` and `control` share: whom to ask, how long to wait, and what the answers mean for the exit code.
+ * Shared code of `inspect` and `control`: flags for the destination and the timeout, and the exit code of the replies.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -15,7 +15,7 @@ export interface BroadcastFlags extends GlobalFlags {
   readonly json?: boolean;
 }
 
-/** What the API takes for them. */
+/** The options of the API for these flags. */
 export interface BroadcastOptions {
   destination?: string[];
   timeout?: number;
@@ -36,13 +36,16 @@ export function addBroadcastFlags(command: Command): Command {
     .option('--json', 'print the replies as one JSON document');
 }
 
-/** A question to the workers, and how the answers are shown to people. */
+/** A command to the workers, and how its replies are shown to people. */
 export interface Broadcast {
   ask(app: Celeriac, options: BroadcastOptions): Promise<Replies>;
   show(replies: Replies, out: Output): Promise<void> | void;
 }
 
-/** Asks, prints, and sets the exit code: 69 when nobody answered, 1 when a node answered with an error. */
+/**
+ * Asks the workers, prints the replies, and sets the exit code: 69 if no worker answered, 1 if a node answered with an
+ * error.
+ */
 export async function broadcast(flags: BroadcastFlags, { ask, show }: Broadcast): Promise<void> {
   const { takeStdout } = await import('../output.js');
   const out = takeStdout();
@@ -57,7 +60,9 @@ export async function broadcast(flags: BroadcastFlags, { ask, show }: Broadcast)
   });
 }
 
-/** The replies, and a remark on names of `-d` that no worker has: workers come and go, so that is no wrong usage. */
+/**
+ * The replies, and a warning about names of `-d` that no worker has. Workers come and go, so that is not wrong usage.
+ */
 export async function repliesOf(
   app: Celeriac,
   flags: BroadcastFlags,
@@ -88,10 +93,10 @@ function optionsOf(flags: BroadcastFlags): BroadcastOptions {
   };
 }
 
-/** What a node that is there but says nothing is reported with (see `app.inspect`). */
+/** The error reported for a live node that does not answer (see `app.inspect`). */
 const SILENT = 'no answer';
 
-/** The replies in a node's reply: itself, or one for each queue where several were named. */
+/** The replies within a node's reply: the reply itself, or one per queue if several were named. */
 export function partsOf(reply: unknown): unknown[] {
   if (typeof reply !== 'object' || reply === null || Array.isArray(reply)) return [reply];
   const parts = Object.values(reply);
@@ -99,7 +104,7 @@ export function partsOf(reply: unknown): unknown[] {
   return areReplies && parts.every((part) => 'ok' in part || errorOf(part) !== undefined) ? parts : [reply];
 }
 
-/** 69 when nobody answered, 1 when a node answered with an error. */
+/** 69 if no worker answered, 1 if a node answered with an error. */
 export function exitCodeOfReplies(replies: Replies): number {
   const errors = Object.values(replies).flatMap(partsOf).map(errorOf);
   if (errors.every((error) => error === SILENT)) return EXIT.unavailable;

@@ -1,19 +1,19 @@
 /**
- * What `celeriac call` remarks about a task that may never run: a name nobody knows, a queue nobody takes from. Remarks
- * go to stderr and change nothing: the task is sent, and the worker that knows it may start later. Never rejects, never
- * fails the command.
+ * Warnings of `celeriac call` about a task that may never run: an unknown name, a queue without workers. They go to
+ * stderr and change nothing: the task is sent, since a worker that knows it may start later. They never reject and
+ * never fail the command.
  */
 import type { Celeriac } from '../../app.js';
 import { sleep } from '../../timers.js';
 import { appSpec, type GlobalFlags } from '../connect.js';
 import type { Replies } from './broadcast.js';
 
-/** How long `call --wait` waits before it looks whether anybody takes from the queue. */
+/** How long `call --wait` waits before it checks whether a worker takes from the queue. */
 const SILENT_MS = 3000;
-/** How long a worker may take to say what it knows: the command ends so much later at most. */
+/** How long a worker may take to answer; delays the end of the command by no more than this. */
 const ANSWER_MS = 500;
 
-/** A remark on a name that neither the app of `-A` nor a worker that is online knows; undefined where one does. */
+/** A warning if neither the app of `-A` nor an online worker knows the name; undefined if one does. */
 export async function unknownName(
   app: Celeriac,
   flags: GlobalFlags,
@@ -21,7 +21,7 @@ export async function unknownName(
 ): Promise<string | undefined> {
   try {
     const spec = appSpec(flags);
-    // Without -A there is no code to know any.
+    // Without -A there is no code that could know a name.
     const own = spec === undefined ? [] : app.worker().describe().tasks;
     if (own.includes(name)) return undefined;
     const workers = listsOf<string>(await app.inspect({ timeout: ANSWER_MS }).registered());
@@ -36,11 +36,11 @@ export async function unknownName(
         : `${spec} registers no task "${name}", and ${online}`;
     return `${who}.${near === undefined ? '' : ` Did you mean "${near}"?`} It was sent all the same.`;
   } catch {
-    return undefined; // the broker went: whatever else the command does says so
+    return undefined; // the broker is away: the command itself reports it
   }
 }
 
-/** A remark on a queue that no worker takes from, after a while; undefined where one does, or `signal` aborts first. */
+/** A warning, after a while, if no worker takes from the queue; undefined if one does, or if `signal` aborts first. */
 export async function nobodyTakes(
   app: Celeriac,
   sent: ReturnType<Celeriac['result']>,
@@ -59,7 +59,7 @@ export async function nobodyTakes(
   }
 }
 
-/** What the workers answered that could answer. */
+/** The replies that are no errors. */
 function listsOf<T>(replies: Replies): (readonly T[])[] {
   return Object.values(replies).filter((reply) => Array.isArray(reply));
 }

@@ -1,5 +1,5 @@
 /**
- * `celeriac call` and `celeriac result`: send a task by name, and see what became of one.
+ * `celeriac call` and `celeriac result`: send a task by name, and show a task's state and result.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -92,7 +92,7 @@ async function call(name: string, flags: CallFlags): Promise<void> {
   });
 }
 
-/** Waits, and remarks meanwhile on what may never come. */
+/** Waits for the result, and meanwhile prints warnings about a task that may never run. */
 async function remarking<R>(
   app: Celeriac,
   sent: AsyncResult,
@@ -102,11 +102,11 @@ async function remarking<R>(
 ): Promise<R> {
   const { nobodyTakes } = await import('./call-hints.js');
   const ended = new AbortController();
-  const tell = (text: string | undefined) => {
+  const warn = (text: string | undefined) => {
     if (!ended.signal.aborted) remark(text, out);
   };
-  void unknown.then(tell);
-  void nobodyTakes(app, sent, ended.signal).then(tell);
+  void unknown.then(warn);
+  void nobodyTakes(app, sent, ended.signal).then(warn);
   try {
     return await wait();
   } finally {
@@ -120,7 +120,7 @@ function remark(text: string | undefined, out: Output): void {
 
 type End = { readonly value: unknown } | { readonly error: unknown };
 
-/** What came of the task; an error is as good an answer as a value, for who reads JSON. */
+/** How the task ended. With `--json` an error is an answer like a value. */
 async function endOf(sent: AsyncResult, flags: CallFlags, out: Output): Promise<End> {
   try {
     const value = await sent.get({
@@ -130,7 +130,7 @@ async function endOf(sent: AsyncResult, flags: CallFlags, out: Output): Promise<
     return { value };
   } catch (error) {
     if (!isCeleriacError(error, 'RESULT_TIMEOUT')) return { error };
-    // The error's own words are for programs.
+    // The error's own text addresses programs; people get a command that waits longer.
     const again = commandLine(`result ${shellWord(sent.id)} --follow`, flags);
     const text = `it did not end within ${humanDuration(flags.timeout ?? 0)}. It goes on: "${again}" waits longer.`;
     return { error: new CeleriacError(text, { code: 'RESULT_TIMEOUT', cause: error }) };
@@ -167,12 +167,12 @@ async function follow(handle: AsyncResult, out: Output): Promise<void> {
   }
 }
 
-/** A task that failed or was revoked fails the command, and so does one that nobody knows. */
+/** A task that failed, was revoked or is unknown fails the command. */
 function exitCodeFor({ known, state }: Snapshot): number {
   return known && !(READY.has(state) && EXCEPTION.has(state)) ? EXIT.ok : EXIT.failed;
 }
 
-/** A task for people, one fact a line. */
+/** A task for people, one fact per line. */
 export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<void> {
   const rows: [string, string | undefined][] = [
     ['id', snapshot.id],
@@ -202,14 +202,14 @@ export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<voi
 
 const LABEL_WIDTH = 9;
 
-/** The stack of the error where it was thrown, and those of its causes. */
+/** The error's stack in the worker, and those of its causes. */
 export function showStack({ error }: Snapshot, out: Output): void {
   const stack: unknown = error === undefined ? undefined : Reflect.get(error, 'remoteStack');
   const cause = error?.cause instanceof Error ? error.cause.stack : undefined;
   const text = typeof stack === 'string' ? stack : cause;
   if (text === undefined) return;
   out.line();
-  // A message may have lines of its own: none of them begins where ours do.
+  // A message may have several lines; they are indented, so that none looks like a line of ours.
   for (const [at, line] of text.split('\n').entries())
     out.line(at === 0 || /^\s/.test(line) ? line : `  ${line}`);
 }
@@ -225,7 +225,7 @@ function paintState(state: string, { colors }: Output): string {
   return state === 'RETRY' ? colors.yellow(state) : colors.cyan(state);
 }
 
-/** A string bare, so that shells can use it; everything else as it would be typed. */
+/** A string without quotes, so that shells can use it; other values as source code. */
 async function valueText(value: unknown): Promise<string> {
   if (typeof value === 'string') return value;
   const { inspect } = await import('node:util');

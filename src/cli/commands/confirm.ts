@@ -1,12 +1,13 @@
 /**
- * Asks before something is destroyed. Without a terminal nobody could answer, so `--yes` has to say it.
+ * Asks for confirmation before something is destroyed. Without a terminal there is no one to ask, so `--yes` is
+ * required.
  */
 import { OptionError } from '../../errors.js';
 import type { Output } from '../output.js';
 import { printable } from '../text/printable.js';
 
 /**
- * Resolves with whether to go on.
+ * Resolves with true if the command may proceed.
  * @param question what is about to happen, as in "Drop 3 waiting tasks of mail?"
  * @throws {OptionError} when there is no terminal to ask at
  */
@@ -20,7 +21,7 @@ export async function confirm(question: string, yes: boolean | undefined, out: O
   return false;
 }
 
-/** What is typed; nothing where the question is left with Ctrl-C or Ctrl-D. */
+/** The typed answer; empty after Ctrl-C or Ctrl-D. */
 async function ask(question: string): Promise<string> {
   const { createInterface } = await import('node:readline');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });

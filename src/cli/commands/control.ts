@@ -1,6 +1,5 @@
 /**
- * `celeriac control …`: tells running workers what to do; nothing is restarted. Each command is one method of
- * `app.control`.
+ * `celeriac control …`: changes running workers without a restart. Each command is one method of `app.control`.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -27,7 +26,7 @@ interface ControlFlags extends BroadcastFlags {
 
 type Ask = (control: Celeriac['control'], options: BroadcastOptions) => Promise<Replies>;
 
-/** Adds the steering commands to the program. */
+/** Adds the `control` commands to the program. */
 export function addControlCommands(program: Command): void {
   const control = program.command('control').description('steer running workers');
   const add = (name: string, about: string): Command =>
@@ -117,8 +116,8 @@ function sendCommand(command: Command, ask: Ask): Promise<void> {
 }
 
 /**
- * Several queues, one after the other. For one the reply of a node is its own; for more it is a reply for each queue, so
- * that what was done to one is not hidden by what was refused of another.
+ * Runs a command for several queues, one after the other. For one queue a node's reply is as it is; for several it is
+ * one reply per queue, so that a refusal for one does not hide the success for another.
  */
 async function forEachQueue(
   queues: readonly string[],

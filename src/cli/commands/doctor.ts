@@ -1,5 +1,5 @@
 /**
- * `celeriac doctor`: what `app.doctor()` found, for people and for monitoring. Needs no code of yours.
+ * `celeriac doctor`: the findings of `app.doctor()`, for people and for monitoring. Needs no code of yours.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -52,7 +52,7 @@ function show(app: string, { broker, versions, findings }: Diagnosis, out: Outpu
   out.line(`${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}.`);
 }
 
-/** What a bug report begins with. */
+/** The versions that a bug report needs. */
 function versionsText({ celeriac, bullmq, node, broker, os }: Diagnosis['versions']): string {
   const parts = [`celeriac ${celeriac}`, `BullMQ ${bullmq}`, `Node ${node}`, broker ?? 'broker unknown', os];
   return parts.join(', ');

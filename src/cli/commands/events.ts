@@ -1,6 +1,6 @@
 /**
- * `celeriac events`: what happens in the fleet. A live page in a terminal, a line an event anywhere else, a JSON document
- * a line with --json. Ends with Ctrl-C, at exit code 0.
+ * `celeriac events`: the events of the fleet. Shows a live page in a terminal, else one line per event; with --json,
+ * one JSON document per line. Ends with Ctrl-C and exit code 0.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -32,7 +32,7 @@ async function watch(flags: EventFlags): Promise<void> {
   const out = takeStdout();
   const stop = new AbortController();
   const end = () => stop.abort();
-  // Once: where the reader of the pipe stands still, the second one ends the process as usual.
+  // Once: if the reader of the pipe is stuck, a second Ctrl-C ends the process as usual.
   process.once('SIGINT', end);
   process.once('SIGTERM', end);
   await withApp(flags, async (app) => {
@@ -65,7 +65,7 @@ async function live(
     onKeys: (keys) => view.press(keys),
     everyMs: DRAW_MS,
   });
-  // In the meantime the page shows what it hears; without the answers it shows that alone.
+  // Until the answers come, or without them, the page shows the events alone.
   askAll(app, state).catch(() => undefined);
   try {
     await each(events, (event) => state.take(event, Date.now()), out);
@@ -74,7 +74,7 @@ async function live(
   }
 }
 
-/** What runs already, which no event tells any more. */
+/** Asks the workers for tasks that run already, whose start events are past. */
 async function askAll(app: Celeriac, state: FleetState): Promise<void> {
   const inspect = app.inspect();
   const [stats, active] = await Promise.all([inspect.stats(), inspect.active()]);
@@ -92,7 +92,7 @@ async function askAll(app: Celeriac, state: FleetState): Promise<void> {
   state.knowsAll(Object.values(active).every(Array.isArray));
 }
 
-/** At the pace of whoever reads: what is too fast for that is missed, and said to be. */
+/** Prints at the reader's pace; events beyond that are dropped and reported as lost. */
 async function each(
   events: AsyncIterable<FleetEvent>,
   show: (event: FleetEvent) => void,

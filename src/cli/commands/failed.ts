@@ -137,7 +137,7 @@ async function change(act: Act, ids: readonly string[], flags: FailedFlags): Pro
   await withApp(flags, async (app) => {
     const [verb, how, done] = WORDS[act];
     const what = ids.length > 0 ? ids.join(', ') : `all failed tasks${whereOf(flags)}`;
-    // One named task that runs again is nothing to ask about.
+    // Running one named task again needs no confirmation.
     const asks = act === 'delete' || ids.length === 0;
     if (asks && !(await confirm(`${verb} ${what} of "${app.name}" ${how}?`, flags.yes, out))) {
       process.exitCode = EXIT.failed;
@@ -152,7 +152,7 @@ async function change(act: Act, ids: readonly string[], flags: FailedFlags): Pro
   });
 }
 
-/** Ids, or `--all` with its filters: never everything by an empty variable in a script. */
+/** Ids, or `--all` with its filters, so that an empty variable in a script never means all tasks. */
 function whichOf(act: Act, ids: readonly string[], flags: FailedFlags) {
   const { all = false, queue, task } = flags;
   if (ids.length > 0) {

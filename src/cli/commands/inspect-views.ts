@@ -24,7 +24,7 @@ export type InspectionName =
   | 'status'
   | 'list';
 
-/** Prints what the nodes answered to `name`. */
+/** Prints the nodes' replies to `name`. */
 export function showReplies(name: InspectionName, replies: Replies, out: Output): void {
   const answers = Object.entries(replies).sort(([a], [b]) => a.localeCompare(b));
   if (answers.length === 0) return;

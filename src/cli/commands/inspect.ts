@@ -1,5 +1,5 @@
 /**
- * `celeriac inspect …`, `status` and `list`: what the workers are doing. They only read.
+ * `celeriac inspect …`, `status` and `list`: show what the workers do. They must never change anything.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -12,7 +12,7 @@ import {
 } from './broadcast.js';
 import type { InspectionName } from './inspect-views.js';
 
-/** Names on the command line, the method of `app.inspect()` behind each, and what it tells. */
+/** Names on the command line, the method of `app.inspect()` behind each, and its help text. */
 const INSPECTIONS = [
   { name: 'ping', method: 'ping', about: 'which workers answer' },
   { name: 'active', method: 'active', about: 'tasks that run now' },
@@ -28,7 +28,7 @@ const INSPECTIONS = [
 
 type Method = keyof ReturnType<Celeriac['inspect']>;
 
-/** Adds the reading commands to the program. */
+/** Adds `inspect`, `status` and `list` to the program. */
 export function addInspectCommands(program: Command): void {
   const inspect = program.command('inspect').description('ask the workers what they are doing');
   for (const { name, method, about } of INSPECTIONS) {

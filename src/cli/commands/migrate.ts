@@ -1,6 +1,6 @@
 /**
- * `celeriac migrate`: makes or upgrades what the broker needs, PostgreSQL's schema. Run it once per upgrade, from
- * where the schema may be changed; it needs no code of yours.
+ * `celeriac migrate`: creates or upgrades PostgreSQL's schema. Run it once per upgrade, as a user who may change the
+ * schema; it needs no code of yours.
  */
 import type { Command } from 'commander';
 import { type GlobalFlags, withApp } from '../connect.js';

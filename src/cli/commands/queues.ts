@@ -1,6 +1,6 @@
 /**
- * `celeriac queues`, `purge`, `control pause` and `control resume`: what is in the queues, and what is done to a whole
- * one. They work on the broker, so they need neither code nor workers. Each is a method of `app.queues` or `app.control`.
+ * `celeriac queues`, `purge`, `control pause` and `control resume`: show queues, and act on whole queues. They work on
+ * the broker, so they need neither code nor workers. Each is a method of `app.queues` or `app.control`.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -50,7 +50,7 @@ async function listQueues(flags: QueueFlags): Promise<void> {
 const SIZES = ['waiting', 'active', 'delayed', 'failed', 'finished'] as const;
 
 function showTable(queues: readonly QueueInfo[], out: Output): void {
-  // Only workflows have such tasks: the column is there when somebody has.
+  // Only workflows have such tasks: the column is shown only if there are any.
   const blocked = queues.some(({ waitingChildren }) => waitingChildren > 0);
   const columns = [
     { title: 'queue', name: true },
@@ -114,7 +114,7 @@ export function addPauseCommand(command: Command, act: 'pause' | 'resume'): void
     );
 }
 
-/** A pause is kept in the broker: it holds with no worker there, so an empty fleet is no failure. */
+/** A pause is stored in the broker and needs no worker, so an empty fleet is no failure. */
 async function setPaused(act: 'pause' | 'resume', queue: string, flags: BroadcastFlags): Promise<void> {
   checkQueueName(queue, `control ${act}`);
   const { takeStdout } = await import('../output.js');
@@ -144,7 +144,7 @@ function showPaused(act: 'pause' | 'resume', queue: string, replies: Replies, ou
   );
 }
 
-/** Some nodes may not take from the queue; it is a failure when none could make sense of it. */
+/** Some nodes may not consume the queue; the command fails only if every node refused. */
 function exitCodeOf(replies: Replies, remark: string | undefined): number {
   if (remark !== undefined) return EXIT.unavailable;
   const answers = Object.values(replies);

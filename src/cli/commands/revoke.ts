@@ -1,6 +1,6 @@
 /**
- * `celeriac control revoke`: unlike the other commands it also works without a worker, since a revocation is kept
- * with the task. So it tells what became of each task, and fails only for tasks that nobody knows.
+ * `celeriac control revoke`: unlike the other commands it also works without a worker, since a revocation is stored
+ * with the task. So it prints the state of each task, and fails only for unknown tasks.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -45,13 +45,13 @@ async function revoke(ids: readonly string[], flags: RevokeFlags): Promise<void>
   });
 }
 
-/** A worker that was told to end a task has it written down a moment later. */
+/** A worker writes the end of a terminated task a moment later, so this waits for it. */
 async function stateAfter(app: Celeriac, id: string, terminate: boolean): Promise<Snapshot> {
   const handle = app.result(id);
   const now = await handle.snapshot();
   if (!terminate || !now.known || READY.has(now.state)) return now;
   await handle.get({ timeout: WRITTEN_WITHIN_MS, propagate: false }).catch(() => {
-    // It has not ended: the snapshot says so.
+    // It has not ended: the snapshot shows its state.
   });
   return handle.snapshot();
 }
@@ -64,7 +64,7 @@ function became({ state }: Snapshot, terminate: boolean, { colors }: Output): st
   return `${state}, ${terminate ? 'no worker has ended it yet' : 'it runs on; --terminate would end it'}`;
 }
 
-/** Workers matter only where running tasks are to end: then a silent fleet fails the command, an empty one does not. */
+/** Workers matter only with `--terminate`: then a silent fleet fails the command, an empty one does not. */
 function exitCodeFor(
   replies: Replies,
   tasks: readonly Snapshot[],

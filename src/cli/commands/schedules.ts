@@ -1,6 +1,6 @@
 /**
- * `celeriac schedules …`: what runs by itself, seen and changed. Each command is one method of `app.schedules`, which
- * works on the broker, so none needs code or workers.
+ * `celeriac schedules …`: shows and changes schedules. Each command is one method of `app.schedules`, which works on
+ * the broker, so none needs code or workers.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -18,7 +18,7 @@ interface ScheduleFlags extends GlobalFlags {
 type Schedules = Celeriac['schedules'];
 type StoredSchedule = NonNullable<Awaited<ReturnType<Schedules['get']>>>;
 
-/** One command: what it does to a schedule, and what it says. */
+/** One command: acts on a schedule and prints the result. */
 type Act = (schedules: Schedules, name: string, out: Output, flags: ScheduleFlags) => Promise<void>;
 
 /** Adds `schedules` and its commands to the program. */
@@ -149,7 +149,7 @@ function nextText({ paused, nextRunAt }: StoredSchedule, short: boolean): string
   return paused ? 'paused' : momentText(nextRunAt, short) || 'never';
 }
 
-/** As it would be written. */
+/** The schedule as source code. */
 function whenText({ schedule }: StoredSchedule): string {
   if (schedule.kind === 'crontab')
     return `${schedule.expression}${schedule.timezone === undefined ? '' : ` ${schedule.timezone}`}`;

@@ -1,5 +1,5 @@
 /**
- * `celeriac worker`: its flags, checked before anything is loaded. What runs is in `run-worker.ts`.
+ * `celeriac worker`: its flags, checked before anything is loaded. `worker/run.ts` runs the worker.
  */
 import type { Command } from 'commander';
 import { OptionError } from '../../errors.js';
@@ -20,7 +20,7 @@ import {
 import { flushed } from '../streams.js';
 import type { WorkerFlags } from '../worker/run.js';
 
-/** So long the reader of the log may take for what was logged last. */
+/** How long the process waits at its end for the reader of the log to take the last lines. */
 const LAST_LINES_MS = 1000;
 
 /** Adds `worker` to the program. */
@@ -36,13 +36,13 @@ export function addWorkerCommand(program: Command): void {
       const flags = command.optsWithGlobals<WorkerFlags>();
       const { runWorker } = await import('../worker/run.js');
       const code = await runWorker(requireApp(flags), flags);
-      // A reader of the log that stands still holds up no worker that ends.
+      // A stuck reader of the log must not delay the end of the worker.
       await flushed(LAST_LINES_MS);
       process.exit(code);
     });
 }
 
-/** The flags of the worker's options, as their table has them. */
+/** Adds the flags in the worker's option table. */
 function addOptionFlags(command: Command): void {
   for (const option of Object.values<AnyOption>(WORKER_OPTIONS))
     for (const { spec, help } of option.flags ?? []) {
@@ -55,7 +55,7 @@ function addOptionFlags(command: Command): void {
 
 type FlagReader = (text: string, before: unknown) => unknown;
 
-/** Flags that are written in another way than their options. */
+/** Flags with a syntax other than that of their options. */
 const OWN_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, FlagReader>([
   ['--autoscale', autoscaleFlag],
   ['--queues', (text, before) => weightedQueuesFlag(text, before as WeightedQueue[] | undefined)],
@@ -63,7 +63,7 @@ const OWN_FLAGS: ReadonlyMap<string, FlagReader> = new Map<string, FlagReader>([
   ['--health-port', countFlag('--health-port', 0)],
 ]);
 
-/** @returns undefined for a text that is taken as it is */
+/** @returns undefined if the flag's text needs no parsing */
 function readerOf({ kind, choices = [] }: AnyOption, label: string): FlagReader | undefined {
   switch (kind) {
     case 'count':
@@ -88,7 +88,7 @@ function longOf(spec: string): string {
   return /--[a-z-]+/.exec(spec)?.[0] ?? spec;
 }
 
-/** As errors name it: the short form where there is one. */
+/** The flag's name in errors: its short form if it has one. */
 function labelOf(spec: string): string {
   return /^-\w/.exec(spec)?.[0] ?? longOf(spec);
 }

@@ -1,5 +1,5 @@
 /**
- * An event as one line for people. Names and texts come from anywhere: nothing in them may steer the terminal.
+ * An event as one line for people. Names and texts come from anywhere and must never control the terminal.
  */
 import type { FleetEvent } from '../../events/names.js';
 import { humanDuration } from '../text/human.js';
@@ -12,11 +12,11 @@ export function eventLine(event: FleetEvent): string {
 }
 
 /**
- * What it says beside its type and time.
+ * The event's text without its type and time.
  * @param nameWidth room for a name of a task or a node, so that a long one leaves some for the rest
  */
 export function eventText(event: FleetEvent, nameWidth = Number.POSITIVE_INFINITY): string {
-  // As `shadow` has it, where a call gave one.
+  // The call's `shadow`, if it has one.
   const name = 'name' in event ? (event.shadow ?? event.name) : undefined;
   const short = name === undefined ? {} : { name: cutMiddle(name, nameWidth) };
   const node = 'node' in event && event.node !== undefined ? { node: cutMiddle(event.node, nameWidth) } : {};

@@ -1,6 +1,6 @@
 /**
- * How the live page is looked at: which of its parts the keys act on, how far each is scrolled, and whether one fills
- * the page.
+ * The view state of the live page: the part with the focus, the scroll position of each part, and whether one fills the
+ * page.
  */
 
 /** The parts of the page, from its top. */
@@ -26,19 +26,19 @@ const KEYS: ReadonlyMap<string, (view: PageView) => void> = new Map<string, (vie
   ['\r', (view) => view.enlarge()],
 ]);
 
-/** What the keys are for, in one line of 80 columns. */
+/** Help for the keys, in one line of 80 columns. */
 export const KEYS_HELP = 'Tab: next part   Up, Down, PgUp, PgDn: scroll   Enter: enlarge   q: leave';
 
 export class PageView {
-  /** What the keys act on. */
+  /** The part that the keys act on. */
   focus: PagePart = 'workers';
-  /** Whether that fills the page. */
+  /** Whether the focused part fills the page. */
   enlarged = false;
-  /** Lines of the focused part that were shown last. */
+  /** Number of lines of the focused part on the last page drawn. */
   page = 1;
   readonly #offsets = new Map<PagePart, number>();
 
-  /** @returns whether the keys mean anything here */
+  /** @returns whether the keys have a meaning here */
   press(keys: string): boolean {
     const act = KEYS.get(keys);
     act?.(this);
@@ -59,7 +59,7 @@ export class PageView {
   }
 
   /**
-   * The first row to show of a part; never so far that room is left empty.
+   * The first row to show of a part, limited so that no room stays empty.
    * @param shown how many rows fit
    */
   from(part: PagePart, length: number, shown: number): number {

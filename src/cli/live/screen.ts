@@ -23,7 +23,7 @@ export interface ScreenFacts {
   readonly view?: PageView;
 }
 
-/** A cell: its text, and how many columns it takes; the last of a line takes what is left. */
+/** A cell: its text and its width in columns; the last cell of a line takes the rest. */
 type Cell = readonly [text: string, width?: number];
 
 /** A part of the page: its heading, and a line for each row. */
@@ -32,12 +32,12 @@ interface Part {
   readonly heading: readonly Cell[];
   readonly length: number;
   line(row: number): string;
-  /** The last line, for rows that have no room: those above and those below. */
+  /** The last line, with the number of hidden rows above and below. */
   more(above: number, below: number): string;
   readonly none: string;
 }
 
-/** With fewer rows than that, every one is needed for what happens. */
+/** With fewer rows than this, the page omits the help line. */
 const ROWS_FOR_HELP = 16;
 
 /** Exactly the lines to show. */
@@ -71,7 +71,10 @@ export function renderScreen(facts: ScreenFacts, { columns, rows }: ScreenSize):
   return [...lines, ...space, colors.dim(fit([[KEYS_HELP]], columns))];
 }
 
-/** Shares the room: three tenths for workers, a little more for what runs, a fifth for failures, the rest for events. */
+/**
+ * Divides the room: three tenths for workers, a little more for running tasks, a fifth for failures, the rest for
+ * events.
+ */
 function split(
   [workers, running, failed, events]: readonly [Part, Part, Part, Part],
   room: number,
@@ -94,7 +97,7 @@ function partsOf({ state, now, colors }: ScreenFacts, columns: number): [Part, P
   const running = state.running(now);
   const failed = state.failed();
   const events = state.recent();
-  // Parts of the width, not of what is shown: columns must not move with every task.
+  // Fractions of the width, not of the content: columns must not move with every task.
   const nodeWidth = Math.min(56, Math.floor(columns * 0.4));
   const nameWidth = Math.min(60, Math.floor(columns * 0.33));
   const hostWidth = Math.min(44, Math.floor(columns * 0.28));
@@ -150,7 +153,7 @@ function partsOf({ state, now, colors }: ScreenFacts, columns: number): [Part, P
   ];
 }
 
-/** What runs and is not known by name began before the page was opened, and its worker has not said what it is. */
+/** Running tasks without a known name: they started before the page opened, and their worker has not answered. */
 function noneRunning(count: number): string {
   return count === 0 ? 'nothing' : `${count} that began before this page was opened`;
 }
@@ -169,7 +172,7 @@ function partLines(
   const rowsOf = (from: number, count: number) =>
     Array.from({ length: Math.min(count, part.length - from) }, (_, at) => part.line(from + at));
   if (part.length <= most) return [head, ...rowsOf(view.from(part.name, part.length, most), most)];
-  // What happened last is a list without an end: it says how far it goes only where somebody looks.
+  // The list of events is unbounded: it shows its position only while it has the focus.
   const says = most > 1 && (part.name !== 'events' || focused || view.enlarged);
   const shown = says ? most - 1 : most;
   const from = view.from(part.name, part.length, shown);
@@ -182,7 +185,7 @@ function moreText(above: number, below: number): string {
   return below === 0 ? `… ${above} above` : `… ${above} above, ${below} below`;
 }
 
-/** The app and how large its fleet is on the left, the time on the right; a long name gives way. */
+/** The app and the size of its fleet on the left, the time on the right; a long name is cut. */
 function title({ app, state, now }: ScreenFacts, columns: number): string {
   const living = state.workers(now).filter(({ gone }) => !gone).length;
   const size = ` · ${living} ${living === 1 ? 'worker' : 'workers'} · ${state.runningCount(now)} running`;
@@ -193,7 +196,7 @@ function title({ app, state, now }: ScreenFacts, columns: number): string {
   return padEnd(left, columns - clock.length) + clock;
 }
 
-/** Short enough for 80 columns whatever the figures are. */
+/** Fits 80 columns with any figures. */
 function totals(state: FleetState, now: number): string {
   const { sent, succeeded, failed, retried, revoked } = state.tallies;
   const rate = state.rate(now);
@@ -216,7 +219,7 @@ function compact(count: number): string {
   return `${(Math.floor(count / 100_000) / 10).toFixed(1)}M`;
 }
 
-/** Those that are gone stand last, where the page may end: their number is what one must not miss. */
+/** Vanished workers are listed last, where the page may cut them off, so their number is always shown. */
 function goneText(hidden: readonly WorkerRow[]): string {
   const gone = hidden.filter((row) => row.gone).length;
   return gone === 0 ? '' : `, ${gone} gone`;

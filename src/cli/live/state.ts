@@ -1,5 +1,5 @@
 /**
- * What a live view knows of the fleet: made of its events alone, and bounded however many there are. Pure.
+ * The live view's model of the fleet: built from its events, and bounded for any number of them. Pure.
  */
 import type { AppEvent, EventMap, FleetEvent } from '../../events/names.js';
 
@@ -10,7 +10,7 @@ export interface WorkerRow {
   readonly processed: number;
   readonly queues: readonly string[];
   readonly load: number;
-  /** When it was heard of last, by the clock of whoever watches. */
+  /** When its last event arrived, by the watcher's clock. */
   readonly seenAt: number;
   readonly gone: boolean;
 }
@@ -20,7 +20,7 @@ export interface RunningRow {
   readonly name: string;
   readonly node: string;
   readonly since: number;
-  /** The state it gave itself last. */
+  /** The last state it set by `updateState`. */
   readonly state: string | undefined;
 }
 
@@ -50,13 +50,13 @@ export type Tally = 'sent' | 'succeeded' | 'failed' | 'retried' | 'revoked';
 
 type WorkerEvent = EventMap['worker-online' | 'worker-heartbeat' | 'worker-offline'];
 
-/** Silent for three heartbeats and a little: gone without a word. */
+/** After this many silent heartbeats a worker counts as vanished. */
 const SILENT_BEATS = 3.5;
-/** Ended tasks a second are counted over this long. */
+/** The period over which the rate of ended tasks is computed. */
 const RATE_MS = 10_000;
-/** A page that is left open for days is not to fill up with workers of old deploys. */
+/** A page that stays open for days must not fill up with workers of old deploys. */
 const FORGOTTEN_MS = 300_000;
-/** Until a worker says how often it is heard. */
+/** Assumed until a worker reports its own interval. */
 const HEARTBEAT_MS = 2000;
 const MOST_RECENT = 200;
 const MOST_FAILED = 50;
@@ -72,7 +72,7 @@ const TALLIES: ReadonlyMap<string, Tally> = new Map(
     'task-revoked': 'revoked',
   }),
 );
-/** Told elsewhere on the page, or with the next event: they would push out what is rare. */
+/** Events that the page shows elsewhere, or that the next event repeats: they would push out rare ones. */
 const COMMON: ReadonlySet<string> = new Set(['worker-heartbeat', 'task-received', 'task-progress']);
 const ENDS: ReadonlySet<string> = new Set(['task-succeeded', 'task-failed', 'task-retried', 'task-revoked']);
 
@@ -86,9 +86,9 @@ export class FleetState {
   /** Ended tasks by second. */
   readonly #ended = new Map<number, number>();
   readonly #startedAt: number;
-  /** Every worker has said what runs. */
+  /** Every worker has reported its running tasks. */
   #asked = false;
-  /** Workers are still being asked: a task that ends meanwhile may be in an answer all the same. */
+  /** Workers are still being asked: an answer may still contain a task that ends meanwhile. */
   #opening = true;
   readonly #endedEarly = new Set<string>();
 
@@ -125,8 +125,8 @@ export class FleetState {
   }
 
   /**
-   * How many tasks run. The list has those that began while it was watched or that a worker named when asked; before
-   * that, and once events were missed, the workers' own counts tell of more.
+   * How many tasks run. The list has the tasks that started while the page watched, and those that a worker named when
+   * asked. Before the answers, and after missed events, the workers' own counts may be higher.
    */
   runningCount(now: number): number {
     const listed = this.running(now).length;
@@ -138,7 +138,7 @@ export class FleetState {
     );
   }
 
-  /** What a worker answered when it was asked, at the opening: what it runs began before anything was heard of it. */
+  /** Takes a worker's answers at the opening of the page: its running tasks started before the page watched. */
   know({ node, stats, active }: KnownWorker, now: number): void {
     for (const { id, name, startedAt } of active) {
       if (this.#running.has(id) || this.#endedEarly.has(id) || this.#running.size >= MOST_RUNNING) continue;
@@ -162,7 +162,7 @@ export class FleetState {
     this.#workers.set(node, { row, freq: HEARTBEAT_MS });
   }
 
-  /** All who are there have answered, or will not. */
+  /** Ends the opening; `all` is true if every live worker has answered. */
   knowsAll(all: boolean): void {
     this.#asked = all;
     this.#endedEarly.clear();
@@ -174,19 +174,19 @@ export class FleetState {
     return this.#recent;
   }
 
-  /** The last failures, newest first, however much else has happened since. */
+  /** The last failures, newest first, independent of later events. */
   failed(): readonly FailedRow[] {
     return this.#failed;
   }
 
-  /** How long every worker has been silent, where none of them left: then rather the broker is away. */
+  /** How long all workers have been silent, if none of them left: then the broker is probably away. */
   silentMs(now: number): number | undefined {
     const rows = [...this.#workers.values()].map(({ row }) => row).filter((row) => !row.gone);
     if (rows.length === 0 || !rows.every(({ node }) => this.#isGone(node, now))) return undefined;
     return now - Math.max(...rows.map(({ seenAt }) => seenAt));
   }
 
-  /** Ended tasks a second, of late. */
+  /** Ended tasks per second, lately. */
   rate(now: number): number {
     const from = now - RATE_MS;
     let count = 0;
@@ -201,7 +201,7 @@ export class FleetState {
   #worker(event: WorkerEvent, now: number): void {
     const { node, active, concurrency, processed, queues, loadavg, freq } = event;
     const gone = event.type === 'worker-offline';
-    // A task whose end was among lost events would be shown as running for ever.
+    // Otherwise a task whose end event was lost would be shown as running for ever.
     const idle = gone ? now : active === 0 ? now - 2 * freq : Number.NEGATIVE_INFINITY;
     for (const { id, since } of this.#ofNode(node)) if (since <= idle) this.#running.delete(id);
     if (this.#workers.size >= MOST_WORKERS && !this.#workers.has(node)) return;

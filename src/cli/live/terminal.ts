@@ -1,6 +1,6 @@
 /**
- * A terminal that shows one changing page: on a screen of its own, so that what was there before comes back, with the
- * cursor, when it ends, however it ends.
+ * A terminal that shows one changing page. It uses the alternate screen, and must always restore the previous content
+ * and the cursor when it ends.
  */
 
 import { type Cancel, every } from '../../timers.js';
@@ -17,7 +17,7 @@ export interface LiveTerminalParams {
   write(text: string): void;
   /** The lines to show in a terminal of this size. */
   page(size: ScreenSize): string[];
-  /** Somebody at the keyboard wants to leave. */
+  /** The user pressed a key to leave. */
   onLeave(): void;
   /** Other keys. @returns whether the page looks different now */
   onKeys(keys: string): boolean;
@@ -41,7 +41,7 @@ export class LiveTerminal {
     process.stdout.on('resize', this.#draw);
     const { stdin } = process;
     if (stdin.isTTY) {
-      // What is typed would be written over the page.
+      // Typed characters would be echoed over the page.
       stdin.setRawMode(true);
       stdin.on('data', this.#onKey);
     }
@@ -68,7 +68,7 @@ export class LiveTerminal {
   #show(): void {
     const { columns = 80, rows = 24 } = process.stdout;
     const lines = this.params.page({ columns, rows });
-    // Cleared first: after a full line the cursor stands on its last character, which would be cleared as well.
+    // Cleared first: after a full line the cursor is on its last character, which would be cleared too.
     const text = lines.map((line) => REST_OF_LINE + line).join('\r\n');
     this.params.write(`${HOME}${text}\r\n${REST_OF_SCREEN}`);
   }

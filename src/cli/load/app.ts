@@ -1,6 +1,6 @@
 /**
- * From `-A tasks` to the app: finds the module, loads it (TypeScript included), and picks the app among its
- * exports. Nothing is started here; importing an app does no I/O of ours.
+ * Gets the app from `-A tasks`: finds the module, loads it (TypeScript included), and picks the app among its exports.
+ * It must never start or connect anything.
  */
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ import { OptionError } from '../../errors.js';
 import { registerTypeScript, type TypeScriptCompiler } from './typescript.js';
 import { formatOf, isTypeScript } from './typescript-hooks.js';
 
-/** An app, and how it was come by. */
+/** An app, and where it was loaded from. */
 export interface LoadedApp {
   readonly app: Celeriac;
   /** The module's file, absolute. */
@@ -26,7 +26,7 @@ const FOLDERS = ['', 'src', 'dist'];
 /**
  * Loads the app that `spec` names: `tasks`, `src/tasks.ts`, `dist/tasks.js`, each with `:exportName` or without.
  * @param folder the folder of your code
- * @param beforeHooks what is better loaded before TypeScript is, once the module is found
+ * @param beforeHooks runs once the module is found, before TypeScript's hooks slow down imports
  * @throws {OptionError} when there is no such module, it fails to load, or holds no app or several
  */
 export async function loadApp(
@@ -42,7 +42,7 @@ export async function loadApp(
   return { app: pickApp(exports, exportName, spec, relative(folder, file)), file, compiler };
 }
 
-/** `tasks:reports` -> module and export. A drive letter is no module. */
+/** Splits `tasks:reports` into module and export. A drive letter is no module. */
 export function splitSpec(spec: string): { name: string; exportName: string | undefined } {
   const match = /^(.{2,}?|[^:]):([^:\\/]+)$/.exec(spec);
   return match === null
@@ -51,7 +51,7 @@ export function splitSpec(spec: string): { name: string; exportName: string | un
 }
 
 /**
- * The file that `name` stands for: itself, then with an ending, then the same below `src/` and `dist/`.
+ * The file that `name` refers to: the name itself, then with an extension, then the same below `src/` and `dist/`.
  * @throws {OptionError} listing what was tried
  */
 export function findModule(name: string, folder: string): string {
@@ -67,7 +67,7 @@ export function findModule(name: string, folder: string): string {
 }
 
 /**
- * Imports a module of the user's, in whatever way its format needs.
+ * Imports one of the user's modules, in the way that its format needs.
  * @param shown what messages call it
  * @param folder messages give other files as paths from here
  * @throws {OptionError} when it fails to load
@@ -78,7 +78,7 @@ export async function importModule(
   folder: string = process.cwd(),
 ): Promise<Record<string, unknown>> {
   try {
-    // CommonJS sources go through `require`, where Node has had every hook it needs for years.
+    // CommonJS sources go through `require`, for which even old Node versions have the hooks.
     if (isTypeScript(file) && formatOf(file) === 'commonjs') return asExports(createRequire(file)(file));
     return asExports(await import(pathToFileURL(file).href));
   } catch (error) {
@@ -127,15 +127,15 @@ function pickApp(
 }
 
 /**
- * By what it can do, not by its class: two copies of this package may meet in one process. Exports may be proxies that
- * throw at unknown names (the handles of `app.register` do), so names are looked for before they are read.
+ * Checks for methods, not for the class, because one process may have two copies of this package. Exports may be
+ * proxies that throw at unknown names (the handles of `app.register` do), so each name is looked up before it is read.
  */
 function isApp(value: unknown): value is Celeriac {
   if (typeof value !== 'object' || value === null) return false;
   try {
     return APP_METHODS.every((name) => name in value && typeof Reflect.get(value, name) === 'function');
   } catch {
-    // Somebody else's proxy, which objects to being looked at: no app.
+    // A foreign proxy that throws when inspected: no app.
     return false;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Why a module could not be loaded, for people: where in their code, what, and the line itself where a compiler shows it.
- * Compilers say so in very different ways, some with their own stack.
+ * Explains to people why a module could not be loaded: the place in their code, the error, and the line itself if a
+ * compiler shows it. Compilers report this in very different ways, some with their own stack.
  */
 import { spawnSync } from 'node:child_process';
 import { relative } from 'node:path';
@@ -13,7 +13,7 @@ export interface FailedModule {
   readonly file: string;
   /** What messages call it. */
   readonly shown: string;
-  /** Places are given as paths from here. */
+  /** Paths in messages are relative to this folder. */
   readonly folder: string;
 }
 
@@ -38,7 +38,7 @@ interface Read {
   readonly frame?: readonly string[];
 }
 
-/** SWC draws a picture of the place below its message, and below that its own stack. */
+/** SWC puts the lines of code below its message, and its own stack below them. */
 function readCompiler({ message }: Error): Read | undefined {
   const [, what, place, picture] =
     /^\s*[x×]\s+([\s\S]*?)\n\s*[,╭]-+\[(.+?:\d+:\d+)\][^\n]*\n([\s\S]*?)\n\s*[`╰]-/.exec(message) ?? [];
@@ -54,7 +54,7 @@ function readNode({ message, stack = '' }: Error): Read | undefined {
   return { message, place, frame: [`  ${line}`, `  ${caret}`] };
 }
 
-/** Of an ES module that cannot be parsed Node says the place only to a terminal: it is asked once more. */
+/** For an ES module that cannot be parsed, Node prints the place only to a terminal: a second Node is asked for it. */
 function checked(error: Error, file: string): Read | undefined {
   if (!(error instanceof SyntaxError) || placeInStack(error) !== undefined) return undefined;
   const { status, stderr } = spawnSync(process.execPath, ['--check', file], {
@@ -66,7 +66,7 @@ function checked(error: Error, file: string): Read | undefined {
   return readNode(Object.assign(new SyntaxError(error.message), { stack: String(stderr) }));
 }
 
-/** The first frame that is code of the user's. */
+/** The first frame in the user's code. */
 function placeInStack({ stack = '', message }: Error): string | undefined {
   const frames = stack.slice(stack.indexOf(message) + message.length).split('\n');
   for (const frame of frames) {
@@ -85,7 +85,7 @@ function readablePlace(place: string, folder: string): string {
   return `${near.startsWith('..') ? file : near}${position}`;
 }
 
-/** Of a missing module its message says it all. */
+/** The error's name, or none if the message is enough. */
 function nameOf(error: Error): string {
   const missing = 'code' in error && /MODULE_NOT_FOUND$/.test(String(error.code));
   return missing || error.message.includes('Syntax Error') ? '' : `${error.name}: `;

@@ -1,13 +1,13 @@
 /**
- * The few settings of the project's tsconfig.json that change what its code does when it runs: decorators, class
- * fields, JSX, path aliases. Read here because TypeScript 7 has no JavaScript API to ask. Types are never checked.
+ * The few settings of the project's tsconfig.json that change how its code runs: decorators, class fields, JSX, path
+ * aliases. Read here because TypeScript 7 has no JavaScript API to ask. Types are never checked.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { OptionError } from '../../errors.js';
 
-/** What a compiler has to know to run a file the way `tsc` would have built it. */
+/** The settings a compiler needs to run a file as `tsc` would build it. */
 export interface RuntimeSettings {
   readonly experimentalDecorators: boolean;
   readonly emitDecoratorMetadata: boolean;
@@ -17,7 +17,7 @@ export interface RuntimeSettings {
   readonly jsxImportSource: string | undefined;
   /** Alias pattern (`@lib/*`) to absolute target patterns, in the order to try. */
   readonly paths: ReadonlyMap<string, readonly string[]>;
-  /** Absolute; names that are not relative are looked up below it. */
+  /** Absolute; non-relative names are looked up below it. */
   readonly baseUrl: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export function nearestFile(folder: string, name: string): string | undefined {
   }
 }
 
-/** `compilerOptions` of a tsconfig with those it extends merged below, and its paths made absolute. */
+/** `compilerOptions` of a tsconfig over those of its bases, with absolute paths. */
 function readOptions(file: string, seen: readonly string[]): CompilerOptions {
   if (seen.includes(file)) {
     throw new OptionError(`${file} extends itself: ${[...seen, file].join(' -> ')}. Remove the circle.`);
@@ -83,7 +83,7 @@ function absolutePaths(options: CompilerOptions, folder: string): CompilerOption
   return result;
 }
 
-/** A base that cannot be found is left out: it may come with a package only the type check needs. */
+/** Undefined if the base cannot be found: it may come with a package that only the type check needs. */
 function findBase(name: string, from: string): string | undefined {
   const isPath = name.startsWith('.') || isAbsolute(name);
   const candidates = isPath
@@ -95,7 +95,7 @@ function findBase(name: string, from: string): string | undefined {
       const file = isPath ? candidate : require.resolve(candidate);
       if (file.endsWith('.json') && statSync(file).isFile()) return file;
     } catch {
-      // Not this spelling: the next candidate is tried.
+      // No such file: try the next candidate.
     }
   }
   return undefined;

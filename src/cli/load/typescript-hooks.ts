@@ -1,7 +1,7 @@
 /**
- * Node's module hooks that run a project's TypeScript through its own SWC: one `resolve`, one `load`, no state
- * between calls but caches. The same pair serves `module.registerHooks` (in this thread) and `module.register`
- * (in Node's hooks thread), since both only pass on what `next` returns. See `typescript.ts` for who installs it.
+ * Node's module hooks that run a project's TypeScript through its own SWC: one `resolve`, one `load`, no state between
+ * calls but caches. The same pair serves `module.registerHooks` (in this thread) and `module.register` (in Node's hooks
+ * thread), since both only pass on the result of `next`. `typescript.ts` installs them.
  */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,21 +17,21 @@ interface Swc {
 /** How Node reads a file. */
 export type ModuleFormat = 'module' | 'commonjs';
 
-/** What `resolve` answers for a file of ours. */
+/** The result of `resolve` for a file that these hooks handle. */
 export interface Resolved {
   readonly url: string;
   readonly format?: ModuleFormat;
   readonly shortCircuit: true;
 }
 
-/** What `load` answers for a file of ours. */
+/** The result of `load` for a file that these hooks handle. */
 export interface Loaded {
   readonly format: ModuleFormat;
   readonly source: string;
   readonly shortCircuit: true;
 }
 
-/** The hooks, and the two steps of them that `require` needs where Node has no hooks for it. */
+/** The hooks, and two of their steps for `require` on Node versions without hooks for it. */
 export interface TypeScriptHooks {
   resolve<N>(
     specifier: string,
@@ -39,16 +39,16 @@ export interface TypeScriptHooks {
     next: (specifier: string, context: object) => N,
   ): N | Resolved;
   load<N>(url: string, context: object, next: (url: string, context: object) => N): N | Loaded;
-  /** The file that `specifier` names, when Node would not find it by itself. */
+  /** The file for `specifier`, if Node would not find it by itself. */
   findSource(specifier: string, parentUrl: string | undefined): string | undefined;
   /** JavaScript for a TypeScript file, with an inline source map. */
   compile(file: string, format: ModuleFormat): string;
 }
 
-/** File name endings that are TypeScript and hold code. */
+/** Extensions of TypeScript files with code. */
 export const TYPESCRIPT_ENDINGS: ReadonlySet<string> = new Set(['.ts', '.tsx', '.mts', '.cts']);
 
-/** What a `.js` in an import may be called on disk (NodeNext style). */
+/** Possible extensions on disk for a `.js` in an import (NodeNext style). */
 const WRITTEN_AS: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
     '.js': ['.ts', '.tsx'],
@@ -58,7 +58,7 @@ const WRITTEN_AS: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
-/** What may be left off in an import between TypeScript files (bundler and CommonJS style). */
+/** Extensions that an import between TypeScript files may omit (bundler and CommonJS style). */
 const LEFT_OFF = ['.ts', '.tsx', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json'];
 
 const IN_PACKAGE = /[\\/]node_modules[\\/]/;
@@ -71,7 +71,7 @@ export function createTypeScriptHooks(swcPath: string): TypeScriptHooks {
   function findSource(specifier: string, parentUrl: string | undefined): string | undefined {
     const parent = parentUrl?.startsWith('file:') ? fileURLToPath(parentUrl) : undefined;
     const fromTypeScript = parent !== undefined && isTypeScript(parent);
-    // Built packages name their files as they are: hundreds of imports that need no second look.
+    // Built packages import their files by their real names: hundreds of imports that need no lookup.
     if (!fromTypeScript && parent !== undefined && IN_PACKAGE.test(parent)) return undefined;
     for (const path of pathsFor(
       specifier,
@@ -110,12 +110,12 @@ export function createTypeScriptHooks(swcPath: string): TypeScriptHooks {
   };
 }
 
-/** Whether `file` is TypeScript by its name. */
+/** True if `file` has a TypeScript extension. */
 export function isTypeScript(file: string): boolean {
   return TYPESCRIPT_ENDINGS.has(extname(file));
 }
 
-/** How Node would read the JavaScript that `tsc` writes for this file: by its ending, else by its package.json. */
+/** The format in which Node reads the output of `tsc` for this file: by its extension, else by its package.json. */
 export function formatOf(file: string): ModuleFormat {
   if (file.endsWith('.mts')) return 'module';
   if (file.endsWith('.cts')) return 'commonjs';
@@ -124,7 +124,7 @@ export function formatOf(file: string): ModuleFormat {
   return JSON.parse(readFileSync(manifest, 'utf8')).type === 'module' ? 'module' : 'commonjs';
 }
 
-/** Paths without their ending sorted out that `specifier` may stand for; none when it is Node's business. */
+/** The paths that `specifier` may mean, with the extension still open; none if Node resolves it. */
 function pathsFor(
   specifier: string,
   parentUrl: string | undefined,
@@ -152,7 +152,7 @@ function aliasesOf(specifier: string, { paths, baseUrl }: RuntimeSettings): stri
   return baseUrl === undefined ? [] : [join(baseUrl, specifier)];
 }
 
-/** What stands for `*` when `specifier` fits `pattern`; an exact pattern gives the empty string. */
+/** The part of `specifier` that matches `*` in `pattern`; the empty string for an exact pattern. */
 function matchAlias(pattern: string, specifier: string): string | undefined {
   const [prefix = '', suffix] = pattern.split('*');
   if (suffix === undefined) return pattern === specifier ? '' : undefined;
@@ -164,8 +164,8 @@ function matchAlias(pattern: string, specifier: string): string | undefined {
 }
 
 /**
- * The file behind `path`. What exists as it is written wins; between TypeScript files the ending, or `/index`, may
- * be left off, as `tsc` allows.
+ * The file behind `path`. An existing file of that exact name wins. Between TypeScript files the extension, or
+ * `/index`, may be omitted, as `tsc` allows.
  */
 function onDisk(path: string, fromTypeScript: boolean): string | undefined {
   if (isFile(path)) return path;

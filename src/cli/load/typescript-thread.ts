@@ -1,6 +1,6 @@
 /**
- * What Node's hooks thread loads on Nodes that have `module.register` only (20.19 to 22.14). Its one setting, the
- * path of SWC, comes in the URL, so that it needs no state of its own.
+ * The module for Node's hooks thread, on versions with `module.register` only (20.19 to 22.14). Its one setting, the
+ * path of SWC, is in the URL, so that it needs no state of its own.
  */
 import { createTypeScriptHooks } from './typescript-hooks.js';
 

@@ -1,9 +1,9 @@
 /**
- * `registerTypeScript()`: from then on this thread imports and requires the project's TypeScript as it lies on
- * disk. Call it in every thread and child process that loads the app module; twice does no harm.
+ * `registerTypeScript()`: afterwards this thread can import and require the project's TypeScript files. Call it in
+ * every thread and child process that loads the app module; a second call does no harm.
  *
- * SWC where the project has it, since it alone emits decorator metadata at run time; else tsx; else an error that
- * says what to install. It must win over Node's own type stripping, which stops at the first decorator.
+ * Uses the project's SWC if it has one, since only SWC emits decorator metadata at run time; else tsx; else throws an
+ * error that says what to install. It must win over Node's own type stripping, which stops at the first decorator.
  */
 import { readFile } from 'node:fs/promises';
 import nodeModule, { createRequire } from 'node:module';
@@ -12,12 +12,13 @@ import { pathToFileURL } from 'node:url';
 import { OptionError } from '../../errors.js';
 import { createTypeScriptHooks, TYPESCRIPT_ENDINGS, type TypeScriptHooks } from './typescript-hooks.js';
 
-/** Who compiles: `swc` keeps decorator metadata, `tsx` does not (DTOs must be named by `args:` there). */
+/** The compiler: `swc` keeps decorator metadata, `tsx` does not (DTOs must be named by `args:` there). */
 export type TypeScriptCompiler = 'swc' | 'tsx';
 
 /**
  * Lets this thread load TypeScript.
- * @param folders where to look, in this order: the `@swc/core` or `tsx` of the first project that has one is used, not ours
+ * @param folders searched in this order: the first project that has `@swc/core` or `tsx` provides it, never this
+ * package
  * @throws {OptionError} when none has
  */
 export async function registerTypeScript(...folders: string[]): Promise<TypeScriptCompiler> {
@@ -40,7 +41,7 @@ export async function registerTypeScript(...folders: string[]): Promise<TypeScri
   );
 }
 
-/** By the ESM side of tsx's exports: required, its ESM hooks do not find their own files on Node 20. */
+/** Loads tsx through its ESM exports: if it is required, its ESM hooks do not find their own files on Node 20. */
 async function registerTsx(manifestPath: string): Promise<void> {
   const { exports } = JSON.parse(await readFile(manifestPath, 'utf8')) as TsxManifest;
   for (const entry of ['./cjs/api', './esm/api'] as const) {
@@ -54,7 +55,7 @@ interface TsxManifest {
   readonly exports: Record<'./cjs/api' | './esm/api', { import: { default: string } }>;
 }
 
-/** The parts of `node:module` that its types leave out: new in 22.15, or older than their documentation. */
+/** Parts of `node:module` that its types lack: new in 22.15, or undocumented. */
 interface ModuleInternals {
   registerHooks?(hooks: Pick<TypeScriptHooks, 'resolve' | 'load'>): unknown;
   _extensions: Record<string, (module: CompilingModule, filename: string) => void>;
@@ -81,7 +82,9 @@ function registerSwc(swcPath: string): void {
   patchRequire(internals, hooks);
 }
 
-/** `module.register` does not see `require`, so CommonJS projects on those Nodes need the older way in. */
+/**
+ * `module.register` does not cover `require`, so CommonJS projects on those Node versions need a patch of `require`.
+ */
 function patchRequire(internals: ModuleInternals, hooks: TypeScriptHooks): void {
   for (const ending of TYPESCRIPT_ENDINGS) {
     internals._extensions[ending] = (module, filename) =>
@@ -95,7 +98,7 @@ function patchRequire(internals: ModuleInternals, hooks: TypeScriptHooks): void 
   };
 }
 
-/** Where the project has `name`, if it does. */
+/** The path of `name` in the project, if it is installed. */
 function find(project: NodeJS.Require, name: string): string | undefined {
   try {
     return project.resolve(name);

@@ -14,14 +14,14 @@ export function humanDuration(ms: number): string {
 
 /**
  * A moment in a table, ISO 8601.
- * @param short to the second: in a terminal milliseconds take the room of what matters more
+ * @param short to the second, to save room in a terminal
  */
 export function momentText(at: Date | undefined, short: boolean): string {
   const text = at?.toISOString() ?? '';
   return short ? text.replace(/\.\d+Z$/, 'Z') : text;
 }
 
-/** A value on one line, short of quotes where it is plain text. */
+/** A value on one line; plain text without quotes. */
 export function oneLine(value: unknown): string {
   if (value === undefined) return '';
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));

@@ -1,11 +1,11 @@
 /**
- * Colors for lines that also hold text from afar. A color is first a mark that nobody outside this process can write;
- * only when a line leaves does the mark become an escape sequence, and by then all others in it are gone.
+ * Colors for lines that contain foreign text. A color is first a mark that no other process can forge. When a line is
+ * printed, all escape sequences in it are removed, and then the marks become escape sequences.
  */
 import { randomBytes } from 'node:crypto';
 import { printable } from './printable.js';
 
-/** What can be done to a text. Compatible with the colors of picocolors. */
+/** Functions that color a text. Compatible with the colors of picocolors. */
 export interface Colors {
   bold(text: string): string;
   dim(text: string): string;
@@ -35,9 +35,9 @@ export class Paint {
   }
 
   /**
-   * The line as it may be printed: our marks as escape sequences, or gone where there are no colors, and nothing
-   * else that steers a terminal.
-   * @param clean what takes that out of the text between the marks
+   * The line as it may be printed: our marks become escape sequences, or are removed without colors; other control
+   * sequences are removed.
+   * @param clean removes control sequences from the text between the marks
    */
   finish(text: string, colored: boolean, clean: (part: string) => string = printable): string {
     // Split by a group: texts at even places, codes between them.

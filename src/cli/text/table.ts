@@ -1,38 +1,38 @@
 /**
- * Tables without borders that fit into a terminal. First the columns that may shrink do so, then those that need more
- * room than is left stand below their row, and where not even the rest fits, each row becomes a block of lines. Pure.
+ * Tables without borders that fit into a terminal. First the columns that may shrink do so. Then columns that still
+ * need more room move below their row. If the rest does not fit either, each row becomes a block of lines. Pure.
  */
 import type { Colors } from './paint.js';
 import { printable } from './printable.js';
 import { cutEnd, cutMiddle, padEnd, padStart, widthOf } from './width.js';
 
-/** A column: its title, and what happens to it where room is short. */
+/** A column: its title, and how it adapts to a narrow terminal. */
 export interface Column {
   readonly title: string;
-  /** It is shown whole or not in a column at all: an id, a moment. */
+  /** Never shortened in a column: an id, a moment. */
   readonly keep?: boolean;
   readonly right?: boolean;
-  /** A name, which loses its middle; others lose their end. */
+  /** A name, shortened in its middle; others are shortened at their end. */
   readonly name?: boolean;
-  /** It may stand on a line of its own below the row: an error, arguments. */
+  /** May move to a line of its own below the row: an error, arguments. */
   readonly below?: boolean;
 }
 
 /** Where the table is shown. */
 export interface Room {
   readonly colors: Pick<Colors, 'dim'>;
-  /** `Infinity` where nobody looks, so that pipes get whole values. */
+  /** `Infinity` without a terminal, so that pipes get whole values. */
   readonly columns: number;
 }
 
 type Rows = readonly (readonly string[])[];
 
 const GAP = 2;
-/** In a pipe a column does not get wider than that for the sake of one cell. */
+/** The greatest width of a column in a pipe, so that one cell does not widen all rows. */
 const MOST_MEASURED = 1000;
-/** No column is worth showing with fewer. */
+/** The least useful width of a column. */
 const LEAST = 8;
-/** A sentence needs more to say anything. */
+/** The least useful width of a sentence below a row. */
 const LEAST_BELOW = 24;
 
 /** The lines of a table; cells are text from anywhere. */
@@ -74,18 +74,18 @@ export function renderTable(
   ];
 }
 
-/** White space of a cell is one space: a row is a line. */
+/** Collapses white space, since a row is one line. */
 function flat(cell: string): string {
   return printable(cell.replace(/\s*[\n\r]\s*/g, ' '));
 }
 
-/** As wide as the content; what could never fit is not measured to its end. */
+/** The width of the widest cell; text that could never fit is not measured to its end. */
 function widestOf({ title }: Column, index: number, rows: Rows, room: number): number {
   const most = Number.isFinite(room) ? room * 4 : MOST_MEASURED;
   return Math.max(widthOf(title), ...rows.map((row) => widthOf((row[index] ?? '').slice(0, most))));
 }
 
-/** Widths of the columns that stand beside each other; undefined where they cannot. The widest that may shrink gives way. */
+/** Widths of the columns side by side, shrinking the widest that may shrink; undefined if they do not fit. */
 function fit(
   columns: readonly Column[],
   beside: readonly number[],
@@ -129,7 +129,7 @@ function join(
   return texts.join(' '.repeat(GAP)).trimEnd();
 }
 
-/** A line a cell, its title in front, and an empty line between two rows. */
+/** One line per cell, with its title in front, and an empty line between rows. */
 function blocks(
   columns: readonly Column[],
   rows: Rows,

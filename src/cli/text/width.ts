@@ -1,6 +1,6 @@
 /**
- * Text as a terminal shows it: how many columns it takes, and cut to so many, with `…` where something is missing. An
- * ideograph takes two columns, an accent none. Pure.
+ * Measures text in terminal columns and cuts it to a width, with `…` for the missing part. An ideograph takes two
+ * columns, an accent none. Pure.
  */
 import stringWidth from 'string-width';
 
@@ -9,12 +9,12 @@ export function widthOf(text: string): number {
   return stringWidth(text);
 }
 
-/** Filled up with spaces. */
+/** Pads with spaces at the end. */
 export function padEnd(text: string, width: number): string {
   return text + space(text, width);
 }
 
-/** The same, for figures. */
+/** Pads with spaces at the start, for figures. */
 export function padStart(text: string, width: number): string {
   return space(text, width) + text;
 }
@@ -23,13 +23,13 @@ function space(text: string, width: number): string {
   return text.length > looked(width) ? '' : ' '.repeat(Math.max(0, width - widthOf(text)));
 }
 
-/** Loses its end: sentences say the most at their beginning. */
+/** Cuts the end: the beginning of a sentence says the most. */
 export function cutEnd(text: string, width: number): string {
   if (fits(text, width)) return text;
   return width < 1 ? '' : `${head(text, width - 1)}…`;
 }
 
-/** Loses its middle: what tells names apart (`reports@web-7f9c6d5b8d-xk2vj`) often stands at their end. */
+/** Cuts the middle: names often differ at their end (`reports@web-7f9c6d5b8d-xk2vj`). */
 export function cutMiddle(text: string, width: number): string {
   if (fits(text, width)) return text;
   if (width < 3) return cutEnd(text, width);
@@ -37,7 +37,7 @@ export function cutMiddle(text: string, width: number): string {
   return `${first}…${tail(text, width - 1 - widthOf(first))}`;
 }
 
-/** Lines no wider than that, broken between words where it can be. */
+/** Lines of at most this width, broken between words if possible. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -50,7 +50,7 @@ export function wrap(text: string, width: number): string[] {
     if (line !== '') lines.push(line);
     line = word;
     while (!fits(line, width)) {
-      // A character wider than the room is alone on its line.
+      // A character wider than the room gets its own line.
       const part = head(line, width) || firstOf(line);
       lines.push(part);
       line = line.slice(part.length);
@@ -94,11 +94,11 @@ function tail(text: string, width: number): string {
   return taken;
 }
 
-/** No more of a text is looked at than could fit, with room for what has no width. */
+/** How many characters of a text to examine: as many as could fit, with room for those of no width. */
 function looked(width: number): number {
   return Math.max(64, width * 16);
 }
 
-/** A column a character. */
+/** Text in which each character takes one column. */
 const PLAIN = /^[ -~]*$/;
 const SEGMENTS = new Intl.Segmenter();

@@ -1,11 +1,11 @@
 /**
- * What a worker shows when it starts: who it is, where its work comes from, and what it can do. Pure text.
+ * The banner of a worker that starts: its name, its broker and queues, and its tasks. Pure text.
  */
 import pc from 'picocolors';
 import { printable } from '../text/printable.js';
 import { widthOf } from '../text/width.js';
 
-/** What the banner tells. */
+/** The content of the banner. */
 export interface BannerFacts {
   readonly version: string;
   readonly app: string;
@@ -16,7 +16,7 @@ export interface BannerFacts {
   readonly broker: string;
   readonly queues: readonly string[];
   readonly concurrency: number;
-  /** The range it moves in by itself. */
+  /** The range of its slots. */
   readonly autoscale?: { readonly max: number; readonly min: number } | undefined;
   readonly processes?: number;
   readonly pool: string;
@@ -58,7 +58,7 @@ export function renderBanner(given: BannerFacts, color: boolean): string {
   return ['', ...head, '', ` ${colors.dim('tasks')}`, ...taskLines(facts.tasks, colors), '', ''].join('\n');
 }
 
-/** Names of queues and tasks may come from a file or a variable that somebody else wrote. */
+/** Removes control characters: names of queues and tasks may come from a foreign file or variable. */
 function shown(facts: BannerFacts): BannerFacts {
   return {
     ...facts,
@@ -70,7 +70,7 @@ function shown(facts: BannerFacts): BannerFacts {
   };
 }
 
-/** `4`, or `2 to 8` for a worker that goes with the load; `3 × 4` in three processes. */
+/** `4`, or `2 to 8` with autoscale; `3 × 4` in three processes. */
 export function concurrencyText({
   concurrency,
   autoscale,
@@ -85,7 +85,7 @@ function taskLines(tasks: readonly string[], colors: ReturnType<typeof pc.create
   return [...tasks].sort().map((name) => `   ${colors.dim('·')} ${name}`);
 }
 
-/** The same URL with `***` for its password. What is no URL is left alone. */
+/** The same URL with `***` for its password. Text that is no URL stays as it is. */
 export function hidePassword(url: string): string {
   return url.replace(/^([a-z+]+:\/\/[^/?#]*?:)[^/?#]*(@)/i, '$1***$2');
 }

@@ -1,6 +1,6 @@
 /**
- * What the app's module listens for itself: signals that end the process. Such a listener closes what tasks use (Nest's
- * shutdown hooks do), so it is held back until the worker has stopped and nothing runs any more.
+ * Holds back the app module's own listeners of signals that end the process. Such a listener closes resources that
+ * tasks use (Nest's shutdown hooks do), so it must never run before the worker has stopped and no task runs any more.
  */
 import type { Celeriac } from '../../app.js';
 import { hostOf } from '../../app-host.js';
@@ -13,7 +13,7 @@ export class HeldSignals {
   readonly #own = new Map(ENDS.map((name) => [name, new Set(this.#process.listeners(name))]));
   readonly #held = new Map<string, Listener[]>();
 
-  /** Takes what has been added since this was made. */
+  /** Removes and keeps the listeners that were added since this was made. */
   take(): void {
     for (const name of ENDS) {
       const added = this.#process.listeners(name).filter((each) => this.#own.get(name)?.has(each) !== true);
@@ -23,11 +23,12 @@ export class HeldSignals {
   }
 
   /**
-   * Runs what was taken, then closes what the app is a part of, and the app. From now on no signal ends this process: a
-   * listener may send the signal again when it is through, for a process that would have nothing left to do.
+   * Runs the kept listeners, then closes the application around the app, and the app. From now on no signal ends this
+   * process: a listener may send the signal again when it has finished, assuming that the process has nothing left to
+   * do.
    */
   async close(app: Celeriac, signal: string): Promise<void> {
-    for (const name of ENDS) this.#process.on(name, () => undefined); // it is at its end
+    for (const name of ENDS) this.#process.on(name, () => undefined); // the process ends anyway
     try {
       await Promise.all((this.#held.get(signal) ?? []).map(async (listener) => listener(signal)));
       await hostOf(app)?.close(signal);

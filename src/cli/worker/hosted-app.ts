@@ -1,6 +1,6 @@
 /**
- * Loading an app where it is not its own master, in a thread or in a worker process: the module is loaded as the command
- * line loads it, and the app found among those that were made meanwhile. A worker that the module starts does not start.
+ * Loads an app in a thread or in a worker process: loads the module as the command line does, and finds the app among
+ * those made meanwhile. A worker that the module starts must not start there.
  */
 import nodeModule from 'node:module';
 import { dirname } from 'node:path';
@@ -20,9 +20,9 @@ export interface AppPlace {
   readonly prefix: string;
 }
 
-/** What the place has of its own. */
+/** The parts that the thread or process provides to the app. */
 export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'callerFor' | 'processPool'> {
-  /** Whether this worker is the place's own, and may start. */
+  /** True if this is the worker of the thread or process, and may start. */
   owns?(worker: object): boolean;
 }
 
@@ -44,7 +44,7 @@ export async function loadHostedApp(
     });
   });
   if (isTypeScript(file) && !inheritsCompiler()) await registerCompiler(dirname(file));
-  // A module that starts its own worker may wait for it as it loads: then it has come far enough.
+  // A module may await the start of its own worker as it loads: then it has loaded far enough.
   await Promise.race([importModule(file, file), startsWorker]);
   const named = made.filter(({ name }) => name === appName);
   const app = named.find((candidate) => candidate.prefix === prefix) ?? named[0];
@@ -56,10 +56,10 @@ export async function loadHostedApp(
   );
 }
 
-/** Whether this process was started with a TypeScript loader, which its threads start with as well. */
+/** True if this process was started with a TypeScript loader, which its threads inherit. */
 function inheritsCompiler(): boolean {
   if (process.execArgv.some((argument) => /ts-node|swc/.test(argument))) return true;
-  // Where Node has no synchronous hooks yet, tsx does nothing in the threads that are started with it.
+  // On Node versions without synchronous hooks, an inherited tsx does nothing in threads.
   const reachesHere = isMainThread || 'registerHooks' in nodeModule;
   return reachesHere && process.execArgv.some((argument) => argument.includes('tsx'));
 }
@@ -68,7 +68,8 @@ async function registerCompiler(folder: string): Promise<void> {
   try {
     await registerTypeScript(folder, process.cwd());
   } catch (error) {
-    // No compiler in the project: Node itself may take the file, as it did in the worker; if not, importing it says so.
+    // No compiler in the project: Node may load the file itself, as it did in the worker; if not, the import reports
+    // it.
     if (!isCeleriacError(error, 'OPTION')) throw error;
   }
 }

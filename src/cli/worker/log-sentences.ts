@@ -1,7 +1,7 @@
 /**
- * How a worker's lines read as text: sentences in Celery's manner, made of the structured fields that the JSON log
- * shows as they are. `task succeeded {task, taskId, runtimeMs}` becomes `Task report[id] succeeded in 0.52s`. A line
- * that is not known here loses nothing: it keeps its message and its fields.
+ * Turns a worker's log lines into text: sentences in Celery's style, made from the structured fields that the JSON log
+ * shows unchanged. `task succeeded {task, taskId, runtimeMs}` becomes `Task report[id] succeeded in 0.52s`. An unknown
+ * line keeps its message and its fields.
  */
 import { humanDuration } from '../text/human.js';
 import { escaped } from '../text/printable.js';
@@ -31,7 +31,7 @@ export function sentenceOf(message: string, fields: Fields): Sentence {
   return { message, fields };
 }
 
-/** What the worker says of a task: our verb, what belongs to it, and the fields that this uses up. */
+/** The sentence for a log line about a task: its verb, its parts, and the fields they use. */
 interface TaskLine {
   readonly says: string;
   /** The field behind `in 0.52s`. */
@@ -56,7 +56,7 @@ const TASK_LINES: ReadonlyMap<string, TaskLine> = new Map(
 
 function aboutTask(who: string, message: string, fields: Record<string, unknown>): Sentence {
   const line = TASK_LINES.get(message);
-  // What a task itself says through `this.log` (Celery: `get_task_logger`).
+  // Lines that a task logs through `this.log` (Celery: `get_task_logger`).
   if (line === undefined) return { message: `${who}: ${message}`, fields };
   const { runtimeMs: _runtimeMs, ...left } = fields;
   const time = line.time === undefined ? '' : ` ${seconds(fields[line.time])}`;
@@ -70,7 +70,7 @@ function runningText(count: number): string {
   return count === 1 ? '1 task is running:' : `${count} tasks are running:`;
 }
 
-/** `0.52s` as Celery writes it, `0.004s` where that would be nothing, `2m 5s` where it would be riddle. */
+/** `0.52s` as Celery writes it, `0.004s` for short times, `2m 5s` for long ones. */
 function seconds(ms: unknown): string {
   if (typeof ms !== 'number') return '?';
   return ms >= 60_000 ? humanDuration(ms) : `${(ms / 1000).toFixed(ms < 100 ? 3 : 2)}s`;

@@ -1,6 +1,6 @@
 /**
- * The worker's log on the command line: one line per event, as text for people (Celery's shape) or as JSON, one
- * object a line, for collectors. It fills celeriac's `logger` option; what to log is decided elsewhere.
+ * The worker's log on the command line: one line per event, as text for people (Celery's shape) or as JSON, one object
+ * a line, for collectors. It is a value for celeriac's `logger` option and decides only the format, never what to log.
  */
 import pc from 'picocolors';
 import { isCeleriacError } from '../../errors.js';
@@ -10,29 +10,29 @@ import { escaped, printableJson } from '../text/printable.js';
 import { sentenceOf } from './log-sentences.js';
 import { stackText } from './stack.js';
 
-/** How a line looks. */
+/** The format of lines. */
 export type LogFormat = 'text' | 'json';
 
-/** How much is logged, and how it looks. */
+/** The level and the format of the log. */
 export interface LogSettings {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly color: boolean;
 }
 
-/** What {@link createLogger} needs to know. */
+/** Options of {@link createLogger}. */
 export interface LogOptions extends LogSettings {
-  /** Where whole lines go. */
+  /** Called with each whole line. */
   readonly write: (line: string) => void;
-  /** The node's name for lines that carry none; it is known only once the worker is there. */
+  /** The node's name for lines without one; known only once the worker exists. */
   readonly node?: () => string | undefined;
   /** Epoch ms. */
   readonly now?: () => number;
 }
 
-/** A logger, its level, which may change, and a way to say what must be said at every level (`ready`). */
+/** A logger with a changeable level, and `always` for lines that every level shows (`ready`). */
 export interface CliLogger extends Logger {
-  /** What another process makes the same logger from. */
+  /** The settings with which another process makes the same logger. */
   readonly settings: LogSettings;
   level: LogLevel;
   always(fields: object, message: string): void;
@@ -78,7 +78,7 @@ interface LogEntry {
 
 function jsonLine({ at, level, node, message, fields }: LogEntry): string {
   const flat = { time: at.toISOString(), level, node, message, ...fields };
-  // Field by field: one that cannot be written must not take the line with it.
+  // Field by field: a field that cannot be written must not lose the line.
   const pairs = Object.entries(flat)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${JSON.stringify(key)}:${stringify(value)}`);
@@ -105,12 +105,12 @@ function textLine(entry: LogEntry, { color, level: shown }: LogOptions): string 
   return `${head} ${paint[level](escaped(message))}${details}\n${stacks.join('')}`;
 }
 
-/** `celeriac` of `celeriac@host`: lines stay short, and two workers in one terminal are still told apart. */
+/** `celeriac` of `celeriac@host`: keeps lines short, and still distinguishes two workers in one terminal. */
 function shortName(node: string): string {
   return node.replace(/(.)@.*/, '$1');
 }
 
-/** An outage is nobody's code: of a connection that broke, the stack says nothing. */
+/** True for an error of a broken connection, whose stack is of no use. */
 function isOutage(error: Error, fields: LogEntry['fields']): boolean {
   const code = 'code' in error ? error.code : undefined;
   const broke = 'syscall' in error || code === 'ETIMEDOUT' || isCeleriacError(error, 'BROKER_UNAVAILABLE');
@@ -129,7 +129,7 @@ function fieldText(value: unknown): string {
   return stringify(value);
 }
 
-/** JSON that never throws and keeps errors readable: a log line must not be lost to what it is about. */
+/** JSON that never throws and keeps errors readable, so that no value can lose a log line. */
 function stringify(value: unknown): string {
   const replacer = (_key: string, inner: unknown): unknown => {
     if (inner instanceof Error) {
@@ -141,7 +141,7 @@ function stringify(value: unknown): string {
   try {
     return JSON.stringify(value, replacer) ?? String(value);
   } catch {
-    // A cycle or a throwing getter: the text form has to do.
+    // A cycle or a throwing getter: use the text form.
     return JSON.stringify(String(value));
   }
 }
@@ -154,7 +154,7 @@ function localTime(at: Date): string {
   return `${date} ${time},${String(at.getMilliseconds()).padStart(3, '0')}`;
 }
 
-/** The worker's own lines but its `worker ready`: here that is said at every level, and with more to it. */
+/** Drops the worker's own `worker ready`: the command logs it at every level, with more details. */
 export function withoutReady(log: CliLogger): CliLogger {
   return {
     ...log,

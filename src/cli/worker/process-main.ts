@@ -1,7 +1,7 @@
 /**
- * Where a worker process begins: it loads the app module, makes the worker that its supervisor describes, and runs until
- * it is told to end, has done enough, or finds its supervisor gone. It does what signals say by itself, since a terminal
- * and a service manager send them to the whole group.
+ * Entry point of a worker process: loads the app module, makes the worker that its supervisor describes, and runs until
+ * the supervisor ends it, it has reached its limits, or its supervisor is gone. It handles signals itself, since
+ * terminals and service managers send them to the whole group.
  */
 
 import type { CommandHandlers, CommandName } from '../../control/commands.js';
@@ -25,11 +25,11 @@ import { createLogger, type LogSettings, withoutReady } from './log.js';
 import { FORCED_AFTER_MS } from './signals.js';
 import { startPatiently } from './start-retry.js';
 
-/** So long a reader of the log may take for what was logged last. */
+/** How long the process waits at its end for the reader of the log to take the last lines. */
 const LAST_LINES_MS = 1000;
-/** A task may run on for as long as it likes beside its process's successor. */
+/** A task may run for any time after its process's successor has started. */
 const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
-/** After a task ended its supervisor hears of it, at the latest. */
+/** Longest delay until the supervisor is notified of an ended task. */
 const REPORT_AFTER_MS = 200;
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
@@ -60,7 +60,7 @@ class WorkerProcess {
         this.#onCleared();
         return;
       case 'stop':
-        // One that leaves has all the time it wants, until now.
+        // A process that was leaving had no deadline; from now on it has one.
         if (this.#ending.signal.aborted) after(message.timeoutMs, () => void this.#worker?.stopNow());
         this.#end(EXIT.ok, message.timeoutMs);
         return;
@@ -80,7 +80,7 @@ class WorkerProcess {
     this.#end(EXIT.ok);
   }
 
-  /** Nobody is left who would tell it to end. */
+  /** The supervisor is gone, so the process ends itself. */
   orphaned(): void {
     if (this.#ending.signal.aborted) return;
     this.#log.error({}, 'the supervisor is gone: this process ends as well');
@@ -124,7 +124,7 @@ class WorkerProcess {
     await startPatiently(this.#worker, this.#log, this.#ending.signal);
   }
 
-  /** So that what it did is known even when it is killed, but for the last moment. */
+  /** Posts its record soon, so that its counts survive a kill, except those of the last moment. */
   #reportSoon(): void {
     this.#reporting ??= setTimeout(() => {
       this.#reporting = undefined;
@@ -135,14 +135,14 @@ class WorkerProcess {
     }, REPORT_AFTER_MS).unref();
   }
 
-  /** A broker that does not answer must not keep somebody at the keyboard waiting. */
+  /** A broker that does not answer must not make the user at the keyboard wait. */
   #now(): void {
     void this.#worker?.stopNow();
     this.#end(EXIT.ok, 0);
     setTimeout(() => process.exit(EXIT.ok), FORCED_AFTER_MS);
   }
 
-  /** Once, whoever wanted it first. */
+  /** Ends the process once; later calls do nothing. */
   #end(code: number, timeoutMs?: number): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort();
@@ -209,7 +209,7 @@ function post(message: FromProcess): void {
   if (process.connected) process.send?.(message, undefined, undefined, nothing);
 }
 
-/** Resolves when it has left. */
+/** Posts a message; resolves when it was sent, or cannot be. */
 function postAndWait(message: FromProcess): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected && process.send !== undefined)
@@ -229,7 +229,7 @@ process.on('SIGINT', () => own.signalled('SIGINT'));
 process.on('SIGHUP', () => own.signalled('SIGHUP'));
 process.on('uncaughtException', (error) => own.stray(error, 'an exception'));
 process.on('unhandledRejection', (error) => own.stray(error, 'a rejected promise'));
-// What the process waits for may hold nothing open: a broker that is away, a command.
-// And a supervisor that died while this loaded was gone before anybody listened.
+// The timer keeps the process alive while it waits for a broker or a command without open handles. It also notices a
+// supervisor that died while this module loaded, before the listener above existed.
 setInterval(() => process.connected || own.orphaned(), 1000);
 post({ kind: 'born' });

@@ -1,5 +1,5 @@
 /**
- * One worker in this process, from loading the app to the exit code: banner, connection (with patience), signals.
+ * Runs one worker in this process, from loading the app to the exit code: banner, connection (with retries), signals.
  */
 import pc from 'picocolors';
 import type { Celeriac } from '../../app.js';
@@ -97,7 +97,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     return await Promise.race([end.reached, started.then(() => end.reached)]);
   } finally {
     end.release();
-    // All that was worth telling the broker has been told, or could not be.
+    // The worker has written all results it could.
     const closed = held.close(app, end.by);
     await (end.hurried ? Promise.race([closed, sleep(HURRIED_CLOSE_MS)]) : closed);
   }
@@ -136,7 +136,7 @@ function healthOf({ healthPort: port, healthHost: host }: WorkerFlags): WorkerOp
   return port === undefined ? undefined : present({ port, host });
 }
 
-/** What `-Q` names less what `-X` names. */
+/** The queues of `-Q` without those of `-X`. */
 function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): Record<string, number> | undefined {
   if (queues === undefined && excludeQueues.length > 0) {
     throw new OptionError(
@@ -154,8 +154,8 @@ function useColor(flags: WorkerFlags): boolean {
 }
 
 /**
- * The banner is shown once the worker has the name that it keeps: another one may have that which it wants. It comes
- * before the first line of the log all the same, and does not wait for a broker that takes its time.
+ * Shows the banner once the worker has its final name, since its first choice may be taken. It always comes before the
+ * first log line, and does not wait for a slow broker.
  */
 class LateBanner {
   #print: (() => void) | undefined;
@@ -201,7 +201,7 @@ function printBanner(worker: Worker, flags: WorkerFlags): void {
   process.stdout.write(banner);
 }
 
-/** `mail=2`, as `-Q` has it; a weight of one goes without saying. */
+/** `mail=2`, as in `-Q`; a weight of one is omitted. */
 function weighted(name: string, { queues = [] }: WorkerFlags): string {
   const weight = queues.find((queue) => queue.name === name)?.weight ?? 1;
   return weight === 1 ? name : `${name}=${weight}`;

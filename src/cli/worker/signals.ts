@@ -1,15 +1,15 @@
 /**
- * How a worker's process ends: SIGTERM, SIGINT or SIGHUP stops it warmly, a second SIGINT at once, an exception outside any
- * task warmly but with exit code 1. Also SIGUSR1, which ends nothing. Installed before the first connection, so that
- * Ctrl-C works while the broker is away.
+ * Ends a worker's process: SIGTERM, SIGINT or SIGHUP stops it warmly, a second SIGINT at once, an exception outside any
+ * task warmly but with exit code 1. It also handles SIGUSR1, which ends nothing. It must be installed before the first
+ * connection, so that Ctrl-C works while the broker is away.
  */
 import { durationText } from '../../duration.js';
 import { EXIT } from '../exit.js';
 import type { CliLogger } from './log.js';
 
-/** What is ended: a worker. */
+/** The worker to end. */
 export interface Endable {
-  /** Resolves when it has stopped, whoever told it to, from here or from elsewhere. */
+  /** Resolves when it has stopped, for any reason. */
   readonly stopped: Promise<void>;
   /** How many tasks run. */
   countRunning(): Promise<number>;
@@ -25,9 +25,9 @@ export interface EndingOptions {
   readonly report: () => void;
 }
 
-/** Listens for what ends the process; `reached` tells the exit code once everything has stopped. */
+/** Listens for signals and stray exceptions; `reached` gives the exit code once everything has stopped. */
 export class Ending {
-  /** The exit code, when the worker has stopped. */
+  /** Resolves to the exit code when the worker has stopped. */
   readonly reached: Promise<number>;
   readonly #worker: Endable;
   readonly #options: EndingOptions;
@@ -58,17 +58,17 @@ export class Ending {
     void worker.stopped.then(() => this.#stoppedFromAfar());
   }
 
-  /** Aborts as soon as the end has begun. */
+  /** Aborts as soon as the shutdown starts. */
   get signal(): AbortSignal {
     return this.#begun.signal;
   }
 
-  /** Somebody waits at the keyboard: nothing is worth waiting for any more. */
+  /** True after a second SIGINT: the user waits at the keyboard, so nothing else may wait. */
   get hurried(): boolean {
     return this.#hurried;
   }
 
-  /** The signal that ended it, or the one that stands for any other end. */
+  /** The signal that ended it, or the default signal for any other end. */
   get by(): string {
     return this.#signalled;
   }
@@ -84,12 +84,12 @@ export class Ending {
     this.#begun.abort();
     if (why.startsWith('SIG')) this.#signalled = why;
     const { log, shutdownTimeoutMs } = this.#options;
-    // Asked for before they end, and told when it is known: the end waits for no answer.
-    const told = this.#worker
+    // Counted before the tasks end, logged when the count is known: stopping starts without waiting for it.
+    const logged = this.#worker
       .countRunning()
       .then((running) => log.always({}, `${why}: ${warmText(why, running, shutdownTimeoutMs)}`));
     const stopped = this.#worker.stop({ timeout: shutdownTimeoutMs });
-    this.#settle(Promise.all([stopped, told]).then(() => undefined));
+    this.#settle(Promise.all([stopped, logged]).then(() => undefined));
   }
 
   /** `control shutdown` and the app's own code reach the worker, not this process. */
@@ -104,7 +104,7 @@ export class Ending {
     this.#hurried = true;
     this.#options.log.always({}, 'second SIGINT: handing back what runs, stopping now');
     this.#settle(this.#worker.stopNow());
-    // A broker that does not answer must not keep somebody at the keyboard waiting.
+    // A broker that does not answer must not make the user at the keyboard wait.
     setTimeout(() => this.#resolve(this.#code), FORCED_AFTER_MS).unref();
   }
 
@@ -125,7 +125,7 @@ export class Ending {
   }
 }
 
-/** What is still waited for, and how to wait no longer. */
+/** Log text: what the shutdown waits for, and how to skip the wait. */
 export function warmText(why: string, running: number, timeoutMs: number): string {
   if (running === 0) return 'warm shutdown, no task is running';
   const [tasks, them] =
@@ -141,8 +141,8 @@ export const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 export const FORCED_AFTER_MS = 3_000;
 
 /**
- * Until there is a worker to stop, a signal ends the process as it is: nothing runs yet. Without this, process 1 of a
- * container would not hear it, for whom the kernel does nothing by itself.
+ * Until there is a worker to stop, a signal ends the process at once, since nothing runs yet. Without this, process 1
+ * of a container would ignore signals, for which the kernel has no default action.
  * @returns a function that stops listening
  */
 export function endAtOnce(): () => void {

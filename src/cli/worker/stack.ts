@@ -1,6 +1,6 @@
 /**
- * An error's stack for the text log: the frames of the task and what it called, its causes, and none of the frames
- * that lead from this package to the task, which are always the same ones.
+ * An error's stack for the text log: the frames of the task and the code it called, and its causes. It omits the frames
+ * that lead from this package to the task, which are always the same.
  */
 import { fileURLToPath } from 'node:url';
 import { escaped } from '../text/printable.js';
@@ -17,13 +17,13 @@ export function stackText(error: Error, whole: boolean, depth = 0): string {
   return `${own}  caused by ${head}\n${stackText(cause, whole, depth + 1)}`;
 }
 
-/** An error with no frames but ours keeps them. */
+/** An error with only our frames keeps them. */
 function withoutOurs(frames: readonly string[]): readonly string[] {
   const last = frames.findLastIndex((line) => !OURS.some((place) => line.includes(place)));
   return last === -1 ? frames : frames.slice(0, last + 1);
 }
 
-/** This package, built and as source maps name it, and what Node puts between its frames. */
+/** Frames of this package, built and as source maps name it, and Node's frames between them. */
 const OURS = [
   fileURLToPath(new URL('../../../dist/', import.meta.url)),
   fileURLToPath(new URL('../../../src/', import.meta.url)),

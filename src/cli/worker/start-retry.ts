@@ -1,5 +1,5 @@
 /**
- * Starting a worker, however long the broker stays away (Celery: `broker_connection_retry_on_startup`).
+ * Starts a worker and retries while the broker is away, without a limit (Celery: `broker_connection_retry_on_startup`).
  */
 import { isCeleriacError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
@@ -7,7 +7,7 @@ import { sleep } from '../../timers.js';
 
 const LONGEST_WAIT_MS = 10_000;
 
-/** @returns false when it was told to stop first */
+/** @returns false if `stop` aborted first */
 export async function startPatiently(
   worker: { start(): Promise<void> },
   log: Pick<Logger, 'info' | 'error'>,

@@ -1,6 +1,6 @@
 /**
- * Where a thread begins: it loads the app module, which registers the same tasks as in the worker, finds the app among
- * those that were made meanwhile, and runs what it is given. It starts no worker and opens no connection.
+ * Entry point of a thread: loads the app module, which registers the same tasks as in the worker, finds the app among
+ * those made meanwhile, and runs the tasks it receives. It must never start a worker or open a connection.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { encodeFailure } from '../../protocol/wire-error.js';

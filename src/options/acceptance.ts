@@ -4,7 +4,7 @@
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 
-/** `'written'`: the broker has it. `'replicated'`: a replica of it has it as well, so that a failover does not lose it. */
+/** `'written'`: the broker has the task. `'replicated'`: a replica has it too, so that a failover does not lose it. */
 export type Acceptance = 'written' | 'replicated';
 
 /** @throws {OptionError} for anything else */
@@ -13,12 +13,12 @@ export function checkAcceptance(value: unknown, where: string): Acceptance {
   throw new OptionError(`${where}: acceptance must be 'written' or 'replicated', not ${show(value)}.`);
 }
 
-/** Whether a call waits for a replica, by its own wish or its app's. */
+/** True if a call waits for a replica, by its own option or its app's. */
 export type AcceptanceRule = (own: Acceptance | undefined) => boolean;
 
 /**
- * @param canReplicate whether the broker is of a kind that has replicas to wait for
- * @throws {OptionError} the rule, for a wish that this broker can never fulfil
+ * @param canReplicate true if this kind of broker has replicas to wait for
+ * @throws {OptionError} from the rule, if this broker can never replicate
  */
 export function acceptanceRule(app: Acceptance, canReplicate: boolean, address: string): AcceptanceRule {
   return (own = app) => {

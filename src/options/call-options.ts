@@ -1,6 +1,6 @@
 /**
- * The options of one call: what `applyAsync` and `signature` take, read against the broker's clock. What each accepts
- * stands in `tables/call`.
+ * The options of one call: what `applyAsync` and `signature` take, read against the broker's clock. `tables/call`
+ * defines the accepted values.
  */
 import type { Duration, Moment } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -35,15 +35,15 @@ export interface CallOptions extends PublishOptions {
   acceptance?: Acceptance;
 }
 
-/** What a route may decide: all but what makes a call this one call. */
+/** Options that a route may set: all except those of an individual call. */
 export type RouteOptions = Omit<CallOptions, 'taskId' | 'headers' | 'link' | 'linkError'>;
 
-/** Reads what a route decides. */
+/** Reads the options of a route. */
 export const ROUTE = optionTable<RouteOptions>()(ROUTE_OPTIONS);
 const CALL = optionTable<CallOptions>()(CALL_OPTIONS);
 
 /**
- * What a route decides of a task: nothing that the task's own options say.
+ * The options of a route, without those that the task sets itself.
  * @param own the names of the task's own options
  */
 export function underTask(route: string | RouteOptions, own: ReadonlySet<string>): RouteOptions {
@@ -56,12 +56,12 @@ export function underTask(route: string | RouteOptions, own: ReadonlySet<string>
 export function overRoute(route: RouteOptions | undefined, options: CallOptions): CallOptions {
   if (route === undefined) return options;
   const { countdown, eta, ...others } = route;
-  // One due moment is enough, and the call's own is it.
+  // The call's own due moment replaces the route's `countdown` or `eta`.
   const timed = options.countdown !== undefined || options.eta !== undefined;
   return merge<CallOptions>(timed ? others : route, options);
 }
 
-/** {@link CallOptions} of one call, resolved against the clock; `null` is none, whatever the task says. */
+/** {@link CallOptions} of one call, resolved against the clock; `null` means none, overriding the task's. */
 export interface ResolvedCall
   extends Omit<Provided<typeof CALL_OPTIONS>, 'countdownMs' | 'link' | 'linkError'> {
   readonly delayMs: number;
@@ -88,7 +88,7 @@ export const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
 /**
  * Reads the options of one call.
  * @param now the broker's clock, epoch ms
- * @param timezone where moments count that name no zone
+ * @param timezone the zone of moments that name none
  */
 export function resolveCall(
   options: CallOptions,
@@ -124,12 +124,12 @@ export function resolveCall(
   };
 }
 
-/** No Date is later. */
+/** The latest Date, epoch ms. */
 const END_OF_TIME = 8.64e15;
 
 /**
- * The argument list of a call; none is an empty one.
- * @throws {OptionError} for what is no list, a text above all, whose letters would be the arguments
+ * The argument list of a call, empty if it is undefined.
+ * @throws {OptionError} for anything but a list, above all for a text, whose letters would become the arguments
  */
 export function argumentsOf<A extends readonly unknown[]>(args: A | undefined, where: string): A {
   if (Array.isArray(args)) return args as unknown as A;
@@ -140,8 +140,8 @@ export function argumentsOf<A extends readonly unknown[]>(args: A | undefined, w
 const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
 
 /**
- * The options that are given, without those that are undefined.
- * @throws {OptionError} for what is no object of options, or has a name that no option has
+ * The given options, without those that are undefined.
+ * @throws {OptionError} for anything but an object, and for an unknown name
  */
 export function optionsOf(options: CallOptions | undefined, where: string): CallOptions {
   if (options === undefined) return {};

@@ -1,5 +1,5 @@
 /**
- * The checks that option tables are made of: each reads one kind of value, or says what is wrong with it, where, and
+ * The checks of option tables: each reads one kind of value, or throws an error that says what is wrong, where, and
  * what to write instead.
  */
 import { type Duration, type Moment, toEpochMs, toMs } from '../duration.js';
@@ -64,7 +64,7 @@ export function isErrorClass(value: unknown): value is ErrorClass {
   return typeof value === 'function' && (value === Error || value.prototype instanceof Error);
 }
 
-/** One class is a list of one. */
+/** A class, or a list of them, as a list. */
 export function errorClasses(value: unknown, where: string): readonly ErrorClass[] {
   if (isErrorClass(value)) return [value];
   if (!Array.isArray(value)) {
@@ -79,7 +79,7 @@ export function errorClasses(value: unknown, where: string): readonly ErrorClass
   return value as ErrorClass[];
 }
 
-/** `class` and not `function`: it cannot be called without `new`. */
+/** True for a `class`, which cannot be called without `new`; false for a `function`. */
 export function isClass(value: unknown): boolean {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 }
@@ -100,7 +100,7 @@ export function positiveInteger(value: unknown, where: string): number {
   throw new OptionError(`${where} must be a whole number of 1 or more; got ${show(value)}.`);
 }
 
-/** @throws {OptionError} for what no broker can carry as a name */
+/** @throws {OptionError} for anything that a broker cannot store as a name */
 export function checkTaskName(name: unknown, where: string): asserts name is string {
   if (typeof name === 'string' && name !== '' && isPlainText(name)) return;
   throw new OptionError(

@@ -1,12 +1,12 @@
 /**
- * Which errors an option means: `autoretryFor`, `dontAutoretryFor` and `throws`, and the first delay of a backoff.
+ * Matches errors for `autoretryFor`, `dontAutoretryFor` and `throws`. Also reads the first delay of a backoff.
  */
 import { toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 import { type ErrorClass, errorClasses, isClass, isErrorClass } from './checks.js';
 
-/** All errors, those of a class or several, or those that a predicate says yes to. */
+/** All errors, those of one class or several, or those that a predicate accepts. */
 export type ErrorMatch = true | ErrorClass | readonly ErrorClass[] | ((error: unknown) => boolean);
 
 /** Ms of the first delay; `true` is one second. */
@@ -15,15 +15,15 @@ export function backoffStart(value: unknown, where: string): number | undefined 
   return value === true ? 1000 : toPositiveMs(value, where);
 }
 
-/** The classes among what is named. */
+/** The classes named by a match; empty for `true` and predicates. */
 export function classesIn(named: ErrorMatch | undefined): readonly ErrorClass[] {
   if (isErrorClass(named)) return [named];
   return Array.isArray(named) ? (named as readonly ErrorClass[]) : [];
 }
 
 /**
- * Asks whether an error is meant.
- * @throws {OptionError} for what names no errors
+ * A function that tests whether an error matches.
+ * @throws {OptionError} for an invalid match
  */
 export function errorMatcher(match: unknown, where: string): (error: unknown) => boolean {
   if (match === true) return () => true;
@@ -38,7 +38,10 @@ export function errorMatcher(match: unknown, where: string): (error: unknown) =>
   );
 }
 
-/** A promise would always count as yes, so what may give one is refused: here where it can be seen, else when it is asked. */
+/**
+ * A promise would always count as true, so async predicates are refused: here if they are recognizable, else at the
+ * call.
+ */
 function predicate(decide: (error: unknown) => unknown, where: string): (error: unknown) => boolean {
   if (isClass(decide)) throw new OptionError(`${where}: ${show(decide)} does not extend Error.`);
   if (Object.prototype.toString.call(decide) === '[object AsyncFunction]')

@@ -1,5 +1,6 @@
 /**
- * The kinds of values that options take. Each reads a value as it is written into what the code works with, or refuses it.
+ * The kinds of values that options take. Each converts a value from its written form into the form that the code uses,
+ * or refuses it.
  */
 import { type Duration, type Moment, toEpochMs, toMs, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -16,7 +17,7 @@ import {
 } from './checks.js';
 import type { Kind, OptionPlace, Unit } from './option.js';
 
-/** A kind of its own, read by one of the checks that take a value and the place and name for their errors. */
+/** A kind from a check that takes a value, and a place and name for its errors. */
 export function checked<In, Out>(
   kind: string,
   check: (value: unknown, where: string) => Out,
@@ -32,7 +33,7 @@ export function checkedByName<In, Out>(
   return of(kind, '', (value, _name, { where }) => check(value, where));
 }
 
-/** Anything: what it must be is checked by the part that it is for, at once. */
+/** Any value; the part that uses it checks it at once. */
 export function given<In>(kind: string): Kind<In, In, ''> {
   return of(kind, '', (value) => value as In);
 }
@@ -78,7 +79,7 @@ export const duration: Kind<Duration, number, 'Ms'> = of('duration', 'Ms', (valu
   toPositiveMs(value, `${where}: ${name}`),
 );
 
-/** A duration from now; one that is negative is past. */
+/** A duration from now; a negative one is in the past. */
 export const delay: Kind<Duration, number, 'Ms'> = of('duration', 'Ms', (value, name, { where }) =>
   toMs(value, `${where}: ${name}`),
 );
@@ -118,12 +119,12 @@ export const queueName: Kind<string, string, ''> = of('text', '', (value, _name,
   return value;
 });
 
-/** A function, called as it is. */
+/** A function, passed on unchanged. */
 export function functionOf<F>(): Kind<F, F, ''> {
   return checked('function', (value, where) => func(value as F, where) as F);
 }
 
-/** A kind, from how it is read. */
+/** A kind from a function that reads it. */
 export function of<In, Out, U extends Unit>(
   kind: string,
   unit: U,

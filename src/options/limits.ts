@@ -1,6 +1,6 @@
 /**
- * The options that hold tasks back: `concurrency` (read by the worker) and `unique` (read by the caller). Part of
- * `options`, which merges and resolves them with the others.
+ * The options `concurrency` (read by the worker) and `unique` (read by the caller). The other files of `options` merge
+ * and resolve them with the rest.
  */
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -12,9 +12,9 @@ export type KeyOf = (...args: never[]) => string;
 
 /** How many of a task run at once, fleet-wide. */
 export interface ConcurrencyOptions {
-  /** So many at most; 1 or more. */
+  /** The greatest number that run at once; 1 or more. */
   limit: number;
-  /** Counts each key by itself, e.g. `(accountId) => accountId`. Default: all calls of the task together. */
+  /** Counts each key separately, e.g. `(accountId) => accountId`. Default: all calls of the task together. */
   key?: KeyOf;
 }
 

@@ -14,7 +14,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** A running task's own log, `this.log`: a line may be a text alone. */
+/** A running task's own log, `this.log`: a line may consist of a text alone. */
 export interface TaskLogger {
   debug(message: string): void;
   debug(fields: object, message: string): void;
@@ -41,7 +41,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 /** One of {@link LOG_LEVELS}. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Celery's level names, for those who type them from habit. */
+/** Celery's level names, accepted for users who are used to them. */
 const ALIASES: ReadonlyMap<string, LogLevel> = new Map(
   Object.entries({
     warning: 'warn',
@@ -81,7 +81,7 @@ export function checkLogger(logger: unknown, where: string): Logger {
   );
 }
 
-/** A logger that can be called from anywhere: what the user's own throws changes nothing but its own line. */
+/** A logger that never throws: an error of the user's logger loses only its own line. */
 class GuardedLogger implements Logger {
   #complained = false;
 
@@ -100,7 +100,7 @@ class GuardedLogger implements Logger {
       );
   }
 
-  /** Once: where every line fails, each would say the same. */
+  /** Once only: if every line fails, each complaint would be the same. */
   #complain(error: unknown): void {
     if (this.#complained) return;
     this.#complained = true;
@@ -110,14 +110,14 @@ class GuardedLogger implements Logger {
 }
 
 /**
- * The logger behind a guard, once: for every logger that comes from outside, where it comes in.
- * @see originOf for what it has beside the four methods
+ * Puts a logger behind a guard, at most once. Every logger from outside passes through here where it enters.
+ * @see originOf for its members beside the four methods
  */
 export function guarded(logger: Logger): Logger {
   return logger instanceof GuardedLogger ? logger : new GuardedLogger(logger);
 }
 
-/** The logger itself, as it was given. */
+/** The user's own logger behind the guard. */
 export function originOf(logger: Logger): Logger {
   return logger instanceof GuardedLogger ? logger.origin : logger;
 }

@@ -1,6 +1,6 @@
 /**
- * The one way options are put over each other: an option that is undefined is absent, so what stands below it counts.
- * Spreading objects would let it win.
+ * The only code that merges layers of options. An undefined option counts as absent, so a lower layer's value applies;
+ * spreading objects would let undefined win.
  */
 
 /** Options without those that are undefined. */
@@ -9,14 +9,14 @@ export function present<T extends object>(options: T): Present<T> {
   return options as Present<T>;
 }
 
-/** The options of each layer over those before it. */
+/** Merges the layers; later ones win. */
 export function merge<T extends object>(...layers: readonly (T | undefined)[]): T {
   const merged: Partial<T> = {};
   for (const layer of layers) if (layer !== undefined) Object.assign(merged, present(layer));
   return merged as T;
 }
 
-/** Options of which none is there and undefined: what may be undefined may be absent. */
+/** The type of options without undefined values: an option that may be undefined may be absent instead. */
 export type Present<T> = {
   [K in keyof T as undefined extends T[K] ? never : K]: T[K];
 } & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };

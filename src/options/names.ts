@@ -1,19 +1,19 @@
 /**
- * Names people write: refuses the ones nobody knows, and says which was probably meant. What is undefined counts as
- * absent everywhere; null means something for few options, and is refused for the others.
+ * Checks names that users write: refuses unknown ones and suggests the one probably meant. Undefined counts as absent
+ * everywhere; null is valid for few options, and refused for the others.
  */
 import { distance } from 'fastest-levenshtein';
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 
-/** @throws {OptionError} for what is no object with options */
+/** @throws {OptionError} for anything but an object */
 export function checkOptions(given: unknown, where: string): asserts given is object {
   if (typeof given === 'object' && given !== null && !Array.isArray(given)) return;
   throw new OptionError(`${where}: options must be an object such as { name: value }, not ${show(given)}.`);
 }
 
 /**
- * Refuses unknown names in an options object, with the nearest known one, and null where it means nothing.
+ * Refuses unknown names in an options object, with the nearest known one, and null if it is not valid.
  * @param nullable the options that may be null
  * @throws {OptionError}
  */
@@ -34,7 +34,7 @@ export function checkNames(
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** The error for a name that no option has: the nearest one that there is, or all of them. */
+/** The error for an unknown name: suggests the nearest known one, or lists all. */
 export function unknownName(name: string, known: readonly string[], where: string): OptionError {
   const near = nearest(name, known);
   const hint = near === undefined ? `Known: ${known.join(', ')}.` : `Did you mean "${near}"?`;
@@ -42,8 +42,8 @@ export function unknownName(name: string, known: readonly string[], where: strin
 }
 
 /**
- * The known name closest to `name`, when one is close enough to be a slip: Celery's spelling, a beginning of the name,
- * or no more than a letter in three that is wrong.
+ * The known name closest to `name`, if it is close enough to be a typing error: Celery's spelling, a prefix, or at most
+ * one wrong letter in three.
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -55,7 +55,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** How far a name is from the one that may be meant; infinite where it is none of its slips. */
+/** The distance of a name from one that may be meant; infinite if it is no typing error of it. */
 function slipOf(written: string, meant: string): number {
   if (written === meant) return 0;
   // `default_retry_delay` is `defaultRetryDelay`.
@@ -67,7 +67,7 @@ function slipOf(written: string, meant: string): number {
   return d <= most ? d : Number.POSITIVE_INFINITY;
 }
 
-/** The letters alone: two of them changed places. */
+/** The letters in order, to recognize two that changed places. */
 function sorted(name: string): string {
   return [...name].sort().join('');
 }

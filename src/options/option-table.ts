@@ -1,6 +1,6 @@
 /**
- * A table of options: its names, and the one way to read them. `undefined` is absent everywhere; `null` means none, or for
- * ever, for the few options that say so, and is refused for the others.
+ * A table of options: its names, and the only code that reads them. `undefined` counts as absent everywhere; `null`
+ * means none, or for ever, for the few options that allow it, and is refused for the others.
  */
 import { OptionError } from '../errors.js';
 import { checkOptions, unknownName } from './names.js';
@@ -23,10 +23,10 @@ type Key<K, O> = K extends string
   : never;
 type Out<O> = O extends { read(value: unknown, name: string, place: OptionPlace): infer R } ? R : never;
 
-/** Options as they were given, read: `timeLimit: '1m'` is `timeLimitMs: 60000`. Null stays null where it means none. */
+/** The given options in resolved form: `timeLimit: '1m'` is `timeLimitMs: 60000`. A valid null stays null. */
 export type Provided<D> = { readonly [K in keyof D as Key<K, D[K]>]: Out<D[K]> | undefined };
 
-/** All options of a table, read, with their defaults. Where nothing stands below, null is the same as absent. */
+/** All options of a table in resolved form, with their defaults. There is no lower layer, so null is undefined here. */
 export type Resolved<D> = { readonly [K in keyof D as Key<K, D[K]>]: Exclude<Out<D[K]>, null> };
 
 interface TableEntry {
@@ -39,7 +39,7 @@ interface TableEntry {
 export class OptionTable<D extends Definitions> {
   readonly #entries: ReadonlyMap<string, TableEntry>;
 
-  /** Every key, and nothing given. */
+  /** Every key with the value undefined. */
   readonly #nothing: object;
 
   constructor(definitions: D) {
@@ -54,7 +54,7 @@ export class OptionTable<D extends Definitions> {
   }
 
   /**
-   * Refuses names that no option has, and null where it means nothing. Reads no value.
+   * Refuses unknown names, and null if it is not valid. Reads no value.
    * @throws {OptionError}
    */
   checkNames(options: unknown, where: string): void {
@@ -63,12 +63,12 @@ export class OptionTable<D extends Definitions> {
   }
 
   /**
-   * Reads the options that are given, and no others.
-   * @throws {OptionError} for a name that no option has, and for a value that cannot be right
+   * Reads only the given options.
+   * @throws {OptionError} for an unknown name or an invalid value
    */
   readGiven(options: object, place: OptionPlace): Provided<D> {
     checkOptions(options, place.where);
-    // One shape for all, filled by the names of the table alone.
+    // All results have one object shape, with the table's names only.
     const given = { ...this.#nothing } as { [key: string]: unknown };
     for (const name of Object.keys(options)) {
       const value: unknown = Reflect.get(options, name);
@@ -79,8 +79,8 @@ export class OptionTable<D extends Definitions> {
   }
 
   /**
-   * Reads every option of the table, with its default where it is not given. Other names are not looked at.
-   * @throws {OptionError} for a value that cannot be right
+   * Reads every option of the table, with the default for absent ones. Ignores other names.
+   * @throws {OptionError} for an invalid value
    */
   resolve(options: object, place: OptionPlace): Resolved<D> {
     const read = [...this.#entries.values()].map(({ name, key, option }) => {
@@ -91,7 +91,7 @@ export class OptionTable<D extends Definitions> {
     return Object.fromEntries(read) as Resolved<D>;
   }
 
-  /** What the environment says of options. An empty variable is an unset one, as in a shell. */
+  /** The options set by environment variables. An empty variable counts as unset, as in a shell. */
   fromEnvironment(env: Readonly<Record<string, string | undefined>>): object {
     const set = [...this.#entries.values()].flatMap(({ name, option }) => {
       const value = option.env === undefined ? undefined : env[option.env];
@@ -100,14 +100,14 @@ export class OptionTable<D extends Definitions> {
     return Object.fromEntries(set);
   }
 
-  /** What was read, by the names that users know: durations are milliseconds. */
+  /** Resolved options under the users' names; durations are milliseconds. */
   byName(read: Resolved<D>): object {
     return Object.fromEntries(
       [...this.#entries.values()].map(({ name, key }) => [name, Reflect.get(read, key)] as const),
     );
   }
 
-  /** @returns undefined for what is absent */
+  /** @returns undefined for an absent option */
   #entryOf(name: string, value: unknown, where: string): TableEntry | undefined {
     if (value === undefined) return undefined;
     const entry = this.#entries.get(name);
@@ -119,7 +119,7 @@ export class OptionTable<D extends Definitions> {
 }
 
 /**
- * A table for an interface of options: the compiler holds that both have the same names and values.
+ * A table for an interface of options; it compiles only if both have the same names and values.
  * @example const TASK = optionTable<TaskOptions>()(TASK_OPTIONS)
  */
 export function optionTable<T>() {

@@ -1,29 +1,29 @@
 /**
- * What an option is. A table has one entry for each option, and the entry is the only place that says what is accepted,
- * what holds without it, and what it means: names, checks, defaults, flags and the reference page come from there.
+ * The definition of an option. A table has one entry per option, and only this entry defines the accepted values, the
+ * default and the meaning: names, checks, defaults, flags and the reference page come from it.
  */
 
-/** Where options are read, and by which clock. */
+/** The context in which options are read: for errors, and for durations and moments. */
 export interface OptionPlace {
-  /** What errors begin with: `@Task('mail')`. */
+  /** The beginning of error messages: `@Task('mail')`. */
   readonly where: string;
-  /** Epoch ms that durations of a moment count from. */
+  /** Epoch ms from which durations count. */
   readonly now: number;
-  /** Where moments count that name no zone. */
+  /** The zone of moments that name none. */
   readonly timezone: string | undefined;
 }
 
-/** The place of options that no clock is asked for. */
+/** The place of options that need no clock. */
 export function at(where: string): OptionPlace {
   return { where, now: 0, timezone: undefined };
 }
 
-/** What the name of a read value ends in: durations are milliseconds, moments epoch milliseconds. */
+/** The suffix of a resolved option's name: durations are milliseconds, moments epoch milliseconds. */
 export type Unit = '' | 'Ms' | 'At';
 
-/** A kind of value: what is accepted, and what it is read as. */
+/** A kind of value: the accepted type, and the type it is resolved to. */
 export interface Kind<In, Out, U extends Unit> {
-  /** `duration`, `count`, `one of`: what a flag of the command line goes by. */
+  /** `duration`, `count`, `one of`: selects the parser of a command line flag. */
   readonly kind: string;
   readonly unit: U;
   readonly isNullable: boolean;
@@ -31,7 +31,7 @@ export interface Kind<In, Out, U extends Unit> {
   readonly choices?: readonly string[];
   /** @throws {OptionError} which names the place, the option, the value and what to write instead */
   read(value: unknown, name: string, place: OptionPlace): Out;
-  /** Never there: it holds `In` for the compiler, exactly. */
+  /** Never set: it carries `In` for the compiler, exactly. */
   readonly accepts?: (value: In) => In;
 }
 
@@ -42,11 +42,11 @@ export interface Flag {
   readonly help: string;
 }
 
-/** What is known of an option beside its kind. */
+/** The properties of an option beside its kind. */
 export interface Facts<In> {
-  /** What holds without it, as it would be written. */
+  /** The default, in written form. */
   readonly default?: In;
-  /** What holds without it, in words: where there is no default to write, or more to say. */
+  /** The default in words, if there is no value to write, or more to say. */
   readonly without?: string;
   /** One line of Markdown for the reference page. */
   readonly doc: string;
@@ -58,10 +58,10 @@ export interface Facts<In> {
 /** An option of any kind. */
 export type AnyOption = Omit<Kind<never, unknown, Unit>, 'accepts'> & Facts<unknown>;
 
-/** An option that accepts `In` and is read as `Out`. */
+/** An option that accepts `In` and resolves to `Out`. */
 export type Option<In, Out, U extends Unit> = Kind<In, Out, U> & Facts<unknown>;
 
-/** An entry with a default is never read as undefined. */
+/** Makes an entry. An entry with a default never resolves to undefined. */
 export function option<In, Out, U extends Unit>(
   kind: Kind<In, Out, U>,
   facts: Facts<NoInfer<In>> & { readonly default: NoInfer<In> },

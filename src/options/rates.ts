@@ -1,10 +1,10 @@
 /**
- * Rates: `'10/s'` as people write it, and the pace that keeps it. Pure; `coordination/rate-limits` applies it.
+ * Rates: reads `'10/s'`, and computes the pace that keeps it. Pure; `coordination/rate-limits` applies it.
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 
-/** So many starts a second, minute or hour: `'10/s' | '100/m' | '5/h'`. */
+/** Starts per second, minute or hour: `'10/s' | '100/m' | '5/h'`. */
 export type RateLimit = `${number}/${'s' | 'm' | 'h'}`;
 
 /** A rate, read. */
@@ -13,7 +13,7 @@ export interface Rate {
   readonly periodMs: number;
 }
 
-/** How starts follow each other: one every `intervalMs`, up to `burst` at once after a pause. */
+/** The spacing of starts: one every `intervalMs`, up to `burst` at once after a pause. */
 export interface Pace {
   readonly intervalMs: number;
   readonly burst: number;
@@ -26,15 +26,15 @@ const PERIODS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Starts are granted exactly, and begin a little later, some sooner than others: this much is added to the period so
- * that what is seen from inside the tasks keeps the rate as well.
+ * Starts are granted exactly, but tasks begin after varying small delays. The period is lengthened by this much, so
+ * that the starts observed inside the tasks keep the rate too.
  */
 const UNEVENNESS_MS = 25;
 
-/** A worker that is late by this much makes up for it with the burst, where the rate leaves room for one. */
+/** A worker that is late by this much catches up with the burst, if the rate has room for one. */
 const LATENESS_MS = 20;
 
-/** No more than this part of the rate is given up for the burst. */
+/** The largest part of the rate that may be given up for the burst. */
 const BURST_SHARE = 0.05;
 
 /** @throws {OptionError} */

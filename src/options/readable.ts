@@ -1,9 +1,9 @@
 /**
- * Settings as plain data for people: what JSON cannot carry by a short name of its kind, and no secret, whatever it
- * hides behind: a telling name, or a URL.
+ * Settings as plain data for people. Values that JSON cannot carry become a short name of their kind. It must never
+ * show a secret, neither under a secret's name nor inside a URL.
  */
 
-/** What stands in a secret's place. */
+/** The replacement for a secret. */
 export const MASK = '********';
 
 /** Celery masks by name too: `API|TOKEN|KEY|SECRET|PASS|SIGNATURE|DATABASE`; here "key" alone is a word of our own. */
@@ -13,12 +13,12 @@ const DEPTH = 6;
 /** A URL inside a URL, with a login in it. */
 const ENCODED_LOGIN = /%3a%2f%2f.*%40/i;
 
-/** Whether what goes by this name is a secret. */
+/** True if a value of this name is a secret. */
 export function isSecretName(name: string): boolean {
   return SECRET.test(name);
 }
 
-/** A copy that JSON carries as it is, with secrets masked. */
+/** A copy that JSON can carry, with secrets masked. */
 export function readable(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return maskUrl(value);
   if (typeof value === 'function') return value.name === '' ? '[function]' : `[function ${value.name}]`;
@@ -36,7 +36,7 @@ export function readable(value: unknown, depth = 0): unknown {
   );
 }
 
-/** The text with the password of each URL in it masked, and what its query calls a secret. */
+/** The text with passwords, and secrets in the query, of each URL in it masked. */
 export function maskUrl(text: string): string {
   return text
     .replace(/([a-z][a-z+.-]{0,20}:\/\/[^\s/?#@]*?:)[^\s/?#]*(@)/gi, `$1${MASK}$2`)
@@ -46,8 +46,8 @@ export function maskUrl(text: string): string {
 }
 
 /**
- * One URL as it may be shown. It may be misspelt in any way: whatever in it could be a password is masked, since an
- * address with an "@" or a "/" too many is what such a message is about.
+ * A URL that is safe to show. It may be misspelt in any way, so every part that could be a password is masked: messages
+ * about addresses often concern one with an extra "@" or "/".
  */
 export function shownUrl(url: string): string {
   const [head = ''] = /^\s*(?:[a-z][a-z0-9+.-]*:)?(?:\/\/)?/i.exec(url) ?? [];
@@ -56,7 +56,7 @@ export function shownUrl(url: string): string {
   return at < 0 ? maskUrl(url) : maskUrl(head + shownLogin(rest.slice(0, at), head) + rest.slice(at));
 }
 
-/** A login without its password; without slashes before it nobody can tell one from the other. */
+/** A login without its password; with neither a colon in it nor slashes before it, all of it is masked. */
 function shownLogin(login: string, head: string): string {
   const colon = login.indexOf(':');
   if (colon >= 0) return login.slice(0, colon + 1) + MASK;

@@ -1,6 +1,6 @@
 /**
- * The `routes` option: which queue (and options) a task goes to by its name. Pure; the first match wins, in a map an exact
- * name before patterns.
+ * The `routes` option: chooses a task's queue and options by its name. Pure. The first match wins; in a map an exact
+ * name comes before patterns.
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
@@ -17,7 +17,7 @@ export type RouteFunction = (
   options: Readonly<CallOptions>,
 ) => RouteTarget | undefined;
 
-/** Where what matches a pattern goes; a function decides when it matches. */
+/** A pattern and the target of its matches; a function is called for each match. */
 export type RoutePair = readonly [string | RegExp, RouteTarget | RouteFunction];
 
 /** Routes by pattern: exact names and globs, in a `Map` regular expressions too. */
@@ -26,9 +26,9 @@ export type RouteMap =
   | ReadonlyMap<string | RegExp, RouteTarget | RouteFunction>;
 
 /**
- * An ordered list, a map, or one function. Patterns are exact names, globs (`mail.*`), regular expressions; a function
- * decides alone. In a list the first match wins; in a map an exact name does, wherever it stands, and then the first match.
- * What the task's own options say stands above routes.
+ * An ordered list, a map, or one function. Patterns are exact names, globs (`mail.*`) and regular expressions; a
+ * function without a pattern decides alone. In a list the first match wins; in a map an exact name wins in any
+ * position, then the first match. The task's own options beat routes.
  * @example routes: { 'mail.*': 'mail', 'report': { queue: 'slow', priority: 5 } }
  * @example routes: [[/^img\./, 'images'], (name) => (name.startsWith('x') ? 'x' : undefined)]
  */
@@ -37,7 +37,7 @@ export type Routes = RouteFunction | RouteMap | readonly (RoutePair | RouteFunct
 /** Routes, compiled. */
 export type Router = RouteFunction;
 
-/** @throws {OptionError} for an entry that is no route */
+/** @throws {OptionError} for an invalid entry */
 export function compileRoutes(routes: Routes | undefined, where: string): Router | undefined {
   if (routes === undefined) return undefined;
   const entries: readonly unknown[] = Array.isArray(routes)
@@ -72,10 +72,10 @@ function compileRoute(entry: unknown, where: string): RouteFunction {
   return (name) => (matches(name) ? target : undefined);
 }
 
-/** A function of the user's: what it gives is looked at each time. */
+/** Wraps a user's function and checks each of its results. */
 function checked(decide: RouteFunction, where: string): RouteFunction {
   return (name, args, options) => {
-    // `null` as in other routers: not mine.
+    // `null` means "not mine", as in other routers.
     const target: unknown = decide(name, args, options) ?? undefined;
     if (target !== undefined) checkTarget(target, `${where}, for ${name}`);
     return target as RouteTarget | undefined;
@@ -92,7 +92,7 @@ function isMap(value: unknown): value is RouteMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise);
 }
 
-/** Exact names first: in a map they beat the globs around them, wherever they stand. */
+/** Exact names first: in a map they beat globs in any position. */
 function pairsOf(map: RouteMap): readonly unknown[] {
   const pairs: (readonly [unknown, unknown])[] = map instanceof Map ? [...map] : Object.entries(map);
   return [

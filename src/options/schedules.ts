@@ -1,6 +1,6 @@
 /**
- * Schedules as values: what `crontab(...)` and `every(...)` give and options take. Plain data, so that an entry reads
- * back as it was written; `src/schedules/` makes them and works out their ticks.
+ * Schedules as values: the results of `crontab(...)` and `every(...)`, which options accept. Plain data, so that an
+ * entry reads back as it was written; `src/schedules/` makes them and computes their ticks.
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
@@ -26,7 +26,7 @@ export type Schedule = CrontabSchedule | IntervalSchedule;
 /** Shorter intervals are refused: the broker would be busy with little else. */
 export const SHORTEST_INTERVAL_MS = 10;
 
-/** @throws {OptionError} for what neither function made */
+/** @throws {OptionError} for a value that neither function made */
 export function checkSchedule(value: unknown, where: string): Schedule {
   if (typeof value === 'object' && value !== null) {
     const { kind, expression, everyMs } = value as Partial<Record<string, unknown>>;
@@ -41,7 +41,7 @@ export function checkSchedule(value: unknown, where: string): Schedule {
 
 /** @throws {OptionError} for a time zone that Node does not know */
 export function checkTimezone(timezone: unknown, where: string): string {
-  // The default, in every process: to ask would load Node's calendars, 15 ms.
+  // The default, in every process: checking it would load Node's calendars, 15 ms.
   if (timezone === 'UTC') return timezone;
   try {
     if (typeof timezone !== 'string') throw new TypeError('no name');

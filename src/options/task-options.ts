@@ -1,6 +1,7 @@
 /**
- * The options of a task, as users see them. Read at the edge (`@Task`, `app.task`, `taskDefaults`) and resolved there into
- * policies, so inner code has no `?` and no second opinion about a default. What each accepts stands in `tables/task`.
+ * The options of a task, as users see them. They are read at the edge (`@Task`, `app.task`, `taskDefaults`) and
+ * resolved there into policies, so that inner code has no optional values and no defaults of its own. `tables/task`
+ * defines the accepted values.
  */
 import type { Duration, Moment } from '../duration.js';
 import { checkLimits, type ErrorClass } from './checks.js';
@@ -63,7 +64,7 @@ export interface RunOptions {
    */
   pool?: 'async' | 'threads';
   /**
-   * No window of the period sees more starts than this, over the whole fleet; other tasks go on meanwhile. Changed at
+   * No window of the period sees more starts than this, over the whole fleet; other tasks run meanwhile. Changed at
    * runtime with `app.control.rateLimit`. Default: none (Celery: `rate_limit`, which is per worker).
    */
   rateLimit?: RateLimit | null;
@@ -88,7 +89,7 @@ const TASK = optionTable<TaskOptions>()(TASK_OPTIONS);
 
 type Matchers = 'autoretryFor' | 'dontAutoretryFor';
 
-/** {@link RunOptions}, resolved. No pool: as the worker likes. */
+/** {@link RunOptions}, resolved. Without a pool the worker's applies. */
 export interface RunPolicy extends Omit<Resolved<typeof RUN_OPTIONS>, Matchers> {
   readonly autoretryFor: (error: unknown) => boolean;
   /** Every error class named here: rebuilt as itself by `get()`. */
@@ -100,7 +101,7 @@ export interface PublishPolicy extends Omit<Resolved<typeof PUBLISH_OPTIONS>, 'e
   readonly expires: Duration | Moment | undefined;
 }
 
-/** Checks the whole of a task's options where they are written; nothing is resolved yet. */
+/** Checks all of a task's options where they are written; resolves nothing yet. */
 export function checkTaskOptions(options: TaskOptions, where: string): void {
   const { softTimeLimitMs, timeLimitMs } = TASK.readGiven(options, at(where));
   checkLimits(softTimeLimitMs ?? undefined, timeLimitMs ?? undefined, where);
@@ -131,7 +132,7 @@ export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, wh
 
 const nothing = () => false;
 
-/** Whether tasks of this policy wait in a lane of their own, where they hold up nobody else. */
+/** True if tasks of this policy wait in a lane of their own, where they delay no other task. */
 export function needsLane(policy: RunPolicy): boolean {
   const { rateLimit, concurrency } = policy;
   return rateLimit !== undefined || (concurrency !== undefined && concurrency.key === undefined);

@@ -6,20 +6,20 @@ import { show } from '../show.js';
 import { checkQueueName } from './checks.js';
 import { checkNames } from './names.js';
 
-/** How far a worker's slots may go by themselves. */
+/** The range of a worker's slots. */
 export interface AutoscaleOptions {
   /** Slots under load; 1 or more. */
   max: number;
-  /** Slots without any. Default: 0. */
+  /** Slots without load. Default: 0. */
   min?: number;
 }
 
 /** {@link AutoscaleOptions}, resolved. */
 export type AutoscaleRange = Required<AutoscaleOptions>;
 
-/** Where health is answered. */
+/** The address of the health endpoint. */
 export interface HealthOptions {
-  /** 0 for any free one, see `worker.healthPort`. */
+  /** 0 for any free port, see `worker.healthPort`. */
   port: number;
   /** Default: `127.0.0.1`; `0.0.0.0` for all. */
   host?: string;
@@ -28,7 +28,7 @@ export interface HealthOptions {
 /** Queues to consume: names, or names and weights. */
 export type WorkerQueues = readonly string[] | Readonly<Record<string, number>>;
 
-/** A queue and its part of the worker's slots. */
+/** A queue and its weight. */
 export interface WeightedQueue {
   readonly name: string;
   readonly weight: number;
@@ -81,7 +81,8 @@ export function checkHealth(given: unknown, where: string): Required<HealthOptio
 }
 
 /**
- * Bytes of a size with its unit, `200mb`; undefined for what is none. The one reader of sizes, for options and flags.
+ * Bytes of a size with its unit, `200mb`; undefined for any other text. The only reader of sizes, for options and
+ * flags.
  */
 export function bytesOf(text: string): number | undefined {
   const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(kb|mb|gb)$/i.exec(text) ?? [];
@@ -95,7 +96,7 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['gb', 1024 ** 3],
 ]);
 
-/** @throws {OptionError} for what is neither bytes nor a size */
+/** @throws {OptionError} for anything but a number of bytes or a size */
 export function checkSize(size: unknown, where: string): number {
   const bytes = typeof size === 'string' ? bytesOf(size) : size;
   if (typeof bytes === 'number' && Number.isFinite(bytes) && bytes >= 1) return bytes;
@@ -114,7 +115,7 @@ export function checkModule(module: unknown, where: string): string {
   throw new OptionError(`${where} must be a file URL or a path, as import.meta.url is; got ${show(module)}.`);
 }
 
-/** Whether it is a whole number of at least `least`. */
+/** True for a whole number of at least `least`. */
 export function isCount(value: unknown, least: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= least;
 }

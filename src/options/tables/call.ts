@@ -1,5 +1,5 @@
 /**
- * The options of one call. Those that do not make it this one call may be decided by a route.
+ * The options of one call. A route may set those that do not belong to an individual call.
  */
 
 import { OptionError } from '../../errors.js';
@@ -9,7 +9,7 @@ import { checked, checkedByName, delay, given, moment } from '../kinds.js';
 import { option } from '../option.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS_PER_CALL } from './task.js';
 
-/** A signature or workflow, as far as options know it. */
+/** The part of a signature or workflow that options use. */
 export interface CallbackSignature {
   readonly '~result': unknown;
   toJSON(): unknown;
@@ -18,7 +18,7 @@ export interface CallbackSignature {
 type Callbacks = CallbackSignature | Iterable<CallbackSignature>;
 type Headers = Readonly<Record<string, unknown>>;
 
-/** What a route may decide. */
+/** Options that a route may set. */
 export const ROUTE_OPTIONS = {
   ...PUBLISH_OPTIONS,
   countdown: option(delay, { doc: 'start this long after the call; negative means now' }),
@@ -63,7 +63,7 @@ function bag(headers: unknown, where: string): Headers {
   throw new OptionError(`${where} must be an object of JSON data, not ${show(headers)}.`);
 }
 
-/** An object with properties; a Map or a list has none that would be sent. */
+/** True for an object with properties; those of a Map or a list would not be sent. */
 function isBag(value: unknown): value is Headers {
   try {
     return Object.prototype.toString.call(value) === '[object Object]';

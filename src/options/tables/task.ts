@@ -1,5 +1,5 @@
 /**
- * The options of a task. Those its callers read may be given per call and by a route as well, and three of those its
+ * The options of a task. A call and a route may also set the options that callers read, and three of those that the
  * worker reads.
  */
 

@@ -1,6 +1,6 @@
 /**
- * The options of a worker, and the flags of `celeriac worker` that set them. Loads nothing but checks: the command reads it
- * before there is an app.
+ * The options of a worker, and the flags of `celeriac worker` that set them. Must never load more than checks: the
+ * command reads it before it loads an app.
  */
 import { OptionError } from '../../errors.js';
 import { show } from '../../show.js';
@@ -22,7 +22,7 @@ import {
   type WorkerQueues,
 } from '../worker-values.js';
 
-/** Where tasks run, and what of it is replaced. */
+/** Where tasks run, and when its threads or processes are replaced. */
 export const POOL_OPTIONS = {
   pool: option(oneOf('async', 'threads'), {
     default: 'async',
@@ -127,7 +127,7 @@ export const WORKER_OPTIONS = {
   }),
 };
 
-/** None at all only together with a range, which is looked at with it. */
+/** Zero slots are valid only together with `autoscale`, which is checked with it. */
 function slots(n: unknown, where: string): number {
   if (isCount(n, 0)) return n;
   throw new OptionError(`${where} ${show(n)} must be a whole number of 1 or more.`);

@@ -1,9 +1,9 @@
 /**
- * What a declaration of one argument is compiled to, whatever library it was written with.
+ * The compiled form of one argument's declaration, independent of the library it was written with.
  */
 import type { Violation } from '../errors.js';
 
-/** What reading one argument gave: its value for the method, or what is wrong with it. */
+/** The result of reading one argument: its value for the method, or its violations. */
 export interface Reading {
   readonly value: unknown;
   readonly violations: readonly Violation[];

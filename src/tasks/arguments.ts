@@ -1,7 +1,7 @@
 /**
- * What the arguments of a task must be, checked where it is called (`check`: the input is validated and sent as it
- * is) and where it runs (`materialise`: DTO instances, and what schemas make of their input). Both look at every
- * argument and report every violation. Without a promise where no schema needs one.
+ * Checks the arguments of a task at the call (`check` validates the input, which is sent unchanged) and in the worker
+ * (`materialise` makes DTO instances and applies schemas). Both check every argument and report every violation. They
+ * return a promise only if a schema needs one.
  */
 import { InvalidArgumentsError, OptionError, type Violation } from '../errors.js';
 import type { ArgumentReader, Reading } from './argument-reader.js';
@@ -11,7 +11,7 @@ import { isStandardSchema, schemaReader } from './standard-schema.js';
 /** Where argument declarations come from. */
 export interface ArgumentOrigin {
   readonly taskName: string;
-  /** Written as `args:`, so their number is checked too; else found in emitted metadata. */
+  /** True if written as `args:`, so that their number is checked too; false if found in emitted metadata. */
   readonly explicit: boolean;
 }
 
@@ -23,17 +23,17 @@ export interface ArgumentChecker {
    */
   check(args: readonly unknown[]): void | Promise<void>;
   /**
-   * In the worker: the arguments as the method gets them.
+   * In the worker: returns the arguments for the method.
    * @throws {InvalidArgumentsError} with every violation
    */
   materialise(args: readonly unknown[]): unknown[] | Promise<unknown[]>;
-  /** Whether the schema at this position may rebuild a Date (or URL, BigInt, Map, Set) from its JSON form. */
+  /** True if the schema at this position may rebuild a Date (or URL, BigInt, Map, Set) from its JSON form. */
   rebuilds(index: number): boolean;
 }
 
 /**
- * Prepares a task's argument declarations; undefined when there is nothing to check.
- * @throws {OptionError} for something under `args:` that declares nothing
+ * Compiles a task's argument declarations; undefined if there is nothing to check.
+ * @throws {OptionError} for an entry of `args:` that is no declaration
  */
 export function compileArguments(
   specs: readonly unknown[],
@@ -60,7 +60,7 @@ function explicitReader(spec: unknown, index: number, taskName: string): Argumen
   );
 }
 
-/** Emitted types check DTOs only, and cannot tell an optional one from one that must be there. */
+/** Emitted types check DTOs only, and do not show whether an argument is optional. */
 function emittedReader(type: unknown): ArgumentReader | undefined {
   if (UNCHECKED.has(type) || !isDtoClass(type)) return undefined;
   const reader = dtoReader(type);
@@ -114,7 +114,7 @@ class Checker implements ArgumentChecker {
   }
 }
 
-/** How many violations the message spells out; `violations` has all of them. */
+/** How many violations the message lists; `violations` has all of them. */
 const MAX_SHOWN = 10;
 
 function read(reader: ArgumentReader | undefined, value: unknown, path: string): Reading | Promise<Reading> {
@@ -127,7 +127,7 @@ function read(reader: ArgumentReader | undefined, value: unknown, path: string):
   }
 }
 
-/** A validator or DTO constructor of the user's that throws: this argument was not accepted. */
+/** A user's validator or DTO constructor threw: the argument counts as refused. */
 function unreadable(error: unknown, path: string): Reading {
   const reason = error instanceof Error ? error.message : `a ${typeof error} was thrown`;
   return { value: undefined, violations: [{ path, message: `could not be checked: ${reason}` }] };
@@ -142,7 +142,7 @@ function surplus(args: readonly unknown[], declared: number): Violation[] {
   return extra;
 }
 
-/** The arguments with what the schemas made of them, defaults of missing ones included. */
+/** The arguments after the schemas, including defaults for missing ones. */
 function collect(readings: readonly Reading[], args: readonly unknown[]): unknown[] {
   const values = args.slice();
   for (const [index, reading] of readings.entries()) {

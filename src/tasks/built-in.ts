@@ -1,9 +1,9 @@
 /**
- * Which values carry what no plain data shows: a Map, a Promise, a Headers. Looked up by tag, so that objects of
- * another realm (a vm context, a test runner) are known too.
+ * Recognizes values with inner state that is not in their properties: a Map, a Promise, a Headers. It looks at their
+ * tag, so that objects of another realm (a vm context, a test runner) are recognized too.
  */
 
-/** The name of the JavaScript or Node class whose inner state `value` carries; undefined for user classes. */
+/** The name of the JavaScript or Node class of `value`, if it has inner state; undefined for user classes. */
 export function builtInName(value: object): string | undefined {
   if (ArrayBuffer.isView(value)) return value.constructor.name;
   const tag = Object.prototype.toString.call(value).slice(8, -1);
@@ -15,7 +15,7 @@ export function builtInName(value: object): string | undefined {
     : undefined;
 }
 
-/** An object literal, or one without a prototype: every property on it was put there as data. */
+/** True for an object literal, or an object without a prototype: all its properties are data. */
 export function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

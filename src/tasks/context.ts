@@ -1,7 +1,7 @@
 /**
- * The running call: what `this` (through TaskService) and `currentTask()` see. Found by AsyncLocalStorage, so
- * `this` stays the user's real instance and calls running at once never see each other's context.
- * It must never keep a context alive after its call ended: the executor closes it, and a closed one does nothing.
+ * The running call, as `this` (through TaskService) and `currentTask()` show it. AsyncLocalStorage finds it, so `this`
+ * stays the user's real instance and calls running at once never see each other's context. It must never keep a context
+ * alive after its call ended: the executor closes it, and a closed one does nothing.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration, Moment } from '../duration.js';
@@ -22,14 +22,14 @@ export interface TaskRequest {
   readonly id: string;
   readonly name: string;
   readonly args: readonly unknown[];
-  /** The first task of the tree this one belongs to; its own id when it stands alone. */
+  /** The first task of the tree this one belongs to; its own id if no task called it. */
   readonly rootId: string;
   readonly parentId: string | undefined;
   readonly groupId: string | undefined;
   readonly groupIndex: number | undefined;
   /** Retries so far: 0 on the first attempt. */
   readonly retries: number;
-  /** How often a worker began this task, this time included. */
+  /** How often a worker started this task, this time included. */
   readonly deliveries: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly priority: number;
@@ -55,7 +55,7 @@ export interface RetryOptions {
   /** Wait this long. Default: the task's own rule (backoff, or `defaultRetryDelay`). */
   countdown?: Duration;
   eta?: Moment;
-  /** What went wrong: the cause the task fails with when retries run out. */
+  /** The error that caused the retry; the task fails with it when retries run out. */
   error?: unknown;
   /** Overrides the task's `maxRetries` for this decision; `null` for ever. */
   maxRetries?: number | null;
@@ -72,8 +72,8 @@ export interface TaskContext {
   /** Ends this attempt and runs the task again later. Throws; nothing after it runs. */
   retry(options?: RetryOptions): never;
   /**
-   * Ends this task in favour of another call or workflow, which takes over its id, its callbacks and its place in a
-   * workflow. Throws; nothing after it runs.
+   * Ends this task and puts another call or workflow in its place, which takes over its id, its callbacks and its place
+   * in a workflow. Throws; nothing after it runs.
    */
   replace(signature: CallbackSignature): never;
   /**
@@ -91,14 +91,14 @@ export interface TaskContext {
   readonly app: TaskApp;
 }
 
-/** What the executor puts around a call; `direct` stands for "called as a plain method". */
+/** The scope that the executor opens around a call. */
 export interface CallScope {
   readonly context: TaskContext;
   /** The decorated method this scope was opened for; `undefined` in a direct call or once it has been entered. */
   awaiting: EntryPoint | undefined;
   /** Where the scope was entered: what makes `super.method()` part of the same call. */
   entered: (EntryPoint & { readonly wrapper: unknown }) | undefined;
-  /** Names of headers that calls made inside take over. */
+  /** Names of headers that calls made inside inherit. */
   readonly propagate?: readonly string[] | undefined;
 }
 
@@ -106,11 +106,11 @@ export interface CallScope {
 export interface EntryPoint {
   readonly instance: unknown;
   readonly method: PropertyKey;
-  /** A decorator above `@Task` stands around it. */
+  /** True if a decorator above `@Task` wraps it. */
   readonly wrapped?: boolean;
 }
 
-/** Of all copies of this package: a task's own code may find another one than its worker did. */
+/** Shared by all copies of this package: a task's code may load another copy than its worker. */
 const storage = processWide('scope/1', () => new AsyncLocalStorage<CallScope>());
 
 /** The running task's context; `undefined` outside a task and inside a task method that was called directly. */
@@ -119,12 +119,12 @@ export function currentTask(): TaskContext | undefined {
   return context?.request.calledDirectly ? undefined : context;
 }
 
-/** The headers that calls made inside the running task take over. */
+/** The headers that calls made inside the running task inherit. */
 export function propagatedHeaders(): readonly string[] {
   return storage.getStore()?.propagate ?? [];
 }
 
-/** The scope as it is, direct calls included: for TaskService, which answers there as well. */
+/** The current scope, also in direct calls: for TaskService, whose members work there too. */
 export function currentScope(): CallScope | undefined {
   return storage.getStore();
 }
@@ -134,7 +134,7 @@ export function runInScope<R>(scope: CallScope, body: () => R): R {
   return storage.run(scope, body);
 }
 
-/** Runs a task method that somebody called directly: as a plain method, whatever runs around it. */
+/** Runs a directly called task method as a plain method, also inside another task. */
 export function runDirectly<R>(name: string, args: readonly unknown[], body: () => R): R {
   return storage.run(
     { context: new DirectContext(name, args), awaiting: undefined, entered: undefined },
@@ -144,7 +144,7 @@ export function runDirectly<R>(name: string, args: readonly unknown[], body: () 
 
 const NEVER = new AbortController().signal;
 
-/** The context of a direct call: no task, so nothing to update and nobody to retry. */
+/** The context of a direct call: there is no task to update or retry. */
 class DirectContext implements TaskContext {
   readonly signal = NEVER;
 

@@ -1,7 +1,7 @@
 /**
- * What `@Task` leaves behind, and the only reader of it and of decorator metadata. The mark sits on the method's function
- * itself, and on the class as well: a decorator above `@Task` may put another function in the method's place. Both work
- * under legacy and standard decorators, and need no global store. Copies of this package share them through `Symbol.for`.
+ * The marks that `@Task` sets, and the only reader of them and of decorator metadata. A mark is on the method's
+ * function and on the class, because a decorator above `@Task` may replace the function. Both work with legacy and
+ * standard decorators, and need no global store. Copies of this package share them through `Symbol.for`.
  */
 import 'reflect-metadata';
 import type { TaskOptions } from '../options/task-options.js';
@@ -9,10 +9,10 @@ import type { TaskOptions } from '../options/task-options.js';
 const MARK = Symbol.for('celeriac.task');
 const DECLARED = Symbol.for('celeriac.tasks');
 
-/** Compilers hand a class's metadata to standard decorators only where this symbol is known. */
+/** Compilers pass a class's metadata to standard decorators only if this symbol exists. */
 const METADATA = metadataSymbol();
 
-/** What was written at `@Task(...)`. */
+/** The arguments of `@Task(...)`. */
 export interface Declaration {
   /** The name given, or undefined for the default `Class.method`. */
   readonly name: string | undefined;
@@ -26,7 +26,7 @@ export function declare(method: object, declaration: Declaration): void {
 }
 
 /**
- * Notes that a class has this task, whatever becomes of its function.
+ * Marks the class too, so that the task is found even if a decorator replaces its function.
  * @param holder the prototype (legacy decorators), or the class's metadata (standard ones)
  */
 export function declareOn(holder: object, declaration: Declaration): void {
@@ -44,7 +44,7 @@ function declarationOf(value: unknown): Declaration | undefined {
 export interface DeclaredTask {
   readonly method: string;
   readonly declaration: Declaration;
-  /** A decorator above `@Task` put a function of its own in the method's place. */
+  /** True if a decorator above `@Task` replaced the method by a function of its own. */
   readonly wrapped: boolean;
 }
 

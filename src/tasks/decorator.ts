@@ -1,6 +1,6 @@
 /**
- * `@Task`: declares a method to be a task. It only records (see `declaration`) and wraps the method so that a
- * direct call is a plain call, also from inside another running task. Registering is the app's business.
+ * `@Task`: declares a method to be a task. It only records (see `declaration`) and wraps the method so that a direct
+ * call is a plain call, also from inside another running task. It must never register a task; the app does that.
  */
 import { OptionError } from '../errors.js';
 import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
@@ -22,14 +22,11 @@ export interface TaskDecorator {
 /**
  * Declares a method of a service to be a task.
  *
- * @param name what the task is called on the wire; default `ClassName.method`
+ * @param name the task's name in the broker; default `ClassName.method`
  * @param options see {@link TaskOptions}
- * @throws {OptionError} for anything but a method, and for options that cannot be right
- * @example
- * class ReportService extends TaskService {
- *   \@Task('generate_report_task', { maxRetries: 5 })
- *   async generateReport(reportId: string): Promise<string> { … }
- * }
+ * @throws {OptionError} for anything but a method, and for invalid options
+ * @example class ReportService extends TaskService { \@Task('generate_report_task', { maxRetries: 5 }) async
+ * generateReport(reportId: string): Promise<string> { … } }
  */
 export function Task(name?: string, options?: TaskOptions): TaskDecorator;
 export function Task(options: TaskOptions): TaskDecorator;
@@ -63,12 +60,12 @@ function readArguments(first: unknown, second: unknown): [string | undefined, Ta
   return [name, (options ?? {}) as TaskOptions];
 }
 
-/** What a standard decorator is told about a method: the part of `ClassMethodDecoratorContext` used here. */
+/** The context of a standard decorator: the part of `ClassMethodDecoratorContext` used here. */
 export interface StandardContext {
   readonly kind: string;
   readonly name: string | symbol;
   readonly static: boolean;
-  /** Where the compiler hands it on. */
+  /** Set if the compiler supports it. */
   readonly metadata?: object | undefined;
 }
 
@@ -88,7 +85,7 @@ function wrap(original: Method<unknown[]>, declaration: Declaration): Method<unk
     const awaiting = scope?.awaiting;
     if (scope !== undefined && enters(scope, this, declaration.method, task)) {
       if (awaiting?.wrapped !== true) return original.apply(this, args);
-      // What stands above may call it again, as a retry would: that is the same call still.
+      // A decorator above may call it again, for instance to retry: that is still the same call.
       return afterwards(
         () => original.apply(this, args),
         () => {
@@ -106,7 +103,7 @@ function wrap(original: Method<unknown[]>, declaration: Declaration): Method<unk
   return task;
 }
 
-/** Runs `body`, and `then` once it has ended, be it later. */
+/** Runs `body`, and `then` once it has ended, synchronously or not. */
 function afterwards(body: () => unknown, then: () => void): unknown {
   let result: unknown;
   try {
@@ -120,7 +117,7 @@ function afterwards(body: () => unknown, then: () => void): unknown {
   return result;
 }
 
-/** Whether this call is the one the worker opened the scope for, or its `super` call. */
+/** True if the worker opened the scope for this call, or if it is that call's `super` call. */
 function enters(scope: CallScope, instance: unknown, method: PropertyKey, wrapper: unknown): boolean {
   const { awaiting, entered } = scope;
   if (awaiting !== undefined && awaiting.instance === instance && awaiting.method === method) {

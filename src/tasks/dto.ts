@@ -1,7 +1,7 @@
 /**
- * class-validator DTOs: how an argument is declared by a class. A DTO is checked as an instance, since that is how
- * the method gets it. class-validator takes about 100 ms to load, so it is loaded at the first check; class-transformer
- * builds nested instances where it is installed, and without it only the outermost object becomes one.
+ * Arguments declared by class-validator DTO classes. A DTO is checked as an instance, the form in which the method gets
+ * it. class-validator takes about 100 ms to load, so it is loaded at the first check. If class-transformer is
+ * installed, it builds nested instances; without it only the outermost object becomes one.
  */
 import type { ValidationError } from 'class-validator';
 import type { Violation } from '../errors.js';
@@ -16,7 +16,7 @@ export type DtoClass = new (...args: never[]) => object;
 /** `true` for a class with class-validator decorators, its parents' included. Loads nothing. */
 export function isDtoClass(spec: unknown): spec is DtoClass {
   if (typeof spec !== 'function') return false;
-  // class-validator keeps every decorator it ever saw in one global store: without the store there is no DTO.
+  // class-validator keeps all its decorators in one global store: without the store there is no DTO.
   const storage: unknown = Reflect.get(globalThis, 'classValidatorMetadataStorage');
   return isStorage(storage) && storage.getTargetValidationMetadatas(spec, '', false, false).length > 0;
 }
@@ -37,7 +37,7 @@ export function dtoReader(cls: DtoClass): ArgumentReader {
 }
 
 const VALIDATE = {
-  // Off, an object whose class has no decorators would pass unchecked.
+  // If off, an object whose class has no decorators would pass unchecked.
   forbidUnknownValues: true,
   validationError: { target: false, value: false },
 };
@@ -58,7 +58,7 @@ function isStorage(value: unknown): value is Storage {
 interface Library {
   validate(instance: object, options: typeof VALIDATE): Promise<readonly ValidationError[]>;
   toInstance(cls: DtoClass, value: object): object;
-  /** Nested objects become instances too. */
+  /** True if nested objects become instances too. */
   readonly nests: boolean;
 }
 
@@ -78,7 +78,7 @@ function transformer(): Pick<Library, 'toInstance' | 'nests'> {
 function assignToInstance(cls: DtoClass, value: object): object {
   const instance = new (cls as new () => object)();
   for (const [key, item] of Object.entries(value)) {
-    // As class-transformer does: these would change what the instance is.
+    // As in class-transformer: these keys would change the instance's prototype.
     if (key !== '__proto__' && key !== 'constructor') setOwn(instance, key, item);
   }
   return instance;

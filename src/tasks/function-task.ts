@@ -1,5 +1,5 @@
 /**
- * What `app.task(name, options?, function)` was given.
+ * Reads the arguments of `app.task(name, options?, function)`.
  */
 import { OptionError } from '../errors.js';
 import { checkTaskName, isClass } from '../options/checks.js';
@@ -7,7 +7,7 @@ import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import { show } from '../show.js';
 import type { FunctionTarget } from './registry.js';
 
-/** @throws {OptionError} for a name, options or a function that cannot be right */
+/** @throws {OptionError} for an invalid name, options or function */
 export function readFunctionTask(
   name: unknown,
   second: unknown,

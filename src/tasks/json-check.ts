@@ -1,24 +1,24 @@
 /**
- * The one walk of the default serializer: refuses what JSON would change or drop, and says where it is. A value
- * without surprises comes back as itself; class instances, `toJSON` results and rebuilt dates come back in a copy
- * of what holds them, so nothing is read twice. It also notes whether some text needs escaping.
+ * The single pass of the default serializer: refuses values that JSON would change or drop, and names their path. A
+ * plain value is returned as it is. Class instances, `toJSON` results and rebuilt dates are returned in a copy of their
+ * container, so that nothing is read twice. The pass also notes whether some text needs escaping.
  *
- * Counts as absent, as in JSON: properties that are undefined, symbol keys of class instances, names on arrays.
+ * These count as absent, as in JSON: properties that are undefined, symbol keys of class instances, names on arrays.
  */
 import { types } from 'node:util';
 import { NotSerializableError } from '../errors.js';
 import { isPlainText, setOwn } from '../text-escape.js';
 import { builtInName, isPlainObject, toJsonMethod } from './built-in.js';
 
-/** Deeper than this is refused: PostgreSQL and most JSON readers in other languages give up near it. */
+/** Deeper values are refused: PostgreSQL and most JSON readers in other languages fail near this depth. */
 export const MAX_DEPTH = 1000;
 
 /** Keys from the root to a value. */
 export type Keys = readonly (string | number)[];
 
-/** What the walk found. */
+/** The result of a check. */
 export interface JsonCheck<T> {
-  /** JSON-safe; the very value given when nothing had to change. */
+  /** JSON-safe; the given value itself if nothing had to change. */
   readonly value: T;
   /** Some string or key holds NUL or a lone surrogate. */
   readonly needsEscape: boolean;
@@ -28,7 +28,7 @@ export interface JsonCheck<T> {
 
 /**
  * Checks one value.
- * @param root what to call it in the error: `result`
+ * @param root the value's name in errors: `result`
  * @throws {NotSerializableError} with the path of the first value JSON would change
  */
 export function checkJson(value: unknown, root: string): JsonCheck<unknown> {
@@ -89,7 +89,7 @@ class Walk {
       return { value: visit(), needsEscape: this.needsEscape, converted: this.converted };
     } catch (error) {
       if (error instanceof NotSerializableError) throw error;
-      // A throwing getter, toJSON or proxy trap of the user's: any of them can throw anything.
+      // A user's getter, toJSON or proxy trap may throw anything.
       const path = this.#path();
       const reason = error instanceof Error ? error.message : typeof error;
       throw new NotSerializableError(
@@ -117,7 +117,7 @@ class Walk {
     return copy ?? args;
   }
 
-  /** A value that has a place to keep: undefined would leave a hole that JSON fills with null. */
+  /** Visits an element of a list: undefined would leave a hole that JSON fills with null. */
   visitItem(value: unknown): unknown {
     const visited = this.visit(value);
     if (visited !== undefined) return visited;
@@ -147,7 +147,7 @@ class Walk {
     }
   }
 
-  /** Undefined only where a toJSON says so. */
+  /** Undefined only if a toJSON returns it. */
   #visitObject(value: object): unknown {
     const plain = Array.isArray(value) || isPlainObject(value);
     if (!plain) {
@@ -155,7 +155,7 @@ class Walk {
       if (builtIn !== undefined) return this.#visitBuiltIn(value, builtIn);
     }
     const toJson = toJsonMethod(value);
-    // A proxy may answer differently the next time it is asked: what was checked is what must be sent.
+    // A proxy may answer differently the next time: the checked value must be the one that is sent.
     if (toJson === undefined) return this.#visitContainer(value, !plain || types.isProxy(value));
     this.#refuseCycle(value);
     const result: unknown = toJson.call(value, String(this.#keys[this.#ancestors.length - 1] ?? ''));
@@ -281,7 +281,7 @@ function ownCopy(
   return copy;
 }
 
-/** What a schema is given to rebuild the value from. */
+/** The JSON form from which a schema rebuilds the value. */
 function jsonForm(value: object, name: string): unknown {
   if (name === 'Date') return Date.prototype.toJSON.call(value) ?? undefined;
   if (name === 'URL') return String(value);

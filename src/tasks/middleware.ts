@@ -1,12 +1,12 @@
 /**
- * What `app.use()` takes: functions around sending and around running, outermost first.
+ * The argument of `app.use()`: functions around sending and around running, outermost first.
  */
 import { CeleriacError, OptionError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
 import { show } from '../show.js';
 import type { TaskRequest } from './context.js';
 
-/** What a `publish` middleware sees of a call on its way out. */
+/** The context of a `publish` middleware. */
 export interface PublishContext {
   readonly name: string;
   readonly args: readonly unknown[];
@@ -17,7 +17,7 @@ export interface PublishContext {
   propagate(header: string): void;
 }
 
-/** What a `run` middleware sees of a task being run. */
+/** The context of a `run` middleware. */
 export interface RunContext {
   readonly request: TaskRequest;
   readonly headers: Readonly<Record<string, unknown>>;
@@ -27,8 +27,8 @@ export type PublishMiddleware = (context: PublishContext, next: () => Promise<un
 export type RunMiddleware = (context: RunContext, next: () => Promise<unknown>) => unknown;
 
 /**
- * Goes through the middleware from the outside in, then does `last`.
- * @param what is done, for the error of one that calls `next()` twice
+ * Calls the middleware from the outside in, then `last`.
+ * @param what the action's name, for the error of a middleware that calls `next()` twice
  */
 export function through<C>(
   steps: readonly ((context: C, next: () => Promise<unknown>) => unknown)[],

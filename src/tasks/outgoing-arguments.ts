@@ -1,7 +1,7 @@
 /**
- * The arguments of a call on their way out: checked against the task's declaration, then encoded. The one place
- * where the two meet: a Date may pass plain JSON when the declared schema rebuilds it, and that is not believed but
- * tried: the schema must make the same of the JSON form as of the original.
+ * Checks the arguments of a call against the task's declaration, then encodes them. A Date may pass plain JSON if the
+ * declared schema rebuilds it. This is verified: the schema must give the same result for the JSON form as for the
+ * original.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { InvalidArgumentsError, NotSerializableError } from '../errors.js';
@@ -17,7 +17,7 @@ import {
 } from './serializer.js';
 
 /**
- * Checks and encodes the arguments of a call. Without a promise where no schema needs one.
+ * Checks and encodes the arguments of a call. Returns a promise only if a schema needs one.
  * @throws {InvalidArgumentsError} with every violation
  * @throws {NotSerializableError} with the path of what would arrive as something else
  */

@@ -8,7 +8,7 @@ function payloadBytes(text: string): number {
   return Buffer.byteLength(text, 'utf8');
 }
 
-/** What {@link checkPayloadSize} needs to name a payload that is too large. */
+/** The limit, and the names of the payload for the error. */
 export interface PayloadLimit {
   /** `arguments`, `result`, `meta of state PROGRESS` */
   readonly what: string;

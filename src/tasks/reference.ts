@@ -1,5 +1,5 @@
 /**
- * A task that is called without its code: known by its name, and by what the caller says of it.
+ * A reference to a task that is called without its code: its name, and options that the caller provides.
  */
 import { OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
@@ -16,13 +16,13 @@ import { show } from '../show.js';
 import { compileArguments } from './arguments.js';
 import type { CallTarget } from './registry.js';
 
-/** What names a task for the type-only client: its name, or its name and what the caller should know of it. */
+/** Names a task for the type-only client: its name, or its name with options for the caller. */
 export type TaskReference = string | ({ name: string } & TaskOptions);
 
 /**
  * The task as its callers see it.
  * @param errors learns the error classes that the options name
- * @throws {OptionError} for a name or an option that cannot be right
+ * @throws {OptionError} for an invalid name or option
  */
 export function targetOf(reference: TaskReference, defaults: TaskOptions, errors?: ErrorClasses): CallTarget {
   const given: unknown = typeof reference === 'string' ? { name: reference } : reference;

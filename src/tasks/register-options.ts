@@ -1,16 +1,16 @@
 /**
- * What `app.register(service, options)` takes.
+ * The options of `app.register(service, options)`.
  */
 import { boolean } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
 
-/** What `app.register` takes beside the service. */
+/** Options of `app.register`. */
 export interface RegisterOptions {
-  /** Give the class's calls to this instance, though they go to another one. Default: false. */
+  /** Let this instance take the class's calls over from another one. Default: false. */
   replace?: boolean;
 }
 
-/** @throws {OptionError} for an option that cannot be right */
+/** @throws {OptionError} for an invalid option */
 export function isReplacing(options: RegisterOptions): boolean {
   checkNames(options, ['replace'], 'app.register');
   return boolean(options.replace, false, 'app.register: replace');

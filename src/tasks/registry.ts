@@ -1,6 +1,6 @@
 /**
- * The tasks this process can run, by name: what `app.register` and `app.task` collected. Services registered as
- * classes are made when a worker starts, never here.
+ * The tasks this process can run, by name, added by `app.register` and `app.task`. Services registered as classes are
+ * made when a worker starts, never at registration.
  */
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
@@ -26,25 +26,25 @@ import { checkNoShadowing, type TaskHooks } from './service.js';
 /** A service class. */
 export type ServiceClass<S extends object = object> = abstract new (...args: never[]) => S;
 
-/** What the calling side knows of a task. */
+/** A task as its callers know it. */
 export interface CallTarget {
   readonly name: string;
   readonly publish: PublishPolicy;
-  /** The names of its own options, which stand above what routes say. */
+  /** The names of its own options, which beat those of routes. */
   readonly own: ReadonlySet<string>;
   readonly checker: ArgumentChecker | undefined;
   /** Its arguments are a list of argument lists: it runs once with each (`map`, `starmap`). */
   readonly each?: true;
-  /** It waits in a lane of its own, as far as its options say. */
+  /** True if its options require a lane of its own. */
   readonly lane: boolean;
 }
 
 /** A task this process can run. */
 export interface RegisteredTask extends CallTarget {
   readonly run: RunPolicy;
-  /** When it runs by itself. */
+  /** Its declared schedule. */
   readonly schedule: Schedule | undefined;
-  /** The code behind it: what decides whether a second registration is the same task. */
+  /** Its code: a second registration with the same code is the same task. */
   readonly code: unknown;
   readonly target: MethodTarget | FunctionTarget;
 }
@@ -53,7 +53,7 @@ export interface RegisteredTask extends CallTarget {
 export interface MethodTarget {
   readonly kind: 'method';
   readonly method: string;
-  /** A decorator above `@Task` stands around the method. */
+  /** True if a decorator above `@Task` wraps the method. */
   readonly wrapped: boolean;
   readonly service: ServiceSlot;
 }
@@ -81,7 +81,7 @@ export class Registry {
   readonly #services = new Map<ServiceClass, ServiceSlot>();
   #made: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(task: RegisteredTask) => void>();
-  /** The classes whose names have been warned of. */
+  /** The classes whose short names were warned about. */
   readonly #warned = new WeakSet<ServiceClass>();
 
   constructor(
@@ -161,7 +161,7 @@ export class Registry {
   /** Makes the services that were registered as classes, each once. Called when a worker starts, and by later tasks. */
   instantiate(make: (cls: ServiceClass) => object | Promise<object>): Promise<void> {
     const made = this.#made.then(() => this.#instantiateAll(make));
-    this.#made = made.catch(() => undefined); // told to whoever asked; the next one tries again
+    this.#made = made.catch(() => undefined); // the caller gets the error; the next call tries again
     return made;
   }
 
@@ -172,7 +172,7 @@ export class Registry {
     }
   }
 
-  /** @throws {OptionError} when the container gave something else */
+  /** @throws {OptionError} if the container returned something else */
   #checkInstance(given: unknown, slot: ServiceSlot): NonNullable<ServiceSlot['instance']> {
     const instance = given as NonNullable<ServiceSlot['instance']>;
     const whole =
@@ -208,7 +208,7 @@ export class Registry {
     );
   }
 
-  /** What stands before the method in a default name: that of the class itself, whoever it inherits the method from. */
+  /** The class part of a default name: the class itself, even if it inherits the method. */
   #labelOf(cls: ServiceClass): string {
     const label = labelOf(cls);
     if (label.length <= 2 && !this.#warned.has(cls)) {
@@ -260,7 +260,7 @@ export class Registry {
       );
     const [theirs, mine] = [classOf(known), classOf(task)];
     if (theirs === mine) return;
-    // One of them would run the other's calls.
+    // Otherwise one of them would run the other's calls.
     throw new AlreadyRegisteredError(
       `The task name "${task.name}" is already taken by ${theirs?.name}, which inherits the same method as ${mine?.name}. ` +
         `Give ${mine?.name} a method of its own for it, with another name in @Task.`,
@@ -277,7 +277,7 @@ function refuseSecond({ cls, instance }: ServiceSlot, service: object): void {
   );
 }
 
-/** The class's name; a class without one, as decorators make them, is called what its parent is called. */
+/** The class's name; a class without one, as decorators make them, uses its parent's. */
 function labelOf(cls: ServiceClass): string {
   for (let link: unknown = cls; typeof link === 'function'; link = Object.getPrototypeOf(link)) {
     const name: unknown = Reflect.get(link, 'name');
@@ -286,7 +286,7 @@ function labelOf(cls: ServiceClass): string {
   return 'This service';
 }
 
-/** A method's own function, before any getter that binds it: what tells one piece of code from another. */
+/** A method's own function, before any getter that binds it; its identity is that of the code. */
 function codeOf(prototype: object, method: string): unknown {
   for (const link of prototypeChain(prototype)) {
     const property = Object.getOwnPropertyDescriptor(link, method);
@@ -297,12 +297,12 @@ function codeOf(prototype: object, method: string): unknown {
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Whose method a task is. */
+/** The class of a task that is a method. */
 function classOf({ target }: RegisteredTask): ServiceClass | undefined {
   return target.kind === 'method' ? target.service.cls : undefined;
 }
 
-/** @throws {OptionError} for what is no class: an arrow function, say */
+/** @throws {OptionError} for anything but a class, for example an arrow function */
 function checkClass(cls: unknown): ServiceClass {
   if (typeof cls === 'function' && typeof cls.prototype === 'object' && cls.prototype !== null)
     return cls as ServiceClass;

@@ -1,7 +1,7 @@
 /**
  * The serializer `'rich'`: devalue carries Date, Map, Set, BigInt, typed arrays, URL, RegExp, NaN, undefined and
- * cycles; errors and `toJSON` are taught to it here. Encoded as one string, since PostgreSQL's jsonb would reorder
- * keys and touch numbers. Class instances go as their plain data, as with plain JSON.
+ * cycles; support for errors and `toJSON` is added here. Encoded as one string, since PostgreSQL's jsonb would reorder
+ * keys and touch numbers. Class instances are encoded as their plain data, as with plain JSON.
  */
 import { types } from 'node:util';
 import { defaultStringifyOperations, parse, stringify } from 'devalue';
@@ -33,7 +33,7 @@ export const rich = {
       },
       { operations: { shapeOf, get, isThenable: () => false } },
     );
-    // devalue cannot build an error that contains itself: better found here than by the worker.
+    // devalue cannot build an error that contains itself: refuse it here, before the worker fails on it.
     if (mayNotRevive) rich.decode(text);
     return text;
   },
@@ -101,7 +101,7 @@ function answerOfToJson(thing: unknown): [unknown] | undefined {
   const toJson = toJsonMethod(thing);
   if (toJson === undefined || builtInName(thing) !== undefined) return undefined;
   const answer: unknown = toJson.call(thing, '');
-  // `toJSON() { return this }` would be asked for ever: its plain data is meant.
+  // `toJSON() { return this }` would recurse for ever: use its plain data.
   return answer === thing ? [{ ...thing }] : [answer];
 }
 
@@ -109,7 +109,7 @@ function shapeOf(value: object): ReturnType<typeof defaultStringifyOperations.sh
   const shape = defaultStringifyOperations.shapeOf(value);
   if (shape.kind === 'symbol-keys') return shape;
   if (shape.kind !== 'not-plain') return { kind: shape.kind, keys: shape.keys.map(guardKey) };
-  // A class instance is its plain data; a Promise, a Blob or a Headers has none to show.
+  // A class instance is encoded as its plain data; a Promise, a Blob or a Headers has none.
   return builtInName(value) === undefined ? { kind: 'plain', keys: Object.keys(value).map(guardKey) } : shape;
 }
 

@@ -1,8 +1,8 @@
 /**
  * How arguments and results are written into a job. With the default serializer and ordinary text, a job holds the
- * plain values themselves, so dashboards and BullMQ workers in other languages read them; everything else sits in
- * an envelope `{ $celeriac: <serializer>, value }`. The envelope exists at the top only: a user's own result that
- * has a key `$celeriac` is put into one. It must never let a value through that would come back as another.
+ * plain values themselves, so dashboards and BullMQ workers in other languages read them; every other value is in an
+ * envelope `{ $celeriac: <serializer>, value }`. The envelope exists at the top only: a user's own result that has a
+ * key `$celeriac` is put into one. It must never let a value through that would come back as another.
  */
 import { CeleriacError, NotSerializableError, OptionError } from '../errors.js';
 import { ORDERED } from '../key-order.js';
@@ -13,7 +13,7 @@ import { rich } from './rich.js';
 /** Turns values into JSON-safe ones and back. `encode` may return any plain JSON value, e.g. an encrypted string. */
 export interface Serializer {
   /**
-   * Stored with the payload, so that a process with another serializer says so. Not `json`, `rich`, `list`,
+   * Stored with the payload, so that a process with another serializer reports it. Not `json`, `rich`, `list`,
    * `ordered` or `undefined`.
    */
   readonly name: string;
@@ -21,10 +21,10 @@ export interface Serializer {
   decode(encoded: unknown): unknown;
 }
 
-/** What a job stores: plain JSON, or an envelope. */
+/** A payload as a job stores it: plain JSON, or an envelope. */
 export type EncodedPayload = unknown;
 
-/** The default: plain JSON, refusing what JSON would change. */
+/** The default: plain JSON, refusing values that JSON would change. */
 export const json: Serializer = {
   name: 'json',
   encode: (value) => checkJson(value, 'value').value,
@@ -43,7 +43,7 @@ const RESERVED_NAMES: ReadonlySet<unknown> = new Set([
 
 /**
  * The serializer behind the option.
- * @throws {OptionError} when one of the user's own takes a name of ours
+ * @throws {OptionError} if a user's serializer has one of the reserved names
  */
 export function resolveSerializer(option: 'json' | 'rich' | Serializer): Serializer {
   if (option === 'json' || option === json) return json;
@@ -55,8 +55,8 @@ export function resolveSerializer(option: 'json' | 'rich' | Serializer): Seriali
 }
 
 /**
- * Whether what it writes is for those alone who have it: a serializer of the user's own may encrypt, so nothing that it is
- * there for may lie about in plain text.
+ * True for a user's own serializer. It may encrypt, so no value that goes through it may be stored or shown as plain
+ * text.
  */
 export function isSealing(serializer: Serializer): boolean {
   return serializer !== json && serializer !== rich;
@@ -75,8 +75,8 @@ export function encodeArgs(args: readonly unknown[], serializer: Serializer = js
 }
 
 /**
- * {@link encodeArgs} for plain JSON, where the schemas of some positions may rebuild a Date, URL, BigInt, Map or
- * Set from its JSON form. Says which values were replaced, for the caller to hold the schemas to it.
+ * {@link encodeArgs} for plain JSON, where the schemas of some positions may rebuild a Date, URL, BigInt, Map or Set
+ * from its JSON form. Reports the replaced values, so that the caller can verify the schemas with them.
  */
 export function encodeArgsLeniently(
   args: readonly unknown[],
@@ -121,15 +121,15 @@ export function encodeResult(value: unknown, serializer: Serializer = json, root
 }
 
 /**
- * The results of a task that ran over many. The list is ours, not the task's: one that returned nothing stays
- * undefined in it, which is refused in a list of the user's own.
+ * The results of a task that ran over many items. The list is ours, not the task's, so it may contain undefined for a
+ * run that returned nothing, which is refused in a user's list.
  * @throws {NotSerializableError} with a path such as `result[2].when`
  */
 export function encodeResults(values: readonly unknown[], serializer: Serializer = json): EncodedPayload {
   return encodedList(values.map((value, index) => encodeResult(value, serializer, `result[${index}]`)));
 }
 
-/** Results that are encoded each, as one: what a group gives. A plain list where all are plain. */
+/** Combines encoded results into one, the value of a group. A plain list if all are plain. */
 export function encodedList(payloads: readonly EncodedPayload[]): EncodedPayload {
   const sealed = payloads.some((payload) => isObject(payload) && Object.hasOwn(payload, '$celeriac'));
   return sealed ? envelope(LIST, payloads) : payloads;
@@ -169,7 +169,7 @@ function encodeWith(serializer: Serializer, value: unknown, root: string): Envel
     : envelope(serializer.name, check.value);
 }
 
-/** What stands as text in an envelope that keeps the order of its keys. */
+/** The payload that an envelope holds as text, to keep the order of its keys. */
 function orderedIn(payload: EncodedPayload): EncodedPayload | undefined {
   if (!isEnvelope(payload) || payload.$celeriac !== ORDERED || typeof payload.value !== 'string')
     return undefined;
@@ -198,7 +198,7 @@ function guarded<T>(serializer: Serializer, step: 'encode' | 'decode', root: str
   try {
     return run();
   } catch (error) {
-    // devalue knows where: its errors carry a `path`.
+    // devalue's errors carry a `path`.
     const inner: unknown = error instanceof Error && 'path' in error ? error.path : '';
     const path = typeof inner === 'string' ? root + inner : root;
     const reason = error instanceof Error ? error.message : typeof error;
@@ -228,7 +228,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Strings, numbers, booleans and null that JSON carries as they are: what most calls consist of. */
+/** Strings, numbers, booleans and null that JSON carries unchanged: a fast path for most calls. */
 function isPlainScalar(value: unknown): boolean {
   if (typeof value === 'string') return isPlainText(value);
   return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean' || value === null;

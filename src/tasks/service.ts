@@ -24,7 +24,7 @@ export abstract class TaskService implements TaskContext {
     return Promise.resolve();
   }
 
-  /** What is known about the running call. */
+  /** The properties of the running call. */
   get request(): TaskRequest {
     return running('request').request;
   }

@@ -31,7 +31,7 @@ export function isStandardSchema(spec: unknown): spec is StandardSchema {
   return typeof standard === 'object' && standard !== null && 'validate' in standard;
 }
 
-/** Reads an argument through its schema: gives what the schema makes of it. */
+/** Reads an argument through its schema, and returns the schema's output. */
 export function schemaReader(schema: StandardSchema): ArgumentReader {
   return (value, path) => {
     const result = schema['~standard'].validate(value);

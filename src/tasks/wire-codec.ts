@@ -1,5 +1,5 @@
 /**
- * How one app writes arguments and results: its serializer and its size limit, in one object. Stateless beyond that.
+ * Encodes the arguments and results of one app, with its serializer and its size limit. It has no other state.
  */
 import { NotSerializableError } from '../errors.js';
 import { keepOrder } from '../key-order.js';
@@ -22,15 +22,15 @@ export class WireCodec {
   constructor(
     serializer: 'json' | 'rich' | Serializer,
     private readonly maxBytes: number | undefined,
-    /** Whether the broker sorts the keys of objects: then what they would lose is written as text. */
+    /** True if the broker sorts the keys of objects: then payloads that would lose their order are written as text. */
     private readonly sortsKeys: () => boolean = () => false,
   ) {
     this.#serializer = resolveSerializer(serializer);
   }
 
   /**
-   * Checks the arguments of a call and writes them as JSON text, without a promise where no schema needs one, so that
-   * what the caller changes afterwards changes nothing.
+   * Checks the arguments of a call and writes them as JSON text, so that later changes by the caller have no effect.
+   * Returns a promise only if a schema needs one.
    * @throws {InvalidArgumentsError} with every violation
    * @throws {NotSerializableError} with the path of what JSON would change
    * @throws {PayloadTooLargeError}
@@ -63,7 +63,7 @@ export class WireCodec {
   }
 
   /**
-   * @param each the task ran over many: the value is the list of what each run gave
+   * @param each the task ran over many items: the value is the list of their results
    * @throws {NotSerializableError} with the path of what JSON would change
    * @throws {PayloadTooLargeError}
    */
@@ -82,7 +82,8 @@ export class WireCodec {
   }
 
   /**
-   * What a task says of itself: plain JSON whatever the serializer, for dashboards to read; sealed where that seals.
+   * Encodes the meta of a state: plain JSON for dashboards with any of the built-in serializers, sealed by a user's
+   * own.
    * @throws {NotSerializableError}
    */
   encodeMeta(meta: unknown): unknown {
@@ -90,7 +91,7 @@ export class WireCodec {
     return this.seal === undefined ? plain : encodeResult(meta ?? null, this.#serializer);
   }
 
-  /** The name of the serializer, if what it writes is for those alone who have it: then nothing of it is shown around. */
+  /** The name of the serializer if it is a user's own: then events and `inspect` must show none of its values. */
   get seal(): string | undefined {
     return isSealing(this.#serializer) ? this.#serializer.name : undefined;
   }
@@ -110,7 +111,7 @@ export class WireCodec {
     checkPayloadSize(text, { what, where: `task "${taskName}"`, limit: this.maxBytes });
   }
 
-  /** Says which task a refused value belongs to. */
+  /** Adds the task's name to the error of a refused value. */
   #for<R>(taskName: string, encode: () => R): R {
     try {
       return encode();

@@ -9,14 +9,14 @@ import { processWide } from '../process-wide.js';
 import type { ServiceClass } from '../tasks/registry.js';
 import { nestCommon } from './packages.js';
 
-// Decorators run while modules load, long before there is a container: what they ask for is noted here, as a fact about
-// the classes of this process, and provided by every CeleriacModule.
+// Decorators run while modules load, before there is a container: the services they ask for are noted here, per
+// process, and every CeleriacModule provides them.
 const tokens = processWide('injected-tasks/1', () => new Map<ServiceClass, symbol>());
 
 /**
- * Injects a service's handles, as `app.tasks(Service)` gives them, into a constructor parameter or a property.
- * A class without tasks is refused when the application starts.
- * @throws {OptionError} for what is no class
+ * Injects a service's handles, as `app.tasks(Service)` gives them, into a constructor parameter or a property. A class
+ * without tasks is refused when the application starts.
+ * @throws {OptionError} for anything but a class
  * @example constructor(@InjectTasks(ReportService) private readonly reports: Handles<ReportService>) {}
  */
 export function InjectTasks(service: ServiceClass): PropertyDecorator & ParameterDecorator {
@@ -25,14 +25,14 @@ export function InjectTasks(service: ServiceClass): PropertyDecorator & Paramete
       `@InjectTasks: give the class of a service, not ${String(service)}. Two files that import each other see undefined.`,
     );
   }
-  // Whether it has tasks is seen when Nest starts: in its own class, and where files import each other, its methods are
-  // not decorated yet.
+  // Whether the class has tasks is checked when Nest starts: inside the class itself, and if files import each other,
+  // its methods are not decorated yet.
   const token = tokens.get(service) ?? Symbol(`celeriac: tasks of ${service.name}`);
   tokens.set(service, token);
   return nestCommon().Inject(token);
 }
 
-/** A provider for every service that somebody asked for so far. */
+/** A provider for every service injected so far. */
 export function taskProviders(): FactoryProvider[] {
   return [...tokens].map(([service, token]) => ({
     provide: token,

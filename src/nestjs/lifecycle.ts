@@ -1,7 +1,7 @@
 /**
- * The app's life inside a Nest application: registers the providers that have tasks, starts the worker when everything
- * else has started, stops it before anything else stops, and closes the app at the very end. Under the command line, which
- * has only the app, it closes the application.
+ * The app's life cycle inside a Nest application: registers the providers that have tasks, starts the worker after
+ * everything else has started, stops it before anything else stops, and closes the app at the very end. Under the
+ * command line, which has only the app, it also closes the application.
  */
 import type { InjectionToken, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
@@ -34,17 +34,17 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown, AppHost {
     setHost(this.app, this);
   }
 
-  /** Closes the application as its own `close` would: that is out of reach from in here. */
+  /** Closes the application like its own `close`, which a module cannot reach. */
   close(signal: string): Promise<void> {
     this.#closing ??= this.#callHooks(signal);
     return this.#closing;
   }
 
-  /** Everything that might still call a task has been told to stop by now. */
+  /** Closes the app; all code that might call a task has been asked to stop by now. */
   async onApplicationShutdown(): Promise<void> {
     this.#closing ??= Promise.resolve();
     await this.#worker?.stop();
-    // What is the caller's is never closed by us.
+    // An app that the user passed in is never closed here.
     if (this.options.app === undefined) await this.app.close();
   }
 
@@ -60,16 +60,16 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown, AppHost {
     const service = serviceOf(wrapper);
     if (service === undefined) return;
     const cls = (typeof service === 'function' ? service : service.constructor) as ServiceClass;
-    // Provided by several modules, it is one service all the same.
+    // A service provided by several modules is registered once.
     if (registered.has(cls)) return;
     registered.add(cls);
-    // Nest's own instance is the one with its dependencies, whoever registered the class before.
+    // Nest's own instance has its dependencies, so it replaces an earlier registration of the class.
     this.app.register(service, { replace: true });
   }
 
   /**
-   * Nest starts deep modules first and stops them last, and a global module is deeper than all. A worker has to start
-   * last and stop first, while what its tasks need still works: so its hooks are the root module's.
+   * Nest starts deep modules first and stops them last, and a global module is the deepest. A worker has to start last
+   * and stop first, while the dependencies of its tasks still work, so its hooks are attached to the root module.
    */
   #attend(): void {
     const [root] = [...this.modules.values()].sort((a, b) => a.distance - b.distance);
@@ -87,7 +87,7 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown, AppHost {
   }
 }
 
-/** The instance of a provider that has tasks; its class where each use gets an instance of its own. */
+/** The instance of a provider that has tasks; its class if each use gets an instance of its own. */
 function serviceOf(wrapper: Wrapper): object | ServiceClass | undefined {
   if (wrapper.isAlias) return undefined;
   if (!wrapper.isDependencyTreeStatic() || wrapper.isTransient) {

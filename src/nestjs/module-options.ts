@@ -1,5 +1,5 @@
 /**
- * What `CeleriacModule.forRoot` and `forRootAsync` take, and the app that is made from it.
+ * The options of `CeleriacModule.forRoot` and `forRootAsync`, and the app that is made from them.
  */
 import type { FactoryProvider, LoggerService, ModuleMetadata } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
@@ -12,7 +12,7 @@ import { merge, present } from '../options/merge.js';
 import type { WorkerOptions } from '../worker/worker-options.js';
 import { nestCommon } from './packages.js';
 
-/** What `CeleriacModule.forRoot` takes: the options of `new Celeriac`, and how the module uses it. */
+/** Options of `CeleriacModule.forRoot`: those of `new Celeriac`, and those of the module. */
 export interface CeleriacModuleOptions extends CeleriacOptions {
   /** The app's name. Default: `celeriac`. */
   name?: string;
@@ -22,19 +22,19 @@ export interface CeleriacModuleOptions extends CeleriacOptions {
   worker?: WorkerOptions | boolean;
 }
 
-/** What `CeleriacModule.forRootAsync` takes. */
+/** Options of `CeleriacModule.forRootAsync`. */
 export interface CeleriacModuleAsyncOptions {
   /** Modules whose exports `inject` names. */
   imports?: ModuleMetadata['imports'];
-  /** What `useFactory` is called with. */
+  /** Tokens of the arguments of `useFactory`. */
   inject?: FactoryProvider['inject'];
-  /** Gives the options; its arguments are what `inject` names. */
+  /** Returns the options; its arguments are the providers that `inject` names. */
   useFactory: FactoryProvider<CeleriacModuleOptions>['useFactory'];
   /** Whether every module may inject the app and tasks without importing this one. Default: true. */
   isGlobal?: boolean;
 }
 
-/** The module's app: its services come out of Nest's container, its log lines go to Nest's logger. */
+/** The module's app: its services come from Nest's container, its log lines go to Nest's logger. */
 export function appOf(options: CeleriacModuleOptions, moduleRef: ModuleRef): Celeriac {
   const { name = 'celeriac', app, worker: _, ...appOptions } = options;
   if (app === undefined)
@@ -49,7 +49,7 @@ export function appOf(options: CeleriacModuleOptions, moduleRef: ModuleRef): Cel
   );
 }
 
-/** Services that are no singletons get an instance of their own when the worker starts. */
+/** Services of request or transient scope get one instance when the worker starts. */
 function containerOf(moduleRef: ModuleRef): Container {
   return {
     async get<T>(cls: abstract new (...args: never[]) => T): Promise<T> {
@@ -59,7 +59,7 @@ function containerOf(moduleRef: ModuleRef): Container {
       } catch (error) {
         if (!isUnknown(error)) throw error;
       }
-      // Registered by hand and no provider of any module: its dependencies are injected all the same.
+      // Registered by hand, without being a provider: its dependencies are injected all the same.
       return moduleRef.create(service);
     },
   };

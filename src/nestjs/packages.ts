@@ -1,6 +1,6 @@
 /**
- * Nest itself, loaded when this entry point is first used and not before: whoever does not use Nest need not have it. It
- * has to be the application's, so that both see the same classes.
+ * Loads Nest when this entry point is first used and never before, so that projects without Nest need not install it.
+ * It must be the application's copy, so that both use the same classes.
  */
 import { OptionError } from '../errors.js';
 import { loadPeer } from '../package-loading.js';
@@ -16,7 +16,7 @@ export function nestCore(): typeof import('@nestjs/core') {
   return load('@nestjs/core', packages.core);
 }
 
-/** What Nest's `close` calls, module by module. */
+/** The hook functions that Nest's `close` calls, module by module. */
 export function nestHooks(): typeof import('@nestjs/core/hooks/index.js') {
   return load('@nestjs/core/hooks/index.js', packages.hooks);
 }

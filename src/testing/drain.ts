@@ -1,6 +1,6 @@
 /**
- * Runs what is due, with a worker like any other, and lets time pass: the clock jumps from one due moment to the next,
- * and at each the worker runs until nothing is left to do. Nobody sleeps.
+ * Runs due tasks with an ordinary worker, and lets time pass: the clock jumps from one due moment to the next, and at
+ * each the worker runs until nothing is left to do. It must never sleep through the time that passes.
  */
 import type { Celeriac } from '../app.js';
 import type { AppParts } from '../app-parts.js';
@@ -25,7 +25,7 @@ export class Drain {
 
   constructor(private readonly params: DrainParams) {}
 
-  /** Runs what waits, and what that sends, until there is nothing. What a rate holds back runs when its time has come. */
+  /** Runs waiting tasks, and those they send, until none is left. Rate-limited tasks run when the clock allows it. */
   async all(): Promise<void> {
     for (;;) {
       await this.#runDue();
@@ -35,14 +35,14 @@ export class Drain {
     }
   }
 
-  /** Lets time pass, and runs what comes due on the way, each at its moment. */
+  /** Lets time pass, and runs the tasks that come due, each at its moment. */
   async advance(ms: number): Promise<void> {
     const until = this.params.parts.clock.now() + ms;
     for (;;) {
       const dueAt = this.params.watched.nextDueAt ?? Number.POSITIVE_INFINITY;
       const opensAt = (await this.#nextOpening()) ?? Number.POSITIVE_INFINITY;
       if (Math.min(dueAt, opensAt) > until) {
-        // What waited before and was not drained goes on waiting.
+        // Tasks that waited before and were not drained keep waiting.
         if (this.#worker === undefined || (await this.#isOver())) break;
       } else if (opensAt < dueAt) await this.#open(opensAt);
       else this.#jumpTo(dueAt);
@@ -51,7 +51,7 @@ export class Drain {
     this.#jumpTo(until);
   }
 
-  /** Tasks that ended may call others back as the last thing their worker does. */
+  /** Stops the worker before the check, since its last work may be to call back other tasks. */
   async #isOver(): Promise<boolean> {
     await this.close();
     return this.#isIdle();
@@ -69,7 +69,7 @@ export class Drain {
     clock.jump(Math.max(0, Math.ceil(at - clock.now())));
   }
 
-  /** A worker that has asked for a start sleeps for as long as it was told to: the next one asks anew. */
+  /** Jumps to the next permitted start. Stops the worker, which would sleep until then; the next one asks anew. */
   async #open(at: number): Promise<void> {
     await this.close();
     this.#jumpTo(at);
@@ -84,7 +84,7 @@ export class Drain {
     }
   }
 
-  /** A worker of every queue there is. */
+  /** Starts a worker for all queues. */
   async #ensureWorker(): Promise<void> {
     const { app, watched, concurrency } = this.params;
     const queues = [...new Set([...watched.queues].map(queueOfLane))];
@@ -103,7 +103,7 @@ export class Drain {
     }
   }
 
-  /** Whether a worker of these queues, or of all, has nothing to do now. */
+  /** True if the worker has nothing to do now in these queues, or in all. */
   async #isIdle(among?: readonly string[]): Promise<boolean> {
     const { watched, parts } = this.params;
     for (const queue of watched.queues) {
@@ -117,7 +117,7 @@ export class Drain {
     return true;
   }
 
-  /** When the next start of a task is allowed that only its rate holds back. */
+  /** The next moment at which a rate allows the start of a waiting task. */
   async #nextOpening(): Promise<number | undefined> {
     const { watched } = this.params;
     let next: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * What was sent while an app is under test: every call in its order, with the arguments as they travel.
+ * The calls sent while an app is under test, in order, with their encoded arguments.
  */
 
 import type { AddedJob } from '../broker/watched-engine.js';
@@ -11,7 +11,7 @@ import type { WireCodec } from '../tasks/wire-codec.js';
 export interface SentTask<A extends readonly unknown[] = readonly unknown[]> {
   readonly id: string;
   readonly name: string;
-  /** As they travel: after the serializer. */
+  /** After the serializer. */
   readonly args: A;
   readonly queue: string;
   readonly priority: number;
@@ -19,7 +19,7 @@ export interface SentTask<A extends readonly unknown[] = readonly unknown[]> {
   /** When it is due, for a call with `countdown` or `eta`. */
   readonly eta: Date | undefined;
   readonly expires: Date | undefined;
-  /** By the clock of the test. */
+  /** The moment of the call, by the clock of the test. */
   readonly sentAt: Date;
   readonly rootId: string;
   /** The task that sent it. */

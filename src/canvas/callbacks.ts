@@ -1,6 +1,6 @@
 /**
- * What is called after a signature or workflow: links with its result, errbacks with what went wrong. Equal ones are kept
- * once.
+ * The callbacks of a signature or workflow: links, called with its result, and errbacks, called with its error.
+ * Duplicates are kept once.
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
@@ -31,7 +31,7 @@ function joined(known: readonly Composable[], more: CallbackOption, where: strin
   for (const callback of list)
     if (typeof callback?.toJSON !== 'function')
       throw new OptionError(`${where}: give a signature, such as task.s(), not ${show(callback)}.`);
-  // One alone has no equal, and need not be written down to be compared.
+  // A single callback has no duplicate, so it need not be serialized for comparison.
   if (known.length + list.length === 1) return list;
   const texts = new Set(known.map(textOf));
   const fresh = list.filter((callback) => {

@@ -1,20 +1,18 @@
-/**
- * What signatures and workflows are known by, and what is said of something else in their place.
- */
+/** How signatures and workflows are recognised, and the error for anything else in their place. */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 
-/** On all of them, in whichever copy of this package. */
+/** Set on all of them, also by other copies of this package. */
 const BRAND = Symbol.for('celeriac.composable');
 
-/** Makes instances of a class known as parts of workflows. */
+/** Marks the instances of a class as parts of workflows. */
 export function brand(cls: { readonly prototype: object }): void {
   Object.defineProperty(cls.prototype, BRAND, { value: true });
 }
 
 /**
- * The error for what is no signature or workflow of this copy.
- * @param what where it stands: `chain(): part 2`
+ * The error for a value that is no signature or workflow of this copy.
+ * @param what the position of the value: `chain(): part 2`
  */
 export function notComposable(what: string, node: unknown): OptionError {
   if (isBranded(node))

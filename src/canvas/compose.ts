@@ -1,6 +1,6 @@
 /**
- * `chain`, `group` and `chord`: signatures put together. Like a signature a composition is an immutable value; nested as
- * deep as one likes, it becomes one workflow when it is sent.
+ * `chain`, `group` and `chord`: compositions of signatures. Like a signature, a composition is an immutable value. It
+ * may be nested to any depth, and becomes one workflow when it is sent.
  */
 import { type InspectOptions, inspect } from 'node:util';
 import { CeleriacError } from '../errors.js';
@@ -30,24 +30,27 @@ import type {
   StepsOf,
 } from './typing.js';
 
-/** What chains, groups and chords have in common. */
+/** What chains, groups and chords share. */
 interface Composed<Self, R, Result> extends Composable<R> {
-  /** A copy with these options on top: countdown, eta and queue are for what begins first. */
+  /** A copy with these options on top; countdown, eta and queue apply to the tasks that begin first. */
   set(options: CallOptions): Self;
-  /** A copy with these arguments in front of those of what begins first. */
+  /** A copy with these arguments in front of those of the tasks that begin first. */
   clone(args: readonly unknown[]): Self;
-  /** A copy that has this called with its value, once, when all of it ended well. One that does not take it does not compile. */
+  /**
+   * A copy with a link: called with the result, once, when the whole has succeeded. A link that does not accept the
+   * result does not compile.
+   */
   link<const C extends Composable>(callback: C & Body<C, R>): Self;
-  /** A copy that has this called with `(request, error)`, once, when any of it failed for good. */
+  /** A copy with an errback: called with `(request, error)`, once, when any part has failed for good. */
   onError<const C extends Composable>(errback: C & Errback<C>): Self;
-  /** Sends it, with these arguments in front. Resolves when the broker has it. */
+  /** Sends the workflow, with these arguments in front. Resolves when the broker has it. */
   delay(...args: Lacking<Self>): Promise<Result>;
-  /** Sends it, with these arguments in front and these options on top. */
+  /** Sends the workflow, with these arguments in front and these options on top. */
   applyAsync(...given: Apply<Lacking<Self>, CallOptions>): Promise<Result>;
   toJSON(): WorkflowJson;
 }
 
-/** Steps, each beginning with the result of the one before it. */
+/** Steps in sequence; each begins with the result of the previous one. */
 export interface Chain<S extends readonly unknown[] = readonly Composable[]>
   extends ChainShape<S>,
     Composed<Chain<S>, LastOut<S>, AsyncResult<LastOut<S>>> {
@@ -55,7 +58,7 @@ export interface Chain<S extends readonly unknown[] = readonly Composable[]>
   toJSON(): WorkflowJson;
 }
 
-/** Members that run beside each other. */
+/** Members that run in parallel. */
 export interface Group<M extends readonly unknown[] = readonly Composable[]>
   extends GroupShape<M>,
     Composed<Group<M>, Outs<M>, GroupResult<Outs<M>>> {
@@ -63,7 +66,7 @@ export interface Group<M extends readonly unknown[] = readonly Composable[]>
   toJSON(): WorkflowJson;
 }
 
-/** A group, and a body that gets the list of its results. */
+/** A group, and a body that receives the list of its results. */
 export interface Chord<H extends readonly unknown[] = readonly Composable[], R = unknown>
   extends ChordShape<H>,
     Composed<Chord<H, R>, R, AsyncResult<R>> {
@@ -72,7 +75,7 @@ export interface Chord<H extends readonly unknown[] = readonly Composable[], R =
 }
 
 /**
- * Runs steps one after the other, each with the previous one's result as its first argument (`si` takes none).
+ * Runs steps in sequence, each with the previous result as its first argument (`si` takes none).
  * @throws {CeleriacError} without a step
  * @example chain(fetchPage.s(url), group(parse.s(), thumbnail.s()), summarise.s())
  */
@@ -85,7 +88,7 @@ export function chain(...given: readonly unknown[]): Chain {
   return new Workflow({ kind: 'chain', steps }) as unknown as Chain;
 }
 
-/** Runs members beside each other; their results keep their order. */
+/** Runs members in parallel; the results keep the order of the members. */
 export function group<const M extends readonly Composable[]>(...members: M): Group<M>;
 export function group<const M extends readonly Composable[]>(members: M): Group<M>;
 export function group<N extends Composable>(members: Iterable<N>): Group<N[]>;
@@ -94,7 +97,7 @@ export function group(...given: readonly unknown[]): Group {
 }
 
 /**
- * Runs `body` with the ordered list of the header's results, once all of them are there. An empty header gives `[]`.
+ * Runs `body` with the ordered list of the header's results, once all are there. An empty header gives `[]`.
  * @example chord(urls.map((url) => fetchPage.s(url)), summarise.s())
  */
 export function chord<const H extends readonly Composable[], B extends Composable>(
@@ -115,13 +118,13 @@ export function chord(header: unknown, body: unknown): Chord {
   return new Workflow({ kind: 'chord', members, body: checked as Composable }) as unknown as Chord;
 }
 
-/** What a composition is made of. */
+/** The content of a composition. */
 export type Content =
   | { readonly kind: 'chain'; readonly steps: readonly Composable[] }
   | { readonly kind: 'group'; readonly members: readonly Composable[] }
   | { readonly kind: 'chord'; readonly members: readonly Composable[]; readonly body: Composable };
 
-/** The one class behind the three. */
+/** The one class behind chains, groups and chords. */
 export class Workflow {
   constructor(
     readonly content: Content,
@@ -161,12 +164,12 @@ export class Workflow {
     const front = argumentsOf(args, kind);
     const own = optionsOf(options, kind);
     const launcher = launcherOf(this as unknown as Composable);
-    // Nothing to run, and no app to ask: the empty list is there already.
+    // Nothing to run, and no app to send it by: the result is an empty list.
     if (launcher === undefined) return GroupResult.empty();
     return launcher.launch(this as unknown as Composable, front, own);
   }
 
-  /** What `console.log(workflow)` shows. */
+  /** The text that `console.log(workflow)` prints. */
   [inspect.custom](_depth: number, options: InspectOptions): string {
     const { content } = this;
     switch (content.kind) {
@@ -219,12 +222,12 @@ function partsOf(content: Content): readonly Composable[] {
   }
 }
 
-/** The app a composition is sent by: that of its first signature. */
+/** The app that sends a composition: that of its first signature. */
 function launcherOf(node: Composable): Dispatcher | undefined {
   if (node instanceof Signature) return Signature.partsOf(node as Signature).launcher;
   if (!(node instanceof Workflow)) return undefined;
   const { content, callbacks } = node as Workflow;
-  // Of a group without members those know it that are called after it.
+  // A group without members finds the app through its callbacks.
   for (const child of [...partsOf(content), ...callbacks.links, ...callbacks.errbacks]) {
     const launcher = launcherOf(child);
     if (launcher !== undefined) return launcher;
@@ -232,7 +235,7 @@ function launcherOf(node: Composable): Dispatcher | undefined {
   return undefined;
 }
 
-/** Arguments, or one iterable of them. */
+/** Accepts arguments, or one iterable of them. */
 function listOf(given: readonly unknown[], where: string): Composable[] {
   const [only] = given;
   const list = given.length === 1 && isIterable(only) ? [...only] : [...given];

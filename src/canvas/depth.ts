@@ -1,19 +1,19 @@
 /**
- * How deep signatures and workflows are nested. Reading, writing and planning them goes down level by level, so there is an
- * end to it, which is told where one more level is put around.
+ * The nesting depth of signatures and workflows. Reading, writing and planning them recurses level by level, so the
+ * depth is limited; the error is thrown where the level too many is added.
  */
 import { OptionError } from '../errors.js';
 
-/** Deeper ones may not fit on a stack of Node's. */
+/** A deeper nesting may overflow Node's stack. */
 export const MOST_LEVELS = 1_000;
 
-/** Of those that have something within. */
+/** Depths of those that contain others. */
 const depths = new WeakMap<object, number>();
 
 /**
- * Notes how deep a signature or workflow is.
+ * Notes the depth of a signature or workflow.
  * @param within its parts and callbacks
- * @throws {OptionError} it is too deep
+ * @throws {OptionError} when it is nested too deep
  */
 export function noteDepth(node: object, ...within: (readonly object[])[]): void {
   let depth = 1;
@@ -22,7 +22,7 @@ export function noteDepth(node: object, ...within: (readonly object[])[]): void 
   depths.set(node, depth);
 }
 
-/** @throws {OptionError} so many levels are too many */
+/** @throws {OptionError} for too many levels */
 export function refuseDeep(depth: number): void {
   if (depth > MOST_LEVELS)
     throw new OptionError(

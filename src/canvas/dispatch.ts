@@ -1,6 +1,4 @@
-/**
- * What signatures and workflows are sent by. They know no more of the app than this.
- */
+/** The port through which signatures and workflows are sent. They must know no more of the app. */
 import type { CallOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';

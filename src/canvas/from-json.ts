@@ -1,6 +1,4 @@
-/**
- * From JSON back to signatures and workflows, in any process.
- */
+/** Rebuilds signatures and workflows from JSON, in any process. */
 import { OptionError } from '../errors.js';
 import { type CallOptions, optionsOf } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
@@ -26,7 +24,7 @@ export interface AnyComposable<R = unknown> extends Composable<R> {
 }
 
 export class Rebuild {
-  /** How many levels it is in. */
+  /** Current nesting depth. */
   #depth = 0;
 
   constructor(
@@ -44,9 +42,9 @@ export class Rebuild {
     return new Signature(parts, args, options);
   }
 
-  /** @throws {OptionError} for what is no JSON of a signature */
+  /** @throws {OptionError} for anything but the JSON of a signature or workflow */
   from(json: unknown): AnyComposable {
-    // What is one already, as in Celery.
+    // An instance is returned as it is, as in Celery.
     if (json instanceof Signature || json instanceof Workflow) return json as unknown as AnyComposable;
     refuseDeep(++this.#depth);
     try {

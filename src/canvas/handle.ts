@@ -15,7 +15,7 @@ import type { Dispatcher } from './dispatch.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
 import type { Composable, ErrbackOption, LinkOption, Tails } from './typing.js';
 
-/** A task, to be called. Its methods are bound: `ids.map(handle.delay)` works. */
+/** A task as its callers use it. The methods are bound: `ids.map(handle.delay)` works. */
 export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R = unknown> {
   /** The task's name on the wire. */
   readonly name: string;
@@ -26,31 +26,31 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
     const L extends CallbackOption = CallbackOption,
     const E extends CallbackOption = CallbackOption,
   >(args: A, options?: OptionsFor<R, L, E>): Promise<AsyncResult<R>>;
-  /** Runs the task here and now, without a broker (Celery: `apply`). Retries follow each other without delay. */
+  /** Runs the task in this process, without a broker (Celery: `apply`). Retries follow each other without delay. */
   apply(args: A, options?: CallOptions): Promise<EagerResult<R>>;
-  /** A signature: all arguments, or all but the first ones, which come from elsewhere. */
+  /** A signature, with all arguments, or without the first ones, which a previous step supplies. */
   s<G extends A | Tails<A>>(...given: G): Signature<A, G, R, false>;
-  /** A signature that takes nothing from a previous step. */
+  /** A signature that takes no argument from a previous step. */
   si(...args: A): Signature<A, A, R, true>;
   signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R, false>;
-  /** One task that runs over all items, one after the other; its result is the list (Celery: `map`). */
+  /** One task that processes all items in order; its result is the list (Celery: `map`). */
   map(items: OneArgument<A>): Signature<[], [], R[], true>;
   /** {@link map} over argument lists. */
   starmap(items: Iterable<A>): Signature<[], [], R[], true>;
   /**
-   * A group of tasks that run over `n` argument lists each (Celery: `chunks`). A single argument needs no list around it,
-   * unless it is a list itself.
+   * A group of tasks that process `n` argument lists each (Celery: `chunks`). A single argument needs no list around
+   * it, unless it is a list itself.
    */
   chunks(items: Iterable<A | Single<A>>, n: number): Group<Signature<[], [], R[], true>[]>;
   /** The result of a task sent earlier, from its id. */
   result(taskId: string): AsyncResult<R>;
 }
 
-/** A first argument that is all the task needs, and cannot be taken for a list of arguments. */
+/** A first argument that is enough for the task, and cannot be mistaken for a list of arguments. */
 type Single<A extends readonly unknown[]> =
   [A[0]] extends Readonly<A> ? (A[0] extends readonly unknown[] ? never : A[0]) : never;
 
-/** The items of `map`, for a task that one argument is enough for. */
+/** The items of `map`, for a task that needs only one argument. */
 type OneArgument<A extends readonly unknown[]> =
   [A[0]] extends Readonly<A>
     ? Iterable<A[0]>
@@ -58,7 +58,7 @@ type OneArgument<A extends readonly unknown[]> =
 
 type CallbackOption = Composable | Iterable<Composable>;
 
-/** Options of a call whose callbacks take what the call gives. */
+/** Options of a call, with callbacks that accept the call's result. */
 type OptionsFor<R, L, E> = Omit<CallOptions, 'link' | 'linkError'> & {
   link?: L & LinkOption<L, R>;
   linkError?: E & ErrbackOption<E>;
@@ -79,7 +79,7 @@ export type Handles<S> = {
     : never;
 };
 
-/** What making a handle needs of the app. */
+/** What a handle needs from the app. */
 export interface HandleHost {
   readonly sender: Sender;
   readonly launcher: Dispatcher;
@@ -123,7 +123,7 @@ export function makeHandle<A extends readonly unknown[], R>(
   };
 }
 
-/** What Nest asks of everything it holds. */
+/** Lifecycle hooks that Nest looks for on everything it holds. */
 const CONTAINER_HOOKS: ReadonlySet<string> = new Set([
   'onModuleInit',
   'onModuleDestroy',
@@ -132,13 +132,13 @@ const CONTAINER_HOOKS: ReadonlySet<string> = new Set([
   'beforeApplicationShutdown',
 ]);
 
-/** @throws {OptionError} for what cannot be gone through */
+/** @throws {OptionError} for a value that is not iterable */
 function listOf<T>(items: Iterable<T>, where: string): T[] {
   if (typeof items === 'object' && items !== null && Symbol.iterator in items) return [...items];
   throw new OptionError(`${where}: give a list of items, not ${show(items)}.`);
 }
 
-/** Argument lists in pieces of `n`. */
+/** Splits argument lists into pieces of `n`. */
 function chunked(items: Iterable<unknown>, n: number, name: string): unknown[][][] {
   if (!Number.isInteger(n) || n < 1)
     throw new OptionError(`${name}.chunks: n is how many items a task takes, at least 1, not ${String(n)}.`);
@@ -148,7 +148,7 @@ function chunked(items: Iterable<unknown>, n: number, name: string): unknown[][]
   return Array.from({ length: Math.ceil(lists.length / n) }, (_, i) => lists.slice(i * n, (i + 1) * n));
 }
 
-/** The handles of a service; touching a method that is no task throws, with its name. */
+/** The handles of a service; access to a property that is no task throws and names it. */
 export function makeHandles<S>(
   host: HandleHost,
   serviceName: string,
@@ -159,7 +159,7 @@ export function makeHandles<S>(
   return new Proxy(handles, {
     get(known, property) {
       if (typeof property === 'symbol' || property in known) return Reflect.get(known, property);
-      // What promises, loggers and assertions ask of any object.
+      // Promises, loggers and assertions look for these on any object.
       if (property === 'then' || property === 'toJSON' || property in Object.prototype) return undefined;
       if (CONTAINER_HOOKS.has(property)) return undefined;
       throw new CeleriacError(

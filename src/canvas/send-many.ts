@@ -1,6 +1,6 @@
 /**
- * Sending many signatures at once. Plain ones are read together and leave in a few large pieces, without a promise each;
- * what wants more (callbacks, an id of its own, to be the only one) is sent as if alone, beside them.
+ * Sends many signatures at once. Plain ones are read together and leave in a few large pieces, without a promise
+ * each. Signatures with callbacks, an id of their own or a unique key are sent individually, beside them.
  */
 
 import type { PlainCall } from '../calls/call-stages.js';
@@ -13,7 +13,7 @@ import { Workflow } from './compose.js';
 import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
 
 /**
- * Sends them all; results in order.
+ * Sends all signatures; returns the results in order.
  * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
  */
 export async function sendMany<R>(sender: Sender, signatures: Iterable<unknown>): Promise<AsyncResult<R>[]> {
@@ -35,7 +35,7 @@ export async function sendMany<R>(sender: Sender, signatures: Iterable<unknown>)
   );
 }
 
-/** @throws {OptionError} for what is no list of signatures */
+/** @throws {OptionError} for anything but a list of signatures */
 function signaturesIn(given: Iterable<unknown>): readonly Signature[] {
   if (typeof given !== 'object' || given === null || !(Symbol.iterator in given))
     throw new OptionError(`app.publish: give a list of signatures, such as [task.s(1)], not ${show(given)}.`);
@@ -47,7 +47,7 @@ function signaturesIn(given: Iterable<unknown>): readonly Signature[] {
   return all as Signature[];
 }
 
-/** What is sent by itself is looked at before anything is sent: it may be the wrong one that keeps back all. */
+/** Validates the individually sent signatures before anything is sent: an invalid one holds back all. */
 async function refuseWrong(sender: Sender, signatures: readonly Signature[]): Promise<void> {
   const calls = signatures.filter((signature) => signature instanceof Signature);
   await Promise.all(

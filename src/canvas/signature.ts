@@ -1,6 +1,6 @@
 /**
- * `Signature`: a call that has not been made yet, as an immutable value. It knows its task, the arguments given so far,
- * its options and what is to be called after it, and becomes JSON and back; sending it is the app's business.
+ * `Signature`: a call that has not been made yet, as an immutable value. It holds its task, the arguments given so
+ * far, its options and its callbacks, and converts to JSON and back. Sending is up to the app.
  */
 import { type InspectOptions, inspect } from 'node:util';
 import { DuplicateTaskError } from '../errors.js';
@@ -31,7 +31,7 @@ export interface WorkflowJson {
   readonly chain?: readonly ComposableJson[];
   readonly group?: readonly ComposableJson[];
   readonly chord?: { readonly header: readonly ComposableJson[]; readonly body: ComposableJson };
-  /** Arguments put in front of the first steps'. */
+  /** Arguments in front of those of the first steps. */
   readonly args?: readonly unknown[];
   readonly options?: Readonly<CallOptions>;
   readonly link?: readonly ComposableJson[];
@@ -40,7 +40,7 @@ export interface WorkflowJson {
 
 export type ComposableJson = SignatureJson | WorkflowJson;
 
-/** What a signature is made of. */
+/** The internals of a signature. */
 export interface SignatureParts {
   readonly launcher: Dispatcher;
   readonly target: CallTarget;
@@ -52,7 +52,7 @@ export interface SignatureParts {
  * @typeParam P the task's parameters
  * @typeParam G the arguments given so far
  * @typeParam R the task's result
- * @typeParam I whether it takes nothing from a previous step
+ * @typeParam I true if it takes no argument from a previous step
  */
 export class Signature<
   P extends readonly unknown[] = readonly unknown[],
@@ -68,10 +68,10 @@ export class Signature<
   readonly args: G;
   readonly options: Readonly<CallOptions>;
 
-  /** Made by handles and `app.signature`. */
+  /** Created by handles and `app.signature`. */
   constructor(parts: SignatureParts, args: G, options: Readonly<CallOptions> = {}) {
     this.#parts = parts;
-    // Copies: what a caller handed in stays the caller's, to change as they like.
+    // Copied, so that callers may change what they passed in.
     this.args = Object.freeze([...argumentsOf(args, parts.target.name)]) as unknown as G;
     const { link, linkError, ...rest } = options;
     this.options = Object.freeze(present(rest));
@@ -89,7 +89,7 @@ export class Signature<
     return this.#parts.target.name;
   }
 
-  /** Takes no argument from a previous step (Celery: `si`). */
+  /** True if it takes no argument from a previous step (Celery: `si`). */
   get immutable(): boolean {
     return this.#parts.immutable;
   }
@@ -103,12 +103,12 @@ export class Signature<
     );
   }
 
-  /** A copy with these arguments in front of the ones it has. */
+  /** A copy with these arguments in front of the existing ones. */
   clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I> {
     return new Signature(this.#parts, [...argumentsOf(args, this.task), ...this.args], this.options);
   }
 
-  /** A copy that has this called with its result, once it ended well. */
+  /** A copy with a link: called with the result once the task has succeeded. */
   link<const C extends Composable>(callback: C & Body<C, R>): Signature<P, G, R, I> {
     return new Signature(
       { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback as C) },
@@ -117,7 +117,7 @@ export class Signature<
     );
   }
 
-  /** A copy that has this called with `(request, error)`, once it failed for good (Celery: `on_error`). */
+  /** A copy with an errback: called with `(request, error)` once the task has failed for good (Celery: `on_error`). */
   onError<const C extends Composable>(errback: C & Errback<C>): Signature<P, G, R, I> {
     return new Signature(
       { ...this.#parts, callbacks: withErrback(this.#parts.callbacks, errback as C) },
@@ -126,12 +126,12 @@ export class Signature<
     );
   }
 
-  /** Sends it, with these arguments in front. */
+  /** Sends the call, with these arguments in front. */
   delay(...args: Missing<P, G>): Promise<AsyncResult<R>> {
     return this.#send(args, undefined);
   }
 
-  /** Sends it, with these arguments in front (an immutable one takes none) and these options on top. */
+  /** Sends the call, with these arguments in front (none if immutable) and these options on top. */
   applyAsync(...given: Apply<Missing<P, G>, CallOptions>): Promise<AsyncResult<R>> {
     const [args, options] = given as readonly [args?: readonly unknown[], options?: CallOptions];
     return this.#send(args, options);
@@ -163,14 +163,14 @@ export class Signature<
     };
   }
 
-  /** What `console.log(signature)` shows. */
+  /** The text that `console.log(signature)` prints. */
   [inspect.custom](_depth: number, options: InspectOptions): string {
     const args = this.args.map((arg) => inspect(arg, options)).join(', ');
     const own = Object.keys(this.options).length === 0 ? '' : ` ${inspect(this.options, options)}`;
     return `Signature ${this.task}(${args})${own}`;
   }
 
-  /** What only the sending side needs. */
+  /** The internals, for the sending side only. */
   static partsOf(signature: Signature): SignatureParts {
     return signature.#parts;
   }
@@ -178,7 +178,7 @@ export class Signature<
 
 brand(Signature);
 
-/** @throws {DuplicateTaskError} two signatures have the same `taskId` */
+/** @throws {DuplicateTaskError} when two signatures have the same `taskId` */
 export function refuseTwins(signatures: readonly Signature[]): void {
   const ids = new Set<string>();
   for (const { options } of signatures) {

@@ -1,9 +1,10 @@
 /**
- * What fits behind what, in types only: the result of a composition, whether a step takes what comes before it, and which
- * arguments a workflow still lacks. A step that does not fit gets an error type in its place, so its call does not compile.
+ * The type checks of compositions, in types only: the result of a composition, whether a step accepts the result
+ * before it, and which arguments a workflow still lacks. A misfit is replaced by an error type, so that its call does
+ * not compile.
  */
 
-/** The argument lists left when a first argument comes from somewhere else: a previous step. */
+/** The remaining argument lists when the first argument comes from a previous step. */
 export type Tails<P extends readonly unknown[]> = P extends readonly []
   ? []
   : P extends readonly [unknown?, ...infer T]
@@ -14,14 +15,14 @@ export type Tails<P extends readonly unknown[]> = P extends readonly []
       : T | Tails<T>
     : [];
 
-/** What can be put in front of the arguments given so far: nothing where they are all, else the ones before them. */
+/** The arguments still missing in front of those given so far; none if all are given. */
 export type Missing<P extends readonly unknown[], G extends readonly unknown[]> = number extends P['length']
   ? readonly unknown[]
   : G extends readonly []
     ? P
     : (G extends P ? [] : never) | WithoutLast<Required<P>, G>;
 
-/** `P` without as many of its last elements as `G` has. */
+/** `P` without its last elements, as many as `G` has. */
 type WithoutLast<P extends readonly unknown[], G extends readonly unknown[]> = G extends readonly [
   unknown,
   ...infer Rest,
@@ -31,14 +32,14 @@ type WithoutLast<P extends readonly unknown[], G extends readonly unknown[]> = G
     : []
   : P;
 
-/** Anything a workflow is composed of, by its result. */
+/** Any part of a workflow, by its result. */
 export interface Composable<R = unknown> {
-  /** Types only: nothing is there at run time. */
+  /** Types only: absent at run time. */
   readonly '~result': R;
   toJSON(): unknown;
 }
 
-/** Types only, of a signature: parameters, given arguments, whether it takes nothing from before. */
+/** Types only, for a signature: parameters, given arguments, and whether it takes none from a previous step. */
 export interface TaskShape<P = unknown, G = unknown, I extends boolean = boolean> extends Composable {
   readonly '~task': { readonly params: P; readonly given: G; readonly immutable: I };
 }
@@ -55,7 +56,7 @@ export interface ChordShape<H extends readonly unknown[] = readonly unknown[]> e
 /** The result of one node. */
 export type Out<N> = N extends { readonly '~result': infer R } ? R : never;
 
-/** The results of a group's members: those of a group in a group stand among the others. */
+/** The results of a group's members; those of a nested group are spliced in. */
 export type Outs<M extends readonly unknown[]> = M extends readonly []
   ? []
   : M extends readonly [infer F, ...infer T]
@@ -73,7 +74,7 @@ export type LastOut<S extends readonly unknown[]> = S extends readonly [...unkno
   ? Out<L>
   : Out<S[number]>;
 
-/** The arguments a node still lacks: what `delay` takes. */
+/** The arguments that a node still lacks: the parameters of `delay`. */
 export type Lacking<N> = N extends { readonly '~task': infer T }
   ? T extends {
       readonly params: infer P extends readonly unknown[];
@@ -98,7 +99,7 @@ type LackingFirst<S extends readonly unknown[]> = S extends readonly []
     ? Lacking<F>
     : Lacking<S[number]>;
 
-/** What all members lack, since all are given it; those that take nothing from before are not asked. */
+/** The arguments that all members lack, since all receive them; immutable members are ignored. */
 type LackingAll<M extends readonly unknown[]> = M extends readonly []
   ? []
   : M extends readonly [infer F, ...infer T]
@@ -123,25 +124,25 @@ type AreImmutable<M extends readonly unknown[]> = M extends readonly [infer F, .
     : false
   : true;
 
-/** The argument lists that are in both; where there are none, one that nobody can give. */
+/** The argument lists common to both; if there are none, a list that cannot be passed. */
 type Both<A extends readonly unknown[], B extends readonly unknown[]> = [
   Extract<A, B> | Extract<B, A>,
 ] extends [never]
   ? [DoesNotFit<A, B>]
   : Extract<A, B> | Extract<B, A>;
 
-/** What `applyAsync` takes where these arguments are lacking: no list is needed where none are. */
+/** The parameters of `applyAsync` for these missing arguments; the list is optional if none are missing. */
 export type Apply<Args extends readonly unknown[], Options> = [] extends Args
   ? [args?: Args | undefined, options?: Options | undefined]
   : [args: Args, options?: Options | undefined];
 
-/** In place of a signature that cannot be sent as it is. */
+/** Replaces a signature that cannot be sent as it is. */
 export interface LacksArguments<Lacks> {
   readonly '~celeriac': 'it lacks arguments';
   readonly lacks: Lacks;
 }
 
-/** A signature or workflow, if it has all its arguments. */
+/** A signature or workflow that has all its arguments. */
 export type Complete<N> = N extends unknown
   ? [] extends Lacking<N>
     ? N
@@ -150,14 +151,14 @@ export type Complete<N> = N extends unknown
 
 type Fit = true;
 
-/** In place of a step that does not fit. */
+/** Replaces a step that does not fit. */
 export interface DoesNotFit<Got, Wants> {
   readonly '~celeriac': 'the result of the step before does not fit';
   readonly got: Got;
   readonly wants: Wants;
 }
 
-/** Whether a node takes `V`, the result before it. */
+/** Whether a node accepts `V`, the result before it. */
 export type Link<N, V> = N extends { readonly '~task': infer T }
   ? T extends {
       readonly params: infer P extends readonly unknown[];
@@ -188,7 +189,7 @@ type AllLink<M extends readonly unknown[], V> = M extends readonly []
       : Link<F, V>
     : Link<M[number], V>;
 
-/** Steps, each checked against the one before it. */
+/** Steps, each checked against the previous one. */
 export type Steps<S extends readonly unknown[]> = {
   [K in keyof S]: K extends `${infer I extends number}`
     ? I extends 0
@@ -199,19 +200,19 @@ export type Steps<S extends readonly unknown[]> = {
     : S[K];
 };
 
-/** What a list of steps is checked to be: a list whose steps are known is checked step by step. */
+/** The check of a list of steps: step by step if the steps are known. */
 export type StepList<S> = S extends readonly unknown[] ? Steps<S> : unknown;
 
-/** The steps of a list, as far as they are known. */
+/** The steps of a list, as far as the types are known. */
 export type StepsOf<S> = S extends readonly unknown[] ? S : S extends Iterable<infer N> ? N[] : never;
 
-/** A link, or several, checked against the value they get. */
+/** One link or several, checked against the value they receive. */
 export type LinkOption<L, V> = L extends Iterable<infer C> ? Iterable<Body<C, V>> : Body<L, V>;
 
-/** An errback, or several. */
+/** One errback or several. */
 export type ErrbackOption<E> = E extends Iterable<infer C> ? Iterable<Errback<C>> : Errback<E>;
 
-/** An errback, checked for taking the request, the error and then its own arguments. */
+/** An errback, checked to accept the request, the error and then its own arguments. */
 export type Errback<N> = N extends { readonly '~task': infer T }
   ? T extends {
       readonly params: infer P extends readonly unknown[];

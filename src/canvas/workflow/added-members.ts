@@ -1,6 +1,6 @@
 /**
- * Members that running tasks add to their groups. Each is written into the record before it is sent, and from then on the
- * group waits for it.
+ * Members that running tasks add to their groups. Each member is written to the record before it is sent; from then
+ * on the group waits for it.
  */
 import { LRUCache } from 'lru-cache';
 import type { Engine } from '../../broker/broker.js';
@@ -10,51 +10,51 @@ import { customIds, nodeAt, type Plan, type PlanNode, type Start, starts } from 
 import type { PlanCache } from './plan-cache.js';
 import { addedField, extraField } from './record.js';
 
-/** So many are read at a time. */
+/** Most members read at a time. */
 const BATCH = 500;
 
 export interface AddedMembersParams {
   readonly engine: Engine;
   readonly plans: PlanCache;
   readonly index: TaskIdIndex;
-  /** Sends what begins; again, it changes nothing. */
+  /** Sends these parts; repeating it changes nothing. */
   begin(flow: string, plan: Plan, begun: readonly Start[]): Promise<unknown>;
 }
 
-/** A group, as its members know it. */
+/** The address of a group. */
 export interface GroupAddress {
   readonly flow: string;
   readonly path: string;
 }
 
-/** As it is stored. */
+/** The stored form of an added member. */
 interface AddedMember {
-  /** Which addition of which task. */
+  /** The addition that made it, by task and number. */
   readonly by: string;
   readonly node: PlanNode;
 }
 
-/** Where this process last wrote a member of a group. */
+/** The position of this process's last write to a group. */
 interface Queue {
   next: number;
-  /** Resolves when the addition before has been written. */
+  /** Resolves when the previous addition has been written. */
   last: Promise<unknown>;
 }
 
-/** So many groups and runs are remembered; one that is not is looked for again. */
+/** Most groups and runs remembered; for others the positions are read again. */
 const REMEMBERED = 1_000;
 
 export class AddedMembers {
-  /** By group: those that are added at once would all meet at one place, and each again at the next. */
+  /** By group: without a queue, concurrent additions would collide at each position in turn. */
   readonly #queues = new LRUCache<string, Queue>({ max: REMEMBERED });
-  /** By run of a task that has run before: where it added what then. */
+  /** By run of a task that has run before: the positions of its earlier additions. */
   readonly #earlier = new LRUCache<string, Promise<ReadonlyMap<string, number>>>({ max: REMEMBERED });
 
   constructor(private readonly params: AddedMembersParams) {}
 
   /**
-   * Adds a member, once for each addition of a task.
-   * @param run names this run of the task where it has run before, and may have added it then
+   * Adds a member, once per addition of a task.
+   * @param run identifies this run of a task that has run before, and may have added the member then
    */
   async add(
     { flow, path: group }: GroupAddress,
@@ -76,8 +76,8 @@ export class AddedMembers {
   }
 
   /**
-   * Writes it behind those that are there.
-   * @returns its place; `undefined` when the workflow is no longer kept, or revoked
+   * Writes the member behind the existing ones.
+   * @returns its position; `undefined` when the workflow is revoked or no longer kept
    */
   async #write(flow: string, group: string, member: AddedMember, queue: Queue): Promise<number | undefined> {
     const value = JSON.stringify(member);
@@ -89,13 +89,13 @@ export class AddedMembers {
       ]);
       const row = written?.rows[0];
       if (row === undefined || written?.revoked !== undefined) return undefined;
-      // Taken: the counter tells where the others are by now.
+      // Position taken: the counter shows where the next free one is.
       queue.next = Math.max(ordinal + 1, row.count);
       if (row.before === undefined || byOf(row.before) === member.by) return ordinal;
     }
   }
 
-  /** What was added before this run of a task, by addition. */
+  /** Positions of what earlier runs of the task added, by addition. */
   #before(flow: string, group: string, run: string): Promise<ReadonlyMap<string, number>> {
     const known = this.#earlier.get(run) ?? this.#placesIn(flow, group);
     this.#earlier.set(run, known);
@@ -109,7 +109,7 @@ export class AddedMembers {
     return places;
   }
 
-  /** All that was added to a group so far, some at a time. */
+  /** All members added to a group so far, in batches. */
   async *#written(flow: string, group: string): AsyncGenerator<{ ordinal: number; member: AddedMember }> {
     const { flows } = this.params.engine;
     const [[count] = []] = await flows.read([{ flow, fields: [extraField(group)] }]);
@@ -132,13 +132,13 @@ export class AddedMembers {
   }
 
   /**
-   * Sends again what a task added in runs that died, perhaps between the writing and the sending: this one may have added
-   * less.
+   * Sends the additions of a task's earlier runs again: a run may have died between write and send, and this one may
+   * have added fewer.
    * @param adder the task's job id
    */
   async sendAgain({ flow, path: group }: GroupAddress, plan: Plan, adder: string): Promise<void> {
     const around = nodeAt(plan, group);
-    // A message may name what is no group; nothing was added there, and its end must not fail of it.
+    // A message may name something that is no group: nothing was added there, and the end of the task must not fail.
     if (around?.kind !== 'group') return;
     for await (const { ordinal, member } of this.#written(flow, group)) {
       const index = around.members.length + ordinal;

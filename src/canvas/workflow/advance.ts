@@ -1,30 +1,30 @@
 /**
- * What the end of one part means for the parts around it: what to write, and what comes next. Pure; the one place that
- * decides how a workflow goes on.
+ * What the end of one part means for the parts around it: what to write, and what comes next. Pure; the only place
+ * that decides how a workflow advances.
  */
 import type { WorkflowWrite } from '../../broker/broker.js';
 import { finalOf, nodeAt, type Parallel, type Plan, type PlanNode, placeOf, ROOT } from './plan.js';
 import { CLOSE, countField, type Ending, type Failing, type FailureCause, failedField } from './record.js';
 
-/** What follows when a part ended well. */
+/** What follows when a part succeeded. */
 export type Next =
-  /** The step after it begins, with the value of `from`. */
+  /** The next step begins, with the value of `from`. */
   | { readonly kind: 'step'; readonly path: string; readonly node: PlanNode; readonly from: string }
   /** A member of a group ended; the last one ends the group. `write` is the index of the write that counts it. */
   | { readonly kind: 'member'; readonly group: string; readonly size: number; readonly write: number }
-  /** The whole has its value. `write` is the index of the write that says so. */
+  /** The whole has its value. `write` is the index of the write that closes it. */
   | { readonly kind: 'whole'; readonly write: number }
   /** A link or errback ended, which ends nothing else. */
   | { readonly kind: 'callback' };
 
 export interface Advance {
   readonly writes: readonly WorkflowWrite[];
-  /** The parts that have ended well by it, with the part that has their value: their links begin. */
+  /** The parts that have succeeded by this end, each with the part that holds its value; their links begin. */
   readonly ended: readonly { readonly path: string; readonly from: string }[];
   readonly next: Next;
 }
 
-/** A part ended well: a task with its value, or a group whose members all have. */
+/** A part succeeded: a task with its value, or a group whose members all have theirs. */
 export function afterSuccess(plan: Plan, path: string, ending: Ending): Advance {
   const writes: WorkflowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
   const from = path;
@@ -68,23 +68,23 @@ function closed(
 export interface FailurePropagation {
   readonly writes: readonly WorkflowWrite[];
   /**
-   * The parts around it that it fails, innermost first, each with the index of the write that says so: where somebody
-   * else's failure stands already, that part and those around it are not failed by this task.
+   * The enclosing parts that fail with it, innermost first, each with the index of the write that records this. If an
+   * earlier failure is recorded there, this task does not fail that part and those around it.
    */
   readonly failed: readonly {
     readonly path: string;
     readonly write: number;
     readonly body: string | undefined;
   }[];
-  /** The groups that have one more ended member, with the write that counts it. */
+  /** The groups that count one more ended member, with the counting write. */
   readonly counted: readonly { readonly group: string; readonly size: number; readonly write: number }[];
-  /** The index of the write that says the whole has failed; undefined where it is not over by this. */
+  /** The index of the write that closes the whole; undefined if this does not end it. */
   readonly closes: number | undefined;
 }
 
 /**
- * A task failed for good, or was revoked; or wants nothing to come of it.
- * @param upTo what is around this part goes on
+ * A task failed for good, was revoked, or was ignored.
+ * @param upTo the parts around this one go on
  */
 export function afterFailure(
   plan: Plan,
@@ -96,7 +96,7 @@ export function afterFailure(
   const writes: WorkflowWrite[] = [{ field: path, value: JSON.stringify(ending) }];
   const failed: { path: string; write: number; body: string | undefined }[] = [];
   const counted: { group: string; size: number; write: number }[] = [];
-  /** Which write tells of the end of the part we stand at; groups end by their count. */
+  /** Index of the write that records the end of the current part; groups end by their count. */
   let own: number | undefined = 0;
   let at = path;
   for (let place = placeOf(at); place !== undefined; place = placeOf(at)) {
@@ -128,19 +128,19 @@ export function afterFailure(
       writes.push({ field: parent, value: JSON.stringify({ x: path } satisfies Ending) });
     at = parent;
   }
-  // A group as the whole is over when all its members are.
+  // A group as the whole ends only with its last member.
   if (at !== ROOT || plan.root.kind === 'group') return { writes, failed, counted, closes: undefined };
   return { writes: [...writes, CLOSE], failed, counted, closes: writes.length };
 }
 
-/** Whether a step gives the list of a group, and the failed part is in that group: then the next step is a chord's body. */
+/** True if a step gives the list of a group that contains the failed part: then the next step is a chord's body. */
 function isHeader(plan: Plan, step: string, failed: string): boolean {
   const node = nodeAt(plan, step);
   const final = node === undefined ? step : finalOf(node, step);
   return nodeAt(plan, final)?.kind === 'group' && failed.startsWith(`${final}.`);
 }
 
-/** How many members a group has, those included that were added while it ran. */
+/** True if all members of a group have ended, those included that were added while it ran. */
 export function isFull(group: { readonly size: number }, count: number, extra: number): boolean {
   return count >= group.size + extra;
 }
@@ -150,7 +150,7 @@ export function memberPaths(group: string, size: number): string[] {
   return Array.from({ length: size }, (_, i) => `${group}.${i}`);
 }
 
-/** Whether a member of a group is a group itself, whose values stand among the others. */
+/** True if a member of a group is a group itself, whose values are spliced in. */
 export function isSpliced(plan: Plan, path: string): boolean {
   const place = placeOf(path);
   if (place === undefined || nodeAt(plan, path)?.kind !== 'group') return false;

@@ -1,11 +1,11 @@
 /**
- * Looks a workflow over that nobody else carries on: a part that expired where no worker takes it is ended at its moment,
- * and one whose job is gone is failed, so that neither holds what comes after it for ever.
+ * Checks a workflow that may be stuck. A part that expired where no worker fetches it is ended at its expiry, and a
+ * part whose job is gone is failed, so that neither blocks the following parts for ever.
  *
- *   what is found                                   what becomes of it
- *   a job that has not begun and has expired        the part was revoked; whoever takes the job later drops it
- *   no job, and no end, at two looks                the part failed; in between whoever ends the part before it sends it,
- *                                                   or is dead and does so again
+ *   what is found                                   what follows
+ *   a job that has not begun and has expired        the part is revoked; a worker that fetches the job later drops it
+ *   no job, and no end, at two looks                the part fails; in between, the run that ends the part before sends
+ *                                                   it, or has died and does so again
  */
 
 import { CLOSED, type Engine, REVOKED } from '../../broker/broker.js';
@@ -29,24 +29,24 @@ import { EXPIRED_AFTER_MS } from './writes.js';
 
 export interface WorkflowCheckupParams {
   readonly engine: Engine;
-  /** The jobs of parts, wherever they lie. */
+  /** Reads the jobs of parts, also in lanes. */
   readonly jobs: TaskLookup;
   readonly clock: BrokerClock;
   readonly plans: PlanCache;
   readonly progress: WorkflowProgress;
   readonly drops: FlowDrop;
-  /** How long a part may take to be sent by whoever has to, ms. */
+  /** How long the sending of a part may take, ms. */
   readonly sentWithinMs: number;
 }
 
-/** So many jobs are read at a time. */
+/** Most jobs read at a time. */
 const BATCH = 500;
 const LONGEST_PAUSE_MS = 3_600_000;
 
 export class WorkflowCheckup {
   constructor(private readonly params: WorkflowCheckupParams) {}
 
-  /** @returns when to look again, epoch ms; `undefined` when there is nothing to look after any more */
+  /** @returns when to look again, epoch ms; `undefined` when no more checks are needed */
   async look(flow: string): Promise<number | undefined> {
     const { engine, plans, clock } = this.params;
     const plan = await plans.whole(flow);
@@ -55,7 +55,7 @@ export class WorkflowCheckup {
     if (before.has(CLOSED) || before.has(REVOKED)) return undefined;
     const parts = unfinished(plan, (field) => before.get(field));
     const jobs = await this.#jobs(flow, parts);
-    // Read after the jobs: what had no job then and has no end now has none of both.
+    // Read after the jobs: a part without a job then and without an end now has neither.
     const own = parts.flatMap(([path]) => [path, replacedField(path), missingField(path)]);
     const after = await readFields(engine, flow, own);
     const begins = await this.#begins(flow, plan);
@@ -85,7 +85,7 @@ export class WorkflowCheckup {
     return jobs;
   }
 
-  /** Whether the task of our own that begins a large workflow has yet to do so. */
+  /** True while our own task that begins a large workflow has not done so. */
   async #begins(flow: string, plan: Plan): Promise<boolean> {
     for (const [, { queue }] of leaves(plan.root, ROOT)) {
       const [job] = await this.params.jobs.read([{ queue, id: partId(flow, BEGIN_PATH, queue) }]);
@@ -94,7 +94,7 @@ export class WorkflowCheckup {
     return false;
   }
 
-  /** @returns when to look again for it */
+  /** @returns when to look at the part again */
   async #expiring(flow: string, plan: Plan, path: string, job: TaskRecord): Promise<number | undefined> {
     const { expires } = readMessage(job.data);
     if (expires === undefined || job.running || job.deliveries > 0) return undefined;
@@ -105,7 +105,7 @@ export class WorkflowCheckup {
     return undefined;
   }
 
-  /** @returns when to look again for it */
+  /** @returns when to look at the part again */
   async #missing(flow: string, plan: Plan, path: string, since: number): Promise<number | undefined> {
     const { engine, clock, progress, sentWithinMs } = this.params;
     const now = clock.now();

@@ -1,6 +1,6 @@
 /**
- * From a composition to its plan: options and routes read, arguments checked and encoded, publish middleware run once for
- * each task. What is wrong is told here, before anything is sent.
+ * Compiles a composition to its plan: reads options and routes, checks and encodes arguments, and runs publish
+ * middleware once for each task. Every error must be thrown here, before anything is sent.
  */
 
 import type { PreparedCall } from '../../calls/call-stages.js';
@@ -20,16 +20,16 @@ import {
 } from './part-options.js';
 import type { Leaf, PlanNode } from './plan.js';
 
-/** What a part is given from outside. */
+/** The context of a part. */
 interface CompileInput {
-  /** Put in front of the arguments of what begins first. */
+  /** Arguments in front of those of the tasks that begin first. */
   readonly front: readonly unknown[];
-  /** It begins with a value of a part before it. */
+  /** True if the part begins with the value of an earlier part. */
   readonly fed: boolean;
   readonly passed: Passed;
 }
 
-/** The plan of a composition that is sent with these arguments and options. */
+/** Compiles a composition, sent with these arguments and options, to its plan. */
 export function compile(
   sender: Sender,
   node: Composable,
@@ -39,13 +39,13 @@ export function compile(
   return compileNode(sender, withOptions(node, options), { passed: NOTHING_PASSED, front: args, fed: false });
 }
 
-/** What is sent, with the options of the call on top of its own. */
+/** A composition with the options of the call on top of its own. */
 export function withOptions(node: Composable, options: CallOptions): Composable {
   if (Object.keys(options).length === 0) return node;
   return (node as Composable & { set(options: CallOptions): Composable }).set(options);
 }
 
-/** The plan of a callback: all it lacks comes when it is called. */
+/** Compiles a callback: its missing arguments come when it is called. */
 function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
   return compileNode(sender, node, { passed: NOTHING_PASSED, front: [], fed: true });
 }
@@ -147,14 +147,14 @@ async function parallel(
   };
 }
 
-/** Groups directly in groups are one group, unless something hangs on the inner one. */
+/** Splices a group directly in a group into the outer one, unless it has callbacks, options or arguments. */
 function flattened(member: Composable): readonly Composable[] {
   return isPlain(member) && member.content.kind === 'group'
     ? member.content.members.flatMap(flattened)
     : [member];
 }
 
-/** The steps of a chain in a chain are those of the outer one, unless something hangs on the inner one. */
+/** Splices a chain in a chain into the outer one, unless it has callbacks, options or arguments. */
 export function flatSteps(steps: readonly Composable[]): readonly Composable[] {
   return steps.flatMap((step) => (isPlainChain(step) ? flatSteps(step.content.steps) : [step]));
 }

@@ -1,14 +1,14 @@
 /**
- * What it means for a workflow that a task of it wants nothing to come of it: what it is a step or a header's member of ends
- * without a result, and nothing after it runs. A member of a group that nothing waits for leaves a gap in its list. Pure.
+ * What an ignored task means for its workflow. The step or chord header it belongs to ends without a result, and
+ * nothing after it runs. A member of a group whose list no step takes leaves a gap in the list. Pure.
  */
 import { nodeAt, type Plan, placeOf } from './plan.js';
 
-/** How far it reaches. */
+/** How far an ignored task reaches. */
 export interface Ignored {
   /** The part that ends without a result: the whole, a callback, or a member of a group. */
   readonly part: string;
-  /** It is a member of a group that goes on, and is `undefined` in its list. */
+  /** True for a member of a group that goes on: its value in the list is `undefined`. */
   readonly isMember: boolean;
 }
 
@@ -22,7 +22,7 @@ export function afterIgnored(plan: Plan, path: string): Ignored {
   return { part: at, isMember: false };
 }
 
-/** Whether something takes the list of a group: the step after it, or after what it is the last of. */
+/** True if a step takes the list of the group: the next one, or the one after a part that the group ends. */
 function isHeader(plan: Plan, group: string): boolean {
   for (let place = placeOf(group); place !== undefined; place = placeOf(place.parent)) {
     const around = nodeAt(plan, place.parent);

@@ -1,6 +1,6 @@
 /**
- * Workflows in the caller's process, where calls run here and now (`taskAlwaysEager`, `apply`): part after part, each with
- * the value before it, as Celery's eager mode does; with what a worker's run would give, call and fail.
+ * Workflows in the caller's process (`taskAlwaysEager`, `apply`): part after part, each with the previous value, as
+ * in Celery's eager mode. Results, callbacks and failures must be the same as on a worker.
  */
 import { randomUUID } from 'node:crypto';
 import type { Decided, Detour } from '../../calls/call-stages.js';
@@ -31,34 +31,34 @@ import {
   passedToStep,
 } from './part-options.js';
 
-/** A part that has run. */
+/** The outcome of a part. */
 interface Ran {
   readonly result: AsyncResult | GroupResult;
-  /** Of the task that ended last. */
+  /** The snapshot of the last task. */
   readonly snapshot: Snapshot | undefined;
   readonly value: unknown;
   readonly failed?: InlineFailure | undefined;
-  /** A task wants nothing to come of it: what is around it ends without a result, and nothing after it runs. */
+  /** Set when a task was ignored: the part around it ends without a result, and nothing after it runs. */
   readonly ignored?: 'itself' | 'a member' | undefined;
 }
 
 /** How a part failed. */
 interface InlineFailure {
-  /** What `get()` throws. */
+  /** The error that `get()` throws. */
   readonly error: Error;
-  /** The failed task's, and what it failed with: errbacks get both. */
+  /** The request of the failed task, and its error: errbacks get both. */
   readonly request: object;
   readonly cause: unknown;
-  /** It failed in the group whose list it would have given: the next step is a chord's body. */
+  /** True if a member of the header failed: then the next step is a chord's body. */
   readonly header: boolean;
 }
 
 /** What a part begins with. */
 interface InlineInput {
   readonly args: readonly unknown[];
-  /** What stands before its arguments: the value of the part before it; the request and the error, of an errback. */
+  /** What precedes its arguments: the previous part's value; for an errback, the request and the error. */
   readonly input?: FlowInput | undefined;
-  /** Options of what is around it. */
+  /** Options of the parts around it. */
   readonly passed: Passed;
   /** The group it is a member of. */
   readonly group?: NonNullable<Decided['group']> | undefined;
@@ -70,7 +70,7 @@ interface InlineStep {
   run(given: InlineInput): Promise<Ran>;
 }
 
-/** The groups that run here, by id: takes a further member. */
+/** The groups that run here, by id; each function adds a member. */
 export type GroupsHere = Map<string, (member: Composable) => void>;
 
 export interface InlineLauncherParams {
@@ -92,12 +92,12 @@ export class InlineLauncher {
     return (await this.run(withOptions(node, options), args)).result;
   }
 
-  /** Runs it to its end. */
+  /** Runs the composition to its end. */
   run(node: Composable, args: readonly unknown[]): Promise<Ran> {
     return this.#run(node, { args, passed: NOTHING_PASSED });
   }
 
-  /** Adds a member to a group that runs here; `false` where none goes by this id. */
+  /** Adds a member to a group that runs here; `false` for an unknown group. */
   addTo(group: string | undefined, member: Composable): boolean {
     const add = this.params.groups.get(group ?? '');
     add?.(member);
@@ -190,7 +190,7 @@ export class InlineLauncher {
   async #group(members: readonly Composable[], given: InlineInput): Promise<Ran> {
     const { groups } = this.params;
     const id = randomUUID();
-    // Those that tasks of it add come behind.
+    // Members added by running tasks are appended.
     const all = [...members];
     groups.set(id, (member) => void all.push(member));
     const ran: Ran[] = [];
@@ -204,7 +204,7 @@ export class InlineLauncher {
     } finally {
       groups.delete(id);
     }
-    // Groups directly in groups stand among the others.
+    // The results of nested groups are spliced in.
     const results = ran.flatMap(({ result }) => (result instanceof GroupResult ? result.results : [result]));
     const value = ran.flatMap(({ result, value: own }) =>
       result instanceof GroupResult ? (own as unknown[]) : [own],
@@ -219,7 +219,7 @@ export class InlineLauncher {
     };
   }
 
-  /** A group's list, or a chord's failure, as the result of one task. */
+  /** Presents a group's list, or a chord's failure, as the result of one task. */
   #asOne({ snapshot, value, failed }: Ran): Ran {
     const whole = {
       ...BLANK,
@@ -234,7 +234,7 @@ export class InlineLauncher {
   }
 }
 
-/** A part's value as the next one gets it: as it would travel, whatever JSON has no word for included. */
+/** A part's value as the next part gets it: encoded as for sending, including values that JSON does not know. */
 function inputOf({ value }: Ran): FlowInput {
   return { value: encodeResult(value, rich) };
 }
@@ -250,13 +250,13 @@ function failureOf({ id, name, args, retries, headers, rootId }: Snapshot, error
   return { error, request: { id, name, args, rootId, retries, headers }, cause, header: false };
 }
 
-/** The failure of a header, as its body shows it. */
+/** The failure of a header, as the chord's body reports it. */
 function chorded({ error, cause }: InlineFailure): Error {
   const message = `A member of the chord's header failed: ${error.message}`;
   return failureLike(error, 'ChordError', message, new ChordError(message, { cause }));
 }
 
-/** What failed as a chord's body, as everybody else shows it: with the original. */
+/** The failure of a chord's body, as all other parts report it: with the original error. */
 function unchorded({ error, cause }: InlineFailure): Error {
   return error instanceof TaskFailedError && error.cause instanceof ChordError && cause instanceof Error
     ? failureLike(error, cause.name, cause.message, cause)

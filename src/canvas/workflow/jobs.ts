@@ -1,6 +1,6 @@
 /**
- * The jobs of a workflow, for what is done to all of them: a bounded number at a time, so that the broker is never blocked
- * for long, members that were added and workflows that took a task's place included.
+ * The jobs of a workflow, for operations on all of them. Batches are bounded, so that the broker is never blocked for
+ * long. Added members and workflows that replaced tasks are included.
  */
 import type { Engine, JobRef } from '../../broker/broker.js';
 import type { TaskLookup } from '../../coordination/task-record.js';
@@ -11,9 +11,9 @@ import { goesOn, groupsIn, leaves, nodeAt, type Plan, ROOT } from './plan.js';
 import type { PlanCache } from './plan-cache.js';
 import { FORGET, replacedField } from './record.js';
 
-/** So many at a time. */
+/** Most jobs per batch. */
 const STEP = 500;
-/** So long at least a record stays when the outcome stands and some of the workflow goes on. */
+/** How long at least a record stays when the outcome is final and part of the workflow goes on, ms. */
 export const GOING_ON_MS = 24 * 3_600_000;
 
 /** A part and where its job is, or would be. */
@@ -22,7 +22,7 @@ export interface PartJob {
   readonly ref: JobRef;
 }
 
-/** The parts of a plan, callbacks included, some at a time. */
+/** The parts of a plan, callbacks included, in batches. */
 export function* partJobs(flow: string, plan: Plan): Generator<PartJob[]> {
   let some: PartJob[] = [];
   for (const [path, { queue }] of leaves(plan.root, ROOT, true)) {
@@ -34,7 +34,7 @@ export function* partJobs(flow: string, plan: Plan): Generator<PartJob[]> {
   if (some.length > 0) yield some;
 }
 
-/** The workflows that took the places of some parts. */
+/** The workflows that replaced some of the parts. */
 export async function replacementsOf(
   engine: Engine,
   flow: string,
@@ -46,10 +46,13 @@ export async function replacementsOf(
   return found.filter((inner) => inner !== undefined);
 }
 
-/** So many parts of an ignored workflow are told of one by one. */
+/** Most parts of an ignored workflow that are noted individually. */
 const MOST_NOTED = 1_000;
 
-/** Says of the tasks and groups of a part that they leave no result, for those who wait for them: what never ran is unknown. */
+/**
+ * Notes for the tasks and groups of a part that they leave no result, for waiting callers; parts that never ran are
+ * unknown.
+ */
 export async function noteIgnoredPart(engine: Engine, flow: string, plan: Plan, part: string): Promise<void> {
   const node = nodeAt(plan, part);
   if (node === undefined) return;
@@ -79,7 +82,7 @@ export class FlowDrop {
       for (const inner of replacements) await this.drop(inner);
     }
     if (!goesOn(plan.root)) return engine.flows.remove(flow);
-    // Some of it finds its way by the record, which reads as forgotten until then.
+    // Some parts still follow the record; until then it reads as forgotten.
     await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
     await engine.flows.expire(flow, GOING_ON_MS);
   }

@@ -1,9 +1,9 @@
 /**
- * Sends workflows: the plan is written, then what begins first is sent, in one atomic step where it is little and by a
- * task of our own where it is much; so a caller that dies has sent all of it or nothing.
+ * Sends workflows. The plan is written first; then the first parts are sent: a few in one atomic step, many by a task
+ * of our own. So a caller that dies has sent either all of it or nothing.
  *
  *   write                          a crash after it
- *   1 the record with the plan     nothing runs, nobody was told an id; the record goes with time
+ *   1 the record with the plan     nothing runs, no caller got an id; the record expires
  *   2 the first jobs, atomically   the workflow is accepted
  */
 
@@ -52,7 +52,7 @@ import { expiryOf, firstStarts } from './writes.js';
 
 export interface LauncherParams {
   readonly engine: Engine;
-  /** The jobs of parts, wherever they lie. */
+  /** Reads the jobs of parts, also in lanes. */
   readonly jobs: TaskLookup;
   readonly clock: BrokerClock;
   readonly ids: IdSource;
@@ -64,13 +64,13 @@ export interface LauncherParams {
   readonly results: WorkflowResults;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
-  /** How long what begins may take to be sent, ms. */
+  /** How long the sending of the first parts may take, ms. */
   readonly sentWithinMs: number;
 }
 
-/** More than this begins by a task of our own, so that the broker is never blocked for long. */
+/** More first parts than this are sent by a task of our own, so that the broker is never blocked for long. */
 const MOST_TOGETHER = 100;
-/** A workflow that nobody works on is forgotten after this; its end shortens it to the life of its results. */
+/** How long a workflow without any progress is kept, ms; its end shortens this to the life of its results. */
 const UNATTENDED_MS = 90 * 24 * 3_600_000;
 /** The name of the task that begins a large workflow, and its path. */
 const BEGIN_TASK = 'celeriac.begin';
@@ -83,7 +83,7 @@ export class Launcher implements Dispatcher {
 
   /**
    * Sends one task; with callbacks it is a workflow.
-   * @param where `'to the broker'`: even where calls run here and now
+   * @param where `'to the broker'`: also when calls run in this process
    */
   send<R>(
     target: CallTarget,
@@ -110,7 +110,7 @@ export class Launcher implements Dispatcher {
     const { tracing, sender } = this.params;
     const stays = sender.detour !== null && where === undefined;
     if (tracing === undefined || stays) return this.#launch(node, args, options, where);
-    // All of it goes on in one trace, wherever it is sent.
+    // All of its tasks share one trace, wherever they are sent from.
     return tracing.span({ name: nameOf(node), kind: 'producer' }, async (span) => {
       const result = await this.#launch(node, args, options, where);
       span.set({
@@ -131,7 +131,7 @@ export class Launcher implements Dispatcher {
     const { clock, ids, sender, results } = this.params;
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
-    // Where calls run here and now, so do workflows.
+    // If calls run in this process, workflows do too.
     if (sender.detour !== null && where === undefined) return this.here().launch(carried, args, own);
     await clock.sync();
     const again = await this.#again(carried, args, own);
@@ -159,7 +159,7 @@ export class Launcher implements Dispatcher {
     });
   }
 
-  /** Runs one task in this process, with what is called after it. */
+  /** Runs one task in this process, with its callbacks. */
   apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions, detour: Detour) {
     const { link, linkError } = options;
     if (link === undefined && linkError === undefined)
@@ -169,7 +169,7 @@ export class Launcher implements Dispatcher {
     return this.here(detour).launch(signature, [], {}) as Promise<AsyncResult<R>>;
   }
 
-  /** A task with callbacks is a call like any other: it may be unique. */
+  /** A task with callbacks may be unique, like any other call. */
   async #launchTask(
     flow: string,
     plan: Plan & { readonly root: Leaf },
@@ -194,7 +194,7 @@ export class Launcher implements Dispatcher {
     return results.ofPlan(flow, keyed ?? plan);
   }
 
-  /** Given the id its result would have, a workflow is one that was sent before, and may or may not have arrived. */
+  /** With the id of an earlier result, the workflow was sent before and may have arrived or not: sends it again. */
   async #again(
     node: Composable,
     args: readonly unknown[],
@@ -206,17 +206,17 @@ export class Launcher implements Dispatcher {
     return resultId(part.flow, root) === taskId ? { flow: part.flow, root } : undefined;
   }
 
-  /** Writes the plan and sends what begins. */
+  /** Writes the plan and sends the first parts. */
   async deliver(flow: string, plan: Plan, how: Delivering, acceptance?: Acceptance): Promise<void> {
     const { plans, engine, producer } = this.params;
     const replicated = how !== 'replacement' && producer.replicated(acceptance);
-    // A task that runs again replaces itself by what it did the first time, whatever it says now.
+    // A task that runs again gets the replacement of its first run, even if it asks for another now.
     const known = how === 'replacement' ? await plans.get(flow) : undefined;
     const sent = known ?? plan;
     const text = JSON.stringify(sent);
     const release = engine.hold();
     try {
-      // The id it takes over is the replaced task's, and leads to it.
+      // The replacement takes over the replaced task's id, which leads to it.
       const own = how === 'replacement' ? resultId(flow, sent.root) : undefined;
       const claimed = customIds(flow, sent.root, ROOT).filter(({ id }) => id !== own);
       const delayMs = delaysIn(sent.root, this.params.clock.now());
@@ -246,7 +246,8 @@ export class Launcher implements Dispatcher {
     let tried = false;
     const first = async () => {
       const stranger = !mayExist;
-      // From here on it may be this call's own: an attempt can fail after it was made, or lose its answer.
+      // From here on an existing record may be this call's own: an attempt can fail after the write, or lose its
+      // answer.
       mayExist = true;
       const expiresAt = expiryOf(begun, now) ?? Number.POSITIVE_INFINITY;
       const lookAt = Math.min(now + this.params.sentWithinMs, expiresAt);
@@ -254,10 +255,10 @@ export class Launcher implements Dispatcher {
         engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now)),
         engine.flows.watch(flow, lookAt, true),
       ]);
-      // Only then is it the one that is stored.
+      // Only then is this plan the stored one.
       if (made) plans.keep(flow, plan, text.length);
       if (!made && stranger) throw new DuplicateTaskError(`The workflow id "${flow}" is taken.`, id);
-      // By a call before this one, not by an attempt of this one whose answer was lost.
+      // Sent by an earlier call, not by an attempt of this one whose answer was lost.
       if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);
       tried = true;
     };
@@ -266,7 +267,7 @@ export class Launcher implements Dispatcher {
     if (empty.length > 0) await progress.begin(flow, plan, empty, { input: undefined, parentId: undefined });
   }
 
-  /** @throws {DuplicateTaskError} the call that is made again had arrived */
+  /** @throws {DuplicateTaskError} when the call being repeated had arrived */
   async #refuseArrived([first]: readonly Envelope[], id: string): Promise<void> {
     if (first === undefined) return;
     const [job] = await this.params.jobs.read([{ queue: first.queue, id: first.jobId }]);
@@ -290,7 +291,7 @@ export class Launcher implements Dispatcher {
   }
 }
 
-/** A workflow of its own, one that was sent before and may have arrived, or one that takes a task's place. */
+/** A new workflow, one sent before that may have arrived, or the replacement of a task. */
 type Delivering = 'new' | 'again' | 'replacement';
 
 /** The id of a workflow's result. */
@@ -299,7 +300,7 @@ function resultId(flow: string, root: PlanNode): string {
   return idOf(flow, final, nodeAt({ v: 1, root, sentAt: 0 }, final));
 }
 
-/** What its span goes by. */
+/** The name of its span. */
 function nameOf(node: Composable): string {
   return node instanceof Workflow ? node.content.kind : (node as unknown as Signature).task;
 }

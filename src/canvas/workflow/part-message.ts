@@ -1,6 +1,4 @@
-/**
- * From a part of a plan to the envelope the producer sends: its message is put together when its turn comes.
- */
+/** Builds the envelope of a part of a plan when the part's turn comes. */
 
 import { partId } from '../../protocol/ids.js';
 import { type FlowInput, type Message, writeMessage } from '../../protocol/message.js';
@@ -13,7 +11,7 @@ type TaskStart = Extract<Start, { kind: 'task' }>;
 /** What a part begins with. */
 export interface Beginning {
   readonly input: FlowInput | undefined;
-  /** The task it comes after. */
+  /** The task before it. */
   readonly parentId: string | undefined;
   /** Epoch ms, broker's clock. */
   readonly now: number;
@@ -56,12 +54,12 @@ function placeIn(flow: string, { path, index }: GroupPlace): NonNullable<Message
   return { group: partId(flow, path), index };
 }
 
-/** What took a task's place belongs to that one's group; what is called after it does not. */
+/** A replacement belongs to the replaced task's group; its callbacks do not. */
 function groupReplaced(plan: Plan, path: string): NonNullable<Message['flow']> {
   return (carrierOf(path) === path ? plan.replaces?.group : undefined) ?? {};
 }
 
-/** The task that began what this part belongs to; undefined when it began it itself. */
+/** The task that began the workflow or callback of this part; undefined for that task itself. */
 export function rootOf(flow: string, plan: Plan, path: string): string | undefined {
   const carrier = carrierOf(path);
   const around = ancestors(carrier).reverse();
@@ -79,7 +77,7 @@ export function rootOf(flow: string, plan: Plan, path: string): string | undefin
   return began === undefined ? undefined : idOf(flow, began, nodeAt(plan, began));
 }
 
-/** The part whose link or errback this belongs to; the path itself where it belongs to none. */
+/** The part whose link or errback this belongs to; the path itself outside callbacks. */
 function carrierOf(path: string): string {
   const callback = /\.[le]\d/.exec(path);
   return callback === null ? path : path.slice(0, callback.index);

@@ -1,14 +1,14 @@
 /**
- * What the options of a workflow mean for its parts. Pure. A part's own options beat those of the whole around it, headers
- * are put together; what can only be meant for one task goes to that one.
+ * What the options of a workflow mean for its parts. Pure. A part's own options win over those around it, and headers
+ * are merged. Options that make sense for only one task go to that task.
  */
 import { CeleriacError } from '../../errors.js';
 import type { CallOptions } from '../../options/call-options.js';
 import { merge } from '../../options/merge.js';
 
-/** Options of what is around a part, by whom they are for. */
+/** Options from around a part, by their recipients. */
 export interface Passed {
-  /** For what begins first. */
+  /** For the tasks that begin first. */
   readonly first: CallOptions;
   /** For every task. */
   readonly all: CallOptions;
@@ -16,10 +16,10 @@ export interface Passed {
   readonly last: CallOptions;
 }
 
-/** Nothing is around it, or nothing of that is for it. */
+/** No options from around. */
 export const NOTHING_PASSED: Passed = Object.freeze({ first: {}, all: {}, last: {} });
 
-/** What the parts of a workflow are given: its own options over those of what is around it. */
+/** The options that a workflow passes to its parts: its own over those around it. */
 export function passedBy(own: CallOptions, around: Passed): Passed {
   const { countdown, eta, queue, taskId, ignoreResult, link: _, linkError: __, ...all } = own;
   return {
@@ -29,17 +29,17 @@ export function passedBy(own: CallOptions, around: Passed): Passed {
   };
 }
 
-/** The options of a task: its own over those of what is around it. */
+/** The options of a task: its own over those around it. */
 export function optionsOfTask(own: CallOptions, { first, all, last }: Passed): CallOptions {
   return over({ ...all, ...first, ...last }, own);
 }
 
-/** What a step of a chain is given. */
+/** The options passed to a step of a chain. */
 export function passedToStep({ first, all, last }: Passed, at: { first: boolean; last: boolean }): Passed {
   return { first: at.first ? first : {}, all, last: at.last ? last : {} };
 }
 
-/** What a member of a group is given: each begins, and each ends it. */
+/** The options passed to a member of a group: every member is first and last. */
 export function passedToMembers({ first, all, last: { taskId, ...last } }: Passed): Passed {
   if (taskId === undefined) return { first, all, last };
   throw new CeleriacError(
@@ -52,7 +52,7 @@ type Layer = { readonly [K in keyof CallOptions]: CallOptions[K] | undefined };
 
 function over(lower: Layer, upper: Layer): CallOptions {
   const { countdown, eta, ...rest } = lower;
-  // One due moment is enough, and the nearer one is it.
+  // Only one due moment can count: that of the inner part.
   const timed = upper.countdown !== undefined || upper.eta !== undefined;
   const both = isBag(lower.headers) && isBag(upper.headers);
   const headers = both ? { headers: { ...lower.headers, ...upper.headers } } : undefined;

@@ -1,16 +1,16 @@
 /**
- * How far a workflow is for a part that waits in it, as `updates()` shows it: how many of those it waits for have ended.
- * Those are the members of the last group that has begun, or where there is none the steps before it.
+ * The progress of a workflow for a waiting part, as `updates()` shows it: how many of the parts it waits for have
+ * ended. These are the members of the last group that has begun or, without a group, the steps before it.
  */
 import type { Engine } from '../../broker/broker.js';
 import { PENDING } from '../../states.js';
 import { nodeAt, type Plan, placeOf, stepBefore } from './plan.js';
 import { countField, extraField } from './record.js';
 
-/** So many steps are looked at. */
+/** Most steps that are counted. */
 const MOST_STEPS = 500;
 
-/** As a task would show its own state. */
+/** In the form of a custom state. */
 interface Progress {
   readonly state: string;
   readonly meta: { readonly completed: number; readonly total: number };
@@ -30,12 +30,12 @@ export async function progressBefore(
     completed: Number(counts[2 * i] ?? 0),
     total: size + Number(counts[2 * i + 1] ?? 0),
   }));
-  // The nearest one of which something has ended; before that the first that is waited for.
+  // The nearest group with an ended member; if there is none, the first one that is waited for.
   const meta = found.find(({ completed }) => completed > 0) ?? found.at(-1);
   return meta && { state: PENDING, meta };
 }
 
-/** The groups that are waited for, nearest first: the part itself, where it is one, and steps before it. */
+/** The groups the part waits for, nearest first: the part itself, if it is one, and steps before it. */
 function groupsBefore(plan: Plan, path: string): { at: string; size: number }[] {
   const groups: { at: string; size: number }[] = [];
   for (let at: string | undefined = path; at !== undefined; at = stepBefore(plan, at)) {
@@ -45,7 +45,7 @@ function groupsBefore(plan: Plan, path: string): { at: string; size: number }[] 
   return groups;
 }
 
-/** The steps of the chain around it that come before it. */
+/** The earlier steps of the chain around it. */
 async function stepsBefore(
   engine: Pick<Engine, 'flows'>,
   flow: string,

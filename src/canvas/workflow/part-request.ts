@@ -1,13 +1,11 @@
-/**
- * The request of a part that failed, as errbacks get it: plain JSON.
- */
+/** The request of a failed part, as errbacks get it: plain JSON. */
 import { partId } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { MESSAGE_VERSION, type Message } from '../../protocol/message.js';
 import { rootOf } from './part-message.js';
 import { groupOf, idOf, nodeAt, type Plan } from './plan.js';
 
-/** What is known of the part. */
+/** What is known about the part. */
 export interface PartRequest {
   readonly taskId: string;
   readonly name: string;
@@ -38,7 +36,7 @@ export function requestOf(part: PartRequest): unknown {
   };
 }
 
-/** The request of a part whose job nobody has at hand: one that was never sent, mostly. */
+/** The request of a part without a job at hand, mostly one that was never sent. */
 export function plannedRequest(flow: string, plan: Plan, path: string): unknown {
   const node = nodeAt(plan, path);
   if (node?.kind !== 'task') return null;

@@ -1,6 +1,4 @@
-/**
- * How a part of a workflow stands, from its job and the workflow's record. Pure; the one place that decides it.
- */
+/** The state of a part of a workflow, from its job and the workflow's record. Pure; the only place that decides it. */
 import { CLOSED, HEAD, REVOKED } from '../../broker/broker.js';
 import { ancestors } from './plan.js';
 import {
@@ -17,33 +15,33 @@ import {
   UNTIL,
 } from './record.js';
 
-/** How far the job of a part is: not sent (or dropped), waiting in its queue or about to be thrown away, run by a worker, ended. */
+/** The stage of a part's job: not sent (or dropped), waiting in its queue or about to be discarded, running, ended. */
 export type JobStage = 'none' | 'sent' | 'running' | 'done' | 'replaced';
 
-/** What a workflow's record says of one part. */
+/** What a workflow's record says about one part. */
 export interface PartRecord {
-  /** There is a record, and it is neither forgotten nor expired. */
+  /** True if there is a record that is neither forgotten nor expired. */
   readonly kept: boolean;
-  /** The workflow's outcome stands. */
+  /** True once the workflow's outcome is final. */
   readonly over: boolean;
   readonly revocation: FlowRevocation | undefined;
   readonly ending: Ending | undefined;
-  /** The part is a chain or group that has failed. */
+  /** Set if the part is a chain or group that has failed. */
   readonly failing: Failing | undefined;
-  /** A chain around it has failed before its turn. */
+  /** Set if a chain around it failed before its turn. */
   readonly shared: SharedFailing | undefined;
-  /** The part it is a link or errback of, or of a link or errback of. */
+  /** The part whose link or errback it is, directly or further up. */
   readonly carrier: { readonly link: boolean; readonly record: PartRecord } | undefined;
 }
 
-/** How a part is to be read. */
+/** How to read a part. */
 export type PartState =
   /** As its job says. */
   | { readonly kind: 'job' }
-  /** Nothing is known of it any more. */
+  /** Nothing is known about it any more. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'ended'; readonly ending: Ending; readonly over: boolean }
-  /** With somebody else's failure; `body`: as the body of the chord whose header failed. */
+  /** Failed because of another part; `body`: as the body of the chord whose header failed. */
   | { readonly kind: 'failed'; readonly failing: Pick<Failing, 'f'>; readonly body: boolean }
   | { readonly kind: 'revoked'; readonly revocation: FlowRevocation }
   /** Its turn has not come. */
@@ -62,13 +60,16 @@ export function partState(job: JobStage, record: PartRecord): PartState {
   return (record.carrier && neverCalled(record.carrier)) ?? { kind: 'waiting' };
 }
 
-/** Whether it ended, or will never begin, since a task wants nothing to come of it. */
+/** True if it ended, or will never begin, because a task was ignored. */
 function isIgnored({ ending, failing, shared }: PartRecord): boolean {
   if (ending !== undefined && !('x' in ending)) return 'i' in ending;
   return (failing ?? shared?.failing)?.ignored === true;
 }
 
-/** A link of what failed shares its failure; an errback of what ended well, or never ran, is nothing that will be. */
+/**
+ * A link of a failed part shares the failure. An errback of a part that succeeded, or never ran, will never be
+ * called.
+ */
 function neverCalled({ link, record }: NonNullable<PartRecord['carrier']>): PartState | undefined {
   const state = partState('none', record);
   switch (state.kind) {
@@ -86,7 +87,7 @@ function neverCalled({ link, record }: NonNullable<PartRecord['carrier']>): Part
   }
 }
 
-/** The fields of the record that say how a part stands. */
+/** The fields of the record that decide a part's state. */
 export function recordFields(path: string): string[] {
   const fields = [path, failedField(path), ...ancestors(path).map(failedField)];
   const carrier = callbackOf(path);
@@ -104,7 +105,7 @@ export function readRecord(path: string, values: readonly (string | undefined)[]
   return readAt(path, (field) => values[fields.indexOf(field)], now);
 }
 
-/** Whether a record is there to be read. */
+/** True if the record can still be read. */
 export function isKept(value: (field: string) => string | undefined, now: number): boolean {
   const over = (value(CLOSED) ?? value(REVOKED)) !== undefined;
   const forgotten = value(FORGET) !== undefined && over;
@@ -128,7 +129,7 @@ function readAt(path: string, value: (field: string) => string | undefined, now:
   };
 }
 
-/** Whose link or errback a part is, or belongs to. */
+/** The part whose link or errback a part is, or belongs to. */
 function callbackOf(path: string): { readonly path: string; readonly link: boolean } | undefined {
   const at = Math.max(path.lastIndexOf('.l'), path.lastIndexOf('.e'));
   return at < 0 ? undefined : { path: path.slice(0, at), link: path[at + 1] === 'l' };

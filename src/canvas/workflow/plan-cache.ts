@@ -1,20 +1,20 @@
 /**
- * The plans of the workflows this process works on, read once each: they never change. Members that running tasks added
- * to their groups are read when they are met.
+ * Caches the plans of the workflows in this process. Each is read once, since plans never change. Members added by
+ * running tasks are read on demand.
  */
 import { LRUCache } from 'lru-cache';
 import { type Engine, PLAN } from '../../broker/broker.js';
 import { groupsIn, nodeAt, type Plan, type PlanNode, placeOf, ROOT, withMembers } from './plan.js';
 import { addedField, extraField } from './record.js';
 
-/** So much plan text is kept, least recently used first to go. */
+/** Most plan text kept, in characters; the least recently used goes first. */
 const KEPT_CHARS = 16_000_000;
-/** What a plan costs beside its text (measured: 2 kB for one of two tasks), in characters of it. */
+/** Overhead of a plan besides its text (measured: 2 kB for one of two tasks), in characters. */
 const EACH_CHARS = 2000;
 
 interface Kept {
   readonly plan: Plan & { readonly added: Map<string, PlanNode> };
-  /** Of the plan and of what was added to it. */
+  /** Size of the plan and of its added members. */
   chars: number;
 }
 
@@ -36,10 +36,10 @@ export class PlanCache {
     return reading;
   }
 
-  /** The plan with everything known that the path leads to; at once where that has been read before. */
+  /** The plan with all members on the way to a path; synchronous if these were read before. */
   upTo(flow: string, path: string): Plan | undefined | Promise<Plan | undefined> {
     const plan = this.get(flow);
-    // Mostly it is here, and a part that ends well need not wait for a promise of it.
+    // Usually cached, so a part that succeeds need not wait for a promise.
     if (plan instanceof Promise || plan === undefined || nodeAt(plan, path) === undefined)
       return this.#readUpTo(flow, path);
     return plan;
@@ -47,7 +47,7 @@ export class PlanCache {
 
   async #readUpTo(flow: string, path: string): Promise<Plan | undefined> {
     let plan = await this.get(flow);
-    // What was added may have groups of its own, with members that were added to those.
+    // An added member may contain groups, to which members were added in turn.
     while (plan !== undefined && nodeAt(plan, path) === undefined) {
       const further = await this.#withMember(flow, plan, path);
       if (further === undefined) return plan;
@@ -56,7 +56,7 @@ export class PlanCache {
     return plan;
   }
 
-  /** The plan with the first member on the way to a path that it does not know yet; undefined where there is none. */
+  /** The plan with the first unknown member on the way to a path; undefined if there is none. */
   async #withMember(flow: string, plan: Plan, path: string): Promise<Plan | undefined> {
     const at = firstUnknown(plan, path);
     const place = at === undefined ? undefined : placeOf(at);
@@ -70,12 +70,12 @@ export class PlanCache {
     return { ...plan, added: new Map([...(plan.added ?? []), [at, node]]) };
   }
 
-  /** The plan with all members that were added to its groups so far. */
+  /** The plan with all members added to its groups so far. */
   async whole(flow: string): Promise<Plan | undefined> {
     const plan = await this.get(flow);
     if (plan === undefined) return undefined;
     let root = plan.root;
-    // What is added may have groups of its own, and those members of theirs.
+    // Added members may contain groups with added members of their own.
     for (let seen = new Set<string>(); ; ) {
       const groups = [...groupsIn(root, ROOT)].filter((path) => !seen.has(path));
       if (groups.length === 0) return { ...plan, root };
@@ -95,8 +95,8 @@ export class PlanCache {
   }
 
   /**
-   * Notes a member that was added to a group.
-   * @param chars how long it is as text
+   * Notes a member added to a group.
+   * @param chars length of its text
    */
   added(flow: string, path: string, node: PlanNode, chars: number): void {
     const kept = this.#kept.get(flow);
@@ -106,7 +106,7 @@ export class PlanCache {
     this.#kept.set(flow, kept, { size: EACH_CHARS + kept.chars });
   }
 
-  /** Keeps the plan of a workflow: as it is stored, since every part is read from it. */
+  /** Keeps the plan of a workflow as it is stored, since every part is read from it. */
   keep(flow: string, plan: Plan, chars: number): void {
     this.#kept.set(flow, { plan: { ...plan, added: new Map() }, chars });
   }
@@ -124,7 +124,7 @@ export class PlanCache {
   }
 }
 
-/** The first part on the way to a path that the plan does not have. */
+/** The first part on the way to a path that is missing in the plan. */
 function firstUnknown(plan: Plan, path: string): string | undefined {
   for (let dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1)) {
     const at = path.slice(0, dot);

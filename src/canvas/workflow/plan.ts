@@ -1,32 +1,32 @@
 /**
- * The plan of a workflow: what is to run after what, as pure data that never changes once it is sent. It stands in the
- * workflow's record; every signature is in it once. A part is named by its path: `0` is the whole, `0.2` its third step
- * or member, `0.2.l0` that one's first link and `0.2.e0` its first errback.
+ * The plan of a workflow: what runs after what, as pure data that never changes once it is sent. It is stored in the
+ * workflow's record, with every signature once. A part is named by its path: `0` is the whole, `0.2` its third step
+ * or member, `0.2.l0` the first link of that part and `0.2.e0` its first errback.
  */
 import type { IdClaim } from '../../coordination/task-id-index.js';
 import { partId } from '../../protocol/ids.js';
 import type { Message } from '../../protocol/message.js';
 
-/** What a part's message says beside its arguments, as far as it is known beforehand. */
+/** The fields of a part's message besides its arguments, as far as known beforehand. */
 export type LeafFields = Omit<Message, 'v' | 'args' | 'flow' | 'input' | 'expires' | 'eta'>;
 
 /** One task. */
 export interface Leaf {
   readonly kind: 'task';
   readonly name: string;
-  /** Where its job goes: a queue, or the task's lane there. */
+  /** The queue of its job, or the task's lane there. */
   readonly queue: string;
   /** The encoded arguments. */
   readonly args: unknown;
   /** The caller's own id. */
   readonly id?: string;
-  /** Takes nothing from the part before it. */
+  /** True if it takes no argument from the previous part. */
   readonly immutable?: true;
   readonly fields: LeafFields;
   readonly priority?: number;
-  /** The trace of the call that made the workflow. */
+  /** The trace of the call that sent the workflow. */
   readonly trace?: string;
-  /** Counted from the moment its turn comes. */
+  /** Counts from the moment its turn comes. */
   readonly delayMs?: number;
   readonly etaAt?: number;
   readonly expiresAt?: number;
@@ -35,7 +35,7 @@ export interface Leaf {
   readonly errbacks?: readonly PlanNode[];
 }
 
-/** Steps, one after the other. */
+/** Steps in sequence. */
 export interface Sequence {
   readonly kind: 'chain';
   readonly steps: readonly PlanNode[];
@@ -43,7 +43,7 @@ export interface Sequence {
   readonly errbacks?: readonly PlanNode[];
 }
 
-/** Members, beside each other. A chord is a chain of its header and its body. */
+/** Members in parallel. A chord is a chain of its header and its body. */
 export interface Parallel {
   readonly kind: 'group';
   readonly members: readonly PlanNode[];
@@ -59,9 +59,9 @@ export interface Plan {
   readonly root: PlanNode;
   /** When it was sent, epoch ms of the broker's clock. */
   readonly sentAt: number;
-  /** Members that running tasks added to groups, by path. Not part of what is stored. */
+  /** Members that running tasks added to groups, by path; not stored with the plan. */
   readonly added?: ReadonlyMap<string, PlanNode>;
-  /** A task whose place it takes: its end is that task's end, and that one's group is that of its tasks. */
+  /** The task it replaces: its end is that task's end, and its tasks belong to that task's group. */
   readonly replaces?: {
     readonly jobId: string;
     readonly queue: string;
@@ -72,7 +72,7 @@ export interface Plan {
 /** The path of the whole. */
 export const ROOT = '0';
 
-/** The node at a path; undefined where the plan has none. */
+/** The node at a path; undefined if the plan has none. */
 export function nodeAt(plan: Plan, path: string): PlanNode | undefined {
   const [root = '', ...segments] = path.split('.');
   let node: PlanNode | undefined = plan.root;
@@ -93,7 +93,9 @@ function childOf(node: PlanNode, segment: string): PlanNode | undefined {
   return undefined;
 }
 
-/** Where a part stands in the one around it; undefined for the whole, and for links and errbacks, which end nothing. */
+/**
+ * The position of a part in its parent; undefined for the whole, and for links and errbacks, which end nothing else.
+ */
 export function placeOf(path: string): { readonly parent: string; readonly index: number } | undefined {
   const dot = path.lastIndexOf('.');
   if (dot < 0) return undefined;
@@ -101,7 +103,7 @@ export function placeOf(path: string): { readonly parent: string; readonly index
   return isCallback(last) ? undefined : { parent: path.slice(0, dot), index: Number(last) };
 }
 
-/** The parts around a part, innermost first, up to the whole or to a link or errback it belongs to. */
+/** The parts around a part, innermost first, up to the whole or to a link or errback. */
 export function ancestors(path: string): string[] {
   const around: string[] = [];
   for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent))
@@ -109,7 +111,7 @@ export function ancestors(path: string): string[] {
   return around;
 }
 
-/** The step a part comes after; undefined where it comes first. */
+/** The step before a part; undefined for a first one. */
 export function stepBefore(plan: Plan, path: string): string | undefined {
   for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent)) {
     if (place.index > 0 && nodeAt(plan, place.parent)?.kind === 'chain')
@@ -122,7 +124,7 @@ function isCallback(segment: string): boolean {
   return segment.startsWith('l') || segment.startsWith('e');
 }
 
-/** A task that is to be sent, or a group without members, which has ended before it began. */
+/** A task to send, or a group without members, which has ended before it begins. */
 export type Start =
   | {
       readonly kind: 'task';
@@ -132,13 +134,13 @@ export type Start =
     }
   | { readonly kind: 'empty'; readonly path: string };
 
-/** Which group a task belongs to. */
+/** The group a task belongs to. */
 export interface GroupPlace {
   readonly path: string;
   readonly index: number;
 }
 
-/** What begins when a part begins. */
+/** The tasks and groups that begin when a part begins. */
 export function starts(node: PlanNode, path: string, group?: GroupPlace): Start[] {
   switch (node.kind) {
     case 'task':
@@ -153,7 +155,7 @@ export function starts(node: PlanNode, path: string, group?: GroupPlace): Start[
   }
 }
 
-/** The innermost group a part belongs to, as a member of it or as a step of one. */
+/** The innermost group around a part, as a member or as a step of a member. */
 export function groupOf(plan: Plan, path: string): GroupPlace | undefined {
   for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent)) {
     if (nodeAt(plan, place.parent)?.kind === 'group') return { path: place.parent, index: place.index };
@@ -161,7 +163,7 @@ export function groupOf(plan: Plan, path: string): GroupPlace | undefined {
   return undefined;
 }
 
-/** All tasks of a part, in order, with their paths; callbacks only when asked for. */
+/** All tasks of a part, in order, with their paths; callbacks only if requested. */
 export function* leaves(node: PlanNode, path: string, callbacks = false): Generator<[string, Leaf]> {
   if (node.kind === 'task') yield [path, node];
   else {
@@ -173,7 +175,7 @@ export function* leaves(node: PlanNode, path: string, callbacks = false): Genera
   for (const [i, errback] of (node.errbacks ?? []).entries()) yield* leaves(errback, `${path}.e${i}`, true);
 }
 
-/** Whether a part leaves no result: a task that was sent so, or what has its value from none but such. */
+/** True if a part leaves no result: a task sent so, or a part whose value comes only from such tasks. */
 export function leavesNoResult(node: PlanNode): boolean {
   if (node.kind === 'task') return node.fields.ignore === true;
   if (node.kind === 'group') return node.members.length > 0 && node.members.every(leavesNoResult);
@@ -196,14 +198,14 @@ function children(node: PlanNode): [segment: string, child: PlanNode][] {
   ];
 }
 
-/** The whole with further members in one of its groups. */
+/** The whole with members added to one of its groups. */
 export function withMembers(root: PlanNode, path: string, more: readonly PlanNode[]): PlanNode {
   return changedAt(root, path.split('.').slice(1), (node) =>
     node.kind === 'group' ? { ...node, members: [...node.members, ...more] } : node,
   );
 }
 
-/** The whole with one part changed: the one that these segments of a path lead to. */
+/** The whole with one part changed, the one at these path segments. */
 export function changedAt(
   node: PlanNode,
   [segment, ...rest]: readonly string[],
@@ -219,7 +221,7 @@ export function changedAt(
   return node;
 }
 
-/** The part whose end gives a part its value: the last step of the last step …; a task or a group. */
+/** The part that gives a part its value: the last step of the last step …; a task or a group. */
 export function finalOf(node: PlanNode, path: string): string {
   if (node.kind !== 'chain' || node.steps.length === 0) return path;
   const last = node.steps.length - 1;
@@ -227,13 +229,13 @@ export function finalOf(node: PlanNode, path: string): string {
   return step === undefined ? path : finalOf(step, `${path}.${last}`);
 }
 
-/** The first task of a part: what began it. */
+/** The first task of a part. */
 export function firstOf(node: PlanNode, path: string): string | undefined {
   for (const [at] of leaves(node, path)) return at;
   return undefined;
 }
 
-/** The id people know a part by. */
+/** The id under which people know a part. */
 export function idOf(flow: string, path: string, node: PlanNode | undefined): string {
   if (node?.kind !== 'task') return partId(flow, path);
   return node.id ?? partId(flow, path, node.queue);
@@ -252,7 +254,10 @@ export function customIds(flow: string, node: PlanNode, path: string): IdClaim[]
   return found;
 }
 
-/** Whether the workflow goes on when its outcome stands: by callbacks that find their way, or their value, in its record. */
+/**
+ * True if the workflow goes on after its outcome is final: by callbacks that read their path, or their value, from
+ * its record.
+ */
 export function goesOn(node: PlanNode): boolean {
   const callbacks = [...(node.links ?? []), ...(node.errbacks ?? [])];
   if (callbacks.some((callback) => callback.kind !== 'task' || hasCallbacks(callback))) return true;
@@ -265,18 +270,18 @@ function hasCallbacks({ links, errbacks }: PlanNode): boolean {
   return links !== undefined || errbacks !== undefined;
 }
 
-/** Whether its value is the list of a group, which is read from the record. */
+/** True if its value is the list of a group, which is read from the record. */
 function givesList(node: PlanNode): boolean {
   const final = finalOf(node, ROOT);
   return nodeAt({ v: 1, root: node, sentAt: 0 }, final)?.kind === 'group';
 }
 
-/** Whether there are members that go on beside one that has failed. */
+/** True if members may go on beside a failed one. */
 export function hasGroups(node: PlanNode): boolean {
   return !groupsIn(node, ROOT).next().done;
 }
 
-/** How long a workflow may at least have to wait by its own plan, ms: what is delayed, one after the other. */
+/** The sum of all delays in a plan, ms, as if its parts ran in sequence. */
 export function delaysIn(node: PlanNode, now: number): number {
   let ms = 0;
   for (const [, { delayMs = 0, etaAt = now }] of leaves(node, ROOT, true))

@@ -1,6 +1,6 @@
 /**
- * Carries a workflow on: writes what has ended and sends what comes next. Every step is done before the task that leads
- * to it is settled, under ids that follow from the plan, so that doing it again after a crash changes nothing.
+ * Advances a workflow: writes which parts have ended and sends the next ones. Every step must be done before the task
+ * that leads to it is settled, under ids derived from the plan, so that repeating it after a crash changes nothing.
  *
  *   write                                   a crash after it
  *   1 how the part ended, and with it the   the task is delivered again, finds its end written, does not run,
@@ -65,17 +65,17 @@ export interface WorkflowProgressParams {
   readonly index: TaskIdIndex;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
-  /** Tells those who wait for a part, or for what came after it, that it leaves no result. */
+  /** Notifies callers that wait for a part, or for a part after it, that it leaves no result. */
   noteIgnored(flow: string, plan: Plan, part: string): Promise<void>;
 }
 
 /**
- * What became of a part's end: recorded; recorded, and its workflow is over and to be forgotten; or too late because the workflow
- * was revoked, or is no longer kept.
+ * The outcome of recording a part's end: recorded; recorded, with the workflow over and to be forgotten; or too late,
+ * because the workflow is no longer kept or was revoked.
  */
 export type ProgressResult = 'recorded' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
 
-/** A failed part, and what errbacks are told of it. */
+/** A failed part, with what errbacks receive. */
 export interface FailedPart {
   readonly blame: FailureCause;
   /** Set when it was revoked; `null` without a reason. */
@@ -88,8 +88,8 @@ export class WorkflowProgress {
   constructor(private readonly params: WorkflowProgressParams) {}
 
   /**
-   * A part ended well.
-   * @param parentId the task that what follows comes after
+   * Records that a part succeeded, and begins the next ones.
+   * @param parentId the parent task of the parts that follow
    * @param without the links of this part are not called
    */
   async succeed(
@@ -108,8 +108,8 @@ export class WorkflowProgress {
       const value = 's' in current ? { value: current.s } : undefined;
       const begun = next.kind === 'step' ? starts(next.node, next.path, groupOf(plan, next.path)) : [];
       const input = next.kind === 'step' ? inputFor(begun, value, next.from) : undefined;
-      // A step that has its value with it looks at the record only for what forbids it to run, so it may be sent while the
-      // record is written. One that reads its value there has to come after.
+      // A step that carries its value reads the record only to see whether it may run, so it may be sent while the
+      // record is written. A step that reads its value from the record must be sent after the write.
       const carried = input !== undefined && 'value' in input;
       const early = carried ? this.begin(flow, plan, begun, { input, parentId }) : undefined;
       const writing = engine.flows.write(flow, writes);
@@ -143,7 +143,7 @@ export class WorkflowProgress {
     }
   }
 
-  /** A part failed for good, or was revoked. */
+  /** Records that a part failed for good, or was revoked. */
   async fail(flow: string, plan: Plan, path: string, failed: FailedPart): Promise<ProgressResult> {
     const { engine } = this.params;
     const { blame, revoked } = failed;
@@ -176,13 +176,13 @@ export class WorkflowProgress {
     return this.#over(flow, plan, { kind: 'failure', failed }, isForgotten(written, closes));
   }
 
-  /** A task wants nothing to come of it. */
+  /** Records that a task was ignored. */
   async ignore(flow: string, plan: Plan, path: string, taskId: string): Promise<ProgressResult> {
     const { engine, clock } = this.params;
     const { part, isMember } = afterIgnored(plan, path);
     const blame: FailureCause = { id: taskId, name: '', error: IGNORED, t: clock.now() };
     const fall = afterFailure(plan, path, blame, { i: true }, part);
-    // Where a member ends so, its group counts it by the write that follows.
+    // If a member of a group ends this way, the next write counts it for the group.
     const inside = isMember ? fall.writes.filter(({ field }) => field !== part) : fall.writes;
     if (inside.length > 0) {
       const written = await engine.flows.write(flow, inside);
@@ -206,7 +206,7 @@ export class WorkflowProgress {
     return this.succeed(flow, plan, part, { s: encodeResult(undefined) }, taskId, part);
   }
 
-  /** A task gave its place to another workflow: that one is revoked with this one. */
+  /** Records that another workflow replaces a task: it is then revoked together with this one. */
   async replaced(flow: string, path: string, inner: string): Promise<ProgressResult> {
     const written = await this.params.engine.flows.write(flow, [
       { field: replacedField(path), value: inner },
@@ -215,7 +215,7 @@ export class WorkflowProgress {
     return revocation === undefined ? 'recorded' : { revoked: revocation.reason };
   }
 
-  /** A revoked workflow has one unfinished part less: its record goes with time, and a task whose place it took ends. */
+  /** A part of a revoked workflow has ended: lets the record expire, and ends the task that the workflow replaces. */
   async close(flow: string, plan: Plan, reason: string | undefined): Promise<void> {
     const { engine, failureExpiresMs } = this.params;
     await engine.flows.expire(flow, Math.max(1, failureExpiresMs));
@@ -224,7 +224,7 @@ export class WorkflowProgress {
     engine.signals.notify(plan.replaces.jobId);
   }
 
-  /** Sends what begins; a group without members ends at once. */
+  /** Sends these parts; a group without members ends at once. */
   async begin(
     flow: string,
     plan: Plan,
@@ -269,7 +269,7 @@ export class WorkflowProgress {
     }
   }
 
-  /** All members have ended. When one of them failed, nothing follows; `undefined` when none did. */
+  /** Handles a group whose members have all ended. If one failed, nothing follows; `undefined` if none did. */
   async #fullWithFailures(flow: string, plan: Plan, group: string): Promise<ProgressResult | undefined> {
     const { engine } = this.params;
     const [[text] = []] = await engine.flows.read([{ flow, fields: [failedField(group)] }]);
@@ -301,7 +301,7 @@ export class WorkflowProgress {
     return this.#fullWithFailures(flow, plan, place.parent);
   }
 
-  /** The workflow is over: its record goes with time, and whoever waits hears of it. */
+  /** Ends the workflow: lets its record expire, and notifies waiting callers. */
   async #over(
     flow: string,
     plan: Plan,
@@ -316,13 +316,13 @@ export class WorkflowProgress {
     engine.signals.notify(flowTopic(flow));
     if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
     await engine.flows.unwatch(flow);
-    // The id it took over goes with the task it was.
+    // The id taken over from a replaced task expires with that task.
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     await index.expireAll(plan.replaces === undefined ? ids : ids.filter((id) => id !== own), keptMs);
     return forgotten ? 'forgotten' : 'recorded';
   }
 
-  /** Lets the record go with the results; where some of the workflow goes on it stays longer, and is read as gone. */
+  /** Lets the record expire with the results. If part of the workflow goes on, it stays longer, and reads as gone. */
   async #expire(flow: string, keptMs: number, going: boolean): Promise<void> {
     const { engine, clock } = this.params;
     if (!going || keptMs >= GOING_ON_MS) return engine.flows.expire(flow, keptMs);
@@ -331,7 +331,7 @@ export class WorkflowProgress {
     await this.params.tidy.settle(flow);
   }
 
-  /** The task it took the place of ends with it, in that one's own workflow. */
+  /** Ends the task that this workflow replaces, in that task's own workflow. */
   async #endReplacedTask(flow: string, plan: Plan, jobId: string, outcome: WorkflowOutcome): Promise<void> {
     const { plans, drops } = this.params;
     const part = partOf(jobId);
@@ -361,7 +361,7 @@ export class WorkflowProgress {
     }
   }
 
-  /** A part ends as revoked without having run here. */
+  /** Ends a part as revoked that has not run here. */
   revokePart(flow: string, plan: Plan, path: string, reason: string | undefined): Promise<ProgressResult> {
     const node = nodeAt(plan, path);
     const taskId = idOf(flow, path, node);
@@ -386,7 +386,7 @@ type WorkflowOutcome =
   | { readonly kind: 'revoked'; readonly reason: string | undefined }
   | { readonly kind: 'ignored' };
 
-/** What begins receives. */
+/** What the parts that begin receive. */
 interface ProgressInput {
   readonly input: FlowInput | undefined;
   readonly parentId: string | undefined;

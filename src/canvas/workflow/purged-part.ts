@@ -1,6 +1,6 @@
 /**
- * What a purge means for a workflow: a part that is dropped was revoked, and the workflow hears so before its job ends,
- * as it does from a worker.
+ * What a purge means for a workflow: a dropped part counts as revoked. The workflow records that before the part's
+ * job ends, as with a worker.
  */
 import type { BrokerClock } from '../../broker/clock.js';
 import { partId, partOf } from '../../protocol/ids.js';
@@ -29,7 +29,7 @@ export async function recordPurged(flows: PurgedPartParams, ended: EndedUnstarte
   if (address === undefined) return;
   const { flow, path } = address;
   if (path === BEGIN_PATH) {
-    // The task of our own that begins a large workflow: without it none of it ever would.
+    // Our own task that begins a large workflow: without it no part would ever run.
     await flows.results.revoke({ queue, id: partId(flow, ROOT) }, { reason });
     return;
   }

@@ -1,6 +1,6 @@
 /**
- * What the records of workflows say of their parts, for whoever reads tasks: a part that has no job (yet, or any more) is
- * read from its workflow's record, and so is one whose workflow has failed or was revoked.
+ * Reads parts of workflows for readers of tasks. A part without a job (yet, or any more) is read from its workflow's
+ * record, and so is a part of a failed or revoked workflow.
  */
 
 import type { Engine, JobRef } from '../../broker/broker.js';
@@ -26,7 +26,7 @@ export interface PartsParams {
   readonly values: WorkflowValues;
 }
 
-/** Parts of workflows as they stand in the records. */
+/** The parts of workflows as recorded. */
 export class RecordedParts implements WorkflowParts {
   constructor(private readonly params: PartsParams) {}
 
@@ -62,8 +62,8 @@ async function readPart(
   if (base === undefined) return undefined;
   switch (state.kind) {
     case 'ended':
-      // What stores no result keeps it as long as others may ask for it. The job of a success, if it is still there, is
-      // about to go; that of a failure may stay.
+      // A result that is not stored is kept only until the workflow is over. By then the job of a success, if still
+      // there, is about to go; that of a failure may stay.
       if (state.over && isIgnored(plan, path) && (job === undefined || 's' in state.ending)) return undefined;
       return endedPart(params, base, { flow, path, plan, ending: state.ending });
     case 'failed':
@@ -75,13 +75,13 @@ async function readPart(
   }
 }
 
-/** How far the job of a part is. */
+/** The stage of a part's job. */
 function jobStage(job: TaskRecord | undefined, path: string, { revocation }: PartRecord): JobStage {
   if (job === undefined) return 'none';
   if (job.doneAt !== undefined) return isReplaced(job) ? 'replaced' : 'done';
   if (!job.running) return 'sent';
   if (revocation === undefined || revocation.running.get(path) === job.deliveries) return 'running';
-  // Who fetches a part of a revoked workflow throws it away, unless it was fetched just before.
+  // A worker that fetches a part of a revoked workflow discards it, unless it was fetched just before.
   return ranWhenRevoked(job, readMessage(job.data)) ? 'running' : 'sent';
 }
 
@@ -178,12 +178,12 @@ function chordError(id: string, name: string, cause: WireError): WireError {
 
 function revokedPart(job: TaskRecord, taskId: string, { reason, at }: FlowRevocation): TaskRecord {
   const error = new TaskRevokedError({ taskId, taskName: job.name, reason });
-  // What has had an attempt began with it; another, which only ends it, is none.
+  // A job with an earlier attempt has begun; a delivery that only ends the task is no beginning.
   const began = job.retries > 0 ? undefined : NOT_BEGUN;
   return { ...job, ...began, ...revocation(encodeFailure(error), at ?? job.sentAt) };
 }
 
-/** As {@link failure}, of a part that was revoked itself. */
+/** As {@link failure}, for a part that was revoked itself. */
 function revocation(wire: WireError, doneAt: number) {
   const stack = packRevocation(wire.stack ?? '', { ...wire, stack: undefined });
   return { ...failure(wire, doneAt), stack };

@@ -1,12 +1,12 @@
 /**
- * What is written into a workflow's record as it goes, and what that means. Pure. Each part writes its field once, by its
- * path, when it has ended; `!<path>` says that a group or chain has failed, `n:<path>` counts a group's ended members,
- * `x:<path>:<n>` is a member that was added to it, `p:<path>` the workflow that takes a task's place.
+ * The fields of a workflow's record, and what they mean. Pure. Each part writes its field once, named by its path,
+ * when it has ended. `!<path>` marks a failed group or chain, `n:<path>` counts a group's ended members,
+ * `x:<path>:<n>` is a member added to it, `p:<path>` the workflow that replaces a task.
  *
- *   a task ended well         {"s": value}
+ *   a task succeeded          {"s": value}
  *   a task failed             {"f": {id, name, error}}
  *   a task was revoked        {"r": reason, "f": …}
- *   a chain ended             {"at": path of what gave its value}
+ *   a chain ended             {"at": path of the part that gave its value}
  *   a group ended             {"g": number of members}
  *   a part failed inside      {"x": path of the failed task}
  *   a task was ignored        {"i": true}
@@ -14,12 +14,12 @@
 import { CLOSED, REVOKED, type WorkflowWrite } from '../../broker/broker.js';
 import type { WireError } from '../../protocol/wire-error.js';
 
-/** A failed task, as those after it show it. */
+/** A failed task, as the parts after it show it. */
 export interface FailureCause {
   readonly id: string;
   readonly name: string;
   readonly error: WireError;
-  /** When, epoch ms. */
+  /** When it failed, epoch ms. */
   readonly t: number;
 }
 
@@ -32,36 +32,38 @@ export type Ending =
   | { readonly x: string }
   | { readonly i: true };
 
-/** That a chain or group has failed, by its first failed task. */
+/** The failure of a chain or group, by its first failed task. */
 export interface Failing {
   /** The failed task's path. */
   readonly at: string;
-  /** The step or member it was in. */
+  /** Index of the step or member that failed. */
   readonly i: number;
-  /** What has failed. */
+  /** The kind of the failed part. */
   readonly in: 'chain' | 'group';
-  /** The step was a group: the next one is the body of a chord. */
+  /** True if the failed step was a group: the next one is the body of a chord. */
   readonly chord?: true;
-  /** It has not failed, but ended without a result, as a task of it wished. */
+  /** True if it did not fail, but ended without a result because a task was ignored. */
   readonly ignored?: true;
   readonly f: FailureCause;
 }
 
 export const failedField = (path: string): string => `${CLOSED}${path}`;
 export const countField = (path: string): string => `n:${path}`;
-/** How many members were added to a group: what a counter's companion counts. */
+/** Counts the members added to a group, beside the counter of ended ones. */
 export const extraField = (path: string): string => `${countField(path)}+`;
 export const addedField = (path: string, ordinal: number): string => `x:${path}:${ordinal}`;
 export const replacedField = (path: string): string => `p:${path}`;
 /** Since when a part's job is missing, epoch ms. */
 export const missingField = (path: string): string => `g:${path}`;
-/** That the workflow is to be forgotten at its end: the companion of what its end counts up, so the end sees it. */
+/**
+ * Set to forget the workflow at its end. It is the companion of the counter that the end writes, so the end sees it.
+ */
 export const FORGET = extraField(CLOSED);
 
-/** From when on the record counts as gone, though some of the workflow may still go on in it: epoch ms. */
+/** From when on the record counts as gone, though part of the workflow may still use it: epoch ms. */
 export const UNTIL = 'until';
 
-/** The workflow's outcome stands. */
+/** Makes the workflow's outcome final. */
 export const CLOSE: WorkflowWrite = {
   field: CLOSED,
   value: JSON.stringify({ end: true }),
@@ -76,16 +78,16 @@ export function readFailing(text: string | undefined): Failing | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as Failing);
 }
 
-/** That a workflow was revoked. */
+/** The revocation of a workflow. */
 export interface FlowRevocation {
   readonly reason: string | undefined;
-  /** When, epoch ms. */
+  /** When it was revoked, epoch ms. */
   readonly at: number | undefined;
-  /** The parts that ran by then and run on, by path, each with the number of its delivery. */
+  /** The parts that ran at that time and go on, by path, each with the number of its delivery. */
   readonly running: ReadonlyMap<string, number>;
 }
 
-/** As it is written. */
+/** The write that records a revocation. */
 export function revocation({ reason, at, running }: FlowRevocation): WorkflowWrite {
   return {
     field: REVOKED,
@@ -97,24 +99,24 @@ export function revocation({ reason, at, running }: FlowRevocation): WorkflowWri
   };
 }
 
-/** Whether the workflow was revoked, and why. */
+/** The revocation in a record's field, if any. */
 export function revocationIn(text: string | undefined): FlowRevocation | undefined {
   if (text === undefined) return undefined;
   const { r, t, s = {} } = JSON.parse(text) as { r: string | null; t?: number; s?: Record<string, number> };
   return { reason: r ?? undefined, at: t, running: new Map(Object.entries(s)) };
 }
 
-/** The failing of a chain, as a later step of it shows it. */
+/** The failure of a chain, as seen from a later step. */
 export interface SharedFailing {
   readonly failing: Failing;
-  /** As the body of the chord whose header failed, or as a part of that body. */
+  /** True for the body of the chord whose header failed, and for its parts. */
   readonly body: boolean;
-  /** It is the body, not a part of it: its errbacks are called. */
+  /** True for the body itself, not for its parts: its errbacks are called. */
   readonly itself: boolean;
 }
 
 /**
- * The failing that a part shares: that of a chain around it, which failed in an earlier step.
+ * The failure that a part shares: that of a chain around it, which failed in an earlier step.
  * @param failings of the parts around it, innermost first
  */
 export function sharedFailing(

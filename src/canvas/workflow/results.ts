@@ -1,6 +1,6 @@
 /**
- * Results of workflows: what `delay()` gives back, and how the parts of a workflow are found, revoked and forgotten from
- * any of them.
+ * Results of workflows: what `delay()` returns, and how to find, revoke and forget the parts of a workflow from any
+ * of them.
  */
 
 import { CLOSED, type Engine, type JobRef, REVOKED } from '../../broker/broker.js';
@@ -35,12 +35,12 @@ import type { PlanCache } from './plan-cache.js';
 import type { WorkflowProgress } from './progress.js';
 import { FORGET, readEnding, revocation } from './record.js';
 
-/** What results are made from, where nothing is known of workflows. */
+/** What results are made from, without workflows. */
 export type PlainSource = Omit<ResultSource, 'flows'>;
 
 export interface WorkflowResultsParams {
   readonly engine: Engine;
-  /** The jobs of parts, wherever they lie. */
+  /** Reads the jobs of parts, also in lanes. */
   readonly jobs: TaskLookup;
   readonly clock: BrokerClock;
   readonly plans: PlanCache;
@@ -48,7 +48,7 @@ export interface WorkflowResultsParams {
   readonly drops: FlowDrop;
   readonly index: TaskIdIndex;
   readonly failureExpiresMs: number;
-  /** What results are made from, but for these. */
+  /** What results are made from, without workflows. */
   readonly source: PlainSource;
 }
 
@@ -121,7 +121,7 @@ export class WorkflowResults implements FlowRelations {
     return { nodes, edges: edges.filter(({ from, to }) => known.has(from) && known.has(to)) };
   }
 
-  /** The state of a part whose result is not stored: the record of the workflow still tells it. */
+  /** The state of a part whose result is not stored: the workflow's record still has it. */
   async #unstored(flow: string, path: string): Promise<State | undefined> {
     const [[text] = []] = await this.params.engine.flows.read([{ flow, fields: [path] }]);
     const ending = readEnding(text);
@@ -143,7 +143,7 @@ export class WorkflowResults implements FlowRelations {
     const node = nodeAt(plan, path);
     if (node?.kind === 'task') {
       const [job] = await this.params.jobs.read([ref]);
-      // A task that has been sent is revoked as any other; its end tells the workflow.
+      // A task that was sent is revoked like any other; its end is recorded in the workflow.
       return job === undefined ? this.#revokePending(flow, plan, path, options) : undefined;
     }
     const state = await new AsyncResult(this.source, ref.id, { ref }).status;
@@ -163,7 +163,7 @@ export class WorkflowResults implements FlowRelations {
     const { flow, path } = part;
     if (path !== ROOT && path !== finalOf(plan.root, ROOT)) return true;
     const { engine, drops } = this.params;
-    // Written first: an end that comes now sees it, one that came before is seen.
+    // Written before the read: a later end sees the mark, an earlier end is seen by the read.
     await engine.flows.write(flow, [{ field: FORGET, value: '1' }]);
     const [[closed, revoked] = []] = await engine.flows.read([{ flow, fields: [CLOSED, REVOKED] }]);
     if (closed === undefined && revoked === undefined) return true;
@@ -172,7 +172,7 @@ export class WorkflowResults implements FlowRelations {
     return true;
   }
 
-  /** Revokes all of a workflow that has not ended. */
+  /** Revokes all parts of a workflow that have not ended. */
   revokeFlow(flow: string, options: RevokeOptions): Promise<RevokeReply> {
     return keepAliveDuring(this.params.engine, () => this.#revokeFlow(flow, options));
   }
@@ -192,7 +192,7 @@ export class WorkflowResults implements FlowRelations {
     if (written === undefined) return { found: false, was: undefined };
     engine.signals.notify(flowTopic(flow));
     const running: string[] = [];
-    // What runs by a revocation before this one was looked at then.
+    // Parts that an earlier revocation found running were handled then.
     const again = written.revoked !== undefined;
     let late = false;
     for (const parts of partJobs(flow, plan)) {
@@ -206,12 +206,12 @@ export class WorkflowResults implements FlowRelations {
       await this.source.endRunning(running, options.reason);
     const ids = customIds(flow, plan.root, ROOT).map(({ id }) => id);
     if (plan.replaces === undefined) await index.expireAll(ids, failureExpiresMs);
-    // Whoever it took the place of ends too; the record goes when its last part has.
+    // A replaced task ends too; the record goes when the last part has ended.
     else await progress.close(flow, plan, options.reason);
     return { found: true, was: late ? STARTED : was };
   }
 
-  /** The parts that run, each with the number of its delivery. */
+  /** The running parts, each with the number of its delivery. */
   async #runningParts(flow: string, plan: Plan): Promise<Map<string, number>> {
     const running = new Map<string, number>();
     for (const parts of partJobs(flow, plan)) {
@@ -224,7 +224,7 @@ export class WorkflowResults implements FlowRelations {
     return running;
   }
 
-  /** Whether a part was fetched just before its workflow was revoked, and runs: it is marked as one that does. */
+  /** True if a part was fetched just before its workflow was revoked, and runs: marks it as running. */
   async #ranUnnoted({ ref, job }: RunningPart, reason: string | undefined): Promise<boolean> {
     const { engine, jobs: tasks } = this.params;
     if (!(await startedUnmarked(tasks, ref, job))) return false;
@@ -232,7 +232,7 @@ export class WorkflowResults implements FlowRelations {
     return true;
   }
 
-  /** @returns those that run */
+  /** @returns the running parts */
   async #revokeParts(
     flow: string,
     parts: readonly PartJob[],
@@ -252,13 +252,13 @@ export class WorkflowResults implements FlowRelations {
     return living.filter(({ job }) => job.running);
   }
 
-  /** A delayed task would hold its place until it is due: let a worker end it now. */
+  /** Promotes a delayed task, so that a worker ends it now; otherwise it would keep its claims until it is due. */
   async #promoteNow(queue: string, id: string): Promise<void> {
     const backend = await this.params.engine.backend(queue);
     await backend.promote(id).catch(() => undefined); // due in the meantime
   }
 
-  /** A part whose turn has not come: it fails before it begins, and with it what hangs on it. */
+  /** Revokes a part whose turn has not come: it fails before it begins, and so do the parts that depend on it. */
   async #revokePending(
     flow: string,
     plan: Plan,
@@ -274,7 +274,7 @@ export class WorkflowResults implements FlowRelations {
     return { found: true, was };
   }
 
-  /** The result of a part: of a chain that of what gives it its value. */
+  /** The result of a part; for a chain, that of the part that gives its value. */
   #at(flow: string, plan: Plan, path: string): AsyncResult | GroupResult {
     const node = nodeAt(plan, path);
     if (node === undefined) throw new UnknownTaskError(partId(flow, path));
@@ -286,7 +286,7 @@ export class WorkflowResults implements FlowRelations {
     );
   }
 
-  /** Members that are groups themselves stand among the others with theirs, as their values do. */
+  /** The results of a group's members; those of nested groups are spliced in, as their values are. */
   #members(flow: string, plan: Plan, group: string, { members }: Parallel): AsyncResult[] {
     return members.flatMap((node, i) => {
       const path = `${group}.${i}`;
@@ -308,7 +308,7 @@ export class WorkflowResults implements FlowRelations {
     });
   }
 
-  /** What a part comes after. */
+  /** The predecessor of a part. */
   #parent(flow: string, plan: Plan, path: string): AsyncResult | GroupResult | undefined {
     const before = stepBefore(plan, path);
     const node = before === undefined ? undefined : nodeAt(plan, before);
@@ -317,12 +317,12 @@ export class WorkflowResults implements FlowRelations {
   }
 }
 
-/** A part that runs. */
+/** A running part. */
 interface RunningPart extends PartJob {
   readonly job: TaskRecord;
 }
 
-/** What begins once this part has ended. */
+/** The part that begins once this one has ended. */
 function nextOf(plan: Plan, path: string): string | undefined {
   for (let place = placeOf(path); place !== undefined; place = placeOf(place.parent)) {
     const around = nodeAt(plan, place.parent);

@@ -1,6 +1,6 @@
 /**
- * Lets the record of a workflow go once nothing of it goes on any more: where its outcome is to be kept for less than the
- * rest of it may take, the record stays for that, and reads as gone. Costs nothing where outcomes are kept for long.
+ * Removes the record of a workflow once no part of it goes on. If the outcome is kept for less time than the rest may
+ * take, the record stays for the rest, and reads as gone. Must cost nothing when outcomes are kept for long.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -10,7 +10,7 @@ import type { PlanCache } from './plan-cache.js';
 import { UNTIL } from './record.js';
 import { unfinished, unfinishedFields } from './unfinished.js';
 
-/** So many fields are read at a time. */
+/** Most fields read at a time. */
 const BATCH = 500;
 
 export interface WorkflowTidyParams {
@@ -24,7 +24,7 @@ export interface WorkflowTidyParams {
 export class WorkflowTidy {
   constructor(private readonly params: WorkflowTidyParams) {}
 
-  /** Something of it has ended: if that was the last, its record goes with its outcome. */
+  /** Called when a part has ended: if it was the last one, the record goes with the outcome. */
   async settle(flow: string): Promise<void> {
     const { engine, clock, plans, resultExpiresMs, failureExpiresMs } = this.params;
     if (Math.min(resultExpiresMs, failureExpiresMs) >= GOING_ON_MS) return;
@@ -37,7 +37,7 @@ export class WorkflowTidy {
   }
 }
 
-/** Fields of a workflow's record, some at a time. */
+/** Reads fields of a workflow's record, in batches. */
 export async function readFields(
   engine: Engine,
   flow: string,

@@ -1,6 +1,4 @@
-/**
- * What of a workflow is still to come, as its record tells: the tasks that have begun and have not ended. Pure.
- */
+/** The unfinished tasks of a workflow, according to its record: those that have begun and have not ended. Pure. */
 
 import { type Leaf, nodeAt, type Plan, type PlanNode, ROOT } from './plan.js';
 import { type Ending, failedField, readEnding, readFailing } from './record.js';
@@ -8,7 +6,7 @@ import { type Ending, failedField, readEnding, readFailing } from './record.js';
 /** A field of the record. */
 export type FieldReader = (field: string) => string | undefined;
 
-/** The fields that {@link unfinished} looks at: two for each part. */
+/** The fields that {@link unfinished} reads: two for each part. */
 export function unfinishedFields(plan: Plan): string[] {
   const fields: string[] = [];
   const visit = (node: PlanNode, path: string) => {
@@ -38,7 +36,7 @@ export function unfinished(plan: Plan, field: FieldReader): [path: string, leaf:
     const failed = failing?.ignored === true ? false : failing !== undefined || (ending && 'f' in ending);
     if (failed) callbacks(node.errbacks, `${path}.e`);
     if (failing?.chord && failing.ignored !== true) {
-      // The body of a chord whose header failed never runs; what is called for it does.
+      // The body of a chord whose header failed never runs, but its errbacks do.
       const body = `${path}.${failing.i + 1}`;
       callbacks(nodeAt(plan, body)?.errbacks, `${body}.e`);
     }

@@ -1,6 +1,4 @@
-/**
- * The values of a workflow's parts, read from its record. A group's are many: they are read in bounded batches.
- */
+/** The values of a workflow's parts, read from its record. The values of a group are read in bounded batches. */
 import type { Engine } from '../../broker/broker.js';
 import type { FlowInput } from '../../protocol/message.js';
 import { decodeFailure, type ErrorClasses } from '../../protocol/wire-error.js';
@@ -18,19 +16,19 @@ export class WorkflowValues {
     private readonly plans: PlanCache,
   ) {}
 
-  /** The value of a part that ended well; undefined when it has none (any more). */
+  /** The value of a part that succeeded; undefined if it has none (any more). */
   async read(flow: string, plan: Plan, path: string): Promise<FlowInput | undefined> {
     const [ending] = await this.#endings(flow, [path]);
     return ending === undefined ? undefined : this.of(flow, plan, path, ending);
   }
 
-  /** The value behind an ending. */
+  /** The value that an ending refers to. */
   async of(flow: string, plan: Plan, path: string, ending: Ending): Promise<FlowInput | undefined> {
     if ('s' in ending) return { value: ending.s };
     if ('at' in ending) return this.read(flow, plan, ending.at);
     if (!('g' in ending)) return undefined;
     const node = nodeAt(plan, path);
-    // Members were added that this process need not know of.
+    // Members may have been added that this process does not know yet.
     const grown = node?.kind !== 'group' || node.members.length !== ending.g;
     const known = grown ? ((await this.plans.whole(flow)) ?? plan) : plan;
     const paths = memberPaths(path, ending.g);
@@ -57,32 +55,32 @@ export class WorkflowValues {
   }
 }
 
-/** How values and errors are read. */
+/** How to decode values and errors. */
 export interface InputDecoding {
   decodeResult(encoded: unknown): unknown;
   readonly classes: ErrorClasses;
 }
 
-/** The arguments a part gets from those before it: one value, or for an errback the request and the error. */
+/** The arguments a part gets from earlier parts: one value or, for an errback, the request and the error. */
 export function decodeInputs(input: FlowInput, decoding: InputDecoding): unknown[] {
   if (!('request' in input)) return [decodeInput(input, decoding)];
   const request = decoding.decodeResult(input.request);
   return [request, decodeFailure(input.error, decoding.classes, taskOf(request))];
 }
 
-/** The task that a request is of. */
+/** The task of a request. */
 function taskOf(request: unknown): string | undefined {
   if (typeof request !== 'object' || request === null || !('name' in request)) return undefined;
   return typeof request.name === 'string' ? request.name : undefined;
 }
 
-/** A value, or a list of them. */
+/** Decodes a value, or a list of values. */
 function decodeInput(input: FlowInput, decoding: InputDecoding): unknown {
   if ('list' in input) return input.list.map((member) => decodeInput(member, decoding));
   return 'value' in input ? decoding.decodeResult(input.value) : undefined;
 }
 
-/** A value as a result is stored, or a list of them as one: nothing is decoded for it. */
+/** A value as a result stores it, or a list of values as one, without decoding any. */
 export function encodedInput(input: FlowInput): unknown {
   if ('list' in input) return encodedList(input.list.map(encodedInput));
   return 'value' in input ? input.value : encodeResult(undefined);

@@ -1,6 +1,4 @@
-/**
- * The parts that make workflows, put together for one app.
- */
+/** Assembles the parts that make workflows, for one app. */
 
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
@@ -31,24 +29,24 @@ export interface WorkflowsParams {
   readonly lockDurationMs: number;
 }
 
-/** What sending and reading need of the app's other parts. */
+/** What workflows need from the app's other parts. */
 export interface WorkflowNeighbours {
   readonly producer: Producer;
   readonly ids: IdSource;
   readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
-  /** The jobs of parts, wherever they lie. */
+  /** Reads the jobs of parts, also in lanes. */
   readonly jobs: TaskLookup;
-  /** What results are made from, but for workflows. */
+  /** What results are made from, without workflows. */
   readonly results: PlainSource;
-  /** Called once, before this returns. */
+  /** Called once, in the constructor. */
   sender(results: ResultSource): Sender;
 }
 
 export class Workflows {
   readonly plans: PlanCache;
-  /** What is read of parts in their records. */
+  /** Reads parts from their records. */
   readonly parts: WorkflowParts;
   readonly #values: WorkflowValues;
 
@@ -131,7 +129,7 @@ export class Workflows {
   }
 }
 
-/** How long a part may take to be sent by whoever has to, ms: a caller tries again, and what a dead worker held runs elsewhere. */
+/** How long the sending of a part may take, ms: a caller retries, and the tasks of a dead worker run elsewhere. */
 function sentWithinMs(config: { readonly publishRetryMs: number; readonly lockDurationMs: number }): number {
   return config.publishRetryMs + 3 * config.lockDurationMs;
 }

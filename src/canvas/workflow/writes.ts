@@ -1,23 +1,21 @@
-/**
- * What the writes of an end into a workflow's record came to, and what begins after them. Pure.
- */
+/** What the writes at the end of a part resulted in, and what begins after them. Pure. */
 import type { WorkflowWritten } from '../../broker/broker.js';
 import type { FlowInput } from '../../protocol/message.js';
 import { type PlanNode, ROOT, type Start, starts } from './plan.js';
 import { readFailing } from './record.js';
 
-/** One task gets the value itself; many read it from where it stands. */
+/** A single task gets the value itself; several read it from the record. */
 export function inputFor(begun: readonly Start[], value: FlowInput | undefined, from: string): FlowInput {
   return value !== undefined && begun.length === 1 ? value : { of: from };
 }
 
-/** The failure of a part around it is this one's, told now or by a run before that died. */
+/** True if the failure of an enclosing part was recorded for this part, now or by an earlier run that died. */
 export function isOurs({ rows }: WorkflowWritten, write: number, path: string): boolean {
   const before = rows[write]?.before;
   return before === undefined || readFailing(before)?.at === path;
 }
 
-/** Somebody asked to forget the workflow at its end, which this write is. */
+/** True if the workflow is to be forgotten at its end, which this write is. */
 export function isForgotten({ rows }: WorkflowWritten, write: number): boolean {
   return (rows[write]?.extra ?? 0) > 0;
 }
@@ -27,7 +25,7 @@ export function firstStarts(plan: { readonly root: PlanNode }): Start[] {
   return starts(plan.root, ROOT);
 }
 
-/** When the first of these parts expires, epoch ms, and a little after; `undefined` where none does. */
+/** When the first of these parts expires, plus a margin, epoch ms; `undefined` if none does. */
 export function expiryOf(begun: readonly Start[], now: number): number | undefined {
   let first: number | undefined;
   for (const start of begun) {
@@ -39,5 +37,5 @@ export function expiryOf(begun: readonly Start[], now: number): number | undefin
   return first === undefined ? undefined : first + EXPIRED_AFTER_MS;
 }
 
-/** A worker that takes a job at its last moment is seen by then. */
+/** Margin after an expiry, ms: a worker that fetches a job at its last moment is visible by then. */
 export const EXPIRED_AFTER_MS = 50;

@@ -18,7 +18,7 @@ const REPORTER = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
 const LONGEST_MS = process.env.CELERIAC_CAMPAIGN === undefined ? 300_000 : 3_600_000;
 
 /** More than these are no accident. */
-const MOST_RERUN = 5;
+const MOST_RERUN = 2;
 
 process.chdir(ROOT);
 const given = process.argv.slice(2);

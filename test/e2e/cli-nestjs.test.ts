@@ -1,5 +1,7 @@
 /** `celeriac worker` with an app that is part of a Nest application: both end in order. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Celeriac } from '#src/index.js';
 import { type ProjectFiles, project, startCli } from '../support/cli.js';
@@ -21,6 +23,7 @@ function shop(prefix: string, enableHooks: boolean): ProjectFiles {
     'tsconfig.json':
       '{ "compilerOptions": { "experimentalDecorators": true, "emitDecoratorMetadata": true } }',
     'worker.ts': `
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -40,7 +43,7 @@ class Orders extends TaskService {
   @Task('pack')
   async pack(): Promise<void> {
     console.log('packing');
-    await sleep(1500);
+    while (!existsSync('finish')) await sleep(5);
     console.log(this.database.open ? 'packed' : 'packed without a database');
   }
 }
@@ -71,6 +74,9 @@ describe('celeriac worker in a Nest application', () => {
       await app.sendTask('pack', []);
       await worker.printed(/^packing$/m);
       worker.kill('SIGTERM');
+      // Whoever listens for the signal has it by now.
+      await worker.printed(/SIGTERM: warm shutdown, 1 task is running/);
+      writeFileSync(join(cwd, 'finish'), '');
       const { code, stdout } = await worker.ended;
       const lines = stdout.split('\n').filter((line) => /^(packed|database|application)/.test(line));
       assert.deepEqual(lines, ['packed', 'database closed', 'application ended by SIGTERM']);

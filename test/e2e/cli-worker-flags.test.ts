@@ -1,7 +1,7 @@
 /** What the flags of `celeriac worker` do to the worker, seen from outside. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -11,7 +11,7 @@ import { project, runCli, startCli } from '../support/cli.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 const TASKS = `
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Celeriac } from 'celeriac';
 export const app = new Celeriac('flags');
@@ -24,7 +24,7 @@ app.task('polite', async function () {
 });
 app.task('deaf', () => new Promise(() => undefined));
 app.task('own', { timeLimit: '1m' }, async () => {
-  await sleep(1200);
+  while (!existsSync('finish')) await sleep(5);
   return 'in time';
 });
 `;
@@ -44,6 +44,7 @@ function site(t: TestContext) {
   const env = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix, CELERIAC_APP: 'tasks' };
   return {
     app,
+    cwd,
     worker: (...args: string[]) => startCli(t, ['worker', ...args], { cwd, env }),
     json: async (...args: string[]) => JSON.parse((await runCli([...args, '--json'], { cwd, env })).stdout),
     /** Nothing until the first task has run. */
@@ -87,14 +88,15 @@ describe('the flags of celeriac worker', { timeout: 280_000 }, () => {
   });
 
   it('--soft-time-limit and --time-limit hold for tasks that have none of their own', async (t) => {
-    const { app, worker } = site(t);
+    const { app, cwd, worker } = site(t);
     await worker('-c', '4', '--soft-time-limit', '300ms', '--time-limit', '800ms').printed(/ready/);
-    const [polite, deaf, own] = await Promise.all(
-      ['polite', 'deaf', 'own'].map((name) => app.sendTask(name)),
-    );
-    assert.ok(polite !== undefined && deaf !== undefined && own !== undefined);
+    const own = await app.sendTask('own');
+    await until(async () => (await own.status) === 'STARTED', 'its start');
+    // These begin later: by their ends, the limits have passed for the one that is to outlast them.
+    const [polite, deaf] = [await app.sendTask('polite'), await app.sendTask('deaf')];
     await assert.rejects(polite.get({ timeout: '20s' }), { errorName: 'SoftTimeLimitExceeded' });
     await assert.rejects(deaf.get({ timeout: '20s' }), { errorName: 'TimeLimitExceeded' });
+    writeFileSync(join(cwd, 'finish'), '');
     assert.equal(await own.get({ timeout: '20s' }), 'in time');
   });
 

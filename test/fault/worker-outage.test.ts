@@ -18,6 +18,16 @@ async function redisFor(t: TestContext): Promise<RedisServer> {
   return server;
 }
 
+/** A worker that waits for a task does so in a command that blocks. */
+async function someoneBlocks(server: RedisServer): Promise<boolean> {
+  const client = new Redis(server.url);
+  try {
+    return / flags=\w*b/.test(String(await client.client('LIST')));
+  } finally {
+    client.disconnect();
+  }
+}
+
 const ready = async (worker: Worker) => (await fetch(`http://127.0.0.1:${worker.healthPort}/ready`)).status;
 
 describe('stop() of a worker', { timeout: 280_000 }, () => {
@@ -45,6 +55,7 @@ describe('stop() of a worker', { timeout: 280_000 }, () => {
         uniqueName(),
       ]);
       await program.message(({ ready }: { ready?: true }) => ready === true);
+      await until(() => someoneBlocks(server), 'the wait for the next task');
       server.freeze();
       await sleep(frozenMs);
       program.send({ stop: true });

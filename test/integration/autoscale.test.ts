@@ -9,10 +9,13 @@ describe('autoscale', () => {
   onEveryEngine((ground) => {
     it('grows with the load up to its maximum, and shrinks to its minimum when idle', async (t) => {
       const { app, worker, lines } = ground.app(t);
-      const [started, finish] = [new Counter(), gate()];
+      const started = new Counter();
+      const finish = Array.from({ length: 10 }, () => gate());
+      let [inside, most] = [0, 0];
       const task = app.task('long', async () => {
-        started.add();
-        await finish.opened;
+        most = Math.max(most, ++inside);
+        await finish[started.add() - 1]?.opened;
+        inside--;
       });
       const running = await worker({ autoscale: { max: 6, min: 2 }, concurrency: 2 });
       const slots = () => running.describe().concurrency;
@@ -20,10 +23,13 @@ describe('autoscale', () => {
       const sent = await Promise.all(Array.from({ length: 10 }, () => task.delay()));
       await started.reached(6);
       assert.equal(slots(), 6);
-      await pause(50);
-      assert.equal(started.count, 6, 'the maximum holds');
-      finish.open();
+      // Each that ends lets the next in, and no more.
+      for (const [n, { open }] of finish.entries()) {
+        open();
+        await started.reached(Math.min(10, n + 7));
+      }
       await Promise.all(sent.map((result) => result.get({ timeout: '20s' })));
+      assert.equal(most, 6, 'the maximum holds');
       await until(() => slots() === 2, 'the shrinking');
       assert(
         lines.some(({ message, fields }) => /autoscale changed concurrency/.test(message) && fields.to === 2),

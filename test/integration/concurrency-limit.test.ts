@@ -20,13 +20,16 @@ describe('A concurrency limit', () => {
         'visit',
         { concurrency: { limit: 2, key: (room: string) => room } },
         async (room: string, n: number) => {
-          await rooms.visit(room, 2);
+          await rooms.visit(room);
           return n;
         },
       );
       await worker({ name: 'one' });
       await worker({ name: 'two' });
       const sent = await Promise.all(range(30).map((n) => visit.delay(n % 2 ? 'a' : 'b', n)));
+      const parked = async () => (await partsOf(app).engine.readDelayed(['celeriac'], 30)).length;
+      await until(async () => (await parked()) === 26 && rooms.visits === 4, 'all others to be sent away');
+      rooms.open();
       assert.deepEqual(await Promise.all(sent.map((result) => result.get({ timeout: '60s' }))), range(30));
       assert.equal(rooms.most('a'), 2);
       assert.equal(rooms.most('b'), 2);
@@ -45,6 +48,8 @@ describe('A concurrency limit', () => {
       );
       const others = await Promise.all(range(20).map((n) => free.delay(n)));
       assert.deepEqual(await Promise.all(others.map((r) => r.get({ timeout: '60s' }))), range(20));
+      await until(() => rooms.visits >= 3, 'full rooms');
+      rooms.open();
       await Promise.all(sent.map((result) => result.get({ timeout: '60s' })));
       assert.ok(rooms.most('any') <= 3, `${rooms.most('any')} at once`);
       assert.equal(rooms.visits, 24);
@@ -202,21 +207,24 @@ async function spent(meter: Redis, body: () => Promise<void>): Promise<{ command
   return { commands: after.commands - before.commands, bytes: after.bytes - before.bytes };
 }
 
-/** How many were in each room at once. */
+/** How many were in each room at once. The first to come stay until it is opened. */
 class Rooms {
   visits = 0;
+  readonly #gate = gate();
   readonly #inside = new Map<string, number>();
   readonly #most = new Map<string, number>();
 
-  /** @param company stay until so many have been in together */
-  async visit(room: string, company = 1): Promise<void> {
+  open(): void {
+    this.#gate.open();
+  }
+
+  async visit(room: string): Promise<void> {
     this.visits++;
     const inside = (this.#inside.get(room) ?? 0) + 1;
     this.#inside.set(room, inside);
     this.#most.set(room, Math.max(inside, this.most(room)));
-    await until(() => this.most(room) >= company, 'company');
-    // Long enough for the others to come, were they let in.
-    await pause(15);
+    await this.#gate.opened;
+    await pause(2);
     this.#inside.set(room, (this.#inside.get(room) ?? 0) - 1);
   }
 

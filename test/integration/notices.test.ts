@@ -8,7 +8,7 @@ import type { Engine } from '#src/broker/broker.js';
 import { progressTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
 import { IdSource } from '#src/protocol/ids.js';
-import { gate, onEveryEngine, pause, until } from '../support/app.js';
+import { gate, onEveryEngine, until, within } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 
 describe('A notice on Redis', { timeout: 120_000 }, () => {
@@ -90,18 +90,25 @@ describe('A hint on Redis', { timeout: 120_000 }, () => {
         setImmediate(() => teller.signals.hint(topic));
       }
     };
+    let marks = 0;
+    /** Nobody is known to listen for this one either: it waits for company, and leaves after what came before it. */
+    const through = async () => {
+      const [mark, arrived] = [`mark-${marks++}`, gate()];
+      await listener.signals.subscribe(mark, () => arrived.open());
+      setImmediate(() => teller.signals.notify(mark, undefined));
+      await within(arrived.opened, 'what comes after them');
+    };
     burst();
-    // What nobody is known to listen for waits a moment before it leaves.
-    await pause(100);
+    await through();
     await listener.signals.subscribe(topic, () => heard++);
     burst();
-    await pause(100);
+    await through();
     assert.ok(heard <= 1, `${heard} of 50 while nobody was known to listen`);
     await until(() => {
       teller.signals.hint(topic);
       return heard > 0;
     }, 'the hint that finds the listener');
-    await pause(100);
+    await through();
     heard = 0;
     burst();
     await until(() => heard === 50, 'all fifty');

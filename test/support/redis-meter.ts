@@ -1,4 +1,5 @@
 /** Looks at Redis servers from outside: who is connected, what they were asked, what they used. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -75,9 +76,7 @@ async function waitedFor(node: Redis): Promise<number> {
 
 async function counting(node: Redis, user: string): Promise<() => Promise<number>> {
   const bySource = new Map<string, number>();
-  const end = await monitor(node.options.port ?? 0, (source) =>
-    bySource.set(source, (bySource.get(source) ?? 0) + 1),
-  );
+  const end = await monitor(node, (source) => bySource.set(source, (bySource.get(source) ?? 0) + 1));
   const before = await addresses(node, user);
   return async () => {
     const all = new Set([...before, ...(await addresses(node, user))]);
@@ -87,8 +86,8 @@ async function counting(node: Redis, user: string): Promise<() => Promise<number
 }
 
 /** Where each command came from: an address, or `lua`. A socket of its own: ioredis takes a line in the reply's packet for an error. */
-async function monitor(port: number, heard: (source: string) => void): Promise<() => Promise<void>> {
-  const socket = createConnection(port, '127.0.0.1');
+async function monitor(node: Redis, heard: (source: string) => void): Promise<() => Promise<void>> {
+  const socket = createConnection(node.options.port ?? 0, '127.0.0.1');
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   socket.write('MONITOR\r\n');
   await once(lines, 'line');
@@ -97,8 +96,14 @@ async function monitor(port: number, heard: (source: string) => void): Promise<(
     if (source !== undefined) heard(source);
   });
   return async () => {
-    // Lines on their way.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const last = randomUUID();
+    const through = new Promise<void>((resolve) =>
+      lines.on('line', (line) => {
+        if (line.includes(last)) resolve();
+      }),
+    );
+    await node.echo(last);
+    await through;
     socket.destroy();
   };
 }

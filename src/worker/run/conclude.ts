@@ -49,5 +49,5 @@ export function conclude(
  * Best effort: if this fails, the count is only too high.
  */
 export async function uncount({ engine }: Pick<ConcludeParams, 'engine'>, { ref }: Delivery): Promise<void> {
-  await engine.uncount(ref).catch(() => undefined);
+  await engine.uncount(ref).catch(() => undefined); // see above
 }

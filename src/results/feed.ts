@@ -165,7 +165,7 @@ export class Feed {
     const listening = this.#patience.through(async () => {
       if (!over) await Promise.all(topics.map((topic) => this.#signals.subscribe(topic, ring)));
     });
-    listening.catch(() => undefined); // told to whoever awaits it
+    listening.catch(() => undefined); // callers that await it get the error
     this.#watchers.add(ring);
     return {
       listening,

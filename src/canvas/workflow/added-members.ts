@@ -127,7 +127,7 @@ export class AddedMembers {
     const queue = this.#queues.get(key) ?? { next: 0, last: Promise.resolve() };
     this.#queues.set(key, queue);
     const mine = queue.last.then(() => body(queue));
-    queue.last = mine.catch(() => undefined); // told to whoever added it
+    queue.last = mine.catch(() => undefined); // the caller that added it gets the error
     return mine;
   }
 

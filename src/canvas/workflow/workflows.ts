@@ -40,7 +40,7 @@ export interface WorkflowNeighbours {
   readonly jobs: TaskLookup;
   /** What results are made from, without workflows. */
   readonly results: PlainSource;
-  /** Called once, in the constructor. */
+  /** Called once, before `connect` returns. */
   sender(results: ResultSource): Sender;
 }
 

@@ -65,7 +65,7 @@ export class ThreadPool {
       const thread = await this.#take(() => !call.closed);
       if (call.closed) {
         this.#giveBack(thread);
-        return { kind: 'lost' }; // nobody listens: the call has its outcome
+        return { kind: 'lost' }; // ignored: the call has its outcome already
       }
       busy = thread;
       this.#ranBy.set(call, thread);

@@ -220,7 +220,7 @@ export class RemoteSignals implements Notices {
     const listeners = this.#listeners.get(topic);
     if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
     this.#listeners.delete(topic);
-    this.post('unsubscribe', topic).catch(() => undefined); // nobody listens any more: a notice too many is dropped
+    this.post('unsubscribe', topic).catch(() => undefined); // a notice without listeners is dropped
   }
 
   onGap(listener: () => void): void {

@@ -75,7 +75,7 @@ export class Thread {
     this.#worker = startWorker(this.#setup(port2), params.maxMemoryBytes);
     this.ready = this.#loading();
     port1.on('message', (message: FromThread) => this.#receive(message));
-    port1.unref(); // the thread itself keeps the process alive, while somebody waits for it
+    port1.unref(); // the thread itself keeps the process alive while it is awaited
     this.#worker.on('error', (error) => {
       this.#crash = error;
     });

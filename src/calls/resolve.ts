@@ -1,5 +1,5 @@
 /**
- * Resolves a call: its own options over those of its route, its task and the app, and the queue it goes to. Every
+ * Resolves a call: its own options over those of its task, its route and the app, and the queue it goes to. Every
  * call is resolved here, whether it is sent, prepared for a workflow or only checked. Does no I/O.
  */
 import {
@@ -29,7 +29,7 @@ export class CallResolver {
   constructor(private readonly params: CallResolverParams) {}
 
   /**
-   * Merges the call's own options over those of its route and of its task.
+   * Merges the call's own options over those of its task and of its route.
    * @param now epoch ms of the broker's clock
    * @throws {OptionError} for an invalid option
    */

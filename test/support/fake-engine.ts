@@ -81,6 +81,11 @@ export function fakeEngine(): FakeEngine {
           broker.records.set(key, { value, version: version + 1 });
           return true;
         }),
+      remove: (key: string, version?: number) =>
+        called('records.remove', () => {
+          if (version !== undefined && broker.records.get(key)?.version !== version) return false;
+          return broker.records.delete(key);
+        }),
     },
     flows: {
       create: (flow: string, plan: string) =>

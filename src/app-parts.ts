@@ -31,6 +31,9 @@ import { TaskReader } from './results/task-reader.js';
 import type { ScheduleHost } from './schedules/scheduled-calls.js';
 import { Schedules } from './schedules/schedules.js';
 import { settleAll } from './settle-all.js';
+import { EngineStepping } from './steps/engine-stepping.js';
+import { TaskSteps } from './steps/task-steps.js';
+import { WaitSchemas } from './steps/wait-schemas.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
@@ -95,6 +98,7 @@ export function makeParts(params: AppPartsParams) {
     decodeArgs: (encoded: unknown) => codec.decodeArgs(encoded),
     decodeResult: (encoded: unknown) => codec.decodeResult(encoded),
   };
+  const schemas = new WaitSchemas();
   const flows = workflows.connect({
     ...sending,
     jobs: tasks.jobs,
@@ -113,6 +117,7 @@ export function makeParts(params: AppPartsParams) {
         await caller.ask('forget', { jobIds });
       },
       locate: (taskId) => index.locate(taskId),
+      steps: new TaskSteps({ engine, tasks, clock, codec, schemas }),
     },
     sender: (results) =>
       new Sender({
@@ -175,6 +180,12 @@ export function makeParts(params: AppPartsParams) {
     failed,
     control,
     scheduling,
+    running: {
+      clock,
+      codec,
+      tracing,
+      stepping: new EngineStepping({ engine, clock, codec, tracing, schemas }),
+    },
     schedules: new Schedules(scheduling),
   };
 }

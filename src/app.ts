@@ -369,12 +369,10 @@ export class Celeriac implements AsyncDisposable {
   #executorParams() {
     return {
       registry: this.#registry,
-      clock: this.#parts.clock,
-      codec: this.#parts.codec,
       timezone: this.#config.timezone,
       errors: this.errors,
       middleware: this.#runMiddleware,
-      tracing: this.#parts.tracing,
+      ...this.#parts.running,
       unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
       spawning: new Spawner(this.#parts.flows.spawning),
     };

@@ -23,6 +23,8 @@
  *   ├─ SoftTimeLimitExceeded       SOFT_TIME_LIMIT
  *   ├─ TimeLimitExceeded           TIME_LIMIT
  *   ├─ WorkerLostError             WORKER_LOST       the worker that ran it died
+ *   ├─ StepError                   STEP              a step, sleep or wait that cannot be
+ *   ├─ WaitTimeoutError            WAIT_TIMEOUT      nothing was sent to a `waitFor` in time
  *   ├─ Ignore                      IGNORE            thrown by a task: end without a stored state
  *   └─ Reject                      REJECT            thrown by a task: fail without a retry
  *
@@ -52,6 +54,8 @@ export type CeleriacErrorCode =
   | 'SOFT_TIME_LIMIT'
   | 'TIME_LIMIT'
   | 'WORKER_LOST'
+  | 'STEP'
+  | 'WAIT_TIMEOUT'
   | 'IGNORE'
   | 'REJECT'
   | 'USAGE';
@@ -333,6 +337,28 @@ export class WorkerLostError extends CeleriacError {
   }
 }
 named(WorkerLostError, 'WorkerLostError');
+
+/** A step, sleep or wait that cannot be: its name was used before in this attempt, or it is called where none can be. */
+export class StepError extends CeleriacError {
+  readonly step: string;
+
+  constructor(message: string, step: string) {
+    super(message, { code: 'STEP' });
+    this.step = step;
+  }
+}
+named(StepError, 'StepError');
+
+/** Nothing was sent to a `waitFor` within its timeout. The task may catch it; the wait stays timed out. */
+export class WaitTimeoutError extends CeleriacError {
+  readonly step: string;
+
+  constructor(message: string, step: string) {
+    super(message, { code: 'WAIT_TIMEOUT' });
+    this.step = step;
+  }
+}
+named(WaitTimeoutError, 'WaitTimeoutError');
 
 /** Thrown by a task to end without a stored state (Celery: `Ignore`). */
 export class Ignore extends CeleriacError {

@@ -55,12 +55,14 @@ export {
   Reject,
   ResultTimeoutError,
   SoftTimeLimitExceeded,
+  StepError,
   TaskError,
   TaskFailedError,
   TaskRevokedError,
   TimeLimitExceeded,
   UnknownTaskError,
   type Violation,
+  WaitTimeoutError,
   WorkerLostError,
 } from './errors.js';
 // Events
@@ -82,6 +84,7 @@ export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
 export type { CrontabSchedule, IntervalSchedule, Schedule } from './options/schedules.js';
 export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
 export type { HealthOptions } from './options/worker-values.js';
+export type { StepView } from './protocol/steps.js';
 // Telemetry
 export type { Telemetry } from './queue/tracing.js';
 // Results
@@ -90,6 +93,7 @@ export { EagerResult } from './results/eager-result.js';
 export { GroupResult, type GroupResultJson, type GroupUpdate } from './results/group-result.js';
 export type { ResultGraph } from './results/relations.js';
 export type { RevokeOptions, RevokeReply } from './results/revoke.js';
+export type { SendReply } from './results/send-reply.js';
 export type { Snapshot } from './results/snapshot.js';
 // Schedules
 export type { CronField, CronFields } from './schedules/cron-fields.js';
@@ -111,6 +115,7 @@ export type { TaskReference } from './tasks/reference.js';
 export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
+export type { StepTools, WaitOptions, WaitSchema } from './tasks/step-context.js';
 export type { WorkerProcesses } from './worker/processes/supervisor.js';
 export { Worker } from './worker/worker.js';
 export type { ProcessesOptions, WorkerDescription, WorkerOptions } from './worker/worker-options.js';

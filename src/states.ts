@@ -12,6 +12,8 @@ export const RECEIVED = 'RECEIVED';
 export const STARTED = 'STARTED';
 /** Failed, and waiting for its next attempt. */
 export const RETRY = 'RETRY';
+/** Between two stretches of an attempt: asleep, or waiting for a value. It holds no slot. */
+export const WAITING = 'WAITING';
 export const SUCCESS = 'SUCCESS';
 export const FAILURE = 'FAILURE';
 /** Revoked, expired before its start, or purged. */
@@ -22,12 +24,22 @@ export type State =
   | 'PENDING'
   | 'STARTED'
   | 'RETRY'
+  | 'WAITING'
   | 'SUCCESS'
   | 'FAILURE'
   | 'REVOKED'
   | (string & Record<never, never>);
 
-const BUILT_IN: ReadonlySet<string> = new Set([PENDING, RECEIVED, STARTED, RETRY, SUCCESS, FAILURE, REVOKED]);
+const BUILT_IN: ReadonlySet<string> = new Set([
+  PENDING,
+  RECEIVED,
+  STARTED,
+  RETRY,
+  WAITING,
+  SUCCESS,
+  FAILURE,
+  REVOKED,
+]);
 
 /** A set that throws when it is changed. */
 function fixedSet(names: readonly string[]): ReadonlySet<string> {
@@ -41,7 +53,7 @@ function fixedSet(names: readonly string[]): ReadonlySet<string> {
 /** States of ended tasks, which never change any more. */
 export const READY: ReadonlySet<string> = fixedSet([SUCCESS, FAILURE, REVOKED]);
 /** States of tasks that have not ended. */
-export const UNREADY: ReadonlySet<string> = fixedSet([PENDING, RECEIVED, STARTED, RETRY]);
+export const UNREADY: ReadonlySet<string> = fixedSet([PENDING, RECEIVED, STARTED, RETRY, WAITING]);
 /** States whose result is an error. */
 export const EXCEPTION: ReadonlySet<string> = fixedSet([RETRY, FAILURE, REVOKED]);
 /** States whose error `get()` throws. */
@@ -58,6 +70,7 @@ export const states = Object.freeze({
   RECEIVED,
   STARTED,
   RETRY,
+  WAITING,
   SUCCESS,
   FAILURE,
   REVOKED,

@@ -10,6 +10,7 @@ import type { CheckResult } from './check-result.js';
 import type { JobRef } from './job-ref.js';
 import type { Places } from './places.js';
 import type { QueueAdmin } from './queue-admin.js';
+import type { StepRecords } from './steps.js';
 
 export type { JobRef } from './job-ref.js';
 
@@ -82,6 +83,8 @@ export interface StoredJob {
   readonly running: boolean;
   /** The node that ran the job last. */
   readonly worker: string | undefined;
+  /** Whether the task has steps: see `StepRecords`. */
+  readonly hasSteps?: boolean;
 }
 
 /** A small record of our own. `version` rises with each change and guards `replace`. */
@@ -274,6 +277,7 @@ export interface Engine {
   readonly records: Records;
   readonly flows: WorkflowRecords;
   readonly places: Places;
+  readonly steps: StepRecords;
   readonly signals: Notices;
   /** Administers queues. Queues in use are noted there automatically. */
   readonly queues: QueueAdmin;

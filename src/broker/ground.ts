@@ -30,6 +30,9 @@ export function engineOf(ground: Readonly<Ground>): Engine {
     get places() {
       return ground.engine.places;
     },
+    get steps() {
+      return ground.engine.steps;
+    },
     get signals() {
       return ground.engine.signals;
     },

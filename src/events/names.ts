@@ -3,6 +3,8 @@
  * never a task's arguments or its value.
  */
 
+import type { WaitingFor } from '../protocol/waiting.js';
+
 /** Fields of every event. */
 interface EventOf<T extends string> {
   readonly type: T;
@@ -87,6 +89,13 @@ export interface EventMap {
     /** When it runs again, ms from now. */
     readonly countdown: number;
   };
+  /** Sleeps or waits: this stretch of its attempt is over, and it holds no slot until the next. */
+  'task-waiting': RunEventOf<'task-waiting'> & {
+    /** How long the stretch ran, ms. */
+    readonly runtime: number;
+    /** What it waits for, until when (epoch ms). */
+    readonly waits: readonly WaitingFor[];
+  };
   'task-revoked': RunEventOf<'task-revoked'> & {
     readonly reason?: string;
     /** True if the task ran by then. */
@@ -135,6 +144,7 @@ export const EVENT_NAMES: readonly EventName[] = [
   'task-succeeded',
   'task-failed',
   'task-retried',
+  'task-waiting',
   'task-revoked',
   'task-rejected',
   'worker-online',

@@ -48,6 +48,8 @@ export interface Message {
   readonly input?: FlowInput;
   /** The arguments are a list of argument lists, and the task runs once with each. */
   readonly each?: true;
+  /** The job has steps of earlier attempts, though its count of deliveries begins anew. */
+  readonly steps?: true;
 }
 
 /** The input that a part of a workflow receives from the parts before it. */
@@ -166,6 +168,7 @@ function fieldsOf(data: unknown): Message {
       },
     }),
     ...(d.each === true && { each: true as const }),
+    ...(d.steps === true && { steps: true as const }),
     ...(d.ignore === true && { ignore: true as const }),
     ...(d.forgotten === true && { forgotten: true as const }),
     ...(isRecord(d.flow) && { flow: groupPlace(d.flow) }),

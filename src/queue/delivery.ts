@@ -9,6 +9,7 @@ import type { RateToken } from '../coordination/rate-limits.js';
 import { taskIdOfJob } from '../protocol/ids.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { type Message, messageFrom } from '../protocol/message.js';
+import { type Stretch, wakingsOf } from '../protocol/waiting.js';
 
 /** A task as a worker receives it. */
 export interface Delivery {
@@ -28,8 +29,12 @@ export interface Delivery {
   readonly hasParent: boolean;
   /** Attempts that failed before this one. */
   readonly retries: number;
-  /** How often a worker started this task, this time included. */
+  /** How often a worker started this task, this time included; a waking counts as none. */
   readonly deliveries: number;
+  /** How often a worker fetched the task to go on after a sleep or a wait. */
+  readonly wakings?: number;
+  /** The stretch that this delivery continues; absent when it begins an attempt. */
+  readonly woken?: Stretch | undefined;
   /** How often its worker died while running it. */
   readonly stalls: number;
   readonly priority: number;
@@ -73,6 +78,8 @@ export class JobDelivery implements Delivery {
   readonly hasParent: boolean;
   readonly retries: number;
   readonly deliveries: number;
+  readonly wakings: number;
+  readonly woken: Stretch | undefined;
   readonly stalls: number;
   readonly priority: number;
   readonly sentAt: number;
@@ -95,7 +102,10 @@ export class JobDelivery implements Delivery {
     this.turn = run.turn;
     this.hasParent = job.parentKey !== undefined;
     this.retries = job.attemptsMade + (this.message.tried ?? 0);
-    this.deliveries = job.attemptsStarted;
+    const { wakings, woken } = wakingsOf(job.stacktrace?.at(-1), job.attemptsStarted);
+    this.wakings = wakings;
+    this.woken = woken;
+    this.deliveries = job.attemptsStarted - wakings;
     this.stalls = job.stalledCounter;
     this.priority = job.priority;
     this.sentAt = job.timestamp;
@@ -114,6 +124,11 @@ export class JobDelivery implements Delivery {
   afterwards(body: () => Promise<void>): void {
     this.#run.afterwards(body);
   }
+}
+
+/** How often a worker fetched the task, wakings included: no two deliveries have the same number. */
+export function startsOf({ deliveries, wakings = 0 }: Pick<Delivery, 'deliveries' | 'wakings'>): number {
+  return deliveries + wakings;
 }
 
 /** A copy of a delivery with another message or trace. */

@@ -98,6 +98,8 @@ export class OutcomeWriter {
         return this.#fail(run, settlement, mayFetch);
       case 'retry':
         return this.#retry(run, settlement, mayFetch);
+      case 'wait':
+        return this.#wait(run, settlement, mayFetch);
       case 'postpone':
         return this.#postpone(run, settlement.delayMs);
       case 'release':
@@ -138,6 +140,17 @@ export class OutcomeWriter {
       return this.#plain(run, backend.retryJob(id, job.opts.lifo ?? false, token, { fieldsToUpdate }));
     const fetchNext = this.params.delaysAndFetches && mayFetch();
     const write = backend.moveToDelayed(id, Date.now(), delayMs, token, { fieldsToUpdate, fetchNext });
+    return this.#noticed(run, write, false).then((next) => next as never as Fetched | undefined);
+  }
+
+  #wait(run: Run, { delayMs, stack }: Wait, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    const write = this.params
+      .backend()
+      .moveToDelayed(run.job.id ?? '', Date.now(), Math.max(1, delayMs), run.token, {
+        skipAttempt: true,
+        fieldsToUpdate: { stacktrace: JSON.stringify([stack]) },
+        fetchNext: this.params.delaysAndFetches && mayFetch(),
+      });
     return this.#noticed(run, write, false).then((next) => next as never as Fetched | undefined);
   }
 
@@ -230,6 +243,7 @@ export class OutcomeWriter {
 
 type Failure = Extract<Settlement, { kind: 'fail' }>;
 type Retry = Extract<Settlement, { kind: 'retry' }>;
+type Wait = Extract<Settlement, { kind: 'wait' }>;
 
 const REFUSED = 'The broker cannot store how this task ended, nor why.';
 const MOST_WORDS = 300;

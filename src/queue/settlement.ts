@@ -4,6 +4,8 @@ export type Settlement =
   | { readonly kind: 'fail'; readonly message: string; readonly stack: string; readonly keep: boolean }
   /** Run again after a delay; counts as an attempt. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly message: string; readonly stack: string }
+  /** Continue the attempt later, without counting as one. */
+  | { readonly kind: 'wait'; readonly delayMs: number; readonly stack: string }
   /** Run again later, without counting as an attempt. */
   | { readonly kind: 'postpone'; readonly delayMs: number }
   /** Put back at the front of the queue for another worker, without counting as an attempt. */

@@ -25,8 +25,8 @@ export interface OpenSpan {
 /** The description of a span to open. */
 export interface SpanPlan {
   readonly name: string;
-  /** Caller or worker. */
-  readonly kind: 'producer' | 'consumer';
+  /** Caller, worker, or a part of an attempt. */
+  readonly kind: 'producer' | 'consumer' | 'internal';
   /** The trace in a message; without one, a worker begins its own. */
   readonly from?: string | undefined;
 }
@@ -42,7 +42,7 @@ export class Tracing {
   async span<R>(plan: SpanPlan, body: (span: OpenSpan) => Promise<R>): Promise<R> {
     const { tracer, contextManager } = this.telemetry;
     const context: unknown = this.#contextOf(plan);
-    const kind = plan.kind === 'producer' ? SpanKind.PRODUCER : SpanKind.CONSUMER;
+    const kind = KINDS[plan.kind];
     const span = tracer.startSpan(plan.name, { kind }, context);
     try {
       const inside: unknown = span.setSpanOnContext(context);
@@ -89,12 +89,18 @@ export class Tracing {
 
   #contextOf({ kind, from }: SpanPlan): unknown {
     const { contextManager } = this.telemetry;
-    if (kind === 'producer') return contextManager.active();
+    if (kind !== 'consumer') return contextManager.active();
     // The worker's loop may have started within a span of the user's, which is unrelated to this task.
     const base: unknown = contextManager.root?.() ?? contextManager.active();
     return from === undefined ? base : contextManager.fromMetadata(base, from);
   }
 }
+
+const KINDS = {
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+  internal: SpanKind.INTERNAL,
+} as const;
 
 const COUNTERS = {
   completed: MetricNames.JobsCompleted,

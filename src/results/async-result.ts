@@ -14,6 +14,7 @@ import { forgetTask } from './forget.js';
 import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import type { ResultHints, ResultSource } from './result-source.js';
 import { type RevokeOptions, type RevokeReply, revokeTask } from './revoke.js';
+import type { SendReply } from './send-reply.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
 import { StateHistory } from './state-history.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
@@ -82,7 +83,9 @@ export class AsyncResult<R = unknown> {
 
   /** Everything known about the task, in one read. */
   async snapshot(): Promise<Snapshot<R>> {
-    return this.#derive(await this.#read()) as Snapshot<R>;
+    const task = await this.#read();
+    const snapshot = this.#derive(task) as Snapshot<R>;
+    return task?.hasSteps ? { ...snapshot, steps: await this.#source.steps.view(task) } : snapshot;
   }
 
   /** The task's state now. */
@@ -211,6 +214,16 @@ export class AsyncResult<R = unknown> {
     const reply = await this.#source.flows.revoke(replacement ?? ref, options);
     if (reply !== undefined) return reply;
     return revokeTask(this.#source, ref, options, this.#source.endRunning);
+  }
+
+  /**
+   * Sends a value to the task, for its `waitFor(name)`. The first value of a name is accepted, also before the task waits.
+   * @throws {NotSerializableError} the value cannot be sent
+   */
+  async send(name: string, value?: unknown): Promise<SendReply> {
+    const ref = await this.#locate();
+    if (ref === undefined) return { accepted: false, why: 'no such task is known' };
+    return this.#source.steps.send(ref, name, value);
   }
 
   /** Drops the task's record now, or when it ends (Celery: `forget`). */

@@ -9,6 +9,7 @@ import { AsyncResult, type GetOptions, type Update } from './async-result.js';
 import type { ResultGraph } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeReply } from './revoke.js';
+import type { SendReply } from './send-reply.js';
 import type { Snapshot } from './snapshot.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 
@@ -73,6 +74,11 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
   /** Does nothing: the task has ended. */
   override async revoke(): Promise<RevokeReply> {
     return { found: true, was: this.#run.snapshot.state as State };
+  }
+
+  /** Accepts nothing: the task has ended. */
+  override async send(): Promise<SendReply> {
+    return { accepted: false, why: `the task has ended: ${this.#run.snapshot.state}` };
   }
 
   /** Does nothing: there is no record. */

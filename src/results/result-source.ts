@@ -6,6 +6,7 @@ import type { Feed } from './feed.js';
 import type { ForgetRunning } from './forget.js';
 import type { FlowRelations, GroupedResult, TaskResult } from './relations.js';
 import type { Terminate } from './revoke.js';
+import type { TaskStepsSource } from './send-reply.js';
 import type { DeriveContext } from './snapshot.js';
 import type { TaskReader } from './task-reader.js';
 
@@ -21,6 +22,8 @@ export interface ResultSource {
   readonly forgetRunning: ForgetRunning;
   /** Where the task's job is; undefined for an unknown id. */
   locate(taskId: string): Promise<JobRef | undefined>;
+  /** Sends values to tasks, and reads their steps. */
+  readonly steps: TaskStepsSource;
   /** What workflows know about their parts. */
   readonly flows: FlowRelations;
 }

@@ -6,8 +6,20 @@ import type { TaskRecord } from '../coordination/task-record.js';
 import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { isRevocationStack, type Message, readMessage, unpackStack } from '../protocol/message.js';
+import type { StepView } from '../protocol/steps.js';
+import { parkIn, wakingsOf } from '../protocol/waiting.js';
 import { decodeFailure, type ErrorClasses, errorNameOf } from '../protocol/wire-error.js';
-import { FAILURE, isBuiltIn, PENDING, RETRY, REVOKED, STARTED, type State, SUCCESS } from '../states.js';
+import {
+  FAILURE,
+  isBuiltIn,
+  PENDING,
+  RETRY,
+  REVOKED,
+  STARTED,
+  type State,
+  SUCCESS,
+  WAITING,
+} from '../states.js';
 
 /** Everything known about a task at one moment, in one read. */
 export interface Snapshot<R = unknown> {
@@ -16,7 +28,7 @@ export interface Snapshot<R = unknown> {
   readonly state: State;
   /** `false`: the id was never sent, or is no longer kept. */
   readonly known: boolean;
-  /** The last meta passed to `updateState`. */
+  /** The last meta passed to `updateState`; in WAITING: what for, and until when. */
   readonly meta: unknown;
   /** The result, in SUCCESS. */
   readonly value: R | undefined;
@@ -34,6 +46,8 @@ export interface Snapshot<R = unknown> {
   readonly startedAt: Date | undefined;
   readonly doneAt: Date | undefined;
   readonly headers: Readonly<Record<string, unknown>>;
+  /** The steps, sleeps and waits that it has begun, in order. */
+  readonly steps: readonly StepView[];
 }
 
 /** What deriving needs besides the job. */
@@ -64,26 +78,27 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
   const done = state === SUCCESS || state === FAILURE || (state === REVOKED && job.doneAt !== undefined);
   // BullMQ counts the last attempt too.
   const retries = (message.tried ?? 0) + (done ? Math.max(0, job.retries - 1) : job.retries);
-  const began = state === REVOKED ? done && !isUnstarted(job) : job.running || done;
+  const began = state === REVOKED ? done && !isUnstarted(job) : job.running || done || state === WAITING;
   return {
     id: taskId,
     name: job.name,
     state,
     known: true,
-    meta: decodeMeta(progressOf(job)?.meta, context),
+    meta: state === WAITING ? waitingMeta(job) : decodeMeta(progressOf(job)?.meta, context),
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
     error,
     args: argsOf(message, context, error),
     queue: queueOfLane(job.queue),
     worker: began || retries > 0 ? job.worker : undefined,
     retries,
-    deliveries: job.deliveries,
+    deliveries: job.deliveries - wakingsOf(job.stack, job.deliveries).wakings,
     rootId: message.root ?? taskId,
     parentId: message.parent,
     sentAt: new Date(job.sentAt),
     startedAt: began && job.startedAt !== undefined ? new Date(job.startedAt) : undefined,
     doneAt: job.doneAt === undefined ? undefined : new Date(job.doneAt),
     headers: message.headers ?? {},
+    steps: [],
   };
 }
 
@@ -97,9 +112,26 @@ export function stateOf(job: TaskRecord, message: Message, now: number): State {
   // The worker that has it fetched will release it, or it waits for an attempt that will never run.
   if (message.revoked !== undefined && !(job.running && ranWhenRevoked(job, message))) return REVOKED;
   if (job.running && !isFetchedLate(job, message)) return customStateOf(job, message) ?? STARTED;
+  if (!job.running && isParked(job)) return WAITING;
   if (message.expires !== undefined && now >= message.expires && job.deliveries <= (job.running ? 1 : 0))
     return REVOKED;
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
+}
+
+/** True if the task waits: it was parked, and not fetched since. */
+function isParked(job: TaskRecord): boolean {
+  const park = parkIn(job.stack);
+  return park !== undefined && job.deliveries <= park.starts;
+}
+
+/** What a parked task waits for: one thing, or the first of several to be over. */
+function waitingMeta(job: TaskRecord): unknown {
+  const waits = (parkIn(job.stack)?.for ?? []).map(({ kind, name, until }) => ({
+    kind,
+    name,
+    until: until === undefined ? null : new Date(until).toISOString(),
+  }));
+  return waits.length === 1 ? waits[0] : { kind: 'several', for: waits };
 }
 
 /** True if the current delivery had begun before the revocation, so that it runs on. */
@@ -211,6 +243,7 @@ function unknownTask(taskId: string): Snapshot {
     startedAt: undefined,
     doneAt: undefined,
     headers: {},
+    steps: [],
   };
 }
 

@@ -9,6 +9,7 @@ import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
 import type { TaskLogger } from '../options/logger.js';
 import type { CallbackSignature } from '../options/tables/call.js';
 import { processWide } from '../process-wide.js';
+import { DirectSteps, type StepContext } from './step-context.js';
 
 /**
  * The app a task runs in: `this.app` is the `Celeriac` that ran it. `app.ts` merges the class into this interface,
@@ -62,7 +63,7 @@ export interface RetryOptions {
 }
 
 /** What a running task can do. */
-export interface TaskContext {
+export interface TaskContext extends StepContext {
   /**
    * Sets a state of your own (`'PROGRESS'`) with JSON data, seen by `status`, `info` and `updates()` at once.
    * Does nothing when the method was called directly, after the task ended, or when this worker lost the task.
@@ -145,13 +146,15 @@ export function runDirectly<R>(name: string, args: readonly unknown[], body: () 
 const NEVER = new AbortController().signal;
 
 /** The context of a direct call: there is no task to update or retry. */
-class DirectContext implements TaskContext {
+class DirectContext extends DirectSteps implements TaskContext {
   readonly signal = NEVER;
 
   constructor(
     private readonly name: string,
     private readonly args: readonly unknown[],
-  ) {}
+  ) {
+    super(name, NEVER);
+  }
 
   get request(): TaskRequest {
     return directRequest(this.name, this.args);

@@ -2,6 +2,7 @@
  * `TaskService`: the base class that gives a service's task methods the running call as `this.…`. It holds no
  * state: every member looks the running call up, so one instance serves any number of calls at once.
  */
+import type { Duration } from '../duration.js';
 import { CeleriacError, OptionError } from '../errors.js';
 import type { TaskLogger } from '../options/logger.js';
 import type { CallbackSignature } from '../options/tables/call.js';
@@ -13,6 +14,7 @@ import {
   type TaskRequest,
 } from './context.js';
 import { prototypeChain } from './declaration.js';
+import type { StepTools, WaitOptions } from './step-context.js';
 
 /** Extend this to write tasks as methods. A class that cannot extend it uses `currentTask()`. */
 export abstract class TaskService implements TaskContext {
@@ -42,6 +44,21 @@ export abstract class TaskService implements TaskContext {
   /** @see TaskContext.addToGroup */
   addToGroup(signature: CallbackSignature): Promise<void> {
     return running('addToGroup').addToGroup(signature);
+  }
+
+  /** @see StepContext.step */
+  step<T>(name: string, fn: (tools: StepTools) => T | PromiseLike<T>): Promise<T> {
+    return running('step').step(name, fn);
+  }
+
+  /** @see StepContext.sleep */
+  sleep(name: string, duration: Duration | Date): Promise<void> {
+    return running('sleep').sleep(name, duration);
+  }
+
+  /** @see StepContext.waitFor */
+  waitFor<T = unknown>(name: string, options?: WaitOptions<T>): Promise<T> {
+    return running('waitFor').waitFor(name, options);
   }
 
   /** Aborts when the task should stop. */

@@ -29,6 +29,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['coordination'],
   ['queue'],
   ['results'],
+  ['steps'],
   ['calls'],
   ['canvas'],
   ['control', 'events'],
@@ -197,7 +198,7 @@ describe('The rules of the house notice', () => {
       const [complaint = '', ...more] = complaints(down, ['broker/x.ts', text]);
       assert.match(
         complaint,
-        /^src\/broker\/x\.ts imports src\/worker\/worker\.ts: broker stands on floor 4, worker on 11\./,
+        /^src\/broker\/x\.ts imports src\/worker\/worker\.ts: broker stands on floor 4, worker on 12\./,
       );
       assert.deepEqual(more, []);
     }

@@ -70,6 +70,10 @@ export function crashApp({ broker, prefix, ledger }: CrashPlace, trouble: Troubl
         return value(label, n);
       },
     ),
+    nap: app.task('nap', async function (_input: unknown, n: number, label: string) {
+      await this.sleep('nap', 20);
+      return this.step('value', () => value(label, n));
+    }),
     rated: app.task('rated', { rateLimit: '1000/s' }, async (_input: unknown, n: number, label: string) =>
       value(label, n),
     ),
@@ -182,6 +186,11 @@ export const ROWS: Readonly<Record<Outcome['kind'], (app: Celeriac, tasks: Crash
   }),
   retry: (_app, { add, start, flaky }) => ({
     flow: chain(start.s('a'), group(flaky.s(1, 'b'), add.s(1, 'c')), add.s(1, 'd')),
+    value: 3,
+    labels: ['a', 'b', 'c', 'd'],
+  }),
+  wait: (_app, { add, start, nap }) => ({
+    flow: chain(start.s('a'), group(nap.s(1, 'b'), add.s(1, 'c')), add.s(1, 'd')),
     value: 3,
     labels: ['a', 'b', 'c', 'd'],
   }),

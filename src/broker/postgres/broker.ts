@@ -31,6 +31,7 @@ import { PgPlaces } from './places.js';
 import { PgQueueAdmin } from './queue-admin.js';
 import { PgRecords } from './records.js';
 import { isMigrated, migrateSchema, notMigrated } from './schema.js';
+import { PgSteps } from './steps.js';
 import type { PgQuery, PgWire } from './wire.js';
 import { PgWorkflowRecords } from './workflow-records.js';
 
@@ -44,6 +45,7 @@ export class PgEngine implements Engine {
   readonly records: PgRecords;
   readonly flows: PgWorkflowRecords;
   readonly places: PgPlaces;
+  readonly steps: PgSteps;
   readonly signals: PgSignals;
   readonly queues: PgQueueAdmin;
   readonly broadcast: PgBroadcast;
@@ -73,6 +75,7 @@ export class PgEngine implements Engine {
     this.queues = new PgQueueAdmin(this.#query);
     this.flows = new PgWorkflowRecords(this.#query);
     this.places = new PgPlaces(this.#query);
+    this.steps = new PgSteps(this.#query);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
     this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);
@@ -133,8 +136,8 @@ export class PgEngine implements Engine {
   }
 
   async reclaim(rows: number): Promise<boolean> {
-    const left = await Promise.all([this.records.reclaim(rows), this.flows.reclaim(rows)]);
-    return left.includes(true);
+    const kinds = [this.records, this.flows, this.steps];
+    return (await Promise.all(kinds.map((kind) => kind.reclaim(rows)))).includes(true);
   }
 
   amendData(ref: JobRef, was: string, data: object): Promise<boolean> {

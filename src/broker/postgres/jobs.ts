@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
+import { HAS_STEPS } from './steps.js';
 import type { PgQuery, PgRow } from './wire.js';
 
 // Reads jsonb as text: the driver would parse it, and numbers beyond 2^53 would lose digits.
@@ -11,7 +12,8 @@ const READ = `
 SELECT r.n, j.name, j.data::text AS data, j.progress::text AS progress,
        CASE WHEN j.state = 'completed' THEN coalesce(j.return_value::text, 'null') END AS returnvalue,
        j.failed_reason, j.stacktrace ->> -1 AS stack, j.priority, j.added_at_ms, j.delay_ms, j.processed_at_ms,
-       j.finished_at_ms, j.attempts_made, j.attempts_started, j.state = 'active' AS running, j.processed_by
+       j.finished_at_ms, j.attempts_made, j.attempts_started, j.state = 'active' AS running, j.processed_by,
+       ${HAS_STEPS} AS has_steps
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n)
   JOIN job j ON j.queue = r.queue AND j.id = r.id`;
 
@@ -109,5 +111,6 @@ function decode(ref: JobRef, row: PgRow): StoredJob {
     deliveries: number('attempts_started') ?? 0,
     running: row.running === true,
     worker: text('processed_by'),
+    ...(row.has_steps === true && { hasSteps: true }),
   };
 }

@@ -34,6 +34,7 @@ import { RedisQueueAdmin } from './queue-admin.js';
 import { RedisRecords } from './records.js';
 import { RedisReplication } from './replication.js';
 import { redisSalvage } from './salvage.js';
+import { RedisSteps } from './steps.js';
 import { Troubles } from './troubles.js';
 import type { RedisClient, RedisUrl } from './url.js';
 import { RedisWorkflowRecords } from './workflow-records.js';
@@ -56,6 +57,7 @@ class RedisEngine implements Engine {
   readonly records: RedisRecords;
   readonly flows: RedisWorkflowRecords;
   readonly places: RedisPlaces;
+  readonly steps: RedisSteps;
   readonly signals: RedisNotices;
   readonly queues: RedisQueueAdmin;
   readonly broadcast: RedisBroadcast;
@@ -94,6 +96,7 @@ class RedisEngine implements Engine {
     this.queues = new RedisQueueAdmin(held, this.#prefix);
     this.flows = new RedisWorkflowRecords(held, `${this.#prefix}:~f:`);
     this.places = new RedisPlaces(held, { holders: `${this.#prefix}:~h:`, waiters: `${this.#prefix}:~l:` });
+    this.steps = new RedisSteps(held, this.#prefix);
     this.signals = new RedisNotices({
       publisher: () => this.#workers ?? this.#calls,
       subscriber: () => this.#listenerLink(),

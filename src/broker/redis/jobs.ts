@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { DelayedJob, JobRef, StoredJob } from '../broker.js';
 import { LuaScript } from './lua-script.js';
+import { STEPS_MARK } from './steps.js';
 import type { RedisClient } from './url.js';
 
 const FIELDS = [
@@ -23,6 +24,7 @@ const FIELDS = [
   'ats',
   'pb',
   'priority',
+  STEPS_MARK,
 ] as const;
 
 /** Size at which a reply ends, bytes. The rest is read in another call, so that other clients get their turn. */
@@ -197,6 +199,7 @@ function decode(ref: JobRef, reply: unknown): StoredJob | undefined {
     deliveries: number('ats') ?? 0,
     running: Number(values[FIELDS.length]) === 1,
     worker: text('pb'),
+    ...(text(STEPS_MARK) !== undefined && { hasSteps: true }),
   };
 }
 

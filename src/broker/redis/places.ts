@@ -117,12 +117,13 @@ export class RedisPlaces implements Places {
   }
 }
 
-/** Unambiguous, since no queue name contains a colon. */
-function memberOf({ queue, id }: JobRef): string {
+/** A job as the member of a sorted set. Unambiguous, since no queue name contains a colon. */
+export function memberOf({ queue, id }: JobRef): string {
   return `${queue}:${id}`;
 }
 
-function refsIn(members: unknown): JobRef[] {
+/** The jobs behind the members of a sorted set. */
+export function refsIn(members: unknown): JobRef[] {
   return (members as string[]).map((member) => {
     const colon = member.indexOf(':');
     return { queue: member.slice(0, colon), id: member.slice(colon + 1) };

@@ -224,7 +224,7 @@ export class RedisQueueAdmin implements QueueAdmin {
 }
 
 /** Fields with the count of stalls and the traces of attempts. BullMQ's retry resets the count of attempts itself. */
-const COUNTS = ['stc', 'progress', 'pb', 'defa'];
+const COUNTS = ['stc', 'progress', 'pb', 'defa', 'stacktrace'];
 
 function decode([id, name, data, opts, timestamp, parentKey]: (string | null)[]): TakenJob {
   const read: unknown = JSON.parse(opts ?? '{}');

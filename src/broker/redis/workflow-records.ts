@@ -51,7 +51,7 @@ return { revoked, rows }`,
 );
 
 // KEYS[1] watch list · ARGV now, limit, lease in ms · returns the score of the next one or '', and those that are due
-const DUE = new LuaScript(
+export const DUE = new LuaScript(
   1,
   `
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])

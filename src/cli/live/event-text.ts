@@ -56,6 +56,8 @@ function wordsOf(event: FleetEvent): string {
       return `${event.name}[${event.id}] after ${humanDuration(event.runtime)}: ${event.exception}`;
     case 'task-retried':
       return `${event.name}[${event.id}] again in ${humanDuration(event.countdown)}: ${event.exception}`;
+    case 'task-waiting':
+      return `${event.name}[${event.id}] ${event.waits.map(({ kind, name }) => `${kind} "${name}"`).join(', ')}`;
     case 'task-revoked':
       return `${event.name}[${event.id}]${event.reason === undefined ? '' : `: ${event.reason}`}`;
     case 'task-rejected':

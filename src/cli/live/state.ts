@@ -74,7 +74,13 @@ const TALLIES: ReadonlyMap<string, Tally> = new Map(
 );
 /** Events that the page shows elsewhere, or that the next event repeats: they would push out rare ones. */
 const COMMON: ReadonlySet<string> = new Set(['worker-heartbeat', 'task-received', 'task-progress']);
-const ENDS: ReadonlySet<string> = new Set(['task-succeeded', 'task-failed', 'task-retried', 'task-revoked']);
+const ENDS: ReadonlySet<string> = new Set([
+  'task-succeeded',
+  'task-failed',
+  'task-retried',
+  'task-waiting',
+  'task-revoked',
+]);
 
 export class FleetState {
   readonly tallies: Record<Tally, number> = { sent: 0, succeeded: 0, failed: 0, retried: 0, revoked: 0 };

@@ -9,6 +9,7 @@ import type { BrokerClock } from '../../broker/clock.js';
 import type { Ended, EndedStep, KnownQueue } from '../../broker/queue-admin.js';
 import type { WorkflowCheckupParams } from '../../canvas/workflow/checkup.js';
 import type { Logger } from '../../options/logger.js';
+import { WakeWatch } from '../../steps/wake-watch.js';
 import { type Cancel, every, sleep } from '../../timers.js';
 import { WorkflowWatch } from '../workflow/watch.js';
 
@@ -47,12 +48,14 @@ export class ExpirySweeper {
   #round: Promise<void> | undefined;
   #stopped = false;
   readonly #watch: WorkflowWatch | undefined;
+  readonly #wakeWatch: WakeWatch;
   /** When to prolong the term, on this process's steady clock. */
   #prolongAt = 0;
 
   constructor(private readonly params: ExpirySweeperParams) {
     const { workflows, logger } = params;
     this.#watch = workflows && new WorkflowWatch({ workflows, logger });
+    this.#wakeWatch = new WakeWatch(params);
     const shortest = Math.min(params.resultExpiresMs, params.failureExpiresMs);
     this.#intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, shortest / 4));
   }
@@ -67,13 +70,14 @@ export class ExpirySweeper {
     };
     this.#stopLooking = every(this.#intervalMs, look, { ref: false });
     this.#watch?.start();
+    this.#wakeWatch.start();
   }
 
   /** Resolves after the current step. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopLooking();
-    await Promise.all([this.#round, this.#watch?.stop()]);
+    await Promise.all([this.#round, this.#watch?.stop(), this.#wakeWatch.stop()]);
   }
 
   /** Never rejects. */

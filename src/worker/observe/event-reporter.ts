@@ -37,7 +37,7 @@ const MOST_TEXT = 1_000;
 /** Progress metadata longer than this as JSON is omitted. */
 const MOST_META = 2_000;
 
-const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set(['retry', 'handBack', 'later']);
+const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set(['retry', 'wait', 'handBack', 'later']);
 
 export class EventReporter implements RunWatch {
   #heart: NodeJS.Timeout | undefined;
@@ -108,6 +108,8 @@ export class EventReporter implements RunWatch {
         const exception = textOf(outcome.error);
         return [{ type: 'task-retried', ...fields, runtime, exception, countdown: outcome.delayMs }];
       }
+      case 'wait':
+        return [{ type: 'task-waiting', ...fields, runtime, waits: outcome.waits }];
       case 'revoked': {
         const { reason, expired = false } = outcome;
         return [

@@ -16,7 +16,7 @@ import {
 } from '../../events/metrics.js';
 import type { Logger } from '../../options/logger.js';
 import type { HealthOptions } from '../../options/worker-values.js';
-import type { Delivery } from '../../queue/delivery.js';
+import { type Delivery, startsOf } from '../../queue/delivery.js';
 import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
 import { within } from '../within.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
@@ -116,8 +116,9 @@ export class WorkerHealth {
   }
 
   /** How long a first attempt waited; later attempts waited on purpose. */
-  #waitedMs({ deliveries, sentAt, message }: Delivery, runtimeMs: number): number | undefined {
-    if (deliveries !== 1) return undefined;
+  #waitedMs(delivery: Delivery, runtimeMs: number): number | undefined {
+    const { sentAt, message } = delivery;
+    if (startsOf(delivery) !== 1) return undefined;
     const startedAt = this.params.clock.now() - runtimeMs;
     return Math.max(0, startedAt - Math.max(sentAt, message.eta ?? 0));
   }

@@ -5,8 +5,10 @@
 
 import type { Engine } from '../../broker/broker.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
+import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
+import { wakeIfAnswered } from '../../steps/wake.js';
 import { recordIgnored, releaseClaims } from '../end/release-claims.js';
 import type { EventReporter } from '../observe/event-reporter.js';
 import type { WorkerHealth } from '../observe/health.js';
@@ -35,6 +37,7 @@ export function conclude(
   health.ended(delivery, execution);
   if (eventReporter.active) eventReporter.ended(delivery, execution);
   runWhenWritten(delivery, execution);
+  if (execution.outcome.kind === 'wait') lookOnceMore(params, delivery, execution.outcome.waits);
   const settlement = settle(delivery, execution);
   const keptMs = retentionMs(settlement, params);
   if (execution.outcome.kind === 'ignore') return recordIgnored(params, delivery).then(() => settlement);
@@ -42,6 +45,13 @@ export function conclude(
     return uncount(params, delivery).then(() => settlement);
   if (keptMs !== undefined) releaseClaims(params, delivery, keptMs);
   return settlement;
+}
+
+/** A value may have been sent before the task was parked. Best effort: the value's mark is found by the wake-up watch. */
+function lookOnceMore({ engine }: ConcludeParams, delivery: Delivery, waits: readonly WaitingFor[]): void {
+  if (waits.every(({ kind }) => kind === 'sleep')) return;
+  const look = () => wakeIfAnswered(engine, delivery.ref, false);
+  delivery.afterwards(async () => void (await look().catch(() => undefined))); // a watch finds the value's mark
 }
 
 /**

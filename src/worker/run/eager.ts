@@ -7,6 +7,7 @@ import type { Detour } from '../../calls/call-stages.js';
 import type { InlineLauncher } from '../../canvas/workflow/inline.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../../errors.js';
 import { readMessage } from '../../protocol/message.js';
+import { type StepView, stepViews } from '../../protocol/steps.js';
 import { errorNameOf } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Envelope } from '../../queue/producer.js';
@@ -15,6 +16,7 @@ import { EagerResult } from '../../results/eager-result.js';
 import type { ResultSource } from '../../results/result-source.js';
 import type { Snapshot } from '../../results/snapshot.js';
 import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../../states.js';
+import { MemorySteps } from '../../steps/memory-steps.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { InlineSpawner } from '../workflow/spawn-inline.js';
 import { Executor, type ExecutorParams } from './execute.js';
@@ -58,11 +60,18 @@ export class EagerRunner {
     await this.params.prepare();
     const startedAt = this.#now();
     const updates: Update[] = [];
-    const { outcome, retries } = await this.#untilEnded(envelope, mode, updates);
+    const records = new MemorySteps();
+    const { outcome, retries } = await this.#untilEnded(envelope, mode, updates, records);
     if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
     const end = this.#endOf<R>(envelope, outcome);
     updates.push({ state: end.state, meta: updates.at(-1)?.meta });
-    const snapshot = this.#snapshot<R>(envelope, { ...end, retries, startedAt, meta: updates.at(-1)?.meta });
+    const snapshot = this.#snapshot<R>(envelope, {
+      ...end,
+      retries,
+      startedAt,
+      meta: updates.at(-1)?.meta,
+      steps: stepViews(records.fields, Number.POSITIVE_INFINITY),
+    });
     const ignored = outcome.kind === 'ignore';
     return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent, ignored });
   }
@@ -75,12 +84,15 @@ export class EagerRunner {
     envelope: Envelope,
     mode: EagerMode,
     updates: Update[],
+    records: MemorySteps,
   ): Promise<{ outcome: Outcome; retries: number }> {
     // A replacement's failure becomes the task's own; it must not throw here.
     const inside = { ...mode, propagates: false };
     const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
     const spawning = new InlineSpawner(this.params.here(detour), this.params.codec);
-    const executor = new Executor({ ...this.params, spawning, eager: true });
+    const { stepping: here } = this.params;
+    const stepping = here && { ...here, records, inline: true };
+    const executor = new Executor({ ...this.params, spawning, stepping, eager: true });
     for (let retries = 0; ; retries++) {
       const { outcome, hooks } = await executor.execute(
         deliveryOf(envelope, retries, updates, this.params.codec),
@@ -132,6 +144,7 @@ export class EagerRunner {
       startedAt: run.startedAt,
       doneAt: this.#now(),
       headers: message.headers ?? {},
+      steps: run.steps,
     };
   }
 }
@@ -147,6 +160,7 @@ interface EagerCourse {
   readonly retries: number;
   readonly startedAt: Date;
   readonly meta: unknown;
+  readonly steps: readonly StepView[];
 }
 
 function failed(taskId: string, taskName: string, error: unknown): TaskFailedError {

@@ -8,6 +8,7 @@ import { CeleriacError, isCeleriacError, NotRegisteredError } from '../../errors
 import { type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Tracing } from '../../queue/tracing.js';
+import type { Stepping } from '../../steps/call-steps.js';
 import { runInScope } from '../../tasks/context.js';
 import { type RunMiddleware, through } from '../../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../../tasks/registry.js';
@@ -56,6 +57,8 @@ export interface ExecutorParams {
   readonly elsewhere?: Elsewhere | undefined;
   /** Starts replacements and added group members. */
   readonly spawning?: Spawns | undefined;
+  /** Keeps the steps of tasks. */
+  readonly stepping?: Stepping | undefined;
   /** The fleet's limits; undefined where a task runs in its caller's process. */
   readonly limits?: Limits;
   /** A worker refuses to start when its clock is off the broker's by more than half of this. */
@@ -240,7 +243,7 @@ export class Executor {
     args: unknown[],
     kept: CallLimits | undefined,
   ): Promise<Execution> {
-    const { host, elsewhere, eager, watch, spawning } = this.params;
+    const { host, elsewhere, eager, watch, spawning, stepping } = this.params;
     if (watch?.active) watch.started(delivery);
     const call = new RunningCall(
       delivery,
@@ -249,6 +252,7 @@ export class Executor {
       kept ?? this.#limits.of(task, delivery.message),
       eager,
       spawning,
+      stepping,
     );
     this.running.set(delivery.token, call);
     const there = elsewhere?.takes(task) === true ? elsewhere : undefined;

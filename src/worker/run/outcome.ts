@@ -1,6 +1,7 @@
 /**
  * How one attempt ended: a closed union, decided once by `execute` and applied once by `settle`.
  */
+import type { WaitingFor } from '../../protocol/waiting.js';
 import type { WireError } from '../../protocol/wire-error.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 
@@ -15,6 +16,13 @@ export type Outcome =
       readonly rejected?: true;
     }
   | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number; readonly wire?: WireError }
+  /** The attempt goes on later: when the first sleep or timeout is over, or a value was sent. */
+  | {
+      readonly kind: 'wait';
+      readonly waits: readonly WaitingFor[];
+      readonly delayMs: number;
+      readonly chunks?: number;
+    }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }
   /** A workflow has replaced the task, and ends on its behalf. */

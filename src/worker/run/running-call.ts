@@ -5,12 +5,16 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Composable } from '../../canvas/typing.js';
+import type { Duration } from '../../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
 import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
 import type { CallbackSignature } from '../../options/tables/call.js';
+import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
+import { CallSteps, type Stepping, type SteppingCall } from '../../steps/call-steps.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
 import { encodeResult } from '../../tasks/serializer.js';
+import type { StepTools, WaitOptions } from '../../tasks/step-context.js';
 import { after, type Cancel } from '../../timers.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
 import type { Outcome } from './outcome.js';
@@ -37,7 +41,7 @@ export interface CallLimits {
 /** State names follow Celery's convention. */
 const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
 
-export class RunningCall implements TaskContext {
+export class RunningCall implements TaskContext, SteppingCall {
   /** On this process's steady clock. */
   readonly #begunAt = performance.now();
   #startedAt: number | undefined;
@@ -53,6 +57,8 @@ export class RunningCall implements TaskContext {
   #finished = false;
   /** Number of members the task has added to its group. */
   #added = 0;
+  /** Made when the task asks for a step. */
+  #steps: CallSteps | undefined;
 
   /** The arguments as the task gets them: class instances where it declares some. */
   given: readonly unknown[];
@@ -64,6 +70,7 @@ export class RunningCall implements TaskContext {
     readonly limits: CallLimits,
     readonly eager = false,
     private readonly spawning?: Spawns,
+    private readonly stepping?: Stepping,
   ) {
     this.given = args;
   }
@@ -144,6 +151,38 @@ export class RunningCall implements TaskContext {
     await this.spawning.addMember(this.delivery, this.#added++, signature as Composable);
   }
 
+  step<T>(name: string, fn: (tools: StepTools) => T | PromiseLike<T>): Promise<T> {
+    return this.#stepsNow().step(name, fn);
+  }
+
+  sleep(name: string, duration: Duration | Date): Promise<void> {
+    return this.#stepsNow().sleep(name, duration);
+  }
+
+  waitFor<T = unknown>(name: string, options?: WaitOptions<T>): Promise<T> {
+    return this.#stepsNow().waitFor(name, options);
+  }
+
+  #stepsNow(): CallSteps {
+    if (this.stepping === undefined) throw new CeleriacError(`${this.delivery.name}: a hook has no steps.`);
+    this.#steps ??= new CallSteps(this, this.stepping);
+    return this.#steps;
+  }
+
+  /** Ends this stretch of the attempt without aborting its signal: nothing of the body is to run any more. */
+  park(waits: readonly WaitingFor[], delayMs: number): void {
+    if (!this.#closed) this.#end?.({ kind: 'wait', waits, delayMs });
+  }
+
+  /** Another worker may run the task by now. */
+  lost(): void {
+    const { name, taskId } = this.delivery;
+    this.end(
+      { kind: 'lost' },
+      new CeleriacError(`This worker lost ${name} (${taskId}) before a step was stored.`),
+    );
+  }
+
   /**
    * A caller that awaits the promise gets the error. If the task does not await it, the error is logged: Node would
    * end the process for an unhandled rejection, and the other tasks with it.
@@ -203,19 +242,25 @@ export class RunningCall implements TaskContext {
   /** Starts the time limits. */
   startLimits(): void {
     const { softMs, hardMs } = this.limits;
-    const { name, taskId } = this.delivery;
+    const { name, taskId, woken } = this.delivery;
+    // Limits count what ran, over all stretches of the attempt.
+    const ranMs = woken?.ranMs ?? 0;
     if (softMs !== undefined) {
       const passed = () =>
         this.abort(new SoftTimeLimitExceeded(`${name} (${taskId}) ran over its soft limit of ${softMs} ms.`));
-      this.#timers.push(after(softMs, passed));
+      this.#timers.push(after(Math.max(1, softMs - ranMs), passed));
     }
     if (hardMs !== undefined) {
       const passed = () => {
         const error = new TimeLimitExceeded(`${name} (${taskId}) ran over its time limit of ${hardMs} ms.`);
         this.end({ kind: 'failure', error }, error);
       };
-      this.#timers.push(after(hardMs, passed));
+      this.#timers.push(after(Math.max(1, hardMs - ranMs), passed));
     }
+  }
+
+  checkLimit(): void {
+    this.#throwIfSoftLimitPassed();
   }
 
   #throwIfSoftLimitPassed(): void {

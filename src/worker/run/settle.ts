@@ -6,6 +6,7 @@
  *   success    return value, kept unless ignored         SUCCESS
  *   failure    error, kept unless ignored                FAILURE
  *   retry      error and due time; the attempt counts    RETRY
+ *   wait       what for and due time; no attempt counted  WAITING
  *   replaced   where its place was given to              as that one reads
  *   ignore     the record is dropped                     (unknown)
  *   revoked    a TaskRevokedError                        REVOKED
@@ -17,14 +18,16 @@
 
 import { TaskRevokedError } from '../../errors.js';
 import { replacedBy } from '../../protocol/message.js';
-import type { Delivery } from '../../queue/delivery.js';
+import { packPark, withWakings } from '../../protocol/waiting.js';
+import { type Delivery, startsOf } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
 
-import { failureText, revocationText } from '../../results/failure-text.js';
+import { type FailureText, failureText, revocationText } from '../../results/failure-text.js';
 
 import type { Execution } from './outcome.js';
 
-export function settle(delivery: Delivery, { outcome, task, started }: Execution): Settlement {
+export function settle(delivery: Delivery, { outcome, task, started, runtimeMs }: Execution): Settlement {
+  const { wakings = 0, woken } = delivery;
   const ignored = delivery.message.ignore === true;
   switch (outcome.kind) {
     case 'success': {
@@ -36,10 +39,23 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
       return {
         kind: 'fail',
         keep: !ignored || task?.run.storeErrorsEvenIfIgnored === true,
-        ...failureText(outcome.error, outcome.wire),
+        ...marked(failureText(outcome.error, outcome.wire), wakings),
       };
-    case 'retry':
-      return { kind: 'retry', delayMs: outcome.delayMs, ...failureText(outcome.error, outcome.wire) };
+    case 'retry': {
+      const text = marked(failureText(outcome.error, outcome.wire), wakings);
+      return { kind: 'retry', delayMs: outcome.delayMs, ...text };
+    }
+    case 'wait': {
+      const { waits, delayMs, chunks } = outcome;
+      const stack = packPark({
+        starts: startsOf(delivery),
+        wakings: wakings + 1,
+        ranMs: runtimeMs + (woken?.ranMs ?? 0),
+        ...(chunks !== undefined && { chunks }),
+        for: waits,
+      });
+      return { kind: 'wait', delayMs, stack };
+    }
     case 'replaced':
       return { kind: 'complete', value: replacedBy(outcome.flow), keep: true, quiet: true };
     case 'ignore':
@@ -47,7 +63,11 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
     case 'revoked': {
       const { taskId, name } = delivery;
       const error = new TaskRevokedError({ taskId, taskName: name, reason: outcome.reason });
-      return { kind: 'fail', keep: !ignored, ...revocationText(error, started) };
+      return {
+        kind: 'fail',
+        keep: !ignored,
+        ...marked(revocationText(error, started || wakings > 0), wakings),
+      };
     }
     case 'later':
       return { kind: 'postpone', delayMs: outcome.delayMs };
@@ -58,6 +78,11 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
     case 'lost':
       return { kind: 'abandon' };
   }
+}
+
+/** Wakings count as no deliveries, in the record of a failed attempt too. */
+function marked(text: FailureText, wakings: number): FailureText {
+  return { ...text, stack: withWakings(text.stack, wakings) };
 }
 
 /** How long to keep the record that this settlement leaves, ms; `undefined` while the task goes on. */

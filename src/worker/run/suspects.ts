@@ -102,7 +102,7 @@ export class Suspects {
   }
 }
 
-const GOES_ON: ReadonlySet<Outcome['kind']> = new Set(['retry', 'later', 'move', 'handBack']);
+const GOES_ON: ReadonlySet<Outcome['kind']> = new Set(['retry', 'wait', 'later', 'move', 'handBack']);
 
 function again(): Outcome {
   return { kind: 'later', delayMs: Math.ceil(AGAIN_MS * (1 + Math.random())) };

@@ -44,6 +44,7 @@ const STATES: Readonly<Partial<Record<Outcome['kind'], string>>> = {
   success: 'SUCCESS',
   failure: 'FAILURE',
   retry: 'RETRY',
+  wait: 'WAITING',
   revoked: 'REVOKED',
 };
 

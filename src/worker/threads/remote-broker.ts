@@ -20,6 +20,7 @@ import type {
 import type { CheckResult } from '../../broker/check-result.js';
 import type { Places } from '../../broker/places.js';
 import type { QueueAdmin } from '../../broker/queue-admin.js';
+import type { StepRecords } from '../../broker/steps.js';
 import { CeleriacError } from '../../errors.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';
 import type { Rpc } from './rpc.js';
@@ -33,6 +34,7 @@ export class RemoteBroker implements Engine {
   readonly records: Records;
   readonly flows: WorkflowRecords;
   readonly places: Places;
+  readonly steps: StepRecords;
   readonly signals: RemoteSignals;
   readonly queues: QueueAdmin;
   readonly broadcast: Broadcast;
@@ -57,6 +59,7 @@ export class RemoteBroker implements Engine {
     };
     this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueAdmin;
     this.places = farSide((method, args) => this.ask({ to: 'places', method, args })) as Places;
+    this.steps = farSide((method, args) => this.ask({ to: 'steps', method, args })) as StepRecords;
     this.broadcast = {
       publish: (texts) => call('broadcast', [texts]),
       subscribe: () => Promise.reject(notInThreads('app.events() is')),

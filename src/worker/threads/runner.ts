@@ -7,7 +7,7 @@ import { getHeapStatistics } from 'node:v8';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../protocol/wire-error.js';
-import type { Delivery } from '../../queue/delivery.js';
+import { type Delivery, startsOf } from '../../queue/delivery.js';
 import { Executor } from '../run/execute.js';
 import type { Execution, LateHooks, Outcome } from '../run/outcome.js';
 import { outsideContext } from '../run/outside-context.js';
@@ -111,7 +111,7 @@ export class ThreadRunner {
 
 /** Identifies one attempt at one task. */
 function attemptOf({ delivery }: Run | Hooks): string {
-  return `${delivery.jobId} ${delivery.deliveries}`;
+  return `${delivery.jobId} ${startsOf(delivery)}`;
 }
 
 /** Memory that V8 holds for this thread: its heap, used or not, and external buffers. */

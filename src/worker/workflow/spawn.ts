@@ -14,7 +14,7 @@ import type { WorkflowProgress } from '../../canvas/workflow/progress.js';
 import { CeleriacError } from '../../errors.js';
 import type { CallbackSignature } from '../../options/tables/call.js';
 import { flowFrom, partOf } from '../../protocol/ids.js';
-import type { Delivery } from '../../queue/delivery.js';
+import { type Delivery, startsOf } from '../../queue/delivery.js';
 import type { Outcome } from '../run/outcome.js';
 
 /** Thrown by `replace()` to end the task's body. */
@@ -80,8 +80,9 @@ export class Spawner implements Spawns {
     const plan = group === undefined ? undefined : await plans.upTo(group.flow, group.path);
     if (group === undefined || plan === undefined) throw noMember(delivery);
     const node = await compile(sender, signature, [], {});
-    const { jobId, deliveries, retries } = delivery;
-    const run = deliveries > 1 || retries > 0 ? `${jobId} ${deliveries}` : undefined;
+    const { jobId, retries } = delivery;
+    const starts = startsOf(delivery);
+    const run = starts > 1 || retries > 0 ? `${jobId} ${starts}` : undefined;
     await added.add(group, plan, { by: `${jobId} ${ordinal}`, node }, run);
   }
 }

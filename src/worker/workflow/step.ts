@@ -25,7 +25,7 @@ import { CeleriacError, TaskRevokedError } from '../../errors.js';
 import { partOf } from '../../protocol/ids.js';
 import type { FlowInput, Message } from '../../protocol/message.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
-import { amended, type Delivery } from '../../queue/delivery.js';
+import { amended, type Delivery, startsOf } from '../../queue/delivery.js';
 import { isBrokersFault } from '../../queue/write-answers.js';
 import { sleep } from '../../timers.js';
 import type { Outcome } from '../run/outcome.js';
@@ -81,7 +81,7 @@ export class WorkflowSteps {
         const known = this.params.plans.upTo(flow, path);
         const plan = known instanceof Promise ? await known : known;
         if (plan === undefined) return 'gone';
-        if (delivery.deliveries > 1) await this.#sendAdded(delivery);
+        if (startsOf(delivery) > 1) await this.#sendAdded(delivery);
         return this.#write(flow, plan, path, end);
       });
       // The part's own record is dropped with the others, once it is written.

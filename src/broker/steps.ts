@@ -1,0 +1,59 @@
+/**
+ * The port that every engine implements for the steps of tasks: text fields that belong to one job and go with it
+ * (expiry, forgetting, purging), whatever removes it. A field is written once: the first value stands. A task without
+ * steps leaves nothing in the broker.
+ */
+import type { JobRef } from './job-ref.js';
+
+/** One write of a running task. */
+export interface StepWrite {
+  readonly field: string;
+  readonly value: string;
+  /** Another field to read in the same atomic step. */
+  readonly sees?: string | undefined;
+}
+
+/** The result of a write. */
+export interface StepWritten {
+  /** The earlier value, which stands; undefined when this write made the field. */
+  readonly before: string | undefined;
+  /** The value of the field `sees`. */
+  readonly seen: string | undefined;
+}
+
+/** A value sent to a task. */
+export interface SentValue {
+  readonly field: string;
+  readonly value: string;
+  /** The field that a task which waits for the value has. */
+  readonly awaitedIf: string;
+  /** Epoch ms of the broker's clock. */
+  readonly now: number;
+}
+
+/**
+ * What became of a sent value. `awaited`: the task may wait for it, and its job has a mark in the list of wake-ups,
+ * written in the same atomic step. `taken`: the field had a value. `gone`: there is no such job, or it has ended.
+ */
+export type Sent = 'kept' | 'awaited' | 'taken' | 'gone';
+
+/** The fields of tasks, and the list of tasks to be woken. */
+export interface StepRecords {
+  /**
+   * Writes a field unless it exists. `undefined` when `token` does not hold the job's lock: nothing is written then, for
+   * another worker may run the job.
+   */
+  write(job: JobRef, token: string, write: StepWrite): Promise<StepWritten | undefined>;
+  /** All fields of a job; empty for a job without any. */
+  read(job: JobRef): Promise<ReadonlyMap<string, string>>;
+  /** Writes a field of a job that has not ended, unless the field exists. */
+  send(job: JobRef, sent: SentValue): Promise<Sent>;
+  /** Leases the jobs with a mark to the caller. Other callers get them after `leaseMs` at the earliest. */
+  due(now: number, limit: number, leaseMs: number): Promise<readonly JobRef[]>;
+  /** Removes a job's mark. */
+  settle(job: JobRef): Promise<void>;
+  /** Copies the fields of a job to another one. @returns whether there were any */
+  copy(from: JobRef, to: JobRef): Promise<boolean>;
+  /** Removes the fields of a job. */
+  remove(job: JobRef): Promise<void>;
+}

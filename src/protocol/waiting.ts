@@ -1,0 +1,92 @@
+/**
+ * What a waiting task carries in its job: what it waits for, and how often it was woken before. It stands in the job's
+ * stack, which BullMQ writes in the same step as the delay, on every engine. Pure; documented in
+ * `docs/internals/protocol.md`.
+ */
+import { packStack, unpackStack } from './message.js';
+
+/** One thing that a task waits for. */
+export interface WaitingFor {
+  readonly kind: 'sleep' | 'wait';
+  /** The name given to `sleep` or `waitFor`. */
+  readonly name: string;
+  /** When it is over at the latest, epoch ms by the broker's clock; absent for a wait without a timeout. */
+  readonly until?: number;
+}
+
+/** The state of a task that waits. */
+export interface Park {
+  /** How often a worker had fetched the job by then. */
+  readonly starts: number;
+  /** How many of those fetches were wakings, plus the one that ends this wait. */
+  readonly wakings: number;
+  /** How long the attempt has run so far, ms. */
+  readonly ranMs: number;
+  /** How many chunks its stream has. */
+  readonly chunks?: number;
+  /** Never empty. */
+  readonly for: readonly WaitingFor[];
+}
+
+/** What a delivery that ends a wait continues. */
+export interface Stretch {
+  /** How long the attempt ran before, ms. */
+  readonly ranMs: number;
+  /** How many chunks it sent before. */
+  readonly chunks: number;
+}
+
+/** The deliveries of a job that were wakings, and what the last one continues. */
+export interface Wakings {
+  readonly wakings: number;
+  /** Absent when the last delivery began an attempt. */
+  readonly woken?: Stretch;
+}
+
+const MARK = 'celeriac waits: ';
+const NONE: Wakings = Object.freeze({ wakings: 0 });
+
+/** The stack of a job that waits. */
+export function packPark(park: Park): string {
+  return MARK + JSON.stringify(park);
+}
+
+/** What the stack of a job says of its last wait; undefined for any other stack. */
+export function parkIn(stack: string | undefined): Park | undefined {
+  if (stack?.startsWith(MARK) !== true) return undefined;
+  try {
+    const park = JSON.parse(stack.slice(MARK.length)) as Park;
+    return Array.isArray(park.for) && typeof park.starts === 'number' ? park : undefined;
+  } catch {
+    return undefined; // another program's text
+  }
+}
+
+/**
+ * How many of a job's deliveries were wakings.
+ * @param starts how often a worker has fetched the job, the present delivery included
+ */
+export function wakingsOf(stack: string | undefined, starts: number): Wakings {
+  if (stack === undefined) return NONE;
+  const park = parkIn(stack);
+  if (park === undefined) return wakingsInError(stack);
+  const { wakings, ranMs, chunks = 0 } = park;
+  // Fetched as it waits: the waking itself has not come yet.
+  if (starts <= park.starts) return { wakings: wakings - 1 };
+  return starts === park.starts + 1 ? { wakings, woken: { ranMs, chunks } } : { wakings };
+}
+
+/** The stack of a failed attempt, with the number of wakings before it: they count as no deliveries. */
+export function withWakings(stack: string, wakings: number): string {
+  if (wakings === 0) return stack;
+  const { stack: text, wireError } = unpackStack(stack);
+  return packStack(text, { ...(wireError as object), wakings });
+}
+
+function wakingsInError(stack: string): Wakings {
+  if (!stack.includes('"wakings":')) return NONE;
+  const { wireError } = unpackStack(stack);
+  const wakings: unknown =
+    typeof wireError === 'object' && wireError !== null ? Reflect.get(wireError, 'wakings') : undefined;
+  return typeof wakings === 'number' ? { wakings } : NONE;
+}

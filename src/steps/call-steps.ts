@@ -1,0 +1,331 @@
+/**
+ * The steps of one running call: what `this.step`, `this.sleep` and `this.waitFor` do. Made when the task first asks for
+ * one. The first attempt reads nothing; a later one reads all steps at once, at its first step.
+ *
+ *   a sleep or a wait, write by write            a crash after it
+ *   1 its field is written, with its end         the next attempt finds the end, and waits for the rest
+ *   2 the job is delayed, with what it waits for nothing is lost: the job comes back when it is due, or is woken
+ *
+ * The attempt is parked once nothing of it runs any more but what waits: sleeps and waits that were called together wait
+ * together, and a step beside them is stored first.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { BrokerClock } from '../broker/clock.js';
+import type { StepRecords, StepWrite, StepWritten } from '../broker/steps.js';
+import { type Duration, toPositiveMs } from '../duration.js';
+import { OptionError, StepError, WaitTimeoutError } from '../errors.js';
+import { checkNames } from '../options/names.js';
+import { type AnswerRecord, answerField, type StepRecord, stepField } from '../protocol/steps.js';
+import type { WaitingFor } from '../protocol/waiting.js';
+import { type Delivery, startsOf } from '../queue/delivery.js';
+import type { Tracing } from '../queue/tracing.js';
+import { isBrokersFault } from '../queue/write-answers.js';
+import { show } from '../show.js';
+import type { StepContext, StepTools, WaitOptions } from '../tasks/step-context.js';
+import type { WireCodec } from '../tasks/wire-codec.js';
+import { sleep } from '../timers.js';
+import { checkStepName } from './step-name.js';
+import type { WaitSchemas } from './wait-schemas.js';
+
+/** What steps need of the app. */
+export interface Stepping {
+  readonly records: Pick<StepRecords, 'write' | 'read'>;
+  readonly clock: Pick<BrokerClock, 'now'>;
+  readonly codec: WireCodec;
+  readonly tracing?: Tracing | undefined;
+  readonly schemas: WaitSchemas;
+  /** True in the caller's process: nothing can come later, so a sleep is passed and a wait without an answer times out. */
+  readonly inline?: boolean;
+}
+
+/** The call, as its steps see it. */
+export interface SteppingCall {
+  readonly delivery: Delivery;
+  readonly signal: AbortSignal;
+  readonly closed: boolean;
+  /** Throws when the soft limit has passed. */
+  checkLimit(): void;
+  /** Ends this stretch of the attempt; the body is never resumed. */
+  park(waits: readonly WaitingFor[], delayMs: number): void;
+  /** Another worker may run the task by now. */
+  lost(): void;
+}
+
+/** Between two tries of a read or write while the broker is away: from this on, twice as long each time, up to a bound. */
+const AGAIN_MS = 50;
+const LONGEST_AGAIN_MS = 1000;
+/** BullMQ's scores are exact up to the year 2039: what lasts longer is parked in pieces of this. */
+const LONGEST_PARK_MS = 5 * 365 * 86_400_000;
+
+/** Set within the function of a step. */
+const inStep = new AsyncLocalStorage<string>();
+
+export class CallSteps implements StepContext {
+  readonly #names = new Set<string>();
+  readonly #waits: WaitingFor[] = [];
+  /** Steps, reads and writes under way. */
+  #busy = 0;
+  #parked = false;
+  #known: Promise<ReadonlyMap<string, string>> | undefined;
+
+  constructor(
+    private readonly call: SteppingCall,
+    private readonly stepping: Stepping,
+  ) {}
+
+  step<T>(name: string, fn: (tools: StepTools) => T | PromiseLike<T>): Promise<T> {
+    return this.#doing(async () => {
+      this.#claim(name, 'step');
+      if (typeof fn !== 'function')
+        throw new OptionError(`step('${name}'): the second argument must be a function; got ${show(fn)}.`);
+      const before = await this.#recorded(name, 'step');
+      if (before !== undefined) return this.#decode(before.v) as T;
+      const { clock, codec } = this.stepping;
+      const { call } = this;
+      const { delivery } = call;
+      const startedAt = clock.now();
+      const key = `${delivery.taskId}:${name}:${delivery.sentAt.toString(36)}`;
+      const value = await this.#spanned(name, () =>
+        inStep.run(name, async () =>
+          fn({
+            key,
+            get signal() {
+              return call.signal;
+            },
+          }),
+        ),
+      );
+      const encoded = codec.encodeResult(value, `${delivery.name}: step "${name}"`);
+      const written = await this.#write({
+        field: stepField(name),
+        value: recordText({ k: 'step', s: startedAt, d: clock.now(), v: encoded }),
+      });
+      if (written.before === undefined) return value;
+      // An attempt that was taken for lost has stored its value first; it is the one that later attempts get.
+      return this.#decode((JSON.parse(written.before) as { v: unknown }).v) as T;
+    });
+  }
+
+  sleep(name: string, duration: Duration | Date): Promise<void> {
+    return this.#doing(async () => {
+      this.#claim(name, 'sleep');
+      const now = this.stepping.clock.now();
+      const wanted =
+        duration instanceof Date
+          ? momentOf(duration, name)
+          : now + toPositiveMs(duration, `sleep('${name}')`);
+      const before = await this.#recorded(name, 'sleep');
+      const record = before ?? (await this.#begin(name, { k: 'sleep', s: now, u: wanted })).record;
+      if (this.stepping.inline || record.u <= this.stepping.clock.now()) return undefined;
+      return this.#wait({ kind: 'sleep', name, until: record.u });
+    });
+  }
+
+  waitFor<T = unknown>(name: string, options: WaitOptions<T> = {}): Promise<T> {
+    return this.#doing(async () => {
+      this.#claim(name, 'waitFor');
+      checkNames(options, ['timeout', 'schema'], `waitFor('${name}')`);
+      const { timeout, schema } = options;
+      const timeoutMs =
+        timeout === undefined ? undefined : toPositiveMs(timeout, `waitFor('${name}'): timeout`);
+      const { schemas, clock } = this.stepping;
+      const { delivery } = this.call;
+      if (schema !== undefined) schemas.learn(delivery.name, name, schema);
+      const now = clock.now();
+      const before = await this.#recorded(name, 'wait');
+      const begun =
+        before === undefined
+          ? await this.#begin(name, {
+              k: 'wait',
+              s: now,
+              ...(timeoutMs !== undefined && { u: now + timeoutMs }),
+            })
+          : { record: before, answer: (await this.#fields()).get(answerField(name)) };
+      const { u: until } = begun.record;
+      let answer = begun.answer;
+      if (answer === undefined && this.#isOver(until, name)) answer = await this.#timeOut(name);
+      if (answer !== undefined) return (await this.#answered(name, answer, schema)) as T;
+      return this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) });
+    });
+  }
+
+  /** Runs one of the methods; the attempt is not parked meanwhile. What is not awaited must not end the process. */
+  #doing<T>(body: () => Promise<T>): Promise<T> {
+    this.#busy++;
+    const done = this.#checked(body).finally(() => {
+      this.#busy--;
+      this.#parkSoon();
+    });
+    done.catch(() => undefined); // the task awaits it, or does not care
+    return done;
+  }
+
+  async #checked<T>(body: () => Promise<T>): Promise<T> {
+    this.call.checkLimit();
+    if (this.#parked) return new Promise(() => undefined);
+    if (this.call.closed) throw this.#over();
+    return body();
+  }
+
+  #over(): StepError {
+    return new StepError(
+      `This attempt of ${this.call.delivery.name} is over: no step begins in it any more.`,
+      '',
+    );
+  }
+
+  #claim(name: string, what: string): void {
+    checkStepName(name, `${what}()`);
+    const around = inStep.getStore();
+    if (around !== undefined && what !== 'step')
+      throw new StepError(
+        `${what}('${name}') in the function of the step "${around}": a step runs in one go. Call it after the step.`,
+        name,
+      );
+    if (this.#names.has(name))
+      throw new StepError(
+        `The name "${name}" is used twice in this attempt of ${this.call.delivery.name}. Each step, sleep and wait ` +
+          'needs a name of its own, also in a loop: add the number of the turn.',
+        name,
+      );
+    this.#names.add(name);
+  }
+
+  /** Never resolves: the attempt ends here, and the next stretch passes this by. */
+  #wait(waiting: WaitingFor): Promise<never> {
+    this.#waits.push(waiting);
+    this.#busy--;
+    this.#parkSoon();
+    return new Promise(() => undefined);
+  }
+
+  /** Parks the attempt in the next turn, unless the task has begun something else by then. */
+  #parkSoon(): void {
+    if (this.#waits.length === 0 || this.#busy > 0) return;
+    setImmediate(() => {
+      if (this.#parked || this.#busy > 0 || this.call.closed) return;
+      this.#parked = true;
+      const next = Math.min(...this.#waits.map(({ until = Number.POSITIVE_INFINITY }) => until));
+      const delayMs = Math.max(0, Math.ceil(next - this.stepping.clock.now()));
+      this.call.park(this.#waits, Math.min(delayMs, LONGEST_PARK_MS));
+    });
+  }
+
+  #isOver(until: number | undefined, name: string): boolean {
+    const { inline, clock } = this.stepping;
+    if (inline && until === undefined)
+      throw new StepError(
+        `${this.call.delivery.name}: waitFor('${name}') in the caller's process, and nothing was sent: without a ` +
+          'timeout it would never end.',
+        name,
+      );
+    return until !== undefined && (inline === true || until <= clock.now());
+  }
+
+  /** Ends a wait by its timeout, unless a value came first. @returns what ended it */
+  async #timeOut(name: string): Promise<string> {
+    const value = recordText({ t: this.stepping.clock.now() });
+    return (await this.#write({ field: answerField(name), value })).before ?? value;
+  }
+
+  async #answered(name: string, text: string, schema: WaitOptions['schema']): Promise<unknown> {
+    const answer = JSON.parse(text) as AnswerRecord;
+    if ('t' in answer)
+      throw new WaitTimeoutError(
+        `${this.call.delivery.name}: nothing was sent to waitFor('${name}') within its timeout.`,
+        name,
+      );
+    const value = this.#decode(answer.v);
+    return schema === undefined ? value : this.stepping.schemas.read(schema, name, value);
+  }
+
+  /** Writes the field of a sleep or wait. @returns the record that stands, and what has ended the wait already */
+  async #begin<R extends StepRecord>(
+    name: string,
+    record: R,
+  ): Promise<{ record: R; answer: string | undefined }> {
+    const { before, seen } = await this.#write({
+      field: stepField(name),
+      value: recordText(record),
+      ...(record.k === 'wait' && { sees: answerField(name) }),
+    });
+    if (before === undefined) return { record, answer: seen };
+    return { record: this.#sameKind(name, before, record.k) as R, answer: seen };
+  }
+
+  /** The record of an earlier attempt; undefined where there is none. */
+  async #recorded<K extends StepRecord['k']>(
+    name: string,
+    kind: K,
+  ): Promise<Extract<StepRecord, { k: K }> | undefined> {
+    const text = (await this.#fields()).get(stepField(name));
+    return text === undefined ? undefined : this.#sameKind(name, text, kind);
+  }
+
+  #sameKind<K extends StepRecord['k']>(name: string, text: string, kind: K): Extract<StepRecord, { k: K }> {
+    const record = JSON.parse(text) as StepRecord;
+    if (record.k === kind) return record as Extract<StepRecord, { k: K }>;
+    throw new StepError(
+      `"${name}" was a ${record.k} in an earlier attempt of ${this.call.delivery.name}, and is a ${kind} now. Give what ` +
+        'is new a name of its own.',
+      name,
+    );
+  }
+
+  /** All fields, read once; without a request in the first attempt. */
+  #fields(): Promise<ReadonlyMap<string, string>> {
+    const { delivery } = this.call;
+    this.#known ??=
+      startsOf(delivery) > 1 || delivery.message.steps === true
+        ? this.#patiently(() => this.stepping.records.read(delivery.ref))
+        : Promise.resolve(NOTHING);
+    return this.#known;
+  }
+
+  /** Writes a field unless it exists; through outages, for as long as the call goes on. */
+  async #write(write: StepWrite): Promise<StepWritten> {
+    const { ref, token } = this.call.delivery;
+    const written = await this.#patiently(() => this.stepping.records.write(ref, token, write));
+    if (written !== undefined) return written;
+    this.call.lost();
+    return new Promise(() => undefined);
+  }
+
+  async #patiently<R>(body: () => Promise<R>): Promise<R> {
+    for (let pauseMs = AGAIN_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_AGAIN_MS)) {
+      // An attempt that is over changes nothing any more.
+      if (this.call.closed) return new Promise(() => undefined);
+      try {
+        return await body();
+      } catch (error) {
+        if (!isBrokersFault(error)) throw error;
+      }
+      await sleep(pauseMs, { ref: false });
+    }
+  }
+
+  #decode(encoded: unknown): unknown {
+    return this.stepping.codec.decodeResult(encoded);
+  }
+
+  #spanned<R>(name: string, body: () => Promise<R>): Promise<R> {
+    const { tracing } = this.stepping;
+    if (tracing === undefined || this.stepping.inline) return body();
+    return tracing.span({ name: `step ${name}`, kind: 'internal' }, (span) => {
+      span.set({ 'celeriac.step.name': name, 'messaging.message.id': this.call.delivery.taskId });
+      return body();
+    });
+  }
+}
+
+const NOTHING: ReadonlyMap<string, string> = new Map();
+
+function recordText(record: StepRecord | AnswerRecord): string {
+  return JSON.stringify(record);
+}
+
+function momentOf(date: Date, name: string): number {
+  const at = date.getTime();
+  if (Number.isFinite(at)) return at;
+  throw new OptionError(`sleep('${name}'): the Date is no moment.`);
+}

@@ -1,0 +1,79 @@
+/** The steps of tasks as callers see them: sending a value to a task, and reading its steps. */
+import type { Engine, JobRef } from '../broker/broker.js';
+import type { BrokerClock } from '../broker/clock.js';
+import { keepAliveDuring } from '../broker/keep-alive.js';
+import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
+import { readMessage } from '../protocol/message.js';
+import { answerField, type StepView, stepField, stepViews } from '../protocol/steps.js';
+import type { SendReply, TaskStepsSource } from '../results/send-reply.js';
+import { stateOf } from '../results/snapshot.js';
+import { READY } from '../states.js';
+import type { WireCodec } from '../tasks/wire-codec.js';
+import { checkStepName } from './step-name.js';
+import type { WaitSchemas } from './wait-schemas.js';
+import { wakeIfAnswered } from './wake.js';
+
+export interface TaskStepsParams {
+  readonly engine: Engine;
+  readonly tasks: TaskLookup;
+  readonly clock: BrokerClock;
+  readonly codec: WireCodec;
+  readonly schemas: WaitSchemas;
+}
+
+/** Most tries; each failed one means that the job was moved or ended since it was read. */
+const MOST_TRIES = 20;
+
+export class TaskSteps implements TaskStepsSource {
+  constructor(private readonly params: TaskStepsParams) {}
+
+  async send(ref: JobRef, name: string, value: unknown): Promise<SendReply> {
+    checkStepName(name, 'send()');
+    const encoded = this.params.codec.encodeResult(value, `the value of send('${name}')`);
+    return keepAliveDuring(this.params.engine, async () => {
+      await this.params.clock.sync();
+      for (let tries = 0; tries < MOST_TRIES; tries++) {
+        const reply = await this.#send(ref, name, value, encoded);
+        if (reply !== undefined) return reply;
+      }
+      return refused('its job is in no queue yet: a later step of a workflow, or a task that is being moved');
+    });
+  }
+
+  async view(task: TaskRecord): Promise<readonly StepView[]> {
+    if (task.hasSteps !== true) return [];
+    const fields = await this.params.engine.steps.read(placeOf(task));
+    return stepViews(fields, this.params.clock.now());
+  }
+
+  /** @returns undefined to try again */
+  async #send(ref: JobRef, name: string, value: unknown, encoded: unknown): Promise<SendReply | undefined> {
+    const { engine, tasks, clock, schemas } = this.params;
+    const [task] = await tasks.read([ref]);
+    if (task === undefined) return refused('no such task is known');
+    const now = clock.now();
+    const state = stateOf(task, readMessage(task.data), now);
+    if (READY.has(state)) return refused(`the task has ended: ${state}`);
+    const why = await schemas.refusal(task.name, name, value);
+    if (why !== undefined) return refused(why);
+    const place = placeOf(task);
+    const sent = await engine.steps.send(place, {
+      field: answerField(name),
+      value: JSON.stringify({ v: encoded, d: now }),
+      awaitedIf: stepField(name),
+      now,
+    });
+    if (sent === 'gone') return undefined;
+    if (sent === 'taken') return refused(`"${name}" was sent before, or its wait is over`);
+    if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
+    return { accepted: true };
+  }
+}
+
+function placeOf({ queue, id, replacedBy }: TaskRecord): JobRef {
+  return replacedBy ?? { queue, id };
+}
+
+function refused(why: string): SendReply {
+  return { accepted: false, why };
+}

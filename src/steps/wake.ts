@@ -1,0 +1,54 @@
+/**
+ * Waking up a task that waits for what was sent to it. The value is stored first, with a mark in the list of wake-ups in
+ * the same atomic step if the task has begun to wait. Whoever finds the mark (the sender, the worker that has just parked
+ * the task, any worker's wake-up watch) wakes the task and removes the mark:
+ *
+ *   at this moment the task                         then
+ *   has not begun to wait                           it sees the value when it does: no mark
+ *   is about to be parked                           its worker looks once more when the park is written
+ *   is parked                                       its job is promoted, and the mark removed
+ *   runs, and its worker dies before that look      the mark stays until a watch finds the task parked, or ended
+ */
+import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import { answerField } from '../protocol/steps.js';
+import { type Park, parkIn } from '../protocol/waiting.js';
+
+/** What waking needs of the engine. */
+export type WakingEngine = Pick<Engine, 'readJobs' | 'steps' | 'backend'>;
+
+/** What a job waits for now; undefined when it does not wait. */
+export function parkOf(
+  job: Pick<StoredJob, 'stack' | 'deliveries' | 'doneAt' | 'running'>,
+): Park | undefined {
+  if (job.doneAt !== undefined || job.running) return undefined;
+  const park = parkIn(job.stack);
+  return park !== undefined && job.deliveries <= park.starts ? park : undefined;
+}
+
+/**
+ * Wakes up a task if it waits for a value that was sent, and removes its mark where that is no longer needed.
+ * @param marked there is a mark
+ * @returns whether the mark may still be needed: the task runs, and may be parked without a look
+ */
+export async function wakeIfAnswered(engine: WakingEngine, ref: JobRef, marked: boolean): Promise<boolean> {
+  const [job] = await engine.readJobs([ref]);
+  if (job !== undefined && job.doneAt === undefined && job.running) return true;
+  const park = job === undefined ? undefined : parkOf(job);
+  if (park !== undefined && (await isAnswered(engine, ref, park))) {
+    const backend = await engine.backend(ref.queue);
+    // Rejects for a job that is no longer delayed: it was woken, or came due.
+    await backend.promote(ref.id).catch((error: unknown) => {
+      // BullMQ's own answer: the job is no longer delayed, because it was woken or came due.
+      if (!(error instanceof Error && 'code' in error && typeof error.code === 'number')) throw error;
+    });
+  } else if (!marked) return false;
+  await engine.steps.settle(ref);
+  return false;
+}
+
+async function isAnswered(engine: WakingEngine, ref: JobRef, park: Park): Promise<boolean> {
+  const waits = park.for.filter(({ kind }) => kind === 'wait');
+  if (waits.length === 0) return false;
+  const fields = await engine.steps.read(ref);
+  return waits.some(({ name }) => fields.has(answerField(name)));
+}

@@ -15,7 +15,7 @@ export type Head = ReadonlyMap<string, number>;
 export interface Bucket {
   readonly version: number;
   /** By name: the bucket version at which the schedule last changed. */
-  readonly told: ReadonlyMap<string, number>;
+  readonly changed: ReadonlyMap<string, number>;
 }
 
 type Listed = readonly (readonly [name: string, version: number])[];
@@ -98,7 +98,7 @@ export function headIn(record: StoredRecord | undefined): Head {
 
 function bucketIn(record: StoredRecord | undefined): Bucket {
   const listed = record === undefined ? [] : (JSON.parse(record.value) as Listed);
-  return { version: record?.version ?? 0, told: new Map(listed) };
+  return { version: record?.version ?? 0, changed: new Map(listed) };
 }
 
 function inBuckets(names: readonly string[]): Map<string, Set<string>> {

@@ -66,7 +66,7 @@ export class ScheduleStore<T> {
   async readAll(): Promise<Map<string, Row<T>>> {
     const { head } = await this.look([]);
     const buckets = await this.index.read([...head.keys()]);
-    return this.read([...buckets.values()].flatMap(({ told }) => [...told.keys()]));
+    return this.read([...buckets.values()].flatMap(({ changed }) => [...changed.keys()]));
   }
 
   /** The existing schedules among these names. */
@@ -104,7 +104,7 @@ export class ScheduleStore<T> {
           : await this.replace(name, row.version, value);
       if (!written) continue;
       await this.index.notify([name]);
-      this.tell();
+      this.notify();
       return value;
     }
   }
@@ -113,7 +113,7 @@ export class ScheduleStore<T> {
   async remove(name: string): Promise<boolean> {
     const removed = await this.engine.records.remove(rowKey(name));
     await this.index.drop(name, async () => (await this.read([name])).has(name));
-    if (removed) this.tell();
+    if (removed) this.notify();
     return removed;
   }
 
@@ -127,7 +127,7 @@ export class ScheduleStore<T> {
   }
 
   /** Notifies all workers that schedules changed. */
-  tell(): void {
+  notify(): void {
     this.engine.signals.notify(TOPIC);
   }
 

@@ -33,7 +33,7 @@ export class ScheduleView<T> {
   /** Reads the next bucket in full, in turn. One call at a time. */
   async readSome(): Promise<void> {
     const buckets = [...this.#buckets]
-      .filter(([, { told }]) => told.size > 0)
+      .filter(([, { changed }]) => changed.size > 0)
       .map(([bucket]) => bucket)
       .sort();
     const next = buckets.find((bucket) => bucket > this.#round) ?? buckets[0];
@@ -46,10 +46,10 @@ export class ScheduleView<T> {
     const found = await this.store.index.read(buckets);
     const gone: string[] = [];
     const wanted: string[] = [];
-    for (const [bucket, { told }] of found) {
-      const known = this.#buckets.get(bucket)?.told;
-      for (const name of known?.keys() ?? []) if (!told.has(name)) gone.push(name);
-      for (const [name, version] of told)
+    for (const [bucket, { changed }] of found) {
+      const known = this.#buckets.get(bucket)?.changed;
+      for (const name of known?.keys() ?? []) if (!changed.has(name)) gone.push(name);
+      for (const [name, version] of changed)
         if (all || !this.rows.has(name) || known?.get(name) !== version) wanted.push(name);
     }
     const rows = await this.store.read(wanted);

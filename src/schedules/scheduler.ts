@@ -112,7 +112,7 @@ export class Scheduler {
     if (this.#set === undefined) return;
     try {
       await this.#store.keepAlive(this.#set, this.host.clock.now() + LAST_LEASE_MS, LAST_LEASE_MS);
-      this.#store.tell();
+      this.#store.notify();
     } catch {
       // The broker is unavailable: the lease expires by itself.
     }

@@ -25,10 +25,10 @@ while count < ${STEP} and bytes < ${STEP_BYTES} do
   local entries = redis.call('XREVRANGE', KEYS[1], from, ARGV[2], 'COUNT', 4)
   if #entries == 0 then return { newest, '' } end
   for _, entry in ipairs(entries) do
-    local told = entry[2][6]
-    if told and #told > ${LARGEST_EVENT} and entry[2][2] == 'completed' and jobs[entry[2][4]] then
+    local result = entry[2][6]
+    if result and #result > ${LARGEST_EVENT} and entry[2][2] == 'completed' and jobs[entry[2][4]] then
       redis.call('XDEL', KEYS[1], entry[1])
-      bytes = bytes + #told
+      bytes = bytes + #result
     end
     if newest == '' then newest = entry[1] end
     from = '(' .. entry[1]

@@ -1,6 +1,7 @@
 /**
  * The few settings of the project's tsconfig.json that change how its code runs: decorators, class fields, JSX, path
- * aliases. Read here because TypeScript 7 has no JavaScript API to ask. Types are never checked.
+ * aliases. Read here because TypeScript 7 has no JavaScript API to ask, and because a base that is missing must not stop
+ * a worker: production installs leave such packages out. Types are never checked.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -23,10 +24,13 @@ export interface RuntimeSettings {
 
 type CompilerOptions = Record<string, unknown>;
 
+/** Stands at the beginning of a path for the folder of the project's own tsconfig. */
+const CONFIG_DIR = /^\$\{configDir\}/;
+
 /** Settings from the nearest `tsconfig.json` at or above `folder`; TypeScript's defaults when there is none. */
 export function readRuntimeSettings(folder: string): RuntimeSettings {
   const file = nearestFile(folder, 'tsconfig.json');
-  const options = file === undefined ? {} : readOptions(file, []);
+  const options = file === undefined ? {} : readOptions(file, [], dirname(file));
   const target = String(options.target ?? 'es2022').toLowerCase();
   const jsx = String(options.jsx ?? '');
   return {
@@ -53,8 +57,11 @@ export function nearestFile(folder: string, name: string): string | undefined {
   }
 }
 
-/** `compilerOptions` of a tsconfig over those of its bases, with absolute paths. */
-function readOptions(file: string, seen: readonly string[]): CompilerOptions {
+/**
+ * `compilerOptions` of a tsconfig over those of its bases, with absolute paths.
+ * @param project folder of the project's own tsconfig: what `${configDir}` means, also in a base
+ */
+function readOptions(file: string, seen: readonly string[], project: string): CompilerOptions {
   if (seen.includes(file)) {
     throw new OptionError(`${file} extends itself: ${[...seen, file].join(' -> ')}. Remove the circle.`);
   }
@@ -63,20 +70,25 @@ function readOptions(file: string, seen: readonly string[]): CompilerOptions {
   const merged: CompilerOptions = {};
   for (const base of Array.isArray(bases) ? bases : []) {
     const found = findBase(String(base), file);
-    if (found !== undefined) Object.assign(merged, readOptions(found, [...seen, file]));
+    if (found !== undefined) Object.assign(merged, readOptions(found, [...seen, file], project));
   }
-  return Object.assign(merged, absolutePaths(asObject(config.compilerOptions), dirname(file)));
+  return Object.assign(merged, absolutePaths(asObject(config.compilerOptions), dirname(file), project));
 }
 
-function absolutePaths(options: CompilerOptions, folder: string): CompilerOptions {
+function absolutePaths(options: CompilerOptions, folder: string, project: string): CompilerOptions {
   const result = { ...options };
-  if (typeof options.baseUrl === 'string') result.baseUrl = resolve(folder, options.baseUrl);
+  const absolute = (path: string, root: string) =>
+    resolve(
+      root,
+      path.replace(CONFIG_DIR, () => project),
+    );
+  if (typeof options.baseUrl === 'string') result.baseUrl = absolute(options.baseUrl, folder);
   if (options.paths !== undefined) {
     const root = typeof result.baseUrl === 'string' ? result.baseUrl : folder;
     result.paths = new Map(
       Object.entries(asObject(options.paths)).map(([pattern, targets]) => [
         pattern,
-        (Array.isArray(targets) ? targets : []).map((target) => resolve(root, String(target))),
+        (Array.isArray(targets) ? targets : []).map((target) => absolute(String(target), root)),
       ]),
     );
   }

@@ -1,0 +1,298 @@
+/**
+ * Every error class of celeriac, on one page.
+ *
+ *   CeleriacError (code)
+ *   ├─ OptionError                 OPTION            an invalid option, flag or URL
+ *   ├─ AlreadyRegisteredError      ALREADY_REGISTERED one task name, two pieces of code
+ *   ├─ NotRegisteredError          NOT_REGISTERED    no task of that name is registered here
+ *   ├─ InvalidArgumentsError       INVALID_ARGUMENTS arguments do not fit the task's declaration
+ *   ├─ NotSerializableError        NOT_SERIALIZABLE  a value the serializer would change or drop
+ *   ├─ PayloadTooLargeError        PAYLOAD_TOO_LARGE over `maxPayloadBytes`
+ *   ├─ DuplicateTaskError          DUPLICATE_TASK    the task id (or unique key) is taken
+ *   ├─ BrokerError                 BROKER            the broker refused something
+ *   │  ├─ BrokerUnavailableError   BROKER_UNAVAILABLE the broker cannot be reached, or cannot act just now
+ *   │  └─ BrokerInUseError         BROKER_IN_USE     an embedded folder is open in another process
+ *   ├─ AppClosedError              APP_CLOSED        used after `app.close()`
+ *   ├─ UnknownTaskError            UNKNOWN_TASK      the id is unknown, or its record expired
+ *   ├─ ResultTimeoutError          RESULT_TIMEOUT    `get({ timeout })` ran out; the task continues
+ *   ├─ TaskError                   (a task did not succeed; carries taskId and taskName)
+ *   │  ├─ TaskFailedError          TASK_FAILED       it ended in FAILURE; `cause` is the original
+ *   │  └─ TaskRevokedError         TASK_REVOKED      it was revoked, expired or purged
+ *   ├─ ChordError                  CHORD             a member of a chord's header failed
+ *   ├─ MaxRetriesExceededError     MAX_RETRIES       `retry()` without a cause, once too often
+ *   ├─ SoftTimeLimitExceeded       SOFT_TIME_LIMIT
+ *   ├─ TimeLimitExceeded           TIME_LIMIT
+ *   ├─ WorkerLostError             WORKER_LOST       the worker that ran it died
+ *   ├─ StepError                   STEP              a step, sleep or wait that cannot be
+ *   ├─ WaitTimeoutError            WAIT_TIMEOUT      nothing was sent to a `waitFor` in time
+ *   ├─ Ignore                      IGNORE            thrown by a task: end without a stored state
+ *   └─ Reject                      REJECT            thrown by a task: fail without a retry
+ *
+ * Recognise them by `isCeleriacError(error, code)`. It checks a brand, so it accepts the errors of another copy of this
+ * package, and never an error of other code, whatever its code or name.
+ */
+/** The base class of all errors that celeriac throws on purpose. */
+export class CeleriacError extends Error {
+  /** The documented code of this error. */
+  code;
+  constructor(message, options = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = options.code ?? 'USAGE';
+  }
+}
+named(CeleriacError, 'CeleriacError');
+/** Brands our errors across copies of this package, since other errors may have our codes and names. */
+const BRAND = Symbol.for('celeriac.error');
+Object.defineProperty(CeleriacError.prototype, BRAND, { value: true });
+/** Whether `error` is celeriac's (of this copy of the package or another) and, if `code` is given, has that code. */
+export function isCeleriacError(error, code) {
+  if (typeof error !== 'object' || error === null) return false;
+  try {
+    if (Reflect.get(error, BRAND) !== true) return false;
+    return code === undefined || Reflect.get(error, 'code') === code;
+  } catch {
+    // A revoked proxy or a throwing getter: not an error of ours.
+    return false;
+  }
+}
+/** An option, flag, URL or duration is invalid. Thrown where it is given, before anything happens. */
+export class OptionError extends CeleriacError {
+  constructor(message, details = {}) {
+    super(message, { code: 'OPTION', ...details });
+  }
+}
+named(OptionError, 'OptionError');
+/** One task name was given to two different pieces of code. */
+export class AlreadyRegisteredError extends CeleriacError {
+  constructor(message) {
+    super(message, { code: 'ALREADY_REGISTERED' });
+  }
+}
+named(AlreadyRegisteredError, 'AlreadyRegisteredError');
+/** No task of that name is registered here. */
+export class NotRegisteredError extends CeleriacError {
+  constructor(message) {
+    super(message, { code: 'NOT_REGISTERED' });
+  }
+}
+named(NotRegisteredError, 'NotRegisteredError');
+/** The arguments of a call do not fit what the task declares. Nothing was enqueued. */
+export class InvalidArgumentsError extends CeleriacError {
+  violations;
+  constructor(message, violations = [], details = {}) {
+    super(message, { code: 'INVALID_ARGUMENTS', ...details });
+    this.violations = violations;
+  }
+}
+named(InvalidArgumentsError, 'InvalidArgumentsError');
+/** The serializer would change or drop a value. */
+export class NotSerializableError extends CeleriacError {
+  path;
+  constructor(message, path = '', details = {}) {
+    super(message, { code: 'NOT_SERIALIZABLE', ...details });
+    this.path = path;
+  }
+}
+named(NotSerializableError, 'NotSerializableError');
+/** The encoded arguments or result are larger than `maxPayloadBytes`. */
+export class PayloadTooLargeError extends CeleriacError {
+  constructor(message) {
+    super(message, { code: 'PAYLOAD_TOO_LARGE' });
+  }
+}
+named(PayloadTooLargeError, 'PayloadTooLargeError');
+/** The task id, or the `unique` key, is already taken. */
+export class DuplicateTaskError extends CeleriacError {
+  taskId;
+  constructor(message, taskId) {
+    super(message, { code: 'DUPLICATE_TASK' });
+    this.taskId = taskId;
+  }
+}
+named(DuplicateTaskError, 'DuplicateTaskError');
+/** The broker answered and refused. */
+export class BrokerError extends CeleriacError {
+  constructor(message, details = {}) {
+    super(message, { code: 'BROKER', ...details });
+  }
+}
+named(BrokerError, 'BrokerError');
+/**
+ * The broker cannot be reached, or cannot act just now. For a call, `taskId` is the task's id; calling again with this
+ * `taskId` is safe.
+ */
+export class BrokerUnavailableError extends BrokerError {
+  address;
+  taskId;
+  constructor(message, details) {
+    super(message, { code: 'BROKER_UNAVAILABLE', ...('cause' in details ? { cause: details.cause } : {}) });
+    this.address = details.address;
+    this.taskId = details.taskId;
+  }
+}
+named(BrokerUnavailableError, 'BrokerUnavailableError');
+/** Our error inside the one that BullMQ gets for an outage, for logs; any other error as it is. */
+export function outageIn(error) {
+  return error instanceof Error && error.cause instanceof BrokerUnavailableError ? error.cause : error;
+}
+/** An embedded broker's folder is open in another process. */
+export class BrokerInUseError extends BrokerError {
+  constructor(message, details = {}) {
+    super(message, { code: 'BROKER_IN_USE', ...details });
+  }
+}
+named(BrokerInUseError, 'BrokerInUseError');
+/** The app was closed. */
+export class AppClosedError extends CeleriacError {
+  constructor(message = 'The app was closed with app.close(); make a new Celeriac to go on.') {
+    super(message, { code: 'APP_CLOSED' });
+  }
+}
+named(AppClosedError, 'AppClosedError');
+/** No task of this id was sent, or its record has expired or was forgotten. */
+export class UnknownTaskError extends CeleriacError {
+  taskId;
+  constructor(taskId) {
+    super(
+      `No task "${taskId}" is known: it was never sent to this broker and prefix, or its record has expired ` +
+        '(see resultExpires and failureExpires) or was forgotten.',
+      { code: 'UNKNOWN_TASK' },
+    );
+    this.taskId = taskId;
+  }
+}
+named(UnknownTaskError, 'UnknownTaskError');
+/** `get({ timeout })` ran out. The task continues. */
+export class ResultTimeoutError extends CeleriacError {
+  taskId;
+  timeoutMs;
+  constructor(taskId, timeoutMs) {
+    super(
+      `Task "${taskId}" did not end within ${timeoutMs} ms. It goes on; call get() again to wait longer.`,
+      { code: 'RESULT_TIMEOUT' },
+    );
+    this.taskId = taskId;
+    this.timeoutMs = timeoutMs;
+  }
+}
+named(ResultTimeoutError, 'ResultTimeoutError');
+/** The base class of what `get()` throws for a task that did not succeed. */
+export class TaskError extends CeleriacError {
+  taskId;
+  taskName;
+  constructor(message, details) {
+    super(message, { code: details.code, ...('cause' in details ? { cause: details.cause } : {}) });
+    this.taskId = details.taskId;
+    this.taskName = details.taskName;
+  }
+}
+named(TaskError, 'TaskError');
+/** The task ended in FAILURE. `cause` is the original error, of its own class if that is known here. */
+export class TaskFailedError extends TaskError {
+  /** The original error's own `name`, or its class name where the own name is only "Error". */
+  errorName;
+  /** The stack in the worker. */
+  remoteStack;
+  constructor(details) {
+    const label = details.taskName === undefined ? 'Task' : `Task ${details.taskName}`;
+    super(`${label} (${details.taskId}) failed: ${details.errorName}: ${details.message}`, {
+      code: 'TASK_FAILED',
+      taskId: details.taskId,
+      taskName: details.taskName,
+      cause: details.cause,
+    });
+    this.errorName = details.errorName;
+    this.remoteStack = details.remoteStack;
+  }
+}
+named(TaskFailedError, 'TaskFailedError');
+/** The task was revoked, expired before it started, or was purged. */
+export class TaskRevokedError extends TaskError {
+  reason;
+  constructor(details) {
+    const label = details.taskName === undefined ? 'Task' : `Task ${details.taskName}`;
+    super(`${label} (${details.taskId}) was revoked${details.reason ? `: ${details.reason}` : ''}.`, {
+      code: 'TASK_REVOKED',
+      taskId: details.taskId,
+      taskName: details.taskName,
+    });
+    this.reason = details.reason;
+  }
+}
+named(TaskRevokedError, 'TaskRevokedError');
+/** A member of a chord's header failed; `cause` is its error. */
+export class ChordError extends CeleriacError {
+  constructor(message, details = {}) {
+    super(message, { code: 'CHORD', ...details });
+  }
+}
+named(ChordError, 'ChordError');
+/** `this.retry()` was called without an `error` more often than `maxRetries` allows. */
+export class MaxRetriesExceededError extends CeleriacError {
+  constructor(message, details = {}) {
+    super(message, { code: 'MAX_RETRIES', ...details });
+  }
+}
+named(MaxRetriesExceededError, 'MaxRetriesExceededError');
+/** The abort reason of `this.signal` when the soft time limit passes. The task may catch it and return. */
+export class SoftTimeLimitExceeded extends CeleriacError {
+  constructor(message) {
+    super(message, { code: 'SOFT_TIME_LIMIT' });
+  }
+}
+named(SoftTimeLimitExceeded, 'SoftTimeLimitExceeded');
+/** The hard time limit passed; the task is in FAILURE. */
+export class TimeLimitExceeded extends CeleriacError {
+  constructor(message) {
+    super(message, { code: 'TIME_LIMIT' });
+  }
+}
+named(TimeLimitExceeded, 'TimeLimitExceeded');
+/** The worker that ran the task died (or lost its lock) as often as the task's delivery options allow. */
+export class WorkerLostError extends CeleriacError {
+  constructor(message) {
+    super(message, { code: 'WORKER_LOST' });
+  }
+}
+named(WorkerLostError, 'WorkerLostError');
+/** A step, sleep or wait that cannot be: its name was used before in this attempt, or it is called where none can be. */
+export class StepError extends CeleriacError {
+  step;
+  constructor(message, step) {
+    super(message, { code: 'STEP' });
+    this.step = step;
+  }
+}
+named(StepError, 'StepError');
+/** Nothing was sent to a `waitFor` within its timeout. The task may catch it; the wait stays timed out. */
+export class WaitTimeoutError extends CeleriacError {
+  step;
+  constructor(message, step) {
+    super(message, { code: 'WAIT_TIMEOUT' });
+    this.step = step;
+  }
+}
+named(WaitTimeoutError, 'WaitTimeoutError');
+/** Thrown by a task to end without a stored state (Celery: `Ignore`). */
+export class Ignore extends CeleriacError {
+  constructor(message = 'The task asked for its result to be ignored.') {
+    super(message, { code: 'IGNORE' });
+  }
+}
+named(Ignore, 'Ignore');
+/** Thrown by a task to fail at once, regardless of its retry options (Celery: `Reject`). */
+export class Reject extends CeleriacError {
+  constructor(reason = 'The task rejected its message.') {
+    super(reason instanceof Error ? reason.message : String(reason), {
+      code: 'REJECT',
+      ...(reason instanceof Error ? { cause: reason } : {}),
+    });
+  }
+}
+named(Reject, 'Reject');
+/** Fixes the class name, even if the class is minified or comes from another copy of this package. */
+function named(cls, name) {
+  Object.defineProperty(cls.prototype, 'name', { value: name, configurable: true, writable: true });
+  return cls;
+}
+//# sourceMappingURL=errors.js.map

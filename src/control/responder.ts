@@ -71,7 +71,11 @@ async function firstChoice({ engine, prefix, name, onError }: ResponderParams): 
  * Nodes that start together find the same name free. The node that joined first sees so and keeps the name. Each
  * later node sees those before it, and takes the free name at its own position in the list.
  */
-async function otherName(bus: Bus, node: string, wanted: string): Promise<string | undefined> {
+export async function otherName(
+  bus: Pick<Bus, 'nodeId' | 'nodes'>,
+  node: string,
+  wanted: string,
+): Promise<string | undefined> {
   const nodes = await bus.nodes();
   const same = nodes.filter(({ name }) => name === WORKER_MARK + node).sort(bySeniority);
   const rank = same.findIndex(({ id }) => id === bus.nodeId);

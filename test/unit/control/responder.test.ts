@@ -22,10 +22,10 @@ describe('The name of a worker', () => {
   });
 
   it('stays with the first; those that came later take free ones, each another', async () => {
-    const nodes = [node('c', 'w', 3), node('a', 'w', 1), node('b', 'w', 2)];
-    assert.equal(await insteadOf('a', 'w', 'w', nodes), undefined);
+    const nodes = [node('a', 'w', 3), node('c', 'w', 1), node('b', 'w', 2)];
+    assert.equal(await insteadOf('c', 'w', 'w', nodes), undefined);
     assert.equal(await insteadOf('b', 'w', 'w', nodes), 'w-2');
-    assert.equal(await insteadOf('c', 'w', 'w', nodes), 'w-3');
+    assert.equal(await insteadOf('a', 'w', 'w', nodes), 'w-3');
   });
 
   it('is decided by their ids where two came at the same moment', async () => {

@@ -36,5 +36,6 @@ describe('@InjectTasks', () => {
 /** Those of the handles alone. */
 function providers(): { useFactory: (app: Celeriac) => unknown }[] {
   const all = CeleriacModule.forRoot({}).providers as { provide: unknown; useFactory?: unknown }[];
-  return all.filter(({ provide }) => String(provide).includes('tasks of')) as never;
+  const isOfHandles = (token: unknown) => typeof token === 'symbol' && String(token).includes('tasks of');
+  return all.filter(({ provide }) => isOfHandles(provide)) as never;
 }

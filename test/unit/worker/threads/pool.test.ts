@@ -12,7 +12,7 @@ import type { TaskApp } from '#src/tasks/context.js';
 import { RunningCall } from '#src/worker/run/running-call.js';
 import { ThreadPool } from '#src/worker/threads/pool.js';
 
-const FILE = fileURLToPath(import.meta.resolve('../../fixtures/threads/app.js'));
+const FILE = fileURLToPath(import.meta.resolve('../../../fixtures/threads/app.js'));
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 function poolOf(t: TestContext, idleMs: number): ThreadPool {

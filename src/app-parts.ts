@@ -34,6 +34,7 @@ import { settleAll } from './settle-all.js';
 import { EngineStepping } from './steps/engine-stepping.js';
 import { TaskSteps } from './steps/task-steps.js';
 import { WaitSchemas } from './steps/wait-schemas.js';
+import { StreamWriters } from './streams/stream-writers.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
@@ -185,6 +186,7 @@ export function makeParts(params: AppPartsParams) {
       codec,
       tracing,
       stepping: new EngineStepping({ engine, clock, codec, tracing, schemas }),
+      streams: new StreamWriters({ engine, clock, codec }),
     },
     schedules: new Schedules(scheduling),
   };

@@ -26,7 +26,6 @@ import { checkOptions } from './options/names.js';
 import type { TaskOptions } from './options/task-options.js';
 import { ErrorClasses } from './protocol/wire-error.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
-import type { EagerResult } from './results/eager-result.js';
 import { taskResultFrom } from './results/from-json.js';
 import type { GroupResult, GroupResultJson } from './results/group-result.js';
 import { Scheduler } from './schedules/scheduler.js';
@@ -42,6 +41,7 @@ import {
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
+import type { ChunkIn, ResultIn } from './tasks/yields.js';
 import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
 import { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
@@ -129,11 +129,8 @@ export class Celeriac implements AsyncDisposable {
       sender: this.#parts.sender,
       launcher: this.#parts.flows.launcher,
       result: (taskId) => this.result(taskId),
-      // The detour of `apply` gives only EagerResults.
-      apply: <R>(target: CallTarget, args: readonly unknown[], callOptions: CallOptions) =>
-        this.#parts.flows.launcher.apply<R>(target, args, callOptions, this.#hereAndNow(false)) as Promise<
-          EagerResult<R>
-        >,
+      apply: (target, args, callOptions) =>
+        this.#parts.flows.launcher.apply(target, args, callOptions, this.#hereAndNow(false)),
     };
     thread?.made({
       name,
@@ -185,30 +182,34 @@ export class Celeriac implements AsyncDisposable {
   task<A extends unknown[], R>(
     name: string,
     fn: (this: TaskContext, ...args: A) => R,
-  ): TaskHandle<A, Awaited<R>>;
+  ): TaskHandle<A, ResultIn<R>, ChunkIn<R>>;
   task<A extends unknown[], R>(
     name: string,
     options: TaskOptions,
     fn: (this: TaskContext, ...args: A) => R,
-  ): TaskHandle<A, Awaited<R>>;
-  task<A extends unknown[], R>(name: string, second: unknown, third?: unknown): TaskHandle<A, Awaited<R>> {
+  ): TaskHandle<A, ResultIn<R>, ChunkIn<R>>;
+  task<A extends unknown[], R>(
+    name: string,
+    second: unknown,
+    third?: unknown,
+  ): TaskHandle<A, ResultIn<R>, ChunkIn<R>> {
     const { options, fn } = readFunctionTask(name, second, third);
     const task = this.#registry.addFunction(name, options, fn);
     return makeHandle(this.#handles, task);
   }
 
   /** Sends a task by name, for tasks of other programs. Goes to the broker even with `taskAlwaysEager`, as in Celery. */
-  async sendTask<R = unknown>(
+  async sendTask<R = unknown, C = unknown>(
     name: string,
     args?: readonly unknown[],
     options?: CallOptions,
-  ): Promise<AsyncResult<R>> {
+  ): Promise<AsyncResult<R, C>> {
     const { taskAlwaysEager } = this.#config;
     if (taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
     const given = [argumentsOf(args, 'app.sendTask'), optionsOf(options, 'app.sendTask')] as const;
     const { launcher } = this.#parts.flows;
-    return launcher.send<R>(this.#target(name), ...given, taskAlwaysEager ? 'to the broker' : undefined);
+    return launcher.send<R, C>(this.#target(name), ...given, taskAlwaysEager ? 'to the broker' : undefined);
   }
 
   /**
@@ -221,9 +222,9 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */
-  result<R = unknown>(idOrJson: string | ResultJson): AsyncResult<R> {
-    const result = taskResultFrom<R>(this.#parts.results, idOrJson);
-    return this.#parts.sender.detour?.find?.<R>(result.id) ?? result;
+  result<R = unknown, C = unknown>(idOrJson: string | ResultJson): AsyncResult<R, C> {
+    const result = taskResultFrom<R, C>(this.#parts.results, idOrJson);
+    return this.#parts.sender.detour?.find?.<R, C>(result.id) ?? result;
   }
 
   /**

@@ -15,6 +15,8 @@
  *   ├─ AppClosedError              APP_CLOSED        used after `app.close()`
  *   ├─ UnknownTaskError            UNKNOWN_TASK      the id is unknown, or its record expired
  *   ├─ ResultTimeoutError          RESULT_TIMEOUT    `get({ timeout })` ran out; the task continues
+ *   ├─ StreamRestartedError        STREAM_RESTARTED  a new attempt began while its chunks were read
+ *   ├─ StreamTruncatedError        STREAM_TRUNCATED  the chunks asked for are no longer kept
  *   ├─ TaskError                   (a task did not succeed; carries taskId and taskName)
  *   │  ├─ TaskFailedError          TASK_FAILED       it ended in FAILURE; `cause` is the original
  *   │  └─ TaskRevokedError         TASK_REVOKED      it was revoked, expired or purged
@@ -47,6 +49,8 @@ export type CeleriacErrorCode =
   | 'APP_CLOSED'
   | 'UNKNOWN_TASK'
   | 'RESULT_TIMEOUT'
+  | 'STREAM_RESTARTED'
+  | 'STREAM_TRUNCATED'
   | 'TASK_FAILED'
   | 'TASK_REVOKED'
   | 'CHORD'
@@ -237,6 +241,42 @@ export class ResultTimeoutError extends CeleriacError {
   }
 }
 named(ResultTimeoutError, 'ResultTimeoutError');
+
+/** A new attempt of the task began while a reader was in the middle of its chunks: it yields from its start again. */
+export class StreamRestartedError extends CeleriacError {
+  readonly taskId: string;
+  /** The attempt that began: 0 is the first. */
+  readonly attempt: number;
+
+  constructor(taskId: string, attempt: number) {
+    super(
+      `Task "${taskId}" began again (attempt ${attempt}), and its stream with it. Call stream() again for the chunks of ` +
+        "the new attempt, or pass { restarts: 'follow' } to get them in one loop.",
+      { code: 'STREAM_RESTARTED' },
+    );
+    this.taskId = taskId;
+    this.attempt = attempt;
+  }
+}
+named(StreamRestartedError, 'StreamRestartedError');
+
+/** Chunks that a reader asked for are no longer kept: see `streamMaxChunks` and `streamMaxBytes`. */
+export class StreamTruncatedError extends CeleriacError {
+  readonly taskId: string;
+  /** The index of the oldest chunk that is kept. */
+  readonly firstIndex: number;
+
+  constructor(taskId: string, index: number, firstIndex: number) {
+    super(
+      `Chunk ${index} of task "${taskId}" is no longer kept; the oldest one is ${firstIndex}. Pass { from: 'oldest' } or ` +
+        '{ from: error.firstIndex } to read what there is, or raise streamMaxChunks and streamMaxBytes.',
+      { code: 'STREAM_TRUNCATED' },
+    );
+    this.taskId = taskId;
+    this.firstIndex = firstIndex;
+  }
+}
+named(StreamTruncatedError, 'StreamTruncatedError');
 
 /** The base class of what `get()` throws for a task that did not succeed. */
 export class TaskError extends CeleriacError {

@@ -56,6 +56,8 @@ export {
   ResultTimeoutError,
   SoftTimeLimitExceeded,
   StepError,
+  StreamRestartedError,
+  StreamTruncatedError,
   TaskError,
   TaskFailedError,
   TaskRevokedError,
@@ -101,6 +103,9 @@ export type { ScheduleOptions } from './schedules/entry.js';
 export { type CrontabOptions, crontab, every } from './schedules/schedule.js';
 export { type ScheduleDefinition, type ScheduleEntry, Schedules } from './schedules/schedules.js';
 export { type State, states } from './states.js';
+// Streams
+export type { ResultStream, StreamEntry } from './streams/result-stream.js';
+export type { StreamOptions } from './streams/stream-options.js';
 // Declaring tasks
 export { currentTask, type RetryOptions, type TaskContext, type TaskRequest } from './tasks/context.js';
 export { Task, type TaskDecorator } from './tasks/decorator.js';

@@ -116,7 +116,7 @@ class Rig implements TestKit {
         : {
             sends: true,
             run: (envelope) => this.#runInline(envelope),
-            find: <R>(taskId: string) => this.#inline.get(taskId) as AsyncResult<R> | undefined,
+            find: <R, C>(taskId: string) => this.#inline.get(taskId) as AsyncResult<R, C> | undefined,
           };
   }
 

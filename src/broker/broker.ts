@@ -11,6 +11,7 @@ import type { JobRef } from './job-ref.js';
 import type { Places } from './places.js';
 import type { QueueAdmin } from './queue-admin.js';
 import type { StepRecords } from './steps.js';
+import type { Streams } from './streams.js';
 
 export type { JobRef } from './job-ref.js';
 
@@ -278,6 +279,7 @@ export interface Engine {
   readonly flows: WorkflowRecords;
   readonly places: Places;
   readonly steps: StepRecords;
+  readonly streams: Streams;
   readonly signals: Notices;
   /** Administers queues. Queues in use are noted there automatically. */
   readonly queues: QueueAdmin;

@@ -33,6 +33,9 @@ export function engineOf(ground: Readonly<Ground>): Engine {
     get steps() {
       return ground.engine.steps;
     },
+    get streams() {
+      return ground.engine.streams;
+    },
     get signals() {
       return ground.engine.signals;
     },

@@ -18,10 +18,16 @@ const CHANNELS = 64;
 const ROW = 64;
 
 const PROGRESS = '~p:';
+const CHUNKS = '~c:';
 
 /** The topic of a task's progress. Separate from its id, so that progress does not wake up waiters for its end. */
 export function progressTopic(id: string): string {
   return PROGRESS + id;
+}
+
+/** The topic of a task's chunks: see `streams`. */
+export function chunkTopic(id: string): string {
+  return CHUNKS + id;
 }
 
 let lastTopic = '';
@@ -37,15 +43,19 @@ export function routeOf(topic: string): NoticeRoute {
 }
 
 function newRouteOf(topic: string): NoticeRoute {
-  if (topic.startsWith(PROGRESS)) {
-    const { channel, mark } = newRouteOf(topic.slice(PROGRESS.length));
-    return { channel: PROGRESS + channel, mark };
-  }
+  if (topic.startsWith(PROGRESS)) return besideRouteOf(topic, PROGRESS);
+  if (topic.startsWith(CHUNKS)) return besideRouteOf(topic, CHUNKS);
   const match = GENERATED.exec(topic);
   if (match === null) return { channel: topic, mark: '' };
   const [, stem = '', counter = '', part = ''] = match;
   const row = Math.floor(Number.parseInt(counter, 36) / ROW);
   return { channel: channelOf(stem, row % CHANNELS), mark: counter + part };
+}
+
+/** The route of a task's other topic: beside that of its id. */
+function besideRouteOf(topic: string, kind: string): NoticeRoute {
+  const { channel, mark } = newRouteOf(topic.slice(kind.length));
+  return { channel: kind + channel, mark };
 }
 
 /** All channels that ids with this stem may use. */

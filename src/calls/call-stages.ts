@@ -15,7 +15,7 @@ export interface Detour {
   readonly sends: boolean;
   run<R>(envelope: Envelope): Promise<AsyncResult<R>>;
   /** The result of a call that ran here, if it is kept. */
-  find?<R>(taskId: string): AsyncResult<R> | undefined;
+  find?<R, C>(taskId: string): AsyncResult<R, C> | undefined;
 }
 
 /** A call made later, when the previous step of its workflow has ended. */

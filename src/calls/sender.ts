@@ -63,12 +63,12 @@ export class Sender {
   }
 
   /** Sends one task. An invalid call rejects, and nothing is sent. */
-  async send<R>(
+  async send<R, C = unknown>(
     target: CallTarget,
     args: readonly unknown[],
     options: CallOptions = NO_OPTIONS,
     settled: Decided = NOTHING_SETTLED,
-  ): Promise<AsyncResult<R>> {
+  ): Promise<AsyncResult<R, C>> {
     const { detour = this.detour } = settled;
     const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
     const packed = typeof packing === 'string' ? packing : await packing;
@@ -88,9 +88,10 @@ export class Sender {
       propagated: plain ? NOBODY : [],
       settled,
     };
-    if (tracing === undefined || detour !== null) return this.#pass(outgoing);
+    if (tracing === undefined || detour !== null)
+      return this.#pass<R>(outgoing) as Promise<AsyncResult<R, C>>;
     const plan = { name: target.name, kind: 'producer' } as const;
-    return tracing.span(plan, (span) => this.#pass({ ...outgoing, span }));
+    return tracing.span(plan, (span) => this.#pass<R>({ ...outgoing, span })) as Promise<AsyncResult<R, C>>;
   }
 
   #pass<R>(outgoing: Outgoing): Promise<AsyncResult<R>> {

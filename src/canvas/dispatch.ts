@@ -7,7 +7,11 @@ import type { Composable } from './typing.js';
 
 export interface Dispatcher {
   /** Sends one task. */
-  send<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<AsyncResult<R>>;
+  send<R, C = unknown>(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<AsyncResult<R, C>>;
   /** Sends a workflow, with these arguments in front and these options on top. */
   launch(
     node: Composable,

@@ -10,29 +10,30 @@ import type { EagerResult } from '../results/eager-result.js';
 import { show } from '../show.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
+import type { ChunkIn, ResultIn } from '../tasks/yields.js';
 import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
 import type { Composable, ErrbackOption, LinkOption, Tails } from './typing.js';
 
 /** A task as its callers use it. The methods are bound: `ids.map(handle.delay)` works. */
-export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R = unknown> {
+export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R = unknown, C = unknown> {
   /** The task's name on the wire. */
   readonly name: string;
   /** Sends a call. Resolves when the broker has it. */
-  delay(...args: A): Promise<AsyncResult<R>>;
+  delay(...args: A): Promise<AsyncResult<R, C>>;
   /** Sends a call with options. */
   applyAsync<
     const L extends CallbackOption = CallbackOption,
     const E extends CallbackOption = CallbackOption,
-  >(args: A, options?: OptionsFor<R, L, E>): Promise<AsyncResult<R>>;
+  >(args: A, options?: OptionsFor<R, L, E>): Promise<AsyncResult<R, C>>;
   /** Runs the task in this process, without a broker (Celery: `apply`). Retries follow each other without delay. */
-  apply(args: A, options?: CallOptions): Promise<EagerResult<R>>;
+  apply(args: A, options?: CallOptions): Promise<EagerResult<R, C>>;
   /** A signature, with all arguments, or without the first ones, which a previous step supplies. */
-  s<G extends A | Tails<A>>(...given: G): Signature<A, G, R, false>;
+  s<G extends A | Tails<A>>(...given: G): Signature<A, G, R, false, C>;
   /** A signature that takes no argument from a previous step. */
-  si(...args: A): Signature<A, A, R, true>;
-  signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R, false>;
+  si(...args: A): Signature<A, A, R, true, C>;
+  signature<G extends A | Tails<A>>(args: G, options?: CallOptions): Signature<A, G, R, false, C>;
   /** One task that processes all items in order; its result is the list (Celery: `map`). */
   map(items: OneArgument<A>): Signature<[], [], R[], true>;
   /** {@link map} over argument lists. */
@@ -43,7 +44,7 @@ export interface TaskHandle<A extends readonly unknown[] = readonly unknown[], R
    */
   chunks(items: Iterable<A | Single<A>>, n: number): Group<Signature<[], [], R[], true>[]>;
   /** The result of a task sent earlier, from its id. */
-  result(taskId: string): AsyncResult<R>;
+  result(taskId: string): AsyncResult<R, C>;
 }
 
 /** A first argument that is enough for the task, and cannot be mistaken for a list of arguments. */
@@ -75,7 +76,7 @@ export type Handles<S> = {
     this: never,
     ...args: infer A
   ) => infer R
-    ? TaskHandle<A, Awaited<R>>
+    ? TaskHandle<A, ResultIn<R>, ChunkIn<R>>
     : never;
 };
 
@@ -83,15 +84,15 @@ export type Handles<S> = {
 export interface HandleHost {
   readonly sender: Sender;
   readonly launcher: Dispatcher;
-  result<R>(taskId: string): AsyncResult<R>;
-  apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<EagerResult<R>>;
+  result<R, C>(taskId: string): AsyncResult<R, C>;
+  apply<R, C>(target: CallTarget, args: readonly unknown[], options: CallOptions): Promise<EagerResult<R, C>>;
 }
 
 /** The handle of one task. */
-export function makeHandle<A extends readonly unknown[], R>(
+export function makeHandle<A extends readonly unknown[], R, C>(
   host: HandleHost,
   target: CallTarget,
-): TaskHandle<A, R> {
+): TaskHandle<A, R, C> {
   const { sender, launcher } = host;
   const parts = (immutable: boolean) => ({ launcher, target, immutable, callbacks: NO_CALLBACKS });
   const over = (lists: readonly (readonly unknown[])[]) =>
@@ -99,19 +100,19 @@ export function makeHandle<A extends readonly unknown[], R>(
   // Not frozen: tests put spies in place of its methods.
   return {
     name: target.name,
-    delay: (...args: A) => sender.send<R>(target, args),
+    delay: (...args: A) => sender.send<R, C>(target, args),
     applyAsync: async (args?: A, options?: CallOptions) => {
       const where = `${target.name}.applyAsync`;
-      return launcher.send<R>(target, argumentsOf(args, where), optionsOf(options, where));
+      return launcher.send<R, C>(target, argumentsOf(args, where), optionsOf(options, where));
     },
     apply: async (args?: A, options?: CallOptions) => {
       const where = `${target.name}.apply`;
-      return host.apply<R>(target, argumentsOf(args, where), optionsOf(options, where));
+      return host.apply<R, C>(target, argumentsOf(args, where), optionsOf(options, where));
     },
-    s: <G extends A | Tails<A>>(...given: G) => new Signature<A, G, R, false>(parts(false), given),
-    si: (...args: A) => new Signature<A, A, R, true>(parts(true), args),
+    s: <G extends A | Tails<A>>(...given: G) => new Signature<A, G, R, false, C>(parts(false), given),
+    si: (...args: A) => new Signature<A, A, R, true, C>(parts(true), args),
     signature: <G extends A | Tails<A>>(args: G, options?: CallOptions) =>
-      new Signature<A, G, R, false>(parts(false), args, optionsOf(options, `${target.name}.signature`)),
+      new Signature<A, G, R, false, C>(parts(false), args, optionsOf(options, `${target.name}.signature`)),
     map: (items: OneArgument<A>) =>
       over(listOf(items as Iterable<A[0]>, `${target.name}.map`).map((item) => [item])),
     starmap: (items: Iterable<A>) =>
@@ -119,7 +120,7 @@ export function makeHandle<A extends readonly unknown[], R>(
         listOf(items, `${target.name}.starmap`).map((args) => argumentsOf(args, `${target.name}.starmap`)),
       ),
     chunks: (items: Iterable<A | Single<A>>, n: number) => group(chunked(items, n, target.name).map(over)),
-    result: (taskId: string) => host.result<R>(taskId),
+    result: (taskId: string) => host.result<R, C>(taskId),
   };
 }
 

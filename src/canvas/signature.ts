@@ -53,12 +53,14 @@ export interface SignatureParts {
  * @typeParam G the arguments given so far
  * @typeParam R the task's result
  * @typeParam I true if it takes no argument from a previous step
+ * @typeParam Y the chunks of the task's stream
  */
 export class Signature<
   P extends readonly unknown[] = readonly unknown[],
   G extends readonly unknown[] = readonly unknown[],
   R = unknown,
   I extends boolean = boolean,
+  Y = unknown,
 > implements TaskShape
 {
   declare readonly '~result': R;
@@ -95,7 +97,7 @@ export class Signature<
   }
 
   /** A copy with these options on top. */
-  set(options: CallOptions): Signature<P, G, R, I> {
+  set(options: CallOptions): Signature<P, G, R, I, Y> {
     return new Signature(
       this.#parts,
       this.args,
@@ -104,12 +106,12 @@ export class Signature<
   }
 
   /** A copy with these arguments in front of the existing ones. */
-  clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I> {
+  clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I, Y> {
     return new Signature(this.#parts, [...argumentsOf(args, this.task), ...this.args], this.options);
   }
 
   /** A copy with a link: called with the result once the task has succeeded. */
-  link<const C extends Composable>(callback: C & Body<C, R>): Signature<P, G, R, I> {
+  link<const C extends Composable>(callback: C & Body<C, R>): Signature<P, G, R, I, Y> {
     return new Signature(
       { ...this.#parts, callbacks: withLink(this.#parts.callbacks, callback as C) },
       this.args,
@@ -118,7 +120,7 @@ export class Signature<
   }
 
   /** A copy with an errback: called with `(request, error)` once the task has failed for good (Celery: `on_error`). */
-  onError<const C extends Composable>(errback: C & Errback<C>): Signature<P, G, R, I> {
+  onError<const C extends Composable>(errback: C & Errback<C>): Signature<P, G, R, I, Y> {
     return new Signature(
       { ...this.#parts, callbacks: withErrback(this.#parts.callbacks, errback as C) },
       this.args,
@@ -127,12 +129,12 @@ export class Signature<
   }
 
   /** Sends the call, with these arguments in front. */
-  delay(...args: Missing<P, G>): Promise<AsyncResult<R>> {
+  delay(...args: Missing<P, G>): Promise<AsyncResult<R, Y>> {
     return this.#send(args, undefined);
   }
 
   /** Sends the call, with these arguments in front (none if immutable) and these options on top. */
-  applyAsync(...given: Apply<Missing<P, G>, CallOptions>): Promise<AsyncResult<R>> {
+  applyAsync(...given: Apply<Missing<P, G>, CallOptions>): Promise<AsyncResult<R, Y>> {
     const [args, options] = given as readonly [args?: readonly unknown[], options?: CallOptions];
     return this.#send(args, options);
   }
@@ -140,14 +142,14 @@ export class Signature<
   async #send(
     args: readonly unknown[] | undefined,
     options: CallOptions | undefined,
-  ): Promise<AsyncResult<R>> {
+  ): Promise<AsyncResult<R, Y>> {
     const { launcher, target, callbacks, immutable } = this.#parts;
     const front = argumentsOf(args, target.name);
     const own = optionsOf(options, target.name);
     const all = immutable ? this.args : [...front, ...this.args];
     if (callbacks === NO_CALLBACKS)
-      return launcher.send<R>(target, all, merge<CallOptions>(this.options, own));
-    return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R>>;
+      return launcher.send<R, Y>(target, all, merge<CallOptions>(this.options, own));
+    return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R, Y>>;
   }
 
   toJSON(): SignatureJson {

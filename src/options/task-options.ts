@@ -70,6 +70,10 @@ export interface RunOptions {
   rateLimit?: RateLimit | null;
   /** How many of these run at once, over the whole fleet, in all or for each key. Default: no limit. */
   concurrency?: ConcurrencyOptions | null;
+  /** How many of its last chunks a stream keeps; older ones are dropped. Default: 10,000. */
+  streamMaxChunks?: number;
+  /** How large the kept chunks of a stream are together; the oldest are dropped. Default: `'8mb'`. */
+  streamMaxBytes?: number | string;
 }
 
 /** What `@Task` and `app.task` take. */

@@ -6,9 +6,9 @@ import { CeleriacError, ResultTimeoutError, UnknownTaskError } from '../errors.j
 import { checkNames } from '../options/names.js';
 import { type Message, readMessage } from '../protocol/message.js';
 import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
+import type { ResultStream } from '../streams/result-stream.js';
+import type { StreamOptions } from '../streams/stream-options.js';
 import { currentTask } from '../tasks/context.js';
-import { after } from '../timers.js';
-import { onAbort } from './abort.js';
 import type { TaskSighting, WaitLimit, Watch } from './feed.js';
 import { forgetTask } from './forget.js';
 import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
@@ -17,8 +17,10 @@ import { type RevokeOptions, type RevokeReply, revokeTask } from './revoke.js';
 import type { SendReply } from './send-reply.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
 import { StateHistory } from './state-history.js';
+import { streamOf } from './stream-of.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
 import { WakeUp } from './wake-up.js';
+import { withinLimit } from './within-limit.js';
 
 /** One state of a task. */
 export interface Update {
@@ -59,7 +61,7 @@ export let leavesNothing: (result: AsyncResult) => boolean;
 /** A result's JSON without its predecessor, which all members of a group share. */
 export let ownJsonOf: (result: AsyncResult) => ResultJson;
 
-export class AsyncResult<R = unknown> {
+export class AsyncResult<R = unknown, C = unknown> {
   static {
     ownJsonOf = (result) => result.#ownJson();
     leavesNothing = (result) => result.#hints.ignoreResult === true;
@@ -203,6 +205,27 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
+   * The chunks that the task yields or emits: each one once, in order, however late the reader comes. Ends when the task
+   * has ended, and throws what `get()` throws.
+   * @throws {StreamRestartedError} the task began again while its chunks were read
+   * @throws {StreamTruncatedError} the chunks asked for are no longer kept
+   * @throws {UnknownTaskError} the id was never sent, or is no longer kept
+   * @example for await (const token of result.stream()) process.stdout.write(token)
+   */
+  stream(options: StreamOptions = {}): ResultStream<C> {
+    return streamOf<C>(this.#source, this.id, options, {
+      locate: () => this.#locate(),
+      read: async (ref, signal) => {
+        const job = await this.#source.feed.read(ref);
+        if (job === undefined) await this.#missing(ref, signal);
+        else this.#note(job);
+        return job;
+      },
+      derive: (job) => this.#derive(job),
+    });
+  }
+
+  /**
    * Revokes the task. A task that has not started never will, and reads REVOKED at once, with or without a worker. A
    * running task goes on unless `terminate`.
    */
@@ -273,7 +296,7 @@ export class AsyncResult<R = unknown> {
     if (this.#limit(options.timeout)?.ms === 0) return this.#look(options);
     // Requests to the broker before the wait count against the timeout as well.
     if (onUpdate === undefined && this.#ref !== undefined) return this.#waitForEnd(this.#ref, options);
-    return this.#limited(options, async (signal) => {
+    return withinLimit(this.#limit(options.timeout), options.signal, async (signal) => {
       if (onUpdate !== undefined)
         for await (const update of this.updates(signal && { signal })) onUpdate(update);
       const ref = await this.#source.feed.patiently(() => this.#locate(), signal);
@@ -304,25 +327,6 @@ export class AsyncResult<R = unknown> {
     const message = this.#note(job);
     if (job.doneAt !== undefined || message.ignore === true) return true;
     return READY.has(stateOf(job, message, this.#source.clock.now()));
-  }
-
-  /** Runs a wait of several steps under one signal that combines the caller's with the timeout. */
-  async #limited<T>(
-    { timeout, signal }: GetOptions,
-    body: (signal: AbortSignal | undefined) => Promise<T>,
-  ): Promise<T> {
-    const limit = this.#limit(timeout);
-    if (limit === undefined) return body(signal);
-    signal?.throwIfAborted();
-    const controller = new AbortController();
-    const cancel = after(limit.ms, () => controller.abort(limit.error()));
-    const leave = onAbort(signal, () => controller.abort(signal?.reason));
-    try {
-      return await body(controller.signal);
-    } finally {
-      cancel();
-      leave();
-    }
   }
 
   #limit(timeout: Duration | undefined): WaitLimit | undefined {

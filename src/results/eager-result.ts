@@ -4,6 +4,10 @@
  */
 import { CeleriacError } from '../errors.js';
 import type { State } from '../states.js';
+import type { MemoryStream } from '../streams/memory-stream.js';
+import { ResultStream } from '../streams/result-stream.js';
+import { readStreamOptions, type StreamOptions } from '../streams/stream-options.js';
+import { readStream } from '../streams/stream-reader.js';
 import { currentTask } from '../tasks/context.js';
 import { AsyncResult, type GetOptions, type Update } from './async-result.js';
 import type { ResultGraph } from './relations.js';
@@ -12,6 +16,7 @@ import type { RevokeReply } from './revoke.js';
 import type { SendReply } from './send-reply.js';
 import type { Snapshot } from './snapshot.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
+import { WakeUp } from './wake-up.js';
 
 /** A run in the caller's process, from its first attempt to its end. */
 export interface EagerRun<R = unknown> {
@@ -22,15 +27,19 @@ export interface EagerRun<R = unknown> {
   readonly sent: boolean;
   /** The task threw `Ignore`. */
   readonly ignored?: boolean;
+  /** The chunks of its last attempt, if it had any. */
+  readonly chunks?: MemoryStream | undefined;
 }
 
-export class EagerResult<R = unknown> extends AsyncResult<R> {
+export class EagerResult<R = unknown, C = unknown> extends AsyncResult<R, C> {
   readonly #run: EagerRun<R>;
+  readonly #source: ResultSource;
 
   constructor(source: ResultSource, run: EagerRun<R>) {
     const { id, name } = run.snapshot;
     super(source, id, name === undefined ? {} : { name });
     this.#run = run;
+    this.#source = source;
   }
 
   /** True if the task ended without a result, by `Ignore`. */
@@ -65,6 +74,25 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
     yield* this.#run.updates;
   }
 
+  override stream(options: StreamOptions = {}): ResultStream<C> {
+    const settings = readStreamOptions(options);
+    const { chunks, snapshot } = this.#run;
+    return new ResultStream<C>(() =>
+      readStream<C>({
+        taskId: this.id,
+        streams: chunks ?? { read: async () => undefined },
+        settings,
+        bell: new WakeUp(),
+        locate: async () => this.id,
+        look: async () => ({ ...ENDED, error: snapshot.error }),
+        watch: () => ({ listening: Promise.resolve(), close: () => undefined }),
+        patiently: (work) => work(),
+        decode: (text) => this.#source.decoding.decodeResult(JSON.parse(text)) as C,
+        hold: () => () => undefined,
+      }),
+    );
+  }
+
   /** A graph with this one task. */
   override async graph(): Promise<ResultGraph> {
     const { id, name, state } = this.#run.snapshot;
@@ -84,6 +112,8 @@ export class EagerResult<R = unknown> extends AsyncResult<R> {
   /** Does nothing: there is no record. */
   override async forget(): Promise<void> {}
 }
+
+const ENDED = { known: true, attempt: undefined, origin: undefined, running: false, ended: true };
 
 function joined(id: string): CeleriacError {
   return new CeleriacError(

@@ -158,7 +158,11 @@ export class Feed {
 
   /** Calls `onNotice` whenever the job may have changed, its progress included, and when the app closes. */
   watch(ref: JobRef, onNotice: () => void): Watch {
-    const topics = [...topicsOf(ref), progressTopic(ref.id)];
+    return this.watchTopics([...topicsOf(ref), progressTopic(ref.id)], onNotice);
+  }
+
+  /** Calls `onNotice` at each notice of these topics, when notices may have been missed, and when the app closes. */
+  watchTopics(topics: readonly string[], onNotice: () => void): Watch {
     // One function per watch: several watches may share one `onNotice`.
     const ring = () => onNotice();
     let over = false;

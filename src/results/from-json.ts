@@ -13,11 +13,14 @@ import type { ResultSource } from './result-source.js';
  * @param json a task id, or the JSON of a result
  * @throws {OptionError} for anything else
  */
-export function taskResultFrom<R>(source: ResultSource, json: string | ResultJson): AsyncResult<R> {
-  if (typeof json === 'string' && json !== '') return new AsyncResult<R>(source, json);
+export function taskResultFrom<R, C = unknown>(
+  source: ResultSource,
+  json: string | ResultJson,
+): AsyncResult<R, C> {
+  if (typeof json === 'string' && json !== '') return new AsyncResult<R, C>(source, json);
   if (!hasId(json)) throw new OptionError('app.result: give a task id, or the JSON of an AsyncResult.');
   const { id, name, ignoreResult, parent } = json;
-  return new AsyncResult<R>(source, id, {
+  return new AsyncResult<R, C>(source, id, {
     ...(typeof name === 'string' && { name }),
     ...(ignoreResult === true && { ignoreResult }),
     ...(hasId(parent) && { parent: () => relatedFrom(source, parent) }),

@@ -9,6 +9,7 @@ import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
 import type { TaskLogger } from '../options/logger.js';
 import type { CallbackSignature } from '../options/tables/call.js';
 import { processWide } from '../process-wide.js';
+import { generatingWithin, isAsyncGenerator } from './generating.js';
 import { DirectSteps, type StepContext } from './step-context.js';
 
 /**
@@ -69,6 +70,14 @@ export interface TaskContext extends StepContext {
    * Does nothing when the method was called directly, after the task ended, or when this worker lost the task.
    */
   updateState(state: string, meta?: unknown): Promise<void>;
+  /**
+   * Appends a chunk to the task's stream, as `yield` does in a task that is an async generator. Resolves when the chunk is
+   * in the outgoing buffer: waits while that is full. Does nothing when the method was called directly, and after the task
+   * ended.
+   * @throws {NotSerializableError} with the path of what JSON would change
+   * @throws {PayloadTooLargeError}
+   */
+  emit(chunk: unknown): Promise<void>;
   readonly request: TaskRequest;
   /** Ends this attempt and runs the task again later. Throws; nothing after it runs. */
   retry(options?: RetryOptions): never;
@@ -137,10 +146,10 @@ export function runInScope<R>(scope: CallScope, body: () => R): R {
 
 /** Runs a directly called task method as a plain method, also inside another task. */
 export function runDirectly<R>(name: string, args: readonly unknown[], body: () => R): R {
-  return storage.run(
-    { context: new DirectContext(name, args), awaiting: undefined, entered: undefined },
-    body,
-  );
+  const scope = { context: new DirectContext(name, args), awaiting: undefined, entered: undefined };
+  const result = storage.run(scope, body);
+  if (!isAsyncGenerator(result)) return result;
+  return generatingWithin(result, (step) => storage.run(scope, step)) as R;
 }
 
 const NEVER = new AbortController().signal;
@@ -161,6 +170,8 @@ class DirectContext extends DirectSteps implements TaskContext {
   }
 
   async updateState(): Promise<void> {}
+
+  async emit(): Promise<void> {}
 
   replace(): never {
     throw new CeleriacError(

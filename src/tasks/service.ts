@@ -26,6 +26,14 @@ export abstract class TaskService implements TaskContext {
     return Promise.resolve();
   }
 
+  /** @see TaskContext.emit */
+  emit(chunk: unknown): Promise<void> {
+    const context = currentScope()?.context;
+    if (context !== undefined) return context.emit(chunk);
+    warnLostContext('emit');
+    return Promise.resolve();
+  }
+
   /** The properties of the running call. */
   get request(): TaskRequest {
     return running('request').request;

@@ -82,6 +82,17 @@ export class WireCodec {
   }
 
   /**
+   * A chunk of a stream as JSON text, which keeps the order of its keys on every broker.
+   * @throws {NotSerializableError} with the path of what JSON would change
+   * @throws {PayloadTooLargeError}
+   */
+  encodeChunk(chunk: unknown, taskName: string): string {
+    const text = JSON.stringify(this.#for(taskName, () => encodeResult(chunk, this.#serializer, 'chunk')));
+    if (this.maxBytes !== undefined) this.#checkSize(text, 'chunk', taskName);
+    return text;
+  }
+
+  /**
    * Encodes the meta of a state: plain JSON for dashboards with any of the built-in serializers, sealed by a user's
    * own.
    * @throws {NotSerializableError}

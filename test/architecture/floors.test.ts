@@ -28,6 +28,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['tasks', 'broker'],
   ['coordination'],
   ['queue'],
+  ['streams'],
   ['results'],
   ['steps'],
   ['calls'],
@@ -198,7 +199,7 @@ describe('The rules of the house notice', () => {
       const [complaint = '', ...more] = complaints(down, ['broker/x.ts', text]);
       assert.match(
         complaint,
-        /^src\/broker\/x\.ts imports src\/worker\/worker\.ts: broker stands on floor 4, worker on 12\./,
+        /^src\/broker\/x\.ts imports src\/worker\/worker\.ts: broker stands on floor 4, worker on 13\./,
       );
       assert.deepEqual(more, []);
     }

@@ -36,6 +36,8 @@ const NAMES = [
   'Signature',
   'SoftTimeLimitExceeded',
   'StepError',
+  'StreamRestartedError',
+  'StreamTruncatedError',
   'Task',
   'TaskError',
   'TaskFailedError',

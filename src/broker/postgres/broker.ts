@@ -32,6 +32,7 @@ import { PgQueueAdmin } from './queue-admin.js';
 import { PgRecords } from './records.js';
 import { isMigrated, migrateSchema, notMigrated } from './schema.js';
 import { PgSteps } from './steps.js';
+import { PgStreams } from './streams.js';
 import type { PgQuery, PgWire } from './wire.js';
 import { PgWorkflowRecords } from './workflow-records.js';
 
@@ -46,6 +47,7 @@ export class PgEngine implements Engine {
   readonly flows: PgWorkflowRecords;
   readonly places: PgPlaces;
   readonly steps: PgSteps;
+  readonly streams: PgStreams;
   readonly signals: PgSignals;
   readonly queues: PgQueueAdmin;
   readonly broadcast: PgBroadcast;
@@ -76,6 +78,7 @@ export class PgEngine implements Engine {
     this.flows = new PgWorkflowRecords(this.#query);
     this.places = new PgPlaces(this.#query);
     this.steps = new PgSteps(this.#query);
+    this.streams = new PgStreams(this.#query, schema, wire.oneProcess ? wire.notices : undefined);
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
     this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);
@@ -136,7 +139,7 @@ export class PgEngine implements Engine {
   }
 
   async reclaim(rows: number): Promise<boolean> {
-    const kinds = [this.records, this.flows, this.steps];
+    const kinds = [this.records, this.flows, this.steps, this.streams];
     return (await Promise.all(kinds.map((kind) => kind.reclaim(rows)))).includes(true);
   }
 

@@ -122,9 +122,14 @@ export class PgSignals implements Notices {
   }
 
   #channelOf(hash: string): string {
-    const bucket = Buffer.from(hash.slice(0, 4), 'base64url').readUInt8(0);
-    return `${this.#channelPrefix}${bucket.toString(16).padStart(2, '0')}`;
+    return channelOf(this.#channelPrefix, hash);
   }
+}
+
+/** The notice of one topic, for statements that notify by themselves. */
+export function noticeOf(schema: string, topic: string): Notice {
+  const hash = hashOf(topic);
+  return { channel: channelOf(channelPrefixOf(schema), hash), payload: hash };
 }
 
 /** The prefix of a schema's channels. Channels are database-wide, so the schema keeps apps apart. */
@@ -137,6 +142,11 @@ function deliver(topics: ReadonlyMap<string, ReadonlySet<() => void>>, payload: 
     const listeners = topics.get(payload.slice(i, i + HASH_LENGTH));
     if (listeners !== undefined) for (const listener of [...listeners]) listener();
   }
+}
+
+function channelOf(prefix: string, hash: string): string {
+  const bucket = Buffer.from(hash.slice(0, 4), 'base64url').readUInt8(0);
+  return `${prefix}${bucket.toString(16).padStart(2, '0')}`;
 }
 
 /** 96 bits, since topics are strings of any length. A collision costs one needless read. */

@@ -1,17 +1,18 @@
 /**
  * The PostgreSQL schema of an app: its name, its tables, and whether it exists in the right version. BullMQ brings its own
- * tables; ours hold small records, workflows, the places of limits, and the steps of tasks.
+ * tables; ours hold small records, workflows, the places of limits, the steps of tasks, and streams.
  */
 import { createHash } from 'node:crypto';
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations } from 'bullmq';
 import { BrokerError } from '../../errors.js';
 import { placeTables } from './places.js';
 import { stepTables } from './steps.js';
+import { streamTables } from './streams.js';
 import type { PgQuery } from './wire.js';
 import { flowWriteFunction } from './workflow-records.js';
 
 /** Must rise with every change of {@link ownTables}; part of the template's name. */
-const OWN_SCHEMA_VERSION = 6;
+const OWN_SCHEMA_VERSION = 7;
 
 /** Names the versions of both schemas in caches. */
 export const SCHEMA_VERSIONS = `bullmq${LATEST_SCHEMA_VERSION}-celeriac${OWN_SCHEMA_VERSION}`;
@@ -28,12 +29,12 @@ export function schemaOf(prefix: string): string {
 
 /** Whether BullMQ's schema and ours exist in the version that this build needs. Reads only; takes no locks. */
 export async function isMigrated(query: PgQuery, schema: string): Promise<boolean> {
-  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS wakes', [
+  const { rows } = await query('SELECT to_regclass($1) AS ledger, to_regclass($2) AS newest', [
     `"${schema}".migration`,
     // The newest of our tables.
-    `"${schema}".celeriac_wake`,
+    `"${schema}".celeriac_stream`,
   ]);
-  if (rows[0]?.ledger == null || rows[0].wakes == null) return false;
+  if (rows[0]?.ledger == null || rows[0].newest == null) return false;
   // Throws for a server that is too old, or for a schema of a newer BullMQ.
   return (await assertSchemaCompatibility(asBullmq(query), schema)) >= LATEST_SCHEMA_VERSION;
 }
@@ -84,6 +85,7 @@ CREATE INDEX IF NOT EXISTS celeriac_flow_expire_idx ON "${schema}".celeriac_flow
 ${flowWriteFunction(schema)}
 ${placeTables(schema)}
 ${stepTables(schema)}
+${streamTables(schema)}
 -- What earlier versions kept places in is read by nobody any more, except by their workers that still run.
 UPDATE "${schema}".celeriac_record SET expire_at = now() + interval '7 days'
  WHERE key LIKE 'places:%' AND expire_at IS NULL`;

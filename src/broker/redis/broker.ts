@@ -35,6 +35,7 @@ import { RedisRecords } from './records.js';
 import { RedisReplication } from './replication.js';
 import { redisSalvage } from './salvage.js';
 import { RedisSteps } from './steps.js';
+import { RedisStreams } from './streams.js';
 import { Troubles } from './troubles.js';
 import type { RedisClient, RedisUrl } from './url.js';
 import { RedisWorkflowRecords } from './workflow-records.js';
@@ -58,6 +59,7 @@ class RedisEngine implements Engine {
   readonly flows: RedisWorkflowRecords;
   readonly places: RedisPlaces;
   readonly steps: RedisSteps;
+  readonly streams: RedisStreams;
   readonly signals: RedisNotices;
   readonly queues: RedisQueueAdmin;
   readonly broadcast: RedisBroadcast;
@@ -97,11 +99,20 @@ class RedisEngine implements Engine {
     this.flows = new RedisWorkflowRecords(held, `${this.#prefix}:~f:`);
     this.places = new RedisPlaces(held, { holders: `${this.#prefix}:~h:`, waiters: `${this.#prefix}:~l:` });
     this.steps = new RedisSteps(held, this.#prefix);
+    const sharded = target.kind === 'cluster';
+    const channelPrefix = `${this.#prefix}:~s${target.db}:`;
+    this.streams = new RedisStreams({
+      held,
+      keys: { counts: `${this.#prefix}:~n:`, chunks: `${this.#prefix}:~c:` },
+      channelPrefix,
+      sharded,
+      lockKey: ({ queue, id }) => `${this.#prefix}:${queue}:${id}:lock`,
+    });
     this.signals = new RedisNotices({
       publisher: () => this.#workers ?? this.#calls,
       subscriber: () => this.#listenerLink(),
-      channelPrefix: `${this.#prefix}:~s${target.db}:`,
-      sharded: target.kind === 'cluster',
+      channelPrefix,
+      sharded,
       jobKey: ({ queue, id }) => `${this.#prefix}:${queue}:${id}`,
     });
     this.replication = new RedisReplication({
@@ -114,7 +125,7 @@ class RedisEngine implements Engine {
       subscriber: () => this.#listenerLink(),
       // Pub/sub knows no databases.
       channel: `${this.#prefix}:~b${target.db}`,
-      sharded: target.kind === 'cluster',
+      sharded,
     });
   }
 

@@ -23,6 +23,7 @@ import { writeMessage } from '../../protocol/message.js';
 import { type Envelope, naming, type Producer } from '../../queue/producer.js';
 import type { Tracing } from '../../queue/tracing.js';
 import { AsyncResult } from '../../results/async-result.js';
+import type { EagerResult } from '../../results/eager-result.js';
 import type { GroupResult } from '../../results/group-result.js';
 import type { CallTarget } from '../../tasks/registry.js';
 import { Workflow } from '../compose.js';
@@ -85,19 +86,19 @@ export class Launcher implements Dispatcher {
    * Sends one task; with callbacks it is a workflow.
    * @param where `'to the broker'`: also when calls run in this process
    */
-  send<R>(
+  send<R, C = unknown>(
     target: CallTarget,
     args: readonly unknown[],
     options: CallOptions,
     where?: 'to the broker',
-  ): Promise<AsyncResult<R>> {
+  ): Promise<AsyncResult<R, C>> {
     if (options.link === undefined && options.linkError === undefined) {
       const settled = where === undefined ? undefined : { detour: null };
-      return this.params.sender.send<R>(target, args, options, settled);
+      return this.params.sender.send<R, C>(target, args, options, settled);
     }
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options);
-    return this.launch(signature as Composable, [], {}, where) as Promise<AsyncResult<R>>;
+    return this.launch(signature as Composable, [], {}, where) as Promise<AsyncResult<R, C>>;
   }
 
   /** Sends a workflow, with these arguments in front and these options on top. */
@@ -159,14 +160,22 @@ export class Launcher implements Dispatcher {
     });
   }
 
-  /** Runs one task in this process, with its callbacks. */
-  apply<R>(target: CallTarget, args: readonly unknown[], options: CallOptions, detour: Detour) {
+  /** Runs one task in this process, with its callbacks. The detour gives only EagerResults. */
+  async apply<R, C>(
+    target: CallTarget,
+    args: readonly unknown[],
+    options: CallOptions,
+    detour: Detour,
+  ): Promise<EagerResult<R, C>> {
     const { link, linkError } = options;
-    if (link === undefined && linkError === undefined)
-      return this.params.sender.send<R>(target, args, options, { detour });
+    if (link === undefined && linkError === undefined) {
+      const sent: unknown = await this.params.sender.send<R>(target, args, options, { detour });
+      return sent as EagerResult<R, C>;
+    }
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options) as Composable;
-    return this.here(detour).launch(signature, [], {}) as Promise<AsyncResult<R>>;
+    const sent: unknown = await this.here(detour).launch(signature, [], {});
+    return sent as EagerResult<R, C>;
   }
 
   /** A task with callbacks may be unique, like any other call. */

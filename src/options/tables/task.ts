@@ -35,6 +35,7 @@ import {
 import { option } from '../option.js';
 import { type Rate, type RateLimit, toRate } from '../rates.js';
 import { checkSchedule, type Schedule } from '../schedules.js';
+import { checkSize } from '../worker-values.js';
 
 /** Read by the caller; also per call and by a route. */
 export const PUBLISH_OPTIONS = {
@@ -95,6 +96,14 @@ export const RUN_OPTIONS = {
   }),
   concurrency: option(orNone(checked<ConcurrencyOptions, ConcurrencyPolicy>('object', resolveConcurrency)), {
     doc: '`{ limit, key }`: how many run at once, over the whole fleet; `null` for none',
+  }),
+  streamMaxChunks: option(count, {
+    default: 10_000,
+    doc: 'how many of its last chunks a stream keeps: see [streams](../guide/streaming.md)',
+  }),
+  streamMaxBytes: option(checked<number | string, number>('size', checkSize), {
+    default: '8mb',
+    doc: "how large the kept chunks of a stream are together: bytes, or `'8mb'`",
   }),
 };
 

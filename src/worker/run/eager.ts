@@ -17,6 +17,9 @@ import type { ResultSource } from '../../results/result-source.js';
 import type { Snapshot } from '../../results/snapshot.js';
 import { FAILURE, isBuiltIn, REVOKED, STARTED, type State, SUCCESS } from '../../states.js';
 import { MemorySteps } from '../../steps/memory-steps.js';
+import { attemptOf } from '../../streams/attempt.js';
+import { MemoryStream } from '../../streams/memory-stream.js';
+import type { StreamWriters } from '../../streams/stream-writers.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { InlineSpawner } from '../workflow/spawn-inline.js';
 import { Executor, type ExecutorParams } from './execute.js';
@@ -24,9 +27,10 @@ import type { Outcome } from './outcome.js';
 import type { CallHost } from './running-call.js';
 
 export interface EagerParams
-  extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager' | 'spawning'> {
+  extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager' | 'spawning' | 'streams'> {
   readonly host: CallHost;
   readonly results: ResultSource;
+  readonly streams: StreamWriters;
   /** Runs workflows in this process. */
   here(detour: Detour): InlineLauncher;
   /** Creates the services that were registered as classes. */
@@ -61,7 +65,7 @@ export class EagerRunner {
     const startedAt = this.#now();
     const updates: Update[] = [];
     const records = new MemorySteps();
-    const { outcome, retries } = await this.#untilEnded(envelope, mode, updates, records);
+    const { outcome, retries, chunks } = await this.#untilEnded(envelope, mode, updates, records);
     if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
     const end = this.#endOf<R>(envelope, outcome);
     updates.push({ state: end.state, meta: updates.at(-1)?.meta });
@@ -73,7 +77,7 @@ export class EagerRunner {
       steps: stepViews(records.fields, Number.POSITIVE_INFINITY),
     });
     const ignored = outcome.kind === 'ignore';
-    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent, ignored });
+    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent, ignored, chunks });
   }
 
   #now(): Date {
@@ -85,21 +89,29 @@ export class EagerRunner {
     mode: EagerMode,
     updates: Update[],
     records: MemorySteps,
-  ): Promise<{ outcome: Outcome; retries: number }> {
+  ): Promise<{ outcome: Outcome; retries: number; chunks: MemoryStream | undefined }> {
     // A replacement's failure becomes the task's own; it must not throw here.
     const inside = { ...mode, propagates: false };
     const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
     const spawning = new InlineSpawner(this.params.here(detour), this.params.codec);
     const { stepping: here } = this.params;
     const stepping = here && { ...here, records, inline: true };
-    const executor = new Executor({ ...this.params, spawning, stepping, eager: true });
+    let chunks: MemoryStream | undefined;
+    const streams: ExecutorParams['streams'] = {
+      open: (call, policy) => {
+        chunks = new MemoryStream(attemptOf(call.delivery), policy);
+        return this.params.streams.openTo(call, policy, chunks);
+      },
+    };
+    const executor = new Executor({ ...this.params, streams, spawning, stepping, eager: true });
     for (let retries = 0; ; retries++) {
+      chunks = undefined;
       const { outcome, hooks } = await executor.execute(
         deliveryOf(envelope, retries, updates, this.params.codec),
       );
       // No write follows here, so the hooks run as soon as the outcome is known.
       await hooks?.run(outcome);
-      if (outcome.kind !== 'retry') return { outcome, retries };
+      if (outcome.kind !== 'retry') return { outcome, retries, chunks };
       // A task that retries for ever must leave the event loop free to end the process.
       await new Promise((resolve) => setImmediate(resolve));
     }

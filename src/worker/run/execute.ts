@@ -9,7 +9,9 @@ import { type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Tracing } from '../../queue/tracing.js';
 import type { Stepping } from '../../steps/call-steps.js';
+import type { StreamWriters } from '../../streams/stream-writers.js';
 import { runInScope } from '../../tasks/context.js';
+import { isAsyncGenerator } from '../../tasks/generating.js';
 import { type RunMiddleware, through } from '../../tasks/middleware.js';
 import { type RegisteredTask, type Registry } from '../../tasks/registry.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
@@ -18,6 +20,7 @@ import type { Limits } from '../queues/limits.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
 import type { WorkflowSteps } from '../workflow/step.js';
 import { refusal } from './admission.js';
+import { examinable } from './examinable.js';
 import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
@@ -59,6 +62,8 @@ export interface ExecutorParams {
   readonly spawning?: Spawns | undefined;
   /** Keeps the steps of tasks. */
   readonly stepping?: Stepping | undefined;
+  /** Takes the chunks that tasks yield. */
+  readonly streams?: Pick<StreamWriters, 'open'>;
   /** The fleet's limits; undefined where a task runs in its caller's process. */
   readonly limits?: Limits;
   /** A worker refuses to start when its clock is off the broker's by more than half of this. */
@@ -100,6 +105,11 @@ export class Executor {
   /** Fetched tasks that wait for a limit's permission, by the token of their run. */
   readonly held = new Map<string, HeldTask>();
   readonly #limits: TimeLimits;
+  readonly #openStream = (call: RunningCall) => {
+    const { streams, registry } = this.params;
+    const task = registry.get(call.delivery.name);
+    return task && streams?.open(call, task.run);
+  };
 
   constructor(private readonly params: ExecutorParams) {
     this.#limits = new TimeLimits(params.defaultLimits);
@@ -253,6 +263,7 @@ export class Executor {
       eager,
       spawning,
       stepping,
+      this.#openStream,
     );
     this.running.set(delivery.token, call);
     const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
@@ -262,7 +273,7 @@ export class Executor {
       const hooks = hasLateHooks(task)
         ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
         : undefined;
-      return { outcome, task, runtimeMs: call.runtimeMs, started: true, hooks };
+      return { outcome, task, runtimeMs: call.runtimeMs, started: true, hooks, streamed: call.streamed };
     };
     return there !== undefined
       ? this.#attemptElsewhere(call, task, there).then(finish)
@@ -308,7 +319,11 @@ export class Executor {
     }
     call.given = args;
     try {
-      const value = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, args));
+      const given = await runInScope(scopeOf(call, task), () => this.#invoke(call, task, args));
+      // Of a method that gives a promise of a generator.
+      const value = isAsyncGenerator(given)
+        ? await runInScope(scopeOf(call, task), () => call.generate(given))
+        : given;
       const encoded = this.params.codec.encodeResult(value, task.name, call.delivery.message.each);
       return { kind: 'success', value, encoded };
     } catch (error) {
@@ -380,15 +395,5 @@ export class Executor {
       call.log.error({ error: ruleError }, `the retry rule of ${task.name} threw; the task is not retried`);
       return afterBrokenRule(error, ruleError);
     }
-  }
-}
-
-/** What was thrown, or an error in its place when merely looking at it throws (a revoked proxy). */
-function examinable(thrown: unknown): unknown {
-  try {
-    void (thrown instanceof Error);
-    return thrown;
-  } catch {
-    return new Error('Something was thrown that cannot be examined: looking at it throws. Throw an Error.');
   }
 }

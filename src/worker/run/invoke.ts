@@ -4,6 +4,7 @@
 import { NotRegisteredError } from '../../errors.js';
 import type { ArgumentChecker } from '../../tasks/arguments.js';
 import { type CallScope, runInScope } from '../../tasks/context.js';
+import { isAsyncGenerator } from '../../tasks/generating.js';
 import { entryPoint, type MethodTarget, type RegisteredTask } from '../../tasks/registry.js';
 import type { RunningCall } from './running-call.js';
 
@@ -31,8 +32,13 @@ export async function materialise(
   return lists;
 }
 
+/** Calls a task's code. An async generator is run to its end: its value is what it returns. */
 export function callTarget(task: RegisteredTask, call: RunningCall, args: unknown[]): unknown {
-  const { target } = task;
+  const value = callCode(task, call, args);
+  return isAsyncGenerator(value) ? call.generate(value) : value;
+}
+
+function callCode({ target }: RegisteredTask, call: RunningCall, args: unknown[]): unknown {
   if (target.kind === 'function') return target.fn.apply(call, args);
   const instance = instanceOf(target);
   return (instance[target.method] as (...args: unknown[]) => unknown)(...args);

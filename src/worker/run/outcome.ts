@@ -54,6 +54,8 @@ export interface Execution {
   readonly started: boolean;
   /** Hooks to run once the outcome is written; few tasks have any. */
   readonly hooks?: LateHooks | undefined;
+  /** Whether the attempt wrote chunks of a stream. */
+  readonly streamed?: boolean;
 }
 
 /** The name under which all unknown tasks are counted: producers can invent any number of names. */

@@ -12,7 +12,9 @@ import type { CallbackSignature } from '../../options/tables/call.js';
 import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { CallSteps, type Stepping, type SteppingCall } from '../../steps/call-steps.js';
+import type { CallStream } from '../../streams/call-stream.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
+import type { Generating } from '../../tasks/generating.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import type { StepTools, WaitOptions } from '../../tasks/step-context.js';
 import { after, type Cancel } from '../../timers.js';
@@ -59,6 +61,10 @@ export class RunningCall implements TaskContext, SteppingCall {
   #added = 0;
   /** Made when the task asks for a step. */
   #steps: CallSteps | undefined;
+  /** The task's chunks on their way out, from the first one on. */
+  #stream: CallStream | undefined;
+  /** Set where the task's code runs elsewhere and wrote chunks there. */
+  streamedElsewhere = false;
 
   /** The arguments as the task gets them: class instances where it declares some. */
   given: readonly unknown[];
@@ -71,6 +77,7 @@ export class RunningCall implements TaskContext, SteppingCall {
     readonly eager = false,
     private readonly spawning?: Spawns,
     private readonly stepping?: Stepping,
+    private readonly openStream?: (call: RunningCall) => CallStream | undefined,
   ) {
     this.given = args;
   }
@@ -127,6 +134,38 @@ export class RunningCall implements TaskContext, SteppingCall {
       ...(retries > 0 && { attempt: retries }),
     });
     this.#throwIfSoftLimitPassed();
+  }
+
+  emit(chunk: unknown): Promise<void> {
+    return this.#unawaited('emit', this.#emit(chunk));
+  }
+
+  async #emit(chunk: unknown): Promise<void> {
+    this.#throwIfSoftLimitPassed();
+    if (this.#closed) return;
+    const room = this.#openedStream().send(chunk);
+    if (room !== undefined) await room;
+    this.#throwIfSoftLimitPassed();
+  }
+
+  /** Runs a generator as the body: see `driveGenerator`. */
+  generate(generator: Generating): Promise<unknown> {
+    return this.#openedStream().generate(generator, () => {
+      const reason = this.#abortReason?.reason;
+      return reason instanceof SoftTimeLimitExceeded ? reason : undefined;
+    });
+  }
+
+  /** Whether the task has a stream. */
+  get streamed(): boolean {
+    return this.streamedElsewhere || (this.#stream?.count ?? 0) > 0;
+  }
+
+  #openedStream(): CallStream {
+    this.#stream ??= this.openStream?.(this);
+    if (this.#stream === undefined)
+      throw new CeleriacError(`${this.delivery.name}: nothing takes chunks here.`);
+    return this.#stream;
   }
 
   retry(options: RetryOptions = {}): never {
@@ -206,12 +245,19 @@ export class RunningCall implements TaskContext, SteppingCall {
         if (this.#finished) return;
         this.#finished = true;
         this.close();
-        resolve(finish(outcome));
+        resolve(this.#stream === undefined ? finish(outcome) : this.#withChunks(outcome).then(finish));
       };
       this.#end = end;
       if (timed) this.startLimits();
       body().then(end, reject);
     });
+  }
+
+  /** Waits until the chunks are written: a reader never sees the end before the last chunk. */
+  async #withChunks(outcome: Outcome): Promise<Outcome> {
+    const another = outcome.kind === 'lost' || outcome.kind === 'handBack';
+    const refused = await this.#stream?.end(another ? 'dropped' : 'written');
+    return refused !== undefined && outcome.kind === 'success' ? { kind: 'failure', ...refused } : outcome;
   }
 
   /** Ends the call from outside: aborts its signal, decides its outcome, and ignores what its code still does. */
@@ -232,6 +278,7 @@ export class RunningCall implements TaskContext, SteppingCall {
   /** From here on this call changes nothing. */
   close(): void {
     this.#closed = true;
+    this.#stream?.leave();
     for (const cancel of this.#timers) cancel();
   }
 

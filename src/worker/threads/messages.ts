@@ -88,7 +88,11 @@ export type Request =
       readonly options: AskOptions;
     }
   | { readonly to: 'engine'; readonly method: EngineMethod; readonly args: readonly unknown[] }
-  | { readonly to: 'queues' | 'places' | 'steps'; readonly method: string; readonly args: readonly unknown[] }
+  | {
+      readonly to: 'queues' | 'places' | 'steps' | 'streams';
+      readonly method: string;
+      readonly args: readonly unknown[];
+    }
   | {
       readonly to: 'backend';
       readonly queue: string;

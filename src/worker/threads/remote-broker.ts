@@ -21,6 +21,7 @@ import type { CheckResult } from '../../broker/check-result.js';
 import type { Places } from '../../broker/places.js';
 import type { QueueAdmin } from '../../broker/queue-admin.js';
 import type { StepRecords } from '../../broker/steps.js';
+import type { Streams } from '../../broker/streams.js';
 import { CeleriacError } from '../../errors.js';
 import type { BrokerFacts, EngineMethod, Request } from './messages.js';
 import type { Rpc } from './rpc.js';
@@ -35,6 +36,7 @@ export class RemoteBroker implements Engine {
   readonly flows: WorkflowRecords;
   readonly places: Places;
   readonly steps: StepRecords;
+  readonly streams: Streams;
   readonly signals: RemoteSignals;
   readonly queues: QueueAdmin;
   readonly broadcast: Broadcast;
@@ -60,6 +62,7 @@ export class RemoteBroker implements Engine {
     this.queues = farSide((method, args) => this.ask({ to: 'queues', method, args })) as QueueAdmin;
     this.places = farSide((method, args) => this.ask({ to: 'places', method, args })) as Places;
     this.steps = farSide((method, args) => this.ask({ to: 'steps', method, args })) as StepRecords;
+    this.streams = farSide((method, args) => this.ask({ to: 'streams', method, args })) as Streams;
     this.broadcast = {
       publish: (texts) => call('broadcast', [texts]),
       subscribe: () => Promise.reject(notInThreads('app.events() is')),

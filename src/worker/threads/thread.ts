@@ -216,6 +216,9 @@ export class Thread {
         return this.#saveProgress(request.progress);
       case 'control':
         return this.#params.caller.ask(request.command, request.args as never, request.options);
+      case 'streams':
+        if (this.#attempt !== undefined) this.#attempt.call.streamedElsewhere = true;
+        return this.#server.answer(request);
       default:
         return this.#server.answer(request);
     }

@@ -1,0 +1,42 @@
+/** The options of `result.stream()`, checked at the call. */
+import { OptionError } from '../errors.js';
+import { checkNames } from '../options/names.js';
+import { show } from '../show.js';
+
+/** Options of `result.stream()`. */
+export interface StreamOptions {
+  /**
+   * The index of the first chunk to read: 0, the default, is the first one of the attempt. `'oldest'` begins with the
+   * oldest chunk that is kept.
+   */
+  from?: number | 'oldest';
+  /** Stop reading; the task goes on. The loop rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /**
+   * What a reader in the middle gets when the task begins again: StreamRestartedError (`'error'`, the default), or the
+   * chunks of the new attempt from their start (`'follow'`).
+   */
+  restarts?: 'error' | 'follow';
+}
+
+/** {@link StreamOptions}, read. */
+export interface StreamSettings {
+  readonly from: number | 'oldest';
+  readonly signal: AbortSignal | undefined;
+  readonly follows: boolean;
+}
+
+/** @throws {OptionError} */
+export function readStreamOptions(options: StreamOptions): StreamSettings {
+  checkNames(options, ['from', 'signal', 'restarts'], 'stream()');
+  const { from = 0, signal, restarts = 'error' } = options;
+  if (from !== 'oldest' && (!Number.isInteger(from) || from < 0))
+    throw new OptionError(
+      `stream(): from ${show(from)} must be the index of a chunk, a whole number of 0 or more, or 'oldest'.`,
+    );
+  if (restarts !== 'error' && restarts !== 'follow')
+    throw new OptionError(`stream(): restarts ${show(restarts)} must be 'error' or 'follow'.`);
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new OptionError(`stream(): signal must be an AbortSignal; got ${show(signal)}.`);
+  return { from, signal, follows: restarts === 'follow' };
+}

@@ -1,0 +1,35 @@
+/**
+ * Async generators as task bodies: telling them from other values, and keeping the async context of a call in them. The
+ * body of a generator runs in the context of whoever asks it for the next value, not in that of whoever made it.
+ */
+
+/** The object that an async generator function returns, of whichever realm or compiler. */
+export type Generating = AsyncGenerator<unknown, unknown, undefined>;
+
+/** Whether a body returned an async generator. */
+export function isAsyncGenerator(value: unknown): value is Generating {
+  if (typeof value !== 'object' || value === null || !(Symbol.asyncIterator in value)) return false;
+  return (
+    typeof Reflect.get(value, 'next') === 'function' &&
+    typeof Reflect.get(value, 'return') === 'function' &&
+    typeof Reflect.get(value, 'throw') === 'function'
+  );
+}
+
+/** The same generator, whose body runs inside `within` whoever asks it for values. */
+export function generatingWithin(
+  generator: Generating,
+  within: <R>(body: () => R) => R,
+): Generating & AsyncDisposable {
+  return {
+    next: () => within(() => generator.next()),
+    return: (value) => within(() => generator.return(value)),
+    throw: (error) => within(() => generator.throw(error)),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await within(() => generator.return(undefined));
+    },
+  };
+}

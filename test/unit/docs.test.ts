@@ -32,7 +32,7 @@ describe('docs/reference/options.md', () => {
 describe('docs/reference/errors.md', () => {
   it('has every code', () => {
     const page = read('docs/reference/errors.md');
-    const union = /export type CeleriacErrorCode =([^;]*);/.exec(read('src/errors.ts'))?.[1] ?? '';
+    const union = /export type CeleriacErrorCode =([^;]*);/.exec(read('src/errors/base.ts'))?.[1] ?? '';
     const codes = [...union.matchAll(/'([A-Z_]+)'/g)].map(([, code]) => `\`${code}\``);
     assert.ok(codes.length > 20);
     assert.deepEqual(

@@ -27,6 +27,7 @@ export {
   type FailedFilter,
   type FailedListOptions,
   type FailedReply,
+  type FailedRetryOptions,
   FailedTasks,
 } from './control/failed.js';
 export { Inspect } from './control/inspect.js';

@@ -15,6 +15,7 @@ import { addInspectCommands } from './commands/inspect.js';
 import { addMigrateCommand } from './commands/migrate.js';
 import { addQueueCommands } from './commands/queues.js';
 import { addScheduleCommands } from './commands/schedules.js';
+import { addSendCommand } from './commands/send.js';
 import { addWorkerCommand } from './commands/worker.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { endWithReader, flushed } from './streams.js';
@@ -62,6 +63,7 @@ function buildProgram(): Command {
     .addHelpText('after', EXAMPLES);
   addWorkerCommand(program);
   addCallCommands(program);
+  addSendCommand(program);
   addInspectCommands(program);
   addControlCommands(program);
   addQueueCommands(program);

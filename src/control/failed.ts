@@ -12,7 +12,7 @@ import type { UniqueCalls } from '../calls/unique.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { OptionError } from '../errors.js';
-import { checkQueueName, checkTaskName } from '../options/checks.js';
+import { boolean, checkQueueName, checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
@@ -36,6 +36,12 @@ export interface FailedListOptions extends FailedFilter {
   limit?: number;
   /** Only tasks that failed before this one: the id of the last task of the previous page. */
   after?: string;
+}
+
+/** Options of `app.failed.retry()`. */
+export interface FailedRetryOptions {
+  /** Start over: run finished steps again. Default: false. */
+  fresh?: boolean;
 }
 
 /** The outcome of a retry or delete. */
@@ -91,10 +97,15 @@ export class FailedTasks {
 
   /**
    * Retries failed tasks under their ids as if they had just been sent: attempts count from zero. A filter selects
-   * all that match, `{}` all there are.
+   * all that match, `{}` all there are. Finished steps are kept, so that they do not run again, unless `fresh`.
    */
-  retry(which: string | readonly string[] | FailedFilter): Promise<FailedReply> {
-    return this.#each(which, 'app.failed.retry', (job) => retryFailed(this.params, job));
+  retry(
+    which: string | readonly string[] | FailedFilter,
+    options: FailedRetryOptions = {},
+  ): Promise<FailedReply> {
+    checkNames(options, ['fresh'], 'app.failed.retry');
+    const fresh = boolean(options.fresh, false, 'app.failed.retry: fresh');
+    return this.#each(which, 'app.failed.retry', (job) => retryFailed(this.params, job, fresh));
   }
 
   /** Drops the records of failed tasks. A filter selects all that match, `{}` all there are. */

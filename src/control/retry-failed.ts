@@ -24,8 +24,15 @@ export interface RetryParams {
   readonly unique: UniqueCalls;
 }
 
-/** @returns the reason for a refusal */
-export async function retryFailed(params: RetryParams, job: TaskRecord): Promise<string | undefined> {
+/**
+ * @param fresh drop the steps that it has finished
+ * @returns the reason for a refusal
+ */
+export async function retryFailed(
+  params: RetryParams,
+  job: TaskRecord,
+  fresh = false,
+): Promise<string | undefined> {
   const { engine, clock, index, unique } = params;
   const message = readMessage(job.data);
   const taskId = message.id ?? taskIdOfJob(job.id);
@@ -42,7 +49,9 @@ export async function retryFailed(params: RetryParams, job: TaskRecord): Promise
     await keepRelocation(engine, { queue: message.from, id: job.id }, job.queue);
   const backend = await engine.backend(job.queue);
   try {
-    await backend.updateData({ id: job.id } as never, renewMessage(job.data));
+    const { hasSteps = false } = job;
+    if (hasSteps && fresh) await engine.steps.remove(ref);
+    await backend.updateData({ id: job.id } as never, renewMessage(job.data, hasSteps && !fresh));
     await engine.queues.reset(job.queue, job.id);
     await backend.retryFinishedJob({ id: job.id, opts: {} } as never, 'failed', {
       resetAttemptsMade: true,

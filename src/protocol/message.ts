@@ -83,9 +83,10 @@ export function amendMessage(text: string, change: Partial<Omit<Message, 'v' | '
  * The data of a job that is to run again as if it had just been sent. Drops revocation, tries, eta and expiry: an expiry
  * in the past would end the task at once.
  */
-export function renewMessage(text: string): object {
-  const { v: _, args, revoked, tried, expires, eta, ...fields } = readMessage(text);
-  return JSON.parse(writeMessage(JSON.stringify(args), fields)) as object;
+export function renewMessage(text: string, hasSteps = false): object {
+  const { v: _, args, revoked, tried, expires, eta, steps, ...fields } = readMessage(text);
+  const renewed = { ...fields, ...(hasSteps && { steps: true as const }) };
+  return JSON.parse(writeMessage(JSON.stringify(args), renewed)) as object;
 }
 
 /** JSON escapes of what PostgreSQL's text refuses: NUL and lone surrogates. Arguments have an envelope of their own. */

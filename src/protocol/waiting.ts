@@ -22,8 +22,6 @@ export interface Park {
   readonly wakings: number;
   /** How long the attempt has run so far, ms. */
   readonly ranMs: number;
-  /** How many chunks its stream has. */
-  readonly chunks?: number;
   /** Never empty. */
   readonly for: readonly WaitingFor[];
 }
@@ -32,8 +30,6 @@ export interface Park {
 export interface Stretch {
   /** How long the attempt ran before, ms. */
   readonly ranMs: number;
-  /** How many chunks it sent before. */
-  readonly chunks: number;
 }
 
 /** The deliveries of a job that were wakings, and what the last one continues. */
@@ -70,10 +66,18 @@ export function wakingsOf(stack: string | undefined, starts: number): Wakings {
   if (stack === undefined) return NONE;
   const park = parkIn(stack);
   if (park === undefined) return wakingsInError(stack);
-  const { wakings, ranMs, chunks = 0 } = park;
+  const { wakings, ranMs } = park;
   // Fetched as it waits: the waking itself has not come yet.
   if (starts <= park.starts) return { wakings: wakings - 1 };
-  return starts === park.starts + 1 ? { wakings, woken: { ranMs, chunks } } : { wakings };
+  return starts === park.starts + 1 ? { wakings, woken: { ranMs } } : { wakings };
+}
+
+/** How often a worker started a task, by its record: wakings count as none. */
+export function deliveriesIn(job: {
+  readonly stack: string | undefined;
+  readonly deliveries: number;
+}): number {
+  return job.deliveries - wakingsOf(job.stack, job.deliveries).wakings;
 }
 
 /** The stack of a failed attempt, with the number of wakings before it: they count as no deliveries. */

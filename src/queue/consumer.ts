@@ -170,13 +170,20 @@ export class Consumer {
     const copy = jobJson({
       jobId: from.id,
       name: job.name,
-      data: JSON.stringify({ ...job.data, from: from.queue, ...(tried > 0 && { tried }) }),
+      data: JSON.stringify({
+        ...job.data,
+        from: from.queue,
+        ...(tried > 0 && { tried }),
+        // The copy's own deliveries begin anew, and a first one reads no steps.
+        ...(job.attemptsStarted > 1 && { steps: true }),
+      }),
       sentAt: job.timestamp,
       delayMs: 0,
       priority: job.priority,
       ...(job.opts.telemetry?.metadata !== undefined && { trace: job.opts.telemetry.metadata }),
     });
     await backend.addJob(copy, from.id, {});
+    await engine.steps.copy(from, { queue: lane, id: from.id });
   }
 
   #notify({ job, quiet }: Run, completed: boolean): void {

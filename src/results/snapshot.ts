@@ -7,7 +7,7 @@ import { TaskFailedError, TaskRevokedError } from '../errors.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { isRevocationStack, type Message, readMessage, unpackStack } from '../protocol/message.js';
 import type { StepView } from '../protocol/steps.js';
-import { parkIn, wakingsOf } from '../protocol/waiting.js';
+import { deliveriesIn, parkIn } from '../protocol/waiting.js';
 import { decodeFailure, type ErrorClasses, errorNameOf } from '../protocol/wire-error.js';
 import {
   FAILURE,
@@ -91,7 +91,7 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     queue: queueOfLane(job.queue),
     worker: began || retries > 0 ? job.worker : undefined,
     retries,
-    deliveries: job.deliveries - wakingsOf(job.stack, job.deliveries).wakings,
+    deliveries: deliveriesIn(job),
     rootId: message.root ?? taskId,
     parentId: message.parent,
     sentAt: new Date(job.sentAt),

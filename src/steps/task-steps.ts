@@ -2,6 +2,8 @@
 import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { keepAliveDuring } from '../broker/keep-alive.js';
+import type { SentValue } from '../broker/steps.js';
+import { relocationKey } from '../coordination/relocations.js';
 import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { readMessage } from '../protocol/message.js';
 import { answerField, type StepView, stepField, stepViews } from '../protocol/steps.js';
@@ -57,16 +59,25 @@ export class TaskSteps implements TaskStepsSource {
     const why = await schemas.refusal(task.name, name, value);
     if (why !== undefined) return refused(why);
     const place = placeOf(task);
-    const sent = await engine.steps.send(place, {
+    const answer = {
       field: answerField(name),
       value: JSON.stringify({ v: encoded, d: now }),
       awaitedIf: stepField(name),
       now,
-    });
+    };
+    const sent = await engine.steps.send(place, answer);
     if (sent === 'gone') return undefined;
     if (sent === 'taken') return refused(`"${name}" was sent before, or its wait is over`);
+    await this.#sendAfter(place, answer);
     if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
     return { accepted: true };
+  }
+
+  /** To the lane as well that the job is being moved into: its fields may have been copied before. */
+  async #sendAfter(place: JobRef, answer: SentValue): Promise<void> {
+    const { engine } = this.params;
+    const [moved] = await engine.records.read([relocationKey(place)]);
+    if (moved !== undefined) await engine.steps.send({ queue: moved.value, id: place.id }, answer);
   }
 }
 

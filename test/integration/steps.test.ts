@@ -1,7 +1,18 @@
 /** Steps, sleeps and waits of tasks, on real brokers. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { StepError, states, Task, TaskService, WaitTimeoutError } from 'celeriac';
+import {
+  chain,
+  chord,
+  InvalidArgumentsError,
+  NotSerializableError,
+  StepError,
+  states,
+  Task,
+  TaskService,
+  WaitTimeoutError,
+} from 'celeriac';
+import { z } from 'zod';
 import { onEveryEngine, rejection, until, within } from '../support/app.js';
 
 onEveryEngine((ground) => {
@@ -131,5 +142,146 @@ onEveryEngine((ground) => {
     assert.deepEqual(await result.revoke(), { found: true, was: 'WAITING' });
     assert.equal(await result.status, 'REVOKED');
     assert.equal((await result.send('never', 1)).accepted, false);
+  });
+
+  it('keeps the steps of a failed task for its retry, and drops them for a fresh one', async (t) => {
+    const { app, worker } = ground.app(t);
+    let charged = 0;
+    let broken = true;
+    const order = app.task('order', async function () {
+      await this.step('charge', () => ++charged);
+      await this.sleep('nap', 1);
+      if (broken) throw new RangeError('broken');
+      return charged;
+    });
+    await worker();
+    const result = await order.delay();
+    await rejection(within(result.get(), 'the failure'));
+    assert.equal((await result.snapshot()).deliveries, 1);
+    broken = false;
+    assert.deepEqual((await app.failed.retry(result.id)).done, [result.id]);
+    assert.equal(await within(result.get(), 'the value'), 1);
+    const { deliveries, steps } = await result.snapshot();
+    assert.deepEqual([deliveries, steps.length], [1, 2]);
+    broken = true;
+    const other = await order.delay();
+    await rejection(within(other.get(), 'the failure'));
+    broken = false;
+    await app.failed.retry(other.id, { fresh: true });
+    assert.equal(await within(other.get(), 'the value'), 3);
+  });
+
+  it('takes what several waits need, in any order, and wakes up for the first', async (t) => {
+    const { app, worker } = ground.app(t);
+    let stored = 0;
+    const both = app.task('both', async function () {
+      return Promise.all([
+        this.waitFor('a'),
+        this.step('beside', async () => {
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          return ++stored;
+        }),
+        this.waitFor('b', { timeout: '1h' }),
+        this.sleep('c', 30).then(() => 'slept'),
+      ]);
+    });
+    await worker();
+    const result = await both.delay();
+    await until(async () => (await result.status) === 'WAITING', 'the wait');
+    assert.equal((await result.send('b', 2)).accepted, true);
+    assert.equal((await result.send('a', 1)).accepted, true);
+    assert.deepEqual(await within(result.get(), 'the value'), [1, 1, 2, 'slept']);
+  });
+
+  it('checks a value against the schema, where it is sent and where it arrives', async (t) => {
+    const { app, twin, worker } = ground.app(t);
+    const Approval = z.object({ by: z.string(), at: z.coerce.date().optional() });
+    const task = app.task('checked', async function () {
+      const { by } = await this.waitFor('approval', { schema: Approval });
+      const error = await rejection(this.waitFor('other', { schema: z.number() }));
+      assert.ok(error instanceof InvalidArgumentsError, String(error));
+      return by;
+    });
+    await worker();
+    const result = await task.delay();
+    await until(async () => (await result.status) === 'WAITING', 'the wait');
+    const refused = await result.send('approval', { by: 7 });
+    assert.equal(refused.accepted, false);
+    assert.match(refused.why ?? '', /by/);
+    assert.equal((await result.send('approval', { by: 'ada' })).accepted, true);
+    // Another process knows nothing of the schema.
+    assert.equal((await twin().result(result.id).send('other', 'seven')).accepted, true);
+    assert.equal(await within(result.get(), 'the value'), 'ada');
+    await assert.rejects(
+      result.send('late', () => 1),
+      NotSerializableError,
+    );
+  });
+
+  it('counts time limits over all stretches, and nothing that sleeps', async (t) => {
+    const { app, worker } = ground.app(t);
+    const task = app.task('limited', { timeLimit: '900ms' }, async function (stretches: number) {
+      for (let i = 0; i < stretches; i++) {
+        await this.sleep(`nap ${i}`, '500ms');
+        await this.step(`work ${i}`, () => new Promise((resolve) => setTimeout(resolve, 250)));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      return 'done';
+    });
+    await worker();
+    const [short, long] = await Promise.all([task.delay(1), task.delay(6)]);
+    assert.equal(await within(short.get(), 'the short one'), 'done');
+    const error = await rejection(within(long.get(), 'the long one'));
+    assert.match(error.message, /time limit of 900 ms/);
+  });
+
+  it('goes on in a chain and in a chord', async (t) => {
+    const { app, worker } = ground.app(t);
+    const nap = app.task('nap', async function (n: number) {
+      await this.sleep('nap', 50);
+      return this.step('add', () => n + 1);
+    });
+    const sum = app.task('sum', async (ns: number[]) => ns.reduce((a, b) => a + b, 0));
+    await worker();
+    const result = await chord([chain(nap.s(1), nap.s()), nap.s(10)], sum.s()).delay();
+    assert.equal(await within(result.get(), 'the value'), 14);
+  });
+
+  it('keeps what was sent to a task that is moved into its lane', async (t) => {
+    const { app, twin, worker } = ground.app(t);
+    const sent = await twin().sendTask('laned');
+    assert.equal((await sent.send('go', 'on')).accepted, true);
+    app.task('laned', { rateLimit: '100/s' }, async function () {
+      return this.waitFor('go');
+    });
+    await worker();
+    assert.equal(await within(sent.get(), 'the value'), 'on');
+  });
+
+  it('expires nothing that has begun, and forgets steps with the record', async (t) => {
+    const { app, worker } = ground.app(t);
+    const task = app.task('begun', async function () {
+      await this.sleep('nap', '600ms');
+      return 'on time';
+    });
+    await worker();
+    const result = await task.applyAsync([], { expires: '300ms' });
+    await until(async () => (await result.status) === 'WAITING', 'the sleep');
+    assert.equal(await within(result.get(), 'the value'), 'on time');
+    await result.forget();
+    const { known, steps } = await result.snapshot();
+    assert.deepEqual([known, steps], [false, []]);
+  });
+
+  it('purges a waiting task', async (t) => {
+    const { app, worker } = ground.app(t);
+    const task = app.task('idle', async function () {
+      await this.waitFor('never');
+    });
+    await worker();
+    const result = await task.delay();
+    await until(async () => (await result.status) === 'WAITING', 'the wait');
+    assert.deepEqual(await app.queues.purge(), { celeriac: 1 });
+    assert.equal(await result.status, 'REVOKED');
   });
 });

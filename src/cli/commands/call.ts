@@ -191,16 +191,22 @@ export async function showSnapshot(snapshot: Snapshot, out: Output): Promise<voi
     ['sent', snapshot.sentAt?.toISOString()],
     ['started', snapshot.startedAt?.toISOString()],
     ['done', snapshot.doneAt?.toISOString()],
+    ['steps', snapshot.steps.length === 0 ? undefined : snapshot.steps.map(stepLine).join('\n')],
   ];
   for (const [name, text] of rows) {
     if (text === undefined) continue;
     // Only values have lines of their own; a name with a line break in it stays one line.
-    const lines = name === 'value' || name === 'meta' ? text.split('\n') : [text];
+    const lines = name === 'value' || name === 'meta' || name === 'steps' ? text.split('\n') : [text];
     out.entry(out.colors.dim(name.padEnd(LABEL_WIDTH)), LABEL_WIDTH, ...lines);
   }
 }
 
 const LABEL_WIDTH = 9;
+
+function stepLine({ name, kind, startedAt, doneAt }: Snapshot['steps'][number]): string {
+  const end = doneAt === undefined ? 'not over' : `done ${doneAt.toISOString()}`;
+  return `${kind} ${JSON.stringify(name)}, began ${startedAt.toISOString()}, ${end}`;
+}
 
 /** The error's stack in the worker, and those of its causes. */
 export function showStack({ error }: Snapshot, out: Output): void {

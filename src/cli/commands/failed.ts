@@ -19,6 +19,7 @@ interface FailedFlags extends GlobalFlags {
   readonly limit?: number;
   readonly after?: string;
   readonly all?: boolean;
+  readonly fresh?: boolean;
   readonly yes?: boolean;
   readonly json?: boolean;
 }
@@ -44,7 +45,7 @@ export function addFailedCommands(program: Command): void {
     ['retry', 'run failed tasks again under their ids, as if they were new'],
     ['delete', 'drop the records of failed tasks'],
   ] as const) {
-    filters(failed.command(act).description(about))
+    const command = filters(failed.command(act).description(about))
       .argument('[id...]', 'their ids')
       .option('--all', 'all there are, or with -Q or -t all that match')
       .option('-y, --yes', 'do not ask')
@@ -52,6 +53,7 @@ export function addFailedCommands(program: Command): void {
       .action((ids: string[], _flags, command: Command) =>
         change(act, ids, command.optsWithGlobals<FailedFlags>()),
       );
+    if (act === 'retry') command.option('--fresh', 'start over: run finished steps again, too');
   }
 }
 
@@ -143,7 +145,8 @@ async function change(act: Act, ids: readonly string[], flags: FailedFlags): Pro
       process.exitCode = EXIT.failed;
       return;
     }
-    const reply = await app.failed[act](wanted);
+    const { fresh = false } = flags;
+    const reply = await (act === 'retry' ? app.failed.retry(wanted, { fresh }) : app.failed.delete(wanted));
     if (flags.json) out.json(reply);
     else for (const id of reply.done) out.line(`${id}: ${done}`);
     for (const [id, why] of Object.entries(reply.refused)) out.note(`celeriac: ${id}: ${why}`);

@@ -21,7 +21,6 @@ export type Outcome =
       readonly kind: 'wait';
       readonly waits: readonly WaitingFor[];
       readonly delayMs: number;
-      readonly chunks?: number;
     }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }

@@ -46,12 +46,11 @@ export function settle(delivery: Delivery, { outcome, task, started, runtimeMs }
       return { kind: 'retry', delayMs: outcome.delayMs, ...text };
     }
     case 'wait': {
-      const { waits, delayMs, chunks } = outcome;
+      const { waits, delayMs } = outcome;
       const stack = packPark({
         starts: startsOf(delivery),
         wakings: wakings + 1,
         ranMs: runtimeMs + (woken?.ranMs ?? 0),
-        ...(chunks !== undefined && { chunks }),
         for: waits,
       });
       return { kind: 'wait', delayMs, stack };

@@ -70,7 +70,12 @@ describe('The plan of a composition', () => {
   });
 
   it('compiles callbacks, whose arguments come when they are called', async () => {
-    const { plan, checked } = await compiled(a.s(1).link(b.s()).onError(c.s() as never));
+    const { plan, checked } = await compiled(
+      a
+        .s(1)
+        .link(b.s())
+        .onError(c.s() as never),
+    );
     assert.equal(text(plan), 'a(1)>b()!c()');
     assert.deepEqual(checked, { a: true, b: false, c: false });
   });

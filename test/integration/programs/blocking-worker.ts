@@ -10,9 +10,8 @@ const app = new Celeriac('blocking', { broker, prefix, ...(JSON.parse(options) a
 app.task('block', async function (first: number, later?: number) {
   const { deliveries } = this.request;
   this.signal.addEventListener('abort', () => process.send?.({ aborted: String(this.signal.reason) }));
-  process.send?.({ blocking: deliveries });
   // The message leaves before the loop stands still.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((sent) => process.send?.({ blocking: deliveries }, sent));
   const end = Date.now() + (deliveries === 1 ? first : (later ?? first));
   while (Date.now() < end);
   await new Promise((resolve) => setTimeout(resolve, 100));

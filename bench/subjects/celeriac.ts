@@ -32,7 +32,7 @@ class BenchService extends TaskService {
   }
 
   @Task('step')
-  async step(value: number): Promise<number> {
+  async increment(value: number): Promise<number> {
     return value + 1;
   }
 }
@@ -40,7 +40,7 @@ class BenchService extends TaskService {
 export const celeriacDriver: Driver = {
   async openCaller(broker) {
     const app = new Celeriac('bench', { broker: broker.url, migrate: true, logger: SILENT });
-    const { noop, progress, total, step } = app.tasks(BenchService);
+    const { noop, progress, total, increment } = app.tasks(BenchService);
     return {
       call: (text) => noop.delay(text),
       callAndAwait: async (text) => (await noop.delay(text)).get(),
@@ -56,7 +56,9 @@ export const celeriacDriver: Driver = {
       // Types would have to count the steps: a chain whose length is known only now is written without them.
       chain: async (steps) => {
         const untyped = chain as (steps: readonly unknown[]) => Chain<readonly Signature[]>;
-        const signatures = Array.from({ length: steps }, (_, n) => (n === 0 ? step.s(0) : step.s()));
+        const signatures = Array.from({ length: steps }, (_, n) =>
+          n === 0 ? increment.s(0) : increment.s(),
+        );
         return (await untyped(signatures).delay()).get();
       },
       burn: async () => (await app.sendTask<number>('burn')).get(),

@@ -22,7 +22,7 @@ export class ReportService extends TaskService {
   }
 
   @Task('sleep')
-  async sleep(ms: number): Promise<number> {
+  async rest(ms: number): Promise<number> {
     await sleep(ms);
     return ms;
   }

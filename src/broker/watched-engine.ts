@@ -114,6 +114,7 @@ export class WatchedEngine {
         await Promise.all([...(this.#ids.get(queue) ?? [])].map(drop));
       }
     }
+    await this.under.streams.remove([...this.#ids.values()].flatMap((ids) => [...ids]));
     this.#ids.clear();
     for (const flow of this.#workflows)
       await Promise.all([this.under.flows.remove(flow), this.under.flows.unwatch(flow)]);

@@ -31,6 +31,10 @@ export interface Output {
    * A value or an id on stdout: byte for byte in a pipe; in a terminal with its lines, but without control sequences.
    */
   value(text: string): void;
+  /** A part of a text on stdout: byte for byte in a pipe; in a terminal without control sequences. */
+  chunk(text: string): void;
+  /** True if stdout is a terminal. */
+  readonly terminal: boolean;
   /** Text on stdout, as it is. */
   write(text: string): void;
   /** One line on stderr. */
@@ -94,6 +98,8 @@ export function createOutput(streams: OutputStreams): Output {
       for (const text of renderTable(titles, rows, { colors: paint.colors, columns }, indent)) line(text);
     },
     value: (text) => write(`${terminal ? printableText(text) : text}\n`),
+    chunk: (text) => write(terminal ? printableText(text) : text),
+    terminal,
     write,
     note: (text) => streams.writeNote(`${paint.finish(text, streams.coloredNotes)}\n`),
     drained: streams.drained,

@@ -4,7 +4,8 @@
  *   a retry, step by step                       a crash after it
  *   1 its unique key is claimed, if it has one  a key whose task has ended counts as free
  *   2 its names are kept for good again         they outlive its record
- *   3 its message and counts are as new         it still reads FAILURE
+ *   3 its stream is removed, its message and     it still reads FAILURE
+ *     counts are as new
  *   4 it waits again, in BullMQ's one step      nothing left to do
  */
 
@@ -49,6 +50,8 @@ export async function retryFailed(
     await keepRelocation(engine, { queue: message.from, id: job.id }, job.queue);
   const backend = await engine.backend(job.queue);
   try {
+    // Its attempts are counted from 0 again, and so are its chunks.
+    await engine.streams.remove([job.id]);
     const { hasSteps = false } = job;
     if (hasSteps && fresh) await engine.steps.remove(ref);
     await backend.updateData({ id: job.id } as never, renewMessage(job.data, hasSteps && !fresh));
@@ -70,7 +73,7 @@ export async function deleteFailed(params: RetryParams, job: TaskRecord): Promis
   const { engine, index } = params;
   const { from, id } = readMessage(job.data);
   const backend = await engine.backend(job.queue);
-  await backend.remove(job.id, false);
+  await Promise.all([backend.remove(job.id, false), engine.streams.remove([job.id])]);
   if (from !== undefined) await expireRelocation(engine, { queue: from, id: job.id }, 0);
   if (!isGenerated(job.id)) await index.expire(id ?? taskIdOfJob(job.id), 1);
   engine.signals.notify(job.id);

@@ -17,6 +17,8 @@ export interface MetricsSource {
   concurrency(): number;
   /** The slots, and how many of them are taken. */
   slots(): { readonly size: number; readonly used: number; readonly free: number };
+  /** The streams of its tasks; absent where none are written. */
+  readonly streams?: { readonly openStreams: number; readonly chunks: number } | undefined;
 }
 
 /** Depth of a queue. */
@@ -81,6 +83,18 @@ export class Metrics {
     gauge('celeriac_slots_size', 'Places for tasks.', () => source.slots().size);
     gauge('celeriac_slots_used', 'Places that are taken.', () => source.slots().used);
     gauge('celeriac_slots_free', 'Places that are free.', () => source.slots().free);
+    gauge('celeriac_streams_open', 'Running tasks that stream.', () => source.streams?.openStreams ?? 0);
+    let counted = 0;
+    new Counter({
+      name: 'celeriac_stream_chunks_total',
+      help: 'Chunks that tasks have sent.',
+      registers,
+      collect() {
+        const chunks = source.streams?.chunks ?? 0;
+        this.inc(chunks - counted);
+        counted = chunks;
+      },
+    });
     gauge('celeriac_workers', 'Processes that run tasks.', () => 1);
     return new Metrics(registry, tasks, runtime, wait);
   }

@@ -48,7 +48,7 @@ const MOST_TRIES = 50;
 
 async function drop(engine: Engine, { queue, id }: JobRef): Promise<void> {
   const backend = await engine.backend(queue);
-  await backend.remove(id, false);
+  await Promise.all([backend.remove(id, false), engine.streams.remove([id])]);
   engine.signals.notify(id);
 }
 

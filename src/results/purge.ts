@@ -66,6 +66,8 @@ export async function purgeQueue(params: PurgeParams, queue: string): Promise<nu
     const taken = await queues.take(queue, step);
     if (!taken.looked) break;
     await Promise.all(taken.jobs.map((job) => dropTask(params, queue, job, token)));
+    // Some of them may have begun before: a retry waits too.
+    await params.engine.streams.remove(taken.jobs.map(({ id }) => id));
     for (const { id } of taken.jobs) params.engine.signals.notify(id);
     passed = taken.passed;
     left -= step.limit;

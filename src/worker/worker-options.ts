@@ -22,6 +22,7 @@ import type {
 } from '../options/worker-values.js';
 import type { ErrorClasses } from '../protocol/wire-error.js';
 import type { TaskReader } from '../results/task-reader.js';
+import type { StreamWriters } from '../streams/stream-writers.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
 import type { ExecutorParams } from './run/execute.js';
@@ -62,6 +63,7 @@ export interface ProcessesOptions extends WorkerOptions {
 
 /** What a worker needs from its app. */
 export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | 'unknown' | 'suspects'> {
+  readonly streams: StreamWriters;
   readonly engine: Engine;
   readonly tasks: TaskReader;
   readonly registry: Registry;

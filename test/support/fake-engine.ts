@@ -65,6 +65,7 @@ export function fakeEngine(): FakeEngine {
         broker.change(id, { data: JSON.stringify(data) });
         return true;
       }),
+    streams: { remove: async () => undefined },
     signals: { ordered: true, notify: () => undefined, hint: () => undefined },
     records: {
       create: (key: string, value: string) =>

@@ -24,6 +24,7 @@ type Snapshot = Awaited<ReturnType<AsyncResult['snapshot']>>;
 interface CallFlags extends GlobalFlags {
   readonly args?: unknown[];
   readonly wait?: boolean;
+  readonly follow?: boolean;
   readonly timeout?: number;
   readonly json?: boolean;
   readonly queue?: string;
@@ -49,6 +50,7 @@ export function addCallCommands(program: Command): void {
     .argument('<name>', 'the task')
     .option('-a, --args <json>', `its arguments, a JSON array: '["42", 7]'`, argsFlag)
     .option('-w, --wait', 'wait for the result and print it; states on the way go to stderr')
+    .option('-f, --follow', 'as --wait, and print the chunks of its stream as they come')
     .option('--timeout <duration>', 'with --wait: give up after this long', durationFlag('--timeout'))
     .option('-q, --queue <queue>', 'send it to this queue')
     .option('--countdown <duration>', 'start it this much later', durationFlag('--countdown'))
@@ -63,7 +65,7 @@ export function addCallCommands(program: Command): void {
     .command('result')
     .description('what became of a task')
     .argument('<id>', 'the id that call printed')
-    .option('-f, --follow', 'show each state until it ends')
+    .option('-f, --follow', 'show each state until it ends, and the chunks of its stream as they come')
     .option('-v, --verbose', 'show the stack of its error as well')
     .option('--json', 'print its snapshot as JSON')
     .action((id: string, _flags, command: Command) => result(id, command.optsWithGlobals<ResultFlags>()));
@@ -80,12 +82,13 @@ async function call(name: string, flags: CallFlags): Promise<void> {
       );
     const { unknownName } = await import('./call-hints.js');
     const unknown = unknownName(app, flags, name);
-    if (!flags.wait) {
+    if (!flags.wait && !flags.follow) {
       flags.json ? out.json(sent) : out.value(sent.id);
       return remark(await unknown, out);
     }
     out.note(`${name} ${sent.id}`);
-    const ended = await remarking(app, sent, unknown, out, () => endOf(sent, flags, out));
+    const { ended, printed } = await remarking(app, sent, unknown, out, () => endOf(sent, flags, out));
+    if (printed) return endAfterChunks(ended, out);
     if (flags.json) out.json('error' in ended ? ended.error : ended.value);
     if ('error' in ended) throw ended.error;
     if (!flags.json) out.value(await valueText(ended.value));
@@ -120,8 +123,30 @@ function remark(text: string | undefined, out: Output): void {
 
 type End = { readonly value: unknown } | { readonly error: unknown };
 
+/** Stdout has the chunks: the value is a remark beside them. */
+async function endAfterChunks(ended: End, out: Output): Promise<void> {
+  if ('error' in ended) throw ended.error;
+  if (ended.value !== undefined) out.note(await valueText(ended.value));
+}
+
+/** The end of the task, and with --follow whether it had chunks. */
+async function endOf(
+  sent: AsyncResult,
+  flags: CallFlags,
+  out: Output,
+): Promise<{ readonly ended: End; readonly printed: boolean }> {
+  if (!flags.follow) return { ended: await endWaitedFor(sent, flags, out), printed: false };
+  const { printChunks } = await import('./print-chunks.js');
+  const waiting = new AbortController();
+  const chunks = printChunks(sent, out, { json: flags.json === true, signal: waiting.signal });
+  const ended = await endWaitedFor(sent, flags, out);
+  // After the timeout the command ends; after the end of the task the last chunks are still to come.
+  if ('error' in ended && isCeleriacError(ended.error, 'RESULT_TIMEOUT')) waiting.abort();
+  return { ended, printed: (await chunks) > 0 };
+}
+
 /** How the task ended. With `--json` an error is an answer like a value. */
-async function endOf(sent: AsyncResult, flags: CallFlags, out: Output): Promise<End> {
+async function endWaitedFor(sent: AsyncResult, flags: CallFlags, out: Output): Promise<End> {
   try {
     const value = await sent.get({
       ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
@@ -148,9 +173,11 @@ async function result(id: string, flags: ResultFlags): Promise<void> {
   const out = takeStdout();
   await withApp(flags, async (app) => {
     const handle = app.result(id);
-    if (flags.follow) await follow(handle, out);
+    const printed = flags.follow ? await follow(handle, flags, out) : 0;
     const snapshot = await handle.snapshot();
-    if (flags.json) out.json(snapshot);
+    if (printed > 0) {
+      if (snapshot.error !== undefined) out.note(describeError(snapshot.error, false));
+    } else if (flags.json) out.json(snapshot);
     else if (snapshot.known) await showSnapshot(snapshot, out);
     if (!flags.json && flags.verbose) showStack(snapshot, out);
     process.exitCode = exitCodeFor(snapshot);
@@ -158,13 +185,17 @@ async function result(id: string, flags: ResultFlags): Promise<void> {
   });
 }
 
-async function follow(handle: AsyncResult, out: Output): Promise<void> {
+/** @returns the number of printed chunks */
+async function follow(handle: AsyncResult, flags: ResultFlags, out: Output): Promise<number> {
+  const { printChunks } = await import('./print-chunks.js');
+  const printing = printChunks(handle, out, { json: flags.json === true });
   try {
     for await (const { state, meta } of handle.updates()) out.note(updateLine(state, meta, out));
   } catch (error) {
     // An unknown id is reported with its snapshot, as without --follow.
     if (!isCeleriacError(error, 'UNKNOWN_TASK')) throw error;
   }
+  return printing;
 }
 
 /** A task that failed, was revoked or is unknown fails the command. */

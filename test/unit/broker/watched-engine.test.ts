@@ -9,7 +9,8 @@ import { FakeRecords } from '../../support/fake-records.js';
 describe('An engine that tests follow', () => {
   it('drops the places of what was put in, and those of nobody else', async () => {
     const places = new FakePlaces();
-    const under = { places, records: new FakeRecords() } as unknown as Engine;
+    const streams = { remove: async () => undefined };
+    const under = { places, streams, records: new FakeRecords() } as unknown as Engine;
     const watched = new WatchedEngine(under, clockAt(1000), {
       watch: { added: () => undefined, ended: () => undefined },
       alone: true,

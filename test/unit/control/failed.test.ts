@@ -26,6 +26,7 @@ function broker() {
   const engine = {
     hold: () => () => undefined,
     isUnavailable: (error: Error) => error.message === 'away',
+    streams: { remove: async () => undefined },
     signals: { notify: () => undefined },
     queues: {
       known: async () => ['q', 'other', laneOf('q', 'task')].map((name) => ({ name })),

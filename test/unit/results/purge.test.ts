@@ -28,6 +28,7 @@ function queue(jobs: readonly TakenJob[], failureExpiresMs = KEPT_MS) {
   const notified: string[] = [];
   const engine = {
     records,
+    streams: { remove: async () => undefined },
     signals: { notify: (topic: string) => notified.push(topic) },
     queues: {
       sizes: async () => [{ waiting: left.length - 1, delayed: 1 }],

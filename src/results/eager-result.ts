@@ -105,7 +105,7 @@ export class EagerResult<R = unknown, C = unknown> extends AsyncResult<R, C> {
   }
 
   /** Accepts nothing: the task has ended. */
-  override async send(): Promise<SendReply> {
+  override async send(_name: string, _value?: unknown): Promise<SendReply> {
     return { accepted: false, why: `the task has ended: ${this.#run.snapshot.state}` };
   }
 

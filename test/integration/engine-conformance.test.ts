@@ -591,6 +591,109 @@ for (const candidate of engines) {
       });
     });
 
+    describe('steps of a job', () => {
+      const ref = { queue: 'q', id: 'one' };
+      const odd = 'w:nul\0 ünï "x"';
+      /** Runs `body` while a worker holds the job. */
+      const held = async (engine: Engine, body: (token: string) => Promise<void>) => {
+        const backend = await engine.backend('q');
+        await backend.addJob(job('one', { v: 1, args: [] }), 'one', {});
+        let failure: unknown;
+        const worker = startWorker(engine, 'q', async (_job, token = '') => {
+          await body(token).catch((error: unknown) => {
+            failure = error;
+          });
+        });
+        try {
+          await until(async () => (await engine.readEnded([ref]))[0] === true);
+        } finally {
+          await worker.close();
+        }
+        if (failure !== undefined) throw failure;
+      };
+
+      it('are written once, by who holds the lock, and go with the job', async () => {
+        const [engine, other] = pair(open);
+        await other.ready();
+        await held(engine, async (token) => {
+          const write = (field: string, value: string, sees?: string) =>
+            engine.steps.write(ref, token, { field, value, sees });
+          assert.deepEqual(await write('s:a', '1', odd), { before: undefined, seen: undefined });
+          assert.deepEqual(await write('s:a', '2'), { before: '1', seen: undefined });
+          assert.equal(await engine.steps.write(ref, 'other', { field: 's:b', value: '1' }), undefined);
+          assert.equal((await other.readJobs([ref]))[0]?.hasSteps, true);
+          const sent = { field: odd, value: 'v', awaitedIf: 's:x', now: 1000 };
+          assert.equal(await other.steps.send(ref, sent), 'kept');
+          assert.equal(await other.steps.send(ref, sent), 'taken');
+          assert.deepEqual(await write('s:c', '3', odd), { before: undefined, seen: 'v' });
+          const fields = [...(await other.steps.read(ref))].toSorted(([a], [b]) => (a < b ? -1 : 1));
+          assert.deepEqual(fields, [
+            ['s:a', '1'],
+            ['s:c', '3'],
+            [odd, 'v'],
+          ]);
+        });
+        assert.equal((await engine.steps.read(ref)).size, 3, 'kept with the record');
+        assert.equal(
+          await engine.steps.send(ref, { field: 'w:z', value: 'v', awaitedIf: 's:a', now: 1 }),
+          'gone',
+        );
+        await (await engine.backend('q')).remove('one', false);
+        assert.equal((await engine.steps.read(ref)).size, 0);
+        await (await engine.backend('q')).addJob({ ...job('one', {}), timestamp: 5 }, 'one', {});
+        assert.equal((await engine.steps.read(ref)).size, 0, 'an id that is used again');
+        assert.equal((await engine.readJobs([ref]))[0]?.hasSteps, undefined);
+      });
+
+      it('lead to a wake-up where a wait has begun, which is leased to one at a time', async () => {
+        const [engine, other] = pair(open);
+        await other.ready();
+        await held(engine, async (token) => {
+          await engine.steps.write(ref, token, { field: 's:a', value: '1' });
+          assert.deepEqual(await other.steps.due(5000, 10, 100), []);
+          const sent = { field: 'w:a', value: 'v', awaitedIf: 's:a', now: 1000 };
+          assert.equal(await other.steps.send(ref, sent), 'awaited');
+          assert.deepEqual(await other.steps.due(999, 10, 100), []);
+          assert.deepEqual(await other.steps.due(1000, 10, 100), [ref]);
+          assert.deepEqual(await engine.steps.due(1099, 10, 100), []);
+          assert.deepEqual(await engine.steps.due(1100, 10, 100), [ref]);
+          await engine.steps.settle(ref);
+          assert.deepEqual(await engine.steps.due(9000, 10, 100), []);
+        });
+      });
+
+      it('race: a wait that begins sees the value, or the sender sees the wait', async () => {
+        const [engine, other] = pair(open);
+        await other.ready();
+        await held(engine, async (token) => {
+          for (let n = 0; n < 50; n++) {
+            const [written, sent] = await Promise.all([
+              engine.steps.write(ref, token, { field: `s:${n}`, value: '1', sees: `w:${n}` }),
+              other.steps.send(ref, { field: `w:${n}`, value: 'v', awaitedIf: `s:${n}`, now: 1000 }),
+            ]);
+            assert.ok(written?.seen === 'v' || sent === 'awaited', `${n}: ${written?.seen} ${sent}`);
+          }
+        });
+      });
+
+      it('are copied to another job, and removed', async () => {
+        const engine = open(unique());
+        const lane = { queue: 'q~lane', id: 'one' };
+        await held(engine, async (token) => {
+          assert.equal(await engine.steps.copy(ref, lane), false);
+          await engine.steps.write(ref, token, { field: 's:a', value: '1' });
+          await (await engine.backend('q~lane')).addJob(job('one', {}), 'one', {});
+          assert.equal(await engine.steps.copy(ref, lane), true);
+          assert.deepEqual([...(await engine.steps.read(lane))], [['s:a', '1']]);
+          await engine.steps.remove(lane);
+          assert.equal((await engine.steps.read(lane)).size, 0);
+          assert.equal((await engine.steps.read(ref)).size, 1);
+        });
+        await engine.reclaim(10);
+        assert.equal((await engine.steps.read(ref)).size, 1);
+      });
+    });
+
     describe('its life', () => {
       it('tells the time', async () => {
         const now = await open(unique()).serverTime();

@@ -47,6 +47,30 @@ onEveryEngine((ground) => {
       return { app, kit, service, handles: app.register(service) };
     };
 
+    it('lets time pass over sleeps and timeouts, and answers waits', async (t) => {
+      const { app, kit } = setUp(t);
+      const order = app.task('order', async function () {
+        await this.sleep('cool down', '2h');
+        const by = await this.waitFor<string>('approval', { timeout: '3d' }).catch(
+          (error: Error) => error.name,
+        );
+        return `shipped by ${by}`;
+      });
+      const [late, early] = [await order.delay(), await order.delay()];
+      await kit.drain();
+      assert.deepEqual([await late.status, await early.status], ['WAITING', 'WAITING']);
+      await kit.advance('119m');
+      assert.equal(((await early.info) as { kind: string }).kind, 'sleep');
+      await kit.advance('1m');
+      assert.equal(((await early.info) as { kind: string }).kind, 'wait');
+      assert.deepEqual(await early.send('approval', 'ada'), { accepted: true });
+      await kit.drain();
+      assert.equal(await early.get(), 'shipped by ada');
+      await kit.advance('3d');
+      assert.equal(await late.get(), 'shipped by WaitTimeoutError');
+      assert.equal((await late.snapshot()).steps.length, 2);
+    });
+
     it('records calls and runs them only when drained, in order', async (t) => {
       const { kit, service, handles } = setUp(t);
       const results = [];

@@ -130,6 +130,27 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
       assert.equal(worker.describe().pool, 'threads');
     });
 
+    it('keeps steps, sleeps and waits, and gives its thread to others meanwhile', async (t) => {
+      const [, here] = await startWorker(t, { concurrency: 1 });
+      const ordered = await fixture.handles.order.applyAsync([], here);
+      await until(
+        async () => ((await ordered.info) as { name?: string } | undefined)?.name === 'approval',
+        'the wait',
+      );
+      assert.equal(
+        (
+          (await (await fixture.handles.where.applyAsync([], here)).get(PATIENCE)) as {
+            isMainThread: boolean;
+          }
+        ).isMainThread,
+        false,
+      );
+      assert.deepEqual(await ordered.send('approval', { by: 'ada' }), { accepted: true });
+      const { key, ...rest } = (await ordered.get(PATIENCE)) as { key: string };
+      assert.ok(key.startsWith(`${ordered.id}:charge:`));
+      assert.deepEqual(rest, { inThread: true, by: 'ada', deliveries: 1 });
+    });
+
     it('reuses one thread for tasks that follow each other', async (t) => {
       const [, options] = await startWorker(t);
       const first = await (await fixture.handles.where.applyAsync([], options)).get(PATIENCE);

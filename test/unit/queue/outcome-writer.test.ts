@@ -62,6 +62,7 @@ describe('How a task ended is written', () => {
       [{ kind: 'fail', message: 'm', stack: 's', keep: true }, 'moveToFailed'],
       [{ kind: 'retry', delayMs: 5, message: 'm', stack: 's' }, 'moveToDelayed'],
       [{ kind: 'retry', delayMs: 0, message: 'm', stack: 's' }, 'retryJob'],
+      [{ kind: 'wait', delayMs: 5, stack: 's' }, 'moveToDelayed'],
       [{ kind: 'postpone', delayMs: 5 }, 'moveToDelayed'],
       [{ kind: 'release' }, 'moveJobFromActiveToWait'],
       [{ kind: 'move', lane: 'q~mail' }, 'moveToCompleted'],

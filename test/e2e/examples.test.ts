@@ -13,6 +13,7 @@ const REPORT = join(ROOT, 'build/examples/01-report/main.js');
 const NESTJS = join(ROOT, 'build/examples/03-nestjs/main.js');
 const TESTING = join(ROOT, 'build/examples/04-testing/reminders.test.js');
 const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
+const STREAMING = join(ROOT, 'build/examples/05-streaming');
 const CHROMIUM = '/usr/bin/chromium';
 const WORKER_FOLDER = join(ROOT, 'examples/01-report');
 
@@ -46,6 +47,34 @@ describe('examples/04-testing', () => {
       'are tried again when the mail server is busy',
       'run at the call where only their effect matters',
     ]);
+  });
+});
+
+describe('examples/05-streaming', () => {
+  it('shows words in the terminal while they are written', async () => {
+    const { code, lines, stderr } = await runProgram(join(STREAMING, 'main.js'), ['cheese'], {});
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    assert.match(lines[0] ?? '', /^Nobody knows who first thought of cheese\. .* while they watched\.$/);
+    assert.equal(lines[1], `${lines[0]?.split(' ').length} words about cheese`);
+  });
+
+  it('serves them to a browser, each once, also after a reload and after a lost connection', async (t) => {
+    const base = await startServer(t, undefined, join(STREAMING, 'server.js'));
+    const page = await openPage(t, base);
+    await page.fill('input[name=topic]', 'tea');
+    await page.click('button');
+    const text = page.locator('#text');
+    await text.filter({ hasText: 'Nobody knows who first thought of tea.' }).waitFor();
+    await page.reload();
+    await page.locator('#status').filter({ hasText: 'words' }).waitFor({ timeout: 60_000 });
+    const shown = (await text.textContent()) ?? '';
+    assert.match(shown, /^Nobody knows who first thought of tea\. .* while they watched\.$/);
+    const id = new URL(page.url()).hash.slice(1);
+    const rest = await fetch(`${base}/texts/${id}/words`, { headers: { 'last-event-id': '3' } });
+    const events = (await rest.text()).trim().split('\n\n');
+    assert.match(events[0] ?? '', /^id: 4\nevent: word\ndata: "thought "$/);
+    assert.match(events.at(-1) ?? '', /^event: end\ndata: \{"topic":"tea"/);
+    assert.equal((await fetch(`${base}/texts/nobody/words`)).status, 404);
   });
 });
 
@@ -147,9 +176,10 @@ async function openPage(t: TestContext, url: string): Promise<Page> {
   return page;
 }
 
-async function startServer(t: TestContext, url: string): Promise<string> {
+async function startServer(t: TestContext, url: string | undefined, file = WEB_CLIENT): Promise<string> {
   const port = await freePort();
-  const server = spawnProgram(WEB_CLIENT, [], { CELERIAC_BROKER_URL: url, PORT: String(port) });
+  const broker = url === undefined ? undefined : { CELERIAC_BROKER_URL: url };
+  const server = spawnProgram(file, [], { ...broker, PORT: String(port) });
   t.after(async () => {
     if (server.exitCode !== null) return;
     server.kill('SIGTERM');

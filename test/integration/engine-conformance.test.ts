@@ -6,8 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { type JobJson, type Processor, Worker } from 'bullmq';
 import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/broker.js';
+import { chunkTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
 import { MOST_DOUBTED } from '#src/broker/places.js';
+import { NOTHING_PASSED } from '#src/broker/queue-admin.js';
+import type { StoredChunk } from '#src/broker/streams.js';
 import { isCeleriacError } from '#src/errors.js';
 import { engines, type TestBroker } from '../support/engines.js';
 import { placeRowsOf } from '../support/place-rows.js';
@@ -694,6 +697,100 @@ for (const candidate of engines) {
       });
     });
 
+    describe('streams', () => {
+      it('appends once, in order, by the holder of the lock alone', async () => {
+        const engine = open(unique());
+        const { ref, token } = await runningJob(engine);
+        const write = { ...STREAM, ref, token };
+        assert.equal(await engine.streams.read(ref.id, 0, 10), undefined);
+        assert.equal(await engine.streams.append({ ...write, first: 0, chunks: texts('"a"', '"b"') }), true);
+        // Asked again after a lost answer; and with more than was written the first time.
+        assert.equal(await engine.streams.append({ ...write, first: 0, chunks: texts('"a"', '"b"') }), true);
+        assert.equal(await engine.streams.append({ ...write, first: 1, chunks: texts('"b"', '"c"') }), true);
+        assert.equal(
+          await engine.streams.append({ ...write, token: 'another', first: 3, chunks: texts('"d"') }),
+          false,
+        );
+        const page = await engine.streams.read(ref.id, 0, 10);
+        assert.deepEqual(page, {
+          origin: 'o',
+          attempt: 0,
+          first: 0,
+          next: 3,
+          chunks: [
+            { index: 0, at: 1, text: '"a"' },
+            { index: 1, at: 2, text: '"b"' },
+            { index: 2, at: 2, text: '"c"' },
+          ],
+        });
+        const rest = await engine.streams.read(ref.id, 2, 10);
+        assert.deepEqual(
+          rest?.chunks.map(({ index }) => index),
+          [2],
+        );
+        assert.deepEqual((await engine.streams.read(ref.id, 7, 10))?.chunks, []);
+        assert.equal((await engine.streams.read(ref.id, 0, 2))?.chunks.length, 2);
+      });
+
+      it('drops what an earlier attempt left, and the oldest of what is too much', async () => {
+        const engine = open(unique());
+        const { ref, token } = await runningJob(engine);
+        const write = { ...STREAM, ref, token, mostChunks: 10, mostBytes: 40 };
+        const many = Array.from({ length: 205 }, (_, i) => `${i % 10}`);
+        await engine.streams.append({ ...write, first: 0, chunks: texts(...many) });
+        const kept = await engine.streams.read(ref.id, 0, 100);
+        assert.deepEqual([kept?.first, kept?.next, kept?.chunks.length], [195, 205, 10]);
+        assert.equal(kept?.chunks[0]?.index, 195);
+        await engine.streams.append({ ...write, first: 205, chunks: texts('x'.repeat(12), 'y'.repeat(20)) });
+        const fewer = await engine.streams.read(ref.id, 0, 100);
+        assert.deepEqual([fewer?.first, fewer?.next], [197, 207]);
+        await engine.streams.append({ ...write, first: 207, chunks: texts('z'.repeat(15)) });
+        const bytes = await engine.streams.read(ref.id, 0, 100);
+        assert.deepEqual([bytes?.first, bytes?.next], [206, 208]);
+        for (const change of [{ attempt: 1 }, { attempt: 1, origin: 'p' }]) {
+          await engine.streams.append({ ...write, ...change, first: 0, chunks: texts('new') });
+          const page = await engine.streams.read(ref.id, 0, 100);
+          assert.deepEqual([page?.first, page?.next, page?.chunks.length], [0, 1, 1]);
+        }
+      });
+
+      it('ends a page before it is too large, but gives a chunk at least', async () => {
+        const engine = open(unique());
+        const { ref, token } = await runningJob(engine);
+        const large = 'x'.repeat(600_000);
+        const chunks = texts('a', large, large, 'b');
+        await engine.streams.append({ ...STREAM, ref, token, first: 0, chunks });
+        const sizes = [];
+        for (let next = 0; next < 4; ) {
+          const page = await engine.streams.read(ref.id, next, 100);
+          sizes.push(page?.chunks.length ?? 0);
+          next += page?.chunks.length ?? assert.fail('nothing');
+        }
+        assert.ok(sizes.length >= 2 && Math.max(...sizes) < 4, `${sizes}`);
+      });
+
+      it('notifies who listens, and is removed and expires as a whole', async () => {
+        const [engine, other] = pair(open);
+        const { ref, token } = await runningJob(engine);
+        const heard = new Promise<void>((resolve) => {
+          void other.signals.subscribe(chunkTopic(ref.id), () => resolve()).then(() => append('a'));
+        });
+        const append = (text: string) =>
+          engine.streams.append({ ...STREAM, ref, token, first: 0, chunks: texts(text) });
+        await heard;
+        await engine.streams.remove([ref.id, 'never-there']);
+        assert.equal(await engine.streams.read(ref.id, 0, 10), undefined);
+        await append('b');
+        await engine.streams.expire(ref.id, 100);
+        await until(async () => (await engine.streams.read(ref.id, 0, 10)) === undefined);
+        await append('c');
+        assert.equal((await engine.streams.read(ref.id, 0, 10))?.chunks[0]?.text, 'c');
+        await engine.streams.expire(ref.id, 1);
+        await until(async () => (await engine.streams.read(ref.id, 0, 10)) === undefined);
+        while (await engine.reclaim(100));
+      });
+    });
+
     describe('its life', () => {
       it('tells the time', async () => {
         const now = await open(unique()).serverTime();
@@ -756,6 +853,23 @@ function job(id: string, data: object): JobJson {
     returnvalue: '',
     stalledCounter: 0,
   };
+}
+
+/** What the appends of these tests have in common. */
+const STREAM = { origin: 'o', attempt: 0, mostChunks: 10_000, mostBytes: 10_000_000, ttlMs: 600_000 };
+
+function texts(...chunks: string[]): StoredChunk[] {
+  return chunks.map((text, i) => ({ at: i + 1, text }));
+}
+
+/** A job whose lock is ours. */
+async function runningJob(engine: Engine) {
+  const backend = await engine.backend('q');
+  await backend.addJob(job('streams', {}), 'streams', {});
+  const token = randomUUID();
+  const taken = await engine.queues.take('q', { limit: 1, passed: NOTHING_PASSED, token, lockMs: 600_000 });
+  assert.equal(taken.jobs.length, 1);
+  return { ref: { queue: 'q', id: 'streams' }, token };
 }
 
 function startWorker(engine: Engine, queue: string, run: Processor): Worker {

@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   type AsyncResult,
+  chain,
   isCeleriacError,
   type StreamEntry,
   StreamRestartedError,
   StreamTruncatedError,
+  Task,
   TaskFailedError,
+  TaskService,
 } from 'celeriac';
-import { gate, onEveryEngine, pause } from '../support/app.js';
+import { gate, onEveryEngine, pause, testApp, until } from '../support/app.js';
 
 describe('streams', () => {
   onEveryEngine(
@@ -222,9 +225,164 @@ describe('streams', () => {
         await result.forget();
         await assert.rejects(all(result), (error) => isCeleriacError(error, 'UNKNOWN_TASK'));
       });
+
+      it('gives a new attempt of a task whose worker was lost, and of one handed back', async (t) => {
+        const { app, worker } = ground.app(t);
+        const go = gate();
+        const slow = app.task('slow', async function* (this) {
+          yield `begun ${this.request.deliveries}`;
+          await go.opened;
+          yield 'done';
+        });
+        const first = await worker();
+        const result = await slow.delay();
+        const strict = result.stream();
+        const follows = result.stream({ restarts: 'follow' });
+        for (const reader of [strict, follows]) assert.equal((await reader.next()).value, 'begun 1');
+        await first.stop({ timeout: 0 });
+        go.open();
+        await worker();
+        await assert.rejects(strict.next(), (error) => error instanceof StreamRestartedError);
+        assert.deepEqual(await drained(follows), ['begun 2', 'done']);
+      });
+
+      it('goes on in the same stream when the task wakes up, without what was sent before', async (t) => {
+        const { app, worker } = ground.app(t);
+        const wakes = app.task('wakes', async function* (this) {
+          yield 'before';
+          await this.sleep('a moment', 50);
+          yield 'after';
+          return this.request.deliveries;
+        });
+        await worker();
+        const result = await wakes.delay();
+        assert.deepEqual(await all(result), ['before', 'after']);
+        assert.equal(await result.get(), 1);
+      });
+
+      it('is dropped by a retry of a failed task, and by a purge', async (t) => {
+        const { app, worker } = ground.app(t);
+        let fails = true;
+        const odd = app.task('odd', async function* () {
+          yield fails ? 'bad' : 'good';
+          if (fails) throw new Error('odd');
+        });
+        const later = app.task('later', { autoretryFor: true, defaultRetryDelay: '1h' }, async function* () {
+          yield 'tried';
+          throw new Error('later');
+        });
+        const running = await worker();
+        const result = await odd.delay();
+        await assert.rejects(all(result));
+        fails = false;
+        await app.failed.retry(result.id);
+        assert.deepEqual(await all(result), ['good']);
+        const waits = await later.delay();
+        const reader = waits.stream();
+        assert.equal((await reader.next()).value, 'tried');
+        await until(async () => (await waits.status) === 'RETRY', 'a retry');
+        await running.stop();
+        await app.queues.purge('celeriac');
+        await assert.rejects(reader.next(), (error) => isCeleriacError(error, 'TASK_REVOKED'));
+      });
+
+      it('makes a generator wait for a reader no more than for the broker, in bounded memory', async (t) => {
+        const { app, worker } = ground.app(t);
+        const large = app.task('large', { streamMaxBytes: '64mb' }, async function* () {
+          for (let i = 0; i < 20; i++) yield `${i}`.padEnd(1_000_000);
+        });
+        await worker();
+        const result = await large.delay();
+        const stopped = result.stream();
+        await stopped.next();
+        assert.equal(await result.get(), undefined);
+        assert.deepEqual(
+          (await all(result)).map((text) => [text.length, Number(text)]),
+          range(20).map((i) => [1_000_000, i]),
+        );
+        await stopped.return();
+      });
+
+      it('ends a task at its time limit although return() hangs', async (t) => {
+        const { app, worker } = ground.app(t);
+        const hangs = app.task('hangs', { timeLimit: 100 }, async function* () {
+          try {
+            yield 1;
+            await new Promise(() => undefined);
+          } finally {
+            await new Promise(() => undefined);
+          }
+        });
+        const done = app.task('done', () => true);
+        await worker({ concurrency: 1 });
+        const result = await hangs.delay();
+        await assert.rejects(
+          all(result),
+          (error) => error instanceof TaskFailedError && isCeleriacError(error.cause, 'TIME_LIMIT'),
+        );
+        // Its slot is free.
+        assert.equal(await (await done.delay()).get({ timeout: '20s' }), true);
+      });
+
+      it('streams inside a workflow, and what map runs over', async (t) => {
+        const { app, worker } = ground.app(t);
+        const spell = app.task('spell', async function* (word: string) {
+          for (const letter of word) yield letter;
+          return word.length;
+        });
+        const double = app.task('double', (n: number) => n * 2);
+        await worker();
+        const ended = await chain(spell.s('hops'), double.s()).delay();
+        assert.equal(await ended.get(), 8);
+        assert.deepEqual(await all(ended.parent as AsyncResult<number, string>), [...'hops']);
+        const mapped = await spell.map(['ab', 'c']).delay();
+        assert.deepEqual(await mapped.get(), [2, 1]);
+        assert.deepEqual(await all(mapped), ['a', 'b', 'c']);
+      });
     },
     ['redis', 'memory', 'postgres', 'cluster'],
   );
+
+  it('is read from a task that ran here and now, and does nothing in a direct call', async (t) => {
+    const { app } = testApp(t, { broker: 'memory://' });
+    class Words extends TaskService {
+      @Task('words.say')
+      async *say(n: number): AsyncGenerator<string, number> {
+        for (let i = 0; i < n; i++) {
+          await this.emit(`e${i}`);
+          yield `${this.request.calledDirectly}`;
+        }
+        return n;
+      }
+    }
+    const words = new Words();
+    const { say } = app.register(words);
+    const result = await say.apply([2]);
+    assert.deepEqual(await all(result), ['e0', 'false', 'e1', 'false']);
+    assert.equal(await result.get(), 2);
+    assert.deepEqual(await drained(words.say(1)), ['true']);
+  });
+
+  it('shows up in the metrics, and costs a plain task nothing', async (t) => {
+    const { app, worker } = testApp(t, { broker: 'memory://' });
+    const go = gate();
+    const one = app.task('one', async function* () {
+      yield 1;
+      await go.opened;
+    });
+    const running = await worker({ health: { port: 0 } });
+    const result = await one.delay();
+    const reader = result.stream();
+    await reader.next();
+    const metrics = async () => (await fetch(`http://127.0.0.1:${running.healthPort}/metrics`)).text();
+    const text = await metrics();
+    assert.match(text, /^celeriac_streams_open 1$/m);
+    assert.match(text, /^celeriac_stream_chunks_total 1$/m);
+    go.open();
+    await drained(reader);
+    await result.get();
+    assert.match(await metrics(), /^celeriac_streams_open 0$/m);
+  });
 });
 
 async function all<C>(result: AsyncResult<unknown, C>, options = {}): Promise<C[]> {

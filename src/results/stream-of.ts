@@ -3,6 +3,7 @@ import type { JobRef } from '../broker/broker.js';
 import { chunkTopic } from '../broker/notice-channels.js';
 import type { TaskRecord } from '../coordination/task-record.js';
 import { UnknownTaskError } from '../errors.js';
+import { readMessage } from '../protocol/message.js';
 import { READY } from '../states.js';
 import { attemptOf, originOf } from '../streams/attempt.js';
 import { ResultStream } from '../streams/result-stream.js';
@@ -80,12 +81,13 @@ function watchBoth(feed: Feed, ref: JobRef, onNotice: (of: 'task' | 'chunks') =>
 
 function sightOf(job: TaskRecord, { state, error, deliveries }: Snapshot): StreamingTask {
   const ended = READY.has(state);
+  const message = readMessage(job.data);
   // Other records show what took the task's place, or a part without a job: they say nothing of its attempts.
   const isJob = job.kind !== 'replaced' && job.kind !== 'dropped' && job.deliveries > 0;
   return {
     known: true,
-    attempt: isJob ? attemptOf({ deliveries }) : undefined,
-    origin: isJob ? originOf(job.queue, job) : undefined,
+    attempt: isJob ? attemptOf({ deliveries, message }) : undefined,
+    origin: isJob ? originOf(job.queue, { sentAt: job.sentAt, message }) : undefined,
     running: job.running,
     ended,
     error: ended ? error : undefined,

@@ -1,20 +1,30 @@
 /**
  * Which attempt of which task a stream belongs to, as the worker that writes it and its readers say alike. Pure.
  */
+import type { Message } from '../protocol/message.js';
 
-/**
- * The number of an attempt: 0 is the first. A retry, a lost worker and a hand-back each begin another; waking up does not.
- * @param source `deliveries`: how often a worker began the task, wakings not included
- */
-export function attemptOf({ deliveries }: { readonly deliveries: number }): number {
-  return Math.max(0, deliveries - 1);
+/** What is known of a task, by a delivery or by a record. */
+export interface AttemptSource {
+  /** How often a worker began the task in the queue where it is, wakings not included. */
+  readonly deliveries: number;
+  /** Epoch ms. */
+  readonly sentAt: number;
+  readonly message: Message;
+}
+
+/** The number of an attempt: 0 is the first. A retry, a lost worker and a hand-back each begin another; waking up does not. */
+export function attemptOf({ deliveries, message }: Pick<AttemptSource, 'deliveries' | 'message'>): number {
+  // In a lane deliveries are counted anew.
+  return Math.max(0, deliveries - 1) + (message.tried ?? 0);
 }
 
 /**
- * Distinguishes tasks that use one id after each other.
- * @param queue where the job really lies: in a lane its deliveries are counted anew
- * @param source `sentAt`: epoch ms
+ * Distinguishes tasks that use one id after each other, and the attempts in a lane from those before it.
+ * @param queue where the job really lies
  */
-export function originOf(queue: string, { sentAt }: { readonly sentAt: number }): string {
-  return `${sentAt}/${queue}`;
+export function originOf(
+  queue: string,
+  { sentAt, message }: Pick<AttemptSource, 'sentAt' | 'message'>,
+): string {
+  return message.tried ? `${sentAt}/${queue}` : `${sentAt}`;
 }

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PayloadTooLargeError } from '../errors.js';
 import type { Generating } from '../tasks/generating.js';
-import { driveGenerator } from './generator.js';
+import { driveGenerator, type GeneratorHost } from './generator.js';
 import { type ChunkSink, Outgoing } from './outgoing.js';
 
 export interface CallStreamParams {
@@ -25,6 +25,7 @@ export interface CallStreamParams {
 export class CallStream {
   readonly #out: Outgoing;
   #generator: Generating | undefined;
+  #state: GeneratorHost['state'] = 'runs';
   /** Restores the async context of the task. */
   #within: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined;
 
@@ -61,17 +62,32 @@ export class CallStream {
     this.#generator = generator;
     this.#within = AsyncLocalStorage.snapshot();
     try {
-      return await driveGenerator(generator, { send: (chunk) => this.send(chunk), softLimit });
+      return await driveGenerator(generator, this.#host(softLimit));
     } finally {
       this.#generator = undefined;
     }
   }
 
-  /** The task is over: a generator that still runs gets `return()`, which nobody waits for. */
-  leave(): void {
+  #host(softLimit: () => Error | undefined): GeneratorHost {
+    const state = () => this.#state;
+    return {
+      send: (chunk) => this.send(chunk),
+      softLimit,
+      get state() {
+        return state();
+      },
+    };
+  }
+
+  /**
+   * The task is over: a generator that still runs gets `return()`, whose end nobody waits for.
+   * @param parked the task waits: its body never comes back, not even to its `finally`
+   */
+  leave(parked: boolean): void {
     const generator = this.#generator;
-    if (generator === undefined) return;
+    this.#state = parked ? 'parked' : 'ended';
     this.#generator = undefined;
+    if (generator === undefined || parked) return;
     const returned = this.#within?.(() => generator.return(undefined));
     // Its `finally` may throw or hang; the task has its outcome.
     returned?.catch(() => undefined);

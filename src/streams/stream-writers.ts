@@ -34,6 +34,8 @@ export interface StreamWritersParams {
 }
 
 export class StreamWriters {
+  /** The names of tasks that have streamed here. */
+  readonly #names = new Set<string>();
   #open = 0;
   #chunks = 0;
 
@@ -49,6 +51,11 @@ export class StreamWriters {
     return this.#chunks;
   }
 
+  /** Whether an earlier attempt of this task, or one before it woke up, may have left a stream. */
+  mayHaveStreamed({ name, deliveries, wakings = 0 }: Delivery): boolean {
+    return deliveries + wakings > 1 && this.#names.has(name);
+  }
+
   /** The stream of a call, whose chunks go to the broker. */
   open(call: StreamingCall, policy: StreamPolicy): CallStream {
     return this.openTo(call, policy, this.#sinkOf(call, policy));
@@ -58,6 +65,7 @@ export class StreamWriters {
   openTo({ delivery: { name } }: StreamingCall, policy: StreamPolicy, sink: ChunkSink): CallStream {
     const { clock, codec } = this.params;
     this.#open++;
+    this.#names.add(name);
     return new CallStream({
       taskName: name,
       sink,

@@ -7,7 +7,7 @@ import { type PostgresServer, postgresBinaries, startPostgres } from '../support
 
 /** What came with the version after the one that is to be upgraded. */
 const SINCE = `
-DROP TABLE celeriac_place, celeriac_limit;
+DROP TABLE celeriac_place, celeriac_limit, celeriac_stream, celeriac_chunk, celeriac_step, celeriac_wake;
 DROP FUNCTION celeriac_place_enter, celeriac_place_leave, celeriac_place_evict, celeriac_place_given,
   celeriac_place_doubted;`;
 

@@ -260,6 +260,25 @@ describe('streams', () => {
         assert.equal(await result.get(), 1);
       });
 
+      it('runs no finally of a generator that waits', async (t) => {
+        const { app, worker } = ground.app(t);
+        const cleaned: number[] = [];
+        const naps = app.task('naps', async function* (this) {
+          try {
+            const nap = this.sleep('nap', 200);
+            for (let i = 0; i < 300; i++) yield i;
+            await nap;
+            return 'rested';
+          } finally {
+            cleaned.push(this.request.deliveries);
+          }
+        });
+        await worker();
+        const result = await naps.delay();
+        assert.equal(await result.get(), 'rested');
+        assert.deepEqual([await all(result), cleaned], [range(300), [1]]);
+      });
+
       it('is dropped by a retry of a failed task, and by a purge', async (t) => {
         const { app, worker } = ground.app(t);
         let fails = true;

@@ -9,6 +9,7 @@ import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
 import { wakeIfAnswered } from '../../steps/wake.js';
+import type { StreamWriters } from '../../streams/stream-writers.js';
 import { expireStream } from '../end/expire-stream.js';
 import { recordIgnored, releaseClaims } from '../end/release-claims.js';
 import type { EventReporter } from '../observe/event-reporter.js';
@@ -20,6 +21,7 @@ import { retentionMs, settle } from './settle.js';
 
 export interface ConcludeParams {
   readonly engine: Engine;
+  readonly streams: Pick<StreamWriters, 'mayHaveStreamed'>;
   readonly index: TaskIdIndex;
   readonly resultExpiresMs: number;
   readonly failureExpiresMs: number;
@@ -41,7 +43,8 @@ export function conclude(
   if (execution.outcome.kind === 'wait') lookOnceMore(params, delivery, execution.outcome.waits);
   const settlement = settle(delivery, execution);
   const keptMs = retentionMs(settlement, params);
-  if (keptMs !== undefined && execution.streamed === true) expireStream(params.engine, delivery, keptMs);
+  if (keptMs !== undefined && (execution.streamed || params.streams.mayHaveStreamed(delivery)))
+    expireStream(params.engine, delivery, keptMs);
   if (execution.outcome.kind === 'ignore') return recordIgnored(params, delivery).then(() => settlement);
   if (execution.outcome.kind === 'later' && !execution.started)
     return uncount(params, delivery).then(() => settlement);

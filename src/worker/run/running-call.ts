@@ -244,7 +244,7 @@ export class RunningCall implements TaskContext, SteppingCall {
       const end = (outcome: Outcome) => {
         if (this.#finished) return;
         this.#finished = true;
-        this.close();
+        this.close(outcome.kind === 'wait');
         resolve(this.#stream === undefined ? finish(outcome) : this.#withChunks(outcome).then(finish));
       };
       this.#end = end;
@@ -276,9 +276,9 @@ export class RunningCall implements TaskContext, SteppingCall {
   }
 
   /** From here on this call changes nothing. */
-  close(): void {
+  close(parked = false): void {
     this.#closed = true;
-    this.#stream?.leave();
+    this.#stream?.leave(parked);
     for (const cancel of this.#timers) cancel();
   }
 

@@ -4,7 +4,7 @@ import { driveGenerator, type GeneratorHost } from '#src/streams/generator.js';
 import { generatingWithin, isAsyncGenerator } from '#src/tasks/generating.js';
 
 function host(sent: unknown[], late: () => Error | undefined = () => undefined): GeneratorHost {
-  return { send: (chunk) => void sent.push(chunk), softLimit: late };
+  return { send: (chunk) => void sent.push(chunk), softLimit: late, state: 'runs' };
 }
 
 describe('A generator as a body', () => {
@@ -29,7 +29,7 @@ describe('A generator as a body', () => {
       yield 1;
       steps.push('went on');
     }
-    const run = driveGenerator(body(), { send: () => room, softLimit: () => undefined });
+    const run = driveGenerator(body(), { send: () => room, softLimit: () => undefined, state: 'runs' });
     await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(steps, []);
     open();
@@ -51,7 +51,7 @@ describe('A generator as a body', () => {
       sent.push(chunk);
       return undefined;
     };
-    await driveGenerator(body(), { send, softLimit: () => undefined });
+    await driveGenerator(body(), { send, softLimit: () => undefined, state: 'runs' });
     assert.deepEqual(sent, [true]);
   });
 
@@ -76,6 +76,56 @@ describe('A generator as a body', () => {
       late,
     );
     assert.deepEqual([sent, cleaned], [[1], true]);
+  });
+
+  it('ends with its soft limit although its finally hangs, or throws', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const late = new Error('late');
+    const ends = [() => new Promise(() => undefined), () => Promise.reject(new Error('in finally'))];
+    for (const end of ends) {
+      async function* body() {
+        try {
+          yield 1;
+        } finally {
+          await end();
+        }
+      }
+      const run = driveGenerator(
+        body(),
+        host([], () => late),
+      );
+      const rejected = assert.rejects(run, late);
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(1000);
+      await rejected;
+    }
+  });
+
+  it('is asked for nothing more once its task is over, and never comes back from a wait', async () => {
+    for (const state of ['ended', 'parked'] as const) {
+      let asked = 0;
+      async function* body() {
+        try {
+          for (;;) yield ++asked;
+        } finally {
+          asked = -1;
+        }
+      }
+      const there: GeneratorHost = { state: 'runs', softLimit: () => undefined, send: () => undefined };
+      const changing = {
+        ...there,
+        send: () => {
+          if (asked === 3) Object.assign(changing, { state });
+          return undefined;
+        },
+      };
+      let settled = false;
+      void driveGenerator(body(), changing).then(() => {
+        settled = true;
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual([asked, settled], [3, state === 'ended']);
+    }
   });
 
   it('is known among other values, and can be bound to a context', async () => {

@@ -333,7 +333,10 @@ export type JobHead = Pick<
   | 'retries'
   | 'deliveries'
   | 'running'
->;
+> & {
+  /** Only of a task that waits, or has waited: what for. */
+  readonly stack?: string | undefined;
+};
 
 /** A delayed job. */
 export interface DelayedJob {

@@ -12,6 +12,12 @@ export interface TaskReport {
   readonly deliveries: number;
   readonly startedAt?: string;
   readonly eta?: string;
+  /** What the task sleeps or waits for, until when. */
+  readonly waiting?: readonly {
+    readonly kind: 'sleep' | 'wait';
+    readonly name: string;
+    readonly until?: string;
+  }[];
   readonly pid: number;
 }
 

@@ -6,8 +6,8 @@ import type { Counter, Histogram, Registry } from 'prom-client';
 import { loadPackage } from '../package-loading.js';
 import promClient from './prom-client.cjs';
 
-/** How a task ended, as in the label `state`; RETRY ends only an attempt. */
-export type EndState = 'SUCCESS' | 'FAILURE' | 'RETRY' | 'REVOKED' | 'IGNORED';
+/** How a task ended, as in the label `state`; RETRY ends only an attempt, WAITING a stretch of one. */
+export type EndState = 'SUCCESS' | 'FAILURE' | 'RETRY' | 'WAITING' | 'REVOKED' | 'IGNORED';
 
 /** What the metrics read from a worker on each scrape. */
 export interface MetricsSource {
@@ -43,6 +43,7 @@ export class Metrics {
     private readonly tasks: Counter<'task' | 'state'>,
     private readonly runtime: Histogram<'task'>,
     private readonly wait: Histogram<'task'>,
+    private readonly wakings: Counter<'task'>,
   ) {}
 
   static async open(source: MetricsSource): Promise<Metrics> {
@@ -67,6 +68,12 @@ export class Metrics {
       help: 'How long tasks waited from when they were due to their first start.',
       labelNames: ['task'] as const,
       buckets: WAIT_BUCKETS,
+      registers,
+    });
+    const wakings = new Counter({
+      name: 'celeriac_task_wakings_total',
+      help: 'Tasks that went on after a sleep or a wait. With state WAITING of celeriac_tasks_total: how many wait now.',
+      labelNames: ['task'] as const,
       registers,
     });
     const gauge = (name: string, help: string, value: () => number) =>
@@ -96,7 +103,7 @@ export class Metrics {
       },
     });
     gauge('celeriac_workers', 'Processes that run tasks.', () => 1);
-    return new Metrics(registry, tasks, runtime, wait);
+    return new Metrics(registry, tasks, runtime, wait, wakings);
   }
 
   /**
@@ -107,6 +114,11 @@ export class Metrics {
     this.tasks.inc({ task, state });
     this.runtime.observe({ task }, runtimeMs / 1000);
     if (waitedMs !== undefined) this.wait.observe({ task }, waitedMs / 1000);
+  }
+
+  /** Counts a task that goes on after a sleep or a wait. */
+  woken(task: string): void {
+    this.wakings.inc({ task });
   }
 
   async json(): Promise<MetricsJson> {

@@ -39,19 +39,20 @@ export interface Wakings {
   readonly woken?: Stretch;
 }
 
-const MARK = 'celeriac waits: ';
+/** What the stack of a job that waits begins with. */
+export const PARK_MARK = 'celeriac waits: ';
 const NONE: Wakings = Object.freeze({ wakings: 0 });
 
 /** The stack of a job that waits. */
 export function packPark(park: Park): string {
-  return MARK + JSON.stringify(park);
+  return PARK_MARK + JSON.stringify(park);
 }
 
 /** What the stack of a job says of its last wait; undefined for any other stack. */
 export function parkIn(stack: string | undefined): Park | undefined {
-  if (stack?.startsWith(MARK) !== true) return undefined;
+  if (stack?.startsWith(PARK_MARK) !== true) return undefined;
   try {
-    const park = JSON.parse(stack.slice(MARK.length)) as Park;
+    const park = JSON.parse(stack.slice(PARK_MARK.length)) as Park;
     return Array.isArray(park.for) && typeof park.starts === 'number' ? park : undefined;
   } catch {
     return undefined; // another program's text

@@ -9,6 +9,7 @@ import {
   StepError,
   states,
   Task,
+  type TaskReport,
   TaskService,
   WaitTimeoutError,
 } from 'celeriac';
@@ -139,6 +140,10 @@ onEveryEngine((ground) => {
     await worker();
     const result = await task.delay();
     await until(async () => (await result.status) === 'WAITING', 'the wait');
+    const [scheduled = []] = Object.values(await app.inspect().scheduled());
+    const listed = (scheduled as readonly TaskReport[]).find(({ id }) => id === result.id);
+    assert.deepEqual(listed?.waiting, [{ kind: 'wait', name: 'never' }]);
+    assert.deepEqual([listed.eta, listed.deliveries], [undefined, 1]);
     assert.deepEqual(await result.revoke(), { found: true, was: 'WAITING' });
     assert.equal(await result.status, 'REVOKED');
     assert.equal((await result.send('never', 1)).accepted, false);
@@ -283,5 +288,49 @@ onEveryEngine((ground) => {
     await until(async () => (await result.status) === 'WAITING', 'the wait');
     assert.deepEqual(await app.queues.purge(), { celeriac: 1 });
     assert.equal(await result.status, 'REVOKED');
+  });
+
+  it('begins no new stream when it wakes up', async (t) => {
+    const { app, worker } = ground.app(t);
+    const write = app.task('write', async function* () {
+      yield 'before';
+      await this.sleep('nap', 100);
+      yield 'after';
+      await this.waitFor('go');
+      yield 'last';
+    });
+    await worker();
+    const result = await write.delay();
+    const got: string[] = [];
+    const reading = (async () => {
+      for await (const chunk of result.stream()) got.push(chunk);
+    })();
+    await until(
+      async () => ((await result.info) as { name?: string } | undefined)?.name === 'go',
+      'the wait',
+    );
+    await result.send('go');
+    await within(reading, 'the end of the stream');
+    assert.deepEqual(got, ['before', 'after', 'last']);
+    const again: string[] = [];
+    for await (const chunk of result.stream()) again.push(chunk);
+    assert.deepEqual(again, got);
+  });
+
+  it('holds nothing while many wait', async (t) => {
+    const { app, worker } = ground.app(t);
+    const task = app.task('idle', async function (n: number) {
+      return `${n} ${await this.waitFor<string>('go')}`;
+    });
+    const running = await worker({ concurrency: 20 });
+    const results = await app.publish(Array.from({ length: 200 }, (_, n) => task.s(n)));
+    for (const result of results) await until(async () => (await result.status) === 'WAITING', 'the wait');
+    assert.equal(running.describe().running, 0);
+    await Promise.all(results.map((result) => result.send('go', 'on')));
+    const values = await within(Promise.all(results.map((result) => result.get())), 'all values');
+    assert.deepEqual(
+      values,
+      results.map((_, n) => `${n} on`),
+    );
   });
 });

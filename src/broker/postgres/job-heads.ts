@@ -1,4 +1,6 @@
 /** Reads the heads of jobs (see `job-head`) from PostgreSQL. */
+
+import { PARK_MARK } from '../../protocol/waiting.js';
 import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, withoutArguments } from '../job-head.js';
 import type { PgQuery, PgRow } from './wire.js';
@@ -10,6 +12,7 @@ const STORED_SMALL = 2_000;
 const READ = `
 SELECT r.n, j.name, j.added_at_ms, j.delay_ms, j.processed_at_ms, j.finished_at_ms, j.attempts_made, j.attempts_started,
        j.state = 'active' AS running, l.length,
+       CASE WHEN starts_with(j.stacktrace ->> -1, '${PARK_MARK}') THEN j.stacktrace ->> -1 END AS stack,
        CASE WHEN l.length > ${LONGEST_DATA} THEN (j.data - 'args')::text ELSE j.data::text END AS data
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n)
   JOIN job j ON j.queue = r.queue AND j.id = r.id
@@ -47,6 +50,7 @@ function decode(ref: JobRef, row: PgRow): JobHead {
     retries: number('attempts_made') ?? 0,
     deliveries: number('attempts_started') ?? 0,
     running: row.running === true,
+    stack: row.stack == null ? undefined : String(row.stack),
   };
 }
 

@@ -1,8 +1,13 @@
 /** Reads the heads of jobs (see `job-head`) from Redis. */
+
+import { PARK_MARK } from '../../protocol/waiting.js';
 import type { JobHead, JobRef } from '../broker.js';
 import { LONGEST_DATA, TAIL, withoutLongArguments } from '../job-head.js';
 import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
+
+/** What BullMQ's list of stacks begins with, for a task that waits. */
+const PARKED = `["${PARK_MARK}`;
 
 // KEYS job hashes · returns per job: length of its data, that or its end, fields, whether it is locked; or nil
 const READ = new LuaScript(
@@ -10,12 +15,14 @@ const READ = new LuaScript(
   `
 local out = {}
 for i, key in ipairs(KEYS) do
-  local job = redis.call('HMGET', key, 'name', 'timestamp', 'delay', 'processedOn', 'finishedOn', 'atm', 'ats', 'data')
+  local job = redis.call('HMGET', key, 'name', 'timestamp', 'delay', 'processedOn', 'finishedOn', 'atm', 'ats', 'data', 'stacktrace')
   if job[1] then
     local data = job[8] or '{}'
     job[8] = #data > ${LONGEST_DATA} and string.sub(data, -${TAIL}) or data
+    local stack = job[9]
     job[9] = #data
     job[10] = redis.call('EXISTS', key .. ':lock')
+    job[11] = stack and string.sub(stack, 1, ${PARKED.length}) == '${PARKED}' and stack
     out[i] = job
   else
     out[i] = false
@@ -45,11 +52,8 @@ export async function readHeads(
 
 function decode(ref: JobRef, reply: unknown): JobHead | undefined {
   if (!Array.isArray(reply)) return undefined;
-  const [name, sentAt, delay, startedAt, doneAt, retries, deliveries, data, length, locked] = reply as (
-    | string
-    | number
-    | null
-  )[];
+  const [name, sentAt, delay, startedAt, doneAt, retries, deliveries, data, length, locked, stack] =
+    reply as (string | number | null)[];
   const moment = (value: string | number | null | undefined) => (value == null ? undefined : Number(value));
   const text = String(data);
   return {
@@ -63,5 +67,6 @@ function decode(ref: JobRef, reply: unknown): JobHead | undefined {
     retries: moment(retries) ?? 0,
     deliveries: moment(deliveries) ?? 0,
     running: Number(locked) === 1,
+    stack: stack == null ? undefined : String((JSON.parse(String(stack)) as unknown[])[0]),
   };
 }

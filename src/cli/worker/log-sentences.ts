@@ -46,6 +46,7 @@ const TASK_LINES: ReadonlyMap<string, TaskLine> = new Map(
     'task failed': { says: 'failed in', time: 'runtimeMs', why: 'error' },
     'task failed as expected': { says: 'failed as expected in', time: 'runtimeMs', why: 'error' },
     'task will be retried': { says: 'will be retried in', time: 'delayMs', why: 'error' },
+    'task waits': { says: 'waits after', time: 'runtimeMs', why: 'waits' },
     'task revoked': { says: 'revoked', why: 'reason' },
     'task ignored': { says: 'ignored in', time: 'runtimeMs' },
     'task handed back': { says: 'handed back after', time: 'runtimeMs' },

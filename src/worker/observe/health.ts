@@ -71,6 +71,7 @@ export class WorkerHealth {
   /** Counts an ended attempt. */
   ended(delivery: Delivery, { outcome, task, runtimeMs }: Execution): void {
     if (this.#metrics === undefined) return;
+    if (delivery.woken !== undefined) this.#metrics.woken(task?.name ?? UNKNOWN_TASK);
     const state = STATES[outcome.kind];
     if (state !== undefined)
       this.#metrics.ended(task?.name ?? UNKNOWN_TASK, state, runtimeMs, this.#waitedMs(delivery, runtimeMs));
@@ -129,6 +130,7 @@ const STATES: { readonly [K in Outcome['kind']]?: EndState } = {
   success: 'SUCCESS',
   failure: 'FAILURE',
   retry: 'RETRY',
+  wait: 'WAITING',
   revoked: 'REVOKED',
   ignore: 'IGNORED',
 };

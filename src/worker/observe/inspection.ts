@@ -8,6 +8,7 @@ import type { TaskLookup } from '../../coordination/task-record.js';
 import { taskIdOfJob } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
+import { deliveriesIn, parkIn, type WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import type { Executor } from '../run/execute.js';
@@ -85,15 +86,18 @@ export class Inspection {
   #ofJob(job: JobHead, message: Message, dueAt: number | undefined): TaskReport {
     const retries = job.retries + (message.tried ?? 0);
     // The caller's own eta until the first attempt; afterwards the time of the retry.
-    const eta = retries === 0 ? (message.eta ?? dueAt) : dueAt;
+    const waits = waitsOf(job);
+    const dueNext = waits === undefined ? dueAt : earliest(waits);
+    const eta = retries === 0 && waits === undefined ? (message.eta ?? dueNext) : dueNext;
     return {
       id: message.id ?? taskIdOfJob(job.id),
       name: job.name,
       args: this.#shown(() => this.#decode(message.args)),
       queue: queueOfLane(job.queue),
       retries,
-      deliveries: job.deliveries,
+      deliveries: deliveriesIn({ stack: job.stack, deliveries: job.deliveries }),
       ...(eta !== undefined && { eta: new Date(eta).toISOString() }),
+      ...(waits !== undefined && { waiting: waits.map(waitText) }),
       pid: process.pid,
     };
   }
@@ -122,6 +126,22 @@ export class Inspection {
     const { seal } = this.params.codec;
     return seal === undefined ? shown(args()) : [`[sealed by the serializer "${seal}"]`];
   }
+}
+
+/** What a parked task waits for; undefined for any other. */
+function waitsOf({ stack, deliveries }: JobHead): readonly WaitingFor[] | undefined {
+  const park = parkIn(stack);
+  return park !== undefined && deliveries <= park.starts ? park.for : undefined;
+}
+
+/** When the first wait is over; undefined when none has an end. */
+function earliest(waits: readonly WaitingFor[]): number | undefined {
+  const ends = waits.flatMap(({ until }) => until ?? []);
+  return ends.length === 0 ? undefined : Math.min(...ends);
+}
+
+function waitText({ kind, name, until }: WaitingFor) {
+  return { kind, name, ...(until !== undefined && { until: new Date(until).toISOString() }) };
 }
 
 /** Arguments as JSON carries them; values that only the rich serializer knows are named by their kind. */

@@ -51,6 +51,11 @@ export class TaskLog {
           'task will be retried',
         );
         return;
+      case 'wait': {
+        const waits = outcome.waits.map(({ kind, name }) => `${kind} "${name}"`).join(', ');
+        this.logger.info({ ...fields, waits }, 'task waits');
+        return;
+      }
       case 'revoked':
         this.#revoked.push(taskId);
         if (this.#revoked.length > REVOKED_KEPT) this.#revoked.shift();

@@ -7,7 +7,8 @@ const LONGEST = 500;
 
 /** @throws {OptionError} for what is no name */
 export function checkStepName(name: unknown, where: string): asserts name is string {
-  if (typeof name === 'string' && name !== '' && name.length <= LONGEST) return;
-  const got = typeof name === 'string' ? `${name.length} characters` : show(name);
+  const text = typeof name === 'string';
+  if (text && name !== '' && name.length <= LONGEST && name.isWellFormed()) return;
+  const got = !text ? show(name) : name.isWellFormed() ? `${name.length} characters` : 'a lone surrogate in it';
   throw new OptionError(`${where}: the name must be a text of 1 to ${LONGEST} characters; got ${got}.`);
 }

@@ -11,6 +11,8 @@ import { freePort } from '../support/servers.js';
 const ROOT = dirname(dirname(dirname(CLI_PATH)));
 const REPORT = join(ROOT, 'build/examples/01-report/main.js');
 const NESTJS = join(ROOT, 'build/examples/03-nestjs/main.js');
+const APPROVAL = join(ROOT, 'build/examples/06-approval/order.js');
+const APPROVE = join(ROOT, 'build/examples/06-approval/approve.js');
 const TESTING = join(ROOT, 'build/examples/04-testing/reminders.test.js');
 const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
 const STREAMING = join(ROOT, 'build/examples/05-streaming');
@@ -31,6 +33,15 @@ describe('examples/03-nestjs', () => {
     const { code, lines, stderr } = await runProgram(NESTJS, [], {});
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.deepEqual(lines, ['january: 245', 'february: 100', 'closed']);
+  });
+});
+
+describe('examples/06-approval', () => {
+  it('runs on the embedded broker in one process', async () => {
+    const { code, lines, stderr } = await runProgram(APPROVAL, ['7'], {});
+    assert.deepEqual({ code, stderr: stderr.replace(/^.*charged.*\n(.*\n)*/m, '') }, { code: 0, stderr: '' });
+    assert.match(lines.join('\n'), /WAITING \{"kind":"wait","name":"approval",.*\n\{ accepted: true \}/);
+    assert.equal(lines.at(-1), 'order 7: shipped, approved by ada');
   });
 });
 
@@ -97,6 +108,29 @@ describe('the examples on Redis, with a worker of the command line', () => {
     const { code, lines, stderr } = await runProgram(NESTJS, [], { CELERIAC_BROKER_URL: redis.url });
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.deepEqual(lines, ['january: 245', 'february: 100', 'closed']);
+  });
+
+  it('approves an order of 06-approval from another process', async (t) => {
+    const env = { CELERIAC_BROKER_URL: redis.url };
+    const worker = startCli(t, ['worker', '-A', 'orders', '-c', '1'], {
+      cwd: join(ROOT, 'examples/06-approval'),
+      env,
+    });
+    await worker.printed(/ready/);
+    const order = spawn(process.execPath, [APPROVAL, '9'], { env: { ...process.env, ...env } });
+    t.after(() => order.kill());
+    let output = '';
+    const asked = new Promise<string>((resolve) => {
+      order.stdout.on('data', (text) => {
+        output += String(text);
+        const id = /approve\.js (\S+) ada/.exec(output)?.[1];
+        if (id !== undefined) resolve(id);
+      });
+    });
+    const answer = await runProgram(APPROVE, [await asked, 'eve', 'no'], env);
+    assert.deepEqual(answer.lines, ['{ accepted: true }']);
+    await once(order, 'close');
+    assert.match(output, /order 9: refunded \(eve\)\n$/);
   });
 
   it('serves 02-web-client, which follows a task over HTTP', async (t) => {

@@ -102,6 +102,8 @@ async function revoke(
     if (before.running || (after !== undefined && (await startedUnmarked(tasks, ref, after)))) {
       if (!before.running) await markStarted({ engine, tasks }, ref, revoked);
       if (terminate) await endRunning([ref.id], reason ?? revoked.reason);
+      // It began to wait meanwhile: its next delivery ends it, and comes now.
+      if (after?.running === false && after.doneAt === undefined) await promoteNow(engine, after);
       return { found: true, was: before.running ? was : STARTED };
     }
     if (after !== undefined && after.doneAt === undefined) await promoteNow(engine, after);

@@ -113,8 +113,7 @@ export function stateOf(job: TaskRecord, message: Message, now: number): State {
   if (message.revoked !== undefined && !(job.running && ranWhenRevoked(job, message))) return REVOKED;
   if (job.running && !isFetchedLate(job, message)) return customStateOf(job, message) ?? STARTED;
   if (!job.running && isParked(job)) return WAITING;
-  if (message.expires !== undefined && now >= message.expires && job.deliveries <= (job.running ? 1 : 0))
-    return REVOKED;
+  if (message.expires !== undefined && now >= message.expires && !hasBegun(job, message)) return REVOKED;
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
 }
 
@@ -139,9 +138,14 @@ export function ranWhenRevoked({ deliveries }: TaskRecord, { revoked }: Message)
   return revoked?.started === true && (revoked.delivery ?? deliveries) === deliveries;
 }
 
+/** True if an attempt began: `expires` is the latest moment of that. A job that was moved into its lane is counted anew. */
+function hasBegun(job: TaskRecord, { steps }: Message): boolean {
+  return steps === true || job.deliveries > (job.running ? 1 : 0);
+}
+
 /** True if a worker fetched the task after its expiry, only to end it. */
-function isFetchedLate(job: TaskRecord, { expires }: Message): boolean {
-  return expires !== undefined && job.deliveries <= 1 && (job.startedAt ?? 0) >= expires;
+function isFetchedLate(job: TaskRecord, { expires, steps }: Message): boolean {
+  return expires !== undefined && steps !== true && job.deliveries <= 1 && (job.startedAt ?? 0) >= expires;
 }
 
 /** When an unfinished job's state changes without a write, epoch ms. */

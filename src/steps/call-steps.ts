@@ -24,6 +24,7 @@ import { show } from '../show.js';
 import type { StepContext, StepTools, WaitOptions } from '../tasks/step-context.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { sleep } from '../timers.js';
+import { type RaceEntry, Races } from './races.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
 
@@ -62,7 +63,8 @@ const inStep = new AsyncLocalStorage<string>();
 
 export class CallSteps implements StepContext {
   readonly #names = new Set<string>();
-  readonly #waits: WaitingFor[] = [];
+  readonly #waits: { readonly waiting: WaitingFor; readonly race: RaceEntry }[] = [];
+  readonly #races = new Races();
   /** Steps, reads and writes under way. */
   #busy = 0;
   #parked = false;
@@ -107,7 +109,7 @@ export class CallSteps implements StepContext {
   }
 
   sleep(name: string, duration: Duration | Date): Promise<void> {
-    return this.#doing(async () => {
+    return this.#doing(async (race) => {
       this.#claim(name, 'sleep');
       const now = this.stepping.clock.now();
       const wanted =
@@ -117,12 +119,12 @@ export class CallSteps implements StepContext {
       const before = await this.#recorded(name, 'sleep');
       const record = before ?? (await this.#begin(name, { k: 'sleep', s: now, u: wanted })).record;
       if (this.stepping.inline || record.u <= this.stepping.clock.now()) return undefined;
-      return this.#wait({ kind: 'sleep', name, until: record.u });
+      return this.#wait({ kind: 'sleep', name, until: record.u }, race);
     });
   }
 
   waitFor<T = unknown>(name: string, options: WaitOptions<T> = {}): Promise<T> {
-    return this.#doing(async () => {
+    return this.#doing(async (race) => {
       this.#claim(name, 'waitFor');
       checkNames(options, ['timeout', 'schema'], `waitFor('${name}')`);
       const { timeout, schema } = options;
@@ -145,19 +147,20 @@ export class CallSteps implements StepContext {
       let answer = begun.answer;
       if (answer === undefined && this.#isOver(until, name)) answer = await this.#timeOut(name);
       if (answer !== undefined) return (await this.#answered(name, answer, schema)) as T;
-      return this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) });
+      return this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race);
     });
   }
 
   /** Runs one of the methods; the attempt is not parked meanwhile. What is not awaited must not end the process. */
-  #doing<T>(body: () => Promise<T>): Promise<T> {
+  #doing<T>(body: (race: RaceEntry) => Promise<T>): Promise<T> {
     this.#busy++;
-    const done = this.#checked(body).finally(() => {
+    const race = this.#races.enter();
+    const done = this.#checked(() => body(race)).finally(() => {
       this.#busy--;
       this.#parkSoon();
     });
     done.catch(() => undefined); // the task awaits it, or does not care
-    return done;
+    return this.#races.watch(done, race);
   }
 
   async #checked<T>(body: () => Promise<T>): Promise<T> {
@@ -192,8 +195,8 @@ export class CallSteps implements StepContext {
   }
 
   /** Never resolves: the attempt ends here, and the next stretch passes this by. */
-  #wait(waiting: WaitingFor): Promise<never> {
-    this.#waits.push(waiting);
+  #wait(waiting: WaitingFor, race: RaceEntry): Promise<never> {
+    this.#waits.push({ waiting, race });
     this.#busy--;
     this.#parkSoon();
     return new Promise(() => undefined);
@@ -204,10 +207,13 @@ export class CallSteps implements StepContext {
     if (this.#waits.length === 0 || this.#busy > 0) return;
     setImmediate(() => {
       if (this.#parked || this.#busy > 0 || this.call.closed) return;
+      const waits = this.#waits.filter(({ race }) => !race.decided).map(({ waiting }) => waiting);
+      // The task goes on with what has won.
+      if (waits.length === 0) return;
       this.#parked = true;
-      const next = Math.min(...this.#waits.map(({ until = Number.POSITIVE_INFINITY }) => until));
+      const next = Math.min(...waits.map(({ until = Number.POSITIVE_INFINITY }) => until));
       const delayMs = Math.max(0, Math.ceil(next - this.stepping.clock.now()));
-      this.call.park(this.#waits, Math.min(delayMs, LONGEST_PARK_MS));
+      this.call.park(waits, Math.min(delayMs, LONGEST_PARK_MS));
     });
   }
 

@@ -9,6 +9,10 @@ const LONGEST = 500;
 export function checkStepName(name: unknown, where: string): asserts name is string {
   const text = typeof name === 'string';
   if (text && name !== '' && name.length <= LONGEST && name.isWellFormed()) return;
-  const got = !text ? show(name) : name.isWellFormed() ? `${name.length} characters` : 'a lone surrogate in it';
+  const got = !text
+    ? show(name)
+    : name.isWellFormed()
+      ? `${name.length} characters`
+      : 'a lone surrogate in it';
   throw new OptionError(`${where}: the name must be a text of 1 to ${LONGEST} characters; got ${got}.`);
 }

@@ -9,12 +9,14 @@
  *   is parked                                       its job is promoted, and the mark removed
  *   runs, and its worker dies before that look      the mark stays until a watch finds the task parked, or ended
  */
-import type { Engine, JobRef, StoredJob } from '../broker/broker.js';
+import { type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/broker.js';
+import { partOf } from '../protocol/ids.js';
+import { readMessage } from '../protocol/message.js';
 import { answerField } from '../protocol/steps.js';
 import { type Park, parkIn } from '../protocol/waiting.js';
 
 /** What waking needs of the engine. */
-export type WakingEngine = Pick<Engine, 'readJobs' | 'steps' | 'backend'>;
+export type WakingEngine = Pick<Engine, 'readJobs' | 'steps' | 'backend' | 'flows'>;
 
 /** What a job waits for now; undefined when it does not wait. */
 export function parkOf(
@@ -26,7 +28,7 @@ export function parkOf(
 }
 
 /**
- * Wakes up a task if it waits for a value that was sent, and removes its mark where that is no longer needed.
+ * Wakes up a task if it waits for a value that was sent, or was revoked before it was parked: a worker ends it then. Removes its mark where that is no longer needed.
  * @param marked there is a mark
  * @returns whether the mark may still be needed: the task runs, and may be parked without a look
  */
@@ -34,7 +36,11 @@ export async function wakeIfAnswered(engine: WakingEngine, ref: JobRef, marked: 
   const [job] = await engine.readJobs([ref]);
   if (job !== undefined && job.doneAt === undefined && job.running) return true;
   const park = job === undefined ? undefined : parkOf(job);
-  if (park !== undefined && (await isAnswered(engine, ref, park))) {
+  if (
+    job !== undefined &&
+    park !== undefined &&
+    ((await isRevoked(engine, job)) || (await isAnswered(engine, ref, park)))
+  ) {
     const backend = await engine.backend(ref.queue);
     // Rejects for a job that is no longer delayed: it was woken, or came due.
     await backend.promote(ref.id).catch((error: unknown) => {
@@ -44,6 +50,15 @@ export async function wakeIfAnswered(engine: WakingEngine, ref: JobRef, marked: 
   } else if (!marked) return false;
   await engine.steps.settle(ref);
   return false;
+}
+
+/** True if the task, or the workflow that it is a part of, was revoked while it ran. */
+async function isRevoked(engine: WakingEngine, { id, data }: StoredJob): Promise<boolean> {
+  if (readMessage(data).revoked !== undefined) return true;
+  const part = partOf(id);
+  if (part === undefined) return false;
+  const [[revoked] = []] = await engine.flows.read([{ flow: part.flow, fields: [REVOKED] }]);
+  return revoked !== undefined;
 }
 
 async function isAnswered(engine: WakingEngine, ref: JobRef, park: Park): Promise<boolean> {

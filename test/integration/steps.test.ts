@@ -4,6 +4,7 @@ import { it } from 'node:test';
 import {
   chain,
   chord,
+  type GroupResult,
   InvalidArgumentsError,
   NotSerializableError,
   StepError,
@@ -14,7 +15,7 @@ import {
   WaitTimeoutError,
 } from 'celeriac';
 import { z } from 'zod';
-import { onEveryEngine, rejection, until, within } from '../support/app.js';
+import { gate, onEveryEngine, rejection, until, within } from '../support/app.js';
 
 onEveryEngine((ground) => {
   it('runs a step once, whatever fails later', async (t) => {
@@ -332,5 +333,59 @@ onEveryEngine((ground) => {
       values,
       results.map((_, n) => `${n} on`),
     );
+  });
+
+  it('goes on with what wins a race, whatever the others wait for', async (t) => {
+    const { app, worker } = ground.app(t);
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+    const race = app.task('race', async function () {
+      const first = await Promise.race([this.waitFor<string>('a'), this.waitFor<string>('b')]);
+      await pause();
+      const second = await Promise.race([this.waitFor<string>('cancel'), this.step('work', () => 'worked')]);
+      await pause();
+      const third = await Promise.race([
+        this.waitFor<string>('never'),
+        this.sleep('deadline', 50).then(() => 'late'),
+      ]);
+      await pause();
+      return [first, second, third];
+    });
+    await worker();
+    const result = await race.delay();
+    await until(async () => (await result.status) === 'WAITING', 'the race');
+    await result.send('a', 'won');
+    assert.deepEqual(await within(result.get(), 'the value'), ['won', 'worked', 'late']);
+  });
+
+  it('ends what was revoked while it ran and then waits, and a chord with it', async (t) => {
+    const { app, worker } = ground.app(t);
+    const begun = gate();
+    const revoked = gate();
+    const member = app.task('member', async function (_: number) {
+      begun.open();
+      await revoked.opened;
+      await this.waitFor('never');
+    });
+    const sum = app.task('sum', async (all: unknown[]) => all.length);
+    await worker();
+    const whole = await chord([member.s(1)], sum.s()).delay();
+    await within(begun.opened, 'its start');
+    const alone = whole.parent as GroupResult;
+    await alone.results[0]?.revoke();
+    revoked.open();
+    await rejection(within(whole.get(), 'the end of the chord'));
+  });
+
+  it('does not expire in the lane that it is moved into when it wakes up', async (t) => {
+    const { app, worker } = ground.app(t);
+    const task = app.task('moved', async function () {
+      await this.sleep('nap', '500ms');
+      return 'on time';
+    });
+    await worker();
+    const result = await task.applyAsync([], { expires: '300ms' });
+    await until(async () => (await result.status) === 'WAITING', 'the sleep');
+    await app.control.rateLimit('moved', '100/s');
+    assert.equal(await within(result.get(), 'the value'), 'on time');
   });
 });

@@ -179,7 +179,7 @@ export class StepProcess {
         checkLimit: () => undefined,
         park: (waits: Extract<Outcome, { kind: 'wait' }>['waits'], delayMs: number) => {
           call.closed = true;
-          resolve({ kind: 'wait', waits, delayMs });
+          resolve({ kind: 'wait', waits, delayMs, ranMs: 1 });
         },
         lost: () => {
           call.closed = true;

@@ -41,8 +41,8 @@ export function refusal(
 }
 
 /** `expires` is the latest start of a task: a later attempt at a task that has begun is on time. */
-function hasBegun({ retries, stalls, deliveries, wakings = 0 }: Delivery): boolean {
-  return retries > 0 || stalls > 0 || wakings > 0 || deliveries > 1;
+function hasBegun({ retries, stalls, deliveries, wakings = 0, message }: Delivery): boolean {
+  return retries > 0 || stalls > 0 || wakings > 0 || deliveries > 1 || message.steps === true;
 }
 
 /** The outcome of a task whose last permitted worker died. */

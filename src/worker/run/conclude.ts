@@ -5,7 +5,6 @@
 
 import type { Engine } from '../../broker/broker.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
-import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
 import { wakeIfAnswered } from '../../steps/wake.js';
@@ -40,7 +39,7 @@ export function conclude(
   health.ended(delivery, execution);
   if (eventReporter.active) eventReporter.ended(delivery, execution);
   runWhenWritten(delivery, execution);
-  if (execution.outcome.kind === 'wait') lookOnceMore(params, delivery, execution.outcome.waits);
+  if (execution.outcome.kind === 'wait') lookOnceMore(params, delivery);
   const settlement = settle(delivery, execution);
   const keptMs = retentionMs(settlement, params);
   if (keptMs !== undefined && (execution.streamed || params.streams.mayHaveStreamed(delivery)))
@@ -52,9 +51,8 @@ export function conclude(
   return settlement;
 }
 
-/** A value may have been sent before the task was parked. Best effort: the value's mark is found by the wake-up watch. */
-function lookOnceMore({ engine }: ConcludeParams, delivery: Delivery, waits: readonly WaitingFor[]): void {
-  if (waits.every(({ kind }) => kind === 'sleep')) return;
+/** A value may have been sent, or the task revoked, before it was parked. Best effort: a watch finds the value's mark. */
+function lookOnceMore({ engine }: ConcludeParams, delivery: Delivery): void {
   const look = () => wakeIfAnswered(engine, delivery.ref, false);
   delivery.afterwards(async () => void (await look().catch(() => undefined))); // a watch finds the value's mark
 }

@@ -21,6 +21,8 @@ export type Outcome =
       readonly kind: 'wait';
       readonly waits: readonly WaitingFor[];
       readonly delayMs: number;
+      /** How long the attempt has run, over all its stretches, ms. */
+      readonly ranMs: number;
     }
   /** The task asked to end without a stored state. */
   | { readonly kind: 'ignore' }

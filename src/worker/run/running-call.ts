@@ -210,7 +210,8 @@ export class RunningCall implements TaskContext, SteppingCall {
 
   /** Ends this stretch of the attempt without aborting its signal: nothing of the body is to run any more. */
   park(waits: readonly WaitingFor[], delayMs: number): void {
-    if (!this.#closed) this.#end?.({ kind: 'wait', waits, delayMs });
+    const ranMs = this.runtimeMs + (this.delivery.woken?.ranMs ?? 0);
+    if (!this.#closed) this.#end?.({ kind: 'wait', waits, delayMs, ranMs });
   }
 
   /** Another worker may run the task by now. */

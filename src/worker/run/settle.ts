@@ -26,8 +26,8 @@ import { type FailureText, failureText, revocationText } from '../../results/fai
 
 import type { Execution } from './outcome.js';
 
-export function settle(delivery: Delivery, { outcome, task, started, runtimeMs }: Execution): Settlement {
-  const { wakings = 0, woken } = delivery;
+export function settle(delivery: Delivery, { outcome, task, started }: Execution): Settlement {
+  const { wakings = 0 } = delivery;
   const ignored = delivery.message.ignore === true;
   switch (outcome.kind) {
     case 'success': {
@@ -46,11 +46,11 @@ export function settle(delivery: Delivery, { outcome, task, started, runtimeMs }
       return { kind: 'retry', delayMs: outcome.delayMs, ...text };
     }
     case 'wait': {
-      const { waits, delayMs } = outcome;
+      const { waits, delayMs, ranMs } = outcome;
       const stack = packPark({
         starts: startsOf(delivery),
         wakings: wakings + 1,
-        ranMs: runtimeMs + (woken?.ranMs ?? 0),
+        ranMs,
         for: waits,
       });
       return { kind: 'wait', delayMs, stack };

@@ -15,6 +15,7 @@ import type { StepRecords, StepWrite, StepWritten } from '../broker/steps.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError, StepError, WaitTimeoutError } from '../errors.js';
 import { checkNames } from '../options/names.js';
+import { partOf } from '../protocol/ids.js';
 import { type AnswerRecord, answerField, type StepRecord, stepField } from '../protocol/steps.js';
 import type { WaitingFor } from '../protocol/waiting.js';
 import { type Delivery, startsOf } from '../queue/delivery.js';
@@ -24,6 +25,7 @@ import { show } from '../show.js';
 import type { StepContext, StepTools, WaitOptions } from '../tasks/step-context.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { sleep } from '../timers.js';
+import type { PartMail } from './part-mail.js';
 import { type RaceEntry, Races } from './races.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
@@ -35,6 +37,8 @@ export interface Stepping {
   readonly codec: WireCodec;
   readonly tracing?: Tracing | undefined;
   readonly schemas: WaitSchemas;
+  /** What was sent to parts of workflows before they had a job. */
+  readonly mail?: Pick<PartMail, 'read'> | undefined;
   /** True in the caller's process: nothing can come later, so a sleep is passed and a wait without an answer times out. */
   readonly inline?: boolean;
 }
@@ -144,7 +148,7 @@ export class CallSteps implements StepContext {
             })
           : { record: before, answer: (await this.#fields()).get(answerField(name)) };
       const { u: until } = begun.record;
-      let answer = begun.answer;
+      let answer = begun.answer ?? (await this.#fromMail(name));
       if (answer === undefined && this.#isOver(until, name)) answer = await this.#timeOut(name);
       if (answer !== undefined) return (await this.#answered(name, answer, schema)) as T;
       return this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race);
@@ -226,6 +230,15 @@ export class CallSteps implements StepContext {
         name,
       );
     return until !== undefined && (inline === true || until <= clock.now());
+  }
+
+  /** What was sent to a part of a workflow before it had a job. @returns what ended the wait */
+  async #fromMail(name: string): Promise<string | undefined> {
+    const { mail, inline } = this.stepping;
+    const { jobId } = this.call.delivery;
+    if (mail === undefined || inline || partOf(jobId) === undefined) return undefined;
+    const value = await this.#patiently(() => mail.read(jobId, name));
+    return value && ((await this.#write({ field: answerField(name), value })).before ?? value);
   }
 
   /** Ends a wait by its timeout, unless a value came first. @returns what ended it */

@@ -5,12 +5,14 @@ import { keepAliveDuring } from '../broker/keep-alive.js';
 import type { SentValue } from '../broker/steps.js';
 import { relocationKey } from '../coordination/relocations.js';
 import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
+import { type PartAddress, partOf } from '../protocol/ids.js';
 import { readMessage } from '../protocol/message.js';
 import { answerField, type StepView, stepField, stepViews } from '../protocol/steps.js';
 import type { SendReply, TaskStepsSource } from '../results/send-reply.js';
 import { stateOf } from '../results/snapshot.js';
 import { READY } from '../states.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import { PartMail } from './part-mail.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
 import { wakeIfAnswered } from './wake.js';
@@ -38,7 +40,7 @@ export class TaskSteps implements TaskStepsSource {
         const reply = await this.#send(ref, name, value, encoded);
         if (reply !== undefined) return reply;
       }
-      return refused('its job is in no queue yet: a later step of a workflow, or a task that is being moved');
+      return refused('its job is being moved from queue to queue; send it again');
     });
   }
 
@@ -65,12 +67,31 @@ export class TaskSteps implements TaskStepsSource {
       awaitedIf: stepField(name),
       now,
     };
+    const part = partOf(place.id);
+    if (part !== undefined) return this.#sendToPart(place, part, name, answer);
     const sent = await engine.steps.send(place, answer);
     if (sent === 'gone') return undefined;
-    if (sent === 'taken') return refused(`"${name}" was sent before, or its wait is over`);
+    if (sent === 'taken') return refused(TAKEN(name));
     await this.#sendAfter(place, answer);
     if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
     return { accepted: true };
+  }
+
+  /** First into the workflow's record, which says which value is the first, then to the job, if the part has one. */
+  async #sendToPart(
+    place: JobRef,
+    part: PartAddress,
+    name: string,
+    answer: SentValue,
+  ): Promise<SendReply | undefined> {
+    const { engine } = this.params;
+    const stands = await new PartMail(engine).post(part, name, answer.value);
+    if (stands === undefined) return refused('its workflow has ended');
+    // Also a value whose sender may have died in between.
+    const sent = await engine.steps.send(place, { ...answer, value: stands });
+    await this.#sendAfter(place, { ...answer, value: stands });
+    if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
+    return stands !== answer.value || sent === 'taken' ? refused(TAKEN(name)) : { accepted: true };
   }
 
   /** To the lane as well that the job is being moved into: its fields may have been copied before. */
@@ -84,6 +105,8 @@ export class TaskSteps implements TaskStepsSource {
 function placeOf({ queue, id, replacedBy }: TaskRecord): JobRef {
   return replacedBy ?? { queue, id };
 }
+
+const TAKEN = (name: string) => `"${name}" was sent before, or its wait is over`;
 
 function refused(why: string): SendReply {
   return { accepted: false, why };

@@ -376,6 +376,28 @@ onEveryEngine((ground) => {
     await rejection(within(whole.get(), 'the end of the chord'));
   });
 
+  it('takes values for a later part of a workflow, the first of each name', async (t) => {
+    const { app, worker } = ground.app(t);
+    const open = gate();
+    const slow = app.task('slow', async () => void (await open.opened));
+    const go = app.task('go', async function (_: unknown) {
+      return [await this.waitFor('go'), await this.waitFor('on')];
+    });
+    await worker();
+    const result = await chain(slow.s(), go.s()).delay();
+    assert.deepEqual(await result.send('go', 'early'), { accepted: true });
+    assert.equal((await result.send('go', 'second')).accepted, false);
+    open.open();
+    await until(
+      async () => ((await result.info) as { name?: string } | undefined)?.name === 'on',
+      'the wait',
+    );
+    assert.equal((await result.send('go', 'third')).accepted, false);
+    assert.deepEqual(await result.send('on', 'late'), { accepted: true });
+    assert.deepEqual(await within(result.get(), 'the value'), ['early', 'late']);
+    assert.ok((await result.snapshot()).steps.every(({ doneAt }) => doneAt !== undefined));
+  });
+
   it('does not expire in the lane that it is moved into when it wakes up', async (t) => {
     const { app, worker } = ground.app(t);
     const task = app.task('moved', async function () {

@@ -9,6 +9,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Worker as Thread } from 'node:worker_threads';
+import { Redis } from 'ioredis';
 import {
   type AsyncResult,
   isCeleriacError,
@@ -107,6 +108,20 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
         was: 'SPINNING',
       });
       assert.ok((await rejection(spinning.get(PATIENCE))) instanceof TaskRevokedError);
+    });
+
+    it('streams what a task yields', async (t) => {
+      const [, here] = await startWorker(t);
+      const result = await fixture.handles.counts.applyAsync([250], here);
+      const chunks: unknown[] = [];
+      for await (const chunk of result.stream()) chunks.push(chunk);
+      assert.deepEqual(chunks, [...Array.from({ length: 250 }, (_, i) => i), { isMainThread: false }]);
+      assert.equal(await result.get(PATIENCE), 250);
+      const client = new Redis(redis.url);
+      t.after(() => client.disconnect());
+      const [key = ''] = await client.keys(`*:~n:${result.id}`);
+      const ttl = await client.pttl(key);
+      assert.ok(ttl > 0 && ttl < 8 * 86_400_000, `it expires with its record, in ${ttl} ms`);
     });
 
     it('runs tasks that ask for it in a thread, and the others in the worker', async (t) => {

@@ -30,7 +30,7 @@ export interface StreamSettings {
 export function readStreamOptions(options: StreamOptions): StreamSettings {
   checkNames(options, ['from', 'signal', 'restarts'], 'stream()');
   const { from = 0, signal, restarts = 'error' } = options;
-  if (from !== 'oldest' && (!Number.isInteger(from) || from < 0))
+  if (from !== 'oldest' && (!Number.isSafeInteger(from) || from < 0))
     throw new OptionError(
       `stream(): from ${show(from)} must be the index of a chunk, a whole number of 0 or more, or 'oldest'.`,
     );

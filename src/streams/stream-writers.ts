@@ -51,9 +51,12 @@ export class StreamWriters {
     return this.#chunks;
   }
 
-  /** Whether an earlier attempt of this task, or one before it woke up, may have left a stream. */
-  mayHaveStreamed({ name, deliveries, wakings = 0 }: Delivery): boolean {
-    return deliveries + wakings > 1 && this.#names.has(name);
+  /**
+   * Whether an earlier attempt of this task, or one before it woke up, may have left a stream. A task that runs here and
+   * streams is known by its name; of one that is only ended here nothing is known.
+   */
+  mayHaveStreamed({ name, deliveries, wakings = 0 }: Delivery, started: boolean): boolean {
+    return deliveries + wakings > 1 && (!started || wakings > 0 || this.#names.has(name));
   }
 
   /** The stream of a call, whose chunks go to the broker. */

@@ -12,7 +12,9 @@ import {
   TaskFailedError,
   TaskService,
 } from 'celeriac';
-import { gate, onEveryEngine, pause, testApp, until } from '../support/app.js';
+import { Redis } from 'ioredis';
+import { gate, onEveryEngine, pause, startWorker, testApp, until } from '../support/app.js';
+import { startRedis } from '../support/redis.js';
 
 describe('streams', () => {
   onEveryEngine(
@@ -380,6 +382,35 @@ describe('streams', () => {
     assert.deepEqual(await all(result), ['e0', 'false', 'e1', 'false']);
     assert.equal(await result.get(), 2);
     assert.deepEqual(await drained(words.say(1)), ['true']);
+  });
+
+  it('expires with its record, also when another worker ends the task', async (t) => {
+    const redis = await startRedis();
+    t.after(() => redis.close());
+    const options = { broker: redis.url, failureExpires: '1h', resultExpires: '1h' } as const;
+    const { app, prefix, worker, twin } = testApp(t, options);
+    const parks = app.task('parks', async function* (this) {
+      yield 'before';
+      await this.sleep('long', '1h');
+    });
+    const first = await worker();
+    const result = await parks.delay();
+    await until(async () => (await result.status) === 'WAITING', 'the sleep');
+    await first.stop();
+    const other = twin();
+    other.task('parks', () => undefined);
+    await startWorker(other);
+    await result.revoke();
+    await assert.rejects(result.get(), (error) => isCeleriacError(error, 'TASK_REVOKED'));
+    const client = new Redis(redis.url).on('error', () => undefined);
+    t.after(() => client.disconnect());
+    const ttl = () => client.pttl(`${prefix}:~n:${result.id}`);
+    await until(async () => (await ttl()) <= 3_600_000, 'the end of the stream');
+    assert.ok((await ttl()) > 0);
+    assert.throws(
+      () => result.stream({ from: 1e20 }),
+      (error) => isCeleriacError(error, 'OPTION'),
+    );
   });
 
   it('shows up in the metrics, and costs a plain task nothing', async (t) => {

@@ -42,7 +42,10 @@ export function conclude(
   if (execution.outcome.kind === 'wait') lookOnceMore(params, delivery);
   const settlement = settle(delivery, execution);
   const keptMs = retentionMs(settlement, params);
-  if (keptMs !== undefined && (execution.streamed || params.streams.mayHaveStreamed(delivery)))
+  if (
+    keptMs !== undefined &&
+    (execution.streamed || params.streams.mayHaveStreamed(delivery, execution.started))
+  )
     expireStream(params.engine, delivery, keptMs);
   if (execution.outcome.kind === 'ignore') return recordIgnored(params, delivery).then(() => settlement);
   if (execution.outcome.kind === 'later' && !execution.started)

@@ -129,7 +129,11 @@ export class Limits {
     return this.#admit(delivery, task, place, laned).then(
       (held) => {
         // Not awaited: a failure here only means a start confirmed too late, or a lost turn.
-        const settled = held === undefined ? delivery.turn?.used() : delivery.turn?.unused();
+        // A waking is no start: its turn is left to others.
+        const settled =
+          held === undefined && delivery.woken === undefined
+            ? delivery.turn?.used()
+            : delivery.turn?.unused();
         settled?.catch(() => undefined); // see above
         return held;
       },

@@ -26,6 +26,7 @@ import type { StepContext, StepTools, WaitOptions } from '../tasks/step-context.
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { sleep } from '../timers.js';
 import type { PartMail } from './part-mail.js';
+import { PendingWaits } from './pending-waits.js';
 import { type RaceEntry, Races } from './races.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
@@ -67,7 +68,13 @@ const inStep = new AsyncLocalStorage<string>();
 
 export class CallSteps implements StepContext {
   readonly #names = new Set<string>();
-  readonly #waits: { readonly waiting: WaitingFor; readonly race: RaceEntry }[] = [];
+  readonly #pending = new PendingWaits({
+    now: () => this.stepping.clock.now(),
+    answered: async (name) =>
+      (await this.stepping.records.read(this.call.delivery.ref)).has(answerField(name)),
+    over: () => this.call.closed,
+    park: () => this.#park(),
+  });
   readonly #races = new Races();
   /** Steps, reads and writes under way. */
   #busy = 0;
@@ -151,7 +158,9 @@ export class CallSteps implements StepContext {
       let answer = begun.answer ?? (await this.#fromMail(name));
       if (answer === undefined && this.#isOver(until, name)) answer = await this.#timeOut(name);
       if (answer !== undefined) return (await this.#answered(name, answer, schema)) as T;
-      return this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race);
+      await this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race);
+      const late = (await this.#fresh()).get(answerField(name)) ?? (await this.#timeOut(name));
+      return (await this.#answered(name, late, schema)) as T;
     });
   }
 
@@ -161,6 +170,7 @@ export class CallSteps implements StepContext {
     const race = this.#races.enter();
     const done = this.#checked(() => body(race)).finally(() => {
       this.#busy--;
+      this.#pending.settled();
       this.#parkSoon();
     });
     done.catch(() => undefined); // the task awaits it, or does not care
@@ -198,27 +208,32 @@ export class CallSteps implements StepContext {
     this.#names.add(name);
   }
 
-  /** Never resolves: the attempt ends here, and the next stretch passes this by. */
-  #wait(waiting: WaitingFor, race: RaceEntry): Promise<never> {
-    this.#waits.push({ waiting, race });
+  /** Resolves only where the attempt cannot be parked for it: see {@link PendingWaits}. */
+  async #wait(waiting: WaitingFor, race: RaceEntry): Promise<void> {
+    const over = this.#pending.add(waiting, race);
     this.#busy--;
     this.#parkSoon();
-    return new Promise(() => undefined);
+    await over;
+    this.#busy++;
   }
 
   /** Parks the attempt in the next turn, unless the task has begun something else by then. */
   #parkSoon(): void {
-    if (this.#waits.length === 0 || this.#busy > 0) return;
+    if (this.#pending.size === 0 || this.#busy > 0) return;
     setImmediate(() => {
       if (this.#parked || this.#busy > 0 || this.call.closed) return;
-      const waits = this.#waits.filter(({ race }) => !race.decided).map(({ waiting }) => waiting);
-      // The task goes on with what has won.
-      if (waits.length === 0) return;
-      this.#parked = true;
-      const next = Math.min(...waits.map(({ until = Number.POSITIVE_INFINITY }) => until));
-      const delayMs = Math.max(0, Math.ceil(next - this.stepping.clock.now()));
-      this.call.park(waits, Math.min(delayMs, LONGEST_PARK_MS));
+      if (this.#pending.mayPark) this.#park();
+      else this.#pending.live();
     });
+  }
+
+  #park(): void {
+    if (this.#parked || this.#busy > 0 || this.call.closed) return;
+    this.#parked = true;
+    const waits = this.#pending.close();
+    const next = Math.min(...waits.map(({ until = Number.POSITIVE_INFINITY }) => until));
+    const delayMs = Math.max(0, Math.ceil(next - this.stepping.clock.now()));
+    this.call.park(waits, Math.min(delayMs, LONGEST_PARK_MS));
   }
 
   #isOver(until: number | undefined, name: string): boolean {
@@ -299,6 +314,11 @@ export class CallSteps implements StepContext {
         ? this.#patiently(() => this.stepping.records.read(delivery.ref))
         : Promise.resolve(NOTHING);
     return this.#known;
+  }
+
+  /** All fields as they are now. */
+  #fresh(): Promise<ReadonlyMap<string, string>> {
+    return this.#patiently(() => this.stepping.records.read(this.call.delivery.ref));
   }
 
   /** Writes a field unless it exists; through outages, for as long as the call goes on. */

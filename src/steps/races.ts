@@ -8,6 +8,8 @@
 export interface RaceEntry {
   /** Another one has decided the race: nothing waits for this one any more. */
   decided: boolean;
+  /** It stands in an `all`: the success of another one does not let the task go on. */
+  inAll: boolean;
 }
 
 /** Those that share a resolving function. */
@@ -17,7 +19,7 @@ export class Races {
   readonly #fields = new Map<unknown, Field>();
 
   enter(): RaceEntry {
-    return { decided: false };
+    return { decided: false, inAll: false };
   }
 
   /** Makes a promise show the combinators it is given to. */
@@ -35,9 +37,17 @@ export class Races {
       if (!isResolver(onFulfilled)) return this.watch(next, entry);
       this.#join(onFulfilled, entry, wins);
       this.#join(onRejected, entry, losses);
+      this.#seeAll(onFulfilled, onRejected);
       return next;
     };
     return Object.defineProperty(promise, 'then', { value: watched, configurable: true, writable: true });
+  }
+
+  /** An `all` gives each promise a function of its own for its success, and all of them one for a failure. */
+  #seeAll(onFulfilled: unknown, onRejected: unknown): void {
+    const together = this.#fields.get(onRejected);
+    if (together === undefined || together.size < 2 || (this.#fields.get(onFulfilled)?.size ?? 0) > 1) return;
+    for (const entry of together) entry.inAll = true;
   }
 
   #join(handler: unknown, entry: RaceEntry, fields: Set<Field>): void {

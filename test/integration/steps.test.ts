@@ -357,6 +357,29 @@ onEveryEngine((ground) => {
     assert.deepEqual(await within(result.get(), 'the value'), ['won', 'worked', 'late']);
   });
 
+  it('gives the loser of a race its end as well, and sees races behind functions', async (t) => {
+    const { app, worker } = ground.app(t);
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+    const race = app.task('race', async function () {
+      const waiting = async (name: string) => `${name}: ${await this.waitFor<string>(name)}`;
+      const first = await Promise.race([waiting('a'), waiting('b')]);
+      await pause();
+      const [c, d] = [this.waitFor<string>('c'), this.waitFor<string>('d')];
+      const second = await Promise.race([c, d]);
+      await pause();
+      return [first, second, await d];
+    });
+    await worker();
+    const result = await race.delay();
+    await until(async () => (await result.status) === 'WAITING', 'the race');
+    await result.send('a', '1');
+    await until(async () => (await result.snapshot()).steps.length === 4, 'the second race');
+    await result.send('c', '2');
+    await pause();
+    await result.send('d', '3');
+    assert.deepEqual(await within(result.get(), 'the value'), ['a: 1', '2', '3']);
+  });
+
   it('ends what was revoked while it ran and then waits, and a chord with it', async (t) => {
     const { app, worker } = ground.app(t);
     const begun = gate();

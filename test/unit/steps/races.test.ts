@@ -72,6 +72,10 @@ describe('Steps in a race', () => {
     c.resolve('c');
     await turn();
     assert.deepEqual(decided(all), [false, false, false]);
+    assert.deepEqual(
+      all.map(({ entry }) => entry.inAll),
+      [true, true, false],
+    );
     assert.deepEqual(heard, ['c']);
     b.resolve('b');
     assert.equal(await b.promise, 'b');

@@ -135,22 +135,36 @@ async function endOf(
   flags: CallFlags,
   out: Output,
 ): Promise<{ readonly ended: End; readonly printed: boolean }> {
-  if (!flags.follow) return { ended: await endWaitedFor(sent, flags, out), printed: false };
-  const { printChunks } = await import('./print-chunks.js');
+  const note = (text: string) => out.note(text);
+  if (!flags.follow) return { ended: await endWaitedFor(sent, flags, out, note), printed: false };
+  const { ChunkPrinter } = await import('./print-chunks.js');
+  const printer = new ChunkPrinter(out, flags.json === true);
   const waiting = new AbortController();
-  const chunks = printChunks(sent, out, { json: flags.json === true, signal: waiting.signal });
-  const ended = await endWaitedFor(sent, flags, out);
+  const chunks = printer.print(sent, waiting.signal);
+  // The last state stands below the last chunk.
+  let last: string | undefined;
+  const ended = await endWaitedFor(sent, flags, out, (text, isLast) => {
+    if (isLast) last = text;
+    else printer.note(text);
+  });
   // After the timeout the command ends; after the end of the task the last chunks are still to come.
   if ('error' in ended && isCeleriacError(ended.error, 'RESULT_TIMEOUT')) waiting.abort();
-  return { ended, printed: (await chunks) > 0 };
+  await chunks;
+  if (last !== undefined) printer.note(last);
+  return { ended, printed: printer.count > 0 };
 }
 
 /** How the task ended. With `--json` an error is an answer like a value. */
-async function endWaitedFor(sent: AsyncResult, flags: CallFlags, out: Output): Promise<End> {
+async function endWaitedFor(
+  sent: AsyncResult,
+  flags: CallFlags,
+  out: Output,
+  note: (text: string, isLast: boolean) => void,
+): Promise<End> {
   try {
     const value = await sent.get({
       ...(flags.timeout === undefined ? {} : { timeout: flags.timeout }),
-      onUpdate: (update) => out.note(updateLine(update.state, update.meta, out)),
+      onUpdate: ({ state, meta }) => note(updateLine(state, meta, out), READY.has(state)),
     });
     return { value };
   } catch (error) {
@@ -187,15 +201,21 @@ async function result(id: string, flags: ResultFlags): Promise<void> {
 
 /** @returns the number of printed chunks */
 async function follow(handle: AsyncResult, flags: ResultFlags, out: Output): Promise<number> {
-  const { printChunks } = await import('./print-chunks.js');
-  const printing = printChunks(handle, out, { json: flags.json === true });
+  const { ChunkPrinter } = await import('./print-chunks.js');
+  const printer = new ChunkPrinter(out, flags.json === true);
+  const printing = printer.print(handle);
   try {
-    for await (const { state, meta } of handle.updates()) out.note(updateLine(state, meta, out));
+    for await (const { state, meta } of handle.updates()) {
+      // The last state stands below the last chunk.
+      if (READY.has(state)) await printing;
+      printer.note(updateLine(state, meta, out));
+    }
   } catch (error) {
     // An unknown id is reported with its snapshot, as without --follow.
     if (!isCeleriacError(error, 'UNKNOWN_TASK')) throw error;
   }
-  return printing;
+  await printing;
+  return printer.count;
 }
 
 /** A task that failed, was revoked or is unknown fails the command. */

@@ -93,6 +93,8 @@ describe('Task options', () => {
       softTimeLimitMs: undefined,
       timeLimitMs: undefined,
       storeErrorsEvenIfIgnored: false,
+      streamMaxBytes: 8 * 2 ** 20,
+      streamMaxChunks: 10_000,
       acksLate: true,
       maxDeliveries: 3,
       throws: [],

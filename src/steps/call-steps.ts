@@ -73,7 +73,6 @@ export class CallSteps implements StepContext {
     answered: async (name) =>
       (await this.stepping.records.read(this.call.delivery.ref)).has(answerField(name)),
     over: () => this.call.closed,
-    park: () => this.#park(),
   });
   readonly #races = new Races();
   /** Steps, reads and writes under way. */

@@ -1,8 +1,8 @@
 /**
  * The sleeps and waits of a stretch that are not over, and whether the attempt may be parked for them. It may, unless the
  * task may have gone on meanwhile: once anything of the stretch has settled after a wait began, a race may be decided, and
- * the task may do something that nobody sees from here. Then the wait is live: it ends in this process when its time
- * comes or its value does, so that nothing hangs. It costs the slot meanwhile, for {@link LIVE_MS} at most; an
+ * the task may do something that is not seen from here. Then the wait is live: it ends in this process when its time comes
+ * or its value does, and keeps the slot until then. Parking after any length of time would end code that still runs. A
  * `Promise.all`, which cannot be decided so, is recognised and parked at once.
  */
 import type { WaitingFor } from '../protocol/waiting.js';
@@ -15,8 +15,6 @@ export interface PendingWaitsParams {
   answered(name: string): Promise<boolean>;
   /** The call is over. */
   over(): boolean;
-  /** Parks the attempt, unless the task does something that is seen. */
-  park(): void;
 }
 
 interface PendingWait {
@@ -29,13 +27,10 @@ interface PendingWait {
 
 /** How often a live wait is looked at, ms. */
 const LOOK_MS = 250;
-/** After so long without anything that is seen of the task, it is taken to be waiting, ms. */
-export const LIVE_MS = 5 * 60_000;
 
 export class PendingWaits {
   readonly #waits = new Set<PendingWait>();
   #settled = 0;
-  #liveSince: number | undefined;
   #cancel: Cancel = () => undefined;
 
   constructor(private readonly params: PendingWaitsParams) {}
@@ -54,7 +49,6 @@ export class PendingWaits {
   /** Something of the stretch has ended: a step, a sleep, a wait. */
   settled(): void {
     this.#settled++;
-    this.#liveSince = undefined;
   }
 
   /** True if one of them surely holds the task up. */
@@ -66,7 +60,6 @@ export class PendingWaits {
 
   /** Looks after the waits in this process. */
   live(): void {
-    this.#liveSince ??= performance.now();
     this.#cancel();
     this.#cancel = after(LOOK_MS, () => void this.#look(), { ref: false });
   }
@@ -86,8 +79,7 @@ export class PendingWaits {
       wait.end();
       return;
     }
-    if (performance.now() - (this.#liveSince ?? performance.now()) > LIVE_MS) this.params.park();
-    else this.live();
+    this.live();
   }
 
   async #isOver({ waiting }: PendingWait): Promise<boolean> {

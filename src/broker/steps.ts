@@ -50,8 +50,10 @@ export interface StepRecords {
   send(job: JobRef, sent: SentValue): Promise<Sent>;
   /** Leases the jobs with a mark to the caller. Other callers get them after `leaseMs` at the earliest. */
   due(now: number, limit: number, leaseMs: number): Promise<readonly JobRef[]>;
-  /** Removes a job's mark. */
-  settle(job: JobRef): Promise<void>;
+  /** The mark of a job; each send that is awaited gives it another one. Undefined where there is none. */
+  mark(job: JobRef): Promise<number | undefined>;
+  /** Removes a job's mark if it is still this one: a value that was sent since needs its own. */
+  settle(job: JobRef, mark: number): Promise<void>;
   /** Copies the fields of a job to another one. @returns whether there were any */
   copy(from: JobRef, to: JobRef): Promise<boolean>;
   /** Removes the fields of a job. */

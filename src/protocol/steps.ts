@@ -14,7 +14,15 @@ export interface StepView {
 
 /** The field of a step, sleep or wait. Moments are epoch ms of the broker's clock. */
 export type StepRecord =
-  | { readonly k: 'step'; readonly s: number; readonly d: number; readonly v: unknown }
+  | {
+      readonly k: 'step';
+      readonly s: number;
+      readonly d: number;
+      readonly v: unknown;
+      /** How many chunks its function has emitted, and in which attempt. */
+      readonly c?: number;
+      readonly a?: number;
+    }
   | { readonly k: 'sleep'; readonly s: number; readonly u: number }
   /** Without `u` there is no timeout. */
   | { readonly k: 'wait'; readonly s: number; readonly u?: number };

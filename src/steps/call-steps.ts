@@ -9,7 +9,6 @@
  * The attempt is parked once nothing of it runs any more but what waits: sleeps and waits that were called together wait
  * together, and a step beside them is stored first.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { BrokerClock } from '../broker/clock.js';
 import type { StepRecords, StepWrite, StepWritten } from '../broker/steps.js';
 import { type Duration, toPositiveMs } from '../duration.js';
@@ -22,12 +21,14 @@ import { type Delivery, startsOf } from '../queue/delivery.js';
 import type { Tracing } from '../queue/tracing.js';
 import { isBrokersFault } from '../queue/write-answers.js';
 import { show } from '../show.js';
+import { attemptOf } from '../streams/attempt.js';
 import type { StepContext, StepTools, WaitOptions } from '../tasks/step-context.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import { sleep } from '../timers.js';
 import type { PartMail } from './part-mail.js';
 import { PendingWaits } from './pending-waits.js';
 import { type RaceEntry, Races } from './races.js';
+import { type RunningStep, runInStep, runningStep } from './running-step.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
 
@@ -55,6 +56,8 @@ export interface SteppingCall {
   park(waits: readonly WaitingFor[], delayMs: number): void;
   /** Another worker may run the task by now. */
   lost(): void;
+  /** Counts chunks that are in the stream already, without sending them. */
+  passChunks(count: number): Promise<void>;
 }
 
 /** Between two tries of a read or write while the broker is away: from this on, twice as long each time, up to a bound. */
@@ -62,9 +65,6 @@ const AGAIN_MS = 50;
 const LONGEST_AGAIN_MS = 1000;
 /** BullMQ's scores are exact up to the year 2039: what lasts longer is parked in pieces of this. */
 const LONGEST_PARK_MS = 5 * 365 * 86_400_000;
-
-/** Set within the function of a step. */
-const inStep = new AsyncLocalStorage<string>();
 
 export class CallSteps implements StepContext {
   readonly #names = new Set<string>();
@@ -91,14 +91,18 @@ export class CallSteps implements StepContext {
       if (typeof fn !== 'function')
         throw new OptionError(`step('${name}'): the second argument must be a function; got ${show(fn)}.`);
       const before = await this.#recorded(name, 'step');
-      if (before !== undefined) return this.#decode(before.v) as T;
+      if (before !== undefined) {
+        await this.#passChunks(before);
+        return this.#decode(before.v) as T;
+      }
       const { clock, codec } = this.stepping;
       const { call } = this;
       const { delivery } = call;
       const startedAt = clock.now();
       const key = `${delivery.taskId}:${name}:${delivery.sentAt.toString(36)}`;
+      const running: RunningStep = { name, chunks: 0 };
       const value = await this.#spanned(name, () =>
-        inStep.run(name, async () =>
+        runInStep(running, async () =>
           fn({
             key,
             get signal() {
@@ -110,7 +114,13 @@ export class CallSteps implements StepContext {
       const encoded = codec.encodeResult(value, `${delivery.name}: step "${name}"`);
       const written = await this.#write({
         field: stepField(name),
-        value: recordText({ k: 'step', s: startedAt, d: clock.now(), v: encoded }),
+        value: recordText({
+          k: 'step',
+          s: startedAt,
+          d: clock.now(),
+          v: encoded,
+          ...(running.chunks > 0 && { c: running.chunks, a: attemptOf(delivery) }),
+        }),
       });
       if (written.before === undefined) return value;
       // An attempt that was taken for lost has stored its value first; it is the one that later attempts get.
@@ -163,6 +173,11 @@ export class CallSteps implements StepContext {
     });
   }
 
+  /** An earlier stretch of this attempt has sent the chunks of a step: what comes after has its places behind them. */
+  async #passChunks({ c = 0, a }: Extract<StepRecord, { k: 'step' }>): Promise<void> {
+    if (c > 0 && a === attemptOf(this.call.delivery)) await this.call.passChunks(c);
+  }
+
   /** Runs one of the methods; the attempt is not parked meanwhile. What is not awaited must not end the process. */
   #doing<T>(body: (race: RaceEntry) => Promise<T>): Promise<T> {
     this.#busy++;
@@ -192,10 +207,10 @@ export class CallSteps implements StepContext {
 
   #claim(name: string, what: string): void {
     checkStepName(name, `${what}()`);
-    const around = inStep.getStore();
+    const around = runningStep();
     if (around !== undefined && what !== 'step')
       throw new StepError(
-        `${what}('${name}') in the function of the step "${around}": a step runs in one go. Call it after the step.`,
+        `${what}('${name}') in the function of the step "${around.name}": a step runs in one go. Call it after the step.`,
         name,
       );
     if (this.#names.has(name))

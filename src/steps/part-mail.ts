@@ -10,12 +10,17 @@ export class PartMail {
 
   /**
    * Keeps a value for a part, unless one of that name is there.
-   * @returns the value that stands; undefined when the workflow is gone or revoked
+   * @returns the value that stands, and whether it is this one; undefined when the workflow is gone or revoked
    */
-  async post(part: PartAddress, name: string, text: string): Promise<string | undefined> {
+  async post(
+    part: PartAddress,
+    name: string,
+    text: string,
+  ): Promise<{ readonly stands: string; readonly first: boolean } | undefined> {
     const written = await this.engine.flows.write(part.flow, [{ field: fieldOf(part, name), value: text }]);
     if (written === undefined || written.revoked !== undefined) return undefined;
-    return written.rows[0]?.before ?? text;
+    const before = written.rows[0]?.before;
+    return { stands: before ?? text, first: before === undefined };
   }
 
   /** What was sent to a part under this name; undefined for nothing, and for a task that is no part. */

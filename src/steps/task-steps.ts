@@ -85,13 +85,14 @@ export class TaskSteps implements TaskStepsSource {
     answer: SentValue,
   ): Promise<SendReply | undefined> {
     const { engine } = this.params;
-    const stands = await new PartMail(engine).post(part, name, answer.value);
-    if (stands === undefined) return refused('its workflow has ended');
+    const posted = await new PartMail(engine).post(part, name, answer.value);
+    if (posted === undefined) return refused('its workflow has ended');
+    const { stands, first } = posted;
     // Also a value whose sender may have died in between.
     const sent = await engine.steps.send(place, { ...answer, value: stands });
     await this.#sendAfter(place, { ...answer, value: stands });
     if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
-    return stands !== answer.value || sent === 'taken' ? refused(TAKEN(name)) : { accepted: true };
+    return !first || sent === 'taken' ? refused(TAKEN(name)) : { accepted: true };
   }
 
   /** To the lane as well that the job is being moved into: its fields may have been copied before. */

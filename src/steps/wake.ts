@@ -28,11 +28,13 @@ export function parkOf(
 }
 
 /**
- * Wakes up a task if it waits for a value that was sent, or was revoked before it was parked: a worker ends it then. Removes its mark where that is no longer needed.
- * @param marked there is a mark
+ * Wakes up a task if it waits for a value that was sent, or was revoked before it was parked: a worker ends it then.
+ * @param marked there may be a mark, which is removed where it is no longer needed
  * @returns whether the mark may still be needed: the task runs, and may be parked without a look
  */
 export async function wakeIfAnswered(engine: WakingEngine, ref: JobRef, marked: boolean): Promise<boolean> {
+  // Read before the job: a value that is sent after that has another mark, which stays.
+  const mark = marked ? await engine.steps.mark(ref) : undefined;
   const [job] = await engine.readJobs([ref]);
   if (job !== undefined && job.doneAt === undefined && job.running) return true;
   const park = job === undefined ? undefined : parkOf(job);
@@ -47,8 +49,8 @@ export async function wakeIfAnswered(engine: WakingEngine, ref: JobRef, marked: 
       // BullMQ's own answer: the job is no longer delayed, because it was woken or came due.
       if (!(error instanceof Error && 'code' in error && typeof error.code === 'number')) throw error;
     });
-  } else if (!marked) return false;
-  await engine.steps.settle(ref);
+  }
+  if (mark !== undefined) await engine.steps.settle(ref, mark);
   return false;
 }
 

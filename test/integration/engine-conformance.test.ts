@@ -660,8 +660,14 @@ for (const candidate of engines) {
           assert.deepEqual(await other.steps.due(1000, 10, 100), [ref]);
           assert.deepEqual(await engine.steps.due(1099, 10, 100), []);
           assert.deepEqual(await engine.steps.due(1100, 10, 100), [ref]);
-          await engine.steps.settle(ref);
-          assert.deepEqual(await engine.steps.due(9000, 10, 100), []);
+          const mark = (await engine.steps.mark(ref)) ?? 0;
+          const later = { field: 'w:b', value: 'v', awaitedIf: 's:a', now: 1000 };
+          assert.equal(await other.steps.send(ref, later), 'awaited');
+          await engine.steps.settle(ref, mark);
+          assert.deepEqual(await engine.steps.due(9000, 10, 100), [ref], 'a later value keeps its own mark');
+          await engine.steps.settle(ref, (await other.steps.mark(ref)) ?? 0);
+          assert.equal(await engine.steps.mark(ref), undefined);
+          assert.deepEqual(await engine.steps.due(19_000, 10, 100), []);
         });
       });
 

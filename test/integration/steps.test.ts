@@ -91,6 +91,31 @@ onEveryEngine((ground) => {
     assert.equal((await result.send('approval', 1)).accepted, false);
   });
 
+  it('keeps the places of chunks that a finished step has emitted', async (t) => {
+    const { app, worker } = ground.app(t);
+    const task = app.task('words', { maxRetries: 1, defaultRetryDelay: 1 }, async function () {
+      await this.emit('first');
+      await this.step('inner', async () => {
+        for (const word of ['a', 'b', 'c']) await this.emit(word);
+      });
+      await this.sleep('nap', '50ms');
+      await this.emit('after');
+      await this.sleep('another nap', '50ms');
+      await this.emit('last');
+      if (this.request.retries === 0) this.retry();
+    });
+    await worker();
+    const result = await task.delay();
+    const seen: (readonly [number, unknown])[] = [];
+    for await (const { attempt, chunk } of result.stream({ restarts: 'follow' }).entries())
+      seen.push([attempt, chunk]);
+    const of = (wanted: number) => seen.filter(([attempt]) => attempt === wanted).map(([, chunk]) => chunk);
+    assert.deepEqual(of(1), ['first', 'after', 'last'], 'the step does not run in the second attempt');
+    const first = ['first', 'a', 'b', 'c', 'after', 'last'];
+    assert.deepEqual(of(0), first.slice(0, of(0).length));
+    assert.ok(of(0).length >= 5, `the reader was there for ${of(0)}`);
+  });
+
   it('takes a value that was sent before it waits, and one sent to nobody is not accepted', async (t) => {
     const { app, worker } = ground.app(t);
     const task = app.task('early', async function () {

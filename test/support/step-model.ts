@@ -83,7 +83,7 @@ function engineOf(broker: StepBroker, life: Life): Engine {
         if (broker.fields.has(field)) return 'taken';
         broker.fields.set(field, value);
         if (!broker.fields.has(awaitedIf)) return 'kept';
-        broker.wakeAt = now;
+        broker.wakeAt = Math.max(now, (broker.wakeAt ?? -1) + 1);
         return 'awaited';
       }),
     due: (now: number, _limit: number, leaseMs: number) =>
@@ -92,9 +92,10 @@ function engineOf(broker: StepBroker, life: Life): Engine {
         broker.wakeAt = now + leaseMs;
         return [REF];
       }),
-    settle: () =>
+    mark: () => life.read(() => broker.wakeAt),
+    settle: (_job: JobRef, mark: number) =>
       life.write(() => {
-        broker.wakeAt = undefined;
+        if (broker.wakeAt === mark) broker.wakeAt = undefined;
       }),
   };
   const promote = () =>
@@ -185,6 +186,7 @@ export class StepProcess {
           call.closed = true;
           resolve({ kind: 'lost' });
         },
+        passChunks: async () => undefined,
       };
       const steps = new CallSteps(call, {
         records: this.#engine.steps,

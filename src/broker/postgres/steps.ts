@@ -64,7 +64,7 @@ BEGIN
   IF NOT EXISTS (SELECT 1 FROM celeriac_step s
     WHERE s.queue = the_queue AND s.id = the_id AND s.sent = at AND s.key = awaited_if) THEN RETURN 'kept'; END IF;
   INSERT INTO celeriac_wake (queue, id, at) VALUES (the_queue, the_id, the_now)
-    ON CONFLICT (queue, id) DO UPDATE SET at = least(celeriac_wake.at, excluded.at);
+    ON CONFLICT (queue, id) DO UPDATE SET at = greatest(celeriac_wake.at + 1, excluded.at);
   RETURN 'awaited';
 END $$;`;
 }
@@ -82,7 +82,8 @@ const DUE = `
 UPDATE celeriac_wake w SET at = $1::bigint + $3::bigint
   FROM (SELECT queue, id FROM celeriac_wake WHERE at <= $1::bigint ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) AS d
  WHERE w.queue = d.queue AND w.id = d.id RETURNING w.queue, w.id`;
-const SETTLE = 'DELETE FROM celeriac_wake WHERE queue = $1 AND id = $2';
+const MARK = 'SELECT at FROM celeriac_wake WHERE queue = $1 AND id = $2';
+const SETTLE = 'DELETE FROM celeriac_wake WHERE queue = $1 AND id = $2 AND at = $3::bigint';
 const COPY = `
 INSERT INTO celeriac_step (queue, id, sent, key, field, value)
 SELECT $3, $4, t.added_at_ms, s.key, s.field, s.value
@@ -125,8 +126,13 @@ export class PgSteps implements StepRecords {
     return rows.map((row) => ({ queue: String(row.queue), id: String(row.id) }));
   }
 
-  async settle({ queue, id }: JobRef): Promise<void> {
-    await this.query(SETTLE, [queue, id]);
+  async mark({ queue, id }: JobRef): Promise<number | undefined> {
+    const { rows } = await this.query(MARK, [queue, id]);
+    return rows[0] === undefined ? undefined : Number(rows[0].at);
+  }
+
+  async settle({ queue, id }: JobRef, mark: number): Promise<void> {
+    await this.query(SETTLE, [queue, id, mark]);
   }
 
   async copy(from: JobRef, to: JobRef): Promise<boolean> {

@@ -50,8 +50,17 @@ if not job[1] or job[2] then return 0 end
 if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 1 end
 redis.call('HSETNX', KEYS[1], '${STEPS_MARK}', '1')
 if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then return 2 end
-redis.call('ZADD', KEYS[2], ARGV[5], ARGV[4])
+local mark = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[4]) or -1)
+redis.call('ZADD', KEYS[2], math.max(tonumber(ARGV[5]), mark + 1), ARGV[4])
 return 3`,
+);
+
+// KEYS wake-ups · ARGV member, its mark
+const SETTLE = new LuaScript(
+  1,
+  `
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) ~= tonumber(ARGV[2]) then return 0 end
+return redis.call('ZREM', KEYS[1], ARGV[1])`,
 );
 
 // KEYS from, to · returns how many fields were copied
@@ -112,8 +121,13 @@ export class RedisSteps implements StepRecords {
     return refsIn((reply as [string, string[]])[1]);
   }
 
-  async settle(job: JobRef): Promise<void> {
-    await this.held((client) => client.zrem(this.#wakeUps, memberOf(job)));
+  async mark(job: JobRef): Promise<number | undefined> {
+    const score = await this.held((client) => client.zscore(this.#wakeUps, memberOf(job)));
+    return score === null ? undefined : Number(score);
+  }
+
+  async settle(job: JobRef, mark: number): Promise<void> {
+    await this.held((client) => SETTLE.run(client, [this.#wakeUps], [memberOf(job), mark]));
   }
 
   async copy(from: JobRef, to: JobRef): Promise<boolean> {

@@ -12,6 +12,7 @@ import type { CallbackSignature } from '../../options/tables/call.js';
 import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { CallSteps, type Stepping, type SteppingCall } from '../../steps/call-steps.js';
+import { runningStep } from '../../steps/running-step.js';
 import type { CallStream } from '../../streams/call-stream.js';
 import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
 import type { Generating } from '../../tasks/generating.js';
@@ -144,8 +145,14 @@ export class RunningCall implements TaskContext, SteppingCall {
     this.#throwIfSoftLimitPassed();
     if (this.#closed) return;
     const room = this.#openedStream().send(chunk);
+    const step = runningStep();
+    if (step !== undefined) step.chunks++;
     if (room !== undefined) await room;
     this.#throwIfSoftLimitPassed();
+  }
+
+  passChunks(count: number): Promise<void> {
+    return this.#openedStream().pass(count);
   }
 
   /** Runs a generator as the body: see `driveGenerator`. */

@@ -123,6 +123,10 @@ export class UniqueCalls {
   async #revoke(holder: KeyHolder, { name }: UniqueCall): Promise<boolean> {
     const reason = `it was replaced by a newer call of ${name}`;
     const { engine, tasks, clock } = this;
+    const [task] = await tasks.read([holder.job]);
+    const state = task === undefined ? PENDING : stateOf(task, readMessage(task.data), clock.now());
+    // Between its retries, and while it waits, it is in no worker's hands, so a revocation would end it.
+    if (state !== PENDING && !READY.has(state)) return false;
     const ground = { engine, tasks, clock };
     const { found, was } = await revokeTask(ground, holder.job, { reason }, async () => undefined);
     return found ? was === PENDING || (was !== undefined && READY.has(was)) : false;

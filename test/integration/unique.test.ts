@@ -104,6 +104,25 @@ describe('A unique task', () => {
       assert.equal(await (await sync.delay(4)).get({ timeout: '20s' }), 4);
     });
 
+    it('stays where it waits, or is to be retried, in mode replace', async (t) => {
+      const { app, worker } = ground.app(t, PATIENT);
+      const one = { unique: { mode: 'replace', key: () => 'one' } } as const;
+      const waiting = app.task('waiting', one, async function () {
+        return this.waitFor('value');
+      });
+      const retried = app.task('retried', { ...one, maxRetries: 1 }, function () {
+        if (this.request.retries === 0) this.retry({ countdown: '1h' });
+      });
+      await worker();
+      const [first, again] = [await waiting.delay(), await retried.delay()];
+      await until(async () => (await first.status) === 'WAITING' && (await again.status) === 'RETRY', 'both');
+      assert.equal(((await rejection(waiting.delay())) as DuplicateTaskError).taskId, first.id);
+      assert.equal(((await rejection(retried.delay())) as DuplicateTaskError).taskId, again.id);
+      assert.equal(await again.status, 'RETRY');
+      assert.deepEqual(await first.send('value', 7), { accepted: true });
+      assert.equal(await first.get({ timeout: '20s' }), 7);
+    });
+
     it('holds its key through retries, and frees it when it fails, expires or is revoked', async (t) => {
       const { app, worker } = ground.app(t, PATIENT);
       const retried = app.task(

@@ -42,7 +42,7 @@ export function addFailedCommands(program: Command): void {
     .option('--json', 'print its snapshot as JSON')
     .action((id: string, _flags, command: Command) => show(id, command.optsWithGlobals<FailedFlags>()));
   for (const [act, about] of [
-    ['retry', 'run failed tasks again under their ids, as if they were new'],
+    ['retry', 'run failed tasks again under their ids; finished steps are kept'],
     ['delete', 'drop the records of failed tasks'],
   ] as const) {
     const command = filters(failed.command(act).description(about))

@@ -43,6 +43,7 @@ const MEMBERS = [
   'startedAt',
   'doneAt',
   'headers',
+  'steps',
 ];
 
 describe('A result by the contract', () => {

@@ -179,6 +179,7 @@ describe('Calling a task and reading its result', () => {
         rootId: sent.id,
         parentId: undefined,
         headers: { tenant: 'blue' },
+        steps: [],
       });
       assert(sentAt !== undefined && startedAt !== undefined && doneAt !== undefined);
       assert(sentAt.getTime() >= before - 1000, 'sentAt is about when it was sent');

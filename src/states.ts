@@ -59,9 +59,9 @@ export const EXCEPTION: ReadonlySet<string> = fixedSet([RETRY, FAILURE, REVOKED]
 /** States whose error `get()` throws. */
 export const PROPAGATE: ReadonlySet<string> = fixedSet([FAILURE, REVOKED]);
 
-/** Whether `state` is one of celeriac's own. */
+/** Whether only celeriac sets `state`. A task that runs may name a state of its own WAITING. */
 export function isBuiltIn(state: string): boolean {
-  return BUILT_IN.has(state);
+  return state !== WAITING && BUILT_IN.has(state);
 }
 
 /** The public `states` object. */

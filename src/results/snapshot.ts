@@ -84,7 +84,7 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     name: job.name,
     state,
     known: true,
-    meta: state === WAITING ? waitingMeta(job) : decodeMeta(progressOf(job)?.meta, context),
+    meta: state === WAITING && isParked(job) ? waitingMeta(job) : decodeMeta(progressOf(job)?.meta, context),
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
     error,
     args: argsOf(message, context, error),

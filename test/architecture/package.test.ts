@@ -1,6 +1,6 @@
 /** What the manifest promises whoever installs the package. What comes of it is tried in test/packages. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { SRC } from './source.js';
@@ -24,6 +24,16 @@ const manifest = read<Manifest>('package.json');
 const entries = Object.entries(manifest.exports).filter(
   (entry): entry is [string, Conditions] => typeof entry[1] !== 'string',
 );
+
+describe('src', () => {
+  it('holds sources only: what a compiler makes goes to dist and build', () => {
+    const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' });
+    assert.deepEqual(
+      files.filter((path) => /\.[^/\\]+$/.test(path) && !/\.c?tsx?$/.test(path)),
+      [],
+    );
+  });
+});
 
 describe('the manifest', () => {
   it('gives every entry point to import and to require: one module, the types of either format', () => {

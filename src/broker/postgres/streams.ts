@@ -40,15 +40,20 @@ DECLARE
   dropped bigint;
   gone bigint;
 BEGIN
-  PERFORM 1 FROM job j
-    WHERE j.queue = the_queue AND j.id = the_id AND j.state = 'active' AND j.lock_token = the_token;
-  IF NOT FOUND THEN RETURN false; END IF;
   LOOP
     SELECT * INTO s FROM celeriac_stream t WHERE t.id = the_id FOR UPDATE;
     EXIT WHEN FOUND;
     INSERT INTO celeriac_stream (id, origin, attempt, first, next, bytes, expire_at)
       VALUES (the_id, the_origin, the_attempt, the_first, the_first, 0, 'infinity') ON CONFLICT DO NOTHING;
   END LOOP;
+  -- Not before: the append may have waited for the row, and the task begun anew elsewhere meanwhile.
+  PERFORM 1 FROM job j
+    WHERE j.queue = the_queue AND j.id = the_id AND j.state = 'active' AND j.lock_token = the_token;
+  IF NOT FOUND THEN
+    -- A row that was made above.
+    DELETE FROM celeriac_stream t WHERE t.id = the_id AND t.expire_at = 'infinity';
+    RETURN false;
+  END IF;
   IF s.origin <> the_origin OR s.attempt <> the_attempt OR s.expire_at <= now() THEN
     DELETE FROM celeriac_chunk c WHERE c.id = the_id;
     s.first := the_first;

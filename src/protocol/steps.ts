@@ -46,7 +46,8 @@ export function stepViews(fields: ReadonlyMap<string, string>, now: number): Ste
   for (const [field, text] of fields) {
     if (!field.startsWith('s:')) continue;
     const name = field.slice(2);
-    const record = JSON.parse(text) as StepRecord;
+    const record = parsed(text) as StepRecord | undefined;
+    if (typeof record?.s !== 'number') continue; // not written by celeriac
     views.push({
       name,
       kind: record.k,
@@ -67,6 +68,17 @@ function doneAt(
   if (record.k === 'sleep') return record.u <= now ? new Date(record.u) : undefined;
   const text = fields.get(answerField(name));
   if (text === undefined) return undefined;
-  const answer = JSON.parse(text) as AnswerRecord;
-  return new Date('t' in answer ? answer.t : answer.d);
+  const answer = parsed(text) as Partial<Record<'t' | 'd', number>> | undefined;
+  // A value may be sent before the task waits for it.
+  return new Date(Math.max(record.s, answer?.t ?? answer?.d ?? record.s));
+}
+
+/** Undefined for text that is no JSON object: any client of the broker can write fields. */
+function parsed(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -41,6 +41,8 @@ export interface Wakings {
 
 /** What the stack of a job that waits begins with. */
 export const PARK_MARK = 'celeriac waits: ';
+/** The last moment that a Date has, epoch ms. */
+const LAST_MOMENT = 8.64e15;
 const NONE: Wakings = Object.freeze({ wakings: 0 });
 
 /** The stack of a job that waits. */
@@ -52,11 +54,32 @@ export function packPark(park: Park): string {
 export function parkIn(stack: string | undefined): Park | undefined {
   if (stack?.startsWith(PARK_MARK) !== true) return undefined;
   try {
-    const park = JSON.parse(stack.slice(PARK_MARK.length)) as Park;
-    return Array.isArray(park.for) && typeof park.starts === 'number' ? park : undefined;
+    const park: unknown = JSON.parse(stack.slice(PARK_MARK.length));
+    return isPark(park) ? park : undefined;
   } catch {
     return undefined; // another program's text
   }
+}
+
+/** Any client of the broker can write the text. */
+function isPark(value: unknown): value is Park {
+  if (typeof value !== 'object' || value === null) return false;
+  const { starts, wakings, ranMs, for: waits } = value as Partial<Record<keyof Park, unknown>>;
+  return [starts, wakings, ranMs].every(Number.isFinite) && Array.isArray(waits) && waits.every(isWaitingFor);
+}
+
+function isWaitingFor(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, name, until } = value as Partial<Record<keyof WaitingFor, unknown>>;
+  return (
+    (kind === 'sleep' || kind === 'wait') &&
+    typeof name === 'string' &&
+    (until === undefined || isMoment(until))
+  );
+}
+
+function isMoment(value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) <= LAST_MOMENT;
 }
 
 /**

@@ -6,8 +6,11 @@ export type Settlement =
   | { readonly kind: 'retry'; readonly delayMs: number; readonly message: string; readonly stack: string }
   /** Continue the attempt later, without counting as one. */
   | { readonly kind: 'wait'; readonly delayMs: number; readonly stack: string }
-  /** Run again later, without counting as an attempt. */
-  | { readonly kind: 'postpone'; readonly delayMs: number }
+  /**
+   * Run again later, without counting as an attempt. `yields`: by another worker, if there is one that can, so this one
+   * comes late to what is due.
+   */
+  | { readonly kind: 'postpone'; readonly delayMs: number; readonly yields?: true }
   /** Put back at the front of the queue for another worker, without counting as an attempt. */
   | { readonly kind: 'release' }
   /** Relocate to its lane, as if it had been sent there. */

@@ -68,6 +68,10 @@ const REST_MS = 100;
 const LONGEST_REST_MS = 5000;
 /** Longest wait for a slot, ms, before the loop checks its state. */
 const SLOT_WAIT_MS = 5000;
+/** How late a worker comes to what it may have refused, ms: longer than another worker needs to fetch it. */
+const LATE_MS = 150;
+/** For so long after the due moment of a refused job this worker comes late, ms. */
+const YIELD_MS = 1000;
 /** As in BullMQ: a longer rate limit is waited out in pieces, so that due delayed jobs are noticed. */
 const LONGEST_LIMIT_MS = 30_000;
 
@@ -83,6 +87,8 @@ export class WorkerLoop {
   #dueAt = 0;
   /** When BullMQ's own rate limit ends, on this process's steady clock, ms. */
   #limitedUntil = 0;
+  /** Until when this worker comes late to delayed jobs, on this process's steady clock. */
+  #yieldsUntil = 0;
   #restMs = REST_MS;
   #resting: AbortController | undefined;
   #onIdle: (() => void) | undefined;
@@ -205,6 +211,8 @@ export class WorkerLoop {
     try {
       while (run !== undefined) {
         const settlement = await this.#settlement(run);
+        if (settlement.kind === 'postpone' && settlement.yields === true)
+          this.#yieldsUntil = performance.now() + settlement.delayMs + YIELD_MS;
         const askedAt = performance.now();
         const fetched = await this.params.writer.write(run, settlement, () => this.#mayContinue(end));
         const next = this.#next(end, run, fetched, askedAt);
@@ -272,7 +280,7 @@ export class WorkerLoop {
   async #waitForJob(end: QueueEnd): Promise<void> {
     const { watchdog, account } = this.params;
     while (!end.ending && !this.#stopped) {
-      const seconds = end.waitSeconds(this.#dueAt);
+      const seconds = end.waitSeconds(this.#lateDueAt);
       this.#dueAt = 0;
       if (seconds <= 0) return;
       this.#audit();
@@ -294,6 +302,15 @@ export class WorkerLoop {
         watchdog.turned();
       }
     }
+  }
+
+  /**
+   * When to look for the next delayed job. It may be one that this worker has refused: all workers that wait wake up at
+   * its due moment, and the broker serves the oldest connection first, which a newer worker never has.
+   */
+  get #lateDueAt(): number {
+    if (this.#dueAt === 0 || performance.now() > this.#yieldsUntil) return this.#dueAt;
+    return this.#dueAt + LATE_MS;
   }
 
   async #waitForSlot(): Promise<void> {

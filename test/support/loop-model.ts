@@ -24,6 +24,8 @@ const CONNECTION = () => new Error('Connection is closed.');
 
 /** One queue of a broker. */
 export class ModelQueue {
+  /** When the next delayed job is due; 0 where there is none. */
+  dueAt = 0;
   readonly wait: string[] = [];
   readonly delayed: string[] = [];
   /** The token each active job is locked by. */
@@ -72,7 +74,7 @@ export class ModelQueue {
 
   fetch(token: string): unknown[] {
     const id = this.wait.shift();
-    if (id === undefined) return [undefined, '', 0, 0];
+    if (id === undefined) return [undefined, '', 0, this.dueAt];
     this.active.set(id, token);
     this.#mark();
     return [{}, id, 0, 0];
@@ -105,6 +107,8 @@ export class ModelConsumer implements QueueEnd {
   /** 0: every fetch was answered late. */
   sureMs = Number.POSITIVE_INFINITY;
   salvage: QueueEnd['salvage'] = async () => undefined;
+  /** The due moment it last waited for; 0 for none. */
+  waitsUntil = 0;
   /** How long it was to pause after each refusal, ms. */
   readonly rests: number[] = [];
   readonly ended: Promise<void>;
@@ -155,7 +159,8 @@ export class ModelConsumer implements QueueEnd {
     this.ended = this.loop.run(this);
   }
 
-  waitSeconds(): number {
+  waitSeconds(until: number): number {
+    this.waitsUntil = until;
     return 5;
   }
 

@@ -30,8 +30,8 @@ export type Outcome =
   | { readonly kind: 'replaced'; readonly flow: string }
   /** The task will not run: revoked, or expired. */
   | { readonly kind: 'revoked'; readonly reason: string | undefined; readonly expired?: true }
-  /** The task cannot run now (not due, or unknown here): tried again later, without an attempt being counted. */
-  | { readonly kind: 'later'; readonly delayMs: number }
+  /** The task cannot run now: tried again later, without an attempt being counted. `yields`: this worker cannot run it. */
+  | { readonly kind: 'later'; readonly delayMs: number; readonly yields?: true }
   /** The task has a lane and was not fetched from it. */
   | { readonly kind: 'move'; readonly lane: string }
   /** The worker stops: another one runs the task from the start. */

@@ -69,7 +69,7 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
       };
     }
     case 'later':
-      return { kind: 'postpone', delayMs: outcome.delayMs };
+      return { kind: 'postpone', delayMs: outcome.delayMs, ...(outcome.yields && { yields: true }) };
     case 'move':
       return { kind: 'move', lane: outcome.lane };
     case 'handBack':

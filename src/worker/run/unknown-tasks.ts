@@ -32,7 +32,7 @@ export class UnknownTasks {
   async outcomeOf(delivery: Delivery): Promise<Outcome> {
     const { clock, unknownTaskGraceMs: graceMs } = this.params;
     const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, graceMs / 5));
-    const later: Outcome = { kind: 'later', delayMs: pauseMs };
+    const later: Outcome = { kind: 'later', delayMs: pauseMs, yields: true };
     try {
       const sinceMs = clock.now() - (await this.#firstRefusedAt(delivery));
       if (sinceMs < graceMs) return later;

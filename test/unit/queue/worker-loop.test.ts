@@ -107,6 +107,27 @@ describe('The loop of a consumer', () => {
     assert.deepEqual([asked(), slots.used, consumer.errors.length], [['pause'], 0, 1]);
   });
 
+  it('comes late to what is due once it has refused a task, so that a worker that knows it comes first', async () => {
+    const { queue, consumer, answer } = await setUp(1, 'known');
+    queue.dueAt = Date.now() + 60_000;
+    consumer.settlement = { kind: 'postpone', delayMs: 60_000 };
+    await answer('fetch');
+    await answer('wait');
+    await answer('body');
+    await answer('write');
+    await answer('fetch');
+    assert.equal(consumer.waitsUntil, queue.dueAt, 'a task that is only early');
+    queue.add('unknown');
+    consumer.settlement = { kind: 'postpone', delayMs: 60_000, yields: true };
+    await answer('wait');
+    await answer('fetch');
+    await answer('wait');
+    await answer('body');
+    await answer('write');
+    await answer('fetch');
+    assert.ok(consumer.waitsUntil > queue.dueAt, `${consumer.waitsUntil - queue.dueAt} ms late`);
+  });
+
   it('pauses after each refusal, and holds no slot meanwhile', async () => {
     const { slots, consumer, asked, answer } = await setUp(2, 'a');
     for (let tries = 1; tries <= 3; tries++) {

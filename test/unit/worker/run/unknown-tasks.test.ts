@@ -42,7 +42,7 @@ describe('A task that nobody knows', () => {
     for (let n = 0; n < 500; n++) {
       clock.at += GRACE_MS / 1000;
       const outcome = await (n % 2 ? one : other).outcomeOf(delivery('id', 30 + n));
-      assert.deepEqual(outcome, { kind: 'later', delayMs: 2000 });
+      assert.deepEqual(outcome, { kind: 'later', delayMs: 2000, yields: true });
     }
     clock.at += GRACE_MS;
     const outcome = await one.outcomeOf(delivery());

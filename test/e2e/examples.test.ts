@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { chromium, type Page } from 'playwright-core';
+import { openPage } from '../support/browser.js';
 import { CLI_PATH, startCli } from '../support/cli.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { freePort } from '../support/servers.js';
@@ -16,7 +16,6 @@ const APPROVE = join(ROOT, 'build/examples/06-approval/approve.js');
 const TESTING = join(ROOT, 'build/examples/04-testing/reminders.test.js');
 const WEB_CLIENT = join(ROOT, 'build/examples/02-web-client/server.js');
 const STREAMING = join(ROOT, 'build/examples/05-streaming');
-const CHROMIUM = '/usr/bin/chromium';
 const WORKER_FOLDER = join(ROOT, 'examples/01-report');
 
 describe('examples/01-report', () => {
@@ -196,18 +195,6 @@ async function startWorker(t: TestContext, url: string): Promise<void> {
   const args = ['-A', 'tasks', 'worker', '--loglevel=info', '-c', '4'];
   const worker = startCli(t, args, { cwd: WORKER_FOLDER, env: { CELERIAC_BROKER_URL: url } });
   await worker.printed(/ready/);
-}
-
-async function openPage(t: TestContext, url: string): Promise<Page> {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  });
-  t.after(() => browser.close());
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => assert.fail(error));
-  await page.goto(url);
-  return page;
 }
 
 async function startServer(t: TestContext, url: string | undefined, file = WEB_CLIENT): Promise<string> {

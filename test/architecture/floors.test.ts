@@ -38,6 +38,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['app-options'],
   ['app-parts'],
   ['app'],
+  ['web'],
   ['index', 'testing', 'nestjs', 'cli'],
 ];
 

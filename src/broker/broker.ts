@@ -4,16 +4,19 @@
  * Only `broker/` and `queue/` make BullMQ objects; the rooms above must not see them.
  */
 
-import type { BackendFactory, IQueueBackend, JobJson } from 'bullmq';
+import type { BackendFactory, IQueueBackend } from 'bullmq';
 import type { OwnIds } from '../protocol/ids.js';
 import type { CheckResult } from './check-result.js';
 import type { JobRef } from './job-ref.js';
+import type { NewJob } from './new-job.js';
 import type { Places } from './places.js';
 import type { QueueAdmin } from './queue-admin.js';
+import type { RelayedJobs } from './relayed-jobs.js';
 import type { StepRecords } from './steps.js';
 import type { Streams } from './streams.js';
 
 export type { JobRef } from './job-ref.js';
+export type { NewJob } from './new-job.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
@@ -280,6 +283,7 @@ export interface Engine {
   readonly places: Places;
   readonly steps: StepRecords;
   readonly streams: Streams;
+  readonly relayed: RelayedJobs;
   readonly signals: Notices;
   /** Administers queues. Queues in use are noted there automatically. */
   readonly queues: QueueAdmin;
@@ -310,13 +314,6 @@ export interface Engine {
   migrate(): Promise<void>;
   /** Releases everything this engine opened; never what the caller passed in. Idempotent, bounded. */
   close(): Promise<void>;
-}
-
-/** A job to be added. */
-export interface NewJob {
-  readonly queue: string;
-  readonly jobId: string;
-  readonly job: JobJson;
 }
 
 /** A job without its possibly large fields. */

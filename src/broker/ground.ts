@@ -36,6 +36,9 @@ export function engineOf(ground: Readonly<Ground>): Engine {
     get streams() {
       return ground.engine.streams;
     },
+    get relayed() {
+      return ground.engine.relayed;
+    },
     get signals() {
       return ground.engine.signals;
     },

@@ -33,7 +33,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['steps'],
   ['calls'],
   ['canvas'],
-  ['control', 'events'],
+  ['control', 'events', 'transactions'],
   ['schedules', 'worker'],
   ['app-options'],
   ['app-parts'],

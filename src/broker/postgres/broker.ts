@@ -30,6 +30,7 @@ import { channelPrefixOf, PgSignals } from './notices.js';
 import { PgPlaces } from './places.js';
 import { PgQueueAdmin } from './queue-admin.js';
 import { PgRecords } from './records.js';
+import { PgRelayedJobs } from './relayed-jobs.js';
 import { isMigrated, migrateSchema, notMigrated } from './schema.js';
 import { PgSteps } from './steps.js';
 import { PgStreams } from './streams.js';
@@ -48,6 +49,7 @@ export class PgEngine implements Engine {
   readonly places: PgPlaces;
   readonly steps: PgSteps;
   readonly streams: PgStreams;
+  readonly relayed: PgRelayedJobs;
   readonly signals: PgSignals;
   readonly queues: PgQueueAdmin;
   readonly broadcast: PgBroadcast;
@@ -79,6 +81,12 @@ export class PgEngine implements Engine {
     this.places = new PgPlaces(this.#query);
     this.steps = new PgSteps(this.#query);
     this.streams = new PgStreams(this.#query, schema, wire.oneProcess ? wire.notices : undefined);
+    this.relayed = new PgRelayedJobs({
+      query: this.#query,
+      session: (body) => this.#prepare().then(() => wire.session(body)),
+      notices: wire.notices,
+      note: (queues) => this.queues.note(queues),
+    });
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
     this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);

@@ -32,6 +32,7 @@ import { RedisNotices } from './notices.js';
 import { RedisPlaces } from './places.js';
 import { RedisQueueAdmin } from './queue-admin.js';
 import { RedisRecords } from './records.js';
+import { RedisRelayedJobs } from './relayed-jobs.js';
 import { RedisReplication } from './replication.js';
 import { redisSalvage } from './salvage.js';
 import { RedisSteps } from './steps.js';
@@ -60,6 +61,7 @@ class RedisEngine implements Engine {
   readonly places: RedisPlaces;
   readonly steps: RedisSteps;
   readonly streams: RedisStreams;
+  readonly relayed: RedisRelayedJobs;
   readonly signals: RedisNotices;
   readonly queues: RedisQueueAdmin;
   readonly broadcast: RedisBroadcast;
@@ -99,6 +101,11 @@ class RedisEngine implements Engine {
     this.flows = new RedisWorkflowRecords(held, `${this.#prefix}:~f:`);
     this.places = new RedisPlaces(held, { holders: `${this.#prefix}:~h:`, waiters: `${this.#prefix}:~l:` });
     this.steps = new RedisSteps(held, this.#prefix);
+    this.relayed = new RedisRelayedJobs({
+      held,
+      backend: (queue) => this.backend(queue),
+      prefix: this.#prefix,
+    });
     const sharded = target.kind === 'cluster';
     const channelPrefix = `${this.#prefix}:~s${target.db}:`;
     this.streams = new RedisStreams({

@@ -20,6 +20,7 @@ import type {
 import type { CheckResult } from '../../broker/check-result.js';
 import type { Places } from '../../broker/places.js';
 import type { QueueAdmin } from '../../broker/queue-admin.js';
+import type { RelayedJobs } from '../../broker/relayed-jobs.js';
 import type { StepRecords } from '../../broker/steps.js';
 import type { Streams } from '../../broker/streams.js';
 import { CeleriacError } from '../../errors.js';
@@ -37,6 +38,12 @@ export class RemoteBroker implements Engine {
   readonly places: Places;
   readonly steps: StepRecords;
   readonly streams: Streams;
+  /** The worker relays; a thread never does. */
+  readonly relayed: RelayedJobs = {
+    add: () => Promise.reject(notInThreads('relaying an outbox is')),
+    seen: () => Promise.reject(notInThreads('relaying an outbox is')),
+    release: () => Promise.reject(notInThreads('relaying an outbox is')),
+  };
   readonly signals: RemoteSignals;
   readonly queues: QueueAdmin;
   readonly broadcast: Broadcast;

@@ -1,0 +1,2 @@
+/** What esbuild makes of an imported style sheet: nothing that code could use. */
+declare module '*.css';

@@ -13,10 +13,12 @@ import type { Places } from './places.js';
 import type { QueueAdmin } from './queue-admin.js';
 import type { RelayedJobs } from './relayed-jobs.js';
 import type { StepRecords } from './steps.js';
+import type { StoredJob } from './stored-job.js';
 import type { Streams } from './streams.js';
 
 export type { JobRef } from './job-ref.js';
 export type { NewJob } from './new-job.js';
+export type { StoredJob } from './stored-job.js';
 
 /** Which kind of broker this is; for banners, checks and error texts, never for branching features. */
 export type EngineKind = 'redis' | 'sentinel' | 'cluster' | 'postgres' | 'embedded';
@@ -55,40 +57,6 @@ export interface BullmqParts {
   readonly salvage?: Salvage;
   /** Releases the connection after everything made with it is closed. May be called twice. Absent where nothing is held. */
   readonly release?: () => void;
-}
-
-/** A job as stored in the broker, not interpreted. Texts are as stored. */
-export interface StoredJob {
-  /** Distinguishes a job from the records of tasks without a job: see `TaskRecord`. */
-  readonly kind: 'job';
-  readonly id: string;
-  readonly queue: string;
-  readonly name: string;
-  /** The message, as JSON text. */
-  readonly data: string;
-  /** BullMQ's progress, parsed; celeriac writes `{ state, meta }`. */
-  readonly progress: unknown;
-  /** JSON text; absent until completed. */
-  readonly returnvalue: string | undefined;
-  readonly failedReason: string | undefined;
-  /** The last entry of BullMQ's stack list; celeriac's carries the encoded error. */
-  readonly stack: string | undefined;
-  readonly priority: number;
-  /** Epoch ms. */
-  readonly sentAt: number;
-  readonly delayMs: number;
-  readonly startedAt: number | undefined;
-  readonly doneAt: number | undefined;
-  /** How many attempts failed (BullMQ: attemptsMade). */
-  readonly retries: number;
-  /** How often a worker started the job (BullMQ: attemptsStarted). */
-  readonly deliveries: number;
-  /** Whether a worker holds its lock now. */
-  readonly running: boolean;
-  /** The node that ran the job last. */
-  readonly worker: string | undefined;
-  /** Whether the task has steps: see `StepRecords`. */
-  readonly hasSteps?: boolean;
 }
 
 /** A small record of our own. `version` rises with each change and guards `replace`. */

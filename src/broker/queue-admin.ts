@@ -3,6 +3,10 @@
  * stay with BullMQ's own backend. Every step must be bounded, so that none blocks the broker for long.
  */
 
+import type { PageAsked, PlacedJob } from './job-pages.js';
+import type { JobRef } from './job-ref.js';
+import type { StoredJob } from './stored-job.js';
+
 /** The number of jobs of a queue in each state of the broker. */
 export interface QueueSizes {
   readonly waiting: number;
@@ -111,6 +115,10 @@ export interface QueueAdmin {
   take(queue: string, step: TakeStep): Promise<Taken>;
   /** The failed jobs of these queues before a position, newest first. */
   failed(queues: readonly string[], before: FailedPlace | undefined, limit: number): Promise<FailedPlace[]>;
+  /** Pages of the jobs of queues, in order: see `job-pages`. */
+  pages(asked: readonly PageAsked[]): Promise<PlacedJob[][]>;
+  /** Jobs as rows of a list, with short texts (see `job-row`), in order; `undefined` for a job that does not exist. */
+  rows(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]>;
   /** Clears the traces of attempts from an ended job; BullMQ's retry does the rest. */
   reset(queue: string, id: string): Promise<void>;
 }

@@ -16,6 +16,7 @@ import { addMigrateCommand } from './commands/migrate.js';
 import { addQueueCommands } from './commands/queues.js';
 import { addScheduleCommands } from './commands/schedules.js';
 import { addSendCommand } from './commands/send.js';
+import { addWebCommand } from './commands/web.js';
 import { addWorkerCommand } from './commands/worker.js';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
 import { endWithReader, flushed } from './streams.js';
@@ -71,6 +72,7 @@ function buildProgram(): Command {
   addScheduleCommands(program);
   addDoctorCommand(program);
   addEventCommands(program);
+  addWebCommand(program);
   addMigrateCommand(program);
   return program;
 }

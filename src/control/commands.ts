@@ -44,6 +44,10 @@ export interface NodeStats {
   readonly version: string;
   /** The ids of its processes, if there are several. */
   readonly processes?: readonly number[];
+  /** Resident memory, bytes, its processes together. */
+  readonly memory?: number;
+  /** CPUs in use on average since it was last asked, or since its start: 1 is one whole CPU. */
+  readonly cpu?: number;
 }
 
 /** A queue that a node consumes, and how many of its tasks may run at once. */

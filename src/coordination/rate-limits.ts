@@ -6,7 +6,7 @@
 
 import type { Engine, StoredRecord } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
-import { paceOf, type Rate } from '../options/rates.js';
+import { paceOf, type Rate, rateText } from '../options/rates.js';
 import { afterLoss } from './contention.js';
 
 interface State {
@@ -49,6 +49,15 @@ export class RateLimits {
   async recorded(tasks: readonly string[]): Promise<boolean[]> {
     const found = await this.engine.records.read(tasks.map(keyOf));
     return found.map((record) => record !== undefined);
+  }
+
+  /** The rates in force, as text, in order; undefined for a task without one. One round trip. */
+  async inForce(tasks: readonly string[]): Promise<(string | undefined)[]> {
+    const found = tasks.length === 0 ? [] : await this.engine.records.read(tasks.map(keyOf));
+    return found.map((record) => {
+      const rate = record === undefined ? null : (JSON.parse(record.value) as State).rate;
+      return rate === null ? undefined : rateText(rate);
+    });
   }
 
   /** Records the rate that a task's code declares. A changed declaration overrides a rate that was set at runtime. */

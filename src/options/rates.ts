@@ -49,6 +49,12 @@ export function toRate(value: unknown, where: string): Rate {
   return { count: Number(count), periodMs };
 }
 
+/** A rate as it is written. */
+export function rateText({ count, periodMs }: Rate): string {
+  const unit = [...PERIODS].find(([, ms]) => ms === periodMs)?.[0];
+  return unit === undefined ? `${count} per ${periodMs} ms` : `${count}/${unit}`;
+}
+
 /**
  * The pace at which no window of the period holds more than `count` starts. Of any `count + 1` grants in a row the last
  * comes at least `(count + 1 - burst) * intervalMs` after the first, which is the period.

@@ -3,6 +3,7 @@
  * (see `write-answers`). Where BullMQ can, the same step fetches the next job.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
+import { keptStacks } from './earlier-stacks.js';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';
 import { type WriteAnswer, writeAnswer } from './write-answers.js';
@@ -122,7 +123,7 @@ export class OutcomeWriter {
   #fail(run: Run, { message, stack, keep }: Failure, mayFetch: () => boolean): Promise<Fetched | undefined> {
     const { job, token } = run;
     const remove = keep ? (job.opts.removeOnFail ?? false) : true;
-    const fields = failureFields(message, stack);
+    const fields = failureFields(message, stack, job.stacktrace);
     const write = this.params.backend().moveToFailed(job, message, remove, token, mayFetch(), fields);
     return this.#noticed(run, write, false).then(fetchedWith);
   }
@@ -135,7 +136,7 @@ export class OutcomeWriter {
     const { job, token } = run;
     const backend = this.params.backend();
     const id = job.id ?? '';
-    const fieldsToUpdate = failureFields(message, stack);
+    const fieldsToUpdate = failureFields(message, stack, job.stacktrace);
     if (delayMs <= 0)
       return this.#plain(run, backend.retryJob(id, job.opts.lifo ?? false, token, { fieldsToUpdate }));
     const fetchNext = this.params.delaysAndFetches && mayFetch();
@@ -248,9 +249,14 @@ type Wait = Extract<Settlement, { kind: 'wait' }>;
 const REFUSED = 'The broker cannot store how this task ended, nor why.';
 const MOST_WORDS = 300;
 
-/** The fields of a failure. BullMQ keeps a list of stacks; celeriac writes only the last, which carries the error. */
-function failureFields(message: string, stack: string): Record<string, unknown> {
-  return { failedReason: message, stacktrace: JSON.stringify(stack === '' ? [] : [stack]) };
+/** The fields of a failure: its stack, which carries the error, behind those of earlier attempts. */
+function failureFields(
+  message: string,
+  stack: string,
+  earlier: readonly string[] | null | undefined,
+): Record<string, unknown> {
+  const stacks = stack === '' ? [] : [...keptStacks(earlier), stack];
+  return { failedReason: message, stacktrace: JSON.stringify(stacks) };
 }
 
 function fetchedWith({ result }: { result: unknown }): Fetched | undefined {

@@ -84,7 +84,7 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     name: job.name,
     state,
     known: true,
-    meta: state === WAITING && isParked(job) ? waitingMeta(job) : decodeMeta(progressOf(job)?.meta, context),
+    meta: metaOf(job, state, context),
     value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
     error,
     args: argsOf(message, context, error),
@@ -115,6 +115,11 @@ export function stateOf(job: TaskRecord, message: Message, now: number): State {
   if (!job.running && isParked(job)) return WAITING;
   if (message.expires !== undefined && now >= message.expires && !hasBegun(job, message)) return REVOKED;
   return job.retries > 0 || message.tried !== undefined ? RETRY : PENDING;
+}
+
+/** The last meta passed to `updateState`; in WAITING: what for, and until when. */
+export function metaOf(job: TaskRecord, state: State, context: Pick<DeriveContext, 'decodeResult'>): unknown {
+  return state === WAITING && isParked(job) ? waitingMeta(job) : decodeMeta(progressOf(job)?.meta, context);
 }
 
 /** True if the task waits: it was parked, and not fetched since. */
@@ -252,7 +257,7 @@ function unknownTask(taskId: string): Snapshot {
 }
 
 /** Decodes the meta. Another program's may be no payload of ours, or encrypted with another key. */
-function decodeMeta(stored: unknown, context: DeriveContext): unknown {
+function decodeMeta(stored: unknown, context: Pick<DeriveContext, 'decodeResult'>): unknown {
   try {
     return context.decodeResult(stored);
   } catch {

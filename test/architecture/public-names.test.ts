@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import * as celeriac from 'celeriac';
 import * as nestjs from 'celeriac/nestjs';
 import * as kit from 'celeriac/testing';
+import * as page from 'celeriac/web';
 
 /** Everything users can import as a value. A name that goes breaks programs; one that comes needs docs. */
 const NAMES = [
@@ -66,6 +67,7 @@ describe('The package', () => {
   it('exports these names from its other entry points', () => {
     assert.deepEqual(Object.keys(nestjs).sort(), ['CeleriacModule', 'InjectTasks']);
     assert.deepEqual(Object.keys(kit), ['testing']);
+    assert.deepEqual(Object.keys(page), ['web']);
   });
 
   it('has no deep imports', async () => {

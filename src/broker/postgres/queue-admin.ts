@@ -3,6 +3,8 @@
  * changes; jobs are BullMQ 6's `job` table. The engine conformance test fails when an upgrade changes either.
  */
 
+import type { PageAsked, PlacedJob } from '../job-pages.js';
+import type { JobRef } from '../job-ref.js';
 import {
   type Ended,
   type EndedBefore,
@@ -16,6 +18,9 @@ import {
   type TakenJob,
   type TakeStep,
 } from '../queue-admin.js';
+import type { StoredJob } from '../stored-job.js';
+import { readPages } from './job-pages.js';
+import { readRows } from './job-rows.js';
 import type { PgQuery, PgRow } from './wire.js';
 
 const FIELD = 'celeriac';
@@ -132,6 +137,14 @@ export class PgQueueAdmin implements QueueAdmin {
     const place = [before?.at ?? null, before?.queue ?? null, before?.id ?? null];
     const { rows } = await this.query(FAILED, [queues, ...place, limit]);
     return rows.map((row) => ({ at: Number(row.at), queue: String(row.queue), id: String(row.id) }));
+  }
+
+  pages(asked: readonly PageAsked[]): Promise<PlacedJob[][]> {
+    return readPages(this.query, asked);
+  }
+
+  rows(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    return readRows(this.query, refs);
   }
 
   async reset(queue: string, id: string): Promise<void> {

@@ -2,6 +2,9 @@
  * The QueueAdmin port on Redis: a sorted set of the queues in use, and BullMQ 6's layout of a queue (lists `wait` and
  * `active`, sorted sets for the rest). The engine conformance test fails when an upgrade changes it.
  */
+
+import type { PageAsked, PlacedJob } from '../job-pages.js';
+import type { JobRef } from '../job-ref.js';
 import {
   comparePlaces,
   type Ended,
@@ -16,6 +19,9 @@ import {
   type TakenJob,
   type TakeStep,
 } from '../queue-admin.js';
+import type { StoredJob } from '../stored-job.js';
+import { readPages } from './job-pages.js';
+import { readRows } from './job-rows.js';
 import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
@@ -168,6 +174,14 @@ export class RedisQueueAdmin implements QueueAdmin {
   ): Promise<FailedPlace[]> {
     const pages = await Promise.all(queues.map((queue) => this.#failedOf(queue, before, limit)));
     return pages.flat().sort(comparePlaces).slice(0, limit);
+  }
+
+  pages(asked: readonly PageAsked[]): Promise<PlacedJob[][]> {
+    return this.held((client) => readPages(client, this.prefix, asked));
+  }
+
+  rows(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {
+    return this.held((client) => readRows(client, this.prefix, refs));
   }
 
   async reset(queue: string, id: string): Promise<void> {

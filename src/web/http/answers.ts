@@ -1,0 +1,53 @@
+/** Answers to requests, with the headers that keep a page from others. */
+import type { ApiError } from '../api.js';
+import type { Refusal } from './refusal.js';
+
+/** Nothing is loaded from elsewhere, nothing runs that is not in a file of ours, and no other page may frame it. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "font-src 'self'",
+  "base-uri 'self'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Headers of every answer. */
+export const SAFE_HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy': POLICY,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+/** A value as JSON. What JSON cannot carry is left out or named, never thrown. */
+export function jsonAnswer(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}) {
+  return new Response(JSON.stringify(value, plain), {
+    status,
+    headers: {
+      ...SAFE_HEADERS,
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      ...headers,
+    },
+  });
+}
+
+/** The answer to a refused request. */
+export function refused({ status, reason, message, headers }: Refusal): Response {
+  const body: ApiError = { code: reason, message };
+  return jsonAnswer(body, status, headers);
+}
+
+/** Values of the rich serializer, as JSON can carry them. */
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Set) return [...value];
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (value instanceof RegExp) return String(value);
+  return value instanceof Uint8Array ? `[${value.byteLength} bytes]` : value;
+}

@@ -1,0 +1,127 @@
+/** `GET workers`: the workers that answer, and those heard of lately. */
+import {
+  type ErrorReply,
+  isErrorReply,
+  type NodeStats,
+  type Replies,
+  type TaskReport,
+} from '../../control/commands.js';
+import type { Run, WorkerList, WorkerView } from '../api.js';
+import type { HeardWorker } from '../watch/worker-roll.js';
+import type { ApiCall } from '../web-context.js';
+
+/** What all workers say. */
+export interface FleetReplies {
+  readonly stats: Replies<NodeStats>;
+  readonly active: Replies<TaskReport[]>;
+  readonly conf: Replies<Record<string, unknown>>;
+}
+
+/** Tasks that are shown of a worker. */
+const MOST_ACTIVE = 200;
+
+/** The handler. */
+export async function listWorkers({ context }: ApiCall): Promise<WorkerList> {
+  const replies = await context.fleet.get();
+  const now = Date.now();
+  const heard = context.watch.workers.all(now);
+  return { workers: workerViews(replies, heard, now) };
+}
+
+/** Pure. */
+export function workerViews(
+  { stats, active, conf }: FleetReplies,
+  heard: readonly HeardWorker[],
+  now: number,
+): WorkerView[] {
+  const names = new Set([...Object.keys(stats), ...heard.map(({ node }) => node)]);
+  return [...names].sort().map((node) =>
+    viewOf({
+      node,
+      stats: stats[node],
+      active: active[node],
+      conf: conf[node],
+      heard: heard.find((each) => each.node === node),
+      now,
+    }),
+  );
+}
+
+interface Known {
+  readonly node: string;
+  readonly stats: NodeStats | ErrorReply | undefined;
+  readonly active: TaskReport[] | ErrorReply | undefined;
+  readonly conf: Record<string, unknown> | ErrorReply | undefined;
+  readonly heard: HeardWorker | undefined;
+  readonly now: number;
+}
+
+function viewOf({ node, stats, active, conf, heard, now }: Known): WorkerView {
+  const said = stats === undefined || isErrorReply(stats) ? undefined : stats;
+  const settings = conf === undefined || isErrorReply(conf) ? {} : conf;
+  const running = active === undefined || isErrorReply(active) ? [] : active;
+  const error = stats !== undefined && isErrorReply(stats) ? stats.error : null;
+  const processed = said && Object.values(said.processed).reduce((sum, n) => sum + n, 0);
+  return {
+    node,
+    online: said !== undefined || heard?.online === true,
+    pool: said?.pool ?? null,
+    pid: said?.pid ?? heard?.pid ?? null,
+    host: node.includes('@') ? node.slice(node.lastIndexOf('@') + 1) : null,
+    version: said?.version ?? heard?.version ?? null,
+    concurrency: said?.concurrency ?? heard?.concurrency ?? null,
+    slots: said?.slots ?? null,
+    autoscale: autoscaleIn(settings.autoscale),
+    queues: said?.queues.map(({ name }) => name) ?? heard?.queues ?? [],
+    cpu: said?.cpu ?? null,
+    memory: said?.memory ?? null,
+    uptime: said?.uptimeMs ?? null,
+    processed: processed ?? heard?.processed ?? null,
+    failed: null,
+    active: running.slice(0, MOST_ACTIVE).map((report) => runOfReport(report, node, now)),
+    limits: limitsIn(settings),
+    error,
+  };
+}
+
+/** A running task as its worker reports it. */
+export function runOfReport(report: TaskReport, node: string, now: number): Run {
+  const { id, name, args, queue, retries, deliveries, startedAt = null } = report;
+  return {
+    id,
+    name,
+    state: 'STARTED',
+    queue,
+    tags: [],
+    args: args.map((arg) => JSON.stringify(arg)).join(', '),
+    worker: node,
+    attempt: retries,
+    retries,
+    deliveries,
+    priority: null,
+    parentId: null,
+    rootId: id,
+    workflowId: null,
+    sentAt: null,
+    startedAt,
+    doneAt: null,
+    eta: null,
+    runtime: startedAt === null ? null : Math.max(0, now - Date.parse(startedAt)),
+    wait: null,
+    error: null,
+    meta: null,
+  };
+}
+
+function autoscaleIn(value: unknown): WorkerView['autoscale'] {
+  if (typeof value !== 'object' || value === null) return null;
+  const { min, max } = value as { min?: unknown; max?: unknown };
+  return typeof min === 'number' && typeof max === 'number' ? { min, max } : null;
+}
+
+function limitsIn(settings: Record<string, unknown>): WorkerView['limits'] {
+  const names = ['softTimeLimit', 'timeLimit', 'rateLimits', 'maxMemoryPerChild', 'maxTasksPerChild'];
+  return Object.fromEntries(
+    names.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]]])),
+  );
+}

@@ -4,9 +4,8 @@ import type { Replies } from '../control/commands.js';
 import type { QueueInfo } from '../control/queues.js';
 import type { Logger } from '../options/logger.js';
 import type { RunContext } from './runs/run-view.js';
+import type { DeclaredTask, FleetReplies } from './views/fleet-replies.js';
 import { Memo } from './views/memo.js';
-import type { DeclaredTask } from './views/task-list.js';
-import type { FleetReplies } from './views/worker-list.js';
 import type { FleetWatch } from './watch/fleet-watch.js';
 import type { WebSettings } from './web-options.js';
 

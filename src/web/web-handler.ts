@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Celeriac } from '../app.js';
+import { VERSION } from '../version.js';
 import { API, ROUTES } from './api-routes.js';
 import { jsonAnswer, refused, SAFE_HEADERS } from './http/answers.js';
 import type { BasicLogin } from './http/basic-login.js';
@@ -56,11 +57,11 @@ export class WebServer implements WebHandler {
       earlier: [],
       onPoints: () => undefined,
       onError: (error) => this.#context.logger().warn({ error }, 'the page cannot listen to events'),
-      now: () => Date.now(),
+      now: () => this.#context.parts.clock.now(),
     });
     this.#context = makeContext(app, settings, this.#watch);
-    this.#files = new PageFiles(folder);
     const { authorize, readOnly } = settings;
+    this.#files = new PageFiles({ app: app.name, version: VERSION, readOnly }, folder);
     this.#guard = { authorize, readOnly, hosts, login };
   }
 

@@ -82,6 +82,7 @@ async function write(answer: Response, res: ServerResponse, signal: AbortSignal)
     res.end();
     return;
   }
+  // What fails here is an answer that nobody reads any more.
   const cancel = () => void reader.cancel().catch(() => undefined);
   signal.addEventListener('abort', cancel, { once: true });
   try {

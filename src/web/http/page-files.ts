@@ -1,6 +1,7 @@
 /**
  * The files of the page, as they were built: read once, answered from memory. Those whose names contain a digest of their
- * content never change. The page learns where it is mounted from `<base href>`.
+ * content never change. The page learns where it is mounted from `<base href>`, and its
+ * settings from a `<meta>`.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -25,6 +26,7 @@ const HASHED = /-[A-Za-z0-9_]{8,}\.\w+$/;
 /** Smaller ones fit into one packet anyway. */
 const COMPRESSED_FROM = 1_000;
 const BASE = /<base\s+href="[^"]*"\s*\/?>/;
+const SETTINGS = /<meta\s+name="celeriac"[^>]*>/;
 const UNBUILT = `<!doctype html><meta charset="utf-8"><title>celeriac</title>
 <p>The page is not built here. Its API is at <a href="api/v1/overview">api/v1/overview</a>.`;
 
@@ -39,8 +41,14 @@ interface File {
 export class PageFiles {
   #files: Map<string, File> | undefined;
 
-  /** @param folder where the build put them */
-  constructor(private readonly folder = fileURLToPath(new URL('../page/', import.meta.url))) {}
+  /**
+   * @param settings what the page learns before it asks for anything, as JSON can carry it
+   * @param folder where the build put them
+   */
+  constructor(
+    private readonly settings: object,
+    private readonly folder = fileURLToPath(new URL('../page/', import.meta.url)),
+  ) {}
 
   /**
    * The answer for a path below the mount, without its first slash; undefined for a file that is not there. What looks
@@ -58,7 +66,9 @@ export class PageFiles {
   #page(base: string, request: Request): Response {
     const text = this.#files?.get('index.html')?.body.toString('utf8') ?? UNBUILT;
     const own = `<base href="${escaped(`${base}/`)}">`;
-    const html = BASE.test(text) ? text.replace(BASE, () => own) : own + text;
+    const settings = `<meta name="celeriac" content="${escaped(JSON.stringify(this.settings))}">`;
+    const based = BASE.test(text) ? text.replace(BASE, () => own) : own + text;
+    const html = based.replace(SETTINGS, () => settings);
     return fileAnswer(asFile(Buffer.from(html), '.html'), request, false);
   }
 
@@ -85,7 +95,7 @@ function asFile(body: Buffer, extension: string): File {
 }
 
 function fileAnswer(file: File, request: Request, forEver: boolean): Response {
-  const headers: Record<string, string> = {
+  const headers = {
     ...SAFE_HEADERS,
     'content-type': file.type,
     'cache-control': forEver ? 'public, max-age=31536000, immutable' : 'no-cache',

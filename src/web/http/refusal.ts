@@ -10,7 +10,7 @@ export class Refusal extends CeleriacError {
     /** `code` of the answer. */
     readonly reason: string,
     message: string,
-    readonly headers: Readonly<Record<string, string>> = {},
+    readonly headers?: Readonly<Record<string, string>>,
   ) {
     super(message);
   }

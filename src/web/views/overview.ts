@@ -28,7 +28,7 @@ export async function showOverview({ context }: ApiCall): Promise<Overview> {
     }),
   ]);
   const { statistics } = watch;
-  const now = Date.now();
+  const now = parts.clock.now();
   const workers = workerViews(replies, watch.workers.all(now), now).filter(({ online }) => online);
   const slots = (which: 'size' | 'used') =>
     workers.reduce((n, worker) => n + (worker.slots?.[which] ?? 0), 0);

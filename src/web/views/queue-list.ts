@@ -4,12 +4,12 @@ import type { QueueInfo } from '../../control/queues.js';
 import type { QueueList, QueueTotals, QueueView } from '../api.js';
 import type { Statistics } from '../watch/statistics.js';
 import type { ApiCall } from '../web-context.js';
-import type { FleetReplies } from './worker-list.js';
+import type { FleetReplies } from './fleet-replies.js';
 
 /** The handler. */
 export async function listQueues({ context }: ApiCall): Promise<QueueList> {
   const [infos, replies] = await Promise.all([context.queues.get(), context.fleet.get()]);
-  return { queues: queueViews(infos, replies, context.watch.statistics, Date.now()) };
+  return { queues: queueViews(infos, replies, context.watch.statistics, context.parts.clock.now()) };
 }
 
 /** Pure. */

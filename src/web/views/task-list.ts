@@ -4,15 +4,7 @@ import { readable } from '../../options/readable.js';
 import type { TaskList, TaskSummary } from '../api.js';
 import type { Statistics } from '../watch/statistics.js';
 import type { ApiCall } from '../web-context.js';
-import type { FleetReplies } from './worker-list.js';
-
-/** A task that this process declares. */
-export interface DeclaredTask {
-  readonly name: string;
-  readonly queue: string | undefined;
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly schema: Readonly<Record<string, unknown>> | null;
-}
+import type { DeclaredTask, FleetReplies } from './fleet-replies.js';
 
 /** The handler. */
 export async function listTasks({ context }: ApiCall): Promise<TaskList> {

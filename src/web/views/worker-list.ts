@@ -9,13 +9,7 @@ import {
 import type { Run, WorkerList, WorkerView } from '../api.js';
 import type { HeardWorker } from '../watch/worker-roll.js';
 import type { ApiCall } from '../web-context.js';
-
-/** What all workers say. */
-export interface FleetReplies {
-  readonly stats: Replies<NodeStats>;
-  readonly active: Replies<TaskReport[]>;
-  readonly conf: Replies<Record<string, unknown>>;
-}
+import type { FleetReplies } from './fleet-replies.js';
 
 /** Tasks that are shown of a worker. */
 const MOST_ACTIVE = 200;
@@ -23,7 +17,7 @@ const MOST_ACTIVE = 200;
 /** The handler. */
 export async function listWorkers({ context }: ApiCall): Promise<WorkerList> {
   const replies = await context.fleet.get();
-  const now = Date.now();
+  const now = context.parts.clock.now();
   const heard = context.watch.workers.all(now);
   return { workers: workerViews(replies, heard, now) };
 }

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { CLI_PATH } from '../support/cli.js';
 import { postgresBinaries } from '../support/postgres.js';
@@ -24,13 +24,13 @@ const WORKLOADS = [
 ];
 
 describe('the bench', () => {
+  before(() => run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'bench/tsconfig.json'], { cwd: ROOT }));
+
   it('measures every kind of workload on raw BullMQ and celeriac, and writes table, JSON and chart', {
     timeout: 300_000,
   }, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'celeriac-bench-'));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
-    const tsc = join(ROOT, 'node_modules/.bin/tsc');
-    await run(tsc, ['-p', 'bench/tsconfig.json'], { cwd: ROOT });
     const [json, svg] = [join(folder, 'run.json'), join(folder, 'run.svg')];
     const what = ['--only', WORKLOADS.join(','), '--subjects', 'bullmq,celeriac', '--jobs', '20', '--quick'];
     const { stdout } = await run(
@@ -53,7 +53,6 @@ describe('the bench', () => {
     skip: postgresBinaries() === undefined ? 'PostgreSQL is not installed' : false,
     timeout: 300_000,
   }, async () => {
-    await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'bench/tsconfig.json'], { cwd: ROOT });
     const what = ['--only', 'call-one,drain-10,size', '--jobs', '20', '--quick', '--broker', 'postgres'];
     const { stdout } = await run(process.execPath, ['build/bench/main.js', ...what], {
       cwd: ROOT,
@@ -64,8 +63,7 @@ describe('the bench', () => {
   });
 
   it('follows chords of each design through their whole lives', { timeout: 300_000 }, async () => {
-    await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'bench/tsconfig.json'], { cwd: ROOT });
-    const what = ['--sizes', '200', '--rounds', '1', '--chained', '20'];
+    const what = ['--sizes', '100', '--rounds', '1', '--chained', '20'];
     const { stdout, stderr } = await run(process.execPath, ['build/bench/chords/main.js', ...what], {
       cwd: ROOT,
     });

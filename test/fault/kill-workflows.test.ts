@@ -150,7 +150,7 @@ async function survive(t: TestContext, at: CrashPlace, cutAll: () => Promise<voi
   const spawn = () => startProgram(t, FLOW_WORKER, [at.broker, at.prefix, at.ledger, LONG ? '400' : '60']);
   const workers = [spawn(), spawn(), spawn()];
   await Promise.all(workers.map((worker) => worker.message((message) => message === 'ready')));
-  const flows = Array.from({ length: LONG ? 20 : 8 }, (_, n) =>
+  const flows = Array.from({ length: LONG ? 20 : 4 }, (_, n) =>
     TEN_SHAPES.map((shape, i) => ({ name: `${n}-${i}`, shape })),
   ).flat();
   const results = await Promise.all(

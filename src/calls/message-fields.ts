@@ -5,6 +5,7 @@
 
 import type { ResolvedCall } from '../options/call-options.js';
 import { toExpiry } from '../options/checks.js';
+import { allTags } from '../options/tags.js';
 import type { Message } from '../protocol/message.js';
 import { currentScope, currentTask, propagatedHeaders } from '../tasks/context.js';
 import { checkJson } from '../tasks/json-check.js';
@@ -32,9 +33,11 @@ export function messageFields(
   now: number,
   timezone: string,
 ): MessageFields {
+  const tags = allTags(outgoing.target.publish.tags, call.tags, currentTask()?.request.tags);
   const expires = call.expiresAt ?? expiryOf(outgoing.target, now, timezone);
   return {
     ...inherit(outgoing.headers, outgoing.propagated),
+    ...(tags.length > 0 && { tags }),
     ...(expires !== undefined && { expires }),
     ...(call.etaAt !== undefined && { eta: call.etaAt }),
     ...(call.softTimeLimitMs !== undefined && { soft: call.softTimeLimitMs }),

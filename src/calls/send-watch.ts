@@ -23,6 +23,7 @@ export interface SentEvent {
   readonly id: string;
   readonly name: string;
   readonly shadow?: string;
+  readonly tags?: readonly string[];
   readonly queue: string;
   readonly rootId: string;
   readonly parentId?: string;
@@ -34,7 +35,7 @@ export interface SentEvent {
 export async function reportSent(
   watch: SendWatch,
   { taskId, queue, name, sentAt }: Envelope,
-  { root, parent, eta, expires, shadow }: Omit<Message, 'v' | 'args'>,
+  { root, parent, eta, expires, shadow, tags }: Omit<Message, 'v' | 'args'>,
   delivered: Promise<void>,
 ): Promise<void> {
   const report = watch.sending({
@@ -43,6 +44,7 @@ export async function reportSent(
     id: taskId,
     name,
     ...(shadow !== undefined && { shadow }),
+    ...(tags !== undefined && { tags }),
     queue: queueOfLane(queue),
     rootId: root ?? taskId,
     ...(parent !== undefined && { parentId: parent }),

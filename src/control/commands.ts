@@ -18,6 +18,8 @@ export interface TaskReport {
     readonly name: string;
     readonly until?: string;
   }[];
+  /** Its tags, if it has any. */
+  readonly tags?: readonly string[];
   readonly pid: number;
 }
 

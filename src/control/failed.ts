@@ -14,6 +14,7 @@ import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { OptionError } from '../errors.js';
 import { boolean, checkQueueName, checkTaskName } from '../options/checks.js';
 import { checkNames } from '../options/names.js';
+import { tagsOf } from '../options/tags.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
 import { isLane, queueOfLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';
@@ -28,6 +29,8 @@ export interface FailedFilter {
   queue?: string;
   /** Only tasks of this name. */
   task?: string;
+  /** Only tasks with this tag. */
+  tag?: string;
 }
 
 /** Options of `app.failed.list()`. */
@@ -73,7 +76,7 @@ export class FailedTasks {
    */
   async list(options: FailedListOptions = {}): Promise<Snapshot[]> {
     const { limit = 50, after, ...filter } = options;
-    checkNames(options, ['queue', 'task', 'limit', 'after'], 'app.failed.list');
+    checkNames(options, ['queue', 'task', 'tag', 'limit', 'after'], 'app.failed.list');
     if (!Number.isInteger(limit) || limit < 1)
       throw new OptionError(`app.failed.list: limit ${String(limit)} must be a whole number of 1 or more.`);
     return keepAliveDuring(this.params.engine, async () => {
@@ -128,7 +131,7 @@ export class FailedTasks {
     await keepAliveDuring(this.params.engine, async () => {
       await this.params.clock.sync();
       if (isFilter(which)) {
-        checkNames(which, ['queue', 'task'], where);
+        checkNames(which, ['queue', 'task', 'tag'], where);
         for await (const jobs of this.#pages(which, undefined, PAGE)) await Promise.all(jobs.map(note));
         return;
       }
@@ -145,12 +148,16 @@ export class FailedTasks {
 
   /** The matching tasks after a position, newest first, a page at a time. */
   async *#pages(
-    { queue, task }: FailedFilter,
+    { queue, task, tag }: FailedFilter,
     from: FailedPlace | undefined,
     size: number,
   ): AsyncGenerator<TaskRecord[]> {
     if (queue !== undefined) checkQueueName(queue, 'app.failed: queue');
     if (task !== undefined) checkTaskName(task, 'app.failed: task');
+    if (tag !== undefined) tagsOf([tag], 'app.failed: tag');
+    const matches = (job: TaskRecord) =>
+      (task === undefined || job.name === task) &&
+      (tag === undefined || readMessage(job.data).tags?.includes(tag) === true);
     const { engine, tasks } = this.params;
     const known = (await engine.queues.known()).map(({ name }) => name);
     const queues = queue === undefined ? known : [queue, ...known.filter((name) => isLaneOf(name, queue))];
@@ -158,7 +165,7 @@ export class FailedTasks {
       const places = await engine.queues.failed(queues, before, size);
       const jobs = await tasks.read(places.map(({ queue: place, id }) => ({ queue: place, id })));
       const found = jobs.filter((job) => job !== undefined);
-      yield found.filter((job) => this.#isFailure(job) && (task === undefined || job.name === task));
+      yield found.filter((job) => this.#isFailure(job) && matches(job));
       before = places.at(-1);
       if (places.length < size || before === undefined) return;
     }

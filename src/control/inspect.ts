@@ -1,8 +1,15 @@
 /** `app.inspect()`: queries running workers. Must change nothing. */
 import { OptionError } from '../errors.js';
 import { checkNames } from '../options/names.js';
+import { tagsOf } from '../options/tags.js';
 import type { Asking, AskOptions } from './caller.js';
 import type { FoundTask, NodeStats, QueueReport, Replies, TaskReport } from './commands.js';
+
+/** Which tasks to list. */
+export interface TaskFilter {
+  /** Only tasks with this tag. */
+  readonly tag?: string;
+}
 
 export class Inspect {
   constructor(
@@ -16,9 +23,13 @@ export class Inspect {
     return this.caller.ask('ping', {}, this.options);
   }
 
-  /** The running tasks. */
-  active(): Promise<Replies<TaskReport[]>> {
-    return this.caller.ask('active', {}, this.options);
+  /** The running tasks; with `tag`, those that have it. */
+  async active(filter: TaskFilter = {}): Promise<Replies<TaskReport[]>> {
+    const { tag } = filter;
+    checkNames(filter, ['tag'], 'inspect.active');
+    if (tag !== undefined) tagsOf([tag], 'inspect.active: tag');
+    const replies = await this.caller.ask('active', {}, this.options);
+    return tag === undefined ? replies : withTag(replies, tag);
   }
 
   /** The delayed tasks of each worker's own queues, waiting retries included, soonest first (capped). */
@@ -71,4 +82,12 @@ export class Inspect {
     }
     return this.caller.ask('queryTask', { ids }, this.options);
   }
+}
+
+function withTag(replies: Replies<TaskReport[]>, tag: string): Replies<TaskReport[]> {
+  const kept = Object.entries(replies).map(([node, reply]) => [
+    node,
+    Array.isArray(reply) ? reply.filter(({ tags }) => tags?.includes(tag) === true) : reply,
+  ]);
+  return Object.fromEntries(kept) as Replies<TaskReport[]>;
 }

@@ -20,6 +20,8 @@ interface TaskEventOf<T extends string> extends EventOf<T> {
   readonly name: string;
   /** The task's display name, if its call gave one (`shadow`). */
   readonly shadow?: string;
+  /** The task's tags, if it has any. */
+  readonly tags?: readonly string[];
   readonly queue: string;
 }
 

@@ -10,6 +10,7 @@ import { checkLimits } from './checks.js';
 import { merge, present } from './merge.js';
 import { optionTable, type Provided } from './option-table.js';
 import { CALL_OPTIONS, type CallbackSignature, ROUTE_OPTIONS } from './tables/call.js';
+import { bothTags } from './tags.js';
 import type { PublishOptions } from './task-options.js';
 
 /** What `applyAsync` and `signature` take. */
@@ -58,7 +59,8 @@ export function overRoute(route: RouteOptions | undefined, options: CallOptions)
   const { countdown, eta, ...others } = route;
   // The call's own due moment replaces the route's `countdown` or `eta`.
   const timed = options.countdown !== undefined || options.eta !== undefined;
-  return merge<CallOptions>(timed ? others : route, options);
+  const tags = bothTags(route.tags, options.tags);
+  return merge<CallOptions>(timed ? others : route, options, tags);
 }
 
 /** {@link CallOptions} of one call, resolved against the clock; `null` means none, overriding the task's. */
@@ -82,6 +84,7 @@ export const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   timeLimitMs: undefined,
   shadow: undefined,
   acceptance: undefined,
+  tags: undefined,
   unique: undefined,
 });
 
@@ -120,6 +123,7 @@ export function resolveCall(
     timeLimitMs,
     shadow: given.shadow,
     acceptance: given.acceptance,
+    tags: given.tags,
     unique: given.unique,
   };
 }

@@ -13,6 +13,7 @@ import { optionTable, type Resolved } from './option-table.js';
 import type { RateLimit } from './rates.js';
 import type { Schedule } from './schedules.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS, TASK_OPTIONS } from './tables/task.js';
+import { allTags } from './tags.js';
 
 /** Options read by the caller, also per call. */
 export interface PublishOptions {
@@ -26,6 +27,11 @@ export interface PublishOptions {
   ignoreResult?: boolean;
   /** At most one such task at a time in the whole fleet, from the call until its end. Default: no limit. */
   unique?: UniqueOptions | null;
+  /**
+   * Words to find and revoke it by, such as `'tenant:42'` (Celery: stamps). Those of the task, of the call, of the
+   * workflow around it and of the task that calls it add up. Up to 50, of 1 to 200 characters. Default: none.
+   */
+  tags?: readonly string[];
 }
 
 /** Options read by the worker. Those that `applyAsync` takes as well say so. */
@@ -118,8 +124,12 @@ export function resolvePublishPolicy(
   where: string,
 ): PublishPolicy {
   const merged = merge<TaskOptions>(defaults, options);
-  const { expiresAt: _, ...policy } = PUBLISH.resolve(merged, at(where));
-  return { ...policy, expires: merged.expires };
+  const { expiresAt: _, tags, ...policy } = PUBLISH.resolve(merged, at(where));
+  return {
+    ...policy,
+    tags: tags === undefined ? undefined : allTags(defaults.tags, tags),
+    expires: merged.expires,
+  };
 }
 
 /** Merges a task's run options over the app's `taskDefaults`, with every default filled in. */

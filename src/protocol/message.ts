@@ -18,6 +18,8 @@ export interface Message {
   readonly headers?: Readonly<Record<string, unknown>>;
   /** Names of the headers that calls made within the task inherit. */
   readonly propagate?: readonly string[];
+  /** Words to find the task by. */
+  readonly tags?: readonly string[];
   /** Store no result. */
   readonly ignore?: true;
   /** The caller forgot the result: the record is to be removed when the task has ended. */
@@ -161,6 +163,7 @@ function fieldsOf(data: unknown): Message {
     ...limit('soft'),
     ...limit('hard'),
     ...(Array.isArray(d.propagate) && { propagate: d.propagate.filter((h) => typeof h === 'string') }),
+    ...(Array.isArray(d.tags) && { tags: d.tags.filter((tag) => typeof tag === 'string') }),
     ...(isRecord(d.revoked) && {
       revoked: {
         ...(typeof d.revoked.reason === 'string' && { reason: d.revoked.reason }),

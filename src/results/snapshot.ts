@@ -46,6 +46,7 @@ export interface Snapshot<R = unknown> {
   readonly startedAt: Date | undefined;
   readonly doneAt: Date | undefined;
   readonly headers: Readonly<Record<string, unknown>>;
+  readonly tags: readonly string[];
   /** The steps, sleeps and waits that it has begun, in order. */
   readonly steps: readonly StepView[];
 }
@@ -98,6 +99,7 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     startedAt: began && job.startedAt !== undefined ? new Date(job.startedAt) : undefined,
     doneAt: job.doneAt === undefined ? undefined : new Date(job.doneAt),
     headers: message.headers ?? {},
+    tags: message.tags ?? [],
     steps: [],
   };
 }
@@ -252,6 +254,7 @@ function unknownTask(taskId: string): Snapshot {
     startedAt: undefined,
     doneAt: undefined,
     headers: {},
+    tags: [],
     steps: [],
   };
 }

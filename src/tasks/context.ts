@@ -34,6 +34,7 @@ export interface TaskRequest {
   /** How often a worker started this task, this time included. */
   readonly deliveries: number;
   readonly headers: Readonly<Record<string, unknown>>;
+  readonly tags: readonly string[];
   readonly priority: number;
   readonly queue: string;
   readonly eta: Date | undefined;
@@ -217,6 +218,7 @@ function directRequest(name: string, args: readonly unknown[]): TaskRequest {
     retries: 0,
     deliveries: 0,
     headers: {},
+    tags: [],
     priority: 0,
     queue: '',
     eta: undefined,

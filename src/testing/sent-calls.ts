@@ -16,6 +16,7 @@ export interface SentTask<A extends readonly unknown[] = readonly unknown[]> {
   readonly queue: string;
   readonly priority: number;
   readonly headers: Readonly<Record<string, unknown>>;
+  readonly tags: readonly string[];
   /** When it is due, for a call with `countdown` or `eta`. */
   readonly eta: Date | undefined;
   readonly expires: Date | undefined;
@@ -36,6 +37,7 @@ export function sentTask({ ref, name, message, priority, sentAt }: AddedJob, cod
     queue: queueOfLane(ref.queue),
     priority,
     headers: message.headers ?? {},
+    tags: message.tags ?? [],
     eta: dateOf(message.eta),
     expires: dateOf(message.expires),
     sentAt: new Date(sentAt),

@@ -6,6 +6,7 @@
 import type { PreparedCall } from '../../calls/call-stages.js';
 import type { Sender } from '../../calls/sender.js';
 import type { CallOptions } from '../../options/call-options.js';
+import { allTags } from '../../options/tags.js';
 import { notComposable } from '../composable.js';
 import { Workflow } from '../compose.js';
 import { Signature } from '../signature.js';
@@ -45,9 +46,10 @@ export function withOptions(node: Composable, options: CallOptions): Composable 
   return (node as Composable & { set(options: CallOptions): Composable }).set(options);
 }
 
-/** Compiles a callback: its missing arguments come when it is called. */
-function compileCallback(sender: Sender, node: Composable): Promise<PlanNode> {
-  return compileNode(sender, node, { passed: NOTHING_PASSED, front: [], fed: true });
+/** Compiles a callback: its missing arguments come when it is called. It has the tags of what it belongs to. */
+function compileCallback(sender: Sender, node: Composable, tags: readonly string[]): Promise<PlanNode> {
+  const passed = tags.length === 0 ? NOTHING_PASSED : { ...NOTHING_PASSED, all: { tags } };
+  return compileNode(sender, node, { passed, front: [], fed: true });
 }
 
 function compileNode(sender: Sender, node: Composable, context: CompileInput): Promise<PlanNode> {
@@ -64,7 +66,7 @@ async function compileTask(sender: Sender, signature: Signature, context: Compil
   return {
     ...leafOf(target.name, call),
     ...(immutable && { immutable }),
-    ...(await callbacks(sender, signature)),
+    ...(await callbacks(sender, signature, context.passed)),
   };
 }
 
@@ -92,7 +94,7 @@ async function compileWorkflow(sender: Sender, workflow: Workflow, context: Comp
     passed: passedBy(workflow.options, context.passed),
   };
   const { content } = workflow;
-  const around = await callbacks(sender, workflow);
+  const around = await callbacks(sender, workflow, context.passed);
   switch (content.kind) {
     case 'chain':
       return { ...(await sequence(sender, content.steps, inner)), ...around };
@@ -173,11 +175,15 @@ function isPlain(node: Composable): node is Workflow & Composable {
 async function callbacks(
   sender: Sender,
   node: Signature | Workflow,
+  { all }: Passed,
 ): Promise<Pick<Leaf, 'links' | 'errbacks'>> {
   const { links, errbacks } =
     node instanceof Signature ? Signature.partsOf(node as Signature).callbacks : node.callbacks;
+  const tags = allTags(all.tags, node.options.tags);
   const [compiledLinks, compiledErrbacks] = await Promise.all(
-    [links, errbacks].map((list) => Promise.all(list.map((callback) => compileCallback(sender, callback)))),
+    [links, errbacks].map((list) =>
+      Promise.all(list.map((callback) => compileCallback(sender, callback, tags))),
+    ),
   );
   return {
     ...(compiledLinks !== undefined && compiledLinks.length > 0 && { links: compiledLinks }),

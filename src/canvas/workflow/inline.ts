@@ -285,4 +285,5 @@ const BLANK = {
   startedAt: undefined,
   doneAt: undefined,
   headers: {},
+  tags: [],
 };

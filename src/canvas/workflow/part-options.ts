@@ -1,10 +1,11 @@
 /**
- * What the options of a workflow mean for its parts. Pure. A part's own options win over those around it, and headers
- * are merged. Options that make sense for only one task go to that task.
+ * What the options of a workflow mean for its parts. Pure. A part's own options win over those around it; headers and
+ * tags are merged. Options that make sense for only one task go to that task.
  */
 import { CeleriacError } from '../../errors.js';
 import type { CallOptions } from '../../options/call-options.js';
 import { merge } from '../../options/merge.js';
+import { bothTags } from '../../options/tags.js';
 
 /** Options from around a part, by their recipients. */
 export interface Passed {
@@ -56,7 +57,7 @@ function over(lower: Layer, upper: Layer): CallOptions {
   const timed = upper.countdown !== undefined || upper.eta !== undefined;
   const both = isBag(lower.headers) && isBag(upper.headers);
   const headers = both ? { headers: { ...lower.headers, ...upper.headers } } : undefined;
-  return merge<Layer>(timed ? rest : lower, upper, headers) as CallOptions;
+  return merge<Layer>(timed ? rest : lower, upper, headers, bothTags(lower.tags, upper.tags)) as CallOptions;
 }
 
 function isBag(headers: unknown): boolean {

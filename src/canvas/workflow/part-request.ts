@@ -30,6 +30,7 @@ export function requestOf(part: PartRequest): unknown {
     retries,
     deliveries,
     headers: message.headers ?? {},
+    ...(message.tags !== undefined && { tags: message.tags }),
     priority,
     queue,
     sentAt: new Date(sentAt).toISOString(),

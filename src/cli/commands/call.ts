@@ -34,6 +34,7 @@ interface CallFlags extends GlobalFlags {
   readonly priority?: number;
   readonly taskId?: string;
   readonly headers?: Record<string, unknown>;
+  readonly tag?: readonly string[];
 }
 
 interface ResultFlags extends GlobalFlags {
@@ -58,6 +59,7 @@ export function addCallCommands(program: Command): void {
     .option('--expires <when>', 'drop it unless it started by then', durationOrMomentFlag('--expires'))
     .option('--priority <n>', '0 is most urgent', countFlag('--priority', 0))
     .option('--task-id <id>', 'an id of your own')
+    .option('--tag <tag...>', 'words to find it by')
     .option('--headers <json>', 'free data for middleware, a JSON object', headersFlag)
     .option('--json', 'print { "id" }, or with --wait the value, as JSON')
     .action((name: string, _flags, command: Command) => call(name, command.optsWithGlobals<CallFlags>()));
@@ -177,8 +179,8 @@ async function endWaitedFor(
 }
 
 function callOptions(flags: CallFlags): Record<string, unknown> {
-  const { queue, countdown, eta, expires, priority, taskId, headers } = flags;
-  const given = { queue, countdown, eta, expires, priority, taskId, headers };
+  const { queue, countdown, eta, expires, priority, taskId, headers, tag: tags } = flags;
+  const given = { queue, countdown, eta, expires, priority, taskId, headers, tags };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 

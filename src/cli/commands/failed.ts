@@ -16,6 +16,7 @@ import { confirm } from './confirm.js';
 interface FailedFlags extends GlobalFlags {
   readonly queue?: string;
   readonly task?: string;
+  readonly tag?: string;
   readonly limit?: number;
   readonly after?: string;
   readonly all?: boolean;
@@ -47,7 +48,7 @@ export function addFailedCommands(program: Command): void {
   ] as const) {
     const command = filters(failed.command(act).description(about))
       .argument('[id...]', 'their ids')
-      .option('--all', 'all there are, or with -Q or -t all that match')
+      .option('--all', 'all there are, or with -Q, -t or --tag all that match')
       .option('-y, --yes', 'do not ask')
       .option('--json', 'print what was done as JSON')
       .action((ids: string[], _flags, command: Command) =>
@@ -60,11 +61,16 @@ export function addFailedCommands(program: Command): void {
 function filters(command: Command): Command {
   return command
     .option('-Q, --queue <queue>', 'only of this queue')
-    .option('-t, --task <name>', 'only of this name');
+    .option('-t, --task <name>', 'only of this name')
+    .option('--tag <tag>', 'only with this tag');
 }
 
-function filterOf({ queue, task }: FailedFlags): { queue?: string; task?: string } {
-  return { ...(queue === undefined ? {} : { queue }), ...(task === undefined ? {} : { task }) };
+function filterOf({ queue, task, tag }: FailedFlags): { queue?: string; task?: string; tag?: string } {
+  return {
+    ...(queue === undefined ? {} : { queue }),
+    ...(task === undefined ? {} : { task }),
+    ...(tag === undefined ? {} : { tag }),
+  };
 }
 
 async function list(flags: FailedFlags): Promise<void> {
@@ -79,7 +85,11 @@ async function list(flags: FailedFlags): Promise<void> {
     showTable(tasks, out);
     const last = tasks.at(-1);
     if (tasks.length === limit && last !== undefined) {
-      const filters = [...flagOf('-Q', flags.queue), ...flagOf('-t', flags.task)];
+      const filters = [
+        ...flagOf('-Q', flags.queue),
+        ...flagOf('-t', flags.task),
+        ...flagOf('--tag', flags.tag),
+      ];
       const words = [
         'failed list',
         ...filters,
@@ -157,15 +167,17 @@ async function change(act: Act, ids: readonly string[], flags: FailedFlags): Pro
 
 /** Ids, or `--all` with its filters, so that an empty variable in a script never means all tasks. */
 function whichOf(act: Act, ids: readonly string[], flags: FailedFlags) {
-  const { all = false, queue, task } = flags;
+  const { all = false, queue, task, tag } = flags;
   if (ids.length > 0) {
-    if (!all && queue === undefined && task === undefined) return ids;
-    throw new OptionError(`failed ${act}: give ids, or --all with -Q and -t, not both.`);
+    if (!all && queue === undefined && task === undefined && tag === undefined) return ids;
+    throw new OptionError(`failed ${act}: give ids, or --all with -Q, -t and --tag, not both.`);
   }
   if (all) return filterOf(flags);
-  throw new OptionError(`failed ${act}: which? Give ids, or --all (with -Q or -t for some of them).`);
+  throw new OptionError(`failed ${act}: which? Give ids, or --all (with -Q, -t or --tag for some of them).`);
 }
 
-function whereOf({ queue, task }: FailedFlags): string {
-  return `${task === undefined ? '' : ` named ${task}`}${queue === undefined ? '' : ` in ${queue}`}`;
+function whereOf({ queue, task, tag }: FailedFlags): string {
+  const named = task === undefined ? '' : ` named ${task}`;
+  const tagged = tag === undefined ? '' : ` with the tag ${tag}`;
+  return `${named}${tagged}${queue === undefined ? '' : ` in ${queue}`}`;
 }

@@ -35,6 +35,7 @@ import {
 import { option } from '../option.js';
 import { type Rate, type RateLimit, toRate } from '../rates.js';
 import { checkSchedule, type Schedule } from '../schedules.js';
+import { tagsOf } from '../tags.js';
 import { checkSize } from '../worker-values.js';
 
 /** Read by the caller; also per call and by a route. */
@@ -45,6 +46,10 @@ export const PUBLISH_OPTIONS = {
   ignoreResult: option(flag, { default: false, doc: 'store no result' }),
   unique: option(orNone(checked<UniqueOptions, UniquePolicy>('object', resolveUnique)), {
     doc: 'at most one at a time: `{ key, ttl, mode }`, see [limits](../guide/limits.md); `null` for none',
+  }),
+  tags: option(checked<readonly string[], readonly string[]>('list', tagsOf), {
+    without: 'none',
+    doc: 'words to find and revoke it by; what it calls, and the parts of a workflow, have them too',
   }),
 };
 

@@ -175,12 +175,13 @@ export class EventReporter implements RunWatch {
   }
 
   #taskFields({ taskId, name, queue, retries, message }: Delivery) {
-    const { shadow } = message;
+    const { shadow, tags } = message;
     return {
       timestamp: this.params.clock.now(),
       id: taskId,
       name,
       ...(shadow !== undefined && { shadow }),
+      ...(tags !== undefined && { tags }),
       queue,
       node: this.params.node(),
       pid: process.pid,

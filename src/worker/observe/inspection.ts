@@ -98,6 +98,7 @@ export class Inspection {
       deliveries: deliveriesIn({ stack: job.stack, deliveries: job.deliveries }),
       ...(eta !== undefined && { eta: new Date(eta).toISOString() }),
       ...(waits !== undefined && { waiting: waits.map(waitText) }),
+      ...(message.tags !== undefined && { tags: message.tags }),
       pid: process.pid,
     };
   }
@@ -117,8 +118,17 @@ export class Inspection {
   }
 
   #ofDelivery(delivery: Delivery, args: readonly unknown[]): TaskReport {
-    const { taskId, name, queue, retries, deliveries } = delivery;
-    return { id: taskId, name, args: this.#shown(() => args), queue, retries, deliveries, pid: process.pid };
+    const { taskId, name, queue, retries, deliveries, message } = delivery;
+    return {
+      id: taskId,
+      name,
+      args: this.#shown(() => args),
+      queue,
+      retries,
+      deliveries,
+      ...(message.tags !== undefined && { tags: message.tags }),
+      pid: process.pid,
+    };
   }
 
   /** A report travels through the broker to any caller, so sealed arguments stay hidden. */

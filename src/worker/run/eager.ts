@@ -156,6 +156,7 @@ export class EagerRunner {
       startedAt: run.startedAt,
       doneAt: this.#now(),
       headers: message.headers ?? {},
+      tags: message.tags ?? [],
       steps: run.steps,
     };
   }

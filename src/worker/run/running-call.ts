@@ -9,6 +9,7 @@ import type { Duration } from '../../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
 import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
 import type { CallbackSignature } from '../../options/tables/call.js';
+import { NO_TAGS } from '../../options/tags.js';
 import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { CallSteps, type Stepping, type SteppingCall } from '../../steps/call-steps.js';
@@ -337,6 +338,7 @@ export class RunningCall implements TaskContext, SteppingCall {
       retries: delivery.retries,
       deliveries: delivery.deliveries,
       headers: message.headers ?? {},
+      tags: message.tags ?? NO_TAGS,
       priority: delivery.priority,
       queue: delivery.queue,
       eta: dateOf(message.eta),

@@ -61,8 +61,39 @@ interface WorkerFacts {
   readonly version: string;
 }
 
+/** What somebody may change from the page, or over its API. */
+export const CONTROL_ACTIONS = [
+  'call',
+  'revoke',
+  'retry',
+  'delete',
+  'run-now',
+  'pause',
+  'resume',
+  'purge',
+  'control',
+  'schedule',
+] as const;
+
+/** One of {@link CONTROL_ACTIONS}. */
+export type ControlAction = (typeof CONTROL_ACTIONS)[number];
+
+/** Fields of every event of a change that somebody made. */
+interface ControlFacts {
+  /** Who it was, as the page's `authorize` said. */
+  readonly who?: string;
+  /** What was changed: a task's id or name, a queue, a worker, a schedule, or a filter. */
+  readonly target: string;
+  /** How many. */
+  readonly touched: number;
+}
+
+type ControlEvents = {
+  [A in ControlAction as `control-${A}`]: EventOf<`control-${A}`> & ControlFacts;
+};
+
 /** All events by name. */
-export interface EventMap {
+export interface EventMap extends ControlEvents {
   /** The broker has the task. */
   'task-sent': TaskEventOf<'task-sent'> & Origin;
   /** A worker fetched the task. */
@@ -152,4 +183,5 @@ export const EVENT_NAMES: readonly EventName[] = [
   'worker-online',
   'worker-heartbeat',
   'worker-offline',
+  ...CONTROL_ACTIONS.map((action) => `control-${action}` as const),
 ];

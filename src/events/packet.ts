@@ -32,6 +32,8 @@ function isEvent(value: unknown): value is AppEvent {
   if (!isObject(value) || typeof value['type'] !== 'string' || !Number.isFinite(value['timestamp']))
     return false;
   if (value['type'].startsWith('worker-')) return typeof value['node'] === 'string';
+  if (value['type'].startsWith('control-'))
+    return typeof value['target'] === 'string' && isTextOrAbsent(value['who']);
   if (!value['type'].startsWith('task-')) return true;
   return (
     typeof value['id'] === 'string' && typeof value['name'] === 'string' && isTextOrAbsent(value['queue'])

@@ -6,6 +6,7 @@ import type { Logger } from '../options/logger.js';
 import type { RunContext } from './runs/run-view.js';
 import type { DeclaredTask, FleetReplies } from './views/fleet-replies.js';
 import { Memo } from './views/memo.js';
+import type { EventStreams } from './watch/event-streams.js';
 import type { FleetWatch } from './watch/fleet-watch.js';
 import type { WebSettings } from './web-options.js';
 
@@ -14,6 +15,7 @@ export interface WebContext {
   readonly parts: ReturnType<typeof partsOf>;
   readonly settings: WebSettings;
   readonly watch: FleetWatch;
+  readonly streams: EventStreams;
   readonly logger: () => Logger;
   /** What all workers say, asked for once for all who ask. */
   readonly fleet: Memo<FleetReplies>;
@@ -42,7 +44,12 @@ export type ApiHandler = (call: ApiCall) => unknown;
 const FLEET_MS = 1_000;
 const REGISTERED_MS = 5_000;
 
-export function makeContext(app: Celeriac, settings: WebSettings, watch: FleetWatch): WebContext {
+export function makeContext(
+  app: Celeriac,
+  settings: WebSettings,
+  watch: FleetWatch,
+  streams: EventStreams,
+): WebContext {
   const parts = partsOf(app);
   const { registry, logger } = parts.scheduling;
   return {
@@ -50,6 +57,7 @@ export function makeContext(app: Celeriac, settings: WebSettings, watch: FleetWa
     parts,
     settings,
     watch,
+    streams,
     logger,
     fleet: new Memo(async () => {
       const inspect = app.inspect();

@@ -14,6 +14,9 @@ import { Refusal, refusalOf } from './http/refusal.js';
 import { readBody } from './http/request-body.js';
 import { type Found, Router } from './http/router.js';
 import { admit, type Guard } from './http/safety.js';
+import { readChanged } from './runs/changed-runs.js';
+import { queueViews } from './views/queue-list.js';
+import { EventStreams } from './watch/event-streams.js';
 import { FleetWatch } from './watch/fleet-watch.js';
 import { type ApiHandler, makeContext, type WebContext } from './web-context.js';
 import type { WebSettings } from './web-options.js';
@@ -47,6 +50,7 @@ export class WebServer implements WebHandler {
   readonly #guard: Guard;
   readonly #settings: WebSettings;
   readonly #watch: FleetWatch;
+  readonly #streams: EventStreams;
 
   constructor(app: Celeriac, settings: WebSettings, { hosts, login, folder }: ServedBy = {}) {
     this.#settings = settings;
@@ -59,7 +63,18 @@ export class WebServer implements WebHandler {
       onError: (error) => this.#context.logger().warn({ error }, 'the page cannot listen to events'),
       now: () => this.#context.parts.clock.now(),
     });
-    this.#context = makeContext(app, settings, this.#watch);
+    this.#streams = new EventStreams({
+      watch: this.#watch,
+      read: (changed) => readChanged(this.#context, changed),
+      queues: async () => {
+        const { queues, fleet } = this.#context;
+        const now = this.#context.parts.clock.now();
+        return queueViews(await queues.get(), await fleet.get(), this.#watch.statistics, now);
+      },
+      onError: (error) =>
+        this.#context.logger().debug({ error }, 'an event stream of the page lacks something'),
+    });
+    this.#context = makeContext(app, settings, this.#watch, this.#streams);
     const { authorize, readOnly } = settings;
     this.#files = new PageFiles({ app: app.name, version: VERSION, readOnly }, folder);
     this.#guard = { authorize, readOnly, hosts, login };
@@ -71,6 +86,7 @@ export class WebServer implements WebHandler {
     bridge(req, res, (request, mount) => this.#answer(request, mount));
 
   async close(): Promise<void> {
+    this.#streams.close();
     this.#watch.close();
   }
 

@@ -62,5 +62,7 @@ function wordsOf(event: FleetEvent): string {
       return `${event.name}[${event.id}]${event.reason === undefined ? '' : `: ${event.reason}`}`;
     case 'task-rejected':
       return `${event.name}[${event.id}] ${event.requeue ? 'handed back' : 'for good'}`;
+    default:
+      return `${event.target}, ${event.touched} touched${event.who === undefined ? '' : ` by ${event.who}`}`;
   }
 }

@@ -108,7 +108,7 @@ export class FleetState {
     if (tally !== undefined) this.tallies[tally]++;
     if (event.type === 'events-lost') this.lost += event.count;
     else if (isOfWorker(event)) this.#worker(event, now);
-    else this.#task(event, now);
+    else if ('id' in event) this.#task(event, now);
     if (COMMON.has(event.type)) return;
     this.#recent.unshift(event);
     if (this.#recent.length > MOST_RECENT) this.#recent.pop();
@@ -215,7 +215,7 @@ export class FleetState {
     this.#workers.set(node, { row, freq });
   }
 
-  #task(event: Exclude<AppEvent, WorkerEvent>, now: number): void {
+  #task(event: Extract<AppEvent, { readonly id: string }>, now: number): void {
     const { id } = event;
     const name = event.shadow ?? event.name;
     if (event.type === 'task-started' && this.#running.size < MOST_RUNNING)

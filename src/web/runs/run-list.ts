@@ -1,5 +1,5 @@
 /** `GET runs`: tasks by a filter, a page at a time, with bounded work for each. */
-import { JOB_SETS } from '../../broker/job-pages.js';
+import { JOB_SETS, type JobSet } from '../../broker/job-pages.js';
 import { keepAliveDuring } from '../../broker/keep-alive.js';
 import type { TaskRecord } from '../../coordination/task-record.js';
 import { isLane, queueOfLane } from '../../protocol/lanes.js';
@@ -18,6 +18,8 @@ export interface ListAsked {
   readonly newest: boolean;
   readonly limit: number;
   readonly cursor: string | undefined;
+  /** Where to look, instead of where tasks in the states of the filter may be. */
+  readonly sets?: readonly JobSet[];
 }
 
 /** A task that was found. */
@@ -85,7 +87,7 @@ async function find(context: WebContext, asked: ListAsked): Promise<FoundRuns> {
     queues: engine.queues,
     tasks,
     names: await namesOf(context, filter.queue),
-    sets: setsOf(filter.states) ?? JOB_SETS,
+    sets: asked.sets ?? setsOf(filter.states) ?? JOB_SETS,
     cursor:
       asked.cursor === undefined
         ? { newest, ended: undefined, living: new Map() }

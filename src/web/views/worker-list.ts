@@ -1,11 +1,5 @@
 /** `GET workers`: the workers that answer, and those heard of lately. */
-import {
-  type ErrorReply,
-  isErrorReply,
-  type NodeStats,
-  type Replies,
-  type TaskReport,
-} from '../../control/commands.js';
+import { type ErrorReply, isErrorReply, type NodeStats, type TaskReport } from '../../control/commands.js';
 import type { Run, WorkerList, WorkerView } from '../api.js';
 import type { HeardWorker } from '../watch/worker-roll.js';
 import type { ApiCall } from '../web-context.js';

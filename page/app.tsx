@@ -23,7 +23,7 @@ import { Notices } from './ui/notices.js';
 
 export function App() {
   const { path } = useRoute();
-  const about = useData<OverviewAnswer>(address(['overview']), { everyMs: 60_000 }).data;
+  const about = useData<OverviewAnswer>(address(['overview']), { everyMs: 10_000 }).data;
   useEffect(() => {
     if (about !== undefined) learn(about);
   }, [about]);

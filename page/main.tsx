@@ -11,12 +11,13 @@ import './styles/graph.css';
 import 'uplot/dist/uPlot.min.css';
 import { render } from 'preact';
 import { App } from './app.js';
+import { address, get } from './core/api.js';
 import { startLive } from './core/connection.js';
 import { applyTheme } from './core/theme.js';
 import { startKeys } from './ui/keys.js';
 
 applyTheme();
-startLive();
+startLive(() => void get(address(['overview'])).catch(() => undefined));
 startKeys();
 const root = document.getElementById('root');
 if (root !== null) render(<App />, root);

@@ -22,6 +22,8 @@ const listeners = new Map<LiveEvent, Set<(data: unknown) => void>>(EVENTS.map((e
 let source: EventSource | undefined;
 let pauseMs = FIRST_PAUSE_MS;
 let timer: number | undefined;
+let broken = false;
+let probe = (): void => undefined;
 
 /** An answer of the API, or its absence. */
 export function heard(what: Exclude<Health, 'starting'>): void {
@@ -36,16 +38,63 @@ export function onLive(event: LiveEvent, listener: (data: unknown) => void): () 
   return () => all?.delete(listener);
 }
 
-/** Begins to listen, now and whenever the tab is seen. A browser gives an origin six connections: unseen tabs hold none. */
-export function startLive(): void {
+/**
+ * Begins to listen, now and whenever the tab is seen. A browser gives an origin six connections, so of all tabs that are
+ * seen one listens and tells the others, where the browser can choose one: on a secure origin or this machine's own.
+ * @param ask asks the server for anything
+ */
+export function startLive(ask: () => void): void {
+  probe = ask;
   document.addEventListener('visibilitychange', () => {
-    if (document.hidden) close();
+    if (document.hidden) leave();
     else {
-      open();
+      join();
       renew();
     }
   });
-  if (!document.hidden) open();
+  if (!document.hidden) join();
+}
+
+const NAME = `celeriac live ${new URL('.', document.baseURI).pathname}`;
+const others = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(NAME);
+let turn: AbortController | undefined;
+
+interface Told {
+  readonly event: LiveEvent | 'again';
+  readonly data?: unknown;
+}
+
+others?.addEventListener('message', ({ data: { event, data } }: MessageEvent<Told>) => {
+  if (source !== undefined) return;
+  if (event === 'again') renew();
+  else publish(event, data);
+});
+
+function join(): void {
+  leave();
+  if (navigator.locks === undefined || others === undefined) {
+    open();
+    return;
+  }
+  const own = new AbortController();
+  turn = own;
+  const listen = () =>
+    new Promise<void>((resolve) => {
+      if (own.signal.aborted) {
+        resolve();
+        return;
+      }
+      own.signal.addEventListener('abort', () => resolve());
+      open();
+    });
+  // Rejected when the tab is hidden before its turn came.
+  navigator.locks.request(NAME, { signal: own.signal }, listen).catch(() => undefined);
+}
+
+function leave(): void {
+  turn?.abort();
+  turn = undefined;
+  close();
 }
 
 function open(): void {
@@ -54,16 +103,28 @@ function open(): void {
   source = own;
   own.onopen = () => {
     pauseMs = FIRST_PAUSE_MS;
+    if (!broken) return;
+    broken = false;
     if (health.value === 'no-server') heard('well');
+    else renew();
+    others?.postMessage({ event: 'again' });
   };
   own.onerror = () => {
     if (source !== own) return;
-    heard('no-server');
+    broken = true;
     close();
+    // Whether the server is gone or only its stream, an answer says.
+    probe();
     timer = setTimeout(open, pauseMs);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   };
-  for (const event of EVENTS) own.addEventListener(event, (message) => dispatch(event, message));
+  for (const event of EVENTS)
+    own.addEventListener(event, (message) => {
+      const data = parsed(message);
+      if (data === undefined) return;
+      others?.postMessage({ event, data });
+      publish(event, data);
+    });
 }
 
 function close(): void {
@@ -72,13 +133,15 @@ function close(): void {
   source = undefined;
 }
 
-function dispatch(event: LiveEvent, message: MessageEvent): void {
-  let data: unknown;
+function parsed(message: MessageEvent): unknown {
   try {
-    data = JSON.parse(String(message.data));
+    return JSON.parse(String(message.data));
   } catch {
-    return;
+    return undefined;
   }
+}
+
+function publish(event: LiveEvent, data: unknown): void {
   for (const listener of [...(listeners.get(event) ?? [])]) listener(data);
 }
 

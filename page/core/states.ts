@@ -12,6 +12,11 @@ export function isEnded(state: string): boolean {
   return ENDED.has(state);
 }
 
+/** Whether code of the task runs now: a state of its own is one it has given itself. */
+export function isRunning(state: string): boolean {
+  return state === 'STARTED' || isOwn(state);
+}
+
 /** The end of the class with a state's colours. */
 export function lookOf(state: string): string {
   return isOwn(state) ? 'own' : state.toLowerCase();

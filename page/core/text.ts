@@ -21,11 +21,14 @@ export function oneLine(text: string, most = 200): string {
   return visible(cut).replace(/[\n\t]+/g, ' ');
 }
 
-/** A JSON value for people; what cannot be JSON is shown as text. */
+const ONE_LINE = 72;
+
+/** A JSON value for people, in one line where it is short; what cannot be JSON is shown as text. */
 export function pretty(value: unknown): string {
   if (value === undefined) return 'undefined';
   try {
-    return JSON.stringify(value, null, 2) ?? String(value);
+    const tight = JSON.stringify(value) ?? String(value);
+    return tight.length <= ONE_LINE ? tight : JSON.stringify(value, null, 2);
   } catch {
     return String(value);
   }

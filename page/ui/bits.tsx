@@ -1,10 +1,11 @@
 /** The small parts that all screens are made of. Every text of others goes through `visible`. */
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
+import type { Run } from '../../src/web/api.js';
 import type { ApiError } from '../core/api.js';
 import { link } from '../core/router.js';
 import { settings } from '../core/settings.js';
-import { lookOf } from '../core/states.js';
+import { isRunning, lookOf } from '../core/states.js';
 import { Store, useStore } from '../core/store.js';
 import { number, oneLine, visible } from '../core/text.js';
 import { clock, duration, exact, relative } from '../core/time.js';
@@ -63,11 +64,13 @@ export function Duration({ ms }: { ms: number | null }) {
   return ms === null ? <None /> : <span class="moment">{duration(ms)}</span>;
 }
 
-/** How long since `from`, while it goes on. */
-export function Running({ from, until }: { from: string | null; until: number | null }) {
+/** How long a run took; while its code runs, how long it has. */
+export function Ran({ run }: { run: Run }) {
   const current = useNow();
-  if (until !== null || from === null) return <Duration ms={until} />;
-  return <Duration ms={Math.max(0, Math.floor((current - Date.parse(from)) / 1000) * 1000)} />;
+  const { doneAt, startedAt, runtime, state } = run;
+  if (doneAt !== null) return <Duration ms={runtime} />;
+  if (startedAt === null || !isRunning(state)) return <None />;
+  return <Duration ms={Math.max(0, Math.floor((current - Date.parse(startedAt)) / 1000) * 1000)} />;
 }
 
 export function None() {

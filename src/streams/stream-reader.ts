@@ -158,20 +158,18 @@ class Place {
   }
 
   /** @throws {StreamRestartedError} if another attempt runs, which has no chunks yet */
-  check(task: StreamingTask): void {
-    if (task.running) this.#refuseLater(task);
+  check({ attempt, running }: StreamingTask): void {
+    if (running && attempt !== undefined) this.#refuseLater(attempt);
   }
 
   /** The task has ended, and there are no more chunks. @throws what `get()` throws */
-  end(task: StreamingTask): void {
-    if (task.error !== undefined) throw task.error;
-    this.#refuseLater(task);
+  end({ attempt, error }: StreamingTask): void {
+    if (error !== undefined) throw error;
+    if (attempt !== undefined) this.#refuseLater(attempt);
   }
 
-  #refuseLater({ attempt, origin }: StreamingTask): void {
-    if (attempt === undefined || !this.#given || this.settings.follows) return;
-    // A failed task that was retried as new has another origin, and counts its attempts anew.
-    if (attempt > this.attempt || (origin !== undefined && origin !== this.#origin))
+  #refuseLater(attempt: number): void {
+    if (this.#given && attempt > this.attempt && !this.settings.follows)
       throw new StreamRestartedError(this.taskId, attempt);
   }
 

@@ -212,12 +212,6 @@ function deliveryOf(job: StoredJob, token: string): JobDelivery {
     opts: {},
     stacktrace: job.stack === undefined ? [] : [job.stack],
   };
-  const run = {
-    token,
-    turn: undefined,
-    afterwards: () => undefined,
-    lendSlot: () => undefined,
-    regainSlot: async () => undefined,
-  };
+  const run = { token, turn: undefined, afterwards: () => undefined };
   return new JobDelivery(bullmq as unknown as Job, job.queue, undefined as never, run);
 }

@@ -57,8 +57,10 @@ export function Failed() {
   );
 }
 
+/** Stays the same while tasks come and go: the message is the latest one's, and may have its numbers and names. */
 function keyOf({ task, error, message }: FailedGroup): string {
-  return `${task} ${error} ${message}`.slice(0, 200);
+  const kind = message.replace(/"[^"]*"|'[^']*'|`[^`]*`/g, '…').replace(/[0-9a-f-]*\d[0-9a-f-]*/gi, '#');
+  return `${task} ${error} ${kind}`.slice(0, 200);
 }
 
 function columns(open: string | null, reload: () => void): readonly Column<FailedGroup>[] {

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { RunDetail } from '../../../src/web/api.js';
 import { link } from '../../core/router.js';
-import { Duration, Moment, Running, Section, Text } from '../../ui/bits.js';
+import { Duration, Moment, Ran, Section, Text } from '../../ui/bits.js';
 import { Json } from '../../ui/json.js';
 
 export function Facts({ run }: { run: RunDetail }) {
@@ -42,10 +42,7 @@ export function Facts({ run }: { run: RunDetail }) {
           <Duration ms={run.wait} />
         </Pair>
         <Pair name="Ran">
-          <Running
-            from={run.doneAt === null ? run.startedAt : null}
-            until={run.doneAt === null ? null : run.runtime}
-          />
+          <Ran run={run} />
         </Pair>
         <Pair name="Attempt">
           {attempt + 1} ({retries} retried, {deliveries} delivered)

@@ -2,7 +2,7 @@
 import type { Run } from '../../../src/web/api.js';
 import { link } from '../../core/router.js';
 import { oneLine } from '../../core/text.js';
-import { Id, Moment, None, RunLink, Running, State, Text } from '../../ui/bits.js';
+import { Id, Moment, None, Ran, RunLink, State, Text } from '../../ui/bits.js';
 import type { Column } from '../../ui/table.js';
 
 export interface Selecting {
@@ -72,12 +72,7 @@ const COLUMNS: readonly Column<Run>[] = [
     key: 'runtime',
     head: 'Ran',
     kind: 'number',
-    cell: (run) => (
-      <Running
-        from={run.doneAt === null ? run.startedAt : null}
-        until={run.doneAt === null ? null : run.runtime}
-      />
-    ),
+    cell: (run) => <Ran run={run} />,
   },
   { key: 'id', head: 'Id', large: 'very', cell: ({ id }) => <Id id={id} /> },
 ];

@@ -365,8 +365,7 @@ export class Executor {
     try {
       if (spawning === undefined)
         throw new CeleriacError(`${task.name}: replace() is not supported in an eager call.`);
-      const { delivery, waitedFor } = call;
-      return await runInScope(scopeOf(call, task), () => spawning.replace(delivery, signature, waitedFor));
+      return await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
     } catch (error) {
       return this.#judge(error, call, task);
     }

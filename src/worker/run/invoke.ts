@@ -15,11 +15,9 @@ export async function callEach(
   lists: unknown[],
 ): Promise<unknown[]> {
   const values: unknown[] = [];
-  for (const [i, args] of lists.entries()) {
-    call.item = i;
-    // One scope per call, since the first call of the method uses its scope up.
+  // One scope per call, since the first call of the method uses its scope up.
+  for (const args of lists)
     values.push(await runInScope(scopeOf(call, task), () => callTarget(task, call, args as unknown[])));
-  }
   return values;
 }
 

@@ -1,4 +1,6 @@
 /** Every call of the API: where it is, what it may do, and who answers. */
+
+import { VERSION } from '../version.js';
 import { callTask } from './changes/call-task.js';
 import { queueAction } from './changes/queue-actions.js';
 import { deleteOne, manyBy, retryOne, revokeOne, runOneNow } from './changes/run-actions.js';
@@ -12,7 +14,9 @@ import {
 import { controlWorker } from './changes/worker-actions.js';
 import { Refusal } from './http/refusal.js';
 import type { Method, Route } from './http/router.js';
+import { openApiDocument } from './openapi/document.js';
 import { showChunks, showRun } from './runs/run-detail.js';
+import { showGraph } from './runs/run-graph.js';
 import { listRuns } from './runs/run-list.js';
 import { listFailed } from './views/failed-groups.js';
 import { listLimits } from './views/limit-list.js';
@@ -23,9 +27,6 @@ import { listTasks } from './views/task-list.js';
 import { listWorkers } from './views/worker-list.js';
 import type { ApiCall, ApiHandler } from './web-context.js';
 import type { WebAction } from './web-options.js';
-
-/** Where the API is below the mount. */
-export const API = '/api/v1';
 
 function reading(path: string, handle: ApiHandler): Route<ApiHandler> {
   return { method: 'GET', path, action: 'read', handle };
@@ -56,12 +57,14 @@ export const ROUTES: readonly Route<ApiHandler>[] = [
   reading('/runs', listRuns),
   reading('/runs/{id}', showRun),
   reading('/runs/{id}/chunks', showChunks),
+  reading('/runs/{id}/graph', showGraph),
   reading('/workers', listWorkers),
   reading('/queues', listQueues),
   reading('/schedules', listSchedules),
   reading('/failed', listFailed),
   reading('/limits', listLimits),
   reading('/events', openEvents),
+  reading('/openapi.json', ({ base }) => openApiDocument(VERSION, base)),
   changing('POST', '/tasks/{name}/call', 'call', callTask),
   changing('POST', '/runs/revoke', 'revoke', manyBy('revoke')),
   changing('POST', '/runs/retry', 'retry', manyBy('retry')),

@@ -33,6 +33,8 @@ export interface ApiCall {
   readonly query: URLSearchParams;
   readonly body: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
+  /** Where it is mounted, without a slash at its end. */
+  readonly base: string;
   /** Who it is, where that is known. */
   readonly who: string | undefined;
 }

@@ -5,7 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Celeriac } from '../app.js';
 import { VERSION } from '../version.js';
-import { API, ROUTES } from './api-routes.js';
+import { API } from './api-path.js';
+import { ROUTES } from './api-routes.js';
 import { jsonAnswer, refused, SAFE_HEADERS } from './http/answers.js';
 import type { BasicLogin } from './http/basic-login.js';
 import { bridge } from './http/node-bridge.js';
@@ -18,7 +19,7 @@ import { readChanged } from './runs/changed-runs.js';
 import { queueViews } from './views/queue-list.js';
 import { EventStreams } from './watch/event-streams.js';
 import { FleetWatch } from './watch/fleet-watch.js';
-import { type ApiHandler, makeContext, type WebContext } from './web-context.js';
+import { type ApiCall, type ApiHandler, makeContext, type WebContext } from './web-context.js';
 import type { WebSettings } from './web-options.js';
 
 /** The page, to be mounted anywhere. */
@@ -118,7 +119,7 @@ export class WebServer implements WebHandler {
       action: found.kind === 'route' ? found.route.action : 'read',
       changes: !READING.has(request.method),
     });
-    if (isApi) return this.#call(request, found, who);
+    if (isApi) return this.#call(request, found, { who, base });
     if (path === undefined || !READING.has(request.method)) throw notFound(pathname);
     if (path === '')
       return new Response(null, { status: 308, headers: { ...SAFE_HEADERS, location: `${base}/${search}` } });
@@ -127,7 +128,11 @@ export class WebServer implements WebHandler {
     return file;
   }
 
-  async #call(request: Request, found: Found<ApiHandler>, who: string | undefined): Promise<Response> {
+  async #call(
+    request: Request,
+    found: Found<ApiHandler>,
+    mounted: Pick<ApiCall, 'who' | 'base'>,
+  ): Promise<Response> {
     const { pathname, searchParams: query } = new URL(request.url);
     if (found.kind === 'nothing') throw notFound(pathname);
     if (found.kind === 'other method')
@@ -137,7 +142,7 @@ export class WebServer implements WebHandler {
     const { route, params } = found;
     const body = route.method === 'GET' ? {} : await readBody(request);
     const context = this.#context;
-    const answer = await route.handle({ context, params, query, body, signal: request.signal, who });
+    const answer = await route.handle({ context, params, query, body, signal: request.signal, ...mounted });
     return answer instanceof Response ? answer : jsonAnswer(answer);
   }
 }

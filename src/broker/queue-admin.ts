@@ -111,6 +111,12 @@ export interface QueueAdmin {
   due(queues: readonly string[], before: EndedBefore): Promise<boolean[]>;
   /** Lists jobs that ended before a moment, in the order in which BullMQ cleans them. */
   ended(queue: string, step: EndedStep): Promise<Ended>;
+  /**
+   * Moves tasks whose sleep or wait is over to the front of a queue: they have begun, and go on before others begin.
+   * @param now epoch ms. Default: by this process's clock, by which BullMQ delays jobs
+   * @returns whether the next job of the queue is such a task
+   */
+  wakingsFirst(queue: string, now?: number): Promise<boolean>;
   /** Takes waiting and delayed jobs out of a queue, paused or not, and locks them as if they ran. */
   take(queue: string, step: TakeStep): Promise<Taken>;
   /** The failed jobs of these queues before a position, newest first. */
@@ -125,6 +131,9 @@ export interface QueueAdmin {
 
 /** The id prefix of jobs of BullMQ's schedulers. A scheduler ends when its job is removed. */
 export const SCHEDULER_MARK = 'repeat:';
+
+/** Most jobs that one step moves to the front of a queue. */
+export const MOST_WAKINGS = 100;
 
 export const NOTHING_PASSED: Passed = { waiting: 0, prioritized: 0, delayed: 0 };
 

@@ -208,7 +208,8 @@ export class WatchedEngine {
 
   /** Replaces methods in place, since BullMQ's own classes reach into the backend that they are given. */
   #follow(backend: IQueueBackend, queue: string): IQueueBackend {
-    const { addJob, addJobs, moveToDelayed, retryJob, moveToCompleted, moveToFailed } = bound(backend);
+    const { addJob, addJobs, moveToDelayed, changeDelay, promote, retryJob, moveToCompleted, moveToFailed } =
+      bound(backend);
     const watchEnd = <R>(end: AttemptEnd, jobId: string, write: Promise<R>): Promise<R> =>
       write.then((result) => {
         if (!this.#moved.delete(keyOf({ queue, id: jobId }))) this.params.watch.ended(end);
@@ -226,6 +227,7 @@ export class WatchedEngine {
       const write = moveToDelayed(jobId, timestamp, delay + HELD_BACK_MS, token, opts);
       return opts?.skipAttempt ? write : watchEnd('retried', jobId, write);
     };
+    backend.changeDelay = (jobId, delay) => (delay > 0 ? changeDelay(jobId, delay) : promote(jobId));
     backend.retryJob = (jobId, ...rest) => watchEnd('retried', jobId, retryJob(jobId, ...rest));
     backend.moveToCompleted = (job, ...rest) =>
       watchEnd('succeeded', job.id ?? '', moveToCompleted(job, ...rest));
@@ -342,6 +344,8 @@ function bound(backend: IQueueBackend) {
     addJob: backend.addJob.bind(backend),
     addJobs: backend.addJobs.bind(backend),
     moveToDelayed: backend.moveToDelayed.bind(backend),
+    changeDelay: backend.changeDelay.bind(backend),
+    promote: backend.promote.bind(backend),
     retryJob: backend.retryJob.bind(backend),
     moveToCompleted: backend.moveToCompleted.bind(backend),
     moveToFailed: backend.moveToFailed.bind(backend),

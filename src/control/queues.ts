@@ -18,7 +18,7 @@ export interface QueueInfo {
   readonly waiting: number;
   /** Tasks that run. */
   readonly active: number;
-  /** Tasks that are not due yet: a countdown, an eta, a retry. */
+  /** Tasks that are not due yet: a countdown, an eta, a retry, a sleep or a wait. */
   readonly delayed: number;
   /** Workflow steps that wait for others. */
   readonly waitingChildren: number;

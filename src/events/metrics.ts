@@ -72,7 +72,7 @@ export class Metrics {
     });
     const wakings = new Counter({
       name: 'celeriac_task_wakings_total',
-      help: 'Tasks that went on after a sleep or a wait. With state WAITING of celeriac_tasks_total: how many wait now.',
+      help: 'Tasks that went on after a sleep or a wait: each ends what state WAITING of celeriac_tasks_total has counted.',
       labelNames: ['task'] as const,
       registers,
     });

@@ -37,9 +37,15 @@ export interface Message {
   readonly revoked?: Revocation;
   /** The unique key that the task holds until its end. */
   readonly unique?: string;
-  /** The queue that the task was moved from into its lane, and the number of attempts made there. */
+  /** The queue that the task was moved from into its lane, and the number of retries made there. */
   readonly from?: string;
   readonly tried?: number;
+  /** How often a worker had begun the task there, besides what it was moved for: the job in the lane counts anew. */
+  readonly begun?: number;
+  /** It was moved as it woke up: how long its attempt had run by then, ms. */
+  readonly ranMs?: number;
+  /** How often a retry of the failed task has made it as new. */
+  readonly renewed?: number;
   /** For the tick of a schedule: identifies this addition among several of the same job. */
   readonly tick?: string;
   /** The caller's task id, when the job id is an encoding of it. */
@@ -50,8 +56,18 @@ export interface Message {
   readonly input?: FlowInput;
   /** The arguments are a list of argument lists, and the task runs once with each. */
   readonly each?: true;
+  /** The tasks whose place it has taken, one after the other: it gets what was sent to them. */
+  readonly heirOf?: readonly Forebear[];
   /** The job has steps of earlier attempts, though its count of deliveries begins anew. */
   readonly steps?: true;
+}
+
+/** A task whose place another one has taken. */
+export interface Forebear {
+  readonly queue: string;
+  readonly id: string;
+  /** The names that it has waited for itself: what was sent under them is its own. */
+  readonly used?: readonly string[];
 }
 
 /** The input that a part of a workflow receives from the parts before it. */
@@ -86,9 +102,21 @@ export function amendMessage(text: string, change: Partial<Omit<Message, 'v' | '
  * in the past would end the task at once.
  */
 export function renewMessage(text: string, hasSteps = false): object {
-  const { v: _, args, revoked, tried, expires, eta, steps, ...fields } = readMessage(text);
-  const renewed = { ...fields, ...(hasSteps && { steps: true as const }) };
-  return JSON.parse(writeMessage(JSON.stringify(args), renewed)) as object;
+  const {
+    v: _,
+    args,
+    revoked,
+    tried,
+    begun,
+    ranMs,
+    renewed = 0,
+    expires,
+    eta,
+    steps,
+    ...fields
+  } = readMessage(text);
+  const again = { ...fields, renewed: renewed + 1, ...(hasSteps && { steps: true as const }) };
+  return JSON.parse(writeMessage(JSON.stringify(args), again)) as object;
 }
 
 /** JSON escapes of what PostgreSQL's text refuses: NUL and lone surrogates. Arguments have an envelope of their own. */
@@ -158,6 +186,9 @@ function fieldsOf(data: unknown): Message {
     ...text('from'),
     ...text('tick'),
     ...count('tried'),
+    ...count('begun'),
+    ...count('ranMs'),
+    ...count('renewed'),
     ...number('expires'),
     ...number('eta'),
     ...limit('soft'),
@@ -171,6 +202,7 @@ function fieldsOf(data: unknown): Message {
         ...(typeof d.revoked.delivery === 'number' && { delivery: d.revoked.delivery }),
       },
     }),
+    ...(Array.isArray(d.heirOf) && { heirOf: d.heirOf.filter(isForebear) }),
     ...(d.each === true && { each: true as const }),
     ...(d.steps === true && { steps: true as const }),
     ...(d.ignore === true && { ignore: true as const }),
@@ -195,6 +227,11 @@ function groupPlace({ group, index }: Record<string, unknown>): NonNullable<Mess
     ...(typeof group === 'string' && { group }),
     ...(typeof index === 'number' && { index }),
   };
+}
+
+function isForebear(value: unknown): value is Forebear {
+  if (!isRecord(value) || typeof value.queue !== 'string' || typeof value.id !== 'string') return false;
+  return value.used === undefined || Array.isArray(value.used);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -40,6 +40,32 @@ export function answerField(name: string): string {
   return `w:${name}`;
 }
 
+/** The names under which something was sent, or whose wait has timed out. */
+export function sentNames(fields: ReadonlyMap<string, string>): string[] {
+  return [...fields.keys()].filter((field) => field.startsWith('w:')).map((field) => field.slice(2));
+}
+
+/** Why no value may be sent under a name any more; undefined if one may. */
+export type Closed =
+  /** It is the name of something else. */
+  | { readonly kind: 'step' | 'sleep' }
+  /** Nothing was sent in time, and nobody has noted that yet. */
+  | { readonly kind: 'late'; readonly until: number };
+
+/** What stands against a value for this name, by the fields of the task. */
+export function closedName(
+  fields: ReadonlyMap<string, string>,
+  name: string,
+  now: number,
+): Closed | undefined {
+  const text = fields.get(stepField(name));
+  const record = text === undefined ? undefined : (parsed(text) as StepRecord | undefined);
+  if (record?.k === 'step' || record?.k === 'sleep') return { kind: record.k };
+  if (record?.k !== 'wait') return undefined;
+  if (record.u === undefined || record.u > now || fields.has(answerField(name))) return undefined;
+  return { kind: 'late', until: record.u };
+}
+
 /** The steps in a task's fields, in the order in which they began. */
 export function stepViews(fields: ReadonlyMap<string, string>, now: number): StepView[] {
   const views: StepView[] = [];

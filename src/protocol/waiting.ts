@@ -3,7 +3,7 @@
  * stack, which BullMQ writes in the same step as the delay, on every engine. Pure; documented in
  * `docs/internals/protocol.md`.
  */
-import { packStack, unpackStack } from './message.js';
+import { type Message, packStack, unpackStack } from './message.js';
 
 /** One thing that a task waits for. */
 export interface WaitingFor {
@@ -97,11 +97,11 @@ export function wakingsOf(stack: string | undefined, starts: number): Wakings {
 }
 
 /** How often a worker started a task, by its record: wakings count as none. */
-export function deliveriesIn(job: {
-  readonly stack: string | undefined;
-  readonly deliveries: number;
-}): number {
-  return job.deliveries - wakingsOf(job.stack, job.deliveries).wakings;
+export function deliveriesIn(
+  job: { readonly stack?: string | undefined; readonly deliveries: number },
+  { begun = 0 }: Pick<Message, 'begun'>,
+): number {
+  return job.deliveries - wakingsOf(job.stack, job.deliveries).wakings + begun;
 }
 
 /** The stack of a failed attempt, with the number of wakings before it: they count as no deliveries. */

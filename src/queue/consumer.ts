@@ -4,10 +4,9 @@
  * settlement.
  */
 import { randomUUID } from 'node:crypto';
-import type { Job } from 'bullmq';
 import type { Engine, JobRef } from '../broker/broker.js';
 import { recordRelocation } from '../coordination/relocations.js';
-import { type Message, messageFrom } from '../protocol/message.js';
+import type { Message } from '../protocol/message.js';
 import { sleep } from '../timers.js';
 import type { Delivery } from './delivery.js';
 import { FetchWatchdog } from './fetch-watchdog.js';
@@ -72,7 +71,7 @@ export class Consumer {
     this.#account = new SlotAccount(params.slots, params.share);
     this.#writer = new OutcomeWriter({
       backend: () => this.#worker.backend,
-      copyTo: (job, lane) => this.#copyTo(job, lane),
+      copyTo: (run, lane) => this.#copyTo(run, lane),
       isUnavailable: (error) => engine.isUnavailable(error),
       noticeFirst: engine.signals.ordered,
       notify: (run, completed) => this.#notify(run, completed),
@@ -161,11 +160,13 @@ export class Consumer {
   }
 
   /** Steps 1 and 2 of a relocation: see `coordination/relocations`. */
-  async #copyTo(job: Job, lane: string): Promise<void> {
+  async #copyTo({ job, delivery }: Run, lane: string): Promise<void> {
     const { engine } = this.params;
     const from: JobRef = { queue: this.queue, id: job.id ?? '' };
     await recordRelocation(engine, from, lane);
-    const tried = job.attemptsMade + (messageFrom(job.data).tried ?? 0);
+    const { retries: tried, deliveries, woken } = delivery;
+    // The fetch for the move begins nothing; a waking is counted as none already.
+    const begun = deliveries - 1;
     const backend = await engine.backend(lane);
     const copy = jobJson({
       jobId: from.id,
@@ -174,7 +175,9 @@ export class Consumer {
         ...job.data,
         from: from.queue,
         ...(tried > 0 && { tried }),
-        // The copy's own deliveries begin anew, and a first one reads no steps.
+        ...(begun > 0 && { begun }),
+        ...(woken !== undefined && { ranMs: Math.ceil(woken.ranMs) }),
+        // The copy's own starts are counted anew, and a first one reads no steps.
         ...(job.attemptsStarted > 1 && { steps: true }),
       }),
       sentAt: job.timestamp,

@@ -46,6 +46,10 @@ export interface Delivery {
   saveProgress(progress: object): Promise<void>;
   /** Runs `body` after the job's outcome was written. Never runs it if the lock was lost and nothing was written. */
   afterwards(body: () => Promise<void>): void;
+  /** Gives the slot of this run to others, while its task does nothing but wait. Absent where a run has none. */
+  lendSlot?(): void;
+  /** Takes a slot again, before the task goes on. */
+  regainSlot?(): Promise<void>;
 }
 
 /** What a delivery needs of its consumer. */
@@ -59,6 +63,8 @@ export interface DeliveryRun {
   readonly token: string;
   readonly turn: RateToken | undefined;
   afterwards(body: () => Promise<void>): void;
+  lendSlot(): void;
+  regainSlot(): Promise<void>;
 }
 
 /**
@@ -104,8 +110,8 @@ export class JobDelivery implements Delivery {
     this.retries = job.attemptsMade + (this.message.tried ?? 0);
     const { wakings, woken } = wakingsOf(job.stacktrace?.at(-1), job.attemptsStarted);
     this.wakings = wakings;
-    this.woken = woken;
-    this.deliveries = job.attemptsStarted - wakings;
+    this.woken = woken ?? movedStretch(this.message, job.attemptsStarted);
+    this.deliveries = job.attemptsStarted - wakings + (this.message.begun ?? 0);
     this.stalls = job.stalledCounter;
     this.priority = job.priority;
     this.sentAt = job.timestamp;
@@ -124,11 +130,29 @@ export class JobDelivery implements Delivery {
   afterwards(body: () => Promise<void>): void {
     this.#run.afterwards(body);
   }
+
+  lendSlot(): void {
+    this.#run.lendSlot();
+  }
+
+  regainSlot(): Promise<void> {
+    return this.#run.regainSlot();
+  }
+}
+
+/** What the first fetch of a job goes on with that was moved into its lane as it woke up. */
+function movedStretch({ ranMs }: Message, starts: number): Stretch | undefined {
+  return ranMs === undefined || starts > 1 ? undefined : { ranMs };
 }
 
 /** How often a worker fetched the task, wakings included: no two deliveries have the same number. */
 export function startsOf({ deliveries, wakings = 0 }: Pick<Delivery, 'deliveries' | 'wakings'>): number {
   return deliveries + wakings;
+}
+
+/** How often a worker fetched the job, which a move into a lane begins to count anew. */
+export function fetchesOf(delivery: Pick<Delivery, 'deliveries' | 'wakings' | 'message'>): number {
+  return startsOf(delivery) - (delivery.message.begun ?? 0);
 }
 
 /** A copy of a delivery with another message or trace. */
@@ -138,5 +162,7 @@ export function amended(delivery: Delivery, change: Partial<Pick<Delivery, 'mess
     ...change,
     saveProgress: (progress) => delivery.saveProgress(progress),
     afterwards: (body) => delivery.afterwards(body),
+    lendSlot: () => delivery.lendSlot?.(),
+    regainSlot: async () => delivery.regainSlot?.(),
   };
 }

@@ -13,16 +13,19 @@ const LONGEST_PAUSE_MS = 1000;
 export interface LaneGateParams {
   readonly task: string;
   readonly rates: Pick<RateLimits, 'take'>;
+  /** Whether the next job of the lane is a task that goes on after a sleep or a wait: that needs no token. */
+  wakingNext(): Promise<boolean>;
   readonly semaphores: Pick<Semaphores, 'mayEnter'>;
   /** How many tasks may run at once, for a limit without a key. */
   readonly limit: number | undefined;
 }
 
-/** The answer of a gate. The caller must use or return the rate token `turn`. */
+/** The answer of a gate. The caller must use or return the rate token `turn`; without one only a waking may begin. */
 export type LaneEntry =
   | { readonly granted: true; readonly turn: RateToken | undefined }
   | { readonly granted: false };
 
+const WAKING: LaneEntry = { granted: true, turn: undefined };
 const REFUSED: LaneEntry = { granted: false };
 
 export class LaneGate {
@@ -46,8 +49,8 @@ export class LaneGate {
     if (limit !== undefined && !(await semaphores.mayEnter(placeName(task), limit)))
       return this.#closeFor(LONGEST_PAUSE_MS);
     const permit: RateDecision = await rates.take(task);
-    if (!permit.granted) return this.#closeFor(permit.waitMs);
-    return { granted: true, turn: permit.turn };
+    if (permit.granted) return { granted: true, turn: permit.turn };
+    return (await this.params.wakingNext()) ? WAKING : this.#closeFor(permit.waitMs);
   }
 
   /** Resolves when the gate may be checked again, is woken up, or is closed. */

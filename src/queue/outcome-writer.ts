@@ -2,7 +2,7 @@
  * Writes the outcome of a job: one atomic step of BullMQ's per settlement, repeated until the broker's answer is final
  * (see `write-answers`). Where BullMQ can, the same step fetches the next job.
  */
-import type { IQueueBackend, Job, JobJson } from 'bullmq';
+import type { IQueueBackend, JobJson } from 'bullmq';
 import { keptStacks } from './earlier-stacks.js';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';
@@ -22,7 +22,7 @@ export interface OutcomeWriterParams {
     'moveToCompleted' | 'moveToFailed' | 'moveToDelayed' | 'retryJob' | 'moveJobFromActiveToWait'
   >;
   /** Copies a job into its lane; completing it here is the last step of the relocation. */
-  copyTo(job: Job, lane: string): Promise<void>;
+  copyTo(run: Run, lane: string): Promise<void>;
   /** Whether an error shows that the broker is unreachable: the engine reports that, once. */
   isUnavailable(error: unknown): boolean;
   /** True if a notice sent while the write is under way arrives after the write. */
@@ -166,7 +166,7 @@ export class OutcomeWriter {
   /** Relocates a job. If the copy fails, the job is delayed and comes back; if it never can succeed, the job fails. */
   async #move(run: Run, lane: string, mayFetch: () => boolean): Promise<Fetched | undefined> {
     try {
-      await this.params.copyTo(run.job, lane);
+      await this.params.copyTo(run, lane);
     } catch (error) {
       // The data is nested too deep to encode: a retry would fail too.
       if (error instanceof RangeError) throw error;

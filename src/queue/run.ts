@@ -7,7 +7,10 @@ import type { Job } from 'bullmq';
 import type { RateToken } from '../coordination/rate-limits.js';
 import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { RunLock } from './locks/run-locks.js';
-import type { Slot } from './slots.js';
+import type { Slot, SlotAccount } from './slots.js';
+
+/** How often a run that waits for its slot looks for one, ms: a wake-up may go to another. */
+const LOOK_MS = 5000;
 
 /** One run of a job. A class for the same reason as {@link JobDelivery}. */
 export class Run {
@@ -26,6 +29,7 @@ export class Run {
     /** The token of its lock, unique among all jobs that run at one moment. */
     readonly token: string,
     slot: Slot,
+    private readonly account: Pick<SlotAccount, 'retake' | 'whenFree'>,
     private readonly lock: RunLock,
     turn: RateToken | undefined,
     queue: string,
@@ -34,6 +38,25 @@ export class Run {
     this.#slot = slot;
     this.turn = turn === undefined ? undefined : new RunTurn(turn);
     this.delivery = new JobDelivery(job, queue, host, this);
+  }
+
+  /** Whether it has a slot: see `lendSlot`. */
+  get hasSlot(): boolean {
+    return this.#slot !== undefined;
+  }
+
+  /** Gives its slot to others, while its task does nothing but wait. */
+  lendSlot(): void {
+    this.#slot?.give();
+    this.#slot = undefined;
+  }
+
+  /** Takes a slot again, before its task goes on. */
+  async regainSlot(): Promise<void> {
+    while (this.#slot === undefined && !this.#released) {
+      this.#slot = this.account.retake();
+      if (this.#slot === undefined) await this.account.whenFree(LOOK_MS);
+    }
   }
 
   /** Runs `body` after the job's outcome was written. */

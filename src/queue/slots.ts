@@ -163,6 +163,15 @@ export class SlotAccount implements Claimant {
     return new Slot(this);
   }
 
+  /** Takes a slot for a task that runs already; `undefined` when none is free, unless the consumer is about to end. */
+  retake(): Slot | undefined {
+    const slot = this.take();
+    if (slot !== undefined || !this.#closed) return slot;
+    this.budget.take();
+    this.#held++;
+    return new Slot(this);
+  }
+
   /** Whether the next task of the same queue may follow an ended one at once. */
   mayContinue(): boolean {
     return !this.#closed && this.budget.mayContinue(this);

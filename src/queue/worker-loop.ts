@@ -103,7 +103,7 @@ export class WorkerLoop {
 
   /** How many slots are in use, by runs and by a fetch under way. */
   get slotsInUse(): number {
-    return this.#runs.length + this.#fetching;
+    return this.#runs.filter((run) => run.hasSlot).length + this.#fetching;
   }
 
   /** Fetches until the loop is stopped or the Worker closes; resolves when all runs have ended. Never rejects. */
@@ -198,9 +198,9 @@ export class WorkerLoop {
   }
 
   #begin(end: QueueEnd, job: Job, token: string, slot: Slot, turn: RateToken | undefined): Run {
-    const { queue, host } = this.params;
+    const { queue, host, account } = this.params;
     const lock = end.hold(job.id ?? '', token, job.processedOn ?? 0);
-    const run = new Run(job, token, slot, lock, turn, queue, host);
+    const run = new Run(job, token, slot, account, lock, turn, queue, host);
     run.place = this.#runs.push(run) - 1;
     return run;
   }
@@ -214,7 +214,9 @@ export class WorkerLoop {
         if (settlement.kind === 'postpone' && settlement.yields === true)
           this.#yieldsUntil = performance.now() + settlement.delayMs + YIELD_MS;
         const askedAt = performance.now();
-        const fetched = await this.params.writer.write(run, settlement, () => this.#mayContinue(end));
+        const { hasSlot } = run;
+        const mayFetch = () => hasSlot && this.#mayContinue(end);
+        const fetched = await this.params.writer.write(run, settlement, mayFetch);
         const next = this.#next(end, run, fetched, askedAt);
         run = next instanceof Promise ? await next : next;
       }

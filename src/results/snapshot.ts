@@ -92,7 +92,7 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     queue: queueOfLane(job.queue),
     worker: began || retries > 0 ? job.worker : undefined,
     retries,
-    deliveries: deliveriesIn(job),
+    deliveries: deliveriesIn(job, message),
     rootId: message.root ?? taskId,
     parentId: message.parent,
     sentAt: new Date(job.sentAt),

@@ -86,8 +86,8 @@ function sightOf(job: TaskRecord, { state, error, deliveries }: Snapshot): Strea
   const isJob = job.kind !== 'replaced' && job.kind !== 'dropped' && job.deliveries > 0;
   return {
     known: true,
-    attempt: isJob ? attemptOf({ deliveries, message }) : undefined,
-    origin: isJob ? originOf(job.queue, { sentAt: job.sentAt, message }) : undefined,
+    attempt: isJob ? attemptOf({ deliveries }) : undefined,
+    origin: isJob ? originOf({ sentAt: job.sentAt, message }) : undefined,
     running: job.running,
     ended,
     error: ended ? error : undefined,

@@ -10,25 +10,25 @@
  * together, and a step beside them is stored first.
  */
 import type { BrokerClock } from '../broker/clock.js';
-import type { StepRecords, StepWrite, StepWritten } from '../broker/steps.js';
+import type { StepRecords } from '../broker/steps.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError, StepError, WaitTimeoutError } from '../errors.js';
 import { checkNames } from '../options/names.js';
 import { partOf } from '../protocol/ids.js';
 import { type AnswerRecord, answerField, type StepRecord, stepField } from '../protocol/steps.js';
 import type { WaitingFor } from '../protocol/waiting.js';
-import { type Delivery, startsOf } from '../queue/delivery.js';
+import type { Delivery } from '../queue/delivery.js';
 import type { Tracing } from '../queue/tracing.js';
-import { isBrokersFault } from '../queue/write-answers.js';
 import { show } from '../show.js';
 import { attemptOf } from '../streams/attempt.js';
 import type { StepContext, StepTools, WaitOptions } from '../tasks/step-context.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
-import { sleep } from '../timers.js';
+import { inherited } from './inheritance.js';
 import type { PartMail } from './part-mail.js';
 import { PendingWaits } from './pending-waits.js';
 import { type RaceEntry, Races } from './races.js';
 import { type RunningStep, runInStep, runningStep } from './running-step.js';
+import { recordText, StepFields } from './step-fields.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
 
@@ -50,6 +50,8 @@ export interface SteppingCall {
   readonly delivery: Delivery;
   readonly signal: AbortSignal;
   readonly closed: boolean;
+  /** The index of the argument list that a `map` runs with now: each has steps of its own. */
+  readonly item?: number | undefined;
   /** Throws when the soft limit has passed. */
   checkLimit(): void;
   /** Ends this stretch of the attempt; the body is never resumed. */
@@ -60,37 +62,54 @@ export interface SteppingCall {
   passChunks(count: number): Promise<void>;
 }
 
-/** Between two tries of a read or write while the broker is away: from this on, twice as long each time, up to a bound. */
-const AGAIN_MS = 50;
-const LONGEST_AGAIN_MS = 1000;
 /** BullMQ's scores are exact up to the year 2039: what lasts longer is parked in pieces of this. */
 const LONGEST_PARK_MS = 5 * 365 * 86_400_000;
 
 export class CallSteps implements StepContext {
   readonly #names = new Set<string>();
+  readonly #waitedFor: string[] = [];
   readonly #pending = new PendingWaits({
     now: () => this.stepping.clock.now(),
     answered: async (name) =>
       (await this.stepping.records.read(this.call.delivery.ref)).has(answerField(name)),
     over: () => this.call.closed,
+    idle: () => this.#lendSlot(),
   });
   readonly #races = new Races();
+  readonly #stored: StepFields;
   /** Steps, reads and writes under way. */
   #busy = 0;
   #parked = false;
-  #known: Promise<ReadonlyMap<string, string>> | undefined;
+  /** Its slot is lent to others. */
+  #lent = false;
 
   constructor(
     private readonly call: SteppingCall,
     private readonly stepping: Stepping,
-  ) {}
+  ) {
+    this.#stored = new StepFields({
+      delivery: call.delivery,
+      // Read each time, because a test may replace the engine.
+      records: {
+        read: (job) => stepping.records.read(job),
+        write: (job, token, write) => stepping.records.write(job, token, write),
+      },
+      over: () => call.closed,
+      lost: () => call.lost(),
+    });
+  }
 
-  step<T>(name: string, fn: (tools: StepTools) => T | PromiseLike<T>): Promise<T> {
+  /** The names that it has waited for so far. */
+  get waitedFor(): readonly string[] {
+    return this.#waitedFor;
+  }
+
+  step<T>(given: string, fn: (tools: StepTools) => T | PromiseLike<T>): Promise<T> {
     return this.#doing(async () => {
-      this.#claim(name, 'step');
+      const name = this.#claim(given, 'step');
       if (typeof fn !== 'function')
         throw new OptionError(`step('${name}'): the second argument must be a function; got ${show(fn)}.`);
-      const before = await this.#recorded(name, 'step');
+      const before = await this.#stored.recorded(name, 'step');
       if (before !== undefined) {
         await this.#passChunks(before);
         return this.#decode(before.v) as T;
@@ -112,7 +131,7 @@ export class CallSteps implements StepContext {
         ),
       );
       const encoded = codec.encodeResult(value, `${delivery.name}: step "${name}"`);
-      const written = await this.#write({
+      const written = await this.#stored.write({
         field: stepField(name),
         value: recordText({
           k: 'step',
@@ -128,24 +147,25 @@ export class CallSteps implements StepContext {
     });
   }
 
-  sleep(name: string, duration: Duration | Date): Promise<void> {
+  sleep(given: string, duration: Duration | Date): Promise<void> {
     return this.#doing(async (race) => {
-      this.#claim(name, 'sleep');
+      const name = this.#claim(given, 'sleep');
       const now = this.stepping.clock.now();
       const wanted =
         duration instanceof Date
           ? momentOf(duration, name)
           : now + toPositiveMs(duration, `sleep('${name}')`);
-      const before = await this.#recorded(name, 'sleep');
-      const record = before ?? (await this.#begin(name, { k: 'sleep', s: now, u: wanted })).record;
+      const before = await this.#stored.recorded(name, 'sleep');
+      const record = before ?? (await this.#stored.begin(name, { k: 'sleep', s: now, u: wanted })).record;
       if (this.stepping.inline || record.u <= this.stepping.clock.now()) return undefined;
       return this.#wait({ kind: 'sleep', name, until: record.u }, race);
     });
   }
 
-  waitFor<T = unknown>(name: string, options: WaitOptions<T> = {}): Promise<T> {
+  waitFor<T = unknown>(given: string, options: WaitOptions<T> = {}): Promise<T> {
     return this.#doing(async (race) => {
-      this.#claim(name, 'waitFor');
+      const name = this.#claim(given, 'waitFor');
+      this.#waitedFor.push(name);
       checkNames(options, ['timeout', 'schema'], `waitFor('${name}')`);
       const { timeout, schema } = options;
       const timeoutMs =
@@ -154,21 +174,21 @@ export class CallSteps implements StepContext {
       const { delivery } = this.call;
       if (schema !== undefined) schemas.learn(delivery.name, name, schema);
       const now = clock.now();
-      const before = await this.#recorded(name, 'wait');
+      const before = await this.#stored.recorded(name, 'wait');
       const begun =
         before === undefined
-          ? await this.#begin(name, {
+          ? await this.#stored.begin(name, {
               k: 'wait',
               s: now,
               ...(timeoutMs !== undefined && { u: now + timeoutMs }),
             })
-          : { record: before, answer: (await this.#fields()).get(answerField(name)) };
+          : { record: before, answer: (await this.#stored.fields()).get(answerField(name)) };
       const { u: until } = begun.record;
-      let answer = begun.answer ?? (await this.#fromMail(name));
+      let answer = begun.answer ?? (await this.#sentBefore(name));
       if (answer === undefined && this.#isOver(until, name)) answer = await this.#timeOut(name);
       if (answer !== undefined) return (await this.#answered(name, answer, schema)) as T;
       await this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race);
-      const late = (await this.#fresh()).get(answerField(name)) ?? (await this.#timeOut(name));
+      const late = (await this.#stored.fresh()).get(answerField(name)) ?? (await this.#timeOut(name));
       return (await this.#answered(name, late, schema)) as T;
     });
   }
@@ -195,6 +215,7 @@ export class CallSteps implements StepContext {
     this.call.checkLimit();
     if (this.#parked) return new Promise(() => undefined);
     if (this.call.closed) throw this.#over();
+    if (this.#lent) await this.#regainSlot();
     return body();
   }
 
@@ -205,8 +226,11 @@ export class CallSteps implements StepContext {
     );
   }
 
-  #claim(name: string, what: string): void {
-    checkStepName(name, `${what}()`);
+  /** @returns the name under which it is stored */
+  #claim(given: string, what: string): string {
+    checkStepName(given, `${what}()`);
+    const { item } = this.call;
+    const name = item === undefined ? given : `${given}[${item}]`;
     const around = runningStep();
     if (around !== undefined && what !== 'step')
       throw new StepError(
@@ -220,6 +244,7 @@ export class CallSteps implements StepContext {
         name,
       );
     this.#names.add(name);
+    return name;
   }
 
   /** Resolves only where the attempt cannot be parked for it: see {@link PendingWaits}. */
@@ -229,6 +254,31 @@ export class CallSteps implements StepContext {
     this.#parkSoon();
     await over;
     this.#busy++;
+    if (this.#lent) await this.#regainSlot();
+  }
+
+  /** Only where nothing of the task is seen to run. What else it may do now runs beside the slots. */
+  #lendSlot(): void {
+    if (this.#busy > 0 || this.#parked || this.call.closed) return;
+    this.#lent = true;
+    this.call.delivery.lendSlot?.();
+  }
+
+  async #regainSlot(): Promise<void> {
+    await this.call.delivery.regainSlot?.();
+    this.#lent = false;
+  }
+
+  /**
+   * Parks the attempt because its worker stops, if it seems to do nothing but wait. It may be something else that holds it
+   * up, so it wakes up again at once, elsewhere.
+   * @returns whether it was parked
+   */
+  parkToGo(): boolean {
+    if (!this.#pending.mayHoldUp || this.#busy > 0 || this.#parked || this.call.closed) return false;
+    this.#parked = true;
+    this.call.park(this.#pending.close(), 1);
+    return true;
   }
 
   /** Parks the attempt in the next turn, unless the task has begun something else by then. */
@@ -261,19 +311,22 @@ export class CallSteps implements StepContext {
     return until !== undefined && (inline === true || until <= clock.now());
   }
 
-  /** What was sent to a part of a workflow before it had a job. @returns what ended the wait */
-  async #fromMail(name: string): Promise<string | undefined> {
-    const { mail, inline } = this.stepping;
-    const { jobId } = this.call.delivery;
+  /** What was sent to a part of a workflow before it had a job, or to the task that it replaces. @returns what ended the wait */
+  async #sentBefore(name: string): Promise<string | undefined> {
+    const { mail, records, inline } = this.stepping;
+    const { jobId, message } = this.call.delivery;
     if (mail === undefined || inline || partOf(jobId) === undefined) return undefined;
-    const value = await this.#patiently(() => mail.read(jobId, name));
-    return value && ((await this.#write({ field: answerField(name), value })).before ?? value);
+    const { heirOf = [] } = message;
+    const value = await this.#stored.patiently(
+      async () => (await mail.read(jobId, name)) ?? (await inherited(records, mail, heirOf, name)),
+    );
+    return value && ((await this.#stored.write({ field: answerField(name), value })).before ?? value);
   }
 
   /** Ends a wait by its timeout, unless a value came first. @returns what ended it */
   async #timeOut(name: string): Promise<string> {
     const value = recordText({ t: this.stepping.clock.now() });
-    return (await this.#write({ field: answerField(name), value })).before ?? value;
+    return (await this.#stored.write({ field: answerField(name), value })).before ?? value;
   }
 
   async #answered(name: string, text: string, schema: WaitOptions['schema']): Promise<unknown> {
@@ -285,76 +338,6 @@ export class CallSteps implements StepContext {
       );
     const value = this.#decode(answer.v);
     return schema === undefined ? value : this.stepping.schemas.read(schema, name, value);
-  }
-
-  /** Writes the field of a sleep or wait. @returns the record that stands, and what has ended the wait already */
-  async #begin<R extends StepRecord>(
-    name: string,
-    record: R,
-  ): Promise<{ record: R; answer: string | undefined }> {
-    const { before, seen } = await this.#write({
-      field: stepField(name),
-      value: recordText(record),
-      ...(record.k === 'wait' && { sees: answerField(name) }),
-    });
-    if (before === undefined) return { record, answer: seen };
-    return { record: this.#sameKind(name, before, record.k) as R, answer: seen };
-  }
-
-  /** The record of an earlier attempt; undefined where there is none. */
-  async #recorded<K extends StepRecord['k']>(
-    name: string,
-    kind: K,
-  ): Promise<Extract<StepRecord, { k: K }> | undefined> {
-    const text = (await this.#fields()).get(stepField(name));
-    return text === undefined ? undefined : this.#sameKind(name, text, kind);
-  }
-
-  #sameKind<K extends StepRecord['k']>(name: string, text: string, kind: K): Extract<StepRecord, { k: K }> {
-    const record = JSON.parse(text) as StepRecord;
-    if (record.k === kind) return record as Extract<StepRecord, { k: K }>;
-    throw new StepError(
-      `"${name}" was a ${record.k} in an earlier attempt of ${this.call.delivery.name}, and is a ${kind} now. Give what ` +
-        'is new a name of its own.',
-      name,
-    );
-  }
-
-  /** All fields, read once; without a request in the first attempt. */
-  #fields(): Promise<ReadonlyMap<string, string>> {
-    const { delivery } = this.call;
-    this.#known ??=
-      startsOf(delivery) > 1 || delivery.message.steps === true
-        ? this.#patiently(() => this.stepping.records.read(delivery.ref))
-        : Promise.resolve(NOTHING);
-    return this.#known;
-  }
-
-  /** All fields as they are now. */
-  #fresh(): Promise<ReadonlyMap<string, string>> {
-    return this.#patiently(() => this.stepping.records.read(this.call.delivery.ref));
-  }
-
-  /** Writes a field unless it exists; through outages, for as long as the call goes on. */
-  async #write(write: StepWrite): Promise<StepWritten> {
-    const { ref, token } = this.call.delivery;
-    const written = await this.#patiently(() => this.stepping.records.write(ref, token, write));
-    if (written !== undefined) return written;
-    this.call.lost();
-    return new Promise(() => undefined);
-  }
-
-  async #patiently<R>(body: () => Promise<R>): Promise<R> {
-    for (let pauseMs = AGAIN_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_AGAIN_MS)) {
-      // An attempt that is over changes nothing any more.
-      if (this.call.closed) return new Promise(() => undefined);
-      try {
-        return await body();
-      } catch (error) {
-        if (!isBrokersFault(error)) throw error;
-      }
-      await sleep(pauseMs, { ref: false });
-    }
   }
 
   #decode(encoded: unknown): unknown {
@@ -369,12 +352,6 @@ export class CallSteps implements StepContext {
       return body();
     });
   }
-}
-
-const NOTHING: ReadonlyMap<string, string> = new Map();
-
-function recordText(record: StepRecord | AnswerRecord): string {
-  return JSON.stringify(record);
 }
 
 function momentOf(date: Date, name: string): number {

@@ -2,8 +2,9 @@
  * The sleeps and waits of a stretch that are not over, and whether the attempt may be parked for them. It may, unless the
  * task may have gone on meanwhile: once anything of the stretch has settled after a wait began, a race may be decided, and
  * the task may do something that is not seen from here. Then the wait is live: it ends in this process when its time comes
- * or its value does, and keeps the slot until then. Parking after any length of time would end code that still runs. A
- * `Promise.all`, which cannot be decided so, is recognised and parked at once.
+ * or its value does. Parking after any length of time would end code that still runs. A
+ * `Promise.all`, which cannot be decided so, is recognised and parked at once. A live wait that may hold the task up, in
+ * which nothing else is seen to happen, gives its slot to others after a few seconds; only the run and its lock are kept.
  */
 import type { WaitingFor } from '../protocol/waiting.js';
 import { after, type Cancel } from '../timers.js';
@@ -15,6 +16,8 @@ export interface PendingWaitsParams {
   answered(name: string): Promise<boolean>;
   /** The call is over. */
   over(): boolean;
+  /** Nothing was seen of the task for a while but its waits: others may have its slot. */
+  idle(): void;
 }
 
 interface PendingWait {
@@ -27,10 +30,13 @@ interface PendingWait {
 
 /** How often a live wait is looked at, ms. */
 const LOOK_MS = 250;
+/** After so many looks that found nothing the slot is lent. */
+const PATIENT_LOOKS = 12;
 
 export class PendingWaits {
   readonly #waits = new Set<PendingWait>();
   #settled = 0;
+  #looks = 0;
   #cancel: Cancel = () => undefined;
 
   constructor(private readonly params: PendingWaitsParams) {}
@@ -60,6 +66,11 @@ export class PendingWaits {
 
   /** Looks after the waits in this process. */
   live(): void {
+    this.#looks = 0;
+    this.#later();
+  }
+
+  #later(): void {
     this.#cancel();
     this.#cancel = after(LOOK_MS, () => void this.#look(), { ref: false });
   }
@@ -79,7 +90,14 @@ export class PendingWaits {
       wait.end();
       return;
     }
-    this.live();
+    // The losers of a race that is surely decided hold nothing up: the task does something else.
+    if (++this.#looks === PATIENT_LOOKS && this.mayHoldUp) this.params.idle();
+    this.#later();
+  }
+
+  /** True if one of them may hold the task up: it is not known to have lost a race. */
+  get mayHoldUp(): boolean {
+    return [...this.#waits].some(({ race }) => !race.decided);
   }
 
   async #isOver({ waiting }: PendingWait): Promise<boolean> {

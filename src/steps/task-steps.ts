@@ -2,16 +2,24 @@
 import type { Engine, JobRef } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { keepAliveDuring } from '../broker/keep-alive.js';
-import type { SentValue } from '../broker/steps.js';
+import type { Sent, SentValue } from '../broker/steps.js';
 import { relocationKey } from '../coordination/relocations.js';
 import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { type PartAddress, partOf } from '../protocol/ids.js';
 import { readMessage } from '../protocol/message.js';
-import { answerField, type StepView, stepField, stepViews } from '../protocol/steps.js';
+import {
+  answerField,
+  type Closed,
+  closedName,
+  type StepView,
+  stepField,
+  stepViews,
+} from '../protocol/steps.js';
 import type { SendReply, TaskStepsSource } from '../results/send-reply.js';
 import { stateOf } from '../results/snapshot.js';
 import { READY } from '../states.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
+import { give, inherited } from './inheritance.js';
 import { PartMail } from './part-mail.js';
 import { checkStepName } from './step-name.js';
 import type { WaitSchemas } from './wait-schemas.js';
@@ -36,8 +44,9 @@ export class TaskSteps implements TaskStepsSource {
     const encoded = this.params.codec.encodeResult(value, `the value of send('${name}')`);
     return keepAliveDuring(this.params.engine, async () => {
       await this.params.clock.sync();
+      const text = JSON.stringify({ v: encoded, d: this.params.clock.now() });
       for (let tries = 0; tries < MOST_TRIES; tries++) {
-        const reply = await this.#send(ref, name, value, encoded);
+        const reply = await this.#send(ref, name, value, text);
         if (reply !== undefined) return reply;
       }
       return refused('its job is being moved from queue to queue; send it again');
@@ -51,34 +60,62 @@ export class TaskSteps implements TaskStepsSource {
   }
 
   /** @returns undefined to try again */
-  async #send(ref: JobRef, name: string, value: unknown, encoded: unknown): Promise<SendReply | undefined> {
+  async #send(ref: JobRef, name: string, value: unknown, text: string): Promise<SendReply | undefined> {
     const { engine, tasks, clock, schemas } = this.params;
     const [task] = await tasks.read([ref]);
     if (task === undefined) return refused('no such task is known');
     const now = clock.now();
-    const state = stateOf(task, readMessage(task.data), now);
+    const message = readMessage(task.data);
+    const state = stateOf(task, message, now);
     if (READY.has(state)) return refused(`the task has ended: ${state}`);
     const why = await schemas.refusal(task.name, name, value);
     if (why !== undefined) return refused(why);
     const place = placeOf(task);
-    const answer = {
-      field: answerField(name),
-      value: JSON.stringify({ v: encoded, d: now }),
-      awaitedIf: stepField(name),
-      now,
-    };
+    const fields = task.hasSteps === true ? await engine.steps.read(place) : undefined;
+    const closed = fields && closedName(fields, name, now);
+    if (closed !== undefined) return this.#refuse(place, name, closed);
+    const earlier =
+      message.heirOf && (await inherited(engine.steps, new PartMail(engine), message.heirOf, name));
+    if (earlier !== undefined) {
+      // Whoever should have passed it on may have died.
+      await give(engine, place, name, earlier, now);
+      return earlier === text ? ACCEPTED : refused(TAKEN(name));
+    }
+    const answer = { field: answerField(name), value: text, awaitedIf: stepField(name), now };
     const part = partOf(place.id);
-    if (part !== undefined) return this.#sendToPart(place, part, name, answer);
+    if (part !== undefined) return this.#sendToPart(ref, place, part, name, answer);
     const sent = await engine.steps.send(place, answer);
     if (sent === 'gone') return undefined;
     if (sent === 'taken') return refused(TAKEN(name));
     await this.#sendAfter(place, answer);
-    if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
-    return { accepted: true };
+    await this.#woken(place, sent);
+    return ACCEPTED;
+  }
+
+  /** A wait whose time is over stays so, also if no worker has woken the task yet. */
+  async #refuse(place: JobRef, name: string, closed: Closed): Promise<SendReply | undefined> {
+    if (closed.kind !== 'late')
+      return refused(`"${name}" is a ${closed.kind} of this task, and takes no value`);
+    const { engine, clock } = this.params;
+    const sent = await engine.steps.send(place, {
+      field: answerField(name),
+      value: JSON.stringify({ t: closed.until }),
+      awaitedIf: stepField(name),
+      now: clock.now(),
+    });
+    if (sent === 'gone') return undefined;
+    await this.#woken(place, sent);
+    return refused(TAKEN(name));
+  }
+
+  /** Wakes up the task if it waits for what was sent. Best effort: a watch finds the mark. */
+  async #woken(place: JobRef, sent: Sent): Promise<void> {
+    if (sent === 'awaited') await wakeIfAnswered(this.params.engine, place, true).catch(() => undefined); // see above
   }
 
   /** First into the workflow's record, which says which value is the first, then to the job, if the part has one. */
   async #sendToPart(
+    ref: JobRef,
     place: JobRef,
     part: PartAddress,
     name: string,
@@ -90,9 +127,14 @@ export class TaskSteps implements TaskStepsSource {
     const { stands, first } = posted;
     // Also a value whose sender may have died in between.
     const sent = await engine.steps.send(place, { ...answer, value: stands });
+    if (sent === 'gone') {
+      // It has no job yet, or was replaced since: then its heir is the next to be tried.
+      const [task] = await this.params.tasks.read([ref]);
+      if (task !== undefined && placeOf(task).id !== place.id) return undefined;
+    }
     await this.#sendAfter(place, { ...answer, value: stands });
-    if (sent === 'awaited') await wakeIfAnswered(engine, place, true).catch(() => undefined); // a watch finds its mark
-    return !first || sent === 'taken' ? refused(TAKEN(name)) : { accepted: true };
+    await this.#woken(place, sent);
+    return !first || sent === 'taken' ? refused(TAKEN(name)) : ACCEPTED;
   }
 
   /** To the lane as well that the job is being moved into: its fields may have been copied before. */
@@ -106,6 +148,8 @@ export class TaskSteps implements TaskStepsSource {
 function placeOf({ queue, id, replacedBy }: TaskRecord): JobRef {
   return replacedBy ?? { queue, id };
 }
+
+const ACCEPTED: SendReply = Object.freeze({ accepted: true });
 
 const TAKEN = (name: string) => `"${name}" was sent before, or its wait is over`;
 

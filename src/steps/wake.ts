@@ -11,6 +11,7 @@
  */
 import { type Engine, type JobRef, REVOKED, type StoredJob } from '../broker/broker.js';
 import { partOf } from '../protocol/ids.js';
+import { isLane } from '../protocol/lanes.js';
 import { readMessage } from '../protocol/message.js';
 import { answerField } from '../protocol/steps.js';
 import { type Park, parkIn } from '../protocol/waiting.js';
@@ -44,8 +45,9 @@ export async function wakeIfAnswered(engine: WakingEngine, ref: JobRef, marked: 
     ((await isRevoked(engine, job)) || (await isAnswered(engine, ref, park)))
   ) {
     const backend = await engine.backend(ref.queue);
-    // Rejects for a job that is no longer delayed: it was woken, or came due.
-    await backend.promote(ref.id).catch((error: unknown) => {
+    // In a lane it is due now but stays delayed: the gate brings it to the front, before those that wait for their turn.
+    const woken = isLane(ref.queue) ? backend.changeDelay(ref.id, 0) : backend.promote(ref.id);
+    await woken.catch((error: unknown) => {
       // BullMQ's own answer: the job is no longer delayed, because it was woken or came due.
       if (!(error instanceof Error && 'code' in error && typeof error.code === 'number')) throw error;
     });

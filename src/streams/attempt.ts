@@ -5,7 +5,7 @@ import type { Message } from '../protocol/message.js';
 
 /** What is known of a task, by a delivery or by a record. */
 export interface AttemptSource {
-  /** How often a worker began the task in the queue where it is, wakings not included. */
+  /** How often a worker began the task, wakings not included. */
   readonly deliveries: number;
   /** Epoch ms. */
   readonly sentAt: number;
@@ -13,18 +13,11 @@ export interface AttemptSource {
 }
 
 /** The number of an attempt: 0 is the first. A retry, a lost worker and a hand-back each begin another; waking up does not. */
-export function attemptOf({ deliveries, message }: Pick<AttemptSource, 'deliveries' | 'message'>): number {
-  // In a lane deliveries are counted anew.
-  return Math.max(0, deliveries - 1) + (message.tried ?? 0);
+export function attemptOf({ deliveries }: Pick<AttemptSource, 'deliveries'>): number {
+  return Math.max(0, deliveries - 1);
 }
 
-/**
- * Distinguishes tasks that use one id after each other, and the attempts in a lane from those before it.
- * @param queue where the job really lies
- */
-export function originOf(
-  queue: string,
-  { sentAt, message }: Pick<AttemptSource, 'sentAt' | 'message'>,
-): string {
-  return message.tried ? `${sentAt}/${queue}` : `${sentAt}`;
+/** Distinguishes tasks that use one id after each other, and the runs of a failed task that was retried as new. */
+export function originOf({ sentAt, message }: Pick<AttemptSource, 'sentAt' | 'message'>): string {
+  return message.renewed === undefined ? `${sentAt}` : `${sentAt}/${message.renewed}`;
 }

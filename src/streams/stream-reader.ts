@@ -158,18 +158,20 @@ class Place {
   }
 
   /** @throws {StreamRestartedError} if another attempt runs, which has no chunks yet */
-  check({ attempt, running }: StreamingTask): void {
-    if (running && attempt !== undefined) this.#refuseLater(attempt);
+  check(task: StreamingTask): void {
+    if (task.running) this.#refuseLater(task);
   }
 
   /** The task has ended, and there are no more chunks. @throws what `get()` throws */
-  end({ attempt, error }: StreamingTask): void {
-    if (error !== undefined) throw error;
-    if (attempt !== undefined) this.#refuseLater(attempt);
+  end(task: StreamingTask): void {
+    if (task.error !== undefined) throw task.error;
+    this.#refuseLater(task);
   }
 
-  #refuseLater(attempt: number): void {
-    if (this.#given && attempt > this.attempt && !this.settings.follows)
+  #refuseLater({ attempt, origin }: StreamingTask): void {
+    if (attempt === undefined || !this.#given || this.settings.follows) return;
+    // A failed task that was retried as new has another origin, and counts its attempts anew.
+    if (attempt > this.attempt || (origin !== undefined && origin !== this.#origin))
       throw new StreamRestartedError(this.taskId, attempt);
   }
 

@@ -27,6 +27,14 @@ export interface StreamingCall {
 /** The bounds of a stream. */
 export type StreamPolicy = Pick<RunPolicy, 'streamMaxChunks' | 'streamMaxBytes'>;
 
+/** The chunks of a call that writes them elsewhere. */
+export interface StreamCount {
+  /** It has written its chunks up to this index, not including it. */
+  upTo(next: number): void;
+  /** The call is over. To be called once. */
+  end(): void;
+}
+
 export interface StreamWritersParams {
   readonly engine: Pick<Engine, 'streams' | 'isUnavailable'>;
   readonly clock: BrokerClock;
@@ -55,8 +63,9 @@ export class StreamWriters {
    * Whether an earlier attempt of this task, or one before it woke up, may have left a stream. A task that runs here and
    * streams is known by its name; of one that is only ended here nothing is known.
    */
-  mayHaveStreamed({ name, deliveries, wakings = 0 }: Delivery, started: boolean): boolean {
-    return deliveries + wakings > 1 && (!started || wakings > 0 || this.#names.has(name));
+  mayHaveStreamed({ name, deliveries, wakings = 0, woken }: Delivery, started: boolean): boolean {
+    const waited = wakings > 0 || woken !== undefined;
+    return (deliveries > 1 || waited) && (!started || waited || this.#names.has(name));
   }
 
   /** The stream of a call, whose chunks go to the broker. */
@@ -80,13 +89,28 @@ export class StreamWriters {
     });
   }
 
+  /** Counts the chunks of a call that are sent in a thread. */
+  elsewhere(): StreamCount {
+    let counted: number | undefined;
+    return {
+      upTo: (next) => {
+        if (counted === undefined) this.#open++;
+        this.#chunks += Math.max(0, next - (counted ?? 0));
+        counted = Math.max(next, counted ?? 0);
+      },
+      end: () => {
+        if (counted !== undefined) this.#open--;
+      },
+    };
+  }
+
   #sinkOf({ delivery, log }: StreamingCall, { streamMaxChunks, streamMaxBytes }: StreamPolicy): ChunkSink {
     const { engine } = this.params;
     const { ref, token, name, taskId } = delivery;
     const stream = {
       ref,
       token,
-      origin: originOf(ref.queue, delivery),
+      origin: originOf(delivery),
       attempt: attemptOf(delivery),
       mostChunks: streamMaxChunks,
       mostBytes: streamMaxBytes,

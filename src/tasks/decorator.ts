@@ -6,6 +6,7 @@ import { OptionError } from '../errors.js';
 import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import { type CallScope, currentScope, runDirectly } from './context.js';
 import { type Declaration, declare, declareOn } from './declaration.js';
+import { refuseSyncGenerator } from './generating.js';
 
 type Method<A extends unknown[] = never[], R = unknown> = (...args: A) => R;
 
@@ -74,6 +75,7 @@ function isStandardContext(value: unknown): value is StandardContext {
 }
 
 function methodOf(value: unknown, key: PropertyKey, isInstanceMethod: boolean): Method<unknown[]> {
+  refuseSyncGenerator(value, `@Task on "${String(key)}"`);
   if (isInstanceMethod && typeof value === 'function' && typeof key === 'string')
     return value as Method<unknown[]>;
   throw new OptionError(`@Task on "${String(key)}": only ordinary methods with a string name can be tasks.`);

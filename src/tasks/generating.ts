@@ -3,6 +3,8 @@
  * body of a generator runs in the context of whoever asks it for the next value, not in that of whoever made it.
  */
 
+import { OptionError } from '../errors.js';
+
 /** The object that an async generator function returns, of whichever realm or compiler. */
 export type Generating = AsyncGenerator<unknown, unknown, undefined>;
 
@@ -13,6 +15,17 @@ export function isAsyncGenerator(value: unknown): value is Generating {
     typeof Reflect.get(value, 'next') === 'function' &&
     typeof Reflect.get(value, 'return') === 'function' &&
     typeof Reflect.get(value, 'throw') === 'function'
+  );
+}
+
+/**
+ * Refuses a plain generator function as a task: nothing in it can be awaited, and it gives no result by itself.
+ * @throws {OptionError}
+ */
+export function refuseSyncGenerator(code: unknown, where: string): void {
+  if (Object.prototype.toString.call(code) !== '[object GeneratorFunction]') return;
+  throw new OptionError(
+    `${where}: its code is a plain generator (function*). A task that yields chunks is an async generator: async function*.`,
   );
 }
 

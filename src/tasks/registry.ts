@@ -21,6 +21,7 @@ import { show } from '../show.js';
 import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
 import { declaredTasks, emittedParameterTypes, prototypeChain } from './declaration.js';
+import { refuseSyncGenerator } from './generating.js';
 import { checkNoShadowing, type TaskHooks } from './service.js';
 
 /** A service class. */
@@ -129,6 +130,7 @@ export class Registry {
 
   /** Adds one function as a task. */
   addFunction(name: string, options: TaskOptions, fn: FunctionTarget['fn']): RegisteredTask {
+    refuseSyncGenerator(fn, `task "${name}"`);
     const task = this.#build(name, options, undefined, { code: fn, target: { kind: 'function', fn } });
     this.#refuseOther(task);
     this.#add(task);

@@ -144,6 +144,38 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
     await engine.close();
   });
 
+  it('gives streams to its one process only, and keeps them for the next', async () => {
+    const dir = folder();
+    const child = start(
+      `const { Celeriac } = await import('#src/index.js');
+      const app = new Celeriac('words', { broker: 'file://' + process.argv[1], migrate: true });
+      const words = app.task('words', async function* () { yield 'a'; yield 'b'; return await this.waitFor('go'); });
+      await app.worker().start();
+      const result = await words.delay();
+      while ((await result.status) !== 'WAITING') await new Promise((resolve) => setTimeout(resolve, 20));
+      console.log(result.id);`,
+      dir,
+    );
+    const id = await firstLine(child);
+    const app = new Celeriac('words', { broker: `file://${dir}`, migrate: true });
+    const result = app.result(id);
+    for (const refused of [() => result.stream().next(), () => result.send('go', 1)])
+      await assert.rejects(refused, (error) => isCeleriacError(error, 'BROKER_IN_USE'));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    assert.deepEqual(await result.send('go', 'on'), { accepted: true });
+    app.task('words', async function* () {
+      yield 'a';
+      yield 'b';
+      return await this.waitFor('go');
+    });
+    await app.worker().start();
+    const chunks: unknown[] = [];
+    for await (const chunk of result.stream()) chunks.push(chunk);
+    assert.deepEqual([chunks, await result.get()], [['a', 'b'], 'on']);
+    await app.close();
+  });
+
   it('lets a script end that only made calls, without close', async () => {
     const child = start(
       `${OPEN} await engine.records.create('k', 'v'); await engine.signals.subscribe('t', () => {}); console.log('done');`,

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { type JobJson, type Processor, Worker } from 'bullmq';
+import { DelayedError, type JobJson, type Processor, Worker } from 'bullmq';
 import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/broker.js';
 import { chunkTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
@@ -12,6 +12,7 @@ import { MOST_DOUBTED } from '#src/broker/places.js';
 import { NOTHING_PASSED } from '#src/broker/queue-admin.js';
 import type { StoredChunk } from '#src/broker/streams.js';
 import { isCeleriacError } from '#src/errors.js';
+import { packPark } from '#src/protocol/waiting.js';
 import { engines, type TestBroker } from '../support/engines.js';
 import { placeRowsOf } from '../support/place-rows.js';
 
@@ -591,6 +592,43 @@ for (const candidate of engines) {
           assert.equal(await placeRowsOf(one, name), 0);
           assert.equal((await other.places.room(name, asking(1, 1000))).free, false);
         }
+      });
+    });
+
+    describe('tasks that go on after a wait', () => {
+      it('come first in their queue once they are due, the one that is due first before the others', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        const park = (starts: number) =>
+          packPark({ starts, wakings: 1, ranMs: 0, for: [{ kind: 'wait', name: 'go' }] });
+        const delayed: Readonly<Record<string, readonly [ms: number, stack: string]>> = {
+          second: [120_000, park(1)],
+          first: [60_000, park(1)],
+          retry: [30_000, 'Error: x'],
+          again: [30_000, park(0)],
+          later: [3_600_000, park(1)],
+        };
+        for (const id of Object.keys(delayed)) await backend.addJob(job(id, { args: [] }), id, {});
+        const worker = startWorker(engine, 'q', async ({ id = '' }, token = '') => {
+          const [ms = 0, stack = ''] = delayed[id] ?? [];
+          const fieldsToUpdate = { stacktrace: JSON.stringify(['Error: "earlier"', stack]) };
+          await backend.moveToDelayed(id, Date.now(), ms, token, { skipAttempt: true, fieldsToUpdate });
+          throw new DelayedError();
+        });
+        await until(async () => (await engine.queues.sizes(['q']))[0]?.delayed === 5);
+        await worker.close();
+        assert.equal(await engine.queues.wakingsFirst('q'), false, 'nothing is due');
+        await backend.addJob(job('new', { args: [] }), 'new', {});
+        const later = Date.now() + 300_000;
+        assert.equal(await engine.queues.wakingsFirst('q', later), true);
+        assert.equal(await engine.queues.wakingsFirst('q', later), true, 'one is there still');
+        const next = async () => {
+          const step = { limit: 1, passed: NOTHING_PASSED, token: 'token', lockMs: 1000 };
+          return (await engine.queues.take('q', step)).jobs[0]?.id;
+        };
+        assert.deepEqual([await next(), await next()], ['first', 'second']);
+        assert.equal(await engine.queues.wakingsFirst('q', later), false);
+        assert.equal((await engine.queues.sizes(['q']))[0]?.delayed, 3);
       });
     });
 

@@ -164,6 +164,26 @@ describe('A rate limit', () => {
       assert.deepEqual(await Promise.all(results.map((result) => result.get({ timeout: '20s' }))), [1, 2]);
     });
 
+    it('lets a task that has begun go on without a turn, before those that wait for theirs', async (t) => {
+      const { app, worker } = ground.app(t, PATIENT);
+      const naps = app.task('naps', { rateLimit: '1/h' }, async function () {
+        await this.sleep('one', 20);
+        const go = await this.waitFor<string>('go');
+        await this.sleep('two', 20);
+        return go;
+      });
+      await worker();
+      const first = await naps.delay();
+      await until(async () => (await first.status) === 'WAITING', 'the sleep');
+      const others = await Promise.all(range(3).map(() => naps.delay()));
+      await until(async () => (await first.snapshot()).steps.length === 2, 'the wait');
+      assert.equal((await first.send('go', 'on')).accepted, true);
+      assert.equal(await first.get({ timeout: '20s' }), 'on');
+      const states = await Promise.all(others.map((result) => result.status));
+      assert.deepEqual(states, ['PENDING', 'PENDING', 'PENDING']);
+      assert.equal((await first.snapshot()).deliveries, 1);
+    });
+
     it('leaves the slots to other tasks', async (t) => {
       const { app, worker } = ground.app(t, PATIENT);
       const open = gate();

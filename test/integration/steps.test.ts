@@ -458,4 +458,60 @@ onEveryEngine((ground) => {
     await app.control.rateLimit('moved', '100/s');
     assert.equal(await within(result.get(), 'the value'), 'on time');
   });
+
+  it('goes on in the lane that it is moved into when it wakes up: its deliveries, its time, its stream', async (t) => {
+    const { app, worker } = ground.app(t);
+    const seen: [number, number][] = [];
+    const task = app.task(
+      'moved',
+      { maxRetries: 1, retryJitter: false, timeLimit: '900ms' },
+      async function* (tired: boolean) {
+        seen.push([this.request.retries, this.request.deliveries]);
+        if (this.request.retries === 0) this.retry({ countdown: 0 });
+        yield 'before';
+        await new Promise((resolve) => setTimeout(resolve, tired ? 500 : 1));
+        await this.sleep('nap', '400ms');
+        yield 'after';
+        await new Promise((resolve) => setTimeout(resolve, tired ? 500 : 1));
+        await this.sleep('in the lane', 50);
+        yield 'last';
+        return this.request.deliveries;
+      },
+    );
+    await worker();
+    const [result, long] = await Promise.all([task.delay(false), task.delay(true)]);
+    const reader = result.stream();
+    assert.equal((await within(reader.next(), 'a chunk')).value, 'before');
+    await until(async () => (await result.status) === 'WAITING', 'the sleep');
+    await app.control.rateLimit('moved', '100/s');
+    assert.equal((await within(reader.next(), 'a chunk of the lane')).value, 'after');
+    assert.equal(await within(result.get(), 'the value'), 2);
+    const { deliveries, retries } = await result.snapshot();
+    assert.deepEqual([deliveries, retries], [2, 1]);
+    assert.deepEqual([(await reader.next()).value, (await reader.next()).done], ['last', true]);
+    assert.ok(
+      seen.every(([tries, started]) => started === tries + 1),
+      String(seen),
+    );
+    const error = await rejection(within(long.get(), 'the long one'));
+    assert.match(error.message, /time limit of 900 ms/);
+  });
+
+  it('keeps the steps of each argument list of a map, and takes values for each', async (t) => {
+    const { app, worker } = ground.app(t);
+    const ran: number[] = [];
+    const add = app.task('add', async function (n: number) {
+      const one = await this.step('one', () => ran.push(n));
+      await this.sleep('nap', 20);
+      return n + one + (n === 20 ? await this.waitFor<number>('more') : 0);
+    });
+    await worker();
+    const result = await add.map([10, 20, 30]).delay();
+    assert.equal((await result.send('more[1]', 100)).accepted, true);
+    assert.deepEqual(await within(result.get(), 'the values'), [11, 122, 33]);
+    assert.deepEqual(ran, [10, 20, 30]);
+    const names = (await result.snapshot()).steps.map(({ name }) => name);
+    const expected = ['one[0]', 'nap[0]', 'one[1]', 'nap[1]', 'more[1]', 'one[2]', 'nap[2]'];
+    assert.deepEqual(names.sort(), expected.sort());
+  });
 });

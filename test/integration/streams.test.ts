@@ -307,6 +307,32 @@ describe('streams', () => {
         await assert.rejects(reader.next(), (error) => isCeleriacError(error, 'TASK_REVOKED'));
       });
 
+      it('begins anew with a retry of a failed task: who is in the middle hears of it', async (t) => {
+        const { app, worker } = ground.app(t);
+        let run = 1;
+        const runs = app.task('runs', async function* () {
+          for (let i = 0; i < 3; i++) yield `${run} ${i}`;
+          if (run++ === 1) throw new Error('odd');
+        });
+        await worker();
+        const result = await runs.delay();
+        const reader = result.stream();
+        assert.equal((await reader.next()).value, '1 0');
+        await assert.rejects(result.get());
+        await app.failed.retry(result.id);
+        await result.get();
+        // The rest of the page that it holds, and then the news.
+        const rest: unknown[] = [];
+        await assert.rejects(
+          async () => {
+            for await (const chunk of reader) rest.push(chunk);
+          },
+          (error) => error instanceof StreamRestartedError && error.attempt === 0,
+        );
+        assert.deepEqual(rest, ['1 1', '1 2'].slice(0, rest.length));
+        assert.deepEqual(await all(result), ['2 0', '2 1', '2 2']);
+      });
+
       it('makes a generator wait for a reader no more than for the broker, in bounded memory', async (t) => {
         const { app, worker } = ground.app(t);
         const large = app.task('large', { streamMaxBytes: '64mb' }, async function* () {

@@ -111,12 +111,15 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
     });
 
     it('streams what a task yields', async (t) => {
-      const [, here] = await startWorker(t);
+      const [worker, here] = await startWorker(t, { health: { port: 0 } });
       const result = await fixture.handles.counts.applyAsync([250], here);
       const chunks: unknown[] = [];
       for await (const chunk of result.stream()) chunks.push(chunk);
       assert.deepEqual(chunks, [...Array.from({ length: 250 }, (_, i) => i), { isMainThread: false }]);
       assert.equal(await result.get(PATIENCE), 250);
+      const metrics = await (await fetch(`http://127.0.0.1:${worker.healthPort}/metrics`)).text();
+      assert.match(metrics, /^celeriac_stream_chunks_total 251$/m);
+      assert.match(metrics, /^celeriac_streams_open 0$/m);
       const client = new Redis(redis.url);
       t.after(() => client.disconnect());
       const [key = ''] = await client.keys(`*:~n:${result.id}`);

@@ -212,6 +212,12 @@ function deliveryOf(job: StoredJob, token: string): JobDelivery {
     opts: {},
     stacktrace: job.stack === undefined ? [] : [job.stack],
   };
-  const run = { token, turn: undefined, afterwards: () => undefined };
+  const run = {
+    token,
+    turn: undefined,
+    afterwards: () => undefined,
+    lendSlot: () => undefined,
+    regainSlot: async () => undefined,
+  };
   return new JobDelivery(bullmq as unknown as Job, job.queue, undefined as never, run);
 }

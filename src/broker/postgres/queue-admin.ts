@@ -3,6 +3,7 @@
  * changes; jobs are BullMQ 6's `job` table. The engine conformance test fails when an upgrade changes either.
  */
 
+import { PARK_MARK } from '../../protocol/waiting.js';
 import type { PageAsked, PlacedJob } from '../job-pages.js';
 import type { JobRef } from '../job-ref.js';
 import {
@@ -11,6 +12,7 @@ import {
   type EndedStep,
   type FailedPlace,
   type KnownQueue,
+  MOST_WAKINGS,
   NOTHING_PASSED,
   type QueueAdmin,
   type QueueSizes,
@@ -53,6 +55,25 @@ const ENDED = `
 SELECT id, data ? 'args' AND jsonb_typeof(data -> 'v') IS NOT DISTINCT FROM 'number' AS own FROM job
  WHERE queue = $1 AND state = $2::job_state AND finished_at_ms <= $3::bigint
  ORDER BY seq OFFSET $4 LIMIT $5`;
+
+const GOES_ON = `attempts_started <= substring(stacktrace ->> -1 FROM '^${PARK_MARK}[{]"starts":([0-9]+)')::integer`;
+
+// The one that is due first gets the last number, and so the first place.
+const WAKINGS_FIRST = `
+WITH due AS (
+  SELECT id, process_at_ms FROM job
+   WHERE queue = $1 AND state = 'delayed' AND process_at_ms <= $2::bigint AND ${GOES_ON}
+   ORDER BY process_at_ms LIMIT $3 FOR UPDATE SKIP LOCKED),
+placed AS MATERIALIZED (
+  SELECT id, -nextval('job_seq') AS place FROM (SELECT id FROM due ORDER BY process_at_ms DESC) AS o),
+moved AS (
+  UPDATE job j SET state = 'waiting', process_at_ms = NULL, delay_ms = 0, seq = p.place
+    FROM placed p WHERE j.queue = $1 AND j.id = p.id
+  RETURNING j.priority)
+SELECT coalesce((SELECT min(priority) FROM moved) <= coalesce(f.priority, 0), false) OR coalesce(f.goes_on, false) AS first
+  FROM (VALUES (1)) AS one LEFT JOIN (
+    SELECT priority, ${GOES_ON} AS goes_on FROM job
+     WHERE queue = $1 AND state = 'waiting' ORDER BY priority, seq LIMIT 1) AS f ON true`;
 
 // Two parts, so that each uses its own index.
 const TAKE = `
@@ -120,6 +141,11 @@ export class PgQueueAdmin implements QueueAdmin {
     const { rows } = await this.query(ENDED, [queue, state, Math.floor(before), passed, limit]);
     const own = rows.filter((row) => row.own === true).map((row) => String(row.id));
     return { own, foreign: rows.length - own.length };
+  }
+
+  async wakingsFirst(queue: string, now = Date.now()): Promise<boolean> {
+    const { rows } = await this.query(WAKINGS_FIRST, [queue, Math.floor(now), MOST_WAKINGS]);
+    return rows[0]?.first === true;
   }
 
   async take(queue: string, { limit, token, lockMs }: TakeStep): Promise<Taken> {

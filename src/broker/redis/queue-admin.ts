@@ -3,6 +3,7 @@
  * `active`, sorted sets for the rest). The engine conformance test fails when an upgrade changes it.
  */
 
+import { PARK_MARK } from '../../protocol/waiting.js';
 import type { PageAsked, PlacedJob } from '../job-pages.js';
 import type { JobRef } from '../job-ref.js';
 import {
@@ -12,6 +13,7 @@ import {
   type EndedStep,
   type FailedPlace,
   type KnownQueue,
+  MOST_WAKINGS,
   type QueueAdmin,
   type QueueSizes,
   SCHEDULER_MARK,
@@ -76,6 +78,27 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], 0, ARGV[2], 'LIMIT', AR
   end
 end
 return { own, foreign }`,
+);
+
+// KEYS wait, delayed · ARGV key prefix, now, limit · returns 1 when the next job in wait is a task that goes on
+const WAKINGS_FIRST = new LuaScript(
+  2,
+  `
+local function goesOn(id)
+  local job = redis.call('HMGET', ARGV[1] .. id, 'stacktrace', 'ats')
+  local starts = string.match(job[1] or '', '[%[,]"${PARK_MARK}{\\\\"starts\\\\":(%d+)')
+  return starts ~= nil and tonumber(job[2] or 0) <= tonumber(starts)
+end
+local due = redis.call('ZRANGEBYSCORE', KEYS[2], 0, (tonumber(ARGV[2]) + 1) * 0x1000 - 1, 'LIMIT', 0, ARGV[3])
+for i = #due, 1, -1 do
+  if goesOn(due[i]) then
+    redis.call('ZREM', KEYS[2], due[i])
+    redis.call('RPUSH', KEYS[1], due[i])
+    redis.call('HSET', ARGV[1] .. due[i], 'delay', 0)
+  end
+end
+local first = redis.call('LINDEX', KEYS[1], -1)
+return first and goesOn(first) and 1 or 0`,
 );
 
 const SIZES = [
@@ -149,6 +172,12 @@ export class RedisQueueAdmin implements QueueAdmin {
     const reply = await this.held((client) => ENDED.run(client, [this.#key(queue, state)], args));
     const [own, foreign] = reply as [string[], number];
     return { own, foreign };
+  }
+
+  async wakingsFirst(queue: string, now = Date.now()): Promise<boolean> {
+    const keys = ['wait', 'delayed'].map((name) => this.#key(queue, name));
+    const args = [this.#key(queue, ''), Math.floor(now), MOST_WAKINGS];
+    return (await this.held((client) => WAKINGS_FIRST.run(client, keys, args))) === 1;
   }
 
   async take(queue: string, { limit, passed, token, lockMs }: TakeStep): Promise<Taken> {

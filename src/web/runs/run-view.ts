@@ -46,7 +46,7 @@ export function runOf(job: TaskRecord, message: Message, context: RunContext): R
     worker: began ? (job.worker ?? null) : null,
     attempt: retries,
     retries,
-    deliveries: deliveriesIn(job),
+    deliveries: deliveriesIn(job, message),
     priority: job.priority === 0 ? null : job.priority,
     parentId: message.parent ?? null,
     rootId: message.root ?? id,

@@ -95,7 +95,7 @@ export class Inspection {
       args: this.#shown(() => this.#decode(message.args)),
       queue: queueOfLane(job.queue),
       retries,
-      deliveries: deliveriesIn({ stack: job.stack, deliveries: job.deliveries }),
+      deliveries: deliveriesIn(job, message),
       ...(eta !== undefined && { eta: new Date(eta).toISOString() }),
       ...(waits !== undefined && { waiting: waits.map(waitText) }),
       ...(message.tags !== undefined && { tags: message.tags }),

@@ -75,12 +75,18 @@ export class Limits {
     return true;
   }
 
-  /** Returns a gate for one lane of a task. */
-  gate(task: string): LaneGate {
-    const { registry, rates } = this.params;
+  /** Returns a gate for the lane of a task in one queue. */
+  gate(task: string, lane: string): LaneGate {
+    const { registry, rates, engine } = this.params;
     const concurrency = registry.get(task)?.run.concurrency;
     const limit = concurrency?.key === undefined ? concurrency?.limit : undefined;
-    const gate = new LaneGate({ task, rates, semaphores: this.#semaphores, limit });
+    const gate = new LaneGate({
+      task,
+      rates,
+      semaphores: this.#semaphores,
+      limit,
+      wakingNext: () => engine.queues.wakingsFirst(lane),
+    });
     const gates = this.#gates.get(task) ?? new Set();
     this.#gates.set(task, gates.add(gate));
     if (limit !== undefined && gates.size === 1) this.#listen(task);
@@ -129,11 +135,11 @@ export class Limits {
     return this.#admit(delivery, task, place, laned).then(
       (held) => {
         // Not awaited: a failure here only means a start confirmed too late, or a lost turn.
-        // A waking is no start: its turn is left to others.
-        const settled =
-          held === undefined && delivery.woken === undefined
-            ? delivery.turn?.used()
-            : delivery.turn?.unused();
+        // A waking is no start: its turn is left to others, at once.
+        const starts = held === undefined && delivery.woken === undefined;
+        const settled = starts
+          ? delivery.turn?.used()
+          : delivery.turn?.unused()?.then(() => this.wake(task.name));
         settled?.catch(() => undefined); // see above
         return held;
       },
@@ -161,6 +167,11 @@ export class Limits {
       // In the broker the task is known by its queue, so it stays there and polls for a permit itself.
       const permit = await this.params.rates.take(task.name);
       if (!permit.granted) return { kind: 'later', delayMs: spread(permit.waitMs) };
+    }
+    // It was let in as a waking is, but another worker has fetched that.
+    if (isLane(delivery.ref.queue) && delivery.turn === undefined && delivery.woken === undefined) {
+      const permit = await this.params.rates.take(task.name);
+      if (!permit.granted) return { kind: 'later', delayMs: Math.ceil(permit.waitMs) };
     }
     return this.#enter(delivery, task, place);
   }

@@ -166,8 +166,9 @@ export class QueueConsumers {
   /** Opens a lane. A lane of a paused queue is paused before a job is taken from it. */
   async #openLane(line: QueueConsumer, task: string): Promise<void> {
     const { engine, limits } = this.params;
-    await openQueue(engine, laneOf(line.queue, task));
-    await line.addLane(task, limits.gate(task));
+    const lane = laneOf(line.queue, task);
+    await openQueue(engine, lane);
+    await line.addLane(task, limits.gate(task, lane));
   }
 
   #slots(): Slots[] {

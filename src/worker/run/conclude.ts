@@ -4,9 +4,12 @@
  */
 
 import type { Engine } from '../../broker/broker.js';
+import type { BrokerClock } from '../../broker/clock.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
+import type { TaskLookup } from '../../coordination/task-record.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
+import { passOn } from '../../steps/inheritance.js';
 import { wakeIfAnswered } from '../../steps/wake.js';
 import type { StreamWriters } from '../../streams/stream-writers.js';
 import { expireStream } from '../end/expire-stream.js';
@@ -20,6 +23,8 @@ import { retentionMs, settle } from './settle.js';
 
 export interface ConcludeParams {
   readonly engine: Engine;
+  readonly tasks: TaskLookup;
+  readonly clock: Pick<BrokerClock, 'now'>;
   readonly streams: Pick<StreamWriters, 'mayHaveStreamed'>;
   readonly index: TaskIdIndex;
   readonly resultExpiresMs: number;
@@ -40,6 +45,7 @@ export function conclude(
   if (eventReporter.active) eventReporter.ended(delivery, execution);
   runWhenWritten(delivery, execution);
   if (execution.outcome.kind === 'wait') lookOnceMore(params, delivery);
+  if (execution.outcome.kind === 'replaced') passOnLater(params, delivery);
   const settlement = settle(delivery, execution);
   const keptMs = retentionMs(settlement, params);
   if (
@@ -58,6 +64,14 @@ export function conclude(
 function lookOnceMore({ engine }: ConcludeParams, delivery: Delivery): void {
   const look = () => wakeIfAnswered(engine, delivery.ref, false);
   delivery.afterwards(async () => void (await look().catch(() => undefined))); // a watch finds the value's mark
+}
+
+/** What was sent to a replaced task up to its end is its heir's. Best effort: mostly the heir has found it by itself. */
+function passOnLater({ engine, tasks, clock }: ConcludeParams, delivery: Delivery): void {
+  const { ref } = delivery;
+  const heir = async () => (await tasks.read([ref]))[0]?.replacedBy;
+  const pass = () => passOn(engine, ref, heir, clock.now());
+  delivery.afterwards(() => pass().catch(() => undefined)); // see above
 }
 
 /**

@@ -365,7 +365,8 @@ export class Executor {
     try {
       if (spawning === undefined)
         throw new CeleriacError(`${task.name}: replace() is not supported in an eager call.`);
-      return await runInScope(scopeOf(call, task), () => spawning.replace(call.delivery, signature));
+      const { delivery, waitedFor } = call;
+      return await runInScope(scopeOf(call, task), () => spawning.replace(delivery, signature, waitedFor));
     } catch (error) {
       return this.#judge(error, call, task);
     }

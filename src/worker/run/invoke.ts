@@ -15,9 +15,11 @@ export async function callEach(
   lists: unknown[],
 ): Promise<unknown[]> {
   const values: unknown[] = [];
-  // One scope per call, since the first call of the method uses its scope up.
-  for (const args of lists)
+  for (const [i, args] of lists.entries()) {
+    call.item = i;
+    // One scope per call, since the first call of the method uses its scope up.
     values.push(await runInScope(scopeOf(call, task), () => callTarget(task, call, args as unknown[])));
+  }
   return values;
 }
 

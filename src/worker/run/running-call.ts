@@ -68,6 +68,9 @@ export class RunningCall implements TaskContext, SteppingCall {
   /** Set where the task's code runs elsewhere and wrote chunks there. */
   streamedElsewhere = false;
 
+  /** Where the task runs once with each of many argument lists: the index of the one it runs with now. */
+  item: number | undefined;
+
   /** The arguments as the task gets them: class instances where it declares some. */
   given: readonly unknown[];
 
@@ -210,6 +213,11 @@ export class RunningCall implements TaskContext, SteppingCall {
     return this.#stepsNow().waitFor(name, options);
   }
 
+  /** The names that it has waited for so far. */
+  get waitedFor(): readonly string[] {
+    return this.#steps?.waitedFor ?? [];
+  }
+
   #stepsNow(): CallSteps {
     if (this.stepping === undefined) throw new CeleriacError(`${this.delivery.name}: a hook has no steps.`);
     this.#steps ??= new CallSteps(this, this.stepping);
@@ -274,6 +282,14 @@ export class RunningCall implements TaskContext, SteppingCall {
     if (this.#closed) return;
     this.abort(reason);
     this.#end?.(outcome);
+  }
+
+  /** Its worker stops: it goes on elsewhere if it only waits, and else runs there from the beginning. */
+  handBack(): void {
+    if (this.#closed) return;
+    const reason = new WorkerStopping();
+    this.abort(reason);
+    if (this.#steps?.parkToGo() !== true) this.end({ kind: 'handBack' }, reason);
   }
 
   /** Aborts `this.signal`; the task goes on if it does not listen. */

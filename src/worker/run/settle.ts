@@ -19,7 +19,7 @@
 import { TaskRevokedError } from '../../errors.js';
 import { replacedBy } from '../../protocol/message.js';
 import { packPark, withWakings } from '../../protocol/waiting.js';
-import { type Delivery, startsOf } from '../../queue/delivery.js';
+import { type Delivery, fetchesOf } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
 
 import { type FailureText, failureText, revocationText } from '../../results/failure-text.js';
@@ -48,7 +48,7 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
     case 'wait': {
       const { waits, delayMs, ranMs } = outcome;
       const stack = packPark({
-        starts: startsOf(delivery),
+        starts: fetchesOf(delivery),
         wakings: wakings + 1,
         ranMs,
         for: waits,
@@ -65,7 +65,7 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
       return {
         kind: 'fail',
         keep: !ignored,
-        ...marked(revocationText(error, started || wakings > 0), wakings),
+        ...marked(revocationText(error, started || wakings > 0 || delivery.woken !== undefined), wakings),
       };
     }
     case 'later':

@@ -79,6 +79,8 @@ export class Suspects {
           ? await records.create(key, value, KEPT_MS)
           : await records.replace(key, record.version, value, KEPT_MS);
       if (!noted) return again();
+      // A task that wakes up had met no death since it went to sleep.
+      if (delivery.woken !== undefined) return undefined;
       const { name: task, taskId } = delivery;
       this.params.logger.info({ task, taskId, deaths }, 'runs again after a worker died under it');
       return undefined;

@@ -38,7 +38,7 @@ export interface BrokerFacts {
 
 /** A delivery without its functions, which write to the broker. */
 export type PlainDelivery = {
-  readonly [K in keyof Delivery as Delivery[K] extends (...args: never[]) => unknown
+  readonly [K in keyof Delivery as NonNullable<Delivery[K]> extends (...args: never[]) => unknown
     ? never
     : K]: Delivery[K];
 };

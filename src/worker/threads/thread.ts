@@ -4,12 +4,14 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Engine } from '../../broker/broker.js';
+import type { ChunkWrite } from '../../broker/streams.js';
 import type { Asking } from '../../control/caller.js';
 import { CeleriacError, WorkerLostError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
+import type { StreamCount, StreamWriters } from '../../streams/stream-writers.js';
 import type { Outcome } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';
 import { THREAD_FILE } from './app-module.js';
@@ -23,6 +25,8 @@ export interface ThreadParams {
   /** Sends remote-control requests for tasks in threads. */
   readonly caller: Asking;
   readonly logger: Logger;
+  /** Counts the chunks of its tasks. */
+  readonly streams: Pick<StreamWriters, 'elsewhere'>;
   readonly errors: ErrorClasses;
   readonly appName: string;
   readonly prefix: string;
@@ -41,6 +45,7 @@ export interface ThreadEnd {
 
 interface Attempt {
   readonly call: RunningCall;
+  readonly chunks: StreamCount;
   resolve(end: ThreadEnd): void;
   reject(error: Error): void;
 }
@@ -91,15 +96,17 @@ export class Thread {
   /** Runs a task. Rejects with WorkerLostError when the thread ends in the middle of it. */
   run(call: RunningCall, node: string): Promise<ThreadEnd> {
     const onAbort = () => this.#post({ kind: 'abort', reason: encodeFailure(call.signal.reason) });
+    const chunks = this.#params.streams.elsewhere();
     this.runs++;
     this.#worker.ref();
     return new Promise<ThreadEnd>((resolve, reject) => {
-      this.#attempt = { call, resolve, reject };
+      this.#attempt = { call, chunks, resolve, reject };
       this.#post({ kind: 'run', delivery: plain(call.delivery), limits: call.limits, node });
       if (call.signal.aborted) onAbort();
       else call.signal.addEventListener('abort', onAbort, { once: true });
     }).finally(() => {
       this.#attempt = undefined;
+      chunks.end();
       this.#worker.unref();
       call.signal.removeEventListener('abort', onAbort);
     });
@@ -217,11 +224,17 @@ export class Thread {
       case 'control':
         return this.#params.caller.ask(request.command, request.args as never, request.options);
       case 'streams':
-        if (this.#attempt !== undefined) this.#attempt.call.streamedElsewhere = true;
+        if (request.method === 'append') this.#streams(request.args[0] as ChunkWrite);
         return this.#server.answer(request);
       default:
         return this.#server.answer(request);
     }
+  }
+
+  #streams({ first, chunks }: Pick<ChunkWrite, 'first' | 'chunks'>): void {
+    if (this.#attempt === undefined) return;
+    this.#attempt.call.streamedElsewhere = true;
+    this.#attempt.chunks.upTo(first + chunks.length);
   }
 
   async #saveProgress(progress: object): Promise<void> {

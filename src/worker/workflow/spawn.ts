@@ -29,8 +29,11 @@ export class ReplaceRequest extends Error {
 
 /** Starts replacements and added group members. */
 export interface Spawns {
-  /** @returns the outcome of the replaced task */
-  replace(delivery: Delivery, signature: Composable): Promise<Outcome>;
+  /**
+   * @param waitedFor the names that the task has waited for: what was sent under them is not for its replacement
+   * @returns the outcome of the replaced task
+   */
+  replace(delivery: Delivery, signature: Composable, waitedFor: readonly string[]): Promise<Outcome>;
   /** @throws {CeleriacError} the task is no member of a group */
   addMember(delivery: Delivery, ordinal: number, signature: Composable): Promise<void>;
 }
@@ -54,6 +57,7 @@ export class Spawner implements Spawns {
   async replace(
     delivery: Delivery,
     signature: Composable,
+    waitedFor: readonly string[],
   ): Promise<Extract<Outcome, { kind: 'replaced' | 'revoked' }>> {
     const { launcher, progress, sender, now } = this.params;
     const root = await compile(sender, signature, [], {});
@@ -68,7 +72,7 @@ export class Spawner implements Spawns {
       queue: delivery.ref.queue,
       ...(group !== undefined && { group: { group, ...(index !== undefined && { index }) } }),
     };
-    const placed = named(adopted(root, delivery), delivery.taskId);
+    const placed = heir(adopted(root, delivery), delivery, waitedFor);
     await launcher.deliver(flow, { v: 1, root: placed, sentAt: now(), replaces }, 'replacement');
     return { kind: 'replaced', flow };
   }
@@ -108,8 +112,21 @@ function adopted(node: PlanNode, delivery: Pick<Delivery, 'taskId' | 'message'>)
   };
 }
 
-/** The task that gives the replacement its value takes the replaced task's id. */
-function named(root: PlanNode, id: string): PlanNode {
+/** The task that gives the replacement its value takes the replaced task's id, and gets what was sent to it. */
+function heir(
+  root: PlanNode,
+  { taskId: id, ref, message }: Delivery,
+  waitedFor: readonly string[],
+): PlanNode {
   const path = finalOf(root, ROOT).split('.').slice(1);
-  return changedAt(root, path, (node) => (node.kind === 'task' ? { ...node, id } : node));
+  const used = waitedFor.length > 0 ? { used: waitedFor } : {};
+  // What it inherited itself and waited for is used up as well.
+  const before = (message.heirOf ?? []).map((one) => ({
+    ...one,
+    ...(waitedFor.length > 0 && { used: [...new Set([...(one.used ?? []), ...waitedFor])] }),
+  }));
+  const heirOf = [...before, { queue: ref.queue, id: ref.id, ...used }];
+  return changedAt(root, path, (node) =>
+    node.kind === 'task' ? { ...node, id, fields: { ...node.fields, heirOf } } : node,
+  );
 }

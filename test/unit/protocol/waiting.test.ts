@@ -41,7 +41,12 @@ describe('what a waiting task carries in its job', () => {
     assert.deepEqual(wakingsOf(stack, 3), { wakings: 1 }, 'it still waits');
     assert.deepEqual(wakingsOf(stack, 4), { wakings: 2, woken: { ranMs: 40 } });
     assert.deepEqual(wakingsOf(stack, 5), { wakings: 2 }, 'a worker died in between: another attempt');
-    assert.equal(deliveriesIn({ stack, deliveries: 4 }), 2);
+    assert.equal(deliveriesIn({ stack, deliveries: 4 }, {}), 2);
+    assert.equal(
+      deliveriesIn({ stack, deliveries: 4 }, { begun: 3 }),
+      5,
+      'it was moved after three deliveries',
+    );
   });
 
   it('goes on in the stack of a failure', () => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { RateDecision } from '#src/coordination/rate-limits.js';
 import { LaneGate } from '#src/queue/lane-gate.js';
 
-function setUp(permits: readonly (RateDecision | Error)[], room = true) {
+function setUp(permits: readonly (RateDecision | Error)[], room = true, wakingNext = false) {
   const asked: string[] = [];
   const left = [...permits];
   const gate = new LaneGate({
@@ -16,6 +16,10 @@ function setUp(permits: readonly (RateDecision | Error)[], room = true) {
         if (permit === undefined || permit instanceof Error) throw permit ?? new Error('asked too often');
         return permit;
       },
+    },
+    wakingNext: async () => {
+      asked.push('waking');
+      return wakingNext;
     },
     semaphores: {
       mayEnter: async () => {
@@ -46,6 +50,21 @@ describe('A gate', () => {
     assert.equal(gate.closedForMs, 0);
   });
 
+  it('lets in a task that goes on, without a turn', async () => {
+    const { gate, asked } = setUp(
+      [
+        { granted: false, waitMs: 3_600_000 },
+        { granted: true, turn },
+      ],
+      true,
+      true,
+    );
+    assert.deepEqual(await gate.enter(), { granted: true, turn: undefined });
+    assert.equal(gate.closedForMs, 0);
+    assert.deepEqual(await gate.enter(), { granted: true, turn });
+    assert.deepEqual(asked, ['place', 'rate', 'waking', 'place', 'rate']);
+  });
+
   it('takes no turn while there is no place', async () => {
     const { gate, asked } = setUp([], false);
     assert.deepEqual(await gate.enter(), { granted: false });
@@ -66,6 +85,6 @@ describe('A gate', () => {
     await open;
     assert.deepEqual(await gate.enter(), { granted: false });
     assert.equal(gate.closedForMs, 0);
-    assert.equal(asked.length, 2);
+    assert.deepEqual(asked, ['place', 'rate', 'waking']);
   });
 });

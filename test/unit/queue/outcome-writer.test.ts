@@ -42,11 +42,21 @@ function setUp(answers: readonly unknown[] = ['yes'], over: Partial<Record<strin
     onError: (error) => errors.push(error),
     ...over,
   });
-  const slot = new SlotAccount(new Slots(1)).take();
+  const account = new SlotAccount(new Slots(1));
+  const slot = account.take();
   assert(slot !== undefined);
   const job = { id: 'j', name: 'mail', data: { v: 1, args: [] }, opts: {}, attemptsMade: 0 };
   const host = { signals: () => ({}) as never, onProgress: () => undefined };
-  const run = new Run(job as never, 'token', slot, { release: () => undefined }, undefined, 'q', host);
+  const run = new Run(
+    job as never,
+    'token',
+    slot,
+    account,
+    { release: () => undefined },
+    undefined,
+    'q',
+    host,
+  );
   const write = (settlement: Settlement) => writer.write(run, settlement, () => true);
   return { calls, notices, errors, pauses, run, write, writer };
 }

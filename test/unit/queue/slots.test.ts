@@ -136,6 +136,20 @@ describe('A slot account', () => {
     assert.deepEqual([account.hasRoom, account.mayContinue(), slots.used], [false, false, 0]);
   });
 
+  it('gives a slot to what runs already when one is free, and in any case once it is closed', () => {
+    const slots = new Slots(1);
+    const account = new SlotAccount(slots);
+    const first = account.take();
+    assert.equal(account.retake(), undefined);
+    first?.give();
+    assert.ok(account.retake() !== undefined);
+    account.close();
+    const beyond = account.retake();
+    assert.deepEqual([slots.used, account.held], [2, 2]);
+    beyond?.give();
+    assert.deepEqual([slots.used, account.held], [1, 1]);
+  });
+
   it('moves what runs to the slots it switches to, so that both budgets stay right', () => {
     const shared = new Slots(4);
     const own = new Slots(2);

@@ -30,9 +30,9 @@ class Model {
     this.notify('chunks');
   }
 
-  begin(attempt: number): void {
-    this.task = { ...this.task, attempt, running: true };
-    this.page = { origin: 'o', attempt, first: 0, texts: [] };
+  begin(attempt: number, origin = 'o'): void {
+    this.task = { ...this.task, attempt, origin, running: true };
+    this.page = { origin, attempt, first: 0, texts: [] };
   }
 
   end(error?: Error): void {
@@ -181,6 +181,28 @@ describe('A reader of a stream', () => {
         (error) => error instanceof StreamRestartedError && error.attempt === 3,
       );
       const expected = model.page?.texts.map((text, i) => `3.${i} ${text}`);
+      model.end();
+      assert.deepEqual(await texts(follows), expected);
+    }
+  });
+
+  it('hears in the middle that a failed task was retried as new, with or without chunks, or follows', async () => {
+    const restarts = [(model: Model) => model.write('1'), () => undefined, (model: Model) => model.end()];
+    for (const restart of restarts) {
+      const model = new Model();
+      model.write('a', 'b');
+      const strict = model.stream();
+      const follows = model.stream({ restarts: 'follow' });
+      for (const reader of [strict, follows]) await reader.next();
+      for (const reader of [strict, follows]) await reader.next();
+      model.begin(0, 'o/1');
+      restart(model);
+      model.notify('task');
+      await assert.rejects(
+        strict.next(),
+        (error) => error instanceof StreamRestartedError && error.attempt === 0,
+      );
+      const expected = model.page?.texts.map((text, i) => `0.${i} ${text}`);
       model.end();
       assert.deepEqual(await texts(follows), expected);
     }

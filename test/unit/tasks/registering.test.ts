@@ -94,6 +94,26 @@ describe('Registering', () => {
     assert.throws(() => app.task('', async () => 1), OptionError);
   });
 
+  it('refuses a plain generator, which gives no chunks and awaits nothing', (t) => {
+    const app = appOf(t);
+    const refused = (error: Error) => error instanceof OptionError && /async function\*/.test(error.message);
+    assert.throws(
+      () =>
+        app.task('words', function* () {
+          yield 'a';
+        }),
+      refused,
+    );
+    assert.throws(() => {
+      class Words extends TaskService {
+        @Task() *words(): Generator<string> {
+          yield 'a';
+        }
+      }
+      return Words;
+    }, refused);
+  });
+
   it('says in which order name, options and function stand', (t) => {
     const app = appOf(t);
     const task = app.task.bind(app) as unknown as (...parts: unknown[]) => unknown;

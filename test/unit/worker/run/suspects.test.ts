@@ -14,8 +14,10 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
 function fleet() {
   const broker = { away: false };
   const { records, kept } = fakeRecords(broker);
-  const worker = () => new Suspects({ engine: { records } as never, logger: silent });
-  return { worker, kept, broker };
+  const lines: string[] = [];
+  const logger = { ...silent, info: (_: object, message: string) => void lines.push(message) };
+  const worker = () => new Suspects({ engine: { records } as never, logger });
+  return { worker, kept, broker, lines };
 }
 
 function job(id: string, stalls: number) {
@@ -68,6 +70,18 @@ describe('Tasks under which a worker has died', () => {
     finish(await success());
     await first;
     assert.equal((await suspects.run(job('b', 1).delivery, TASK, success, refuse)).outcome.kind, 'success');
+  });
+
+  it('are told of when they run again, and not at each waking after that', async () => {
+    const { worker, lines } = fleet();
+    const wait = async () => executed({ kind: 'wait', waits: [], delayMs: 1, ranMs: 1 });
+    const again = job('napper', 1);
+    await worker().run(again.delivery, TASK, wait, refuse);
+    await again.written();
+    assert.deepEqual(lines, ['runs again after a worker died under it']);
+    const waking = { ...again.delivery, woken: { ranMs: 1 } };
+    assert.equal((await worker().run(waking, TASK, wait, refuse)).outcome.kind, 'wait');
+    assert.equal(lines.length, 1);
   });
 
   it('fail when their last permitted worker has died under them', async () => {

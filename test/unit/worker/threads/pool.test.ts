@@ -29,6 +29,7 @@ function poolOf(t: TestContext, idleMs: number): ThreadPool {
     engine,
     caller: { ask: async () => ({}), close: async () => undefined },
     logger,
+    streams: { elsewhere: () => ({ upTo: () => undefined, end: () => undefined }) },
     errors: new ErrorClasses(),
     appName: 'threads',
     prefix: 'threads',

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { APP_OPTIONS } from '../dist/app-options/table.js';
-import { CALL_OPTIONS, ROUTE_OPTIONS } from '../dist/options/tables/call.js';
+import { ROUTE_OPTIONS, SEND_OPTIONS } from '../dist/options/tables/call.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS, TASK_OPTIONS } from '../dist/options/tables/task.js';
 import { WORKER_OPTIONS } from '../dist/options/tables/worker.js';
 
@@ -39,23 +39,23 @@ ${table(
   rowsOf(RUN_OPTIONS).map(([name, otherwise, doc]) => [
     name,
     otherwise,
-    name.replaceAll('`', '') in CALL_OPTIONS ? '✓' : '',
+    name.replaceAll('`', '') in SEND_OPTIONS ? '✓' : '',
     doc,
   ]),
 )}
 
 ## A call: \`applyAsync(args, options)\`
 
-${[...Object.keys(PUBLISH_OPTIONS), ...Object.keys(RUN_OPTIONS).filter((name) => name in CALL_OPTIONS)]
+${[...Object.keys(PUBLISH_OPTIONS), ...Object.keys(RUN_OPTIONS).filter((name) => name in SEND_OPTIONS)]
   .map((name) => `\`${name}\``)
   .join(', ')} as above, and those of this table.
-Routes decide all of them but ${Object.keys(without(CALL_OPTIONS, ROUTE_OPTIONS))
+Routes decide all of them but ${Object.keys(without(SEND_OPTIONS, ROUTE_OPTIONS))
   .map((name) => `\`${name}\``)
   .join(', ')}.
 
 ${table(
   ['option', 'meaning'],
-  rowsOf(without(CALL_OPTIONS, TASK_OPTIONS)).map(([name, , doc]) => [name, doc]),
+  rowsOf(without(SEND_OPTIONS, TASK_OPTIONS)).map(([name, , doc]) => [name, doc]),
 )}
 
 ## A worker: \`app.worker(options)\`

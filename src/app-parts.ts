@@ -7,9 +7,11 @@ import { type Engine, sortsKeys } from './broker/broker.js';
 import { BrokerClock } from './broker/clock.js';
 import { engineOf, type Ground } from './broker/ground.js';
 import { openEngine } from './broker/open.js';
+import type { InTransaction } from './calls/in-transaction.js';
 import { Sender } from './calls/sender.js';
 import { UniqueCalls } from './calls/unique.js';
 import { recordPurged } from './canvas/workflow/purged-part.js';
+import type { PlainSource } from './canvas/workflow/results.js';
 import { Workflows } from './canvas/workflow/workflows.js';
 import { type Asking, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
@@ -39,6 +41,7 @@ import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
+import type { CallScope } from './transactions/scope.js';
 import { within } from './worker/within.js';
 
 export interface AppPartsParams {
@@ -100,39 +103,50 @@ export function makeParts(params: AppPartsParams) {
     decodeResult: (encoded: unknown) => codec.decodeResult(encoded),
   };
   const schemas = new WaitSchemas();
+  const plain: PlainSource = {
+    engine,
+    tasks,
+    feed,
+    clock,
+    decoding,
+    endRunning: async (jobIds, reason) => {
+      await caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
+    },
+    forgetRunning: async (jobIds) => {
+      await caller.ask('forget', { jobIds });
+    },
+    locate: (taskId) => index.locate(taskId),
+    steps: new TaskSteps({ engine, tasks, clock, codec, schemas }),
+  };
+  const writing = {
+    clock,
+    ids,
+    middleware: params.middleware,
+    router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
+    defaultQueue: config.defaultQueue,
+    timezone: config.timezone,
+    codec,
+    tracing,
+  };
+  const inTransaction: InTransaction<CallScope> = async (transaction, body) => {
+    const calls = await import('./transactions/scope.js');
+    const scoped = {
+      engine,
+      sending: { ...writing, results },
+      workflows: config,
+      results: flows.results,
+      plain,
+    };
+    return calls.inTransaction(scoped, transaction, body);
+  };
   const flows = workflows.connect({
     ...sending,
     jobs: tasks.jobs,
     unique,
     tracing,
-    results: {
-      engine,
-      tasks,
-      feed,
-      clock,
-      decoding,
-      endRunning: async (jobIds, reason) => {
-        await caller.ask('revoke', { jobIds, ...(reason !== undefined && { reason }) });
-      },
-      forgetRunning: async (jobIds) => {
-        await caller.ask('forget', { jobIds });
-      },
-      locate: (taskId) => index.locate(taskId),
-      steps: new TaskSteps({ engine, tasks, clock, codec, schemas }),
-    },
-    sender: (results) =>
-      new Sender({
-        ...sending,
-        unique,
-        results,
-        middleware: params.middleware,
-        router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
-        defaultQueue: config.defaultQueue,
-        timezone: config.timezone,
-        codec,
-        events,
-        tracing,
-      }),
+    inTransaction,
+    results: plain,
+    sender: (source) => new Sender({ ...sending, ...writing, unique, results: source, events }),
   });
   const { sender } = flows;
   const results = flows.results.source;
@@ -177,6 +191,7 @@ export function makeParts(params: AppPartsParams) {
     flows,
     results,
     sender,
+    inTransaction,
     queues,
     failed,
     control,

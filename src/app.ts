@@ -9,7 +9,7 @@ import { type AppParts, closeParts, makeParts } from './app-parts.js';
 import type { Detour } from './calls/call-stages.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
-import { sendMany } from './canvas/send-many.js';
+import { type ManyOptions, publishMany } from './canvas/send-many.js';
 import type { ComposableJson, Signature } from './canvas/signature.js';
 import type { Complete, Composable, Out } from './canvas/typing.js';
 import type { AskOptions } from './control/caller.js';
@@ -20,7 +20,7 @@ import { Inspect } from './control/inspect.js';
 import type { Queues } from './control/queues.js';
 import { AppClosedError, OptionError } from './errors.js';
 import type { EventListener, EventName, EventsOptions, FleetEvent } from './events/names.js';
-import { argumentsOf, type CallOptions, optionsOf } from './options/call-options.js';
+import { argumentsOf, type CallOptions, type SendOptions, sendOptionsOf } from './options/call-options.js';
 import { checkLogger, guarded, type Logger } from './options/logger.js';
 import { checkOptions } from './options/names.js';
 import type { TaskOptions } from './options/task-options.js';
@@ -110,7 +110,9 @@ export class Celeriac implements AsyncDisposable {
       registry: this.#registry,
       middleware: this.#publishMiddleware,
       logger: () => this.#logger,
-      onBusError: (error) => this.#onBusError(error),
+      onBusError: (error) => {
+        if (!parts.engine.isUnavailable(error)) this.#logger.warn({ error }, `control bus: ${error.message}`);
+      },
     });
     this.#parts = parts;
     this.control = parts.control;
@@ -202,23 +204,26 @@ export class Celeriac implements AsyncDisposable {
   async sendTask<R = unknown, C = unknown>(
     name: string,
     args?: readonly unknown[],
-    options?: CallOptions,
+    options?: SendOptions,
   ): Promise<AsyncResult<R, C>> {
     const { taskAlwaysEager } = this.#config;
     if (taskAlwaysEager)
       this.#logger.warn({ task: name }, 'sendTask sends to the broker, taskAlwaysEager or not');
-    const given = [argumentsOf(args, 'app.sendTask'), optionsOf(options, 'app.sendTask')] as const;
+    const given = [argumentsOf(args, 'app.sendTask'), sendOptionsOf(options, 'app.sendTask')] as const;
     const { launcher } = this.#parts.flows;
     return launcher.send<R, C>(this.#target(name), ...given, taskAlwaysEager ? 'to the broker' : undefined);
   }
 
   /**
    * Sends many signatures to any queues; returns their results in order. All signatures are checked before any is sent, so
-   * an invalid one prevents all.
+   * an invalid one prevents all. With `transaction` they belong to your own database transaction.
    * @throws {DuplicateTaskError} when two of them have the same `taskId`; then nothing is sent
    */
-  publish<N extends Composable>(signatures: Iterable<N & Complete<N>>): Promise<AsyncResult<Out<N>>[]> {
-    return sendMany<Out<N>>(this.#parts.sender, signatures);
+  publish<N extends Composable>(
+    signatures: Iterable<N & Complete<N>>,
+    options?: ManyOptions,
+  ): Promise<AsyncResult<Out<N>>[]> {
+    return publishMany<Out<N>>(this.#parts, signatures, options);
   }
 
   /** The result of a task, from its id or from a result's JSON, in any process. */
@@ -385,11 +390,6 @@ export class Celeriac implements AsyncDisposable {
 
   #reference(reference: TaskReference): CallTarget {
     return targetOf(reference, this.#config.taskDefaults, this.errors);
-  }
-
-  #onBusError(error: Error): void {
-    if (!this.#parts.engine.isUnavailable(error))
-      this.#logger.warn({ error }, `control bus: ${error.message}`);
   }
 }
 

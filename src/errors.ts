@@ -156,14 +156,14 @@ export class AppClosedError extends CeleriacError {
 }
 named(AppClosedError, 'AppClosedError');
 
-/** No task of this id was sent, or its record has expired or was forgotten. */
+/** No task of this id was sent (or its transaction is not committed), or its record has expired or was forgotten. */
 export class UnknownTaskError extends CeleriacError {
   readonly taskId: string;
 
   constructor(taskId: string) {
     super(
-      `No task "${taskId}" is known: it was never sent to this broker and prefix, or its record has expired ` +
-        '(see resultExpires and failureExpires) or was forgotten.',
+      `No task "${taskId}" is known: it was never sent to this broker and prefix, was sent in a transaction that may not ` +
+        'be committed yet, or its record has expired (see resultExpires and failureExpires) or was forgotten.',
       { code: 'UNKNOWN_TASK' },
     );
     this.taskId = taskId;

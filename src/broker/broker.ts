@@ -12,6 +12,7 @@ import type { NewJob } from './new-job.js';
 import type { Places } from './places.js';
 import type { QueueAdmin } from './queue-admin.js';
 import type { RelayedJobs } from './relayed-jobs.js';
+import type { SqlGround } from './sql-ground.js';
 import type { StepRecords } from './steps.js';
 import type { StoredJob } from './stored-job.js';
 import type { Streams } from './streams.js';
@@ -258,6 +259,8 @@ export interface Engine {
   readonly broadcast: Broadcast;
   /** Absent for brokers that cannot wait for a replica. */
   readonly replication?: Replication | undefined;
+  /** Absent for brokers that no transaction of a caller can write to. */
+  readonly sql?: SqlGround | undefined;
   /**
    * Removes up to `rows` expired rows of records and workflows, where the broker does not do so by itself.
    * @returns whether more expired rows may be left

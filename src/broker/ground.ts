@@ -51,6 +51,9 @@ export function engineOf(ground: Readonly<Ground>): Engine {
     get replication() {
       return ground.engine.replication;
     },
+    get sql() {
+      return ground.engine.sql;
+    },
     readJobs: (refs) => ground.engine.readJobs(refs),
     readEnded: (refs) => ground.engine.readEnded(refs),
     ready: () => ground.engine.ready(),

@@ -50,6 +50,8 @@ export interface SenderParams {
   readonly codec: WireCodec;
   readonly events: SendWatch;
   readonly tracing: Tracing | undefined;
+  /** Its tasks are not there when the call has resolved: they wait for the caller's commit. */
+  readonly uncommitted?: true;
 }
 
 export class Sender {
@@ -310,7 +312,7 @@ export class Sender {
 
   #resultOf<R>({ envelope, name, ignoreResult, fields }: Written): AsyncResult<R> {
     const { taskId, queue, jobId } = envelope;
-    const fresh = !ignoreResult && fields.expires === undefined;
+    const fresh = !ignoreResult && fields.expires === undefined && this.params.uncommitted !== true;
     return new AsyncResult<R>(this.params.results, taskId, {
       ref: { queue, id: jobId },
       fresh,

@@ -4,7 +4,13 @@
  */
 import { type InspectOptions, inspect } from 'node:util';
 import { CeleriacError } from '../errors.js';
-import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
+import {
+  argumentsOf,
+  type CallOptions,
+  optionsOf,
+  type SendOptions,
+  sendOptionsOf,
+} from '../options/call-options.js';
 import { merge } from '../options/merge.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { GroupResult } from '../results/group-result.js';
@@ -46,7 +52,7 @@ interface Composed<Self, R, Result> extends Composable<R> {
   /** Sends the workflow, with these arguments in front. Resolves when the broker has it. */
   delay(...args: Lacking<Self>): Promise<Result>;
   /** Sends the workflow, with these arguments in front and these options on top. */
-  applyAsync(...given: Apply<Lacking<Self>, CallOptions>): Promise<Result>;
+  applyAsync(...given: Apply<Lacking<Self>, SendOptions>): Promise<Result>;
   toJSON(): WorkflowJson;
 }
 
@@ -159,10 +165,10 @@ export class Workflow {
     return this.applyAsync(args);
   }
 
-  async applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<unknown> {
+  async applyAsync(args?: readonly unknown[], options?: SendOptions): Promise<unknown> {
     const { kind } = this.content;
     const front = argumentsOf(args, kind);
-    const own = optionsOf(options, kind);
+    const own = sendOptionsOf(options, kind);
     const launcher = launcherOf(this as unknown as Composable);
     // Nothing to run, and no app to send it by: the result is an empty list.
     if (launcher === undefined) return GroupResult.empty();

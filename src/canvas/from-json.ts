@@ -1,6 +1,6 @@
 /** Rebuilds signatures and workflows from JSON, in any process. */
 import { OptionError } from '../errors.js';
-import { type CallOptions, optionsOf } from '../options/call-options.js';
+import { type CallOptions, optionsOf, type SendOptions } from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { GroupResult } from '../results/group-result.js';
 import { show } from '../show.js';
@@ -19,7 +19,7 @@ export interface AnyComposable<R = unknown> extends Composable<R> {
   link(callback: Composable): AnyComposable<R>;
   onError(errback: Composable): AnyComposable<R>;
   delay(...args: readonly unknown[]): Promise<AsyncResult<R> | GroupResult<R>>;
-  applyAsync(args?: readonly unknown[], options?: CallOptions): Promise<AsyncResult<R> | GroupResult<R>>;
+  applyAsync(args?: readonly unknown[], options?: SendOptions): Promise<AsyncResult<R> | GroupResult<R>>;
   toJSON(): ComposableJson;
 }
 

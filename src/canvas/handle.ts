@@ -4,7 +4,13 @@
 
 import type { Sender } from '../calls/sender.js';
 import { CeleriacError, OptionError } from '../errors.js';
-import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
+import {
+  argumentsOf,
+  type CallOptions,
+  optionsOf,
+  type SendOptions,
+  sendOptionsOf,
+} from '../options/call-options.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
 import { show } from '../show.js';
@@ -60,7 +66,7 @@ type OneArgument<A extends readonly unknown[]> =
 type CallbackOption = Composable | Iterable<Composable>;
 
 /** Options of a call, with callbacks that accept the call's result. */
-type OptionsFor<R, L, E> = Omit<CallOptions, 'link' | 'linkError'> & {
+type OptionsFor<R, L, E> = Omit<SendOptions, 'link' | 'linkError'> & {
   link?: L & LinkOption<L, R>;
   linkError?: E & ErrbackOption<E>;
 };
@@ -101,9 +107,9 @@ export function makeHandle<A extends readonly unknown[], R, C>(
   return {
     name: target.name,
     delay: (...args: A) => sender.send<R, C>(target, args),
-    applyAsync: async (args?: A, options?: CallOptions) => {
+    applyAsync: async (args?: A, options?: SendOptions) => {
       const where = `${target.name}.applyAsync`;
-      return launcher.send<R, C>(target, argumentsOf(args, where), optionsOf(options, where));
+      return launcher.send<R, C>(target, argumentsOf(args, where), sendOptionsOf(options, where));
     },
     apply: async (args?: A, options?: CallOptions) => {
       const where = `${target.name}.apply`;

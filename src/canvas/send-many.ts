@@ -4,19 +4,58 @@
  */
 
 import type { PlainCall } from '../calls/call-stages.js';
+import type { InTransaction } from '../calls/in-transaction.js';
 import type { Sender } from '../calls/sender.js';
 import { OptionError } from '../errors.js';
+import { checkNames } from '../options/names.js';
+import type { TransactionOption } from '../options/transaction.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { show } from '../show.js';
 import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
+import type { Dispatcher } from './dispatch.js';
 import { NO_CALLBACKS, refuseTwins, Signature } from './signature.js';
+import type { Composable } from './typing.js';
+
+/** Where many signatures are sent. */
+export interface ManyScope {
+  readonly sender: Sender;
+  readonly launcher: Dispatcher;
+}
+
+/** Options of `app.publish`. */
+export interface ManyOptions {
+  /** Your own database transaction, to which all the calls then belong. */
+  transaction?: TransactionOption;
+}
+
+/** What publishing needs from the app. */
+export interface ManyHost {
+  readonly flows: ManyScope;
+  readonly inTransaction: InTransaction<ManyScope>;
+}
+
+/** Sends all signatures, in a transaction if one is given, unless calls run in this process. */
+export async function publishMany<R>(
+  { flows, inTransaction }: ManyHost,
+  signatures: Iterable<unknown>,
+  options: ManyOptions = {},
+): Promise<AsyncResult<R>[]> {
+  checkNames(options, ['transaction'], 'app.publish');
+  const { transaction } = options;
+  if (transaction === undefined || flows.sender.detour !== null) return sendMany<R>(flows, signatures);
+  return inTransaction(transaction, (scope) => sendMany<R>(scope, signatures));
+}
 
 /**
  * Sends all signatures; returns the results in order.
  * @throws {DuplicateTaskError} two of them have the same `taskId`; nothing is sent then
  */
-export async function sendMany<R>(sender: Sender, signatures: Iterable<unknown>): Promise<AsyncResult<R>[]> {
+export async function sendMany<R>(
+  scope: ManyScope,
+  signatures: Iterable<unknown>,
+): Promise<AsyncResult<R>[]> {
+  const { sender } = scope;
   const all = signaturesIn(signatures) as readonly Signature<readonly unknown[], readonly unknown[], R>[];
   refuseTwins(all);
   const plain = all.map(plainCall);
@@ -27,12 +66,20 @@ export async function sendMany<R>(sender: Sender, signatures: Iterable<unknown>)
   const sent = await sender.sendTogether(plain.filter((call) => call !== undefined));
   if (sent === undefined) {
     await refuseWrong(sender, all);
-    return Promise.all(all.map((signature) => signature.applyAsync()));
+    return Promise.all(all.map((signature) => sendOne<R>(scope, signature)));
   }
   const together = (sent as AsyncResult<R>[]).values();
   return Promise.all(
-    all.map((signature, i) => (plain[i] === undefined ? signature.applyAsync() : next(together))),
+    all.map((signature, i) => (plain[i] === undefined ? sendOne<R>(scope, signature) : next(together))),
   );
+}
+
+/** Sends one, not by the app that made it but where all are sent. */
+function sendOne<R>({ launcher }: ManyScope, signature: Composable): Promise<AsyncResult<R>> {
+  if (!(signature instanceof Signature)) return launcher.launch(signature, [], {}) as Promise<AsyncResult<R>>;
+  const { target, callbacks } = Signature.partsOf(signature);
+  if (callbacks !== NO_CALLBACKS) return launcher.launch(signature, [], {}) as Promise<AsyncResult<R>>;
+  return launcher.send<R>(target, signature.args, signature.options);
 }
 
 /** @throws {OptionError} for anything but a list of signatures */

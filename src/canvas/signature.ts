@@ -4,7 +4,13 @@
  */
 import { type InspectOptions, inspect } from 'node:util';
 import { DuplicateTaskError } from '../errors.js';
-import { argumentsOf, type CallOptions, optionsOf } from '../options/call-options.js';
+import {
+  argumentsOf,
+  type CallOptions,
+  optionsOf,
+  type SendOptions,
+  sendOptionsOf,
+} from '../options/call-options.js';
 import { merge, present } from '../options/merge.js';
 import type { AsyncResult } from '../results/async-result.js';
 import type { CallTarget } from '../tasks/registry.js';
@@ -134,21 +140,21 @@ export class Signature<
   }
 
   /** Sends the call, with these arguments in front (none if immutable) and these options on top. */
-  applyAsync(...given: Apply<Missing<P, G>, CallOptions>): Promise<AsyncResult<R, Y>> {
-    const [args, options] = given as readonly [args?: readonly unknown[], options?: CallOptions];
+  applyAsync(...given: Apply<Missing<P, G>, SendOptions>): Promise<AsyncResult<R, Y>> {
+    const [args, options] = given as readonly [args?: readonly unknown[], options?: SendOptions];
     return this.#send(args, options);
   }
 
   async #send(
     args: readonly unknown[] | undefined,
-    options: CallOptions | undefined,
+    options: SendOptions | undefined,
   ): Promise<AsyncResult<R, Y>> {
     const { launcher, target, callbacks, immutable } = this.#parts;
     const front = argumentsOf(args, target.name);
-    const own = optionsOf(options, target.name);
+    const own = sendOptionsOf(options, target.name);
     const all = immutable ? this.args : [...front, ...this.args];
     if (callbacks === NO_CALLBACKS)
-      return launcher.send<R, Y>(target, all, merge<CallOptions>(this.options, own));
+      return launcher.send<R, Y>(target, all, merge<SendOptions>(this.options, own));
     return launcher.launch(this as Composable, front, own) as Promise<AsyncResult<R, Y>>;
   }
 

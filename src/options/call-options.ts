@@ -9,9 +9,10 @@ import type { Acceptance } from './acceptance.js';
 import { checkLimits } from './checks.js';
 import { merge, present } from './merge.js';
 import { optionTable, type Provided } from './option-table.js';
-import { CALL_OPTIONS, type CallbackSignature, ROUTE_OPTIONS } from './tables/call.js';
+import { CALL_OPTIONS, type CallbackSignature, ROUTE_OPTIONS, SEND_OPTIONS } from './tables/call.js';
 import { bothTags } from './tags.js';
 import type { PublishOptions } from './task-options.js';
+import type { TransactionOption } from './transaction.js';
 
 /** What `applyAsync` and `signature` take. */
 export interface CallOptions extends PublishOptions {
@@ -36,12 +37,22 @@ export interface CallOptions extends PublishOptions {
   acceptance?: Acceptance;
 }
 
+/** What `applyAsync` and `sendTask` take. */
+export interface SendOptions extends CallOptions {
+  /**
+   * Your own database transaction, to which the call then belongs: a client of `pg`, or made by `fromDrizzle` and the
+   * like of `celeriac/transactions`. The task exists once it is committed.
+   */
+  transaction?: TransactionOption;
+}
+
 /** Options that a route may set: all except those of an individual call. */
 export type RouteOptions = Omit<CallOptions, 'taskId' | 'headers' | 'link' | 'linkError'>;
 
 /** Reads the options of a route. */
 export const ROUTE = optionTable<RouteOptions>()(ROUTE_OPTIONS);
 const CALL = optionTable<CallOptions>()(CALL_OPTIONS);
+const SEND = optionTable<SendOptions>()(SEND_OPTIONS);
 
 /**
  * The options of a route, without those that the task sets itself.
@@ -150,5 +161,12 @@ const NO_ARGUMENTS: readonly unknown[] = Object.freeze([]);
 export function optionsOf(options: CallOptions | undefined, where: string): CallOptions {
   if (options === undefined) return {};
   CALL.checkNames(options, where);
+  return present(options);
+}
+
+/** As {@link optionsOf}, for what is sent now, which may belong to a transaction. */
+export function sendOptionsOf(options: SendOptions | undefined, where: string): SendOptions {
+  if (options === undefined) return {};
+  SEND.checkNames(options, where);
   return present(options);
 }

@@ -181,6 +181,7 @@ export class ModelProcess {
       ids: { nextFlow: () => 'modelmodel12-0' } as IdSource,
       unique: undefined as never,
       tracing: undefined,
+      inTransaction: undefined as never,
       jobs: tasks.jobs,
       results: {} as PlainSource,
       sender: () => sender,

@@ -20,10 +20,12 @@ import type {
 import type { CheckResult } from '../check-result.js';
 import { QueueBackends } from '../queue-backends.js';
 import { QueueNotes } from '../queue-notes.js';
+import type { SqlGround } from '../sql-ground.js';
 import { PgBroadcast } from './broadcast.js';
 import { BullmqPool, bullmqPoolBackend } from './bullmq-pool.js';
 import { examinePostgres } from './checkup.js';
 import { wasThere } from './driver.js';
+import { sqlGround } from './identity.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
 import { channelPrefixOf, PgSignals } from './notices.js';
@@ -53,6 +55,7 @@ export class PgEngine implements Engine {
   readonly signals: PgSignals;
   readonly queues: PgQueueAdmin;
   readonly broadcast: PgBroadcast;
+  readonly sql?: SqlGround;
   readonly #query: PgQuery;
   readonly #backends = new QueueBackends();
   readonly #notes = new QueueNotes((queue) => this.queues.note([queue]));
@@ -90,6 +93,7 @@ export class PgEngine implements Engine {
     const notices = () => this.#prepare().then(() => wire.notices);
     this.signals = new PgSignals(notices, wire.notices, schema);
     this.broadcast = new PgBroadcast(notices, wire.notices, `${channelPrefixOf(schema)}broadcast`);
+    if (!wire.oneProcess) this.sql = sqlGround(this.#query, schema);
   }
 
   async ready(): Promise<void> {

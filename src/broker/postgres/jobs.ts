@@ -24,7 +24,7 @@ SELECT r.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r(queue, id, n
 
 // Compares by digest: a job may be large, and need not be sent back for the comparison.
 const AMEND = `
-UPDATE job SET data = $3::jsonb WHERE queue = $1 AND id = $2 AND md5(data::text) = $4`;
+UPDATE job SET data = $3::jsonb WHERE queue = $1 AND id = $2 AND md5(data::text) = $4 RETURNING true AS done`;
 
 const DELAYED = `
 SELECT queue, id, process_at_ms FROM job WHERE queue = ANY($1::text[]) AND state = 'delayed'

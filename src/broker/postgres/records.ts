@@ -1,6 +1,7 @@
 /**
  * The Records port on PostgreSQL and PGlite: one row per record, one statement per call, on the server's clock. An expired
  * row counts as absent everywhere. Bounded batches of such rows are removed when records are created, and by a janitor.
+ * Writes return a row for each row written, since not every library tells how many there were (see `transaction`).
  */
 import type { Records, StoredRecord } from '../broker.js';
 import { storedKey } from './stored-key.js';
@@ -14,16 +15,18 @@ const CREATE = `
 INSERT INTO celeriac_record AS r (key, value, version, expire_at) VALUES ($1, $2, 1, ${EXPIRY})
 ON CONFLICT (key) DO UPDATE
   SET value = excluded.value, version = r.version + 1, expire_at = excluded.expire_at
-  WHERE r.expire_at <= now()`;
+  WHERE r.expire_at <= now()
+RETURNING true AS done`;
 
 const READ = `SELECT r.key, r.value, r.version FROM celeriac_record r WHERE r.key = ANY($1::text[]) AND ${ALIVE}`;
 
 const REPLACE = `
 UPDATE celeriac_record r SET value = $2, version = r.version + 1, expire_at = ${EXPIRY}
- WHERE r.key = $1 AND r.version = $4::bigint AND ${ALIVE}`;
+ WHERE r.key = $1 AND r.version = $4::bigint AND ${ALIVE} RETURNING true AS done`;
 
 const REMOVE = `
-DELETE FROM celeriac_record r WHERE r.key = $1 AND ($2::bigint IS NULL OR r.version = $2::bigint) AND ${ALIVE}`;
+DELETE FROM celeriac_record r WHERE r.key = $1 AND ($2::bigint IS NULL OR r.version = $2::bigint) AND ${ALIVE}
+RETURNING true AS done`;
 
 const RECLAIM_BATCH = 500;
 const RECLAIM_EVERY_MS = 10_000;
@@ -35,11 +38,15 @@ DELETE FROM celeriac_record WHERE key IN (
 export class PgRecords implements Records {
   #reclaimAt = 0;
 
-  constructor(private readonly query: PgQuery) {}
+  constructor(
+    private readonly query: PgQuery,
+    /** Whether `create` removes expired rows now and then. */
+    private readonly tidies = true,
+  ) {}
 
   async create(key: string, value: string, ttlMs?: number): Promise<boolean> {
     const { rowCount } = await this.query(CREATE, [storedKey(key), value, ttlMs ?? null]);
-    this.#reclaim();
+    if (this.tidies) this.#reclaim();
     return rowCount === 1;
   }
 

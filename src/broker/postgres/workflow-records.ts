@@ -20,7 +20,7 @@ const CREATE = `
 WITH head AS (
   INSERT INTO celeriac_flow (flow, field, value, expire_at) VALUES ($1, '${HEAD}', '1', ${EXPIRY})
   ON CONFLICT (flow, field) DO NOTHING RETURNING flow)
-INSERT INTO celeriac_flow (flow, field, value) SELECT flow, '${PLAN}', $2 FROM head`;
+INSERT INTO celeriac_flow (flow, field, value) SELECT flow, '${PLAN}', $2 FROM head RETURNING true AS done`;
 
 // Joins by both parts of the key: reading all fields of a flow for each of many reads would cost their product.
 const READ = `
@@ -36,7 +36,8 @@ UPDATE celeriac_flow p SET expire_at = now() + $2::double precision * interval '
 
 const REMOVE_EXPIRED = `
 DELETE FROM celeriac_flow f WHERE f.flow = $1 AND EXISTS (
-  SELECT 1 FROM celeriac_flow p WHERE p.flow = $1 AND p.field = '${HEAD}' AND p.expire_at <= now())`;
+  SELECT 1 FROM celeriac_flow p WHERE p.flow = $1 AND p.field = '${HEAD}' AND p.expire_at <= now())
+RETURNING true AS done`;
 
 /** Most workflows per step of reclaiming. */
 const RECLAIM_FLOWS = 50;
@@ -101,6 +102,9 @@ BEGIN
 END $$;`;
 }
 
+/** Calls the function behind `write`. */
+export const FLOW_WRITE = 'SELECT celeriac_flow_write($1, $2::jsonb)::text AS reply';
+
 interface WriteReply {
   readonly revoked: string | null;
   readonly rows: readonly {
@@ -135,10 +139,7 @@ export class PgWorkflowRecords implements WorkflowRecords {
   }
 
   async write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined> {
-    const { rows } = await this.query('SELECT celeriac_flow_write($1, $2::jsonb)::text AS reply', [
-      flow,
-      JSON.stringify(writes),
-    ]);
+    const { rows } = await this.query(FLOW_WRITE, [flow, JSON.stringify(writes)]);
     const text = rows[0]?.reply;
     if (typeof text !== 'string') return undefined;
     const reply = JSON.parse(text) as WriteReply;

@@ -10,13 +10,14 @@
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { Detour } from '../../calls/call-stages.js';
+import type { InTransaction } from '../../calls/in-transaction.js';
 import type { Sender } from '../../calls/sender.js';
 import type { UniqueCalls } from '../../calls/unique.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { TaskLookup } from '../../coordination/task-record.js';
 import { DuplicateTaskError } from '../../errors.js';
 import type { Acceptance } from '../../options/acceptance.js';
-import type { CallOptions } from '../../options/call-options.js';
+import type { CallOptions, SendOptions } from '../../options/call-options.js';
 import { merge } from '../../options/merge.js';
 import { type IdSource, partId, partOf } from '../../protocol/ids.js';
 import { writeMessage } from '../../protocol/message.js';
@@ -51,6 +52,12 @@ import { type WorkflowProgress } from './progress.js';
 import type { WorkflowResults } from './results.js';
 import { expiryOf, firstStarts } from './writes.js';
 
+/** What a call in a transaction is made with. */
+export interface LaunchScope {
+  readonly sender: Sender;
+  readonly launcher: Launcher;
+}
+
 export interface LauncherParams {
   readonly engine: Engine;
   /** Reads the jobs of parts, also in lanes. */
@@ -65,6 +72,7 @@ export interface LauncherParams {
   readonly results: WorkflowResults;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
+  readonly inTransaction: InTransaction<LaunchScope>;
   /** How long the sending of the first parts may take, ms. */
   readonly sentWithinMs: number;
 }
@@ -89,10 +97,16 @@ export class Launcher implements Dispatcher {
   send<R, C = unknown>(
     target: CallTarget,
     args: readonly unknown[],
-    options: CallOptions,
+    options: SendOptions,
     where?: 'to the broker',
   ): Promise<AsyncResult<R, C>> {
-    if (options.link === undefined && options.linkError === undefined) {
+    if (options.transaction !== undefined)
+      return this.#within(options, where, (scope, own) =>
+        hasCallbacks(own)
+          ? scope.launcher.send<R, C>(target, args, own, where)
+          : scope.sender.send<R, C>(target, args, own, where && { detour: null }),
+      );
+    if (!hasCallbacks(options)) {
       const settled = where === undefined ? undefined : { detour: null };
       return this.params.sender.send<R, C>(target, args, options, settled);
     }
@@ -105,12 +119,13 @@ export class Launcher implements Dispatcher {
   launch(
     node: Composable,
     args: readonly unknown[],
-    options: CallOptions,
+    options: SendOptions,
     where?: 'to the broker',
   ): Promise<AsyncResult | GroupResult> {
-    const { tracing, sender } = this.params;
-    const stays = sender.detour !== null && where === undefined;
-    if (tracing === undefined || stays) return this.#launch(node, args, options, where);
+    if (options.transaction !== undefined)
+      return this.#within(options, where, ({ launcher }, own) => launcher.launch(node, args, own, where));
+    const { tracing } = this.params;
+    if (tracing === undefined || this.#staysHere(where)) return this.#launch(node, args, options, where);
     // All of its tasks share one trace, wherever they are sent from.
     return tracing.span({ name: nameOf(node), kind: 'producer' }, async (span) => {
       const result = await this.#launch(node, args, options, where);
@@ -123,6 +138,22 @@ export class Launcher implements Dispatcher {
     });
   }
 
+  /** If calls run in this process, workflows do too. */
+  #staysHere(where: 'to the broker' | undefined): boolean {
+    return this.params.sender.detour !== null && where === undefined;
+  }
+
+  /** Runs a call in the transaction it was given. One that runs in this process runs at once. */
+  #within<R>(
+    { transaction, ...own }: SendOptions,
+    where: 'to the broker' | undefined,
+    body: (scope: LaunchScope, own: CallOptions) => Promise<R>,
+  ): Promise<R> {
+    if (transaction === undefined || this.#staysHere(where))
+      return body({ sender: this.params.sender, launcher: this }, own);
+    return this.params.inTransaction(transaction, (scope) => body(scope, own));
+  }
+
   async #launch(
     node: Composable,
     args: readonly unknown[],
@@ -132,8 +163,7 @@ export class Launcher implements Dispatcher {
     const { clock, ids, sender, results } = this.params;
     const { link, linkError, ...own } = options;
     const carried = link === undefined && linkError === undefined ? node : withCallbacks(node, options);
-    // If calls run in this process, workflows do too.
-    if (sender.detour !== null && where === undefined) return this.here().launch(carried, args, own);
+    if (this.#staysHere(where)) return this.here().launch(carried, args, own);
     await clock.sync();
     const again = await this.#again(carried, args, own);
     const root = again?.root ?? (await compile(sender, carried, args, own));
@@ -167,8 +197,7 @@ export class Launcher implements Dispatcher {
     options: CallOptions,
     detour: Detour,
   ): Promise<EagerResult<R, C>> {
-    const { link, linkError } = options;
-    if (link === undefined && linkError === undefined) {
+    if (!hasCallbacks(options)) {
       const sent: unknown = await this.params.sender.send<R>(target, args, options, { detour });
       return sent as EagerResult<R, C>;
     }
@@ -298,6 +327,10 @@ export class Launcher implements Dispatcher {
       priority: 0,
     };
   }
+}
+
+function hasCallbacks({ link, linkError }: CallOptions): boolean {
+  return link !== undefined || linkError !== undefined;
 }
 
 /** A new workflow, one sent before that may have arrived, or the replacement of a task. */

@@ -2,6 +2,7 @@
 
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
+import type { InTransaction } from '../../calls/in-transaction.js';
 import type { Sender } from '../../calls/sender.js';
 import type { UniqueCalls } from '../../calls/unique.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
@@ -12,7 +13,7 @@ import type { Tracing } from '../../queue/tracing.js';
 import type { ResultSource } from '../../results/result-source.js';
 import { AddedMembers } from './added-members.js';
 import { FlowDrop, noteIgnoredPart } from './jobs.js';
-import { Launcher } from './launch.js';
+import { Launcher, type LaunchScope } from './launch.js';
 import { PlanCache } from './plan-cache.js';
 import { WorkflowProgress } from './progress.js';
 import { RecordedParts } from './read-part.js';
@@ -36,6 +37,7 @@ export interface WorkflowNeighbours {
   readonly index: TaskIdIndex;
   readonly unique: UniqueCalls;
   readonly tracing: Tracing | undefined;
+  readonly inTransaction: InTransaction<LaunchScope>;
   /** Reads the jobs of parts, also in lanes. */
   readonly jobs: TaskLookup;
   /** What results are made from, without workflows. */
@@ -58,7 +60,7 @@ export class Workflows {
   }
 
   connect(neighbours: WorkflowNeighbours) {
-    const { producer, ids, index, unique, tracing, jobs, results: source } = neighbours;
+    const { producer, ids, index, unique, tracing, inTransaction, jobs, results: source } = neighbours;
     const { engine, clock, resultExpiresMs, failureExpiresMs } = this.params;
     const { plans } = this;
     const values = this.#values;
@@ -108,6 +110,7 @@ export class Workflows {
       results,
       unique,
       tracing,
+      inTransaction,
       sentWithinMs: sentWithin,
     });
     const spawning = { progress, added, launcher, plans, sender, now: () => clock.now() };

@@ -7,6 +7,7 @@ import { show } from '../../show.js';
 import { type Acceptance, checkAcceptance } from '../acceptance.js';
 import { checked, checkedByName, delay, given, moment } from '../kinds.js';
 import { option } from '../option.js';
+import type { TransactionOption } from '../transaction.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS_PER_CALL } from './task.js';
 
 /** The part of a signature or workflow that options use. */
@@ -33,7 +34,7 @@ export const ROUTE_OPTIONS = {
   }),
 };
 
-/** What `applyAsync` and `signature` take. */
+/** What `signature` takes. */
 export const CALL_OPTIONS = {
   ...ROUTE_OPTIONS,
   taskId: option(checked<string, string>('text', ownId), { doc: 'an id of your own' }),
@@ -45,6 +46,14 @@ export const CALL_OPTIONS = {
   }),
   linkError: option(given<Callbacks>('signatures'), {
     doc: 'the same, called with `(request, error)` on failure',
+  }),
+};
+
+/** What `applyAsync` and `sendTask` take: also what no signature can hold. */
+export const SEND_OPTIONS = {
+  ...CALL_OPTIONS,
+  transaction: option(given<TransactionOption>('transaction'), {
+    doc: 'your own database transaction, to which the call then belongs: see the guide',
   }),
 };
 

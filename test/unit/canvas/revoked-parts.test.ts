@@ -65,6 +65,7 @@ function sent() {
     index: new TaskIdIndex(fake.engine, tasks, clock, 1000),
     unique: undefined as never,
     tracing: undefined,
+    inTransaction: undefined as never,
     sender: () => undefined as never,
     jobs: tasks.jobs,
     results: source,

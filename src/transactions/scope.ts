@@ -1,0 +1,123 @@
+/**
+ * Makes calls in a caller's transaction: the same sender and launcher as ever, over an engine that is bound to the
+ * transaction, and made anew for each call. Loaded by the first such call.
+ */
+import type { Engine } from '../broker/broker.js';
+import type { TransactedCall } from '../broker/transacted-call.js';
+import type { SendWatch } from '../calls/send-watch.js';
+import { Sender, type SenderParams } from '../calls/sender.js';
+import { UniqueCalls } from '../calls/unique.js';
+import { Launcher } from '../canvas/workflow/launch.js';
+import type { PlainSource, WorkflowResults } from '../canvas/workflow/results.js';
+import { Workflows, type WorkflowsParams } from '../canvas/workflow/workflows.js';
+import { TaskIdIndex } from '../coordination/task-id-index.js';
+import { CeleriacError, OptionError } from '../errors.js';
+import { linkOf, type TransactionLink, type TransactionOption } from '../options/transaction.js';
+import { Producer } from '../queue/producer.js';
+import { TaskReader } from '../results/task-reader.js';
+import { samePostgres } from './same-database.js';
+
+/** What calls in a transaction take from their app. */
+export interface ScopeParams {
+  /** The app's own engine. */
+  readonly engine: Engine;
+  readonly sending: Omit<SenderParams, 'engine' | 'index' | 'producer' | 'unique' | 'events' | 'uncommitted'>;
+  readonly workflows: Omit<WorkflowsParams, 'engine' | 'clock'>;
+  /** Reads results, outside of the transaction. */
+  readonly results: WorkflowResults;
+  readonly plain: PlainSource;
+  /** Carries calls where the engine itself cannot; absent without the option `outbox`. */
+  readonly outbox?: Outbox | undefined;
+}
+
+/** What an outbox does for calls. */
+export interface Outbox {
+  /** Begins a call whose operations are written down on the transaction's connection. */
+  begin(link: TransactionLink): Promise<TransactedCall>;
+}
+
+/** What a call in a transaction is made with. */
+export interface CallScope {
+  readonly sender: Sender;
+  readonly launcher: Launcher;
+}
+
+/** Runs one call, or one `publish`, in a transaction. */
+export async function inTransaction<R>(
+  params: ScopeParams,
+  transaction: TransactionOption,
+  body: (scope: CallScope) => Promise<R>,
+): Promise<R> {
+  const call = await begin(params, linkOf(transaction, 'transaction'));
+  const result = await body(scopeOn(params, call.engine));
+  await call.finish();
+  return result;
+}
+
+async function begin({ engine, outbox }: ScopeParams, link: TransactionLink): Promise<TransactedCall> {
+  const { sql } = engine;
+  if (sql !== undefined && (await samePostgres(sql, link))) {
+    const { transactedCall } = await import('../broker/postgres/transaction.js');
+    return transactedCall(engine, sql, link);
+  }
+  if (outbox !== undefined) return outbox.begin(link);
+  throw new OptionError(
+    sql === undefined
+      ? `transaction: the broker at ${engine.address} is in no database that ${link.library} could write to. Set the ` +
+          "app's option outbox to a pool or URL of that database, whose relay sends the tasks after the commit."
+      : `transaction: ${link.library} is in another database than the broker at ${engine.address}. Give one of the ` +
+          "broker's database, or set the app's option outbox, whose relay sends the tasks after the commit.",
+  );
+}
+
+function scopeOn(params: ScopeParams, engine: Engine): CallScope {
+  const { sending, plain } = params;
+  const { clock, ids, tracing } = sending;
+  const { publishRetryMs } = params.workflows;
+  const workflows = new Workflows({ ...params.workflows, engine, clock });
+  const tasks = new TaskReader(engine, workflows.parts);
+  const index = new TaskIdIndex(engine, tasks, clock, publishRetryMs);
+  // Without retries: a statement that failed has aborted the transaction.
+  const producer = new Producer(engine, 0);
+  const unique = new UniqueCalls(engine, tasks, clock, publishRetryMs);
+  const sender = new Sender({
+    ...sending,
+    engine,
+    index,
+    producer,
+    unique,
+    events: UNHEARD,
+    uncommitted: true,
+  });
+  return {
+    sender,
+    /** Made for workflows only. */
+    get launcher() {
+      const { jobs } = tasks;
+      const neighbours = {
+        producer,
+        ids,
+        index,
+        unique,
+        tracing,
+        jobs,
+        results: plain,
+        inTransaction: noOther,
+      };
+      const flows = workflows.connect({ ...neighbours, sender: () => sender });
+      return new Launcher({ ...flows, ...neighbours, results: params.results });
+    },
+  };
+}
+
+/** A call in a transaction makes no call in another. */
+const noOther = () =>
+  Promise.reject(new CeleriacError('A call in a transaction was given another transaction.'));
+
+/** No event tells of a call that may never have been. */
+const UNHEARD: SendWatch = {
+  active: false,
+  settling: undefined,
+  meet: async () => undefined,
+  sending: () => () => undefined,
+};

@@ -9,17 +9,16 @@ import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
 import type { ResultStream } from '../streams/result-stream.js';
 import type { StreamOptions } from '../streams/stream-options.js';
 import { currentTask } from '../tasks/context.js';
-import type { TaskSighting, WaitLimit, Watch } from './feed.js';
+import type { TaskSighting, WaitLimit } from './feed.js';
 import { forgetTask } from './forget.js';
+import { type Progress, progressIn } from './progress.js';
 import type { GroupedResult, RelatedJson, ResultGraph, TaskResult } from './relations.js';
 import type { ResultHints, ResultSource } from './result-source.js';
 import { type RevokeOptions, type RevokeReply, revokeTask } from './revoke.js';
 import type { SendReply } from './send-reply.js';
 import { changesAt, derive, type Snapshot, stateOf } from './snapshot.js';
-import { StateHistory } from './state-history.js';
-import { streamOf } from './stream-of.js';
+import { type FollowedTask, streamOf } from './stream-of.js';
 import { checkFollowOptions, checkGetOptions } from './wait-options.js';
-import { WakeUp } from './wake-up.js';
 import { withinLimit } from './within-limit.js';
 
 /** One state of a task. */
@@ -61,9 +60,16 @@ export let leavesNothing: (result: AsyncResult) => boolean;
 /** A result's JSON without its predecessor, which all members of a group share. */
 export let ownJsonOf: (result: AsyncResult) => ResultJson;
 
+/** Like `updates()`, with the attempts. */
+export let progressOf: (
+  result: AsyncResult,
+  signal: AbortSignal | undefined,
+) => AsyncGenerator<Progress, void, void>;
+
 export class AsyncResult<R = unknown, C = unknown> {
   static {
     ownJsonOf = (result) => result.#ownJson();
+    progressOf = (result, signal) => result.#progress(signal);
     leavesNothing = (result) => result.#hints.ignoreResult === true;
   }
 
@@ -175,33 +181,7 @@ export class AsyncResult<R = unknown, C = unknown> {
    */
   async *updates(options: { signal?: AbortSignal } = {}): AsyncGenerator<Update, void, void> {
     checkFollowOptions(options, 'updates()');
-    const { feed, engine } = this.#source;
-    const { signal } = options;
-    const release = engine.hold();
-    const wakeUp = new WakeUp();
-    let watch: Watch | undefined;
-    const course = new StateHistory();
-    try {
-      const ref = await feed.patiently(() => this.#locate(), signal);
-      if (ref === undefined) throw new UnknownTaskError(this.id);
-      watch = feed.watch(ref, () => wakeUp.wake());
-      await watch.listening;
-      for (;;) {
-        const job = await feed.patiently(() => this.#read(), signal);
-        if (job === undefined) {
-          if (!course.begun) await this.#missing(ref, signal);
-          return;
-        }
-        this.#note(job);
-        const snapshot = this.#derive(job);
-        yield* course.steps(job, snapshot);
-        if (READY.has(snapshot.state)) return;
-        await wakeUp.wait(POLL_MS, signal);
-      }
-    } finally {
-      watch?.close();
-      release();
-    }
+    for await (const { state, meta } of this.#progress(options.signal)) yield { state, meta };
   }
 
   /**
@@ -213,16 +193,7 @@ export class AsyncResult<R = unknown, C = unknown> {
    * @example for await (const token of result.stream()) process.stdout.write(token)
    */
   stream(options: StreamOptions = {}): ResultStream<C> {
-    return streamOf<C>(this.#source, this.id, options, {
-      locate: () => this.#locate(),
-      read: async (ref, signal) => {
-        const job = await this.#source.feed.read(ref);
-        if (job === undefined) await this.#missing(ref, signal);
-        else this.#note(job);
-        return job;
-      },
-      derive: (job) => this.#derive(job),
-    });
+    return streamOf<C>(this.#source, this.id, options, this.#followed());
   }
 
   /**
@@ -280,6 +251,23 @@ export class AsyncResult<R = unknown, C = unknown> {
   toJSON(): ResultJson {
     const { parent } = this;
     return { ...this.#ownJson(), ...(parent !== undefined && { parent: parent.toJSON() }) };
+  }
+
+  #progress(signal: AbortSignal | undefined): AsyncGenerator<Progress, void, void> {
+    return progressIn(this.#source, this.id, this.#followed(), signal);
+  }
+
+  #followed(): FollowedTask {
+    return {
+      locate: () => this.#locate(),
+      read: async (ref, signal) => {
+        const job = await this.#source.feed.read(ref);
+        if (job === undefined) await this.#missing(ref, signal);
+        else this.#note(job);
+        return job;
+      },
+      derive: (job) => this.#derive(job),
+    };
   }
 
   #ownJson(): ResultJson {
@@ -386,6 +374,3 @@ export class AsyncResult<R = unknown, C = unknown> {
     return this.#ref;
   }
 }
-
-/** How often to poll a watched task without notices, ms: STARTED has no notice of its own. */
-const POLL_MS = 500;

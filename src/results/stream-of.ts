@@ -16,7 +16,7 @@ import { topicsOf } from './task-reader.js';
 import { WakeUp } from './wake-up.js';
 
 /** What the result knows of its task. */
-export interface StreamedTask {
+export interface FollowedTask {
   locate(): Promise<JobRef | undefined>;
   /** Undefined for a task without a stored result. @throws {UnknownTaskError} */
   read(ref: JobRef, signal: AbortSignal | undefined): Promise<TaskRecord | undefined>;
@@ -28,7 +28,7 @@ export function streamOf<C>(
   { engine, feed, decoding }: ResultSource,
   taskId: string,
   options: StreamOptions,
-  task: StreamedTask,
+  task: FollowedTask,
 ): ResultStream<C> {
   const settings = readStreamOptions(options);
   const { signal } = settings;
@@ -79,7 +79,8 @@ function watchBoth(feed: Feed, ref: JobRef, onNotice: (of: 'task' | 'chunks') =>
   };
 }
 
-function sightOf(job: TaskRecord, { state, error, deliveries }: Snapshot): StreamingTask {
+/** What a record says to whoever follows its task. */
+export function sightOf(job: TaskRecord, { state, error, deliveries }: Snapshot): StreamingTask {
   const ended = READY.has(state);
   const message = readMessage(job.data);
   // Other records show what took the task's place, or a part without a job: they say nothing of its attempts.

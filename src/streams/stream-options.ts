@@ -10,6 +10,11 @@ export interface StreamOptions {
    * oldest chunk that is kept.
    */
   from?: number | 'oldest';
+  /**
+   * The attempt in which `from` counts, for a reader that goes on later. If another attempt runs by then, it is treated
+   * like a reader in the middle: see `restarts`.
+   */
+  attempt?: number;
   /** Stop reading; the task goes on. The loop rejects with the signal's reason. */
   signal?: AbortSignal;
   /**
@@ -22,21 +27,24 @@ export interface StreamOptions {
 /** {@link StreamOptions}, read. */
 export interface StreamSettings {
   readonly from: number | 'oldest';
+  readonly attempt: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly follows: boolean;
 }
 
 /** @throws {OptionError} */
 export function readStreamOptions(options: StreamOptions): StreamSettings {
-  checkNames(options, ['from', 'signal', 'restarts'], 'stream()');
-  const { from = 0, signal, restarts = 'error' } = options;
+  checkNames(options, ['from', 'attempt', 'signal', 'restarts'], 'stream()');
+  const { from = 0, attempt, signal, restarts = 'error' } = options;
   if (from !== 'oldest' && (!Number.isSafeInteger(from) || from < 0))
     throw new OptionError(
       `stream(): from ${show(from)} must be the index of a chunk, a whole number of 0 or more, or 'oldest'.`,
     );
+  if (attempt !== undefined && (!Number.isSafeInteger(attempt) || attempt < 0))
+    throw new OptionError(`stream(): attempt ${show(attempt)} must be a whole number of 0 or more.`);
   if (restarts !== 'error' && restarts !== 'follow')
     throw new OptionError(`stream(): restarts ${show(restarts)} must be 'error' or 'follow'.`);
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new OptionError(`stream(): signal must be an AbortSignal; got ${show(signal)}.`);
-  return { from, signal, follows: restarts === 'follow' };
+  return { from, attempt, signal, follows: restarts === 'follow' };
 }

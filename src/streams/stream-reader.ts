@@ -118,16 +118,18 @@ export async function* readStream<C>(
 /** Where a reader is: which attempt it reads, and which chunk comes next. */
 class Place {
   index: number;
-  attempt = 0;
+  attempt: number;
   #origin: string | undefined;
-  /** It has given chunks of this attempt. */
-  #given = false;
+  /** It has given chunks of this attempt, or goes on after some that were given earlier. */
+  #given: boolean;
 
   constructor(
     private readonly taskId: string,
     private readonly settings: StreamSettings,
   ) {
     this.index = settings.from === 'oldest' ? 0 : settings.from;
+    this.attempt = settings.attempt ?? 0;
+    this.#given = settings.attempt !== undefined;
   }
 
   /**
@@ -137,13 +139,12 @@ class Place {
    */
   chunksIn(page: StreamPage | undefined, task: StreamingTask): StreamPage['chunks'] | undefined {
     if (page === undefined || !isOf(page, task)) return [];
-    const began = this.#origin !== undefined;
-    if (!began || page.attempt !== this.attempt || page.origin !== this.#origin) {
-      const again = this.#given && this.#begin(page.attempt);
-      this.attempt = page.attempt;
-      this.#origin = page.origin;
-      if (again) return undefined;
-    }
+    // Which task used the id when an earlier reader left is not known any more.
+    const other = page.origin !== (this.#origin ?? page.origin);
+    const again = this.#given && (other || page.attempt !== this.attempt) && this.#begin(page.attempt);
+    this.attempt = page.attempt;
+    this.#origin = page.origin;
+    if (again) return undefined;
     if (page.first > this.index) {
       if (this.settings.from !== 'oldest' || this.#given)
         throw new StreamTruncatedError(this.taskId, this.index, page.first);

@@ -208,6 +208,25 @@ describe('A reader of a stream', () => {
     }
   });
 
+  it('goes on where an earlier reader left, unless another attempt runs by now', async () => {
+    const model = new Model();
+    model.write('a', 'b', 'c');
+    const place = { from: 2, attempt: 0 };
+    const later = model.stream(place);
+    assert.equal((await later.next()).value?.chunk, 'c');
+    model.begin(1);
+    // Nothing of the new attempt is passed over, however little there is of it.
+    const [strict, follows] = [model.stream(place), model.stream({ ...place, restarts: 'follow' })];
+    model.write('new');
+    await assert.rejects(
+      strict.next(),
+      (error) => error instanceof StreamRestartedError && error.attempt === 1,
+    );
+    model.end();
+    assert.deepEqual(await texts(follows), ['1.0 new']);
+    assert.throws(() => model.stream({ attempt: -1 }), /attempt -1 must be a whole number/);
+  });
+
   it('gives no chunks of an attempt that another has followed, but the last words of a failed task', async () => {
     const model = new Model();
     model.write('of the first');

@@ -8,6 +8,8 @@ import { show } from './show.js';
 import { type WebHandler, WebServer } from './web/web-handler.js';
 import { readWebOptions, type WebOptions } from './web/web-options.js';
 
+export { type FollowHandler, type FollowOptions, follow } from './web/follow/follow.js';
+export { type FollowSecret, type FollowTokenOptions, followToken } from './web/follow/token.js';
 export type { WebHandler } from './web/web-handler.js';
 export type { WebAction, WebOptions, WebVerdict } from './web/web-options.js';
 

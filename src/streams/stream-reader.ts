@@ -172,8 +172,8 @@ class Place {
   #refuseLater({ attempt, origin }: StreamingTask): void {
     if (attempt === undefined || !this.#given || this.settings.follows) return;
     // A failed task that was retried as new has another origin, and counts its attempts anew.
-    if (attempt > this.attempt || (origin !== undefined && origin !== this.#origin))
-      throw new StreamRestartedError(this.taskId, attempt);
+    const other = origin !== undefined && this.#origin !== undefined && origin !== this.#origin;
+    if (attempt > this.attempt || other) throw new StreamRestartedError(this.taskId, attempt);
   }
 
   /** Begins with another attempt. */

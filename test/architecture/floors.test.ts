@@ -9,6 +9,7 @@ import { readSources, roomOf, type SourceFile, sourceFile } from './source.js';
 const FLOORS: readonly (readonly string[])[] = [
   [
     'app-host',
+    'client',
     'errors',
     'foreign',
     'local-time',
@@ -22,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'transient-map',
     'version',
   ],
-  ['duration', 'own-files', 'package-loading', 'states'],
+  ['duration', 'own-files', 'package-loading', 'react', 'states'],
   ['options'],
   ['protocol'],
   ['tasks', 'broker'],
@@ -56,6 +57,7 @@ const KEPT_TO: Readonly<Record<string, readonly string[]>> = {
   '@nestjs/common': ['nestjs'],
   '@nestjs/core': ['nestjs'],
   tsx: ['cli'],
+  react: ['react'],
 };
 
 /** The one file that touches emitted metadata. */

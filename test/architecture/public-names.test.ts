@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import * as celeriac from 'celeriac';
+import * as client from 'celeriac/client';
 import * as nestjs from 'celeriac/nestjs';
+import * as react from 'celeriac/react';
 import * as kit from 'celeriac/testing';
-import * as page from 'celeriac/web';
+import * as web from 'celeriac/web';
 
 /** Everything users can import as a value. A name that goes breaks programs; one that comes needs docs. */
 const NAMES = [
@@ -67,7 +69,9 @@ describe('The package', () => {
   it('exports these names from its other entry points', () => {
     assert.deepEqual(Object.keys(nestjs).sort(), ['CeleriacModule', 'InjectTasks']);
     assert.deepEqual(Object.keys(kit), ['testing']);
-    assert.deepEqual(Object.keys(page), ['web']);
+    assert.deepEqual(Object.keys(web).sort(), ['follow', 'followToken', 'web']);
+    assert.deepEqual(Object.keys(client), ['follow']);
+    assert.deepEqual(Object.keys(react), ['useTask']);
   });
 
   it('has no deep imports', async () => {

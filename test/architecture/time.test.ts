@@ -15,6 +15,12 @@ const OWN_CLOCK: Exceptions = {
   'queue/outcome-writer.ts': 'BullMQ delays a job by the clock of the worker that says so',
   'queue/worker-loop.ts': "a marker of BullMQ's is due by the clock of the worker that reads it",
   'cli/commands/events.ts': 'a live page shows how long ago its own watcher heard of something',
+  'web/follow/token.ts': 'whoever signs a token asks no broker, and neither does whoever checks it',
+};
+
+/** Their delays are bounded where they are made: browsers load nothing of `timers.ts`. */
+const OWN_TIMERS: Exceptions = {
+  'client/connection.ts': 'pauses of 15 seconds at most',
 };
 
 /** The one place that knows what Node's timers can take. */
@@ -41,7 +47,7 @@ const RULES: Readonly<Record<string, (files: readonly SourceFile[]) => string[]>
 
   'a timer of Node is given a constant': (files) =>
     files
-      .filter(({ path }) => path !== TIMERS)
+      .filter(({ path }) => path !== TIMERS && OWN_TIMERS[path] === undefined)
       .flatMap(({ path, text }) => [
         ...delaysOf(text)
           .filter((delay) => !/^([A-Z][A-Z0-9_]*|\d[\d_]*)$/.test(delay))

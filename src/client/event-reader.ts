@@ -1,0 +1,49 @@
+/** Reads a stream of server-sent events. */
+
+/** One event, as it was sent. */
+export interface ServerEvent {
+  readonly type: string;
+  readonly data: string;
+  readonly id: string | undefined;
+}
+
+/**
+ * Calls back for each event of `body`, until its end.
+ * @param onBytes called whenever something came, comments included
+ */
+export async function readEvents(
+  body: ReadableStream<Uint8Array>,
+  onEvent: (event: ServerEvent) => void,
+  onBytes: () => void,
+): Promise<void> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let rest = '';
+  let type = '';
+  let data: string[] = [];
+  let id: string | undefined;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    onBytes();
+    const text = decoder.decode(value, { stream: true });
+    rest += text;
+    // A long line comes in many pieces: it is searched once.
+    if (!text.includes('\n')) continue;
+    const lines = rest.split(/\r?\n/);
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line === '') {
+        if (data.length > 0) onEvent({ type, data: data.join('\n'), id });
+        type = '';
+        data = [];
+        id = undefined;
+        continue;
+      }
+      const [, field, content = ''] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+      if (field === 'event') type = content;
+      else if (field === 'data') data.push(content);
+      else if (field === 'id') id = content;
+    }
+  }
+}

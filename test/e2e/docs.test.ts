@@ -1,7 +1,7 @@
 /**
  * The code in the documents compiles, and runs where it says so. A block's info string decides:
  *
- *   ts check           compiled, as a module of its own beside the document's others
+ *   ts check           compiled, as a module of its own beside the document's others; also `tsx check`
  *   ts run             compiled and run on memory://, unless it names a broker itself; must exit 0
  *   ts more            continues the block before it
  *   … file=tasks.ts    the module's name, for imports from other blocks of the document
@@ -24,6 +24,8 @@ interface Program {
   readonly where: string;
   /** Path under build/docs, without its ending. */
   readonly path: string;
+  /** `.ts` or `.tsx` */
+  readonly ending: string;
   readonly runs: boolean;
   code: string;
   output: string | undefined;
@@ -35,9 +37,9 @@ describe('the code in the documents', () => {
   let complaints = '';
   before(async () => {
     rmSync(OUT, { recursive: true, force: true });
-    for (const { path, code, where } of programs) {
+    for (const { path, ending, code, where } of programs) {
       mkdirSync(dirname(join(OUT, path)), { recursive: true });
-      writeFileSync(join(OUT, `${path}.ts`), `// ${where}\n${code}`);
+      writeFileSync(join(OUT, path + ending), `// ${where}\n${code}`);
     }
     writeFileSync(join(OUT, 'tsconfig.json'), JSON.stringify(TSCONFIG));
     complaints = await compile();
@@ -67,6 +69,7 @@ const TSCONFIG = {
     experimentalDecorators: true,
     emitDecoratorMetadata: true,
     declaration: false,
+    jsx: 'react-jsx',
     rootDir: '.',
   },
   include: ['.'],
@@ -97,7 +100,7 @@ function programsIn(document: string): Program[] {
     const [language, mark, ...rest] = info.split(/\s+/);
     const last = found.at(-1);
     if (language === 'text' && mark === 'output' && last !== undefined) last.output = text;
-    if (language !== 'ts' || mark === undefined) continue;
+    if ((language !== 'ts' && language !== 'tsx') || mark === undefined) continue;
     if (mark === 'more' && last !== undefined) {
       last.code += text;
       continue;
@@ -107,6 +110,7 @@ function programsIn(document: string): Program[] {
     found.push({
       where: `${document}:${line}`,
       path: join(folder, basename(file, '.ts')),
+      ending: `.${language}`,
       runs: mark === 'run',
       code: text,
       output: undefined,

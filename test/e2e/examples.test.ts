@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { openPage } from '../support/browser.js';
 import { CLI_PATH, startCli } from '../support/cli.js';
+import { eventsOf, type SentEvent } from '../support/follow-server.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { freePort } from '../support/servers.js';
 
@@ -137,21 +138,16 @@ describe('the examples on Redis, with a worker of the command line', () => {
     const base = await startServer(t, redis.url);
     const sent = await fetch(`${base}/reports/42`, { method: 'POST' });
     assert.equal(sent.status, 202);
-    const { taskId } = (await sent.json()) as { taskId: string };
+    const { follow } = (await sent.json()) as { follow: string };
 
-    const stream = await fetch(`${base}/tasks/${taskId}/updates`);
-    const blocks = (await stream.text()).trim().split('\n\n');
-    assert.match(blocks.pop() ?? '', /^event: end/);
-    const events = blocks.map(parseEvent);
-    const states = new Set(events.map(({ state }) => state));
+    const events: SentEvent[] = [];
+    for await (const event of eventsOf(await fetch(base + follow))) events.push(event);
+    const states = new Set(events.map(({ data }) => data.state));
     assert.ok(states.has('PROGRESS'), `states seen: ${[...states].join(' ')}`);
-    assert.equal(events.at(-1)?.state, 'SUCCESS');
-
-    const task = await fetch(`${base}/tasks/${taskId}`);
-    const { state, value } = (await task.json()) as { state: string; value: string };
-    assert.deepEqual({ state, value }, { state: 'SUCCESS', value: 'Report 42 generated successfully!' });
-    assert.equal((await fetch(`${base}/tasks/nobody`)).status, 404);
-    assert.equal((await fetch(`${base}/tasks/nobody/updates`)).status, 404);
+    const value = 'Report 42 generated successfully!';
+    assert.deepEqual(events.at(-1), { event: 'end', id: 'end', data: { state: 'SUCCESS', value } });
+    assert.equal((await fetch(`${base}/follow/nobody`)).status, 403);
+    assert.equal((await fetch(`${base}/tasks`)).status, 404);
   });
 
   it('shows a task of 02-web-client in a browser while it runs, also after a reload', async (t) => {
@@ -162,16 +158,13 @@ describe('the examples on Redis, with a worker of the command line', () => {
     await page.click('button');
     const status = page.locator('#status');
     await status.filter({ hasText: 'collecting orders' }).waitFor();
+    assert.equal(await page.locator('progress').getAttribute('max'), '20');
     await page.reload();
     await status.filter({ hasText: 'Report 77 generated successfully!' }).waitFor({ timeout: 60_000 });
     assert.equal(await status.getAttribute('data-state'), 'SUCCESS');
-    assert.equal(await page.locator('progress').getAttribute('max'), '20');
-    assert.equal(
-      await page.locator('progress').evaluate((bar) => (bar as unknown as { value: number }).value),
-      20,
-    );
-    await page.goto(`${base}/#nobody`);
-    await status.filter({ hasText: 'no such task' }).waitFor();
+    await page.goto(`${base}/#/follow/nobody`);
+    await status.filter({ hasText: 'This link is not valid' }).waitFor();
+    assert.equal(await status.getAttribute('data-state'), 'FAILURE');
   });
 });
 
@@ -233,8 +226,4 @@ function spawnProgram(file: string, args: readonly string[], env: Record<string,
     env: { ...Object.fromEntries(clean), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-}
-
-function parseEvent(text: string): { state: string } {
-  return JSON.parse(text.replace(/^data: /, '')) as { state: string };
 }

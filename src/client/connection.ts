@@ -106,7 +106,7 @@ export function connect(
       }
       if (body === null || !response.headers.get('content-type')?.startsWith('text/event-stream'))
         return refuse(failure('FollowError', `${url} is no event stream (status ${status})`, { status }));
-      await readEvents(body, ({ type, data, id }) => hear(type, data, id), alive);
+      await readEvents(body, own.signal, ({ type, data, id }) => hear(type, data, id), alive);
     } finally {
       clearTimeout(watchdog);
       own.abort();

@@ -8,15 +8,20 @@ export interface ServerEvent {
 }
 
 /**
- * Calls back for each event of `body`, until its end.
+ * Calls back for each event of `body`, until its end, or until the signal aborts. A body whose request is aborted need not
+ * end by itself: in Node a read may wait for ever.
  * @param onBytes called whenever something came, comments included
  */
 export async function readEvents(
   body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
   onEvent: (event: ServerEvent) => void,
   onBytes: () => void,
 ): Promise<void> {
   const reader = body.getReader();
+  const leave = () => void reader.cancel().catch(() => {}); // it may have failed before
+  signal.addEventListener('abort', leave);
+  if (signal.aborted) leave();
   const decoder = new TextDecoder();
   let rest = '';
   let type = '';

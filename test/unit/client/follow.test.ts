@@ -12,6 +12,8 @@ interface Connection {
   readonly type?: string;
   readonly open?: boolean;
   readonly fails?: boolean;
+  /** Its body knows nothing of the request's signal, as may happen in Node. */
+  readonly deaf?: boolean;
 }
 
 /** A server with these connections, one after the other. */
@@ -32,7 +34,9 @@ class Server {
           for (const bytes of typeof body === 'string' ? [new TextEncoder().encode(body)] : body)
             controller.enqueue(bytes);
           if (!connection.open) controller.close();
-          signal?.addEventListener('abort', () => connection.open && controller.error(signal.reason));
+          signal?.addEventListener('abort', () => {
+            if (connection.open && !connection.deaf) controller.error(signal.reason);
+          });
         },
       });
       return new Response(stream, { status, headers: { 'content-type': type } });
@@ -185,6 +189,27 @@ describe('follow() of the browser', () => {
     assert.deepEqual(await waiting, { done: true, value: undefined });
     await assert.rejects(task.done, { name: 'AbortError' });
     assert.deepEqual([server.lastIds.length, server.aborted > 0], [1, true]);
+  });
+
+  it('takes a silent connection for a lost one, also if its body never ends', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const server = new Server(
+      { body: state('STARTED') + chunk('0.0', 'a'), open: true, deaf: true },
+      { body: chunk('0.1', 'b') + end({ state: 'SUCCESS' }), open: true, deaf: true },
+    );
+    const task = server.follow();
+    let over = false;
+    void task.done.finally(() => {
+      over = true;
+    });
+    let seconds = 0;
+    for (; !over; seconds++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(1000);
+    }
+    assert.deepEqual(await all(task), ['a', 'b']);
+    assert.deepEqual(server.lastIds, [undefined, '0.0']);
+    assert(seconds >= 45 && seconds < 60, `${seconds} s`);
   });
 
   it('leaves when its signal aborts, with the reason of that', async () => {

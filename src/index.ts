@@ -84,7 +84,14 @@ export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger, TaskLogger } from './options/logger.js';
 export type { RateLimit } from './options/rates.js';
 export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
-export type { CrontabSchedule, IntervalSchedule, Schedule } from './options/schedules.js';
+export type {
+  CatchUp,
+  CrontabSchedule,
+  IntervalSchedule,
+  OnceSchedule,
+  Schedule,
+  ScheduleBounds,
+} from './options/schedules.js';
 export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
 export type { HealthOptions } from './options/worker-values.js';
 export type { StepView } from './protocol/steps.js';
@@ -101,8 +108,21 @@ export type { Snapshot } from './results/snapshot.js';
 // Schedules
 export type { CronField, CronFields } from './schedules/cron-fields.js';
 export type { ScheduleOptions } from './schedules/entry.js';
-export { type CrontabOptions, crontab, every } from './schedules/schedule.js';
-export { type ScheduleDefinition, type ScheduleEntry, Schedules } from './schedules/schedules.js';
+export {
+  type AtOptions,
+  at,
+  type CrontabOptions,
+  crontab,
+  type EveryOptions,
+  every,
+  type TimingOptions,
+} from './schedules/schedule.js';
+export {
+  type ScheduleDefinition,
+  type ScheduleEntry,
+  Schedules,
+  type ScheduleTick,
+} from './schedules/schedules.js';
 export { type State, states } from './states.js';
 // Streams
 export type { ResultStream, StreamEntry } from './streams/result-stream.js';

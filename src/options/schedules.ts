@@ -1,41 +1,68 @@
 /**
- * Schedules as values: the results of `crontab(...)` and `every(...)`, which options accept. Plain data, so that an
+ * Schedules as values: the results of `crontab(...)`, `every(...)` and `at(...)`, which options accept. Plain data, so that an
  * entry reads back as it was written; `src/schedules/` makes them and computes their ticks.
  */
 import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 
+/** Which of the ticks that came due while no worker ran are made up for: the last one, all of them, or none. */
+export type CatchUp = 'last' | 'all' | 'none';
+
+/** What every kind of schedule may have. Moments are ISO 8601; without a zone they are in that of the schedule. */
+export interface ScheduleBounds {
+  /** IANA name. Absent: the app's `timezone`. */
+  readonly timezone?: string;
+  /** No tick is earlier. */
+  readonly startAt?: string;
+  /** No tick is later. */
+  readonly endAt?: string;
+  /** Each task starts up to this much later than its tick, at random, ms. */
+  readonly jitterMs?: number;
+  /** Absent: `'last'`. */
+  readonly catchUp?: CatchUp;
+}
+
 /** Moments of the calendar: `crontab('0 9 * * 1-5')`. */
-export interface CrontabSchedule {
+export interface CrontabSchedule extends ScheduleBounds {
   readonly kind: 'crontab';
   /** Five fields: minute, hour, day of month, month, day of week. */
   readonly expression: string;
-  /** IANA name. Absent: the app's `timezone`. */
-  readonly timezone?: string;
 }
 
 /** A steady interval: `every('30s')`. */
-export interface IntervalSchedule {
+export interface IntervalSchedule extends ScheduleBounds {
   readonly kind: 'every';
   readonly everyMs: number;
+  /** Ticks are at multiples of the interval since midnight, January 1st 1970, by the clock on the wall. */
+  readonly aligned?: true;
 }
 
-/** When a task runs by itself: made by `crontab(...)` or `every(...)`. */
-export type Schedule = CrontabSchedule | IntervalSchedule;
+/** One moment: `at('2027-01-01T00:00:00Z')`. */
+export interface OnceSchedule extends ScheduleBounds {
+  readonly kind: 'at';
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+/** When a task runs by itself: made by `crontab(...)`, `every(...)` or `at(...)`. */
+export type Schedule = CrontabSchedule | IntervalSchedule | OnceSchedule;
 
 /** Shorter intervals are refused: the broker would be busy with little else. */
 export const SHORTEST_INTERVAL_MS = 10;
+/** The same, of aligned intervals: around a change of the clock each candidate is looked at. */
+export const SHORTEST_ALIGNED_MS = 1000;
 
-/** @throws {OptionError} for a value that neither function made */
+/** @throws {OptionError} for a value that none of these functions made */
 export function checkSchedule(value: unknown, where: string): Schedule {
   if (typeof value === 'object' && value !== null) {
-    const { kind, expression, everyMs } = value as Partial<Record<string, unknown>>;
+    const { kind, expression, everyMs, at } = value as Partial<Record<string, unknown>>;
     if (kind === 'crontab' && typeof expression === 'string') return value as CrontabSchedule;
     if (kind === 'every' && typeof everyMs === 'number' && everyMs >= SHORTEST_INTERVAL_MS)
       return value as IntervalSchedule;
+    if (kind === 'at' && typeof at === 'string') return value as OnceSchedule;
   }
   throw new OptionError(
-    `${where}: ${show(value)} is no schedule. Write crontab({ minute: '*/5' }), crontab('0 9 * * 1-5') or every('30s').`,
+    `${where}: ${show(value)} is no schedule. Write crontab({ minute: '*/5' }), crontab('0 9 * * 1-5'), every('30s') or at('2027-01-01T09:00:00Z').`,
   );
 }
 

@@ -8,7 +8,7 @@ import type { CallOptions } from '../options/call-options.js';
 import type { UniqueOptions } from '../options/limits.js';
 import type { Schedule } from '../options/schedules.js';
 import type { PublishPolicy } from '../options/task-options.js';
-import { lastTick, nextTick, type Timing } from './schedule.js';
+import { lastTick, nextTick, type Timing } from './ticks.js';
 
 /** The call options that make sense for every tick. */
 export type ScheduleOptions = Omit<CallOptions, 'taskId' | 'eta' | 'link' | 'linkError'>;
@@ -60,12 +60,25 @@ export interface StoredEntry {
   readonly lastAt?: number;
   readonly paused: boolean;
   readonly pending?: PendingTick;
+  /** The last ticks, newest first. */
+  readonly history?: readonly StoredTick[];
+}
+
+/** A tick that was claimed. */
+export interface StoredTick {
+  /** The moment it was due, epoch ms. */
+  readonly at: number;
+  readonly taskId: string;
+  /** How much later it was sent, ms. */
+  readonly late: number;
 }
 
 /** How late a worker that was running at the due time still runs a tick, ms; later ticks count as missed. */
 const LATE_MS = 5_000;
 /** How long an abandoned entry is kept, ms: a restart within this time keeps its pause and its last run. */
 const KEPT_MS = 7 * 86_400_000;
+/** Ticks remembered. */
+const MOST_TICKS = 20;
 /** Most sets remembered besides the one in force. */
 const MOST_SETS = 8;
 
@@ -136,20 +149,28 @@ export function resumeEntry(entry: StoredEntry, now: number): StoredEntry | unde
 }
 
 /**
- * The due tick, if any, and the one after it. Of several ticks that came due while no worker was running, only the
- * last runs.
+ * The due tick, if any, and the one after it. Of several ticks that came due while no worker was running, those run
+ * that the schedule's `catchUp` says: by default the last.
  * @param watchedSince since when the calling worker has watched the entries without an outage
+ * @returns without `at`: what was missed is not made up for
  */
 export function dueTick(
   entry: StoredEntry,
   now: number,
   watchedSince: number,
-): { readonly at: number; readonly nextAt: number | null } | undefined {
+): { readonly at?: number; readonly nextAt: number | null } | undefined {
   const { nextAt } = entry;
   if (nextAt === null || nextAt > now) return undefined;
   const missed = nextAt < watchedSince || now - nextAt > LATE_MS;
-  const at = missed ? lastTick(courseOf(entry), nextAt, now) : nextAt;
+  const { catchUp = 'last' } = entry.spec.schedule;
+  if (missed && catchUp === 'none') return { nextAt: nextOf(entry, now) };
+  const at = missed && catchUp === 'last' ? lastTick(courseOf(entry), nextAt, now) : nextAt;
   return { at, nextAt: nextOf(entry, at) };
+}
+
+/** Remembers a tick. */
+export function withTick(history: StoredEntry['history'] = [], tick: StoredTick): readonly StoredTick[] {
+  return [tick, ...history].slice(0, MOST_TICKS);
 }
 
 /** Specs made by the same code give the same JSON text for the same content. */

@@ -1,31 +1,59 @@
 /**
- * `crontab(...)` and `every(...)`, and when they tick. Pure: reads no clock. Cron expressions are evaluated in wall
- * time, which has no clock changes; one rule then converts each wall time to moments:
- *
- *   a wall time that is skipped         ticks once, as much later as the clock was set forward
- *   one that comes twice                ticks once, the first time;
- *     unless the expression names no hours: "every 15 minutes" goes on through both
+ * `crontab(...)`, `every(...)` and `at(...)`: they check a schedule and write it as plain data. `ticks` computes when
+ * it ticks.
  */
 import { CronExpressionParser } from 'cron-parser';
-import { type Duration, toMs } from '../duration.js';
+import { type Duration, type Moment, toEpochMs, toMs, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { LARGEST_SHIFT_MS, LocalClock } from '../local-time.js';
+import { boolean } from '../options/checks.js';
+import { present } from '../options/merge.js';
 import { checkNames } from '../options/names.js';
 import {
+  type CatchUp,
   type CrontabSchedule,
   checkTimezone,
   type IntervalSchedule,
-  type Schedule,
+  type OnceSchedule,
+  type ScheduleBounds,
+  SHORTEST_ALIGNED_MS,
   SHORTEST_INTERVAL_MS,
 } from '../options/schedules.js';
 import { show } from '../show.js';
-import { type CronFields, hoursOf, readExpression, readFields } from './cron-fields.js';
+import { type CronFields, readExpression, readFields } from './cron-fields.js';
+
+/** Options of every kind of schedule. */
+export interface TimingOptions {
+  /** IANA name of the zone. Default: the app's `timezone`. */
+  timezone?: string;
+  /** No tick is earlier; an interval that is not aligned begins here. Default: none. */
+  startAt?: Moment;
+  /** No tick is later. Default: none. */
+  endAt?: Moment;
+  /** Starts each task up to this much after its tick, at random, so that many do not start at once. Default: none. */
+  jitter?: Duration;
+  /**
+   * Which of the ticks that came due while no worker ran are made up for: `'last'` (once), `'all'` or `'none'`.
+   * Default: `'last'`.
+   */
+  catchUp?: CatchUp;
+}
+
+/** Options of {@link every}. */
+export interface EveryOptions extends TimingOptions {
+  /**
+   * Ticks at multiples of the interval by the clock on the wall: each hour on the hour, each day at midnight (Celery:
+   * `relative`). Default: false, the ticks count from when it was set.
+   */
+  aligned?: boolean;
+}
 
 /** Options of a cron expression. */
-export interface CrontabOptions {
-  /** IANA name of the zone of the crontab. Default: the app's `timezone`. */
-  timezone?: string;
-}
+export interface CrontabOptions extends TimingOptions {}
+
+/** Options of {@link at}. */
+export interface AtOptions extends Pick<TimingOptions, 'timezone' | 'jitter' | 'catchUp'> {}
+
+const TIMING = ['timezone', 'startAt', 'endAt', 'jitter', 'catchUp'] as const;
 
 /**
  * A schedule by the calendar, in standard cron: an expression, or Celery's fields, with `*` for omitted ones. 7 is
@@ -39,109 +67,91 @@ export function crontab(
   when: string | (CronFields & CrontabOptions),
   options: CrontabOptions = {},
 ): CrontabSchedule {
-  checkNames(options, ['timezone'], 'crontab');
+  checkNames(options, TIMING, 'crontab');
   if (typeof when !== 'string' && (typeof when !== 'object' || when === null)) {
     throw new OptionError(
       `crontab: give an expression like '0 9 * * 1-5' or fields like { hour: 9 }, not ${show(when)}.`,
     );
   }
-  const expression = typeof when === 'string' ? readExpression(when) : readFields(when);
-  const timezone = options.timezone ?? (typeof when === 'string' ? undefined : when.timezone);
+  const within = typeof when === 'string' ? options : { ...timingOf(when), ...present(options) };
+  const expression = typeof when === 'string' ? readExpression(when) : readFields(fieldsOf(when));
   refuseNever(expression);
-  return Object.freeze({
-    kind: 'crontab',
-    expression,
-    ...(timezone !== undefined && { timezone: checkTimezone(timezone, 'crontab') }),
-  });
+  return Object.freeze({ kind: 'crontab', expression, ...boundsOf(within, 'crontab') });
 }
 
 /**
  * A schedule at a fixed interval: the first tick comes one interval after it was set, the others at a steady pace,
  * even if some ticks run late.
  *
- * @throws {OptionError} for less than 10 ms
+ * @throws {OptionError} for less than 10 ms, or for less than a second if aligned
  * @example every('30s')
+ * @example every('1h', { aligned: true })
  */
-export function every(interval: Duration): IntervalSchedule {
+export function every(interval: Duration, options: EveryOptions = {}): IntervalSchedule {
+  checkNames(options, [...TIMING, 'aligned'], 'every');
   const everyMs = Math.round(toMs(interval, 'every'));
-  if (everyMs >= SHORTEST_INTERVAL_MS) return Object.freeze({ kind: 'every', everyMs });
-  throw new OptionError(`every: ${show(interval)} is too short; the least is ${SHORTEST_INTERVAL_MS} ms.`);
+  const aligned = boolean(options.aligned, false, 'every: aligned');
+  const least = aligned ? SHORTEST_ALIGNED_MS : SHORTEST_INTERVAL_MS;
+  if (everyMs < least)
+    throw new OptionError(`every: ${show(interval)} is too short; the least is ${least} ms.`);
+  return Object.freeze({
+    kind: 'every',
+    everyMs,
+    ...(aligned && { aligned: true as const }),
+    ...boundsOf(options, 'every'),
+  });
 }
 
-/** A schedule with its time zone and its start. */
-export interface Timing {
-  readonly schedule: Schedule;
-  /** Time zone of crontabs that name none. */
-  readonly timezone: string;
-  /** Start of the intervals, epoch ms. */
-  readonly anchorAt: number;
+/**
+ * A schedule that ticks once. The entry stays afterwards, without a next tick.
+ *
+ * @throws {OptionError} for anything but a moment
+ * @example at('2027-01-01T00:00:00Z')
+ */
+export function at(moment: Moment, options: AtOptions = {}): OnceSchedule {
+  checkNames(options, ['timezone', 'jitter', 'catchUp'], 'at');
+  return Object.freeze({ kind: 'at', at: momentText(moment, 'at'), ...boundsOf(options, 'at') });
 }
 
-/** The first tick after a moment, epoch ms. `undefined` if there is none for years. */
-export function nextTick({ schedule, timezone, anchorAt }: Timing, after: number): number | undefined {
-  if (schedule.kind === 'crontab')
-    return nextOfCrontab(schedule.expression, new LocalClock(schedule.timezone ?? timezone), after);
-  const passed = Math.max(0, Math.floor((after - anchorAt) / schedule.everyMs));
-  return anchorAt + (passed + 1) * schedule.everyMs;
+/** The options of timing among the fields of a crontab. */
+function timingOf(when: TimingOptions): TimingOptions {
+  return present(Object.fromEntries(TIMING.map((name) => [name, when[name]])));
 }
 
-/** The last tick up to `now`. `first` must be a tick itself; the result is never earlier. */
-export function lastTick(course: Timing, first: number, now: number): number {
-  for (let spanMs = 60_000; now - spanMs > first; spanMs *= 8) {
-    const tick = nextTick(course, now - spanMs);
-    if (tick !== undefined && tick <= now) return lastFrom(course, tick, now);
-  }
-  return lastFrom(course, first, now);
+function fieldsOf(when: CronFields & TimingOptions): CronFields {
+  const { startAt: _, endAt: __, jitter: ___, catchUp: ____, ...fields } = when;
+  return fields;
 }
 
-function lastFrom(course: Timing, first: number, now: number): number {
-  if (course.schedule.kind === 'every')
-    return first + Math.floor((now - first) / course.schedule.everyMs) * course.schedule.everyMs;
-  let last = first;
-  for (;;) {
-    const next = nextTick(course, last);
-    if (next === undefined || next > now) return last;
-    last = next;
-  }
+function boundsOf(options: TimingOptions, where: string): ScheduleBounds {
+  const { timezone, startAt, endAt, jitter, catchUp } = options;
+  if (catchUp !== undefined && !CATCH_UP.includes(catchUp))
+    throw new OptionError(`${where}: catchUp ${show(catchUp)} must be 'last', 'all' or 'none'.`);
+  const zone = timezone === undefined ? undefined : checkTimezone(timezone, where);
+  const first = startAt === undefined ? undefined : momentText(startAt, `${where}: startAt`);
+  const last = endAt === undefined ? undefined : momentText(endAt, `${where}: endAt`);
+  if (
+    first !== undefined &&
+    last !== undefined &&
+    toEpochMs(first, where, zone) > toEpochMs(last, where, zone)
+  )
+    throw new OptionError(`${where}: startAt ${first} is later than endAt ${last}, so it would never tick.`);
+  const jitterMs = jitter === undefined ? undefined : toPositiveMs(jitter, `${where}: jitter`);
+  return {
+    ...(zone !== undefined && { timezone: zone }),
+    ...(first !== undefined && { startAt: first }),
+    ...(last !== undefined && { endAt: last }),
+    ...(jitterMs !== undefined && { jitterMs }),
+    ...(catchUp !== undefined && { catchUp }),
+  };
 }
 
-function nextOfCrontab(expression: string, clock: LocalClock, after: number): number | undefined {
-  if (!clock.changesAround(after, LARGEST_SHIFT_MS)) {
-    const [wall] = wallTimes(expression, clock.wallAt(after));
-    if (wall === undefined) return undefined;
-    const { moments, skipped } = clock.momentsOf(wall);
-    // Skipped wall times are moved later, and may then come after later ones.
-    if (!skipped) return moments[0];
-  }
-  return nextAroundChange(expression, clock, after);
-}
+const CATCH_UP: readonly unknown[] = ['last', 'all', 'none'] satisfies CatchUp[];
 
-/** Around a clock change, wall times and moments differ in order: compare all candidates. */
-function nextAroundChange(expression: string, clock: LocalClock, after: number): number | undefined {
-  const twice = hoursOf(expression) === undefined;
-  let best: number | undefined;
-  for (const wall of wallTimes(expression, clock.wallAt(after) - LARGEST_SHIFT_MS)) {
-    if (best !== undefined && wall > clock.wallAt(best) + LARGEST_SHIFT_MS) break;
-    const { moments } = clock.momentsOf(wall);
-    const next = (twice ? moments : moments.slice(0, 1)).find((at) => at > after);
-    if (next !== undefined && (best === undefined || next < best)) best = next;
-  }
-  return best;
-}
-
-/** The matching wall times after a given one. */
-function* wallTimes(expression: string, afterWall: number): Generator<number, undefined> {
-  const matches = CronExpressionParser.parse(expression, { currentDate: new Date(afterWall), tz: 'UTC' });
-  for (;;) {
-    let next: number;
-    try {
-      next = matches.next().getTime();
-    } catch {
-      // cron-parser gives up after some years without a match.
-      return undefined;
-    }
-    yield next;
-  }
+/** A moment as text. One without a zone stays so: the zone may be the app's, which is not known here. */
+function momentText(moment: Moment, where: string): string {
+  const epochMs = toEpochMs(moment, where);
+  return typeof moment === 'string' ? moment : new Date(epochMs).toISOString();
 }
 
 function refuseNever(expression: string): void {

@@ -3,9 +3,11 @@
  * process with the task's code makes an ordinary call; any other process uses what was stored.
  */
 
+import { createHash } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { Sender } from '../calls/sender.js';
+import { toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { resolveCall } from '../options/call-options.js';
 import type { Logger } from '../options/logger.js';
@@ -88,7 +90,7 @@ export class ScheduledCalls {
 
   /** Sends a tick. Sending it again, from anywhere, adds nothing. */
   async tick(name: string, spec: Spec, { taskId, at }: PendingTick): Promise<void> {
-    await this.#send(spec, tickHeaders(name, at), {
+    await this.#send(jittered(spec, taskId), tickHeaders(name, at), {
       detour: null,
       place: placeOf(taskId),
       tick: { taskId, addition: `${process.pid}-${Math.random().toString(36).slice(2)}` },
@@ -109,6 +111,16 @@ export class ScheduledCalls {
     const options = { ...spec.options, headers: { ...headers, ...spec.options.headers } };
     return this.host.sender.send(target, this.args(spec), options, settled);
   }
+}
+
+/** The spec with its jitter as a later start: the same for a tick whoever sends it. */
+function jittered(spec: Spec, taskId: string): Spec {
+  const { jitterMs } = spec.schedule;
+  if (jitterMs === undefined || jitterMs === 0) return spec;
+  const share = createHash('sha256').update(taskId).digest().readUInt32BE() / 2 ** 32;
+  const { countdown } = spec.options;
+  const before = countdown === undefined ? 0 : Math.max(0, toMs(countdown, 'countdown'));
+  return { ...spec, options: { ...spec.options, countdown: before + Math.floor(share * jitterMs) } };
 }
 
 /** The id of the task that a tick starts: the same in every process. Like all ids it carries its queue. */

@@ -25,7 +25,7 @@ import { ScheduledCalls, type ScheduleHost } from './scheduled-calls.js';
 export interface ScheduleDefinition<A extends readonly unknown[] = readonly unknown[]> {
   /** Name of the schedule, unique in the app. */
   name: string;
-  /** When it ticks: `crontab(...)` or `every(...)`. */
+  /** When it ticks: `crontab(...)`, `every(...)` or `at(...)`. */
   schedule: Schedule;
   /** What it runs: a task's name, or its handle. */
   task: string | { readonly name: string; readonly delay: (...args: A) => unknown };
@@ -48,6 +48,16 @@ export interface ScheduleEntry {
   readonly nextRunAt: Date | undefined;
   /** The last tick; `undefined` before the first one. */
   readonly lastRunAt: Date | undefined;
+}
+
+/** A tick that sent a task. */
+export interface ScheduleTick {
+  /** When it was due. */
+  readonly at: Date;
+  /** The id of its task. */
+  readonly taskId: string;
+  /** How much later than due it was sent, ms. */
+  readonly late: number;
 }
 
 const DEFINITION: readonly string[] = ['name', 'schedule', 'task', 'args', 'options'];
@@ -134,6 +144,16 @@ export class Schedules {
     const entry = await this.#find(name);
     if (entry === undefined) throw unknownSchedule(name);
     return (await this.#calls.now(name, entry.spec)) as AsyncResult<R>;
+  }
+
+  /**
+   * The last 20 ticks of a schedule, newest first.
+   * @throws {CeleriacError} for an unknown name
+   */
+  async history(name: string): Promise<ScheduleTick[]> {
+    const entry = await this.#find(name);
+    if (entry === undefined) throw unknownSchedule(name);
+    return (entry.history ?? []).map(({ at, taskId, late }) => ({ at: new Date(at), taskId, late }));
   }
 
   async #change(

@@ -11,7 +11,7 @@
  */
 import type { Row, ScheduleStore } from '../coordination/schedule-store.js';
 import { isCeleriacError } from '../errors.js';
-import { dueTick, type PendingTick, type Spec, type StoredEntry } from './entry.js';
+import { dueTick, type PendingTick, type Spec, type StoredEntry, withTick } from './entry.js';
 import { type ScheduledCalls, type ScheduleHost, tickId } from './scheduled-calls.js';
 
 /** A claim this old was left by a dead worker, ms. */
@@ -79,10 +79,13 @@ export class Ticker {
     const now = this.host.clock.now();
     const due = dueTick(entry, now, claimsFrom);
     if (due === undefined) return undefined;
-    const claimed = { ...entry, nextAt: due.nextAt, lastAt: due.at };
+    const { at, nextAt } = due;
+    if (at === undefined) return { ...entry, nextAt };
+    const claimed = { ...entry, nextAt, lastAt: at };
     try {
-      const taskId = tickId(name, due.at, this.calls.place(entry.spec));
-      return { ...claimed, pending: { at: due.at, taskId, claimedAt: now } };
+      const taskId = tickId(name, at, this.calls.place(entry.spec));
+      const history = withTick(entry.history, { at, taskId, late: Math.max(0, Math.round(now - at)) });
+      return { ...claimed, history, pending: { at, taskId, claimedAt: now } };
     } catch (error) {
       this.#log(name, entry.spec, error);
       return claimed;

@@ -307,16 +307,32 @@ export interface QueueList {
 }
 
 /** When a schedule ticks, as `POST schedules` and `PUT schedules/{name}` take it too. */
-export type ScheduleSpec =
-  | { readonly kind: 'every'; readonly every: number | string }
-  | { readonly kind: 'crontab'; readonly crontab: string; readonly timezone?: string };
+export type ScheduleSpec = (
+  | { readonly kind: 'every'; readonly every: number | string; readonly aligned?: boolean }
+  | { readonly kind: 'crontab'; readonly crontab: string }
+  | { readonly kind: 'at'; readonly at: string }
+) &
+  ScheduleSpecBounds;
+
+/** What every kind of schedule may have. */
+export interface ScheduleSpecBounds {
+  readonly timezone?: string;
+  /** No tick is earlier: ISO 8601. */
+  readonly startAt?: string;
+  /** No tick is later: ISO 8601. */
+  readonly endAt?: string;
+  /** Each task starts up to this much later than its tick: ms, or a duration as text. */
+  readonly jitter?: number | string;
+  /** Which missed ticks are made up for. Absent: `last`. */
+  readonly catchUp?: 'last' | 'all' | 'none';
+}
 
 /** A schedule. */
 export interface ScheduleView {
   readonly name: string;
   readonly task: string;
   readonly spec: ScheduleSpec;
-  /** The same in words, such as `every 5 min`. */
+  /** The same in words, such as `every 5m`. */
   readonly text: string;
   readonly args: readonly unknown[];
   readonly options: Readonly<Record<string, unknown>>;

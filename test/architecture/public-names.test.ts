@@ -51,6 +51,7 @@ const NAMES = [
   'WaitTimeoutError',
   'Worker',
   'WorkerLostError',
+  'at',
   'chain',
   'chord',
   'crontab',

@@ -38,6 +38,50 @@ function place(t: TestContext) {
 }
 
 describe('celeriac schedules', () => {
+  it('adds and changes schedules from flags, and refuses what cannot be', async (t) => {
+    const { app, run } = place(t);
+    const added = await run(
+      'add',
+      'hourly',
+      '--task',
+      'beat',
+      '--every',
+      '1h',
+      '--aligned',
+      '--jitter',
+      '10s',
+    );
+    assert.match(added.stdout, /^hourly: every 1h aligned, up to 10s later, next run \S+:00:00\.000Z\n$/);
+    const twice = await run('add', 'hourly', '--task', 'beat', '--every', '1h');
+    assert.equal(twice.code, 1);
+    assert.match(twice.stderr, /schedule "hourly" already/);
+    const changed = await run('set', 'hourly', '--args', '["acme"]', '-q', 'light', '--catch-up', 'none');
+    assert.match(changed.stdout, /^hourly: every 1h aligned, up to 10s later, missed ones: none, next run/);
+    const entry = await app.schedules.get('hourly');
+    assert.deepEqual([entry?.args, entry?.options, entry?.task], [['acme'], { queue: 'light' }, 'beat']);
+    assert.match(
+      (await run('set', 'hourly', '--at', '2099-01-01T00:00:00Z')).stdout,
+      /at 2099-01-01T00:00:00Z/,
+    );
+    for (const [words, why] of [
+      [['add', 'x', '--every', '1h'], /--task is missing/],
+      [['add', 'x', '--task', 'beat'], /--every, --cron or --at/],
+      [['add', 'x', '--task', 'beat', '--every', '1h', '--cron', '* * * * *'], /--every and --cron/],
+      [['add', 'x', '--task', 'beat', '--cron', '61 * * * *'], /61/],
+      [['add', 'x', '--task', 'beat', '--every', '1h', '--catch-up', 'some'], /'last', 'all' or 'none'/],
+    ] as const) {
+      const refused = await run(...words);
+      assert.equal(refused.code, 2, words.join(' '));
+      assert.match(refused.stderr, why);
+    }
+    assert.equal((await run('set', 'nobody', '--every', '1h')).code, 1);
+    assert.match((await run('history', 'hourly')).stderr, /has not ticked yet/);
+    assert.deepEqual(
+      (await app.schedules.list()).map(({ name }) => name),
+      ['hourly'],
+    );
+  });
+
   it('lists, shows, pauses, resumes, runs and removes without any code', async (t) => {
     const { app, run } = place(t);
     const none = await run('list');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import {
-  type Celeriac,
+  at,
+  Celeriac,
   CeleriacError,
   crontab,
   DuplicateTaskError,
@@ -291,6 +292,64 @@ describe('Schedules', () => {
         const missed = (Date.parse(ran[0] ?? '') - first) / interval;
         assert.equal(missed, 10);
         assert.ok((entry?.nextRunAt?.getTime() ?? 0) > Date.now() - 1000);
+      });
+
+      it('make up for what was missed as catchUp says', async (t) => {
+        const { app, prefix, worker } = ground.app(t);
+        const ran = new Map<string, number[]>();
+        app.task('tick', function (this: { request: { headers: object } }) {
+          const { scheduleName, scheduledAt } = this.request.headers as Record<string, string>;
+          ran.set(scheduleName ?? '', [
+            ...(ran.get(scheduleName ?? '') ?? []),
+            Date.parse(scheduledAt ?? ''),
+          ]);
+        });
+        const interval = 60_000;
+        const first = Date.now() - 4.5 * interval;
+        const store = storeOf(t, ground.url, prefix);
+        for (const catchUp of ['all', 'none', 'last'] as const) {
+          await app.schedules.upsert({ name: catchUp, schedule: every(interval, { catchUp }), task: 'tick' });
+          await store.update(
+            catchUp,
+            (entry) => entry && { ...entry, anchorAt: first - interval, nextAt: first },
+          );
+        }
+        await worker();
+        await until(() => (ran.get('all')?.length ?? 0) === 5 && ran.has('last'), 'what was missed');
+        assert.deepEqual(
+          ran
+            .get('all')
+            ?.sort((a, b) => a - b)
+            .map((at) => (at - first) / interval),
+          [0, 1, 2, 3, 4],
+        );
+        assert.equal(ran.get('last')?.length, 1);
+        assert.equal(ran.has('none'), false);
+        const skipped = await app.schedules.get('none');
+        assert.ok((skipped?.nextRunAt?.getTime() ?? 0) > Date.now() - 1000);
+        assert.deepEqual(await app.schedules.history('none'), []);
+        const history = await app.schedules.history('all');
+        assert.deepEqual(
+          history.map(({ at }) => (at.getTime() - first) / interval),
+          [4, 3, 2, 1, 0],
+        );
+        assert.ok(history.every(({ late }) => late > 0));
+        assert.equal((await app.result(history[0]?.taskId ?? '').snapshot()).name, 'tick');
+      });
+
+      it('tick once at their moment, later by their jitter at most', async (t) => {
+        const { app, worker } = ground.app(t);
+        app.task('once', () => Date.now());
+        await worker();
+        const moment = Date.now() + 300;
+        const schedule = at(new Date(moment), { jitter: '200ms' });
+        await app.schedules.upsert({ name: 'once', schedule, task: 'once' });
+        await until(async () => (await app.schedules.history('once')).length === 1, 'the tick');
+        const [tick] = await app.schedules.history('once');
+        const ranAt = await app.result<number>(tick?.taskId ?? '').get({ timeout: '20s' });
+        assert.ok(ranAt >= moment, `${moment - ranAt} ms early`);
+        assert.equal(tick?.at.getTime(), moment);
+        assert.equal((await app.schedules.get('once'))?.nextRunAt, undefined);
       });
     },
     ['redis', 'memory', 'postgres'],

@@ -268,7 +268,7 @@ describe('The API of the page', () => {
         assert.deepEqual(
           schedules.map(({ name, paused, text, source }) => [name, paused, text, source]),
           [
-            ['hourly', true, 'every 1 h', 'runtime'],
+            ['hourly', true, 'every 1h', 'runtime'],
             ['nightly', false, '0 3 * * *', 'runtime'],
           ],
         );

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { crontab } from 'celeriac';
 import fc from 'fast-check';
-import { lastTick, nextTick } from '#src/schedules/schedule.js';
+import { lastTick, nextTick } from '#src/schedules/ticks.js';
 
 const ZONES = [
   'UTC',

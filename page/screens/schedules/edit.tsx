@@ -16,7 +16,7 @@ export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done
     const body = {
       name,
       task: text('task'),
-      spec: specOf(kind, text('when'), text('timezone')),
+      spec: specOf(kind, text('when'), text('timezone'), boundsOf(schedule?.spec)),
       args: parseArguments(text('args')),
       options: parseObject(text('options'), 'Options'),
     };
@@ -68,9 +68,12 @@ export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done
           <input type="radio" name="kind" checked={kind === 'every'} onChange={() => setKind('every')} />{' '}
           Every so often
         </label>
+        <label class="check">
+          <input type="radio" name="kind" checked={kind === 'at'} onChange={() => setKind('at')} /> Once
+        </label>
       </fieldset>
       <div class="field" key={kind}>
-        <label for="s-when">{kind === 'crontab' ? 'Cron expression' : 'Every'}</label>
+        <label for="s-when">{LABELS[kind]}</label>
         <input
           id="s-when"
           name="when"
@@ -81,12 +84,10 @@ export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done
           aria-describedby="s-when-hint"
         />
         <span class="hint" id="s-when-hint">
-          {kind === 'crontab'
-            ? 'minute hour day month weekday, such as 0 9 * * 1-5'
-            : 'such as 30s, 5m or 2h'}
+          {HINTS[kind]}
         </span>
       </div>
-      {kind === 'crontab' && (
+      {kind !== 'every' && (
         <div class="field">
           <label for="s-zone">Time zone</label>
           <input
@@ -94,7 +95,7 @@ export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done
             name="timezone"
             autocomplete="off"
             placeholder="the app's"
-            defaultValue={spec?.kind === 'crontab' ? spec.timezone : undefined}
+            defaultValue={spec?.timezone}
           />
         </div>
       )}
@@ -114,12 +115,36 @@ export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done
   );
 }
 
+const LABELS = { crontab: 'Cron expression', every: 'Every', at: 'At' };
+const HINTS = {
+  crontab: 'minute hour day month weekday, such as 0 9 * * 1-5',
+  every: 'such as 30s, 5m or 2h',
+  at: 'a moment, such as 2027-01-01T09:00',
+};
+
 function whenOf(spec: ScheduleSpec | undefined, kind: ScheduleSpec['kind']): string {
   if (spec === undefined || spec.kind !== kind) return '';
-  return spec.kind === 'crontab' ? spec.crontab : String(spec.every);
+  switch (spec.kind) {
+    case 'crontab':
+      return spec.crontab;
+    case 'at':
+      return spec.at;
+    case 'every':
+      return String(spec.every);
+  }
 }
 
-function specOf(kind: ScheduleSpec['kind'], when: string, timezone: string): ScheduleSpec {
-  if (kind === 'every') return { kind, every: /^\d+$/.test(when) ? Number(when) : when };
-  return timezone === '' ? { kind, crontab: when } : { kind, crontab: when, timezone };
+/** What the dialog does not show, and keeps. */
+function boundsOf(spec: ScheduleSpec | undefined): object {
+  if (spec === undefined) return {};
+  const { startAt, endAt, jitter, catchUp } = spec;
+  const aligned = spec.kind === 'every' ? spec.aligned : undefined;
+  return JSON.parse(JSON.stringify({ startAt, endAt, jitter, catchUp, aligned })) as object;
+}
+
+function specOf(kind: ScheduleSpec['kind'], when: string, timezone: string, bounds: object): ScheduleSpec {
+  if (kind === 'every') return { ...bounds, kind, every: /^\d+$/.test(when) ? Number(when) : when };
+  const { aligned: _, ...others } = bounds as { aligned?: boolean };
+  const zone = timezone === '' ? {} : { timezone };
+  return kind === 'at' ? { ...others, ...zone, kind, at: when } : { ...others, ...zone, kind, crontab: when };
 }

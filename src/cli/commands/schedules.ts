@@ -4,11 +4,13 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
+import { scheduleText } from '../../schedules/schedule-text.js';
 import { type GlobalFlags, withApp } from '../connect.js';
 import { EXIT } from '../exit.js';
 import type { Output } from '../output.js';
 import { momentText, oneLine } from '../text/human.js';
 import { confirm } from './confirm.js';
+import { addSetScheduleCommands } from './set-schedule.js';
 
 interface ScheduleFlags extends GlobalFlags {
   readonly json?: boolean;
@@ -39,6 +41,8 @@ export function addScheduleCommands(program: Command): void {
         run(schedule, command.optsWithGlobals<ScheduleFlags>(), act),
       );
   add('get', 'one schedule, with its arguments and options', get);
+  add('history', 'its last 20 ticks, newest first', history);
+  addSetScheduleCommands(group);
   add('pause', 'no more ticks until it is resumed', (schedules, name, out, flags) =>
     change(schedules.pause(name), out, flags),
   );
@@ -78,6 +82,21 @@ const get: Act = async (schedules, name, out, { json }) => {
   if (entry !== undefined) return;
   out.note(`celeriac: there is no schedule "${name}".`);
   process.exitCode = EXIT.failed;
+};
+
+const history: Act = async (schedules, name, out, { json }) => {
+  const ticks = await schedules.history(name);
+  if (json) return out.json(ticks);
+  if (ticks.length === 0) return out.note(`celeriac: the schedule "${name}" has not ticked yet.`);
+  const columns = [
+    { title: 'tick', keep: true },
+    { title: 'late', keep: true },
+    { title: 'task', name: true },
+  ];
+  out.table(
+    columns,
+    ticks.map(({ at, taskId, late }) => [at.toISOString(), `${late} ms`, taskId]),
+  );
 };
 
 const runNow: Act = async (schedules, name, out, { json }) => {
@@ -120,7 +139,7 @@ function showTable(entries: readonly StoredSchedule[], out: Output): void {
   ];
   const rows = entries.map((entry) => [
     entry.name,
-    whenText(entry),
+    scheduleText(entry.schedule),
     entry.task,
     nextText(entry, Number.isFinite(out.columns)),
     momentText(entry.lastRunAt, Number.isFinite(out.columns)),
@@ -131,7 +150,7 @@ function showTable(entries: readonly StoredSchedule[], out: Output): void {
 function show(entry: StoredSchedule, out: Output): void {
   const rows: [string, string | undefined][] = [
     ['name', entry.name],
-    ['schedule', whenText(entry)],
+    ['schedule', scheduleText(entry.schedule)],
     ['task', entry.task],
     ['args', entry.args.length === 0 ? undefined : entry.args.map(oneLine).join(', ')],
     ['options', Object.keys(entry.options).length === 0 ? undefined : oneLine(entry.options)],
@@ -148,18 +167,3 @@ const LABEL_WIDTH = 10;
 function nextText({ paused, nextRunAt }: StoredSchedule, short: boolean): string {
   return paused ? 'paused' : momentText(nextRunAt, short) || 'never';
 }
-
-/** The schedule as source code. */
-function whenText({ schedule }: StoredSchedule): string {
-  if (schedule.kind === 'crontab')
-    return `${schedule.expression}${schedule.timezone === undefined ? '' : ` ${schedule.timezone}`}`;
-  const [ms, unit] = UNITS.find(([length]) => schedule.everyMs % length === 0) ?? [1, 'ms'];
-  return `every ${schedule.everyMs / ms}${unit}`;
-}
-
-const UNITS = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'm'],
-  [1000, 's'],
-] as const;

@@ -2,8 +2,9 @@
 import { ScheduleStore } from '../../coordination/schedule-store.js';
 import type { Schedule } from '../../options/schedules.js';
 import type { StoredEntry } from '../../schedules/entry.js';
-import { nextTick, type Timing } from '../../schedules/schedule.js';
+import { scheduleText } from '../../schedules/schedule-text.js';
 import type { ScheduleEntry } from '../../schedules/schedules.js';
+import { nextTick, type Timing } from '../../schedules/ticks.js';
 import type { ScheduleList, ScheduleSpec, ScheduleView } from '../api.js';
 import type { ApiCall, WebContext } from '../web-context.js';
 
@@ -48,8 +49,12 @@ export function scheduleView(
     source: stored?.declared === undefined ? 'runtime' : 'code',
     next: nextRunAt === undefined ? [] : ticksFrom(nextRunAt.getTime(), timing),
     lastAt: lastRunAt?.toISOString() ?? null,
-    lastTaskId: stored?.pending?.taskId ?? null,
-    history: [],
+    lastTaskId: stored?.history?.[0]?.taskId ?? null,
+    history: (stored?.history ?? []).map(({ at, taskId, late }) => ({
+      at: new Date(at).toISOString(),
+      taskId,
+      late,
+    })),
   };
 }
 
@@ -61,20 +66,25 @@ function ticksFrom(first: number, timing: Timing): string[] {
 }
 
 function specOf(schedule: Schedule): ScheduleSpec {
-  if (schedule.kind === 'every') return { kind: 'every', every: schedule.everyMs };
-  const { expression, timezone } = schedule;
-  return { kind: 'crontab', crontab: expression, ...(timezone !== undefined && { timezone }) };
-}
-
-function scheduleText(schedule: Schedule): string {
-  if (schedule.kind === 'crontab')
-    return `${schedule.expression}${schedule.timezone === undefined ? '' : ` (${schedule.timezone})`}`;
-  const units: readonly [number, string][] = [
-    [86_400_000, 'd'],
-    [3_600_000, 'h'],
-    [60_000, 'min'],
-    [1_000, 's'],
-  ];
-  const [ms, unit] = units.find(([size]) => schedule.everyMs % size === 0) ?? [1, 'ms'];
-  return `every ${schedule.everyMs / ms} ${unit}`;
+  const { timezone, startAt, endAt, jitterMs, catchUp } = schedule;
+  const bounds = {
+    ...(timezone !== undefined && { timezone }),
+    ...(startAt !== undefined && { startAt }),
+    ...(endAt !== undefined && { endAt }),
+    ...(jitterMs !== undefined && { jitter: jitterMs }),
+    ...(catchUp !== undefined && { catchUp }),
+  };
+  switch (schedule.kind) {
+    case 'crontab':
+      return { kind: 'crontab', crontab: schedule.expression, ...bounds };
+    case 'at':
+      return { kind: 'at', at: schedule.at, ...bounds };
+    case 'every':
+      return {
+        kind: 'every',
+        every: schedule.everyMs,
+        ...(schedule.aligned === true && { aligned: true }),
+        ...bounds,
+      };
+  }
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { every } from 'celeriac';
-import { dueTick, type Spec, type StoredEntry } from '#src/schedules/entry.js';
+import type { CatchUp } from '#src/options/schedules.js';
+import { dueTick, type Spec, type StoredEntry, withTick } from '#src/schedules/entry.js';
 
 const START = 1_000_000;
 
@@ -36,5 +37,28 @@ describe('The tick that is due', () => {
 
   it('is none before its time', () => {
     assert.equal(dueTick(entryDue(START + 500), START + 499, START), undefined);
+  });
+});
+
+describe('what was missed', () => {
+  const missing = (catchUp: CatchUp) => {
+    const entry = entryDue(START + 500);
+    return { ...entry, spec: { ...entry.spec, schedule: { ...entry.spec.schedule, catchUp } } };
+  };
+
+  it('runs tick by tick under catchUp all, and not at all under none', () => {
+    assert.equal(dueTick(missing('all'), START + 3_600, START + 3_550)?.at, START + 500);
+    const none = dueTick(missing('none'), START + 3_600, START + 3_550);
+    assert.equal(none?.at, undefined);
+    assert.ok((none?.nextAt ?? 0) > START + 3_600);
+    // What is only a little late was not missed.
+    assert.equal(dueTick(missing('none'), START + 600, START)?.at, START + 500);
+  });
+
+  it('is among the last twenty ticks, newest first', () => {
+    let history: StoredEntry['history'];
+    for (let at = 0; at < 30; at++) history = withTick(history, { at, taskId: `t${at}`, late: 0 });
+    assert.equal(history?.length, 20);
+    assert.equal(history?.[0]?.at, 29);
   });
 });

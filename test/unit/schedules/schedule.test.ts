@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Celeriac, type CronFields, crontab, every, OptionError, type Schedule } from 'celeriac';
-import { lastTick, nextTick } from '#src/schedules/schedule.js';
+import { at, Celeriac, type CronFields, crontab, every, OptionError, type Schedule } from 'celeriac';
+import { lastTick, nextTick } from '#src/schedules/ticks.js';
 
 const course = (schedule: Schedule, timezone = 'UTC', anchorAt = 0) => ({ schedule, timezone, anchorAt });
 
@@ -208,5 +208,94 @@ describe('the last tick before now', () => {
     assert.equal(last('* * * * *'), '2026-03-28T08:59:00.000Z');
     assert.equal(last('0 9 * * *'), '2026-03-27T09:00:00.000Z');
     assert.equal(last('0 9 1 * *'), '2026-03-01T09:00:00.000Z');
+  });
+});
+
+describe('bounds of a schedule', () => {
+  it('keep ticks between startAt and endAt, and begin an interval at startAt', () => {
+    const bounds = { startAt: '2026-01-01T10:00:00Z', endAt: '2026-01-01T12:00:00Z' };
+    assert.deepEqual(ticks(every('1h', bounds), '2025-12-01T00:00:00Z', 9), [
+      '2026-01-01T10:00Z',
+      '2026-01-01T11:00Z',
+      '2026-01-01T12:00Z',
+    ]);
+    assert.deepEqual(ticks(crontab('30 * * * *', bounds), '2025-12-01T00:00:00Z', 9), [
+      '2026-01-01T10:30Z',
+      '2026-01-01T11:30Z',
+    ]);
+    const inZone = { startAt: '2026-07-01', timezone: 'Europe/Rome' };
+    assert.deepEqual(ticks(every('1d', inZone), '2026-01-01T00:00:00Z', 1), ['2026-06-30T22:00Z']);
+    // Without a zone of its own it is the app's.
+    assert.deepEqual(ticks(at('2026-07-01T09:00'), '2026-01-01T00:00:00Z', 9, 'Europe/Rome'), [
+      '2026-07-01T07:00Z',
+    ]);
+  });
+
+  it('are read when they are written', () => {
+    const later = { startAt: '2026-02-01T00:00:00Z', endAt: '2026-01-01T00:00:00Z' };
+    assert.throws(() => every('1h', later), /later than endAt/);
+    assert.throws(() => every('1h', { startAt: 'soon' }), OptionError);
+    assert.throws(() => every('1h', { catchUp: 'some' as 'all' }), /'last', 'all' or 'none'/);
+    assert.throws(() => every('1h', { jitter: '-1s' }), OptionError);
+    assert.throws(() => every('500ms', { aligned: true }), /least is 1000 ms/);
+    assert.throws(() => at('tomorrow'), OptionError);
+    assert.throws(() => at(new Date(Number.NaN)), OptionError);
+    assert.deepEqual(at(new Date(0)), { kind: 'at', at: '1970-01-01T00:00:00.000Z' });
+    assert.deepEqual(crontab({ hour: 9, minute: 0, jitter: '1m', timezone: 'UTC' }), {
+      kind: 'crontab',
+      expression: '0 9 * * *',
+      timezone: 'UTC',
+      jitterMs: 60_000,
+    });
+  });
+
+  it('tick once at a moment', () => {
+    assert.deepEqual(ticks(at('2026-07-01T09:00:00Z'), '2026-01-01T00:00:00Z', 9), ['2026-07-01T09:00Z']);
+    assert.deepEqual(ticks(at('2026-07-01T09:00:00Z'), '2026-07-01T09:00:00Z', 9), []);
+  });
+});
+
+describe('aligned intervals', () => {
+  it('tick by the clock on the wall', () => {
+    assert.deepEqual(ticks(every('1h', { aligned: true }), '2026-01-01T10:17:00Z', 2), [
+      '2026-01-01T11:00Z',
+      '2026-01-01T12:00Z',
+    ]);
+    const daily = every('1d', { aligned: true, timezone: 'Asia/Kolkata' });
+    assert.deepEqual(ticks(daily, '2026-01-01T10:17:00Z', 2), ['2026-01-01T18:30Z', '2026-01-02T18:30Z']);
+  });
+
+  it('go on through a change of the clock: hours through both, days once', () => {
+    // Rome: 03:00 becomes 02:00 on 2026-10-25 at 01:00 UTC, and 02:00 becomes 03:00 on 2026-03-29 at 01:00 UTC.
+    const zone = { aligned: true, timezone: 'Europe/Rome' };
+    assert.deepEqual(ticks(every('30m', zone), '2026-10-25T00:10:00Z', 4), [
+      '2026-10-25T00:30Z',
+      '2026-10-25T01:00Z',
+      '2026-10-25T01:30Z',
+      '2026-10-25T02:00Z',
+    ]);
+    assert.deepEqual(ticks(every('1d', zone), '2026-10-24T12:00:00Z', 2), [
+      '2026-10-24T22:00Z',
+      '2026-10-25T23:00Z',
+    ]);
+    assert.deepEqual(ticks(every('1d', zone), '2026-03-28T12:00:00Z', 2), [
+      '2026-03-28T23:00Z',
+      '2026-03-29T22:00Z',
+    ]);
+    assert.deepEqual(ticks(every('2h', zone), '2026-03-28T23:30:00Z', 2), [
+      '2026-03-29T01:00Z',
+      '2026-03-29T02:00Z',
+    ]);
+  });
+
+  it('find the last tick as any other schedule does', () => {
+    const first = Date.parse('2026-01-01T00:00:00Z');
+    const now = Date.parse('2026-01-03T05:10:00Z');
+    assert.equal(
+      lastTick(course(every('1h', { aligned: true })), first, now),
+      Date.parse('2026-01-03T05:00:00Z'),
+    );
+    const ended = every('1h', { startAt: new Date(first), endAt: '2026-01-02T00:30:00Z' });
+    assert.equal(lastTick(course(ended), first, now), Date.parse('2026-01-02T00:00:00Z'));
   });
 });

@@ -164,7 +164,7 @@ describe('Changes by the API of the page', () => {
           task: 'quick',
           spec: { kind: 'every', every: '5m' },
         });
-        assert.equal(put.schedule?.text, 'every 5 min');
+        assert.equal(put.schedule?.text, 'every 5m');
         const paused = await change<ScheduleChanged>(page, 'POST', `${path}/pause`);
         assert.equal(paused.schedule?.paused, true);
         await change(page, 'POST', `${path}/resume`);

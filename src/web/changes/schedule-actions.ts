@@ -1,8 +1,8 @@
 /** The handlers that change schedules. */
-import type { Duration } from '../../duration.js';
+import type { Duration, Moment } from '../../duration.js';
 import type { Schedule } from '../../options/schedules.js';
 import type { ScheduleOptions } from '../../schedules/entry.js';
-import { crontab, every } from '../../schedules/schedule.js';
+import { at, crontab, every, type TimingOptions } from '../../schedules/schedule.js';
 import type { ScheduleView } from '../api.js';
 import { Refusal } from '../http/refusal.js';
 import { viewOfSchedule } from '../views/schedule-list.js';
@@ -101,13 +101,22 @@ function specIn(spec: unknown): Schedule {
     const [, interval] = /^every\s+(.+)$/.exec(spec.trim()) ?? [];
     return interval === undefined ? crontab(spec) : every(interval as Duration);
   }
-  const { kind, every: interval, crontab: expression, timezone } = (spec ?? {}) as Record<string, unknown>;
-  if (kind === 'every') return every(interval as Duration);
-  if (kind === 'crontab' && typeof expression === 'string')
-    return crontab(expression, typeof timezone === 'string' && timezone !== '' ? { timezone } : {});
+  const { kind, every: interval, crontab: expression, at: moment, ...rest } = (spec ?? {}) as Fields;
+  const { timezone, ...others } = rest;
+  // An empty field of a form names no zone.
+  const options = {
+    ...others,
+    ...(timezone !== '' && timezone !== undefined && { timezone }),
+  } as TimingOptions;
+  if (kind === 'every') return every(interval as Duration, options);
+  if (kind === 'crontab' && typeof expression === 'string') return crontab(expression, options);
+  if (kind === 'at') return at(moment as Moment, options);
   throw new Refusal(
     400,
     'BAD_BODY',
-    'spec must be { kind: "every", every: "5m" } or { kind: "crontab", crontab: "0 3 * * *", timezone? }.',
+    'spec must be { kind: "every", every: "5m" }, { kind: "crontab", crontab: "0 3 * * *" } or { kind: "at", at: ' +
+      '"2027-01-01T09:00" }, with timezone, startAt, endAt, jitter and catchUp as needed.',
   );
 }
+
+type Fields = Readonly<Record<string, unknown>>;

@@ -212,11 +212,20 @@ const fleet = {
   }),
 };
 
+const bounds = {
+  'timezone?': text,
+  'startAt?': text,
+  'endAt?': text,
+  'jitter?': { anyOf: [text, number] },
+  'catchUp?': oneOf('last', 'all', 'none'),
+};
+
 const schedules = {
   ScheduleSpec: {
     anyOf: [
-      object({ kind: { const: 'every' }, every: { anyOf: [text, number] } }),
-      object({ kind: { const: 'crontab' }, crontab: text, 'timezone?': text }),
+      object({ kind: { const: 'every' }, every: { anyOf: [text, number] }, 'aligned?': flag, ...bounds }),
+      object({ kind: { const: 'crontab' }, crontab: text, ...bounds }),
+      object({ kind: { const: 'at' }, at: text, ...bounds }),
     ],
   },
   Schedule: object({

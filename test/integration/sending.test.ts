@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { chain } from 'celeriac';
-import { gate, onEveryEngine, until, within } from '../support/app.js';
+import { Counter, gate, onEveryEngine, until, within } from '../support/app.js';
 
 onEveryEngine((ground) => {
   it('accepts nothing for the name of a step or a sleep, in a part of a workflow either', async (t) => {
@@ -31,13 +31,14 @@ onEveryEngine((ground) => {
     const { app, twin, worker } = ground.app(t);
     const code = (named: typeof app) =>
       named.task('late', async function () {
-        return this.waitFor('go', { timeout: '300ms' }).catch((error: Error) => error.name);
+        return this.waitFor('go', { timeout: '1500ms' }).catch((error: Error) => error.name);
       });
     const running = await worker();
     const result = await code(app).delay();
     await until(async () => (await result.status) === 'WAITING', 'the wait');
+    const { until: end } = (await result.info) as { until: string };
     await running.stop();
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await until(() => Date.now() > new Date(end).getTime() + 50, 'the end of the wait');
     const { accepted, why } = await result.send('go', 'too late');
     assert.equal(accepted, false);
     assert.match(why ?? '', /its wait is over/);
@@ -50,12 +51,14 @@ onEveryEngine((ground) => {
   it('gives to the task that takes a place what was sent to the one before, if that has not waited for it', async (t) => {
     const { app, worker } = ground.app(t);
     const replacing = gate();
+    const fronts = new Counter();
     const go = app.task('go', async function () {
       const values = [await this.waitFor('own'), await this.waitFor('early'), await this.waitFor('late')];
       return values.join(' ');
     });
     const front = app.task('front', async function () {
       await this.waitFor('own');
+      fronts.add();
       await replacing.opened;
       this.replace(go.si());
     });
@@ -67,6 +70,7 @@ onEveryEngine((ground) => {
       assert.equal((await result.send('early', 'early')).accepted, true);
       assert.equal((await result.send('own', 'of the front')).accepted, true);
     }
+    await fronts.reached(2);
     replacing.open();
     for (const result of [plain, part]) {
       await until(async () => {

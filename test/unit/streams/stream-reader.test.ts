@@ -187,7 +187,19 @@ describe('A reader of a stream', () => {
   });
 
   it('hears in the middle that a failed task was retried as new, with or without chunks, or follows', async () => {
-    const restarts = [(model: Model) => model.write('1'), () => undefined, (model: Model) => model.end()];
+    const restarts = [
+      (model: Model) => model.write('1'),
+      () => undefined,
+      (model: Model) => model.end(),
+      // It has no chunks, and those of the run before are removed.
+      (model: Model) => {
+        model.page = undefined;
+      },
+      (model: Model) => {
+        model.page = undefined;
+        model.end();
+      },
+    ];
     for (const restart of restarts) {
       const model = new Model();
       model.write('a', 'b');
@@ -202,7 +214,7 @@ describe('A reader of a stream', () => {
         strict.next(),
         (error) => error instanceof StreamRestartedError && error.attempt === 0,
       );
-      const expected = model.page?.texts.map((text, i) => `0.${i} ${text}`);
+      const expected = (model.page?.texts ?? []).map((text, i) => `0.${i} ${text}`);
       model.end();
       assert.deepEqual(await texts(follows), expected);
     }

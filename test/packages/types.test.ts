@@ -8,6 +8,7 @@ const APP = `
 import { Celeriac, type Handles, Task, TaskService } from 'celeriac';
 import { CeleriacModule, InjectTasks } from 'celeriac/nestjs';
 import { testing } from 'celeriac/testing';
+import { follow, followToken, web } from 'celeriac/web';
 
 export const app = new Celeriac('shop', { broker: 'memory://' });
 export class Mail extends TaskService {
@@ -27,8 +28,29 @@ export async function main(): Promise<number> {
 }
 export const kit = testing(app);
 export const module = CeleriacModule.forRoot({ app });
+export const secret = 'sixteen bytes or more';
+export const following = follow(app, { secret, origins: ['https://shop.example'] });
+export const token = (id: string) => followToken(app.result(id), { secret, expires: '1h' });
+export const page = web(app, { readOnly: true });
 export { InjectTasks };
 export type MailHandles = Handles<Mail>;
+`;
+
+/** What a page imports, in a project that knows nothing of Node. */
+const PAGE = `
+import { follow } from 'celeriac/client';
+import { useTask } from 'celeriac/react';
+
+export async function main(url: string): Promise<number> {
+  const task = follow<{ words: number }, string>(url, { fetch: window.fetch, signal: AbortSignal.timeout(1000) });
+  for await (const word of task) document.body.append(word.toUpperCase());
+  for await (const { index, attempt, chunk } of task.entries()) console.log(index + attempt, chunk.length);
+  for await (const { state, meta } of task.updates()) console.log(state.length, meta);
+  // @ts-expect-error the value has no text
+  (await task.done).text;
+  return (await task.done).words;
+}
+export const useWords = (url: string | null): readonly string[] => useTask<{ words: number }, string>(url).chunks;
 `;
 
 interface Setting {
@@ -94,12 +116,39 @@ describe('The types of the package', { concurrency: 2 }, () => {
         'package.json': JSON.stringify({ type }),
         'tsconfig.json': JSON.stringify({ compilerOptions: optionsOf(setting), files: ['app.ts'] }),
       });
-      const modules = compiler === '7' ? join(ROOT, 'node_modules') : join(folder, 'node_modules');
-      const tsc = join(modules, compiler === '7' ? 'typescript' : `typescript-${compiler}`, 'bin/tsc');
-      assert.deepEqual(await ran(process.execPath, [tsc, '-p', project]), { code: 0, output: '' });
+      assert.deepEqual(await ran(process.execPath, [compilerOf(folder, compiler), '-p', project]), {
+        code: 0,
+        output: '',
+      });
     });
   }
+
+  for (const compiler of FULL ? COMPILERS : ['5.4', '7'])
+    it(`suit a page that TypeScript ${compiler} knows no Node for`, async () => {
+      const project = join(folder, `page-${compiler}`);
+      const options = {
+        ...optionsOf({ compiler, module: 'esnext', type: 'module', standard: true }),
+        types: [],
+      };
+      write(project, {
+        'page.ts': PAGE,
+        'package.json': JSON.stringify({ type: 'module' }),
+        'tsconfig.json': JSON.stringify({
+          compilerOptions: { ...options, skipLibCheck: false, lib: ['es2023', 'dom', 'dom.asynciterable'] },
+          files: ['page.ts'],
+        }),
+      });
+      assert.deepEqual(await ran(process.execPath, [compilerOf(folder, compiler), '-p', project]), {
+        code: 0,
+        output: '',
+      });
+    });
 });
+
+function compilerOf(folder: string, compiler: string): string {
+  const modules = compiler === '7' ? join(ROOT, 'node_modules') : join(folder, 'node_modules');
+  return join(modules, compiler === '7' ? 'typescript' : `typescript-${compiler}`, 'bin/tsc');
+}
 
 function optionsOf({ compiler, module, standard }: Setting): object {
   return {

@@ -8,8 +8,8 @@ import { isCeleriacError, OptionError } from '../../errors.js';
 import { checkNames } from '../../options/names.js';
 import type { AsyncResult } from '../../results/async-result.js';
 import { show } from '../../show.js';
+import { bridge } from '../http/node-bridge.js';
 import { bodyOf, ENDED, placeIn, STREAM_HEADERS } from './event-stream.js';
-import { type RequestHead, serveNode } from './serve-node.js';
 import { type TaskEvent, taskEvents } from './task-events.js';
 import { type FollowSecret, readSecrets, taskOfToken } from './token.js';
 
@@ -51,7 +51,7 @@ export function follow(app: Celeriac, options: FollowOptions): FollowHandler {
   const open = new Set<AbortController>();
   let closed = false;
 
-  const answer = async (request: RequestHead): Promise<Response> => {
+  const answer = async (request: Request): Promise<Response> => {
     if (request.method === 'OPTIONS') return new Response(null, { status: 204 });
     if (request.method !== 'GET') return refusal(405, 'METHOD_NOT_ALLOWED', 'Only GET is answered here.');
     const { pathname, searchParams } = new URL(request.url);
@@ -85,7 +85,7 @@ export function follow(app: Celeriac, options: FollowOptions): FollowHandler {
     return new Response(bodyOf(events, { onError, onClose: leave }), { headers: STREAM_HEADERS });
   };
 
-  const handle = async (request: RequestHead): Promise<Response> => {
+  const handle = async (request: Request): Promise<Response> => {
     const response = await answer(request);
     for (const [name, value] of [...SAFE_HEADERS, ...corsHeaders(origins, request)])
       response.headers.set(name, value);
@@ -94,7 +94,7 @@ export function follow(app: Celeriac, options: FollowOptions): FollowHandler {
 
   return {
     fetch: handle,
-    node: (request, response) => serveNode(handle, request, response),
+    node: (request, response) => bridge(request, response, handle),
     close: async () => {
       closed = true;
       for (const each of open) each.abort();
@@ -132,7 +132,7 @@ const SAFE_HEADERS = [
 
 function corsHeaders(
   origins: '*' | ReadonlySet<string>,
-  request: RequestHead,
+  request: Request,
 ): readonly (readonly [string, string])[] {
   if (origins !== '*' && origins.size === 0) return [];
   const vary = ['vary', 'origin'] as const;

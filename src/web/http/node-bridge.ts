@@ -4,6 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
+import { refused } from './answers.js';
+import { Refusal } from './refusal.js';
 
 /** What frameworks add to Node's request. */
 interface Mounted {
@@ -24,7 +26,8 @@ export async function bridge(
   res.on('close', onClose);
   try {
     const { url, mount } = placeOf(req);
-    const answer = await handle(toRequest(req, url, gone.signal), mount);
+    const request = requestOf(req, url, gone.signal);
+    const answer = request === undefined ? refused(NO_REQUEST) : await handle(request, mount);
     await write(answer, res, gone.signal);
   } finally {
     res.off('close', onClose);
@@ -42,6 +45,22 @@ export function placeOf(req: IncomingMessage & Mounted): { readonly url: string;
     url: originalUrl,
     mount: originalUrl.slice(0, originalUrl.length - rest.length).replace(/\/$/, ''),
   };
+}
+
+/** Node lets through what the web's `Request` refuses: a `Host` with a space, the method TRACE. */
+const NO_REQUEST = new Refusal(
+  400,
+  'BAD_REQUEST',
+  'The method, the host or a header of this request is not valid.',
+);
+
+function requestOf(...args: Parameters<typeof toRequest>): Request | undefined {
+  try {
+    return toRequest(...args);
+  } catch {
+    // It is not ours to answer for; without this one request would end the process.
+    return undefined;
+  }
 }
 
 function toRequest(req: IncomingMessage & Mounted, url: string, signal: AbortSignal): Request {

@@ -51,6 +51,14 @@ export interface CeleriacOptions {
   unknownTaskGrace?: Duration;
   /** Create or upgrade the PostgreSQL schema on first use. Default: false. */
   migrate?: boolean;
+  /**
+   * For calls with `transaction` on a broker that no transaction reaches: a `pg.Pool`, or the URL of the database, whose
+   * table `celeriac_outbox` (see `celeriac migrate --outbox`) takes the calls. Workers of the app relay them after the
+   * commit. Default: `CELERIAC_OUTBOX_URL`, else none.
+   */
+  outbox?: string | object;
+  /** How long the rows of relayed calls are kept in the outbox. Default: 0, removed at once. */
+  outboxKeep?: Duration;
   /** `delay()` and `applyAsync()` run the task in this process, without a broker. Default: false. */
   taskAlwaysEager?: boolean;
   /** A failing eager task throws its error at the call. Default: false (Celery: `task_eager_propagates`). */

@@ -3,11 +3,13 @@
  */
 import type { AppConfig } from './app-options/resolve.js';
 import type { CeleriacOptions } from './app-options.js';
-import { type Engine, sortsKeys } from './broker/broker.js';
+import { type Engine, type EngineConfig, sortsKeys } from './broker/broker.js';
 import { BrokerClock } from './broker/clock.js';
 import { engineOf, type Ground } from './broker/ground.js';
 import { openEngine } from './broker/open.js';
 import type { InTransaction } from './calls/in-transaction.js';
+import type { PgPool } from './broker/postgres/driver.js';
+import type { PostgresTarget } from './broker/postgres/server.js';
 import { Sender } from './calls/sender.js';
 import { UniqueCalls } from './calls/unique.js';
 import { recordPurged } from './canvas/workflow/purged-part.js';
@@ -42,6 +44,7 @@ import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
 import type { CallScope } from './transactions/scope.js';
+import { Outbox } from './transactions/outbox/outbox.js';
 import { within } from './worker/within.js';
 
 export interface AppPartsParams {
@@ -68,15 +71,15 @@ export function makeParts(params: AppPartsParams) {
   const { name, config, errors } = params;
   const ids = new IdSource();
   const codec = new WireCodec(config.serializer, config.maxPayloadBytes, () => sortsKeys(ground.engine));
-  const open = (broker: string | object) =>
-    openEngine(broker, {
-      prefix: config.prefix,
-      // Drivers pass this to their own timers, which overflow beyond 24.8 days.
-      connectTimeoutMs: Math.min(config.publishRetryMs, A_DAY_MS),
-      migrate: config.migrate,
-      onTrouble: (message, error) => params.logger().error({ error }, message),
-      onRecovered: (message, awayMs) => params.logger().warn({ awayMs }, message),
-    });
+  const connecting: EngineConfig = {
+    prefix: config.prefix,
+    // Drivers pass this to their own timers, which overflow beyond 24.8 days.
+    connectTimeoutMs: Math.min(config.publishRetryMs, A_DAY_MS),
+    migrate: config.migrate,
+    onTrouble: (message, error) => params.logger().error({ error }, message),
+    onRecovered: (message, awayMs) => params.logger().warn({ awayMs }, message),
+  };
+  const open = (broker: string | object) => openEngine(broker, connecting);
   const ground: Ground = { engine: params.engine ?? open(config.broker) };
   const engine = engineOf(ground);
   const clock = new BrokerClock(engine, config.publishRetryMs);
@@ -164,6 +167,17 @@ export function makeParts(params: AppPartsParams) {
     revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
     setRate: (task, rate) => rates.set(task, rate),
   });
+  const outbox = new Outbox({
+    name,
+    prefix: config.prefix,
+    target: targetOfOutbox(config.outbox),
+    keepMs: config.outboxKeepMs,
+    database: connecting,
+    engine,
+    recording: () => ({ engine, tasks, clock, index, unique, acceptance: accepted }),
+    replay: () => ({ engine, tasks, clock, unique, launcher: flows.launcher, ...config }),
+    logger: params.logger,
+  });
   const scheduling: ScheduleHost = {
     engine,
     clock,
@@ -195,6 +209,7 @@ export function makeParts(params: AppPartsParams) {
     queues,
     failed,
     control,
+    outbox,
     scheduling,
     running: {
       clock,
@@ -207,19 +222,24 @@ export function makeParts(params: AppPartsParams) {
   };
 }
 
+function targetOfOutbox(outbox: AppConfig['outbox']): PostgresTarget | undefined {
+  if (outbox === undefined) return undefined;
+  return typeof outbox === 'string' ? { url: outbox } : { pool: outbox as PgPool };
+}
+
 /** Closing takes about this long at most, even with an unreachable broker, ms. */
 const CLOSE_MS = 5000;
 
 /** Stops the workers, then closes all parts, even when some of them fail. Rejects with the first failure. */
 export async function closeParts(
-  parts: Pick<AppParts, 'feed' | 'engine' | 'caller' | 'events'>,
+  parts: Pick<AppParts, 'feed' | 'engine' | 'caller' | 'events' | 'outbox'>,
   workers: Iterable<{ stop(options: { timeout: number }): Promise<void> }>,
 ): Promise<void> {
   parts.feed.close();
   try {
     await within(sayGoodbye(parts, workers), undefined, CLOSE_MS);
   } finally {
-    await parts.engine.close();
+    await settleAll([parts.outbox.close(), parts.engine.close()]);
   }
 }
 

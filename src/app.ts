@@ -42,6 +42,7 @@ import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
 import type { ChunkIn, ResultIn } from './tasks/yields.js';
+import type { Outbox } from './transactions/outbox/outbox.js';
 import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
 import { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
@@ -77,6 +78,8 @@ export class Celeriac implements AsyncDisposable {
   readonly schedules: Schedules;
   /** Lists, retries and deletes failed tasks. */
   readonly failed: FailedTasks;
+  /** The calls in transactions that wait to be relayed: see the option `outbox`. */
+  readonly outbox: Outbox;
   readonly #config: AppConfig;
   #logger: Logger;
   readonly #registry: Registry;
@@ -119,6 +122,7 @@ export class Celeriac implements AsyncDisposable {
     this.queues = parts.queues;
     this.schedules = parts.schedules;
     this.failed = parts.failed;
+    this.outbox = parts.outbox;
     this.#eager = new EagerRunner({
       ...this.#executorParams(),
       here: (detour) => this.#parts.flows.launcher.here(detour),
@@ -275,7 +279,7 @@ export class Celeriac implements AsyncDisposable {
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
     if (this.#closed) throw new AppClosedError();
     checkOptions(options, 'app.worker()');
-    const { broker, ...config } = this.#config;
+    const { broker, outbox: _, ...config } = this.#config;
     if (options.logger !== undefined && !config.hasOwnLogger)
       this.#logger = guarded(checkLogger(options.logger, 'app.worker()'));
     const params: WorkerParams = {
@@ -296,6 +300,7 @@ export class Celeriac implements AsyncDisposable {
       workflows: this.#parts.flows,
       events: this.#parts.events,
       scheduler: new Scheduler(this.#parts.scheduling),
+      outbox: this.#parts.outbox,
       onStopped: () => this.#workers.delete(worker),
     };
     const worker = isForProcesses(options)

@@ -142,6 +142,9 @@ export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
 export type { StepTools, WaitOptions, WaitSchema } from './tasks/step-context.js';
+// Calls in transactions
+export type { OutboxCounts, OutboxEntry } from './transactions/outbox/entry.js';
+export type { Outbox, RunningRelay } from './transactions/outbox/outbox.js';
 export type { WorkerProcesses } from './worker/processes/supervisor.js';
 export { Worker } from './worker/worker.js';
 export type { ProcessesOptions, WorkerDescription, WorkerOptions } from './worker/worker-options.js';

@@ -79,6 +79,7 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
     // Only the name: other fields of a serializer that encrypts must not be shown.
     serializer: typeof serializer === 'string' ? serializer : serializer.name,
     broker: address,
+    outbox: config.outbox === undefined ? undefined : readable(config.outbox),
     resultExpires: keptFor(resultExpiresMs),
     failureExpires: keptFor(failureExpiresMs),
     logger: hasOwnLogger ? 'own' : 'default',

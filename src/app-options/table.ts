@@ -15,6 +15,7 @@ import type { Telemetry } from '../queue/tracing.js';
 import { show } from '../show.js';
 import type { Serializer } from '../tasks/serializer.js';
 import { type Container, checkContainer } from './container.js';
+import { checkOutbox, type OutboxOption } from './outbox.js';
 
 /** A century, in place of "for ever": brokers need a finite number. */
 export const FOR_EVER_MS = 100 * 365.25 * 24 * 3_600_000;
@@ -87,6 +88,11 @@ export const APP_OPTIONS = {
     doc: 'how long an unknown task is handed back from when it was first met (which is logged) before it fails',
   }),
   migrate: option(flag, { default: false, doc: 'create or upgrade the PostgreSQL schema on first use' }),
+  outbox: option(checkedByName<OutboxOption, OutboxOption>('pool', checkOutbox), {
+    env: 'CELERIAC_OUTBOX_URL',
+    doc: 'a `pg.Pool` or URL of your database, for [calls in a transaction](../guide/transactions.md#the-outbox) of it with another broker',
+  }),
+  outboxKeep: option(duration, { default: 0, doc: 'how long rows of relayed calls stay in the outbox' }),
   taskAlwaysEager: option(flag, {
     default: false,
     doc: 'calls run here and now, without a broker: see [calling](../guide/calling.md#here-and-now)',

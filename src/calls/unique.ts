@@ -90,6 +90,18 @@ export class UniqueCalls {
     return this.#keys.claim(key, mine, undefined);
   }
 
+  /**
+   * Looks whether a call could be sent under its key just now, without claiming it.
+   * @returns the task that holds the key, in mode `return`
+   * @throws {DuplicateTaskError} naming the task that holds the key, in mode `reject`
+   */
+  async look(call: UniqueCall): Promise<KeyHolder | undefined> {
+    if (call.policy.mode === 'replace') return undefined;
+    const holder = await this.#keys.holder(call.key);
+    if (holder !== undefined && call.policy.mode === 'reject') throw duplicate(call, holder);
+    return holder;
+  }
+
   async #claim(
     call: UniqueCall,
     { taskId, queue, jobId, delayMs = 0 }: Sent,

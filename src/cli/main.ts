@@ -13,6 +13,7 @@ import { addEventCommands } from './commands/events.js';
 import { addFailedCommands } from './commands/failed.js';
 import { addInspectCommands } from './commands/inspect.js';
 import { addMigrateCommand } from './commands/migrate.js';
+import { addOutboxCommands } from './commands/outbox.js';
 import { addQueueCommands } from './commands/queues.js';
 import { addScheduleCommands } from './commands/schedules.js';
 import { addSendCommand } from './commands/send.js';
@@ -73,6 +74,7 @@ function buildProgram(): Command {
   addDoctorCommand(program);
   addEventCommands(program);
   addWebCommand(program);
+  addOutboxCommands(program);
   addMigrateCommand(program);
   return program;
 }

@@ -43,6 +43,8 @@ export interface DoctorParams {
   readonly caller: Asking;
   readonly queues: Queues;
   readonly lockDurationMs: number;
+  /** Checks itself; never rejects. */
+  readonly outbox: { examine(): Promise<CheckResult[]> };
 }
 
 /** Never rejects for faults of the broker: reporting them is its purpose. */
@@ -63,6 +65,8 @@ export async function examine(params: DoctorParams): Promise<Diagnosis> {
   } finally {
     release();
   }
+  // Beside the broker: it takes calls while the broker is away.
+  findings.push(...(await params.outbox.examine()));
   const healthy = findings.every(({ severity }) => severity !== 'problem');
   return { healthy, reachable, broker: engine.address, versions: await versionsOf(findings), findings };
 }

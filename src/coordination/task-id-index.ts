@@ -45,7 +45,6 @@ interface Taken {
 
 /** Claims callers' own task ids and finds their jobs. */
 export class TaskIdIndex {
-  readonly #owner = randomUUID();
   readonly #inFlight = new Set<string>();
 
   constructor(
@@ -54,6 +53,8 @@ export class TaskIdIndex {
     private readonly clock: BrokerClock,
     /** How long a call may keep trying, ms. */
     private readonly publishRetryMs: number,
+    /** Identifies who claims: its own claims without a job are free to it at once. */
+    private readonly owner: string = randomUUID(),
   ) {}
 
   /** The place of a task id's job; `undefined` for an unknown id. Generated ids need no look-up. */
@@ -172,7 +173,7 @@ export class TaskIdIndex {
   #entry(queue: string, job: string | undefined): IndexEntry {
     const at = this.clock.now();
     const until = at + claimMs(this.publishRetryMs);
-    return { queue, ...(job !== undefined && { job }), owner: this.#owner, at, until };
+    return { queue, ...(job !== undefined && { job }), owner: this.owner, at, until };
   }
 
   /** Waits while the holder's call may be under way: the call either adds its job, or leaves the id free. */
@@ -189,7 +190,7 @@ export class TaskIdIndex {
       if (entry.job !== undefined && holder.job === entry.job) return 'same';
       const standing = await this.#standing(refIn(holder, taskId));
       if (standing === 'kept') return 'taken';
-      const mine = holder.owner === this.#owner;
+      const mine = holder.owner === this.owner;
       const over = mine || !(this.clock.now() <= holder.until) || performance.now() > giveUpAt;
       if (!over && standing === 'nowhere') await nextLook(looks);
       else if (await records.replace(keyOf(taskId), record.version, value, lifeMs)) return 'ours';

@@ -63,6 +63,15 @@ export class UniqueKeys {
     }
   }
 
+  /** The living task that holds `key`; `undefined` where there is none, or none yet. */
+  async holder(key: string): Promise<KeyHolder | undefined> {
+    const [record] = await this.engine.records.read([key]);
+    if (record === undefined) return undefined;
+    const holder = JSON.parse(record.value) as KeyHolder;
+    const [job] = await this.tasks.read([holder.job]);
+    return job !== undefined && this.stands(job) === 'yes' ? holder : undefined;
+  }
+
   /** For a holder without a job: its call is under way, or the caller died, or its record expired before its key. */
   #underWay({ at, until = at }: KeyHolder, waitedMs: number): Standing {
     // The broker's clock may be set, or stand still in a test: the local clock bounds the wait.

@@ -30,6 +30,14 @@ export interface QueueDepth {
   readonly oldestMs: number;
 }
 
+/** What waits in an outbox. */
+export interface OutboxDepth {
+  readonly waiting: number;
+  readonly setAside: number;
+  /** How long the oldest waiting call has waited, ms; 0 if none waits. */
+  readonly oldestMs: number;
+}
+
 /** Metrics that can be posted between processes: prom-client's JSON. */
 export type MetricsJson = readonly object[];
 
@@ -130,6 +138,7 @@ export class Metrics {
 export async function prometheusText(
   parts: readonly MetricsJson[],
   queues: readonly QueueDepth[],
+  outbox?: OutboxDepth,
 ): Promise<string> {
   const { AggregatorRegistry, Gauge } = loadPackage(promClient.load);
   const registry = AggregatorRegistry.aggregate(parts.map((part) => [...part]));
@@ -149,6 +158,14 @@ export async function prometheusText(
   for (const { queue, counts, oldestMs } of queues) {
     for (const [state, count] of Object.entries(counts)) depth.set({ queue, state }, count);
     oldest.set({ queue }, oldestMs / 1000);
+  }
+  if (outbox !== undefined) {
+    const gauge = (name: string, help: string, value: number) =>
+      new Gauge({ name: `celeriac_outbox_${name}`, help, registers }).set(value);
+    const fleet = 'the same from every worker: take the maximum, not the sum.';
+    gauge('waiting', `Committed calls that are not sent yet, ${fleet}`, outbox.waiting);
+    gauge('set_aside', `Calls of the outbox that could not be sent, ${fleet}`, outbox.setAside);
+    gauge('oldest_waiting_seconds', 'How long the oldest waiting call has waited.', outbox.oldestMs / 1000);
   }
   return registry.metrics();
 }

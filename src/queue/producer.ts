@@ -30,6 +30,14 @@ export interface Envelope {
   readonly replicated?: true;
 }
 
+/** How tasks are sent together. */
+export interface TogetherOptions {
+  /** The call waits until a replica of the broker has the tasks. */
+  readonly replicated?: boolean;
+  /** The mark under which they are sent once, however often this is called. */
+  readonly mark?: string;
+}
+
 interface Pending {
   readonly envelope: Envelope;
   readonly resolve: () => void;
@@ -92,14 +100,16 @@ export class Producer {
     envelopes: readonly Envelope[],
     taskId: string,
     first: () => Promise<void>,
-    replicated = false,
+    { replicated = false, mark }: TogetherOptions = {},
   ): Promise<void> {
     const release = this.engine.hold();
     try {
       await this.#trying(replicated, async () => {
         await first();
         const jobs = envelopes.map((e) => ({ queue: e.queue, jobId: e.jobId, job: jobJson(e) }));
-        await this.engine.addTogether(jobs);
+        await (mark === undefined
+          ? this.engine.addTogether(jobs)
+          : this.engine.relayed.add([{ mark, jobs }]));
       });
     } catch (error) {
       throw withTaskId(error, taskId);

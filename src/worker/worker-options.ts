@@ -8,6 +8,7 @@ import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import type { Duration } from '../duration.js';
 import { OptionError } from '../errors.js';
 import type { Events } from '../events/events.js';
+import type { OutboxDepth } from '../events/metrics.js';
 import { checkLimits } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { merge } from '../options/merge.js';
@@ -91,9 +92,19 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   conf(): Record<string, unknown>;
   /** The worker's part in running the schedules. */
   readonly scheduler: Background;
+  /** The app's outbox, which the worker relays if there is one. */
+  readonly outbox: WorkerOutbox;
   /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(): void;
+}
+
+/** An outbox, as a worker sees it. */
+export interface WorkerOutbox {
+  readonly configured: boolean;
+  /** Relays committed calls until it is stopped. */
+  relay(): Promise<{ stop(): Promise<void> }>;
+  counts(): Promise<OutboxDepth>;
 }
 
 /** Work in the background while a worker runs. `stop` never rejects and may be called twice. */

@@ -24,6 +24,11 @@ export function openPostgres(config: EngineConfig, target: PostgresTarget): Engi
   return new PgEngine(new PostgresWire(config, target, schema), schema, config);
 }
 
+/** Opens a database of the user's, such as the one of an outbox, with the schema that its sessions have; connects at the first call. */
+export function openDatabase(config: EngineConfig, target: PostgresTarget): PgWire {
+  return new PostgresWire(config, target, undefined);
+}
+
 /** How long the test of notifications waits for one, ms. */
 const NOTICE_MS = 2_000;
 
@@ -55,7 +60,8 @@ class PostgresWire implements PgWire {
   constructor(
     private readonly config: EngineConfig,
     target: PostgresTarget,
-    private readonly schema: string,
+    /** `undefined`: the sessions keep the search_path that they have. */
+    private readonly schema: string | undefined,
   ) {
     this.#target = target;
     this.address = addressOf(target);

@@ -69,15 +69,15 @@ export class RedisRelayedJobs implements RelayedJobs {
 
   async add(calls: readonly RelayedCall[]): Promise<void> {
     const jobs = calls.flatMap((call) => call.jobs);
-    const [first] = jobs;
-    if (first === undefined) return;
+    if (calls.length === 0) return;
+    const now = Date.now();
+    // Workflows of empty groups only.
+    if (jobs.length === 0) return this.#mark(calls, now + MARK_MS);
     // Notes every queue as in use.
-    const [backend] = await Promise.all(
-      [...new Set(jobs.map(({ queue }) => queue))].map((queue) => this.parts.backend(queue)),
-    );
+    const queues = new Set(jobs.map(({ queue }) => queue));
+    const [backend] = await Promise.all([...queues].map((queue) => this.parts.backend(queue)));
     const { prefix } = this.parts;
     const keys = [this.#marks, ...jobs.map(({ queue, jobId }) => `${prefix}:${queue}:${jobId}`)];
-    const now = Date.now();
     const args = [now, now + MARK_MS, ...calls.flatMap((call) => [call.mark, call.jobs.length])];
     const names = new QueueKeys(prefix);
     await this.parts.held(async () => {
@@ -89,6 +89,12 @@ export class RedisRelayedJobs implements RelayedJobs {
       multi.eval(AFTER, keys.length, ...keys, ...args);
       for (const [error] of (await multi.exec()) ?? []) if (error !== null) throw error;
     });
+  }
+
+  async #mark(calls: readonly RelayedCall[], at: number): Promise<void> {
+    await this.parts.held((client) =>
+      client.zadd(this.#marks, 'NX', ...calls.flatMap(({ mark }) => [at, mark])),
+    );
   }
 
   async seen(marks: readonly string[]): Promise<boolean[]> {

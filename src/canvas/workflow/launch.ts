@@ -265,16 +265,32 @@ export class Launcher implements Dispatcher {
     }
   }
 
-  async #send(
-    flow: string,
-    plan: Plan,
-    text: string,
-    { how, replicated }: { readonly how: Delivering; readonly replicated: boolean },
-  ): Promise<void> {
-    const { engine, producer, progress, clock, plans } = this.params;
+  /**
+   * Sends a workflow out of an outbox, once, however often it is relayed. Its delays and expiries count from its call.
+   * @param mark by which the broker knows it again
+   */
+  async relay(flow: string, plan: Plan, mark: string, replicated: boolean): Promise<void> {
+    const send = () => this.#send(flow, plan, JSON.stringify(plan), { how: 'relayed', replicated, mark });
+    const delayMs = delaysIn(plan.root, plan.sentAt);
+    await this.params.index.claimAll(customIds(flow, plan.root, ROOT), send, delayMs);
+    await this.relayed(flow, plan);
+  }
+
+  /**
+   * What follows the sending of {@link relay}, also where another relay sent it and died. Only from here on the workflow
+   * is checked: before, it has no jobs, for as long as the outbox cannot be reached.
+   */
+  async relayed(flow: string, plan: Plan): Promise<void> {
+    const begun = firstStarts(plan);
+    await this.params.engine.flows.watch(flow, this.#lookAt(begun, plan.sentAt), true);
+    await this.#beginEmpty(flow, plan, begun);
+  }
+
+  async #send(flow: string, plan: Plan, text: string, { how, replicated, mark }: Sending): Promise<void> {
+    const { engine, producer, clock, plans } = this.params;
     const begun = firstStarts(plan);
     const tasks = begun.filter((start) => start.kind === 'task');
-    const now = clock.now();
+    const now = how === 'relayed' ? plan.sentAt : clock.now();
     const envelopes =
       tasks.length > MOST_TOGETHER
         ? [this.#beginLater(flow, tasks, now)]
@@ -287,8 +303,7 @@ export class Launcher implements Dispatcher {
       // From here on an existing record may be this call's own: an attempt can fail after the write, or lose its
       // answer.
       mayExist = true;
-      const expiresAt = expiryOf(begun, now) ?? Number.POSITIVE_INFINITY;
-      const lookAt = Math.min(now + this.params.sentWithinMs, expiresAt);
+      const lookAt = how === 'relayed' ? clock.now() + UNATTENDED_MS : this.#lookAt(begun, now);
       const [made] = await Promise.all([
         engine.flows.create(flow, text, UNATTENDED_MS + delaysIn(plan.root, now)),
         engine.flows.watch(flow, lookAt, true),
@@ -300,9 +315,20 @@ export class Launcher implements Dispatcher {
       if (!made && how === 'again' && !tried) await this.#refuseArrived(envelopes, id);
       tried = true;
     };
-    await producer.together(envelopes, id, first, replicated);
+    await producer.together(envelopes, id, first, { replicated, ...(mark !== undefined && { mark }) });
+    if (how !== 'relayed') await this.#beginEmpty(flow, plan, begun);
+  }
+
+  /** When to check a workflow that begins with these parts. */
+  #lookAt(begun: readonly Start[], now: number): number {
+    const { clock, sentWithinMs } = this.params;
+    return Math.min(clock.now() + sentWithinMs, expiryOf(begun, now) ?? Number.POSITIVE_INFINITY);
+  }
+
+  async #beginEmpty(flow: string, plan: Plan, begun: readonly Start[]): Promise<void> {
     const empty = begun.filter((start) => start.kind === 'empty');
-    if (empty.length > 0) await progress.begin(flow, plan, empty, { input: undefined, parentId: undefined });
+    if (empty.length === 0) return;
+    await this.params.progress.begin(flow, plan, empty, { input: undefined, parentId: undefined });
   }
 
   /** @throws {DuplicateTaskError} when the call being repeated had arrived */
@@ -333,8 +359,14 @@ function hasCallbacks({ link, linkError }: CallOptions): boolean {
   return link !== undefined || linkError !== undefined;
 }
 
-/** A new workflow, one sent before that may have arrived, or the replacement of a task. */
-type Delivering = 'new' | 'again' | 'replacement';
+/** A new workflow, one sent before that may have arrived, the replacement of a task, or one out of an outbox. */
+type Delivering = 'new' | 'again' | 'replacement' | 'relayed';
+
+interface Sending {
+  readonly how: Delivering;
+  readonly replicated: boolean;
+  readonly mark?: string;
+}
 
 /** The id of a workflow's result. */
 function resultId(flow: string, root: PlanNode): string {

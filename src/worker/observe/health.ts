@@ -11,6 +11,7 @@ import {
   Metrics,
   type MetricsJson,
   type MetricsSource,
+  type OutboxDepth,
   prometheusText,
   type QueueDepth,
 } from '../../events/metrics.js';
@@ -19,6 +20,7 @@ import type { HealthOptions } from '../../options/worker-values.js';
 import { type Delivery, startsOf } from '../../queue/delivery.js';
 import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
 import { within } from '../within.js';
+import type { WorkerOutbox } from '../worker-options.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
 import { HealthServer, type Verdict } from './health-server.js';
 
@@ -27,6 +29,7 @@ export interface WorkerHealthParams extends MetricsSource {
   readonly clock: BrokerClock;
   readonly logger: Logger;
   readonly health: HealthOptions | undefined;
+  readonly outbox?: WorkerOutbox;
   /** True when a supervisor answers on this worker's behalf and wants its metrics. */
   readonly measured: boolean;
   /** Why the worker takes no tasks; undefined while it takes some. */
@@ -63,7 +66,11 @@ export class WorkerHealth {
       live: () => this.live(),
       ready: () => this.ready(),
       metrics: async () =>
-        prometheusText([await this.metrics()], await readDepths(this.params, this.params.queues())),
+        prometheusText(
+          [await this.metrics()],
+          await readDepths(this.params, this.params.queues()),
+          await readOutbox(this.params.outbox),
+        ),
     });
     logger.info({ host: health.host, port: this.port }, 'health endpoint listening');
   }
@@ -146,6 +153,16 @@ export async function readDepths(
     counts,
     oldestMs: oldestDueAt === undefined ? 0 : Math.max(0, clock.now() - oldestDueAt),
   }));
+}
+
+/** What waits in the outbox; nothing without one, and while its database is away. */
+export async function readOutbox(outbox: WorkerOutbox | undefined): Promise<OutboxDepth | undefined> {
+  if (outbox?.configured !== true) return undefined;
+  return within(
+    outbox.counts().catch(() => undefined), // the relay reports outages
+    undefined,
+    PATIENCE_MS,
+  );
 }
 
 function seconds(ms: number): string {

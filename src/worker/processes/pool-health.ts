@@ -10,8 +10,9 @@ import type { Logger } from '../../options/logger.js';
 import type { HealthOptions } from '../../options/worker-values.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { BrokerWatch, PROBE_MS } from '../observe/broker-watch.js';
-import { readDepths } from '../observe/health.js';
+import { readDepths, readOutbox } from '../observe/health.js';
 import { HealthServer, type Verdict } from '../observe/health-server.js';
+import type { WorkerOutbox } from '../worker-options.js';
 import { sumCounts } from './merge-replies.js';
 import type { ProcessHealth, ProcessRecord } from './messages.js';
 import type { ProcessPool } from './pool.js';
@@ -21,6 +22,7 @@ export interface PoolHealthParams {
   readonly clock: BrokerClock;
   readonly logger: Logger;
   readonly health: HealthOptions | undefined;
+  readonly outbox?: WorkerOutbox;
   readonly processPool: ProcessPool;
   /** Why the node takes no tasks; undefined while it does. */
   idle(): string | undefined;
@@ -123,6 +125,7 @@ export class PoolHealth {
     return prometheusText(
       [await this.#endedMetrics, ...records.map(({ metrics }) => metrics)],
       await readDepths(this.params, queues),
+      await readOutbox(this.params.outbox),
     );
   }
 

@@ -6,12 +6,13 @@ import { randomUUID } from 'node:crypto';
 import type { Engine } from '../../broker/broker.js';
 import { BrokerClock } from '../../broker/clock.js';
 import { type UniqueCall, UniqueCalls } from '../../calls/unique.js';
-import type { Plan } from '../../canvas/workflow/plan.js';
+import { Launcher, type LauncherParams } from '../../canvas/workflow/launch.js';
+import { customIds, type Plan, ROOT } from '../../canvas/workflow/plan.js';
 import { type IdClaim, TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { TaskLookup } from '../../coordination/task-record.js';
 import type { KeyHolder } from '../../coordination/unique-keys.js';
 import { isCeleriacError } from '../../errors.js';
-import type { AcceptanceRule } from '../../options/acceptance.js';
+import type { Acceptance, AcceptanceRule } from '../../options/acceptance.js';
 import { partOf } from '../../protocol/ids.js';
 import { type Envelope, Producer } from '../../queue/producer.js';
 import { type FlowCall, type KeyClaim, type StoredCall, type TaskCalls, writeCall } from './calls.js';
@@ -73,6 +74,21 @@ export class RecordedCall {
 
 function isOf({ envelopes: [first, ...others] }: TaskCalls, taskId: string): boolean {
   return first?.taskId === taskId && others.length === 0;
+}
+
+/** Writes workflows down instead of sending them. */
+export class RecordingLauncher extends Launcher {
+  constructor(
+    params: LauncherParams,
+    private readonly call: RecordedCall,
+  ) {
+    super(params);
+  }
+
+  override async deliver(flow: string, plan: Plan, _how: unknown, acceptance?: Acceptance): Promise<void> {
+    await this.call.index.refuseTaken(customIds(flow, plan.root, ROOT).map(({ id }) => id));
+    this.call.flow(flow, plan, this.call.producer.replicated(acceptance));
+  }
 }
 
 /** The clock of calls: the broker's as far as it is known. A call never waits for the broker to know it better. */

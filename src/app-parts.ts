@@ -7,9 +7,9 @@ import { type Engine, type EngineConfig, sortsKeys } from './broker/broker.js';
 import { BrokerClock } from './broker/clock.js';
 import { engineOf, type Ground } from './broker/ground.js';
 import { openEngine } from './broker/open.js';
-import type { InTransaction } from './calls/in-transaction.js';
 import type { PgPool } from './broker/postgres/driver.js';
 import type { PostgresTarget } from './broker/postgres/server.js';
+import type { InTransaction } from './calls/in-transaction.js';
 import { Sender } from './calls/sender.js';
 import { UniqueCalls } from './calls/unique.js';
 import { recordPurged } from './canvas/workflow/purged-part.js';
@@ -43,8 +43,8 @@ import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
 import { WireCodec } from './tasks/wire-codec.js';
-import type { CallScope } from './transactions/scope.js';
 import { Outbox } from './transactions/outbox/outbox.js';
+import type { CallScope } from './transactions/scope.js';
 import { within } from './worker/within.js';
 
 export interface AppPartsParams {
@@ -139,6 +139,7 @@ export function makeParts(params: AppPartsParams) {
       workflows: config,
       results: flows.results,
       plain,
+      outbox,
     };
     return calls.inTransaction(scoped, transaction, body);
   };

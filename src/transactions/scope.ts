@@ -7,7 +7,7 @@ import type { TransactedCall } from '../broker/transacted-call.js';
 import type { SendWatch } from '../calls/send-watch.js';
 import { Sender, type SenderParams } from '../calls/sender.js';
 import { UniqueCalls } from '../calls/unique.js';
-import { Launcher } from '../canvas/workflow/launch.js';
+import { Launcher, type LauncherParams } from '../canvas/workflow/launch.js';
 import type { PlainSource, WorkflowResults } from '../canvas/workflow/results.js';
 import { Workflows, type WorkflowsParams } from '../canvas/workflow/workflows.js';
 import { TaskIdIndex } from '../coordination/task-id-index.js';
@@ -15,6 +15,9 @@ import { CeleriacError, OptionError } from '../errors.js';
 import { linkOf, type TransactionLink, type TransactionOption } from '../options/transaction.js';
 import { Producer } from '../queue/producer.js';
 import { TaskReader } from '../results/task-reader.js';
+import type { WrittenDown } from './outbox/opened.js';
+import type { Outbox } from './outbox/outbox.js';
+import { RecordingLauncher } from './outbox/recording.js';
 import { samePostgres } from './same-database.js';
 
 /** What calls in a transaction take from their app. */
@@ -26,14 +29,8 @@ export interface ScopeParams {
   /** Reads results, outside of the transaction. */
   readonly results: WorkflowResults;
   readonly plain: PlainSource;
-  /** Carries calls where the engine itself cannot; absent without the option `outbox`. */
-  readonly outbox?: Outbox | undefined;
-}
-
-/** What an outbox does for calls. */
-export interface Outbox {
-  /** Begins a call whose operations are written down on the transaction's connection. */
-  begin(link: TransactionLink): Promise<TransactedCall>;
+  /** Carries calls where the engine itself cannot. */
+  readonly outbox: Outbox;
 }
 
 /** What a call in a transaction is made with. */
@@ -49,18 +46,21 @@ export async function inTransaction<R>(
   body: (scope: CallScope) => Promise<R>,
 ): Promise<R> {
   const call = await begin(params, linkOf(transaction, 'transaction'));
-  const result = await body(scopeOn(params, call.engine));
+  const result = await body('parts' in call ? writtenDown(params, call) : scopeOn(params, call.engine));
   await call.finish();
   return result;
 }
 
-async function begin({ engine, outbox }: ScopeParams, link: TransactionLink): Promise<TransactedCall> {
+async function begin(
+  { engine, outbox }: ScopeParams,
+  link: TransactionLink,
+): Promise<TransactedCall | WrittenDown> {
   const { sql } = engine;
   if (sql !== undefined && (await samePostgres(sql, link))) {
     const { transactedCall } = await import('../broker/postgres/transaction.js');
     return transactedCall(engine, sql, link);
   }
-  if (outbox !== undefined) return outbox.begin(link);
+  if (outbox.configured) return outbox.begin(link);
   throw new OptionError(
     sql === undefined
       ? `transaction: the broker at ${engine.address} is in no database that ${link.library} could write to. Set the ` +
@@ -71,41 +71,59 @@ async function begin({ engine, outbox }: ScopeParams, link: TransactionLink): Pr
 }
 
 function scopeOn(params: ScopeParams, engine: Engine): CallScope {
-  const { sending, plain } = params;
-  const { clock, ids, tracing } = sending;
+  const { clock } = params.sending;
   const { publishRetryMs } = params.workflows;
   const workflows = new Workflows({ ...params.workflows, engine, clock });
   const tasks = new TaskReader(engine, workflows.parts);
-  const index = new TaskIdIndex(engine, tasks, clock, publishRetryMs);
-  // Without retries: a statement that failed has aborted the transaction.
-  const producer = new Producer(engine, 0);
-  const unique = new UniqueCalls(engine, tasks, clock, publishRetryMs);
-  const sender = new Sender({
-    ...sending,
-    engine,
-    index,
-    producer,
-    unique,
-    events: UNHEARD,
-    uncommitted: true,
-  });
+  const parts = {
+    clock,
+    index: new TaskIdIndex(engine, tasks, clock, publishRetryMs),
+    // Without retries: a statement that failed has aborted the transaction.
+    producer: new Producer(engine, 0),
+    unique: new UniqueCalls(engine, tasks, clock, publishRetryMs),
+  };
+  return scopeOf({ params, engine, workflows, tasks, parts }, (made) => new Launcher(made));
+}
+
+/** The scope of a call for the outbox. */
+function writtenDown(params: ScopeParams, { engine, parts }: WrittenDown): CallScope {
+  const workflows = new Workflows({ ...params.workflows, engine, clock: parts.clock });
+  const tasks = new TaskReader(engine, workflows.parts);
+  return scopeOf({ params, engine, workflows, tasks, parts }, (made) => new RecordingLauncher(made, parts));
+}
+
+interface ScopeMakings {
+  readonly params: ScopeParams;
+  readonly engine: Engine;
+  readonly workflows: Workflows;
+  readonly tasks: TaskReader;
+  readonly parts: Pick<SenderParams, 'clock' | 'index' | 'producer' | 'unique'>;
+}
+
+function scopeOf(
+  { params, engine, workflows, tasks, parts }: ScopeMakings,
+  launcher: (made: LauncherParams) => Launcher,
+): CallScope {
+  const { sending, plain } = params;
+  const { clock, index, producer, unique } = parts;
+  const own = { engine, clock, index, producer, unique };
+  const sender = new Sender({ ...sending, ...own, events: UNHEARD, uncommitted: true });
   return {
     sender,
     /** Made for workflows only. */
     get launcher() {
+      const { ids, tracing } = sending;
       const { jobs } = tasks;
       const neighbours = {
-        producer,
+        ...own,
         ids,
-        index,
-        unique,
         tracing,
         jobs,
         results: plain,
         inTransaction: noOther,
       };
       const flows = workflows.connect({ ...neighbours, sender: () => sender });
-      return new Launcher({ ...flows, ...neighbours, results: params.results });
+      return launcher({ ...flows, ...neighbours, results: params.results });
     },
   };
 }

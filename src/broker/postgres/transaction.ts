@@ -19,7 +19,7 @@ import type { PgResult } from './wire.js';
 import { FLOW_WRITE, PgWorkflowRecords } from './workflow-records.js';
 
 // Tells on its own whether the transaction has written before. One that has is certainly a transaction block.
-const HAS_WRITTEN = 'pg_current_xact_id_if_assigned() IS NOT NULL';
+export const HAS_WRITTEN = 'pg_current_xact_id_if_assigned() IS NOT NULL';
 
 /** The statements of BullMQ's that add jobs. */
 const ADDS = /\b(?:add_job|add_jobs_bulk|add_flow)\(/;
@@ -128,24 +128,31 @@ class TransactionStatements {
     return this.#inTransaction;
   }
 
-  /** Runs a statement that does nothing unless the transaction has written before. */
   async #proven(guarded: () => Promise<PgResult>): Promise<PgResult> {
-    const first = await guarded();
-    if (first.rowCount > 0) return first;
-    // Counts as a write; but outside of a transaction this statement is one of its own, and over at once.
-    await this.#send('SELECT pg_current_xact_id()::text AS id');
-    const second = await guarded();
-    if (second.rowCount > 0) return second;
-    throw new OptionError(
-      `transaction: ${this.link.library} was given that is in no transaction, so nothing was sent. Begin one, call with ` +
-        'transaction inside it, and commit it.',
-    );
+    return provenOpen(this.link, guarded);
   }
 
   async #send(text: string): Promise<PgResult> {
     const rows = await asked(this.link, text);
     return { rows: rows as PgResult['rows'], rowCount: rows.length };
   }
+}
+
+/**
+ * Runs a statement that does nothing, and gives no row, unless {@link HAS_WRITTEN}.
+ * @throws {OptionError} when no transaction was begun: each statement would be one of its own
+ */
+export async function provenOpen(link: TransactionLink, guarded: () => Promise<PgResult>): Promise<PgResult> {
+  const first = await guarded();
+  if (first.rowCount > 0) return first;
+  // Counts as a write; but outside of a transaction this statement is one of its own, and over at once.
+  await asked(link, 'SELECT pg_current_xact_id()::text AS id');
+  const second = await guarded();
+  if (second.rowCount > 0) return second;
+  throw new OptionError(
+    `transaction: ${link.library} was given that is in no transaction, so nothing was sent. Begin one, call with ` +
+      'transaction inside it, and commit it.',
+  );
 }
 
 /** Runs a statement after those that the transaction was given before. */

@@ -2,6 +2,7 @@
 import type { Engine, EngineConfig } from '../../broker/broker.js';
 import { type CheckResult, ok, problem, warning } from '../../broker/check-result.js';
 import { openDatabase, type PostgresTarget } from '../../broker/postgres/server.js';
+import { asked, provenOpen } from '../../broker/postgres/transaction.js';
 import type { PgWire } from '../../broker/postgres/wire.js';
 import type { TransactedCall } from '../../broker/transacted-call.js';
 import type { Logger } from '../../options/logger.js';
@@ -35,6 +36,11 @@ const LONG_MS = 60_000;
 /** Most calls looked through for the id of a task. */
 const MOST_LISTED = 100_000;
 
+/** A call that is written down. */
+export interface WrittenDown extends TransactedCall {
+  readonly parts: RecordedCall;
+}
+
 export class OutboxOpened {
   readonly database: PgWire;
   readonly table: OutboxTable;
@@ -54,14 +60,19 @@ export class OutboxOpened {
     return new OutboxRelay({ app: prefix, database, table, replay, keepMs, logger });
   }
 
-  begin(link: TransactionLink): TransactedCall & { readonly parts: RecordedCall } {
+  begin(link: TransactionLink): WrittenDown {
     const { prefix, engine } = this.params;
     const parts = new RecordedCall(this.params.recording());
     const finish = async () => {
       const rows = parts.rows();
       if (rows.length === 0) return;
-      await link.query(insertion(prefix, rows, link.avoid)).catch((error: unknown) => {
-        throw withAdvice(error, link.library);
+      const text = insertion(prefix, rows, link.avoid);
+      const write = async () => {
+        const answer = await asked(link, text);
+        return { rows: [...answer], rowCount: answer.length };
+      };
+      await provenOpen(link, write).catch((error: unknown) => {
+        throw withAdvice(error, 'the database of this transaction');
       });
     };
     return { engine, parts, finish };

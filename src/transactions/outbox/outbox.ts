@@ -3,11 +3,10 @@
  * so that apps without an outbox pay nothing for it.
  */
 import type { CheckResult } from '../../broker/check-result.js';
-import type { TransactedCall } from '../../broker/transacted-call.js';
 import { OptionError } from '../../errors.js';
 import type { TransactionLink } from '../../options/transaction.js';
 import type { OutboxCounts, OutboxEntry } from './entry.js';
-import type { OutboxOpened, OutboxParams } from './opened.js';
+import type { OutboxOpened, OutboxParams, WrittenDown } from './opened.js';
 
 /** A relay at work. */
 export interface RunningRelay {
@@ -73,7 +72,7 @@ export class Outbox {
   }
 
   /** Begins a call that is written down on the connection of a transaction. */
-  async begin(link: TransactionLink): Promise<TransactedCall> {
+  async begin(link: TransactionLink): Promise<WrittenDown> {
     return (await this.#open()).begin(link);
   }
 

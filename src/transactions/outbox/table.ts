@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { literal } from '../../broker/postgres/literal.js';
+import { HAS_WRITTEN, sqlStateOf } from '../../broker/postgres/transaction.js';
 import type { PgQuery, PgRow, PgWire } from '../../broker/postgres/wire.js';
 import { BrokerError } from '../../errors.js';
 import type { OutboxCounts } from './entry.js';
@@ -58,13 +59,18 @@ export interface NewRow {
   readonly calls: string;
 }
 
-/** One statement that writes calls down, and notifies the relays at the commit. @param avoid see `literal` */
+/**
+ * One statement that writes calls down, and notifies the relays at the commit. It gives a row, unless the transaction has
+ * not written before: then it does nothing.
+ * @param avoid see `literal`
+ */
 export function insertion(app: string, rows: readonly NewRow[], avoid = ''): string {
   const text = (value: string) => literal(value, avoid);
   const values = rows.map(({ key, calls }) => `(${text(app)}, ${text(key)}, ${FORMAT}, ${text(calls)})`);
   return (
-    `WITH written AS (INSERT INTO celeriac_outbox (app, key, format, calls) VALUES ${values.join(', ')} RETURNING id) ` +
-    `SELECT max(id)::text AS id, pg_notify(${text(channelOf(app))}, '')::text AS noted FROM written`
+    'WITH written AS (INSERT INTO celeriac_outbox (app, key, format, calls) ' +
+    `SELECT * FROM (VALUES ${values.join(', ')}) AS given WHERE ${HAS_WRITTEN} RETURNING id) ` +
+    `SELECT pg_notify(${text(channelOf(app))}, '')::text AS noted FROM (SELECT 1 FROM written LIMIT 1) AS one`
   );
 }
 
@@ -217,7 +223,7 @@ const MOST_IDLE_MS = 60_000;
 
 /** An error of the database in our words, where there is something to do about it. */
 export function withAdvice(error: unknown, address: string): unknown {
-  if (!(error instanceof Error) || Reflect.get(error, 'code') !== '42P01') return error;
+  if (sqlStateOf(error) !== '42P01') return error;
   return new BrokerError(
     `There is no table celeriac_outbox at ${address}, or not in the schemas that the connection looks in. ` +
       'Run `celeriac migrate --outbox` once.',

@@ -211,6 +211,7 @@ export function makeParts(params: AppPartsParams) {
     failed,
     control,
     outbox,
+    working: { engine, tasks, index, rates, caller, events, outbox },
     scheduling,
     running: {
       clock,

@@ -90,7 +90,7 @@ export const APP_OPTIONS = {
   migrate: option(flag, { default: false, doc: 'create or upgrade the PostgreSQL schema on first use' }),
   outbox: option(checkedByName<OutboxOption, OutboxOption>('pool', checkOutbox), {
     env: 'CELERIAC_OUTBOX_URL',
-    doc: 'a `pg.Pool` or URL of your database, for [calls in a transaction](../guide/transactions.md#the-outbox) of it with another broker',
+    doc: 'a `pg.Pool` or URL of your database, for calls in a transaction of it with another broker: see [the outbox](../guide/outbox.md)',
   }),
   outboxKeep: option(duration, { default: 0, doc: 'how long rows of relayed calls stay in the outbox' }),
   taskAlwaysEager: option(flag, {

@@ -8,7 +8,6 @@ import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import type { Duration } from '../duration.js';
 import { OptionError } from '../errors.js';
 import type { Events } from '../events/events.js';
-import type { OutboxDepth } from '../events/metrics.js';
 import { checkLimits } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { merge } from '../options/merge.js';
@@ -26,6 +25,7 @@ import type { TaskReader } from '../results/task-reader.js';
 import type { StreamWriters } from '../streams/stream-writers.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
+import type { WorkerOutbox } from './relay-outbox.js';
 import type { ExecutorParams } from './run/execute.js';
 import type { CallLimits } from './run/running-call.js';
 import type { PoolOptions } from './threads/router.js';
@@ -97,14 +97,6 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
   onStopped(): void;
-}
-
-/** An outbox, as a worker sees it. */
-export interface WorkerOutbox {
-  readonly configured: boolean;
-  /** Relays committed calls until it is stopped. */
-  relay(): Promise<{ stop(): Promise<void> }>;
-  counts(): Promise<OutboxDepth>;
 }
 
 /** Work in the background while a worker runs. `stop` never rejects and may be called twice. */

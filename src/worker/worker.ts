@@ -32,6 +32,7 @@ import { Limits } from './queues/limits.js';
 import type { MakeConsumer } from './queues/queue-consumer.js';
 import { QueueConsumers } from './queues/queue-consumers.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
+import { relaying } from './relay-outbox.js';
 import { type ConcludeParams, conclude, uncount } from './run/conclude.js';
 import { Executor } from './run/execute.js';
 import { endLost } from './run/lost-locks.js';
@@ -70,7 +71,6 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #threadRouter: ThreadRouter;
   readonly #madeAt = performance.now();
   #responder: Responder | undefined;
-  #relay: { stop(): Promise<void> } | undefined;
   readonly #expirySweeper: ExpirySweeper;
   readonly #locks: LockKeeper;
   /** Set in a process of a pool: the supervisor then answers for this worker. */
@@ -232,7 +232,7 @@ export class Worker implements CallHost, AsyncDisposable {
       { start: () => this.#consumers.follow(registry), stop: () => this.#consumers.unfollow() },
       { start: () => this.#autoscale.start(), stop: () => this.#autoscale.stop() },
       { start: () => scheduler.start(), stop: () => scheduler.stop() },
-      { start: () => this.#relayOutbox(), stop: () => this.#relay?.stop() },
+      relaying(this.#params.outbox),
       { start: () => this.#consumers.open(), stop: () => this.#consumers.close() },
       // Listeners of `worker-online` can prepare before the first task begins.
       { start: () => this.#eventReporter.online(), stop: () => this.#eventReporter.offline() },
@@ -240,12 +240,6 @@ export class Worker implements CallHost, AsyncDisposable {
       { start: () => this.#expirySweeper.start(), stop: () => this.#expirySweeper.stop() },
       { start: () => this.#consumers.run() },
     ];
-  }
-
-  /** Begins to relay the app's outbox, if it has one, also while its database is away. */
-  async #relayOutbox(): Promise<void> {
-    const { outbox } = this.#params;
-    if (outbox.configured) this.#relay = await outbox.relay();
   }
 
   /** Answers remote control from here on. */
@@ -378,7 +372,6 @@ export class Worker implements CallHost, AsyncDisposable {
     void this.#expirySweeper.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
-    void this.#relay?.stop();
     this.#threadRouter.announceStop().catch((error: Error) => this.#onError(error));
     const closing = Promise.all([this.#consumers.close(), started]).then(() => undefined);
     const cancelDeadline = after(timeoutMs, () => this.#handBackAll());

@@ -18,9 +18,9 @@ import {
 import type { Logger } from '../../options/logger.js';
 import type { HealthOptions } from '../../options/worker-values.js';
 import { type Delivery, startsOf } from '../../queue/delivery.js';
+import type { WorkerOutbox } from '../relay-outbox.js';
 import { type Execution, type Outcome, UNKNOWN_TASK } from '../run/outcome.js';
 import { within } from '../within.js';
-import type { WorkerOutbox } from '../worker-options.js';
 import { BrokerWatch, PATIENCE_MS, PROBE_MS } from './broker-watch.js';
 import { HealthServer, type Verdict } from './health-server.js';
 

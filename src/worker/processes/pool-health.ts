@@ -12,7 +12,7 @@ import { queueOfLane } from '../../protocol/lanes.js';
 import { BrokerWatch, PROBE_MS } from '../observe/broker-watch.js';
 import { readDepths, readOutbox } from '../observe/health.js';
 import { HealthServer, type Verdict } from '../observe/health-server.js';
-import type { WorkerOutbox } from '../worker-options.js';
+import type { WorkerOutbox } from '../relay-outbox.js';
 import { sumCounts } from './merge-replies.js';
 import type { ProcessHealth, ProcessRecord } from './messages.js';
 import type { ProcessPool } from './pool.js';

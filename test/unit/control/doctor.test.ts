@@ -28,7 +28,7 @@ async function diagnose(queues: readonly string[], consumed: readonly string[]) 
     caller: { ask: async () => (consumed.length === 0 ? {} : { one: stats }) },
     queues: { list: async () => queues.map((name) => ({ name, ...EMPTY })) },
     lockDurationMs: 5000,
-      outbox: { examine: async () => [] },
+    outbox: { examine: async () => [] },
   } as unknown as DoctorParams);
   return { ...diagnosis, queues: diagnosis.findings.find(({ check }) => check === 'queues')?.found };
 }

@@ -71,7 +71,7 @@ export class OutboxReplay {
 
   /** Rows are gone: their marks may go too. Best effort: marks expire by themselves. */
   async release(rows: readonly OutboxRow[]): Promise<void> {
-    await this.params.engine.relayed.release(rows.map(({ key }) => key)).catch(() => undefined);
+    await this.params.engine.relayed.release(rows.map(({ key }) => key)).catch(() => undefined); // they expire by themselves
   }
 
   async #sendPlain(plain: readonly (Read & { readonly call: TaskCalls })[], ends: Map<string, string>) {

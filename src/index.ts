@@ -79,7 +79,7 @@ export type {
   FleetEvent,
 } from './events/names.js';
 export type { Acceptance } from './options/acceptance.js';
-export type { CallOptions } from './options/call-options.js';
+export type { CallOptions, SendOptions } from './options/call-options.js';
 export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger, TaskLogger } from './options/logger.js';
 export type { RateLimit } from './options/rates.js';
@@ -93,6 +93,7 @@ export type {
   ScheduleBounds,
 } from './options/schedules.js';
 export type { PublishOptions, RunOptions, TaskOptions } from './options/task-options.js';
+export type { PgTransactionClient, Transaction, TransactionOption } from './options/transaction.js';
 export type { HealthOptions } from './options/worker-values.js';
 export type { StepView } from './protocol/steps.js';
 // Telemetry

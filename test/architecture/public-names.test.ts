@@ -6,7 +6,9 @@ import * as client from 'celeriac/client';
 import * as nestjs from 'celeriac/nestjs';
 import * as react from 'celeriac/react';
 import * as kit from 'celeriac/testing';
+import * as transactions from 'celeriac/transactions';
 import * as web from 'celeriac/web';
+import * as page from 'celeriac/web';
 
 /** Everything users can import as a value. A name that goes breaks programs; one that comes needs docs. */
 const NAMES = [
@@ -73,6 +75,16 @@ describe('The package', () => {
     assert.deepEqual(Object.keys(web).sort(), ['follow', 'followToken', 'web']);
     assert.deepEqual(Object.keys(client), ['follow']);
     assert.deepEqual(Object.keys(react), ['useTask']);
+    assert.deepEqual(Object.keys(page), ['web']);
+    assert.deepEqual(Object.keys(transactions).sort(), [
+      'fromDrizzle',
+      'fromKnex',
+      'fromKysely',
+      'fromMikroOrm',
+      'fromPostgresJs',
+      'fromPrisma',
+      'fromTypeOrm',
+    ]);
   });
 
   it('has no deep imports', async () => {

@@ -15,16 +15,18 @@ import { amendData, readEnded, readJobs } from './jobs.js';
 import { inlined, literal } from './literal.js';
 import { noticeOf } from './notices.js';
 import { PgRecords } from './records.js';
-import type { PgResult } from './wire.js';
+import type { PgResult, PgRow } from './wire.js';
 import { FLOW_WRITE, PgWorkflowRecords } from './workflow-records.js';
 
 // Tells on its own whether the transaction has written before. One that has is certainly a transaction block.
 export const HAS_WRITTEN = 'pg_current_xact_id_if_assigned() IS NOT NULL';
 
 /** The statements of BullMQ's that add jobs. */
-const ADDS = /\b(?:add_job|add_jobs_bulk|add_flow)\(/;
+const ADDS = /\b(?:add_job|add_flow)\(/;
+/** For `add_jobs_bulk`, with the same parameters: that makes a temporary table, in the session of the caller. */
+const ADD_MANY = 'SELECT id FROM add_flow($2::jsonb) AS t(id)';
 const TABLES = /\b(FROM|JOIN|INTO|UPDATE)\s+(job|celeriac_\w+)\b/g;
-const FUNCTIONS = /\b(add_job|add_jobs_bulk|add_flow|promote)\(/g;
+const FUNCTIONS = /\b(add_job|add_flow|promote)\(/g;
 const COMMENTS = /^--.*\n/gm;
 
 /** Begins a call on the connection of a caller's transaction, in the database of `engine`. */
@@ -94,11 +96,12 @@ class TransactionStatements {
 
   async run(text: string, params?: readonly unknown[]): Promise<PgResult> {
     const { link, schema } = this;
+    if (text.includes('add_jobs_bulk(')) return this.run(ADD_MANY, params);
     if (text === FLOW_WRITE) {
       await this.#checked();
       return this.#send(flowWrite(schema, inlined(text, params, link.avoid)));
     }
-    const statement = inlined(qualified(text, schema), params, link.avoid);
+    const statement = inlined(qualified(text, schema).replace(/;\s*$/, ''), params, link.avoid);
     if (ADDS.test(text)) return this.#add(statement);
     await this.#checked();
     return this.#send(statement);
@@ -118,7 +121,7 @@ class TransactionStatements {
 
   /** Adds jobs. One statement checks and adds, if the transaction has written before. */
   async #add(statement: string): Promise<PgResult> {
-    const guarded = `SELECT added.* FROM (${statement.trim().replace(/;$/, '')}) AS added WHERE ${HAS_WRITTEN}`;
+    const guarded = `SELECT added.* FROM (${statement}) AS added WHERE ${HAS_WRITTEN}`;
     return this.#proven(() => this.#send(guarded));
   }
 
@@ -132,9 +135,13 @@ class TransactionStatements {
     return provenOpen(this.link, guarded);
   }
 
+  /** Runs a statement. What it selects comes as one text a row: libraries rename columns, and convert types. */
   async #send(text: string): Promise<PgResult> {
-    const rows = await asked(this.link, text);
-    return { rows: rows as PgResult['rows'], rowCount: rows.length };
+    const selects = /^\s*SELECT\b/.test(text);
+    const sent = selects ? `SELECT row_to_json(found)::text AS found FROM (${text}) AS found` : text;
+    const given = await asked(this.link, sent);
+    const rows = selects ? given.map(({ found }) => JSON.parse(String(found)) as PgRow) : [...given];
+    return { rows, rowCount: rows.length };
   }
 }
 

@@ -8,7 +8,6 @@ import * as react from 'celeriac/react';
 import * as kit from 'celeriac/testing';
 import * as transactions from 'celeriac/transactions';
 import * as web from 'celeriac/web';
-import * as page from 'celeriac/web';
 
 /** Everything users can import as a value. A name that goes breaks programs; one that comes needs docs. */
 const NAMES = [
@@ -75,7 +74,6 @@ describe('The package', () => {
     assert.deepEqual(Object.keys(web).sort(), ['follow', 'followToken', 'web']);
     assert.deepEqual(Object.keys(client), ['follow']);
     assert.deepEqual(Object.keys(react), ['useTask']);
-    assert.deepEqual(Object.keys(page), ['web']);
     assert.deepEqual(Object.keys(transactions).sort(), [
       'fromDrizzle',
       'fromKnex',

@@ -108,6 +108,7 @@ describe('Task options', () => {
       priority: 0,
       expires: undefined,
       ignoreResult: false,
+      tags: undefined,
       unique: undefined,
     });
   });

@@ -19,6 +19,7 @@ import { readChanged } from './runs/changed-runs.js';
 import { queueViews } from './views/queue-list.js';
 import { EventStreams } from './watch/event-streams.js';
 import { FleetWatch } from './watch/fleet-watch.js';
+import { ChartHistory, DAY_POINTS } from './watch/history.js';
 import { type ApiCall, type ApiHandler, makeContext, type WebContext } from './web-context.js';
 import type { WebSettings } from './web-options.js';
 
@@ -40,8 +41,8 @@ export interface ServedBy {
   readonly folder?: string;
 }
 
-/** An hour. */
-const POINTS = 720;
+/** Points of charts where no history is kept. */
+const HOUR_POINTS = DAY_POINTS / 24;
 const READING = new Set(['GET', 'HEAD']);
 
 export class WebServer implements WebHandler {
@@ -52,15 +53,15 @@ export class WebServer implements WebHandler {
   readonly #settings: WebSettings;
   readonly #watch: FleetWatch;
   readonly #streams: EventStreams;
+  readonly #history: ChartHistory | undefined;
 
   constructor(app: Celeriac, settings: WebSettings, { hosts, login, folder }: ServedBy = {}) {
     this.#settings = settings;
     this.#watch = new FleetWatch({
       app,
       always: settings.history !== false,
-      points: POINTS,
-      earlier: [],
-      onPoints: () => undefined,
+      points: settings.history === false ? HOUR_POINTS : DAY_POINTS,
+      onPoints: (points) => this.#history?.add(points),
       onError: (error) => this.#context.logger().warn({ error }, 'the page cannot listen to events'),
       now: () => this.#context.parts.clock.now(),
     });
@@ -75,6 +76,12 @@ export class WebServer implements WebHandler {
       onError: (error) =>
         this.#context.logger().debug({ error }, 'an event stream of the page lacks something'),
     });
+    if (settings.history instanceof URL) {
+      this.#history = new ChartHistory(settings.history, (error) =>
+        this.#context.logger().warn({ error }, 'the history of the page cannot be kept'),
+      );
+      void this.#history.read().then((points) => this.#watch.remember(points));
+    }
     this.#context = makeContext(app, settings, this.#watch, this.#streams);
     const { authorize, readOnly } = settings;
     this.#files = new PageFiles({ app: app.name, version: VERSION, readOnly }, folder);
@@ -89,6 +96,7 @@ export class WebServer implements WebHandler {
   async close(): Promise<void> {
     this.#streams.close();
     this.#watch.close();
+    await this.#history?.close();
   }
 
   async #answer(request: Request, mount: string | undefined): Promise<Response> {

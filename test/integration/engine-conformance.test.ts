@@ -6,12 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { DelayedError, type JobJson, type Processor, Worker } from 'bullmq';
 import { BROADCAST_BYTES, type Engine, type EngineConfig } from '#src/broker/broker.js';
+import { endedMark, type JobSet } from '#src/broker/job-pages.js';
 import { chunkTopic } from '#src/broker/notice-channels.js';
 import { openEngine } from '#src/broker/open.js';
 import { MOST_DOUBTED } from '#src/broker/places.js';
 import { NOTHING_PASSED } from '#src/broker/queue-admin.js';
 import type { StoredChunk } from '#src/broker/streams.js';
 import { isCeleriacError } from '#src/errors.js';
+import { packStack, unpackStack } from '#src/protocol/message.js';
 import { packPark } from '#src/protocol/waiting.js';
 import { engines, type TestBroker } from '../support/engines.js';
 import { placeRowsOf } from '../support/place-rows.js';
@@ -318,6 +320,119 @@ for (const candidate of engines) {
           [long?.name, long?.running, long?.doneAt, long?.retries],
           ['test.task', false, undefined, 0],
         );
+      });
+
+      it('reads rows of jobs for a list, with long texts cut and what decides the state kept', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        const stack = packStack(`Error\n${'    at x\n'.repeat(5_000)}`, {
+          name: 'RangeError',
+          message: 'no',
+        });
+        const worker = startWorker(engine, 'q', async (own) => {
+          if (own.id === 'bad') {
+            await own.updateProgress({ state: 'DEEP', meta: 'm'.repeat(20_000), attempt: 3 });
+            throw Object.assign(new Error('out of it'), { stack });
+          }
+          return own.id === 'huge' ? { text: 'x'.repeat(300_000) } : 7;
+        });
+        try {
+          await backend.addJob(job('huge', { v: 1, args: ['x'.repeat(300_000)], id: 'h' }), 'huge', {});
+          await backend.addJob(job('small', { v: 1, args: [1] }), 'small', {});
+          await backend.addJob(job('bad', { v: 1, args: [] }), 'bad', {});
+          const refs = ['huge', 'none', 'bad', 'small'].map((id) => ({ queue: 'q', id }));
+          const read = () => engine.queues.rows([...refs, ...Array(150).fill(refs[1])]);
+          await until(async () => (await read()).filter((row) => row?.doneAt !== undefined).length === 3);
+          const [huge, none, bad, small] = await read();
+          assert.equal(none, undefined);
+          assert((huge?.data.length ?? 0) < 1_000 && JSON.parse(huge?.data ?? '').id === 'h');
+          assert.deepEqual([huge?.returnvalue, small?.returnvalue], ['null', '7']);
+          assert.deepEqual(JSON.parse(small?.data ?? ''), { v: 1, args: [1] });
+          assert.deepEqual(unpackStack(bad?.stack ?? '').wireError, { name: 'RangeError', message: 'no' });
+          assert((bad?.stack?.length ?? 0) < 20_000);
+          assert.deepEqual(
+            { ...(bad?.progress as object), meta: null },
+            { state: 'DEEP', meta: null, attempt: 3 },
+          );
+          assert.equal(JSON.stringify(bad?.progress).length < 200, true);
+          assert.deepEqual(
+            [bad?.failedReason, bad?.retries, bad?.deliveries, bad?.returnvalue],
+            ['out of it', 1, 1, undefined],
+          );
+        } finally {
+          await worker.close();
+        }
+      });
+
+      it('pages through the jobs of a queue, in each set and either order, and meets each once', async () => {
+        const engine = open(unique());
+        const backend = await engine.backend('q');
+        const worker = startWorker(engine, 'q', async ({ id }) => {
+          if (id?.startsWith('f')) throw new Error('no');
+        });
+        const ended = Array.from({ length: 23 }, (_, i) => (i % 3 === 0 ? `f${i}` : `c${i}`));
+        const add = (ids: readonly string[], more: object = {}) =>
+          backend.addJobs(
+            ids.map((id) => ({
+              job: { ...job(id, {}), ...more, opts: { ...job(id, {}).opts, ...more } },
+              jobId: id,
+              parentKeyOpts: {},
+            })),
+          );
+        try {
+          await add(ended);
+          const sizes = async () => (await engine.queues.sizes(['q']))[0];
+          await until(async () => {
+            const size = await sizes();
+            return (size?.finished ?? 0) + (size?.failed ?? 0) === 23;
+          });
+        } finally {
+          await worker.close();
+        }
+        await add(['w1', 'w2', 'w3', 'w4', 'w5']);
+        await add(['p1', 'p2', 'p3'], { priority: 4 });
+        for (const [i, id] of ['d1', 'd2', 'd3', 'd4'].entries())
+          await add([id], { delay: 3_600_000 + i * 1_000 });
+        const all = async (set: JobSet, newest: boolean) => {
+          const found: string[] = [];
+          for (let after: string | undefined; ; ) {
+            const [page = [], none = []] = await engine.queues.pages([
+              { queue: 'q', set, newest, after, limit: 2 },
+              { queue: 'nobody', set, newest, after: undefined, limit: 2 },
+            ]);
+            assert.deepEqual(none, []);
+            assert(page.length <= 2);
+            if (page.length === 0) return found;
+            found.push(...page.map(({ id }) => id));
+            after = page.at(-1)?.mark;
+          }
+        };
+        assert.deepEqual(await all('waiting', false), ['w1', 'w2', 'w3', 'w4', 'w5']);
+        assert.deepEqual(await all('waiting', true), ['w5', 'w4', 'w3', 'w2', 'w1']);
+        assert.deepEqual(await all('prioritized', false), ['p1', 'p2', 'p3']);
+        assert.deepEqual(await all('delayed', false), ['d1', 'd2', 'd3', 'd4']);
+        assert.deepEqual(await all('delayed', true), ['d4', 'd3', 'd2', 'd1']);
+        assert.deepEqual(await all('active', true), []);
+        for (const [set, first] of [
+          ['completed', 'c'],
+          ['failed', 'f'],
+        ] as const) {
+          const newest = await all(set, true);
+          assert.deepEqual(newest.toSorted(), ended.filter((id) => id.startsWith(first)).toSorted());
+          assert.deepEqual(await all(set, false), newest.toReversed());
+          const jobs = await engine.readJobs(newest.map((id) => ({ queue: 'q', id })));
+          const ends = jobs.map((found) => found?.doneAt ?? 0);
+          assert.deepEqual(
+            ends,
+            ends.toSorted((a, b) => b - a),
+          );
+          const [middle = 0] = ends.slice(3);
+          const from = async (mark: string) =>
+            (await engine.queues.pages([{ queue: 'q', set, newest: true, after: mark, limit: 50 }]))[0]
+              ?.length;
+          assert.equal(await from(endedMark(middle + 1)), ends.filter((at) => at <= middle).length);
+          assert.equal(await from(endedMark(middle)), ends.filter((at) => at < middle).length);
+        }
       });
 
       it('shows a job as its worker runs, completes and fails it', async () => {

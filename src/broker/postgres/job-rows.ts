@@ -21,7 +21,7 @@ const READ = `
 SELECT r.n, j.name, j.added_at_ms, j.delay_ms, j.processed_at_ms, j.finished_at_ms, j.attempts_made, j.attempts_started,
        j.state = 'active' AS running, j.processed_by, j.priority, l.length, ${HAS_STEPS} AS has_steps,
        CASE WHEN l.length > ${LONGEST_DATA} THEN (j.data - 'args')::text ELSE j.data::text END AS data,
-       CASE WHEN pg_column_size(j.progress) > ${LONGEST_PROGRESS}
+       CASE WHEN octet_length(j.progress::text) > ${LONGEST_PROGRESS}
             THEN jsonb_build_object('state', j.progress -> 'state', 'attempt', j.progress -> 'attempt')::text
             ELSE j.progress::text END AS progress,
        CASE WHEN j.state <> 'completed' THEN NULL

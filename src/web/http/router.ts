@@ -49,7 +49,8 @@ export class Router<H> {
 
 function compile<H>(route: Route<H>): Compiled<H> {
   const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
-  const pattern = new RegExp(`^${route.path.replace(/\{\w+\}/g, '([^/]+)')}$`);
+  const escaped = route.path.replaceAll('.', '\\.');
+  const pattern = new RegExp(`^${escaped.replace(/\{\w+\}/g, '([^/]+)')}$`);
   return { route, pattern, names };
 }
 

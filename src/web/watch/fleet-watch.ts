@@ -14,8 +14,6 @@ export interface WatchParams {
   readonly always: boolean;
   /** Points of charts that are kept. */
   readonly points: number;
-  /** Points of earlier processes, oldest first. */
-  readonly earlier: readonly SeriesPoint[];
   /** Called with points that are over. */
   onPoints(points: readonly SeriesPoint[]): void;
   onError(error: unknown): void;
@@ -53,6 +51,11 @@ export class FleetWatch {
     return this.#statistics;
   }
 
+  /** Puts points of earlier processes before those of this one, oldest first. */
+  remember(points: readonly SeriesPoint[]): void {
+    this.#statistics?.prepend(points);
+  }
+
   /** Whether it listens. */
   get listening(): boolean {
     return this.#stop !== undefined;
@@ -80,9 +83,8 @@ export class FleetWatch {
     if (this.#closed || this.#stop !== undefined) return;
     const stop = new AbortController();
     this.#stop = stop;
-    const { points, earlier, now } = this.params;
-    const before = this.#statistics?.series ?? earlier;
-    this.#statistics = new Statistics(now(), points, before);
+    const { points, now } = this.params;
+    this.#statistics = new Statistics(now(), points, this.#statistics?.series);
     this.#ticking = setInterval(() => this.#second(), 1_000).unref();
     void this.#listen(stop.signal);
   }

@@ -81,6 +81,12 @@ export class Statistics {
     this.#pointAt = since - (since % POINT_MS);
   }
 
+  /** Puts earlier points before those that there are. */
+  prepend(points: readonly SeriesPoint[]): void {
+    this.#points.unshift(...points);
+    this.#points.splice(0, this.#points.length - this.most);
+  }
+
   /** Takes an event. @param now epoch ms, by the listener's clock */
   take(event: AppEvent, now: number): void {
     if (!('id' in event)) return;

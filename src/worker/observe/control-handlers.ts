@@ -10,6 +10,7 @@ import { VERSION } from '../../version.js';
 import type { Autoscale } from '../queues/autoscale.js';
 import type { Executor } from '../run/execute.js';
 import type { Inspection } from './inspection.js';
+import { ProcessUsage } from './process-usage.js';
 import type { TaskLog } from './task-log.js';
 
 /** What a worker lets remote control do. */
@@ -58,6 +59,7 @@ type Reading =
 
 function readings(worker: Steering): Pick<CommandHandlers, Reading> {
   const { reports } = worker;
+  const usage = new ProcessUsage();
   return {
     ping: () => 'pong',
     active: () => reports.active(),
@@ -75,6 +77,8 @@ function readings(worker: Steering): Pick<CommandHandlers, Reading> {
       processed: worker.log.processed(),
       queues: worker.queues(),
       version: VERSION,
+      memory: usage.memory(),
+      cpu: usage.cpu(),
     }),
     activeQueues: () => worker.queues(),
     conf: () => worker.conf(),

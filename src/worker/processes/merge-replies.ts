@@ -101,6 +101,8 @@ function sumStats(all: readonly NodeStats[]): NodeStats {
     running: sum(({ running }) => running),
     processed: sumCounts(all.map(({ processed }) => processed)),
     queues: sumQueues(all.map(({ queues }) => queues)),
+    memory: sum(({ memory = 0 }) => memory),
+    cpu: sum(({ cpu = 0 }) => cpu),
   };
 }
 

@@ -48,12 +48,20 @@ describe('The answer of a node with several processes', () => {
 
   it('adds up what they do, and keeps what is the same for all', () => {
     const sum = RULES.stats.merge([
-      stats({ pid: 7 }),
-      stats({ pid: 8, running: 2, processed: { a: 2, b: 5 }, queues: [{ name: 'r', concurrency: 1 }] }),
+      stats({ pid: 7, memory: 5, cpu: 0.5 }),
+      stats({
+        memory: 7,
+        cpu: 0.25,
+        pid: 8,
+        running: 2,
+        processed: { a: 2, b: 5 },
+        queues: [{ name: 'r', concurrency: 1 }],
+      }),
     ]);
     assert.deepEqual([sum.pid, sum.concurrency, sum.running], [7, 4, 3]);
     assert.deepEqual(sum.slots, { size: 6, used: 2, free: 4 });
     assert.deepEqual(sum.processed, { a: 3, b: 5 });
+    assert.deepEqual([sum.memory, sum.cpu], [12, 0.75]);
     assert.deepEqual(sum.queues, [
       { name: 'q', concurrency: 2 },
       { name: 'r', concurrency: 1 },

@@ -36,9 +36,13 @@ describe('The history of charts', () => {
     );
   });
 
-  it('is reported once when it cannot be kept', async () => {
+  it('is reported once when it cannot be kept', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'celeriac-history-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
     const errors: unknown[] = [];
-    const history = new ChartHistory(pathToFileURL('/proc/nowhere/'), (error) => errors.push(error));
+    const history = new ChartHistory(pathToFileURL(`${file}/`), (error) => errors.push(error));
     assert.deepEqual(await history.read(), []);
     history.add([point(1)]);
     history.add([point(2)]);

@@ -90,6 +90,12 @@ describe('The screens of the page', () => {
       sees: ['Steps', 'reserve', 'waits for a value'],
     },
     {
+      name: 'workflow',
+      at: () => `#/runs/${encodeURIComponent(runs.flow.id)}/graph`,
+      title: 'Workflow',
+      sees: ['fetch_order', 'of 8 tasks'],
+    },
+    {
       name: 'workers',
       at: () => `#/workers?open=${encodeURIComponent('celeriac@web-1')}`,
       title: 'Workers',

@@ -12,7 +12,8 @@ export const PATIENCE_MS = 20_000;
 export class PageDriver {
   constructor(
     readonly page: Page,
-    private readonly url: string,
+    /** With a slash at its end. */
+    readonly root: string,
   ) {
     page.setDefaultTimeout(PATIENCE_MS);
   }
@@ -101,7 +102,7 @@ export class PageDriver {
   }
 
   address(): string {
-    return this.page.url().slice(this.url.length);
+    return this.page.url().slice(this.root.length);
   }
 }
 

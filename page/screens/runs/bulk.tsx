@@ -142,7 +142,7 @@ interface Matches {
 
 const PAGE = 200;
 /** Enough to know the size; more would keep the broker busy for a number. */
-const MOST_PAGES = 25;
+const MOST_PAGES = 50;
 
 /** Counts by looking, page by page, while the dialog is open. */
 function useMatching(filter: Filter): Matches {

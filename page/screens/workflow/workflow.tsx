@@ -64,7 +64,7 @@ function Body({ id, graph, stale }: { id: string; graph: RunGraph; stale: boolea
           {graph.shown < graph.total && `, ${number(graph.shown)} of them drawn`}
         </li>
       </ul>
-      <Unfolded />
+      <Unfolded graph={graph} />
       <Scroll look={stale ? 'graph-box stale' : 'graph-box'} label="Graph">
         {drawn === undefined ? <Waiting /> : <Drawing graph={graph} drawn={drawn} root={id} />}
       </Scroll>
@@ -75,12 +75,15 @@ function Body({ id, graph, stale }: { id: string; graph: RunGraph; stale: boolea
   );
 }
 
-const PAGE = 100;
+/** Members on the server's page of an unfolded group. */
+const PAGE = 50;
 
 /** A page of an unfolded group. */
-function Unfolded() {
+function Unfolded({ graph: { nodes } }: { graph: RunGraph }) {
   const { query } = useRoute();
-  if (!query.has('open')) return null;
+  const open = query.get('open');
+  if (open === null) return null;
+  const many = nodes.find(({ id, folded }) => id === open && folded === true)?.count ?? 0;
   const from = Number(query.get('from') ?? 0);
   return (
     <p class="bar">
@@ -99,10 +102,17 @@ function Unfolded() {
       >
         Earlier members
       </button>
-      <button type="button" class="small" onClick={() => setQuery({ from: from + PAGE }, { push: true })}>
+      <button
+        type="button"
+        class="small"
+        disabled={from + PAGE >= many}
+        onClick={() => setQuery({ from: from + PAGE }, { push: true })}
+      >
         Later members
       </button>
-      <span class="sub">from member {number(from + 1)}</span>
+      <span class="sub">
+        members {number(from + 1)} to {number(Math.min(from + PAGE, many))} of {number(many)}
+      </span>
     </p>
   );
 }

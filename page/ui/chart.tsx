@@ -21,6 +21,8 @@ export interface ChartProps {
 }
 
 const HEIGHT = 170;
+/** A chart that has just begun stands at its right side. */
+const LEAST_SECONDS = 300;
 
 export function Chart({ title, times, lines, format }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
@@ -91,7 +93,10 @@ function options(
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+    scales: {
+      x: { range: (_, least, most) => [Math.min(least, most - LEAST_SECONDS), most] },
+      y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] },
+    },
     axes: [
       {
         ...axis,
@@ -107,7 +112,8 @@ function options(
         label: line.name,
         stroke: colour(line.colour),
         width: 1.5,
-        points: { show: false },
+        // A line needs two points.
+        points: { show: (_: uPlot, __: number, from: number, to: number) => to - from < 2 },
         spanGaps: false,
       })),
     ],

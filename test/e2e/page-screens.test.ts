@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type AsyncResult, Celeriac, crontab } from 'celeriac';
 import type { Browser } from 'playwright-core';
-import { until } from '../support/app.js';
+import { pause, until } from '../support/app.js';
 import { startBrowser } from '../support/browser.js';
 import { PageDriver } from '../support/page-driver.js';
 import { type Shop, shop } from '../support/page-fleet.js';
@@ -43,6 +43,7 @@ describe('The screens of the page', () => {
     // Somebody looks before anything happens, so that the charts have something to say.
     const early = await PageDriver.open(suite, url, { browser });
     await early.sees('Live');
+    if (process.env.CELERIAC_IMAGES !== undefined) await busy(fleet);
     runs = await fill(app, fleet);
   });
 
@@ -93,7 +94,7 @@ describe('The screens of the page', () => {
       name: 'workflow',
       at: () => `#/runs/${encodeURIComponent(runs.flow.id)}/graph`,
       title: 'Workflow',
-      sees: ['fetch_order', 'of 8 tasks'],
+      sees: [/a chain of 8 tasks/, 'Parts'],
     },
     {
       name: 'workers',
@@ -263,6 +264,16 @@ async function fill(app: Celeriac, { tasks }: Shop) {
   await reaches(retrying, 'RETRY');
   await reaches(stream, 'STARTED');
   return { failed, running, stream, order, flow };
+}
+
+/** Something to draw, for pictures. */
+async function busy({ tasks }: Shop): Promise<void> {
+  for (let second = 0; second < 60; second++) {
+    const many = Math.round(12 + 8 * Math.sin(second / 8));
+    for (let n = 0; n < many; n++) await tasks.renderPage.delay(n);
+    if (second % 7 === 0) await tasks.charge.delay(200);
+    await pause(1_000);
+  }
 }
 
 async function reaches(result: AsyncResult, state: string): Promise<void> {

@@ -31,6 +31,7 @@ import { Producer } from './queue/producer.js';
 import { Tracing } from './queue/tracing.js';
 import { Feed } from './results/feed.js';
 import { revokeAll } from './results/revoke.js';
+import { taggedTasks } from './results/tagged.js';
 import { TaskReader } from './results/task-reader.js';
 import type { ScheduleHost } from './schedules/scheduled-calls.js';
 import { Schedules } from './schedules/schedules.js';
@@ -166,6 +167,7 @@ export function makeParts(params: AppPartsParams) {
   const control = new Control(caller, {
     queues,
     revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
+    tagged: (tag) => taggedTasks(engine, tag),
     setRate: (task, rate) => rates.set(task, rate),
   });
   const outbox = new Outbox({

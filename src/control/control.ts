@@ -8,6 +8,7 @@ import { checkLimits, checkQueueName, checkTaskName, optionalMs } from '../optio
 import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
 import { type Rate, type RateLimit, toRate } from '../options/rates.js';
+import { tagsOf } from '../options/tags.js';
 import type { RevokeOptions } from '../results/revoke.js';
 import { show } from '../show.js';
 import { type Asking, type AskOptions, checkAsk } from './caller.js';
@@ -21,8 +22,15 @@ export interface ControlWrites {
   readonly queues: Queues;
   /** Marks tasks as revoked; returns the job ids of the running ones. */
   revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]>;
+  /** The ids of the tasks with a tag that have not ended, a page at a time. */
+  tagged(tag: string): AsyncIterable<readonly string[]>;
   /** Sets the rate of a task for the whole fleet. */
   setRate(task: string, rate: Rate | null): Promise<void>;
+}
+
+/** All tasks with a tag that have not ended. */
+export interface TagFilter {
+  readonly tag: string;
 }
 
 export class Control {
@@ -79,12 +87,23 @@ export class Control {
   }
 
   /**
-   * Revokes tasks by id. A task that has not started never will, with or without a worker. With `terminate` running
+   * Revokes tasks by id, or all with a tag that have not ended (Celery: `revoke_by_stamped_headers`; what is sent with
+   * the tag later runs). A task that has not started never will, with or without a worker. With `terminate` running
    * tasks end too; the replies are those of the workers asked.
+   * @example await app.control.revoke({ tag: 'tenant:42' }, { reason: 'moved away' })
    */
-  async revoke(ids: string | readonly string[], options: AskOptions & RevokeOptions = {}): Done {
+  async revoke(
+    which: string | readonly string[] | TagFilter,
+    options: AskOptions & RevokeOptions = {},
+  ): Done {
     const { terminate = false, reason, ...ask } = options;
     checkOptions(options, 'control.revoke', ['terminate', 'reason']);
+    const revocation = { ...(reason !== undefined && { reason }) };
+    if (isTagFilter(which)) {
+      const refs = await this.#revokeTagged(tagIn(which), revocation);
+      return this.#ask('revoke', { jobIds: terminate ? refs : [], ...revocation }, ask);
+    }
+    const ids = which;
     const list = typeof ids === 'string' ? [ids] : ids;
     if (!Array.isArray(list))
       throw new OptionError(`control.revoke: give a task id or a list of such, not ${show(ids)}.`);
@@ -92,9 +111,15 @@ export class Control {
       if (typeof id !== 'string' || id === '')
         throw new OptionError(`control.revoke: ${show(id)} is not a task id.`);
     }
-    const revocation = { ...(reason !== undefined && { reason }) };
     const refs = await this.writes.revokeAll(list, revocation);
     return this.#ask('revoke', { jobIds: terminate ? refs : [], ...revocation }, ask);
+  }
+
+  async #revokeTagged(tag: string, revocation: { reason?: string }): Promise<string[]> {
+    const refs: string[] = [];
+    for await (const ids of this.writes.tagged(tag))
+      refs.push(...(await this.writes.revokeAll(ids, revocation)));
+    return refs;
   }
 
   /**
@@ -208,4 +233,13 @@ function refusedByAll(replies: Replies<unknown>): boolean {
 function count(n: unknown, where: string): number {
   if (typeof n === 'number' && Number.isInteger(n) && n >= 1) return n;
   throw new OptionError(`control.${where}: ${String(n)} must be a whole number of 1 or more.`);
+}
+
+function isTagFilter(which: unknown): which is TagFilter {
+  return typeof which === 'object' && which !== null && !Array.isArray(which) && 'tag' in which;
+}
+
+function tagIn(filter: TagFilter): string {
+  checkNames(filter, ['tag'], 'control.revoke');
+  return tagsOf([filter.tag], 'control.revoke: tag')[0] ?? '';
 }

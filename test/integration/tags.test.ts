@@ -1,7 +1,7 @@
 /** Tags: who has them, and what is found by them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chain, chord, currentTask, type FleetEvent, group } from 'celeriac';
+import { chain, chord, currentTask, type FleetEvent, group, OptionError } from 'celeriac';
 import { gate, onEveryEngine, rejection, until } from '../support/app.js';
 
 const PATIENCE = { timeout: '30s' } as const;
@@ -47,6 +47,33 @@ describe('Tags', () => {
       assert.equal(await both.get(PATIENCE), 'whole,body');
       await until(() => linked.length === 1, 'the link');
       assert.deepEqual(linked, ['whole']);
+    });
+
+    it('revoke all tasks that have them: waiting, delayed, running, of any queue', async (t) => {
+      const { app, worker } = ground.app(t);
+      const opened = gate();
+      const started: string[] = [];
+      const slow = app.task('slow', async () => {
+        started.push(currentTask()?.request.id ?? '');
+        await opened.opened;
+      });
+      await worker({ concurrency: 1 });
+      const mine = { tags: ['tenant:42'] };
+      const running = await slow.applyAsync([], mine);
+      await until(() => started.length === 1, 'the first');
+      const waiting = await slow.applyAsync([], mine);
+      const delayed = await slow.applyAsync([], { ...mine, countdown: '1h', taskId: 'of my own' });
+      const elsewhere = await slow.applyAsync([], { ...mine, queue: 'elsewhere', priority: 5 });
+      const other = await slow.delay();
+      await app.control.revoke({ tag: 'tenant:42' }, { reason: 'moved', terminate: true });
+      for (const result of [running, waiting, delayed, elsewhere]) {
+        const error = await rejection(result.get(PATIENCE));
+        assert.match(error.message, /moved/, result.id);
+      }
+      opened.open();
+      await other.get(PATIENCE);
+      assert.deepEqual(started, [running.id, other.id]);
+      await assert.rejects(app.control.revoke({ tag: '' }), OptionError);
     });
 
     it('select among running and failed tasks', async (t) => {

@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
+import { OptionError } from '../../errors.js';
 import { READY } from '../../states.js';
 import { withApp } from '../connect.js';
 import { EXIT } from '../exit.js';
@@ -11,6 +12,7 @@ import type { Output } from '../output.js';
 import { type BroadcastFlags, exitCodeOfReplies, type Replies, repliesOf } from './broadcast.js';
 
 interface RevokeFlags extends BroadcastFlags {
+  readonly tag?: string;
   readonly terminate?: boolean;
   readonly reason?: string;
 }
@@ -20,7 +22,8 @@ type Snapshot = Awaited<ReturnType<ReturnType<Celeriac['result']>['snapshot']>>;
 /** Gives `control revoke` its flags and its action. */
 export function addRevokeCommand(command: Command): void {
   command
-    .argument('<id...>', 'their ids')
+    .argument('[id...]', 'their ids')
+    .option('--tag <tag>', 'in place of ids: all with this tag that have not ended')
     .option('--terminate', 'end those that run, too')
     .option('--reason <text>', 'why: shown to who waits for the result')
     .action((ids: string[], _flags, self: Command) => revoke(ids, self.optsWithGlobals<RevokeFlags>()));
@@ -29,10 +32,16 @@ export function addRevokeCommand(command: Command): void {
 async function revoke(ids: readonly string[], flags: RevokeFlags): Promise<void> {
   const { takeStdout } = await import('../output.js');
   const out = takeStdout();
-  const { terminate = false, reason } = flags;
+  const { terminate = false, reason, tag } = flags;
+  if ((ids.length === 0) === (tag === undefined))
+    throw new OptionError('control revoke: which? Give ids, or --tag.');
   await withApp(flags, async (app) => {
     const { replies, remark } = await repliesOf(app, flags, (api, options) =>
-      api.control.revoke(ids, { ...options, terminate, ...(reason === undefined ? {} : { reason }) }),
+      api.control.revoke(tag === undefined ? ids : { tag }, {
+        ...options,
+        terminate,
+        ...(reason === undefined ? {} : { reason }),
+      }),
     );
     const tasks = await Promise.all([...new Set(ids)].map((id) => stateAfter(app, id, terminate)));
     if (flags.json) out.json(replies);

@@ -41,7 +41,7 @@ export function runOf(job: TaskRecord, message: Message, context: RunContext): R
     name: job.name,
     state,
     queue: queueOfLane(job.queue),
-    tags: [],
+    tags: message.tags ?? [],
     args: argsText(message.args, context),
     worker: began ? (job.worker ?? null) : null,
     attempt: retries,

@@ -74,13 +74,13 @@ function viewOf({ node, stats, active, conf, heard, now }: Known): WorkerView {
 
 /** A running task as its worker reports it. */
 export function runOfReport(report: TaskReport, node: string, now: number): Run {
-  const { id, name, args, queue, retries, deliveries, startedAt = null } = report;
+  const { id, name, args, queue, retries, deliveries, tags = [], startedAt = null } = report;
   return {
     id,
     name,
     state: 'STARTED',
     queue,
-    tags: [],
+    tags,
     args: args.map((arg) => JSON.stringify(arg)).join(', '),
     worker: node,
     attempt: retries,

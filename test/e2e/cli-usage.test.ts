@@ -57,7 +57,7 @@ describe('celeriac', () => {
       /minimum above its maximum/,
     ],
     ['queues that are all left out', ['-A', 'tasks', 'worker', '-Q', 'a,b', '-X', 'b,a'], /no queue is left/],
-    ['a revocation of nothing', ['-A', 'tasks', 'control', 'revoke'], /missing required argument 'id'/],
+    ['a revocation of nothing', ['-A', 'tasks', 'control', 'revoke'], /Give ids, or --tag/],
     ['arguments that are no array', ['-A', 'tasks', 'call', 'add', '--args', '7'], /--args '\[7\]'/],
   ] as const) {
     it(`refuses ${what} in one line, with exit code 2`, async (t) => {

@@ -4,7 +4,6 @@ import type { Celeriac } from '../../app.js';
 import { CeleriacError, OptionError } from '../../errors.js';
 import { present } from '../../options/merge.js';
 import type { CatchUp, Schedule } from '../../options/schedules.js';
-import { at, crontab, every } from '../../schedules/schedule.js';
 import { scheduleText } from '../../schedules/schedule-text.js';
 import { type GlobalFlags, withApp } from '../connect.js';
 import { argsFlag, durationFlag, durationOrMomentFlag, momentFlag } from '../flags.js';
@@ -59,11 +58,11 @@ function withFlags(command: Command): Command {
 
 async function add(name: string, flags: SetFlags): Promise<void> {
   const { task } = flags;
-  const when = scheduleOf(flags);
+  const when = await scheduleOf(flags);
   if (task === undefined) throw new OptionError('schedules add: --task is missing: what does it run?');
   if (when === undefined)
     throw new OptionError('schedules add: when does it tick? Give --every, --cron or --at.');
-  await upsert(name, flags, (old) => {
+  await upsert(name, flags, async (old) => {
     if (old !== undefined)
       throw new CeleriacError(
         `There is a schedule "${name}" already. \`celeriac schedules set ${name} …\` changes it.`,
@@ -74,15 +73,15 @@ async function add(name: string, flags: SetFlags): Promise<void> {
 
 async function change(name: string, flags: SetFlags): Promise<void> {
   const timed = [flags.every, flags.cron, flags.at].some((each) => each !== undefined);
-  const when = timed ? scheduleOf(flags) : undefined;
-  await upsert(name, flags, (old) => {
+  const when = timed ? await scheduleOf(flags) : undefined;
+  await upsert(name, flags, async (old) => {
     if (old === undefined)
       throw new CeleriacError(
         `There is no schedule "${name}". \`celeriac schedules add ${name} …\` makes it.`,
       );
     return {
       task: flags.task ?? old.task,
-      schedule: when ?? scheduleOf({ ...flagsOf(old.schedule), ...flags }) ?? old.schedule,
+      schedule: when ?? (await scheduleOf({ ...flagsOf(old.schedule), ...flags })) ?? old.schedule,
       args: flags.args ?? [...old.args],
       options: { ...old.options, ...optionsOf(flags) },
     };
@@ -92,12 +91,12 @@ async function change(name: string, flags: SetFlags): Promise<void> {
 async function upsert(
   name: string,
   flags: SetFlags,
-  defined: (old: Entry | undefined) => Omit<Parameters<Celeriac['schedules']['upsert']>[0], 'name'>,
+  defined: (old: Entry | undefined) => Promise<Omit<Parameters<Celeriac['schedules']['upsert']>[0], 'name'>>,
 ): Promise<void> {
   const { takeStdout } = await import('../output.js');
   const out = takeStdout();
   await withApp(flags, async (app) => {
-    const entry = await app.schedules.upsert({ name, ...defined(await app.schedules.get(name)) });
+    const entry = await app.schedules.upsert({ name, ...(await defined(await app.schedules.get(name))) });
     if (flags.json) return out.json(entry);
     const next = entry.nextRunAt?.toISOString() ?? (entry.paused ? 'none, it is paused' : 'never');
     out.line(`${name}: ${scheduleText(entry.schedule)}, next run ${next}`);
@@ -105,7 +104,7 @@ async function upsert(
 }
 
 /** The schedule of these flags; undefined when none says when. */
-function scheduleOf(flags: SetFlags): Schedule | undefined {
+async function scheduleOf(flags: SetFlags): Promise<Schedule | undefined> {
   const { timezone, startAt, endAt, jitter, catchUp, aligned } = flags;
   const given = { every: flags.every, cron: flags.cron, at: flags.at };
   const kinds = Object.entries(given).filter(([, value]) => value !== undefined);
@@ -118,6 +117,7 @@ function scheduleOf(flags: SetFlags): Schedule | undefined {
   if (flags.at !== undefined && (startAt !== undefined || endAt !== undefined))
     throw new OptionError('schedules: --at is one moment: leave out --start-at and --end-at.');
   const bounds = { ...moment, startAt, endAt };
+  const { at, crontab, every } = await import('../../schedules/schedule.js');
   if (flags.every !== undefined) return every(flags.every, present({ ...bounds, aligned }));
   if (flags.cron !== undefined) return crontab(flags.cron, present(bounds));
   return flags.at === undefined ? undefined : at(flags.at, present(moment));

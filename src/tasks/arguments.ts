@@ -5,6 +5,7 @@
  */
 import { InvalidArgumentsError, OptionError, type Violation } from '../errors.js';
 import type { ArgumentReader, Reading } from './argument-reader.js';
+import { argumentSchema, type JsonSchema } from './argument-schema.js';
 import { dtoReader, isDtoClass } from './dto.js';
 import { isStandardSchema, schemaReader } from './standard-schema.js';
 
@@ -29,6 +30,8 @@ export interface ArgumentChecker {
   materialise(args: readonly unknown[]): unknown[] | Promise<unknown[]>;
   /** True if the schema at this position may rebuild a Date (or URL, BigInt, Map, Set) from its JSON form. */
   rebuilds(index: number): boolean;
+  /** The list as a JSON schema, for a form; undefined where the declaration cannot say it. */
+  schema(): JsonSchema | undefined;
 }
 
 /**
@@ -43,7 +46,7 @@ export function compileArguments(
     ? specs.map((spec, index) => explicitReader(spec, index, origin.taskName))
     : specs.map(emittedReader);
   if (!origin.explicit && readers.every((reader) => reader === undefined)) return undefined;
-  return new Checker(readers, origin);
+  return new Checker(readers, origin, origin.explicit ? specs : []);
 }
 
 const UNCHECKED: ReadonlySet<unknown> = new Set([Object, Array, String, Number, Boolean]);
@@ -71,6 +74,7 @@ class Checker implements ArgumentChecker {
   constructor(
     private readonly readers: readonly (ArgumentReader | undefined)[],
     private readonly origin: ArgumentOrigin,
+    private readonly specs: readonly unknown[],
   ) {}
 
   check(args: readonly unknown[]): void | Promise<void> {
@@ -91,6 +95,10 @@ class Checker implements ArgumentChecker {
 
   rebuilds(index: number): boolean {
     return this.readers[index] !== undefined;
+  }
+
+  schema(): JsonSchema | undefined {
+    return argumentSchema(this.specs);
   }
 
   #readAll(args: readonly unknown[]): readonly Reading[] | Promise<readonly Reading[]> {

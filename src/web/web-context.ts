@@ -69,11 +69,11 @@ export function makeContext(
     registered: new Memo(() => app.inspect().registered(), REGISTERED_MS),
     queues: new Memo(() => app.queues.list(), FLEET_MS),
     declared: () =>
-      registry.all().map(({ name, publish, run }) => ({
+      registry.all().map(({ name, publish, run, checker }) => ({
         name,
         queue: publish.queue,
         options: optionsOf({ ...publish, ...run }),
-        schema: null,
+        schema: checker?.schema() ?? null,
       })),
   };
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { type AsyncResult, type Celeriac, crontab } from 'celeriac';
 import type { Browser } from 'playwright-core';
+import { z } from 'zod';
 import { onEveryEngine, until } from '../support/app.js';
 import { startBrowser } from '../support/browser.js';
 import { PageDriver } from '../support/page-driver.js';
@@ -247,6 +248,29 @@ onEveryEngine(
       await page.locator('.lines').getByText('SUCCESS').waitFor();
       await page.locator('.lines').getByText('41', { exact: true }).waitFor();
       assert.deepEqual(fleet.done, [41]);
+    });
+
+    it('calls a task by a form where its arguments are declared', async (t) => {
+      const { app, worker } = ground.app(t);
+      const made: unknown[] = [];
+      const options = z.object({
+        pages: z.number().int(),
+        fast: z.boolean(),
+        format: z.enum(['pdf', 'html']),
+      });
+      app.task('print', { args: [z.string(), options] }, async (...args: unknown[]) => {
+        made.push(...args);
+      });
+      await worker();
+      const { url } = await servePage(t, app);
+      const { page } = await PageDriver.open(t, url, { browser, at: '#/call/print' });
+      await page.getByLabel('Argument 1').fill('42');
+      await page.getByLabel('pages').fill('7');
+      await page.getByLabel('fast').check();
+      await page.getByLabel('format').selectOption('html');
+      await page.getByRole('button', { name: 'Call 1 task' }).click();
+      await page.locator('.lines').getByText('SUCCESS').waitFor();
+      assert.deepEqual(made, ['42', { pages: 7, fast: true, format: 'html' }]);
     });
 
     it('asks before it acts, and does nothing when the reader thinks better of it', async (t) => {

@@ -44,7 +44,7 @@ function declare(app: Celeriac, go: Gate, state: { broken: boolean; done: number
     }),
     /** Fails until it is repaired, or charges enough. */
     charge: app.task('charge_card', async (amount: number) => {
-      if (state.broken && amount < 100) throw new RangeError(`the bank refused ${amount} of account 12`);
+      if (state.broken && amount < 100) throw refusal(amount);
       state.done.push(amount);
       return amount;
     }),
@@ -70,4 +70,13 @@ function declare(app: Celeriac, go: Gate, state: { broken: boolean; done: number
         total.s(),
       ),
   };
+}
+
+/** With the stack of a user's program, whichever machine the test runs on: it is seen in pictures. */
+function refusal(amount: number): RangeError {
+  const error = new RangeError(`the bank refused ${amount} of account 12`);
+  error.stack = `RangeError: ${error.message}
+    at Bank.withdraw (/app/src/bank.ts:42:13)
+    at async Checkout.chargeCard (/app/src/checkout.ts:18:20)`;
+  return error;
 }

@@ -135,12 +135,15 @@ export interface JourneyEnd {
   readonly sleeps: ReadonlyMap<string, number>;
 }
 
-/** What is wrong with what the ledger says of the tasks; empty when all is well. */
+/**
+ * What is wrong with what the ledger says of the tasks; empty when all is well.
+ * @param lost the processes that lost what they ran; undefined where any may have
+ */
 export function stepFaults(
   ledger: string,
   ends: readonly JourneyEnd[],
   sent: readonly ReadonlyMap<string, string>[],
-  killed: ReadonlySet<number>,
+  lost: ReadonlySet<number> | undefined,
 ): { readonly faults: readonly string[]; readonly again: number } {
   const lines = new Map<string, StepLine[]>();
   for (const text of readFileSync(ledger, 'utf8').split('\n')) {
@@ -173,10 +176,10 @@ export function stepFaults(
       const begun = own.filter(({ what }) => what === 'begun');
       again += begun.length - 1;
       for (const { pid } of begun)
-        if (pid !== stored?.pid && !killed.has(pid))
+        if (pid !== stored?.pid && lost?.has(pid) === false)
           faults.push(`${task} ${name} ran in ${pid} as well, which lives`);
       for (const pid of new Set(begun.map((line) => line.pid)))
-        if (begun.filter((line) => line.pid === pid).length > 1)
+        if (lost !== undefined && begun.filter((line) => line.pid === pid).length > 1)
           faults.push(`${task} ${name} began twice in ${pid}`);
     }
   }

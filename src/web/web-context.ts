@@ -45,6 +45,8 @@ export type ApiHandler = (call: ApiCall) => unknown;
 /** How long answers of workers and sizes of queues count, ms. */
 const FLEET_MS = 1_000;
 const REGISTERED_MS = 5_000;
+/** Counting many rows takes PostgreSQL long. */
+const IDLE = 10;
 
 export function makeContext(
   app: Celeriac,
@@ -67,7 +69,7 @@ export function makeContext(
       return { stats, active, conf };
     }, FLEET_MS),
     registered: new Memo(() => app.inspect().registered(), REGISTERED_MS),
-    queues: new Memo(() => app.queues.list(), FLEET_MS),
+    queues: new Memo(() => app.queues.list(), FLEET_MS, IDLE),
     declared: () =>
       registry.all().map(({ name, publish, run, checker }) => ({
         name,

@@ -33,7 +33,7 @@ const BEYOND = { newest: '9223372036854775807', oldest: '-9223372036854775808' }
 /** No job id begins with it. */
 const LAST_TEXT = '\u{10ffff}';
 
-/** The pages, in order: one statement for each set. */
+/** The pages, in order: one statement for each set, one after another, so that they share a connection. */
 export async function readPages(query: PgQuery, asked: readonly PageAsked[]): Promise<PlacedJob[][]> {
   const pages: PlacedJob[][] = asked.map(() => []);
   const alike = new Map<string, number[]>();
@@ -41,25 +41,23 @@ export async function readPages(query: PgQuery, asked: readonly PageAsked[]): Pr
     const kind = `${set} ${newest} ${limit}`;
     alike.set(kind, [...(alike.get(kind) ?? []), at]);
   });
-  await Promise.all(
-    [...alike.values()].map(async (places) => {
-      const some = places.flatMap((at) => asked[at] ?? []);
-      const [first] = some;
-      if (first === undefined) return;
-      const marks = some.map(markOf);
-      const { rows } = await query(statement(first), [
-        some.map(({ queue }) => queue),
-        marks.map(([a]) => a),
-        marks.map(([, b]) => b),
-        first.limit,
-      ]);
-      for (const row of rows) {
-        const [id, a, b] = [String(row.id), String(row.a), String(row.b)];
-        const mark = ENDED_SETS.includes(first.set) ? endedMark(Number(a), id) : `${a}:${b}`;
-        pages[places[Number(row.n) - 1] ?? -1]?.push({ id, mark });
-      }
-    }),
-  );
+  for (const places of alike.values()) {
+    const some = places.flatMap((at) => asked[at] ?? []);
+    const [first] = some;
+    if (first === undefined) continue;
+    const marks = some.map(markOf);
+    const { rows } = await query(statement(first), [
+      some.map(({ queue }) => queue),
+      marks.map(([a]) => a),
+      marks.map(([, b]) => b),
+      first.limit,
+    ]);
+    for (const row of rows) {
+      const [id, a, b] = [String(row.id), String(row.a), String(row.b)];
+      const mark = ENDED_SETS.includes(first.set) ? endedMark(Number(a), id) : `${a}:${b}`;
+      pages[places[Number(row.n) - 1] ?? -1]?.push({ id, mark });
+    }
+  }
   return pages;
 }
 

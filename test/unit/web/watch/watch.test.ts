@@ -199,6 +199,7 @@ describe('An answer for many', () => {
         return asked;
       },
       1_000,
+      0,
       () => now,
     );
     assert.deepEqual(await Promise.all([memo.get(), memo.get()]), [1, 1]);
@@ -207,5 +208,19 @@ describe('An answer for many', () => {
     assert.equal(await memo.get(), 3);
     memo.forget();
     assert.equal(await memo.get(), 4);
+    const slow = new Memo(
+      async () => {
+        now += 500;
+        return ++asked;
+      },
+      1_000,
+      10,
+      () => now,
+    );
+    assert.equal(await slow.get(), 5);
+    now += 4_000;
+    assert.equal(await slow.get(), 5);
+    now += 1_000;
+    assert.equal(await slow.get(), 6);
   });
 });

@@ -21,5 +21,5 @@ export interface RelayedJobs {
 
 /** How long a mark is kept while its call may still be in the outbox, ms (30 days): longer than any outage. */
 export const MARK_MS = 30 * 24 * 3_600_000;
-/** How long a released mark is kept, ms: longer than a relay that was frozen may still be about to add its jobs. */
-export const RELEASED_MARK_MS = 3_600_000;
+/** How long a released mark is kept, ms: longer than a relay may still be about to add its jobs. */
+export const RELEASED_MARK_MS = 5 * 60_000;

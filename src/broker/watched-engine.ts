@@ -15,6 +15,7 @@ import type {
 } from './broker.js';
 import type { BrokerClock } from './clock.js';
 import type { Places } from './places.js';
+import type { RelayedCall, RelayedJobs } from './relayed-jobs.js';
 
 /** A task as it was added to its queue. */
 export interface AddedJob {
@@ -133,6 +134,7 @@ export class WatchedEngine {
       records: this.#records,
       addTogether: (jobs) =>
         this.#add(jobs, this.under.addTogether(jobs.map((each) => ({ ...each, job: heldBack(each.job) })))),
+      relayed: this.#relayed(),
       flows: this.#flows(),
       places: this.#places(),
       close: async () => {
@@ -146,6 +148,23 @@ export class WatchedEngine {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
+  }
+
+  #relayed(): RelayedJobs {
+    const { relayed } = this.under;
+    const held = (call: RelayedCall): RelayedCall => ({
+      ...call,
+      jobs: call.jobs.map((each) => ({ ...each, job: heldBack(each.job) })),
+    });
+    return {
+      add: (calls) =>
+        this.#add(
+          calls.flatMap(({ jobs }) => jobs),
+          relayed.add(calls.map(held)),
+        ),
+      seen: (marks) => relayed.seen(marks),
+      release: (marks) => relayed.release(marks),
+    };
   }
 
   #flows(): WorkflowRecords {

@@ -36,12 +36,17 @@ interface Read {
 const MOST_JOBS = 250;
 /** Most calls with keys, ids or workflows at the same time: each takes several round trips. */
 const MOST_SPECIAL = 25;
+/** How long a relay may take over its rows, ms: see `RELEASED_MARK_MS`. */
+const MOST_MS = 60_000;
 /** How long a call that asks for a replica waits for one, ms. */
 const REPLICA_MS = 5_000;
 /** The record that is written to find out whether a refusal concerns one call or all. */
 const PROBE = 'outbox-probe';
 
 export class OutboxReplay {
+  /** When the rows at hand may be with another relay. One batch is sent at a time. */
+  #until = 0;
+
   constructor(private readonly params: ReplayParams) {}
 
   /**
@@ -50,6 +55,7 @@ export class OutboxReplay {
    * @throws {BrokerUnavailableError} when the broker takes nothing just now; then any of the rows may have been sent
    */
   async send(rows: readonly OutboxRow[]): Promise<Ends> {
+    this.#until = performance.now() + MOST_MS;
     const ends = new Map<string, string>();
     const read: Read[] = [];
     for (const row of rows) {
@@ -77,14 +83,12 @@ export class OutboxReplay {
   async #sendPlain(plain: readonly (Read & { readonly call: TaskCalls })[], ends: Map<string, string>) {
     for (const piece of inPieces(plain)) {
       try {
-        await this.params.engine.relayed.add(piece.map(({ row, call }) => relayedCall(row, call)));
+        await this.#add(piece.map(({ row, call }) => relayedCall(row, call)));
       } catch (error) {
-        if (this.params.engine.isUnavailable(error)) throw error;
+        if (this.params.engine.isUnavailable(error) || isLater(error)) throw error;
         // One of them is refused: which?
         for (const each of piece)
-          await this.#trying(each.row, ends, () =>
-            this.params.engine.relayed.add([relayedCall(each.row, each.call)]),
-          );
+          await this.#trying(each.row, ends, () => this.#add([relayedCall(each.row, each.call)]));
       }
     }
   }
@@ -104,7 +108,7 @@ export class OutboxReplay {
   async #sendTask(row: OutboxRow, call: TaskCalls, isSent = false): Promise<void> {
     if (isSent) return;
     const [first] = call.envelopes;
-    const send = () => this.params.engine.relayed.add([relayedCall(row, call)]);
+    const send = () => this.#add([relayedCall(row, call)]);
     const { own } = call;
     if (first === undefined) return;
     const claimed = own === undefined ? send : () => this.#index(row).claim(own, first, send);
@@ -114,8 +118,24 @@ export class OutboxReplay {
   async #sendFlow(row: OutboxRow, { flow, plan, unique, replicated }: FlowCall, isSent = false) {
     const { launcher } = this.params;
     if (isSent) return launcher.relayed(flow, plan);
-    const send = () => launcher.relay(flow, plan, row.key, replicated === true);
+    const send = async () => {
+      this.#refuseLate();
+      await launcher.relay(flow, plan, row.key, replicated === true);
+    };
     await this.#keyed(unique, send, async () => undefined);
+  }
+
+  async #add(calls: readonly RelayedCall[]): Promise<void> {
+    this.#refuseLate();
+    await this.params.engine.relayed.add(calls);
+  }
+
+  /** A relay that was frozen must not wake up and send what another has sent, whose marks may be gone. */
+  #refuseLate(): void {
+    if (performance.now() > this.#until)
+      throw new BrokerUnavailableError('The relay took too long over these rows; they are relayed again.', {
+        address: this.params.engine.address,
+      });
   }
 
   /** Sends under a unique key; `held`: another task has it, and in mode `return` nothing is sent. */

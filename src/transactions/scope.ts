@@ -82,26 +82,31 @@ function scopeOn(params: ScopeParams, engine: Engine): CallScope {
     producer: new Producer(engine, 0),
     unique: new UniqueCalls(engine, tasks, clock, publishRetryMs),
   };
-  return scopeOf({ params, engine, workflows, tasks, parts }, (made) => new Launcher(made));
+  return scopeOf(
+    { params, engine, parts, reading: () => ({ workflows, tasks }) },
+    (made) => new Launcher(made),
+  );
 }
 
 /** The scope of a call for the outbox. */
 function writtenDown(params: ScopeParams, { engine, parts }: WrittenDown): CallScope {
-  const workflows = new Workflows({ ...params.workflows, engine, clock: parts.clock });
-  const tasks = new TaskReader(engine, workflows.parts);
-  return scopeOf({ params, engine, workflows, tasks, parts }, (made) => new RecordingLauncher(made, parts));
+  const reading = () => {
+    const workflows = new Workflows({ ...params.workflows, engine, clock: parts.clock });
+    return { workflows, tasks: new TaskReader(engine, workflows.parts) };
+  };
+  return scopeOf({ params, engine, parts, reading }, (made) => new RecordingLauncher(made, parts));
 }
 
 interface ScopeMakings {
   readonly params: ScopeParams;
   readonly engine: Engine;
-  readonly workflows: Workflows;
-  readonly tasks: TaskReader;
   readonly parts: Pick<SenderParams, 'clock' | 'index' | 'producer' | 'unique'>;
+  /** What workflows need beside. */
+  reading(): { readonly workflows: Workflows; readonly tasks: TaskReader };
 }
 
 function scopeOf(
-  { params, engine, workflows, tasks, parts }: ScopeMakings,
+  { params, engine, parts, reading }: ScopeMakings,
   launcher: (made: LauncherParams) => Launcher,
 ): CallScope {
   const { sending, plain } = params;
@@ -113,6 +118,7 @@ function scopeOf(
     /** Made for workflows only. */
     get launcher() {
       const { ids, tracing } = sending;
+      const { workflows, tasks } = reading();
       const { jobs } = tasks;
       const neighbours = {
         ...own,

@@ -134,7 +134,7 @@ class RecordingIndex extends TaskIdIndex {
     { engine, tasks, clock, index }: RecordingGround,
     private readonly note: (taskId: string) => void,
   ) {
-    super(engine, tasks, clock, 0);
+    super(engine, tasks, clock, 0, 'nobody');
     this.#known = index;
   }
 

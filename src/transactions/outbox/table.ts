@@ -49,8 +49,13 @@ CREATE TABLE IF NOT EXISTS celeriac_outbox (
 
 /** The channel on which the relays of an app hear of new rows. */
 export function channelOf(app: string): string {
-  return `celeriac_outbox_${createHash('sha1').update(app).digest('hex').slice(0, 16)}`;
+  if (app !== last.app)
+    last = { app, channel: `celeriac_outbox_${createHash('sha1').update(app).digest('hex').slice(0, 16)}` };
+  return last.channel;
 }
+
+/** The channel of the last app: a process has one or two, and each call asks. */
+let last = { app: '', channel: '' };
 
 /** A call that is written down. */
 export interface NewRow {
@@ -68,9 +73,9 @@ export function insertion(app: string, rows: readonly NewRow[], avoid = ''): str
   const text = (value: string) => literal(value, avoid);
   const values = rows.map(({ key, calls }) => `(${text(app)}, ${text(key)}, ${FORMAT}, ${text(calls)})`);
   return (
-    'WITH written AS (INSERT INTO celeriac_outbox (app, key, format, calls) ' +
-    `SELECT * FROM (VALUES ${values.join(', ')}) AS given WHERE ${HAS_WRITTEN} RETURNING id) ` +
-    `SELECT pg_notify(${text(channelOf(app))}, '')::text AS noted FROM (SELECT 1 FROM written LIMIT 1) AS one`
+    'INSERT INTO celeriac_outbox (app, key, format, calls) ' +
+    `SELECT * FROM (VALUES ${values.join(', ')}) AS given WHERE ${HAS_WRITTEN} ` +
+    `RETURNING pg_notify(${text(channelOf(app))}, '')::text AS noted`
   );
 }
 

@@ -16,7 +16,9 @@ export interface Loaded<T> {
   patch(change: (data: T) => T): void;
 }
 
-export interface Refresh {
+export interface Refresh<T = unknown> {
+  /** How it is read, where one answer is not enough. */
+  readonly load?: (url: string, signal: AbortSignal) => Promise<T>;
   /** Read again when one of these arrives. */
   readonly on?: readonly LiveEvent[];
   /** But not more often than this. Default 1 s. */
@@ -35,15 +37,15 @@ interface Shown<T> {
 }
 
 /** @param url `null` to read nothing */
-export function useData<T>(url: string | null, refresh: Refresh = {}): Loaded<T> {
+export function useData<T>(url: string | null, refresh: Refresh<T> = {}): Loaded<T> {
   const [shown, setShown] = useState<Shown<T>>({ url: null, data: undefined, error: undefined });
   const ask = useRef<() => void>(() => undefined);
-  const { leastMs = LEAST_MS, everyMs } = refresh;
+  const { leastMs = LEAST_MS, everyMs, load = get<T> } = refresh;
   const events = (refresh.on ?? []).join(' ');
 
   useEffect(() => {
     if (url === null) return undefined;
-    const reader = new Reader<T>(url, leastMs, everyMs, setShown);
+    const reader = new Reader<T>(url, load, leastMs, everyMs, setShown);
     ask.current = () => reader.now();
     const offs = events
       .split(' ')
@@ -68,6 +70,7 @@ export function useData<T>(url: string | null, refresh: Refresh = {}): Loaded<T>
 /** Asks one question again and again, never twice at once. */
 class Reader<T> {
   readonly #url: string;
+  readonly #load: NonNullable<Refresh<T>['load']>;
   readonly #leastMs: number;
   readonly #everyMs: number | undefined;
   readonly #show: (update: (was: Shown<T>) => Shown<T>) => void;
@@ -80,11 +83,13 @@ class Reader<T> {
 
   constructor(
     url: string,
+    load: NonNullable<Refresh<T>['load']>,
     leastMs: number,
     everyMs: number | undefined,
     show: (update: (was: Shown<T>) => Shown<T>) => void,
   ) {
     this.#url = url;
+    this.#load = load;
     this.#leastMs = leastMs;
     this.#everyMs = everyMs;
     this.#show = show;
@@ -124,7 +129,7 @@ class Reader<T> {
     this.#asking = true;
     this.#again = false;
     this.#askedAt = performance.now();
-    get<T>(this.#url, this.#end.signal).then(
+    this.#load(this.#url, this.#end.signal).then(
       (data) => this.#answered(() => ({ url: this.#url, data, error: undefined })),
       (error: unknown) => {
         const known = error instanceof ApiError ? error : new ApiError(0, 'PAGE', String(error));

@@ -4,6 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import type { Run, RunList } from '../../../src/web/api.js';
+import { get } from '../../core/api.js';
 import { onLive } from '../../core/connection.js';
 import { type Loaded, useData } from '../../core/use-data.js';
 
@@ -15,7 +16,7 @@ export interface LiveRuns extends Loaded<RunList> {
 const MOST_OTHERS = 10_000;
 
 export function useLiveRuns(url: string): LiveRuns {
-  const loaded = useData<RunList>(url);
+  const loaded = useData<RunList>(url, { load: loadPage });
   const [others, setOthers] = useState(0);
   const { data, patch } = loaded;
 
@@ -48,6 +49,23 @@ export function useLiveRuns(url: string): LiveRuns {
     };
   }, [data === undefined, url, data?.runs.length, data?.looked, patch]);
   return { ...loaded, others };
+}
+
+/** How often it looks further for one page. */
+const MOST_FURTHER = 5;
+
+/** An answer is bounded in what it looks at, and may be short: looks further until the page is full, a few times. */
+async function loadPage(url: string, signal: AbortSignal): Promise<RunList> {
+  let list = await get<RunList>(url, signal);
+  const limit = Number(new URL(url).searchParams.get('limit'));
+  for (let turn = 0; turn < MOST_FURTHER && list.next !== null && list.runs.length < limit; turn++) {
+    const further = new URL(url);
+    further.searchParams.set('cursor', list.next);
+    further.searchParams.set('limit', String(limit - list.runs.length));
+    const more = await get<RunList>(further.href, signal);
+    list = { ...more, runs: [...list.runs, ...more.runs], looked: list.looked + more.looked };
+  }
+  return list;
 }
 
 /** What an event says beats what was read; what it does not know stays. */

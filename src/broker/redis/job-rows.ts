@@ -18,7 +18,7 @@ import type { RedisClient } from './url.js';
 /** Size of what is read at which a reply ends, bytes. The rest is read in another call, so that other clients get their turn. */
 const READ_BYTES = 2 * 2 ** 20;
 /** Jobs per call. */
-const CHUNK = 100;
+const CHUNK = 50;
 
 // KEYS job hashes · returns per job: its fields, cut where they are long, and the lengths of those; or nil; fewer than asked
 // for where they are large

@@ -135,6 +135,7 @@ export function makeParts(params: AppPartsParams) {
   const inTransaction: InTransaction<CallScope> = async (transaction, body) => {
     const calls = await import('./transactions/scope.js');
     const scoped = {
+      acceptance: accepted,
       engine,
       sending: { ...writing, results },
       workflows: config,

@@ -12,6 +12,7 @@ import type { PlainSource, WorkflowResults } from '../canvas/workflow/results.js
 import { Workflows, type WorkflowsParams } from '../canvas/workflow/workflows.js';
 import { TaskIdIndex } from '../coordination/task-id-index.js';
 import { CeleriacError, OptionError } from '../errors.js';
+import type { AcceptanceRule } from '../options/acceptance.js';
 import { linkOf, type TransactionLink, type TransactionOption } from '../options/transaction.js';
 import { Producer } from '../queue/producer.js';
 import { TaskReader } from '../results/task-reader.js';
@@ -29,6 +30,8 @@ export interface ScopeParams {
   /** Reads results, outside of the transaction. */
   readonly results: WorkflowResults;
   readonly plain: PlainSource;
+  /** Refuses what this broker cannot accept. */
+  readonly acceptance: AcceptanceRule;
   /** Carries calls where the engine itself cannot. */
   readonly outbox: Outbox;
 }
@@ -79,7 +82,7 @@ function scopeOn(params: ScopeParams, engine: Engine): CallScope {
     clock,
     index: new TaskIdIndex(engine, tasks, clock, publishRetryMs),
     // Without retries: a statement that failed has aborted the transaction.
-    producer: new Producer(engine, 0),
+    producer: new Producer(engine, 0, params.acceptance),
     unique: new UniqueCalls(engine, tasks, clock, publishRetryMs),
   };
   return scopeOf(

@@ -81,6 +81,10 @@ describe('A call in a transaction', { skip: postgresBinaries() === undefined }, 
       assert.ok(
         (await rejection(ship.applyAsync(['a'], { transaction: wrong as never }))) instanceof OptionError,
       );
+    await client.query('BEGIN');
+    const acceptance = { transaction: client, acceptance: 'replicated' } as const;
+    assert.ok((await rejection(ship.applyAsync(['a'], acceptance))) instanceof OptionError);
+    await client.query('ROLLBACK');
     assert.throws(() => ship.signature(['a'], { transaction: client } as never), OptionError);
   });
 

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { type Celeriac, type CeleriacOptions, chain, chord, group } from 'celeriac';
+import { fromKnex } from 'celeriac/transactions';
+import knex from 'knex';
 import pg from 'pg';
 import { type Ground, onEveryEngine, rejection, until } from '../support/app.js';
 import { type PostgresServer, postgresBinaries, startPostgres } from '../support/postgres.js';
@@ -86,6 +88,22 @@ describe('The outbox', {
         assert.equal(await made.linked.get(), 'ran 9');
         assert.equal(await made.empty.get(), '');
         assert.deepEqual([...ran].sort(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      });
+
+      it('is written by a library that reads question marks in statements as parameters', async (t) => {
+        const { app, prefix } = await opened(t, ground);
+        const said: string[] = [];
+        const say = app.task('say', (text: string) => void said.push(text));
+        const db = knex({ client: 'pg', connection: server.url });
+        t.after(() => db.destroy());
+        const odd = `what? $1 :name \\? it's "so" \\n`;
+        await db.transaction(async (trx) => {
+          await say.applyAsync([odd], { transaction: fromKnex(trx) });
+        });
+        const worker = app.worker({ concurrency: 1 });
+        await worker.start();
+        await until(() => said.length === 1, `the task of ${prefix}`);
+        assert.deepEqual(said, [odd]);
       });
 
       it('counts a delay and an expiry from the call', async (t) => {

@@ -68,7 +68,7 @@ describe(`The page over ${COUNT} finished tasks`, () => {
         await app.queues.get('celeriac');
         await app.sendTask('add');
         await (ground.engine === 'redis' ? seedRedis : seedPostgres)(ground.url, prefix);
-        const slow = await watched(ground.engine, ground.url);
+        const slow = ground.engine === 'redis' ? await watched(ground.url) : undefined;
         const times: string[] = [];
         const timed = async <R>(what: string, ask: () => Promise<R>): Promise<R> => {
           const begun = performance.now();
@@ -90,8 +90,8 @@ describe(`The page over ${COUNT} finished tasks`, () => {
         }
         for (const screen of SCREENS) await timed(screen, () => read(page, screen));
         if (CAMPAIGN) t.diagnostic(times.join(', '));
-        if (CAMPAIGN) t.diagnostic(`commands over 20 ms: ${(await slow()).join('; ') || 'none'}`);
-        if (CAMPAIGN && ground.engine === 'redis') assert.deepEqual(await slow(), []);
+        // PostgreSQL counts the rows of a queue, which takes it longer; the guide says so.
+        if (CAMPAIGN && slow !== undefined) assert.deepEqual(await slow(), []);
       });
     },
     ['redis', 'postgres'],
@@ -99,8 +99,7 @@ describe(`The page over ${COUNT} finished tasks`, () => {
 });
 
 /** What the broker was busy with for more than 20 ms since. */
-async function watched(engine: string, url: string): Promise<() => Promise<string[]>> {
-  if (engine !== 'redis') return async () => [];
+async function watched(url: string): Promise<() => Promise<string[]>> {
   const client = new Redis(url);
   await client.config('SET', 'slowlog-log-slower-than', 20_000);
   await client.slowlog('RESET');

@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -53,8 +53,7 @@ function runTests(outputs) {
     if (suites.every((suite) => suite === 'types')) return;
     fail(`no tests match ${suites.join(' ')}; suites: ${folders('test').join(' ')}`);
   }
-  // Most tests wait more than they compute: for servers, locks and clocks.
-  const failed = runFiles(files, availableParallelism() + 1);
+  const failed = runFiles(files, 2);
   if (failed.length === 0) return;
   // A crowd of servers and processes on few cores: a failure is told apart from one of these by being alone.
   if (!given.includes(RERUN) || failed.length > MOST_RERUN) process.exit(1);

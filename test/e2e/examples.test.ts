@@ -127,9 +127,11 @@ describe('the examples on Redis, with a worker of the command line', () => {
         if (id !== undefined) resolve(id);
       });
     });
+    // It may end before the program that answers it.
+    const closed = once(order, 'close');
     const answer = await runProgram(APPROVE, [await asked, 'eve', 'no'], env);
     assert.deepEqual(answer.lines, ['{ accepted: true }']);
-    await once(order, 'close');
+    await closed;
     assert.match(output, /order 9: refunded \(eve\)\n$/);
   });
 

@@ -176,7 +176,8 @@ async function leftInRedis(url: string, prefix: string): Promise<string[]> {
   const keys = await client.keys(`${prefix}:*`);
   client.disconnect();
   // BullMQ's own of a queue, and the list of queues.
-  return keys.filter((key) => !/:(?:~q|relay:namespaces|meta|events|marker|id|stalled-check|pc)$/.test(key));
+  // The bus of remote control keeps those of a killed worker until their lease ends.
+  return keys.filter((key) => !/:relay:|:(?:~q|meta|events|marker|id|stalled-check|pc)$/.test(key));
 }
 
 async function leftInPostgres(url: string, prefix: string): Promise<string[]> {

@@ -30,7 +30,11 @@ export class RetryWhileUnavailable {
   isAway(error: unknown): boolean {
     if (this.#closed) return false;
     const isThere = this.#reached || this.clock.measured || this.engine.wasThere(error);
-    return isThere && (this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError);
+    return isThere && this.#isUnavailable(error);
+  }
+
+  #isUnavailable(error: unknown): boolean {
+    return this.engine.isUnavailable(error) || error instanceof BrokerUnavailableError;
   }
 
   /**
@@ -44,6 +48,8 @@ export class RetryWhileUnavailable {
         try {
           return await work();
         } catch (error) {
+          // The app closed under the request, and its connections with it.
+          if (this.#closed && this.#isUnavailable(error)) throw new AppClosedError();
           if (!this.isAway(error)) throw error;
         }
         await new WakeUp().wait(AGAIN_MS, signal);

@@ -43,6 +43,7 @@ const MEMBERS = [
   'startedAt',
   'doneAt',
   'headers',
+  'tags',
   'steps',
 ];
 

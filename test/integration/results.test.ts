@@ -179,6 +179,7 @@ describe('Calling a task and reading its result', () => {
         rootId: sent.id,
         parentId: undefined,
         headers: { tenant: 'blue' },
+        tags: [],
         steps: [],
       });
       assert(sentAt !== undefined && startedAt !== undefined && doneAt !== undefined);

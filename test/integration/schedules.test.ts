@@ -346,6 +346,8 @@ describe('Schedules', () => {
         await app.schedules.upsert({ name: 'once', schedule, task: 'once' });
         await until(async () => (await app.schedules.history('once')).length === 1, 'the tick');
         const [tick] = await app.schedules.history('once');
+        // A tick is on record before its task is sent.
+        await until(() => app.result(tick?.taskId ?? '').exists(), 'the task');
         const ranAt = await app.result<number>(tick?.taskId ?? '').get({ timeout: '20s' });
         assert.ok(ranAt >= moment, `${moment - ranAt} ms early`);
         assert.equal(tick?.at.getTime(), moment);

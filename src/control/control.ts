@@ -22,7 +22,7 @@ export interface ControlWrites {
   readonly queues: Queues;
   /** Marks tasks as revoked; returns the job ids of the running ones. */
   revokeAll(ids: readonly string[], options: { reason?: string }): Promise<string[]>;
-  /** The ids of the tasks with a tag that have not ended, a page at a time. */
+  /** The ids of the tasks with a tag that have not ended, look by look: see `taggedTasks`. */
   tagged(tag: string): AsyncIterable<readonly string[]>;
   /** Sets the rate of a task for the whole fleet. */
   setRate(task: string, rate: Rate | null): Promise<void>;

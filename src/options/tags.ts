@@ -6,20 +6,20 @@ import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 
 /** Most tags of a task. */
-const MOST = 50;
+export const MOST_TAGS = 50;
 /** Longest tag, characters. */
-const LONGEST = 200;
+export const LONGEST_TAG = 200;
 
 /** Reads the option `tags`. @throws {OptionError} for anything but a list of short, non-empty texts */
 export function tagsOf(tags: unknown, where: string): readonly string[] {
   if (!Array.isArray(tags))
     throw new OptionError(`${where} must be a list, such as ['tenant:42'], not ${show(tags)}.`);
   for (const tag of tags as unknown[])
-    if (typeof tag !== 'string' || tag === '' || tag.length > LONGEST)
-      throw new OptionError(`${where}: ${show(tag)} must be a text of 1 to ${LONGEST} characters.`);
+    if (typeof tag !== 'string' || tag === '' || tag.length > LONGEST_TAG)
+      throw new OptionError(`${where}: ${show(tag)} must be a text of 1 to ${LONGEST_TAG} characters.`);
   const different = [...new Set(tags as string[])];
-  if (different.length > MOST)
-    throw new OptionError(`${where} has ${different.length} tags; at most ${MOST} are allowed.`);
+  if (different.length > MOST_TAGS)
+    throw new OptionError(`${where} has ${different.length} tags; at most ${MOST_TAGS} are allowed.`);
   return different;
 }
 

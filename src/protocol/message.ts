@@ -3,6 +3,7 @@
  * `docs/internals/protocol.md`. Fields that a task does not use are absent. Reading drops unknown fields, which newer
  * producers may add.
  */
+import { LONGEST_TAG, MOST_TAGS } from '../options/tags.js';
 import { escapeTree, unescapeTree } from '../text-escape.js';
 
 /** Version of the message format. */
@@ -194,7 +195,7 @@ function fieldsOf(data: unknown): Message {
     ...limit('soft'),
     ...limit('hard'),
     ...(Array.isArray(d.propagate) && { propagate: d.propagate.filter((h) => typeof h === 'string') }),
-    ...(Array.isArray(d.tags) && { tags: d.tags.filter((tag) => typeof tag === 'string') }),
+    ...(Array.isArray(d.tags) && { tags: d.tags.filter(isTag).slice(0, MOST_TAGS) }),
     ...(isRecord(d.revoked) && {
       revoked: {
         ...(typeof d.revoked.reason === 'string' && { reason: d.revoked.reason }),
@@ -219,6 +220,11 @@ function unescaped(data: Record<string, unknown>): Record<string, unknown> {
   if (data.escaped !== 1) return data;
   const { args, ...fields } = data;
   return { ...(unescapeTree(fields) as Record<string, unknown>), args };
+}
+
+/** False also for what no call would have sent: tags travel in events and reports. */
+function isTag(tag: unknown): tag is string {
+  return typeof tag === 'string' && tag !== '' && tag.length <= LONGEST_TAG;
 }
 
 /** The group and index of a part, where they have the right types. */

@@ -76,6 +76,16 @@ describe('Tags', () => {
       await assert.rejects(app.control.revoke({ tag: '' }), OptionError);
     });
 
+    it('revoke thousands that leave their place as they are revoked', async (t) => {
+      const { app } = ground.app(t);
+      const later = app.task('later', () => 1);
+      const set = later.s().set({ countdown: '1h', tags: ['many'] });
+      const sent = await app.publish(Array.from({ length: 1_300 }, () => set));
+      await app.control.revoke({ tag: 'many' }, { timeout: 100 });
+      const states = await Promise.all(sent.map((result) => result.status));
+      assert.equal(states.filter((state) => state !== 'REVOKED').length, 0);
+    });
+
     it('select among running and failed tasks', async (t) => {
       const { app, worker } = ground.app(t);
       const opened = gate();

@@ -45,6 +45,7 @@ async function revoke(ids: readonly string[], flags: RevokeFlags): Promise<void>
     );
     const tasks = await Promise.all([...new Set(ids)].map((id) => stateAfter(app, id, terminate)));
     if (flags.json) out.json(replies);
+    else if (tag !== undefined) out.line(`all with the tag ${tag} that had not ended: revoked`);
     else for (const task of tasks) if (task.known) out.line(`${task.id}: ${became(task, terminate, out)}`);
     for (const { id } of tasks.filter(({ known }) => !known)) {
       out.note(`celeriac: no task "${id}" is known: never sent, or no longer kept.`);

@@ -8,6 +8,9 @@ import { show } from '../show.js';
 /** Which of the ticks that came due while no worker ran are made up for: the last one, all of them, or none. */
 export type CatchUp = 'last' | 'all' | 'none';
 
+/** All of them. */
+export const CATCH_UP: readonly unknown[] = ['last', 'all', 'none'] satisfies CatchUp[];
+
 /** What every kind of schedule may have. Moments are ISO 8601; without a zone they are in that of the schedule. */
 export interface ScheduleBounds {
   /** IANA name. Absent: the app's `timezone`. */
@@ -55,14 +58,26 @@ export const SHORTEST_ALIGNED_MS = 1000;
 /** @throws {OptionError} for a value that none of these functions made */
 export function checkSchedule(value: unknown, where: string): Schedule {
   if (typeof value === 'object' && value !== null) {
-    const { kind, expression, everyMs, at } = value as Partial<Record<string, unknown>>;
-    if (kind === 'crontab' && typeof expression === 'string') return value as CrontabSchedule;
-    if (kind === 'every' && typeof everyMs === 'number' && everyMs >= SHORTEST_INTERVAL_MS)
-      return value as IntervalSchedule;
-    if (kind === 'at' && typeof at === 'string') return value as OnceSchedule;
+    const { kind, expression, everyMs, aligned, at } = value as Partial<Record<string, unknown>>;
+    const least = aligned === true ? SHORTEST_ALIGNED_MS : SHORTEST_INTERVAL_MS;
+    const whole =
+      (kind === 'crontab' && typeof expression === 'string') ||
+      (kind === 'every' && typeof everyMs === 'number' && everyMs >= least) ||
+      (kind === 'at' && typeof at === 'string');
+    if (whole && areBounds(value)) return value as Schedule;
   }
   throw new OptionError(
     `${where}: ${show(value)} is no schedule. Write crontab({ minute: '*/5' }), crontab('0 9 * * 1-5'), every('30s') or at('2027-01-01T09:00:00Z').`,
+  );
+}
+
+/** Whether the bounds have the types that the functions give them. Texts are read where they are used. */
+function areBounds(value: Partial<Record<keyof ScheduleBounds, unknown>>): boolean {
+  const { startAt, endAt, jitterMs, catchUp } = value;
+  return (
+    [startAt, endAt].every((moment) => moment === undefined || typeof moment === 'string') &&
+    (jitterMs === undefined || (Number.isFinite(jitterMs) && (jitterMs as number) >= 0)) &&
+    (catchUp === undefined || CATCH_UP.includes(catchUp))
   );
 }
 

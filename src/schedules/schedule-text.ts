@@ -1,12 +1,6 @@
 /** A schedule in words: `every 5min, from 2027-01-01`. Pure. */
+import { durationText } from '../duration.js';
 import type { Schedule } from '../options/schedules.js';
-
-const UNITS = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'm'],
-  [1000, 's'],
-] as const;
 
 /** One line for people. */
 export function scheduleText(schedule: Schedule): string {
@@ -15,7 +9,7 @@ export function scheduleText(schedule: Schedule): string {
     timezone === undefined ? whenText(schedule) : `${whenText(schedule)} ${timezone}`,
     ...(startAt === undefined ? [] : [`from ${startAt}`]),
     ...(endAt === undefined ? [] : [`until ${endAt}`]),
-    ...(jitterMs === undefined ? [] : [`up to ${lengthText(jitterMs)} later`]),
+    ...(jitterMs === undefined ? [] : [`up to ${durationText(jitterMs)} later`]),
     ...(catchUp === undefined ? [] : [`missed ones: ${catchUp}`]),
   ].join(', ');
 }
@@ -27,11 +21,6 @@ function whenText(schedule: Schedule): string {
     case 'at':
       return `at ${schedule.at}`;
     case 'every':
-      return `every ${lengthText(schedule.everyMs)}${schedule.aligned === true ? ' aligned' : ''}`;
+      return `every ${durationText(schedule.everyMs)}${schedule.aligned === true ? ' aligned' : ''}`;
   }
-}
-
-function lengthText(lengthMs: number): string {
-  const [ms, unit] = UNITS.find(([length]) => lengthMs > 0 && lengthMs % length === 0) ?? [1, 'ms'];
-  return `${lengthMs / ms}${unit}`;
 }

@@ -9,6 +9,7 @@ import { boolean } from '../options/checks.js';
 import { present } from '../options/merge.js';
 import { checkNames } from '../options/names.js';
 import {
+  CATCH_UP,
   type CatchUp,
   type CrontabSchedule,
   checkTimezone,
@@ -145,8 +146,6 @@ function boundsOf(options: TimingOptions, where: string): ScheduleBounds {
     ...(catchUp !== undefined && { catchUp }),
   };
 }
-
-const CATCH_UP: readonly unknown[] = ['last', 'all', 'none'] satisfies CatchUp[];
 
 /** A moment as text. One without a zone stays so: the zone may be the app's, which is not known here. */
 function momentText(moment: Moment, where: string): string {

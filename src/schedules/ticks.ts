@@ -84,17 +84,27 @@ function lastFrom(course: Timing, first: number, now: number): number {
   }
 }
 
-/** The zones' offsets are multiples of this, ms: the ticks of its divisors are the same in every zone. */
-const QUARTER_MS = 900_000;
 const HOUR_MS = 3_600_000;
 
 function nextAligned({ everyMs }: IntervalSchedule, zone: string, from: number): number | undefined {
-  if (QUARTER_MS % everyMs === 0) return (Math.floor(from / everyMs) + 1) * everyMs;
-  return nextOfWall((wall) => multiplesOf(everyMs, wall), {
-    clock: new LocalClock(zone),
-    from,
-    twice: everyMs <= HOUR_MS,
-  });
+  const clock = new LocalClock(zone);
+  if (everyMs <= HOUR_MS) return nextWithinHour(everyMs, clock, from);
+  return nextOfWall((wall) => multiplesOf(everyMs, wall), { clock, from, twice: false });
+}
+
+/** The next multiple that the clock shows. Short intervals have no time of day: what the clock skips never comes. */
+function nextWithinHour(everyMs: number, clock: LocalClock, from: number): number {
+  const after = (at: number, offsetMs: number) =>
+    (Math.floor((at + offsetMs) / everyMs) + 1) * everyMs - offsetMs;
+  const next = after(from, clock.offsetAt(from));
+  if (clock.offsetAt(next) === clock.offsetAt(from)) return next;
+  let [before, changed] = [from, next];
+  while (changed - before > 1) {
+    const middle = Math.floor((before + changed) / 2);
+    if (clock.offsetAt(middle) === clock.offsetAt(from)) before = middle;
+    else changed = middle;
+  }
+  return after(before, clock.offsetAt(changed));
 }
 
 function* multiplesOf(everyMs: number, afterWall: number): Generator<number, undefined> {

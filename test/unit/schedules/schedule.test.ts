@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { at, Celeriac, type CronFields, crontab, every, OptionError, type Schedule } from 'celeriac';
+import { checkSchedule } from '#src/options/schedules.js';
 import { lastTick, nextTick } from '#src/schedules/ticks.js';
 
 const course = (schedule: Schedule, timezone = 'UTC', anchorAt = 0) => ({ schedule, timezone, anchorAt });
@@ -239,6 +240,13 @@ describe('bounds of a schedule', () => {
     assert.throws(() => every('1h', { jitter: '-1s' }), OptionError);
     assert.throws(() => every('500ms', { aligned: true }), /least is 1000 ms/);
     assert.throws(() => at('tomorrow'), OptionError);
+    for (const odd of [
+      { ...every('1h'), jitterMs: Number.NaN },
+      { ...every('1h'), catchUp: 'some' },
+      { kind: 'every', everyMs: 20, aligned: true },
+      { ...every('1h'), endAt: 5 },
+    ])
+      assert.throws(() => checkSchedule(odd, 'here'), /is no schedule/, JSON.stringify(odd));
     assert.throws(() => at(new Date(Number.NaN)), OptionError);
     assert.deepEqual(at(new Date(0)), { kind: 'at', at: '1970-01-01T00:00:00.000Z' });
     assert.deepEqual(crontab({ hour: 9, minute: 0, jitter: '1m', timezone: 'UTC' }), {
@@ -286,6 +294,19 @@ describe('aligned intervals', () => {
       '2026-03-29T01:00Z',
       '2026-03-29T02:00Z',
     ]);
+  });
+
+  it('of minutes or seconds cost nothing beside a change of the clock, and tick by what it shows', () => {
+    const zone = { aligned: true, timezone: 'Europe/Rome' };
+    // 02:00 is 03:00 at 01:00 UTC: multiples of 7 minutes are elsewhere from then on.
+    assert.deepEqual(ticks(every('7m', zone), '2026-03-29T00:50:00Z', 3), [
+      '2026-03-29T00:51Z',
+      '2026-03-29T00:58Z',
+      '2026-03-29T01:01Z',
+    ]);
+    const seconds = ticks(every('7s', zone), '2026-03-29T00:50:00Z', 200).map((at) => Date.parse(at));
+    const beyond = seconds.filter((at, i) => i > 0 && at - (seconds[i - 1] ?? 0) > 7_000);
+    assert.deepEqual(beyond, []);
   });
 
   it('find the last tick as any other schedule does', () => {

@@ -107,3 +107,24 @@ describe('A tick', () => {
     assert.equal(settled.place, spec.place);
   });
 });
+
+describe('The jitter of a schedule', () => {
+  it('starts each task at a moment of its own within it, the same whoever sends the tick', async () => {
+    const spread = every(1_000, { jitter: 10_000 });
+    const countdowns = async () => {
+      const { calls: made, sent } = calls({}, 'task');
+      const spec = await made.spec('task', spread, [], { countdown: 500 });
+      for (let at = AT; at < AT + 50_000; at += 1_000)
+        await made.tick('s', spec, { at, taskId: tickId('s', at, 'q'), claimedAt: at });
+      return sent.map(({ options }) => (options as { countdown?: number }).countdown ?? -1);
+    };
+    const all = await countdowns();
+    assert.deepEqual(all, await countdowns());
+    assert.ok(
+      all.every((ms) => ms >= 500 && ms < 10_500),
+      String(all),
+    );
+    assert.ok(new Set(all).size > 40, 'each its own');
+    assert.ok(Math.max(...all) - Math.min(...all) > 5_000, 'over the whole of it');
+  });
+});

@@ -1,6 +1,6 @@
 /**
  * The slots of a worker under everything that may happen to it: random fetches, ends, refusals, lost answers, stalled
- * jobs, resizes, consumers that come, go and change their slots. After each step whatever was taken is held by a run or a
+ * jobs, resizes, slots that are lent while a task waits, consumers that come, go and change their slots. After each step whatever was taken is held by a run or a
  * fetch; at the end all is given back, and until then as many jobs run as there are slots.
  */
 import assert from 'node:assert/strict';
@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Settlement } from '#src/queue/settlement.js';
 import { Share, Slots } from '#src/queue/slots.js';
-import { type Answer, ModelConsumer, ModelQueue } from '../support/loop-model.js';
+import { type Answer, ModelConsumer, ModelQueue, type Pending } from '../support/loop-model.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -43,6 +43,8 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('promote' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('resize' as const), size: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('switch' as const), which: fc.nat(3) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('lend' as const), which: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('regain' as const), which: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('come' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('go' as const), which: fc.nat(3) }) },
 );
@@ -108,6 +110,12 @@ class World {
         consumer?.account.switchTo(consumer.account.slots === this.shared ? this.own : this.shared);
         return;
       }
+      case 'lend':
+        this.#body(one.which)?.run?.lendSlot();
+        return;
+      case 'regain':
+        void this.#body(one.which)?.run?.regainSlot();
+        return;
       case 'come':
         if (living.length < 3) this.all.push(new ModelConsumer(queue, this.shared, new Share()));
         return;
@@ -153,6 +161,11 @@ class World {
     assert.equal(queue.ended.length, this.#jobs + 4, 'nothing was lost');
     const ours = this.all.flatMap(({ errors }) => errors).filter(({ message }) => /slots/.test(message));
     assert.deepEqual(ours, []);
+  }
+
+  #body(which: number): Pending | undefined {
+    const bodies = this.queue.pending.filter(({ what }) => what === 'body');
+    return bodies[which % Math.max(1, bodies.length)];
   }
 
   #bodies(): number {

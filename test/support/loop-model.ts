@@ -6,6 +6,7 @@
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import { FetchWatchdog } from '#src/queue/fetch-watchdog.js';
 import { OutcomeWriter } from '#src/queue/outcome-writer.js';
+import type { Run } from '#src/queue/run.js';
 import type { Settlement } from '#src/queue/settlement.js';
 import { Share, SlotAccount, type Slots } from '#src/queue/slots.js';
 import { type QueueEnd, WorkerLoop, type WorkerLoopParams } from '#src/queue/worker-loop.js';
@@ -17,6 +18,8 @@ export type Answer = 'yes' | 'refused' | 'lost';
 export interface Pending {
   readonly what: 'fetch' | 'wait' | 'write' | 'body' | 'pause' | 'renew';
   readonly of: ModelConsumer;
+  /** Of a body. */
+  readonly run?: Run | undefined;
   answer(how: Answer): void;
 }
 
@@ -148,7 +151,7 @@ export class ModelConsumer implements QueueEnd {
       }),
       leavesMarker: true,
       putMarkerBack: async () => queue.putMarkerBack(),
-      run: () => this.#ask('body', () => this.settlement),
+      run: (run) => this.#ask('body', () => this.settlement, run),
       onError: (error) => this.errors.push(error),
       pause: (ms, signal) => {
         this.rests.push(ms);
@@ -189,12 +192,13 @@ export class ModelConsumer implements QueueEnd {
       pending.answer('refused');
   }
 
-  #ask<R>(what: Pending['what'], carryOut: () => R): Promise<R> {
+  #ask<R>(what: Pending['what'], carryOut: () => R, run?: Run): Promise<R> {
     const { pending } = this.queue;
     return new Promise((resolve, reject) => {
       const entry: Pending = {
         what,
         of: this,
+        run,
         answer: (how) => {
           pending.splice(pending.indexOf(entry), 1);
           if (how === 'refused') return reject(CONNECTION());

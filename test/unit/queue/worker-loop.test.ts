@@ -48,6 +48,20 @@ describe('The loop of a consumer', () => {
     assert.deepEqual(asked(), ['fetch']);
   });
 
+  it('takes no job with the end of one that has lent its slot', async () => {
+    const { queue, slots, asked, answer } = await setUp(1, 'a', 'b', 'c');
+    await answer('fetch');
+    await answer('wait');
+    queue.pending.find(({ what }) => what === 'body')?.run?.lendSlot();
+    await settle();
+    await answer('fetch');
+    assert.deepEqual([asked(), slots.used, queue.wait.length], [['body', 'body'], 1, 1]);
+    await answer('body');
+    await answer('write');
+    assert.deepEqual([asked(), slots.used], [['body'], 1]);
+    assert.deepEqual([queue.wait, queue.ended], [['c'], ['a']]);
+  });
+
   it('puts a marker back that came while its slots were taken', async () => {
     const { queue, slots, asked, answer } = await setUp(1);
     await answer('fetch');

@@ -29,7 +29,7 @@ export class Run {
     /** The token of its lock, unique among all jobs that run at one moment. */
     readonly token: string,
     slot: Slot,
-    private readonly account: Pick<SlotAccount, 'retake' | 'whenFree'>,
+    private readonly account: Pick<SlotAccount, 'retake' | 'whenFree' | 'wakeNext'>,
     private readonly lock: RunLock,
     turn: RateToken | undefined,
     queue: string,
@@ -57,6 +57,8 @@ export class Run {
       this.#slot = this.account.retake();
       if (this.#slot === undefined) await this.account.whenFree(LOOK_MS);
     }
+    // It has ended meanwhile: the wake-up that it had was meant for a slot that somebody else may take.
+    if (this.#slot === undefined) this.account.wakeNext();
   }
 
   /** Runs `body` after the job's outcome was written. */

@@ -45,7 +45,7 @@ export class Slots {
   /** Changes the size. Growing takes effect at once; after shrinking, running tasks finish and are not replaced. */
   resize(size: number): void {
     this.size = Math.max(0, size);
-    this.#wake();
+    this.wakeNext();
   }
 
   /**
@@ -74,7 +74,7 @@ export class Slots {
 
   give(): void {
     this.#used--;
-    this.#wake();
+    this.wakeNext();
   }
 
   /** Returns a slot on which nothing started. */
@@ -118,17 +118,17 @@ export class Slots {
     for (const { wake } of waiting) wake();
   }
 
-  #catchUp(share: Share): void {
-    share.had = Math.max(share.had, this.#level - CREDIT);
-  }
-
   /** Wakes up waiters while slots are free: the share with the fewest starts first, then the longest wait. */
-  #wake(): void {
+  wakeNext(): void {
     for (let free = this.size - this.#used; free > 0 && this.#waiting.length > 0; free--) {
       const next = this.#waiting.reduce((a, b) => (b.who.share.had < a.who.share.had ? b : a));
       this.#waiting.splice(this.#waiting.indexOf(next), 1);
       next.wake();
     }
+  }
+
+  #catchUp(share: Share): void {
+    share.had = Math.max(share.had, this.#level - CREDIT);
   }
 }
 
@@ -180,6 +180,11 @@ export class SlotAccount implements Claimant {
   /** Resolves with `true` when a slot may be free, `false` after `timeoutMs` or once the account is closed. */
   async whenFree(timeoutMs: number): Promise<boolean> {
     return !this.#closed && (await this.budget.whenFree(timeoutMs, this)) && !this.#closed;
+  }
+
+  /** Wakes up whoever waits for a slot, if one is free. */
+  wakeNext(): void {
+    this.budget.wakeNext();
   }
 
   /** Moves the consumer to other slots, together with the slots that it holds. */

@@ -53,4 +53,20 @@ describe('A run whose task only waits', () => {
     await regaining;
     assert.deepEqual([slots.used, account.held], [0, 0]);
   });
+
+  it('hands the wake-up on that comes once it is released', async () => {
+    const { slots, account, run } = setUp();
+    run.lendSlot();
+    const other = account.take();
+    const regaining = run.regainSlot();
+    const waiting = new AbortController();
+    const next = account.whenFree(60_000).then(() => waiting.abort());
+    run.release();
+    other?.give();
+    await regaining;
+    await turn();
+    assert.equal(waiting.signal.aborted, true, 'who waits behind it need not wait for the next end');
+    await next;
+    assert.equal(slots.used, 0);
+  });
 });

@@ -41,7 +41,7 @@ export async function readJobs(query: PgQuery, refs: readonly JobRef[]): Promise
   for (const row of rows) {
     const index = Number(row.n) - 1;
     const ref = refs[index];
-    if (ref !== undefined) jobs[index] = decode(ref, row);
+    if (ref !== undefined) jobs[index] = storedJob(ref, row);
   }
   return jobs;
 }
@@ -88,7 +88,8 @@ function columns(refs: readonly JobRef[]): [string[], string[]] {
   return [refs.map((ref) => ref.queue), refs.map((ref) => ref.id)];
 }
 
-function decode(ref: JobRef, row: PgRow): StoredJob {
+/** A job as its row has it. */
+export function storedJob(ref: JobRef, row: PgRow): StoredJob {
   const text = (column: string) => (row[column] == null ? undefined : String(row[column]));
   const number = (column: string) => (row[column] == null ? undefined : Number(row[column]));
   const progress = text('progress');

@@ -192,16 +192,21 @@ export interface SeriesPoint extends Rates {
   readonly waitP95: number | null;
 }
 
-/** The sizes of all queues together. */
-export interface QueueTotals {
-  readonly count: number;
-  readonly paused: number;
+/** Numbers of tasks by state, as `app.queues.list()` gives them. */
+export interface TaskNumbers {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
   readonly waitingChildren: number;
   readonly failed: number;
   readonly finished: number;
+}
+
+/** The sizes of all queues together. */
+export interface QueueTotals extends TaskNumbers {
+  readonly count: number;
+  /** How many are paused. */
+  readonly paused: number;
 }
 
 /** `GET overview` */
@@ -284,15 +289,9 @@ export interface WorkerList {
 }
 
 /** A queue. */
-export interface QueueView {
+export interface QueueView extends TaskNumbers {
   readonly name: string;
   readonly paused: boolean;
-  readonly waiting: number;
-  readonly active: number;
-  readonly delayed: number;
-  readonly waitingChildren: number;
-  readonly failed: number;
-  readonly finished: number;
   /** Tasks that ended per second over the last 10 s; `null` when nobody has looked yet. */
   readonly rate: number | null;
   /** Half of the tasks started sooner than this after they were due, ms. */

@@ -15,6 +15,18 @@ export function runColumns(selecting: Selecting | undefined): readonly Column<Ru
   return selecting === undefined ? COLUMNS : [checks(selecting), ...COLUMNS];
 }
 
+/** The queue, as a link to its runs. */
+export const QUEUE_COLUMN: Column<Run> = {
+  key: 'queue',
+  head: 'Queue',
+  large: true,
+  cell: ({ queue }) => (
+    <a href={link(['runs'], { queue })}>
+      <Text most={40}>{queue}</Text>
+    </a>
+  ),
+};
+
 const COLUMNS: readonly Column<Run>[] = [
   { key: 'state', head: 'State', cell: ({ state }) => <State state={state} /> },
   {
@@ -50,16 +62,7 @@ const COLUMNS: readonly Column<Run>[] = [
       </span>
     ),
   },
-  {
-    key: 'queue',
-    head: 'Queue',
-    large: true,
-    cell: ({ queue }) => (
-      <a href={link(['runs'], { queue })}>
-        <Text most={40}>{queue}</Text>
-      </a>
-    ),
-  },
+  QUEUE_COLUMN,
   {
     key: 'worker',
     head: 'Worker',

@@ -2,7 +2,7 @@
 import type { Run, WorkerList, WorkerView } from '../../../src/web/api.js';
 import { address } from '../../core/api.js';
 import { controlWorker } from '../../core/changes.js';
-import { link, setQuery, useRoute } from '../../core/router.js';
+import { setQuery, useRoute } from '../../core/router.js';
 import { bytes, count, number, percent } from '../../core/text.js';
 import { useData } from '../../core/use-data.js';
 import {
@@ -24,6 +24,7 @@ import { ActionDialog, showDialog } from '../../ui/dialog.js';
 import { Json } from '../../ui/json.js';
 import { FilterField, useSearch } from '../../ui/search.js';
 import { type Column, Table } from '../../ui/table.js';
+import { QUEUE_COLUMN } from '../runs/columns.js';
 import { argumentsOf, COMMANDS, type Command, replied } from './commands.js';
 
 export function Workers() {
@@ -255,16 +256,7 @@ const ACTIVE: readonly Column<Run>[] = [
     by: ({ startedAt }) => startedAt ?? '',
     cell: ({ startedAt }) => <Moment at={startedAt} />,
   },
-  {
-    key: 'queue',
-    head: 'Queue',
-    large: true,
-    cell: ({ queue }) => (
-      <a href={link(['runs'], { queue })}>
-        <Text most={40}>{queue}</Text>
-      </a>
-    ),
-  },
+  QUEUE_COLUMN,
 ];
 
 function Control({

@@ -1,4 +1,5 @@
 /** Answers to requests, with the headers that keep a page from others. */
+import { plainValue } from '../../protocol/plain-value.js';
 import type { ApiError } from '../api.js';
 import type { Refusal } from './refusal.js';
 
@@ -27,7 +28,7 @@ const NONE = Object.freeze({});
 
 /** A value as JSON. What JSON cannot carry is left out or named, never thrown. */
 export function jsonAnswer(value: unknown, status = 200, headers: object = NONE) {
-  return new Response(JSON.stringify(value, plain), {
+  return new Response(JSON.stringify(value, plainValue), {
     status,
     headers: {
       ...SAFE_HEADERS,
@@ -42,14 +43,4 @@ export function jsonAnswer(value: unknown, status = 200, headers: object = NONE)
 export function refused({ status, reason, message, headers }: Refusal): Response {
   const body: ApiError = { code: reason, message };
   return jsonAnswer(body, status, headers);
-}
-
-/** Values of the rich serializer, as JSON can carry them. */
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return String(value);
-  if (value instanceof Map) return Object.fromEntries(value);
-  if (value instanceof Set) return [...value];
-  if (value instanceof Error) return `${value.name}: ${value.message}`;
-  if (value instanceof RegExp) return String(value);
-  return value instanceof Uint8Array ? `[${value.byteLength} bytes]` : value;
 }

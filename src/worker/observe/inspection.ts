@@ -8,6 +8,7 @@ import type { TaskLookup } from '../../coordination/task-record.js';
 import { taskIdOfJob } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
+import { plainValue } from '../../protocol/plain-value.js';
 import { deliveriesIn, parkIn, type WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
@@ -159,20 +160,11 @@ function shown(args: readonly unknown[]): unknown[] {
   const some = args.length > ARGUMENTS_SHOWN ? [...args.slice(0, ARGUMENTS_SHOWN), '…'] : args;
   return some.map((arg) => {
     try {
-      const json = JSON.stringify(arg, plain) ?? 'null';
+      const json = JSON.stringify(arg, plainValue) ?? 'null';
       if (json.length <= ARGUMENT_SHOWN) return JSON.parse(json) as unknown;
       return `${json.slice(0, ARGUMENT_SHOWN)}…`;
     } catch {
       return '[cannot be shown]'; // a cycle, or a toJSON that throws
     }
   });
-}
-
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return String(value);
-  if (value instanceof Map) return Object.fromEntries(value);
-  if (value instanceof Set) return [...value];
-  if (value instanceof Error) return `${value.name}: ${value.message}`;
-  if (value instanceof RegExp) return String(value);
-  return value instanceof Uint8Array ? `[${value.byteLength} bytes]` : value;
 }

@@ -1,5 +1,5 @@
 /** A private PostgreSQL on a port of its own, gone with the test. Looks for the binaries on PATH and where distributions put them. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -82,11 +82,19 @@ export async function startPostgres(): Promise<PostgresServer> {
       '-c',
       'max_connections=200',
     ];
-    const child = spawn(join(bin, 'postgres'), args, { ...options, stdio: 'ignore' });
-    child.unref();
-    endWithUs(child, 'SIGQUIT');
-    await untilAnswering(child, () => canQuery(url));
-    return child;
+    const giveUpAt = Date.now() + 30_000;
+    for (;;) {
+      const child = spawn(join(bin, 'postgres'), args, { ...options, stdio: 'ignore' });
+      child.unref();
+      endWithUs(child, 'SIGQUIT');
+      try {
+        await untilAnswering(child, () => canQuery(url));
+        return child;
+      } catch (error) {
+        // A killed server leaves processes that hold its memory a little longer: until then no other one starts.
+        if (child.exitCode === null || Date.now() > giveUpAt) throw error;
+      }
+    }
   };
   let child = await spawnIt();
   const stop = (signal: NodeJS.Signals = 'SIGINT') => endProcess(child, signal);
@@ -120,8 +128,11 @@ async function canQuery(url: string): Promise<void> {
 
 /** The server and the process of each connection: freezing only the first leaves open connections answering. */
 function signalAll(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined || child.exitCode !== null) return;
-  const children = execFileSync('ps', ['-o', 'pid=', '--ppid', `${child.pid}`], { encoding: 'utf8' }).trim();
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  // Not execFileSync: ps ends with 1 where there is no child.
+  const children = spawnSync('ps', ['-o', 'pid=', '--ppid', `${child.pid}`], {
+    encoding: 'utf8',
+  }).stdout.trim();
   child.kill(signal);
   for (const pid of children.split(/\s+/).filter((text) => text !== '')) {
     try {

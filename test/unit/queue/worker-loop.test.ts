@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import { Slots } from '#src/queue/slots.js';
 import { ModelConsumer, ModelQueue, type Pending } from '../../support/loop-model.js';
 
@@ -8,11 +8,18 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await turn();
 }
 
+const begun: ModelConsumer[] = [];
+// One that waits for a slot looks again and again, so a process would never end.
+afterEach(() => {
+  for (const consumer of begun.splice(0)) consumer.stop();
+});
+
 async function setUp(size: number, ...jobs: string[]) {
   const queue = new ModelQueue();
   for (const id of jobs) queue.add(id);
   const slots = new Slots(size);
   const consumer = new ModelConsumer(queue, slots);
+  begun.push(consumer);
   const asked = () => queue.pending.map(({ what }) => what);
   const answer = async (what: Pending['what'], how: Parameters<Pending['answer']>[0] = 'yes') => {
     const pending = queue.pending.find((other) => other.what === what);

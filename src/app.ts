@@ -41,7 +41,7 @@ import {
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
-import type { ChunkIn, ResultIn } from './tasks/yields.js';
+import type { ChunkIn, ResultIn, ShareIn } from './tasks/yields.js';
 import type { Outbox } from './transactions/outbox/outbox.js';
 import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
 import { EagerRunner } from './worker/run/eager.js';
@@ -185,6 +185,11 @@ export class Celeriac implements AsyncDisposable {
   }
 
   /** Adds a task from a function; its `this` is the task's context. Arrow functions use `currentTask()`. */
+  task<T, R>(
+    name: string,
+    options: TaskOptions & { readonly batch: object },
+    fn: (this: TaskContext, items: T[]) => R,
+  ): TaskHandle<[T], ShareIn<R>>;
   task<A extends unknown[], R>(
     name: string,
     fn: (this: TaskContext, ...args: A) => R,
@@ -194,11 +199,7 @@ export class Celeriac implements AsyncDisposable {
     options: TaskOptions,
     fn: (this: TaskContext, ...args: A) => R,
   ): TaskHandle<A, ResultIn<R>, ChunkIn<R>>;
-  task<A extends unknown[], R>(
-    name: string,
-    second: unknown,
-    third?: unknown,
-  ): TaskHandle<A, ResultIn<R>, ChunkIn<R>> {
+  task(name: string, second: unknown, third?: unknown): unknown {
     const { options, fn } = readFunctionTask(name, second, third);
     const task = this.#registry.addFunction(name, options, fn);
     return makeHandle(this.#handles, task);

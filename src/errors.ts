@@ -28,7 +28,8 @@
  *   ├─ StepError                   STEP              a step, sleep or wait that cannot be
  *   ├─ WaitTimeoutError            WAIT_TIMEOUT      nothing was sent to a `waitFor` in time
  *   ├─ Ignore                      IGNORE            thrown by a task: end without a stored state
- *   └─ Reject                      REJECT            thrown by a task: fail without a retry
+ *   ├─ Reject                      REJECT            thrown by a task: fail without a retry
+ *   └─ BatchError                  BATCH             thrown by the code of a batch: some of its calls failed
  *
  * Recognise them by `isCeleriacError(error, code)`. It checks a brand, so it accepts the errors of another copy of this
  * package, and never an error of other code, whatever its code or name.
@@ -363,3 +364,33 @@ export class Reject extends CeleriacError {
   }
 }
 named(Reject, 'Reject');
+
+/**
+ * Thrown by the code of a batch: the calls whose positions it names fail with the error given for each, or are retried
+ * as if they had thrown it. The others succeed with `undefined`.
+ * @example throw new BatchError(new Map([[3, new Error('no such customer')]]))
+ */
+export class BatchError extends CeleriacError {
+  /** What each failed call fails with, by its position in the list, from 0. */
+  readonly errors: ReadonlyMap<number, unknown>;
+
+  /** @throws {OptionError} for anything but a map of positions */
+  constructor(errors: ReadonlyMap<number, unknown>, message?: string) {
+    super(message ?? `${errors instanceof Map ? errors.size : 'Some'} calls of a batch failed.`, {
+      code: 'BATCH',
+    });
+    this.errors = checkedPositions(errors);
+  }
+}
+named(BatchError, 'BatchError');
+
+function checkedPositions(errors: unknown): ReadonlyMap<number, unknown> {
+  if (!(errors instanceof Map))
+    throw new OptionError('new BatchError(errors): errors must be a Map of positions in the list to errors.');
+  for (const position of errors.keys())
+    if (!Number.isInteger(position) || position < 0)
+      throw new OptionError(
+        `new BatchError(errors): ${String(position)} is no position in the list: whole numbers from 0 are.`,
+      );
+  return new Map(errors);
+}

@@ -38,6 +38,7 @@ export type { Duration, Moment } from './duration.js';
 export {
   AlreadyRegisteredError,
   AppClosedError,
+  BatchError,
   BrokerError,
   BrokerInUseError,
   BrokerUnavailableError,
@@ -80,7 +81,7 @@ export type {
 } from './events/names.js';
 export type { Acceptance } from './options/acceptance.js';
 export type { CallOptions, SendOptions } from './options/call-options.js';
-export type { ConcurrencyOptions, UniqueOptions } from './options/limits.js';
+export type { BatchOptions, ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger, TaskLogger } from './options/logger.js';
 export type { RateLimit } from './options/rates.js';
 export type { RouteFunction, Routes, RouteTarget } from './options/routes.js';
@@ -143,6 +144,7 @@ export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';
 export { type TaskHooks, TaskService } from './tasks/service.js';
 export type { StepTools, WaitOptions, WaitSchema } from './tasks/step-context.js';
+export type { Batch } from './tasks/yields.js';
 // Calls in transactions
 export type { OutboxCounts, OutboxEntry } from './transactions/outbox/entry.js';
 export type { Outbox, RunningRelay } from './transactions/outbox/outbox.js';

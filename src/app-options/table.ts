@@ -125,6 +125,10 @@ function queueByName(queue: unknown, where: string): string {
 
 function checkTaskDefaults(given: unknown, where: string): TaskOptions {
   const options = given as TaskOptions;
+  if (options?.batch != null)
+    throw new OptionError(
+      `${where}: batch decides what the code of a task gets, so it stands with the task and not here; got ${show(options.batch)}.`,
+    );
   checkTaskOptions(options, where);
   if (options.schedule === undefined) return options;
   throw new OptionError(`${where}: a schedule belongs to one task. Give it there.`);

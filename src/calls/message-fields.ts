@@ -72,7 +72,8 @@ function inherit(
       headers.set(name, request.headers[name]);
   }
   return {
-    ...(request !== undefined && { root: request.rootId, parent: request.id }),
+    // A batch runs on behalf of many calls, so what it calls is a tree of its own.
+    ...(request !== undefined && request.batch === undefined && { root: request.rootId, parent: request.id }),
     ...(headers.size > 0 && { headers: checkedHeaders(Object.fromEntries(headers)) }),
     ...(passing.size > 0 && { propagate: [...passing] }),
   };

@@ -16,7 +16,7 @@ import type { EagerResult } from '../results/eager-result.js';
 import { show } from '../show.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
-import type { ChunkIn, ResultIn } from '../tasks/yields.js';
+import type { ChunkIn, ItemOfBatch, ResultIn, ShareIn } from '../tasks/yields.js';
 import { type Group, group } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
 import { NO_CALLBACKS, Signature } from './signature.js';
@@ -82,9 +82,31 @@ export type Handles<S> = {
     this: never,
     ...args: infer A
   ) => infer R
-    ? TaskHandle<A, ResultIn<R>, ChunkIn<R>>
+    ? HandleOf<A, R>
     : never;
 };
+
+/**
+ * The handle of a method. One of a list could be the code of a batch, which only its options say: then calls may bring the
+ * list, as for any task, or one entry, and get what fits. `Batch<T>` says which.
+ */
+type HandleOf<A extends readonly unknown[], R> = A extends [infer P extends readonly unknown[]]
+  ? [ItemOfBatch<P>] extends [never]
+    ? MayBeBatch<P, R> extends true
+      ? TaskHandle<A, ResultIn<R>, ChunkIn<R>> & TaskHandle<[P[number]], ShareIn<R>>
+      : TaskHandle<A, ResultIn<R>, ChunkIn<R>>
+    : TaskHandle<[ItemOfBatch<P>], ShareIn<R>>
+  : TaskHandle<A, ResultIn<R>, ChunkIn<R>>;
+
+/** Whether the code takes a list of any length, and gives a list or nothing. */
+type MayBeBatch<P extends readonly unknown[], R> = number extends P['length']
+  ? // biome-ignore lint/suspicious/noConfusingVoidType: what code without a value returns
+    [Awaited<R>] extends [readonly unknown[] | undefined | void]
+    ? [Awaited<R>] extends [never]
+      ? false
+      : true
+    : false
+  : false;
 
 /** What a handle needs from the app. */
 export interface HandleHost {

@@ -28,6 +28,7 @@ export type CeleriacErrorCode =
   | 'WAIT_TIMEOUT'
   | 'IGNORE'
   | 'REJECT'
+  | 'BATCH'
   | 'USAGE';
 
 /** The base class of all errors that celeriac throws on purpose. */

@@ -1,6 +1,6 @@
 /**
- * The options `concurrency` (read by the worker) and `unique` (read by the caller). The other files of `options` merge
- * and resolve them with the rest.
+ * The options `concurrency` and `batch` (read by the worker) and `unique` (read by the caller). The other files of
+ * `options` merge and resolve them with the rest.
  */
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -29,6 +29,20 @@ export interface UniqueOptions {
    * revokes the first one if it has not started, else throws.
    */
   mode: 'reject' | 'return' | 'replace';
+}
+
+/** How many calls of a task are handed over together. */
+export interface BatchOptions {
+  /** The most calls of one batch: 1 to 10,000. */
+  size: number;
+  /** How long the first call of a batch waits for others at most, such as `'2s'`. */
+  wait: Duration;
+}
+
+/** {@link BatchOptions}, resolved. */
+export interface BatchPolicy {
+  readonly size: number;
+  readonly waitMs: number;
 }
 
 /** {@link ConcurrencyOptions}, resolved. */
@@ -65,6 +79,26 @@ export function resolveUnique(given: unknown, where: string): UniquePolicy {
   const ttlMs = ttl === undefined ? undefined : toPositiveMs(ttl, `${where}: ttl`);
   if (ttlMs === 0) throw new OptionError(`${where}: ttl must be longer than 0.`);
   return { key: keyFunction(key, where), ttlMs, mode };
+}
+
+/** Every member of a batch is a locked job in its worker's memory. */
+const LARGEST_BATCH = 10_000;
+
+/** @throws {OptionError} */
+export function resolveBatch(given: unknown, where: string): BatchPolicy {
+  checkObject(given, ['size', 'wait'], where);
+  const { size, wait }: Partial<Record<string, unknown>> = given;
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 1 || size > LARGEST_BATCH)
+    throw new OptionError(
+      `${where}: size ${show(size)} must be a whole number from 1 to ${LARGEST_BATCH}: how many calls are handed over at most.`,
+    );
+  if (wait === undefined)
+    throw new OptionError(
+      `${where}: wait is missing: how long a call waits for others at most, such as '2s'.`,
+    );
+  const waitMs = toPositiveMs(wait, `${where}: wait`);
+  if (waitMs === 0) throw new OptionError(`${where}: wait must be longer than 0.`);
+  return { size, waitMs };
 }
 
 function checkObject(given: unknown, known: readonly string[], where: string): asserts given is object {

@@ -6,7 +6,7 @@
 import type { Duration, Moment } from '../duration.js';
 import { checkLimits, type ErrorClass } from './checks.js';
 import { classesIn, type ErrorMatch } from './error-match.js';
-import type { ConcurrencyOptions, UniqueOptions } from './limits.js';
+import type { BatchOptions, ConcurrencyOptions, UniqueOptions } from './limits.js';
 import { merge } from './merge.js';
 import { at } from './option.js';
 import { optionTable, type Resolved } from './option-table.js';
@@ -76,6 +76,11 @@ export interface RunOptions {
   rateLimit?: RateLimit | null;
   /** How many of these run at once, over the whole fleet, in all or for each key. Default: no limit. */
   concurrency?: ConcurrencyOptions | null;
+  /**
+   * The code gets a list with one entry for each of up to `size` calls, which wait for each other for `wait` at most. Each
+   * caller passes one entry and gets its own result. Default: none.
+   */
+  batch?: BatchOptions | null;
   /** How many of its last chunks a stream keeps; older ones are dropped. Default: 10,000. */
   streamMaxChunks?: number;
   /** How large the kept chunks of a stream are together; the oldest are dropped. Default: `'8mb'`. */

@@ -50,6 +50,8 @@ export interface Delivery {
   lendSlot?(): void;
   /** Takes a slot again, before the task goes on. */
   regainSlot?(): Promise<void>;
+  /** Takes a slot at once, in place of that of another run, which gives it back right after. */
+  takeSlot?(): void;
 }
 
 /** What a delivery needs of its consumer. */
@@ -65,6 +67,7 @@ export interface DeliveryRun {
   afterwards(body: () => Promise<void>): void;
   lendSlot(): void;
   regainSlot(): Promise<void>;
+  takeSlot(): void;
 }
 
 /**
@@ -138,6 +141,10 @@ export class JobDelivery implements Delivery {
   regainSlot(): Promise<void> {
     return this.#run.regainSlot();
   }
+
+  takeSlot(): void {
+    this.#run.takeSlot();
+  }
 }
 
 /** What the first fetch of a job goes on with that was moved into its lane as it woke up. */
@@ -164,5 +171,6 @@ export function amended(delivery: Delivery, change: Partial<Pick<Delivery, 'mess
     afterwards: (body) => delivery.afterwards(body),
     lendSlot: () => delivery.lendSlot?.(),
     regainSlot: async () => delivery.regainSlot?.(),
+    takeSlot: () => delivery.takeSlot?.(),
   };
 }

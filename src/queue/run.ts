@@ -29,7 +29,7 @@ export class Run {
     /** The token of its lock, unique among all jobs that run at one moment. */
     readonly token: string,
     slot: Slot,
-    private readonly account: Pick<SlotAccount, 'retake' | 'whenFree' | 'wakeNext'>,
+    private readonly account: Pick<SlotAccount, 'retake' | 'takeAnyway' | 'whenFree' | 'wakeNext'>,
     private readonly lock: RunLock,
     turn: RateToken | undefined,
     queue: string,
@@ -59,6 +59,11 @@ export class Run {
     }
     // It has ended meanwhile: the wake-up that it had was meant for a slot that somebody else may take.
     if (this.#slot === undefined) this.account.wakeNext();
+  }
+
+  /** Takes a slot at once, in place of that of another run, which gives it back right after. */
+  takeSlot(): void {
+    if (!this.#released) this.#slot ??= this.account.takeAnyway();
   }
 
   /** Runs `body` after the job's outcome was written. */

@@ -166,7 +166,11 @@ export class SlotAccount implements Claimant {
   /** Takes a slot for a task that runs already; `undefined` when none is free, unless the consumer is about to end. */
   retake(): Slot | undefined {
     const slot = this.take();
-    if (slot !== undefined || !this.#closed) return slot;
+    return slot !== undefined || !this.#closed ? slot : this.takeAnyway();
+  }
+
+  /** Takes a slot whether or not one is free: for what runs already, in place of a slot that is given back. */
+  takeAnyway(): Slot {
     this.budget.take();
     this.#held++;
     return new Slot(this);

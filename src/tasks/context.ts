@@ -51,6 +51,11 @@ export interface TaskRequest {
   readonly isEager: boolean;
   /** The worker was asked to stop; finish soon. */
   readonly shuttingDown: boolean;
+  /**
+   * In the code of a batch: the request of each call, in the order of the list. There `id`, `rootId`, `retries`, `headers`
+   * and the like are those of no call. Undefined in other tasks.
+   */
+  readonly batch: readonly TaskRequest[] | undefined;
 }
 
 /** What `this.retry()` takes. */
@@ -230,5 +235,6 @@ function directRequest(name: string, args: readonly unknown[]): TaskRequest {
     calledDirectly: true,
     isEager: false,
     shuttingDown: false,
+    batch: undefined,
   };
 }

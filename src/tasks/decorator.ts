@@ -6,7 +6,7 @@ import { OptionError } from '../errors.js';
 import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import { type CallScope, currentScope, runDirectly } from './context.js';
 import { type Declaration, declare, declareOn } from './declaration.js';
-import { refuseSyncGenerator } from './generating.js';
+import { refuseGenerator, refuseSyncGenerator } from './generating.js';
 
 type Method<A extends unknown[] = never[], R = unknown> = (...args: A) => R;
 
@@ -82,6 +82,8 @@ function methodOf(value: unknown, key: PropertyKey, isInstanceMethod: boolean): 
 }
 
 function wrap(original: Method<unknown[]>, declaration: Declaration): Method<unknown[]> {
+  if (declaration.options.batch != null)
+    refuseGenerator(original, `@Task on "${String(declaration.method)}"`);
   function task(this: unknown, ...args: unknown[]): unknown {
     const scope = currentScope();
     const awaiting = scope?.awaiting;

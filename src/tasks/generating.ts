@@ -29,6 +29,18 @@ export function refuseSyncGenerator(code: unknown, where: string): void {
   );
 }
 
+/**
+ * Refuses an async generator function as the code of a batch: chunks belong to one task.
+ * @throws {OptionError}
+ */
+export function refuseGenerator(code: unknown, where: string): void {
+  if (Object.prototype.toString.call(code) !== '[object AsyncGeneratorFunction]') return;
+  throw new OptionError(
+    `${where}: the code of a batch is an async generator (async function*), and chunks belong to one task. Let it return ` +
+      'a list with one result for each call.',
+  );
+}
+
 /** The same generator, whose body runs inside `within` whoever asks it for values. */
 export function generatingWithin(
   generator: Generating,

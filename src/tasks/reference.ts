@@ -39,6 +39,7 @@ export function targetOf(reference: TaskReference, defaults: TaskOptions, errors
     publish: resolvePublishPolicy(options, defaults, where),
     own: new Set(Object.keys(present(options))),
     lane: needsLane(run),
+    ...(run.batch !== undefined && { batch: true as const }),
     checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
   };
 }

@@ -21,7 +21,7 @@ import { show } from '../show.js';
 import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
 import { declaredTasks, emittedParameterTypes, prototypeChain } from './declaration.js';
-import { refuseSyncGenerator } from './generating.js';
+import { refuseGenerator, refuseSyncGenerator } from './generating.js';
 import { checkNoShadowing, type TaskHooks } from './service.js';
 
 /** A service class. */
@@ -34,6 +34,8 @@ export interface CallTarget {
   /** The names of its own options, which beat those of routes. */
   readonly own: ReadonlySet<string>;
   readonly checker: ArgumentChecker | undefined;
+  /** Its code gets a list, to which each call brings one entry as its only argument. */
+  readonly batch?: true;
   /** Its arguments are a list of argument lists: it runs once with each (`map`, `starmap`). */
   readonly each?: true;
   /** True if its options require a lane of its own. */
@@ -131,6 +133,7 @@ export class Registry {
   /** Adds one function as a task. */
   addFunction(name: string, options: TaskOptions, fn: FunctionTarget['fn']): RegisteredTask {
     refuseSyncGenerator(fn, `task "${name}"`);
+    if (options.batch != null) refuseGenerator(fn, `task "${name}"`);
     const task = this.#build(name, options, undefined, { code: fn, target: { kind: 'function', fn } });
     this.#refuseOther(task);
     this.#add(task);
@@ -241,6 +244,8 @@ export class Registry {
     const where = `task "${name}"`;
     const origin = { taskName: name, explicit: options.args !== undefined };
     const run = resolveRunPolicy(options, this.defaults, where);
+    // What a method's first parameter is declared as is the list, not what a call brings.
+    const emitted = run.batch === undefined ? parameterTypes : undefined;
     return {
       name,
       publish: resolvePublishPolicy(options, this.defaults, where),
@@ -248,7 +253,8 @@ export class Registry {
       run,
       schedule: options.schedule,
       lane: needsLane(run),
-      checker: compileArguments(options.args ?? parameterTypes ?? [], origin),
+      checker: compileArguments(options.args ?? emitted ?? [], origin),
+      ...(run.batch !== undefined && { batch: true as const }),
       ...rest,
     };
   }

@@ -3,6 +3,7 @@
  */
 import { NotSerializableError } from '../errors.js';
 import { keepOrder } from '../key-order.js';
+import { itemOf } from './batch-item.js';
 import { packArguments } from './outgoing-arguments.js';
 import { checkPayloadSize } from './payload-size.js';
 import type { CallTarget } from './registry.js';
@@ -38,6 +39,7 @@ export class WireCodec {
   packArgs(args: readonly unknown[], target: CallTarget): string | Promise<string> {
     if (target.each === true) return this.#packEach(args as readonly (readonly unknown[])[], target);
     const { name, checker } = target;
+    if (target.batch === true) itemOf(name, args);
     const packed = this.#for(name, () => packArguments(args, checker, this.#serializer));
     if (!(packed instanceof Promise)) return this.#text(packed, 'arguments', name);
     return packed.then(

@@ -99,6 +99,8 @@ export class Drain {
     for (;;) {
       await this.params.watched.promoteDue();
       if (await this.#isIdle(queues)) return;
+      // What a batch waits for would not come.
+      if (await this.#allRun(queues)) this.#worker?.beginBatches();
       await sleep(LOOK_MS);
     }
   }
@@ -111,6 +113,17 @@ export class Drain {
       const { waiting, running } = await watched.load(queue);
       if (running > 0) return false;
       if (waiting === 0) continue;
+      const opensAt = await this.#opensAt(queue);
+      if (opensAt === undefined || opensAt <= parts.clock.now()) return false;
+    }
+    return true;
+  }
+
+  /** True if nothing waits in these queues that could run now. */
+  async #allRun(queues: readonly string[]): Promise<boolean> {
+    const { watched, parts } = this.params;
+    for (const queue of watched.queues) {
+      if (!queues.includes(queueOfLane(queue)) || (await watched.load(queue)).waiting === 0) continue;
       const opensAt = await this.#opensAt(queue);
       if (opensAt === undefined || opensAt <= parts.clock.now()) return false;
     }

@@ -26,7 +26,7 @@ import type { StreamWriters } from '../streams/stream-writers.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
 import type { WorkerOutbox } from './relay-outbox.js';
-import type { ExecutorParams } from './run/execute.js';
+import type { ExecutorParams } from './run/executor-params.js';
 import type { CallLimits } from './run/running-call.js';
 import type { PoolOptions } from './threads/router.js';
 import type { WorkflowStepsParams } from './workflow/step.js';

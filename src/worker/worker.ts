@@ -16,6 +16,7 @@ import { Slots } from '../queue/slots.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
 import { after } from '../timers.js';
+import { BatchCollector } from './batches/collector.js';
 import { ExpirySweeper } from './end/expiry-sweeper.js';
 import { handBack } from './end/hand-back.js';
 import { Lifecycle } from './lifecycle.js';
@@ -29,6 +30,7 @@ import { TaskLog } from './observe/task-log.js';
 import { startsOnce } from './phase.js';
 import { Autoscale } from './queues/autoscale.js';
 import { Limits } from './queues/limits.js';
+import { lockTimes } from './queues/lock-times.js';
 import type { MakeConsumer } from './queues/queue-consumer.js';
 import { QueueConsumers } from './queues/queue-consumers.js';
 import { refuseWrongClock } from './refuse-wrong-clock.js';
@@ -55,8 +57,6 @@ import { WorkflowSteps } from './workflow/step.js';
 
 /** After the deadline, handed-back tasks have this long to settle before the worker stops regardless. */
 const LAST_WORDS_MS = 2000;
-/** Longest lock, for timers: BullMQ renews locks and checks for stalled jobs on timers of its own. */
-const MOST_LOCK_MS = 24 * 86_400_000;
 
 export class Worker implements CallHost, AsyncDisposable {
   readonly #params: Omit<WorkerParams, 'logger'> & { readonly logger: LeveledLogger };
@@ -65,6 +65,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #budget: Slots;
   readonly #autoscale: Autoscale;
   readonly #limits: Limits;
+  readonly #batches: BatchCollector;
   readonly #consumers: QueueConsumers;
   readonly #settings: WorkerSettings;
   readonly #log: TaskLog;
@@ -96,6 +97,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#log = new TaskLog(params.logger);
     this.#threadRouter = new ThreadRouter(this.#settings, { ...params, node: () => this.node });
     this.#limits = new Limits(params);
+    this.#batches = new BatchCollector(this, params.clock, (e) => this.#onError(e), this.#threadRouter);
     this.#consumers = new QueueConsumers({
       engine: params.engine,
       queues: this.#settings.queues,
@@ -118,6 +120,7 @@ export class Worker implements CallHost, AsyncDisposable {
       host: this,
       watch: this.#eventReporter,
       limits: this.#limits,
+      batches: this.#batches,
       unknown: new UnknownTasks(params),
       suspects: new Suspects(params),
       defaultLimits: this.#settings.limits,
@@ -149,8 +152,7 @@ export class Worker implements CallHost, AsyncDisposable {
       stalledForMs: () => this.#consumers.stalledForMs,
       queues: () => this.#consumers.brokerQueues(),
     });
-    const { health } = this;
-    this.#concluding = { ...params, log: this.#log, events: this.#eventReporter, health };
+    this.#concluding = { ...params, log: this.#log, events: this.#eventReporter, health: this.health };
   }
 
   /** The node's name on the bus; final once started. */
@@ -273,6 +275,9 @@ export class Worker implements CallHost, AsyncDisposable {
     return stopped;
   }
 
+  /** Begins with the calls of batches that wait for others, as if their time were over. */
+  readonly beginBatches = (): void => this.#batches.flush();
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
@@ -298,22 +303,15 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #consumer(line: Parameters<MakeConsumer>[0]): Consumer {
-    const { engine, blockedLoopTimeoutMs } = this.#params;
-    const lockDurationMs = Math.min(this.#params.lockDurationMs, MOST_LOCK_MS);
     return new Consumer({
       ...line,
-      engine,
+      ...lockTimes(this.#params),
+      engine: this.#params.engine,
       node: this.node,
-      // With one process no other worker could take a task over, so a blocked event loop must not lose its own locks.
-      lockDurationMs: engine.oneProcess
-        ? Math.min(Math.max(lockDurationMs, blockedLoopTimeoutMs), MOST_LOCK_MS)
-        : lockDurationMs,
-      // A worker may die just after a renewal: lock + two checks stay within three locks.
-      stalledIntervalMs: Math.max(200, Math.floor(lockDurationMs * 0.8)),
       locks: this.#locks,
       run: (delivery) => this.#run(delivery),
       onProgress: (delivery, progress) => this.#eventReporter.progress(delivery, progress),
-      onLockLost: ({ token }) => endLost(this.#executor.running.get(token), this.#params.logger),
+      onLockLost: ({ token }) => endLost(token, this.#executor, this.#batches, this.#params.logger),
       onError: (error) => this.#onError(error),
     });
   }
@@ -333,6 +331,7 @@ export class Worker implements CallHost, AsyncDisposable {
     return {
       executor: this.#executor,
       pool: this.#threadRouter.pool,
+      batches: this.#batches,
       budget: this.#budget,
       autoscale: this.#autoscale,
       log: this.#log,
@@ -372,6 +371,7 @@ export class Worker implements CallHost, AsyncDisposable {
     void this.#expirySweeper.stop();
     this.#autoscale.stop();
     void this.#params.scheduler.stop();
+    this.#batches.close();
     this.#threadRouter.announceStop().catch((error: Error) => this.#onError(error));
     const closing = Promise.all([this.#consumers.close(), started]).then(() => undefined);
     const cancelDeadline = after(timeoutMs, () => this.#handBackAll());

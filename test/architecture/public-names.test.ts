@@ -14,6 +14,7 @@ const NAMES = [
   'AlreadyRegisteredError',
   'AppClosedError',
   'AsyncResult',
+  'BatchError',
   'BrokerError',
   'BrokerInUseError',
   'BrokerUnavailableError',

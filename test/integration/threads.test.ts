@@ -110,6 +110,46 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
       assert.ok((await rejection(spinning.get(PATIENCE))) instanceof TaskRevokedError);
     });
 
+    it('runs a batch in one thread, for each caller, and ends it when all its calls are ended', async (t) => {
+      const [, here] = await startWorker(t, { concurrency: 1 });
+      const { together } = fixture.handles;
+      const send = (...jobs: string[]) => Promise.all(jobs.map((job) => together.applyAsync([job], here)));
+      const ends = async (sent: readonly AsyncResult[]) =>
+        Promise.all(sent.map((result) => result.get({ ...PATIENCE, propagate: false })));
+      const sent = await send('a', 'b', 'c');
+      const values = (await ends(sent)) as { job: string; id: string; threadId: number }[];
+      assert.deepEqual(
+        values.map(({ job, id }) => [job, id]),
+        sent.map(({ id }, i) => ['abc'[i], id]),
+      );
+      const [thread] = values;
+      assert.ok(values.every(({ threadId }) => threadId === thread?.threadId && alive().includes(threadId)));
+      const some = await send('fail', 'x', 'y');
+      assert.deepEqual((await ends(some.slice(1))).map(String), ['undefined', 'undefined']);
+      const again = await send('p', 'q');
+      assert.deepEqual(
+        (await ends([...some.slice(0, 1), ...again])).map((end) => (end as Error | undefined)?.name),
+        ['TaskFailedError', undefined, undefined],
+      );
+      const spinning = await send('spin', 's', 't');
+      await until(async () => {
+        const running = Object.values(await fixture.app.inspect().active()).flat();
+        return spinning.every(({ id }) => running.some((one) => 'id' in one && one.id === id));
+      }, 'all of the batch to run');
+      await spinning[0]?.revoke({ terminate: true });
+      assert.ok((await ends(spinning.slice(0, 1)))[0] instanceof TaskRevokedError);
+      const known = alive();
+      await Promise.all(spinning.slice(1).map((result) => result.revoke({ terminate: true })));
+      for (const end of await ends(spinning.slice(1))) assert.ok(end instanceof TaskRevokedError);
+      await until(() => alive().length < known.length, 'the end of the thread');
+      const lost = await ends(await send('exit', 'u', 'v'));
+      for (const end of lost) assert.match(String(end), /a batch of 3\) was lost/);
+      const limited = await Promise.all(
+        ['spin', 'politely', 'w'].map((job) => together.applyAsync([job], { ...here, softTimeLimit: 100 })),
+      );
+      assert.deepEqual(await ends(limited), Array(3).fill('SoftTimeLimitExceeded'));
+    });
+
     it('streams what a task yields', async (t) => {
       const [worker, here] = await startWorker(t, { health: { port: 0 } });
       const result = await fixture.handles.counts.applyAsync([250], here);

@@ -1,7 +1,8 @@
 /**
  * The slots of a worker under everything that may happen to it: random fetches, ends, refusals, lost answers, stalled
- * jobs, resizes, slots that are lent while a task waits, consumers that come, go and change their slots. After each step whatever was taken is held by a run or a
- * fetch; at the end all is given back, and until then as many jobs run as there are slots.
+ * jobs, resizes, slots that are lent while a task waits, batches that collect, fill, come to their time and lose members,
+ * consumers that come, go and change their slots. After each step whatever was taken is held by a run or a fetch, and each
+ * batch that runs has one slot; at the end all is given back, and until then as many jobs run as there are slots.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -29,7 +30,7 @@ const ENDS: readonly Settlement[] = [
 ];
 
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('add' as const) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('add' as const), batched: fc.boolean() }) },
   {
     weight: 24,
     arbitrary: fc.record({
@@ -45,6 +46,9 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('switch' as const), which: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('lend' as const), which: fc.nat(9) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('regain' as const), which: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('due' as const), which: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('withdraw' as const), which: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('end' as const), which: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('come' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('go' as const), which: fc.nat(3) }) },
 );
@@ -83,12 +87,13 @@ class World {
     const { queue, living } = this;
     switch (one.do) {
       case 'add':
-        queue.add(`j${this.#jobs++}`);
+        queue.add(`${one.batched ? 'b' : 'j'}${this.#jobs++}`);
         return;
       case 'answer': {
         const pending = queue.pending[one.which % Math.max(1, queue.pending.length)];
         if (pending === undefined) return;
-        if (pending.what === 'body') pending.of.settlement = ENDS[one.end] ?? { kind: 'abandon' };
+        if (pending.what === 'body' || pending.what === 'batch')
+          pending.of.settlement = ENDS[one.end] ?? { kind: 'abandon' };
         // A body that throws is the executor's affair; pauses only end.
         pending.answer(pending.what === 'pause' ? 'yes' : one.how);
         return;
@@ -116,6 +121,20 @@ class World {
       case 'regain':
         void this.#body(one.which)?.run?.regainSlot();
         return;
+      case 'due':
+        this.all[one.which % this.all.length]?.collector.flush();
+        return;
+      case 'withdraw': {
+        const consumer = this.all[one.which % this.all.length];
+        let position = one.which;
+        consumer?.collector.withdraw(() => position-- === 0, { kind: 'revoked', reason: 'x' });
+        return;
+      }
+      case 'end': {
+        const members = this.all.flatMap((consumer) => [...consumer.members.values()]);
+        members[one.which % Math.max(1, members.length)]?.end();
+        return;
+      }
       case 'come':
         if (living.length < 3) this.all.push(new ModelConsumer(queue, this.shared, new Share()));
         return;
@@ -130,6 +149,11 @@ class World {
       assert.equal(consumer.account.held, consumer.loop.slotsInUse, 'taken is what runs or is fetched');
       assert.equal(consumer.locks, consumer.loop.runs.length, 'a lock is renewed for each run');
       for (const [place, run] of consumer.loop.runs.entries()) assert.equal(run.place, place);
+      for (const runs of consumer.batches) {
+        const going = runs.filter((run) => consumer.members.has(run));
+        const holders = going.filter(({ hasSlot }) => hasSlot);
+        assert.equal(holders.length, Math.min(1, going.length), 'a batch has one slot');
+      }
     }
     for (const slots of [this.shared, this.own]) {
       const users = this.all.filter(({ account }) => account.slots === slots);
@@ -178,11 +202,13 @@ class World {
       queue.stallOrphans(this.all);
       queue.promote();
       queue.deliverMarkers();
+      for (const { collector } of this.all) collector.flush();
       for (const pending of [...queue.pending]) {
         if (pending.what === 'body') {
           if (!bodies) continue;
-          pending.of.settlement = { kind: 'complete', value: 1, keep: true, quiet: false };
         }
+        if (pending.what === 'body' || pending.what === 'batch')
+          pending.of.settlement = { kind: 'complete', value: 1, keep: true, quiet: false };
         // A wait that times out looks again: slowly here, so that markers have to work.
         if (pending.what === 'wait' && i % 50 !== 49) continue;
         if (queue.pending.includes(pending)) pending.answer('yes');

@@ -1,7 +1,7 @@
 /**
  * Consumers over a queue that answers when and how the test says: the real loop, slots, runs and outcome writer on a
  * stand-in for BullMQ's backend. Everything asked of it waits in `pending` until it is answered, refused, or carried out
- * with its answer lost.
+ * with its answer lost. Jobs whose ids begin with "b" are calls of a batch task: the real collector and batches run them.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import { FetchWatchdog } from '#src/queue/fetch-watchdog.js';
@@ -10,18 +10,31 @@ import type { Run } from '#src/queue/run.js';
 import type { Settlement } from '#src/queue/settlement.js';
 import { Share, SlotAccount, type Slots } from '#src/queue/slots.js';
 import { type QueueEnd, WorkerLoop, type WorkerLoopParams } from '#src/queue/worker-loop.js';
+import type { RegisteredTask } from '#src/tasks/registry.js';
+import { BatchCollector } from '#src/worker/batches/collector.js';
+import type { RunningCall } from '#src/worker/run/running-call.js';
 
 /** How something that was asked of the broker goes out. */
 export type Answer = 'yes' | 'refused' | 'lost';
 
 /** Something that waits for an answer. */
 export interface Pending {
-  readonly what: 'fetch' | 'wait' | 'write' | 'body' | 'pause' | 'renew';
+  readonly what: 'fetch' | 'wait' | 'write' | 'body' | 'batch' | 'pause' | 'renew';
   readonly of: ModelConsumer;
   /** Of a body. */
   readonly run?: Run | undefined;
   answer(how: Answer): void;
 }
+
+/** A call in a batch that has begun. */
+export interface ModelMember {
+  readonly run: Run;
+  /** Ends it from outside, as a revocation or its own time limit does. */
+  end(): void;
+}
+
+/** How many calls fill a batch. */
+const BATCH = 3;
 
 const CONNECTION = () => new Error('Connection is closed.');
 
@@ -114,6 +127,15 @@ export class ModelConsumer implements QueueEnd {
   waitsUntil = 0;
   /** How long it was to pause after each refusal, ms. */
   readonly rests: number[] = [];
+  readonly collector = new BatchCollector(
+    { stopping: false } as never,
+    { now: () => 0, stopped: false },
+    (error) => void this.errors.push(error),
+  );
+  /** The members of each batch whose code runs. */
+  readonly batches = new Set<readonly Run[]>();
+  readonly members = new Map<Run, ModelMember>();
+  readonly #task: RegisteredTask;
   readonly ended: Promise<void>;
   readonly backend: QueueEnd['backend'];
 
@@ -124,6 +146,7 @@ export class ModelConsumer implements QueueEnd {
     gate?: WorkerLoopParams['gate'],
   ) {
     this.account = new SlotAccount(slots, share);
+    this.#task = this.#batchTask();
     this.backend = {
       moveToActive: (token: string) => this.#ask('fetch', () => queue.fetch(token)),
       waitForJob: () => this.#ask('wait', () => queue.takeMarker()),
@@ -151,7 +174,10 @@ export class ModelConsumer implements QueueEnd {
       }),
       leavesMarker: true,
       putMarkerBack: async () => queue.putMarkerBack(),
-      run: (run) => this.#ask('body', () => this.settlement, run),
+      run: (run) => {
+        const isBatched = run.job.id?.startsWith('b') === true;
+        return isBatched ? this.#inBatch(run) : this.#ask('body', () => this.settlement, run);
+      },
       onError: (error) => this.errors.push(error),
       pause: (ms, signal) => {
         this.rests.push(ms);
@@ -183,8 +209,44 @@ export class ModelConsumer implements QueueEnd {
   /** As closing a BullMQ Worker does: what waits for a marker is interrupted, what runs goes on. */
   stop(): void {
     this.ending = true;
+    this.collector.close();
     this.loop.stop();
     this.#drop('wait');
+  }
+
+  /** As the executor does: waits for others, takes its seat, and ends by its result or otherwise. */
+  async #inBatch(run: Run): Promise<Settlement> {
+    const admission = await this.collector.join(run.delivery, this.#task);
+    if ('outcome' in admission) {
+      const { kind } = admission.outcome;
+      return kind === 'handBack'
+        ? { kind: 'release' }
+        : { kind: 'fail', message: kind, stack: '', keep: true };
+    }
+    const { seat } = admission;
+    return new Promise((resolve) => {
+      const end = (settlement: Settlement) => {
+        this.members.delete(run);
+        seat.leave();
+        resolve(settlement);
+      };
+      this.members.set(run, { run, end: () => end(this.settlement) });
+      const request = { tags: [], priority: 0, run };
+      const call = { delivery: run.delivery, request, limits: {} } as unknown as RunningCall;
+      seat.take(call, [run]).then(
+        () => end(this.settlement),
+        () => end({ kind: 'fail', message: 'x', stack: 'x', keep: true }),
+      );
+    });
+  }
+
+  #batchTask(): RegisteredTask {
+    const fn = async (runs: Run[]) => {
+      this.batches.add(runs);
+      await this.#ask('batch', () => undefined).finally(() => this.batches.delete(runs));
+    };
+    const run = { batch: { size: BATCH, waitMs: 3_600_000 } };
+    return { name: 'task', run, target: { kind: 'function', fn } } as unknown as RegisteredTask;
   }
 
   #drop(what: Pending['what']): void {

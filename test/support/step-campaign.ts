@@ -87,6 +87,7 @@ export class StepFleet {
   constructor(
     private readonly t: { after(body: () => unknown): void },
     private readonly args: readonly string[],
+    private readonly worker = WORKER,
   ) {
     t.after(() => {
       this.#stopping = true;
@@ -115,7 +116,7 @@ export class StepFleet {
   }
 
   #spawn(): Program {
-    const program = startProgram(this.t, WORKER, this.args);
+    const program = startProgram(this.t, this.worker, this.args);
     this.#alive.add(program);
     void program.ended.then((code) => {
       this.#alive.delete(program);

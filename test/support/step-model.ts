@@ -217,6 +217,7 @@ function deliveryOf(job: StoredJob, token: string): JobDelivery {
     turn: undefined,
     afterwards: () => undefined,
     lendSlot: () => undefined,
+    takeSlot: () => undefined,
     regainSlot: async () => undefined,
   };
   return new JobDelivery(bullmq as unknown as Job, job.queue, undefined as never, run);

@@ -22,11 +22,14 @@ async function main(setup: ThreadSetup): Promise<void> {
       case 'run':
         void runner?.run(news);
         return;
+      case 'batch':
+        void runner?.runBatch(news);
+        return;
       case 'hooks':
         void runner?.runHooks(news);
         return;
       case 'abort':
-        runner?.abort(news.reason);
+        runner?.abort(news);
         return;
       case 'notice':
         engine.signals.noticed(news.topic);

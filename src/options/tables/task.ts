@@ -25,8 +25,11 @@ import {
   timeLimit,
 } from '../kinds.js';
 import {
+  type BatchOptions,
+  type BatchPolicy,
   type ConcurrencyOptions,
   type ConcurrencyPolicy,
+  resolveBatch,
   resolveConcurrency,
   resolveUnique,
   type UniqueOptions,
@@ -101,6 +104,9 @@ export const RUN_OPTIONS = {
   }),
   concurrency: option(orNone(checked<ConcurrencyOptions, ConcurrencyPolicy>('object', resolveConcurrency)), {
     doc: '`{ limit, key }`: how many run at once, over the whole fleet; `null` for none',
+  }),
+  batch: option(orNone(checked<BatchOptions, BatchPolicy>('object', resolveBatch)), {
+    doc: '`{ size, wait }`: its code gets a list, one entry for each of several calls; `null` for none: [batches](../guide/batches.md)',
   }),
   streamMaxChunks: option(count, {
     default: 10_000,

@@ -7,6 +7,7 @@ import type { LogLevel } from '../../options/logger.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Slots } from '../../queue/slots.js';
 import { VERSION } from '../../version.js';
+import type { BatchCollector } from '../batches/collector.js';
 import type { Autoscale } from '../queues/autoscale.js';
 import type { Executor } from '../run/execute.js';
 import type { Inspection } from './inspection.js';
@@ -17,6 +18,7 @@ import type { TaskLog } from './task-log.js';
 export interface Steering {
   readonly executor: Executor;
   readonly pool: string;
+  readonly batches: Pick<BatchCollector, 'withdraw'>;
   readonly budget: Slots;
   readonly autoscale: Autoscale;
   readonly log: TaskLog;
@@ -133,7 +135,8 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
         const { taskId, name: taskName } = call.delivery;
         call.end({ kind: 'revoked', reason }, new TaskRevokedError({ taskId, taskName, reason }));
       }
-      return { ok: `ended ${ended.length} running tasks` };
+      const waiting = worker.batches.withdraw(({ jobId }) => wanted.has(jobId), { kind: 'revoked', reason });
+      return { ok: `ended ${ended.length + waiting} running tasks` };
     },
     forget: ({ jobIds }) => {
       const wanted = new Set(jobIds);

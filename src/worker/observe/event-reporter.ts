@@ -10,7 +10,7 @@ import type { Logger } from '../../options/logger.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { decodeResult } from '../../tasks/serializer.js';
 import { VERSION } from '../../version.js';
-import type { RunWatch } from '../run/execute.js';
+import type { RunWatch } from '../run/executor-params.js';
 import type { Execution } from '../run/outcome.js';
 import { within } from '../within.js';
 

@@ -54,7 +54,7 @@ export function conclude(
   )
     expireStream(params.engine, delivery, keptMs);
   if (execution.outcome.kind === 'ignore') return recordIgnored(params, delivery).then(() => settlement);
-  if (execution.outcome.kind === 'later' && !execution.started)
+  if ((execution.outcome.kind === 'later' || execution.outcome.kind === 'handBack') && !execution.started)
     return uncount(params, delivery).then(() => settlement);
   if (keptMs !== undefined) releaseClaims(params, delivery, keptMs);
   return settlement;

@@ -22,7 +22,8 @@ import { MemoryStream } from '../../streams/memory-stream.js';
 import type { StreamWriters } from '../../streams/stream-writers.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { InlineSpawner } from '../workflow/spawn-inline.js';
-import { Executor, type ExecutorParams } from './execute.js';
+import { Executor } from './execute.js';
+import type { ExecutorParams } from './executor-params.js';
 import type { Outcome } from './outcome.js';
 import type { CallHost } from './running-call.js';
 

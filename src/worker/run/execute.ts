@@ -2,25 +2,23 @@
  * Runs one delivery and returns how it ended: a list of named steps from message to Outcome. It must not write to the
  * broker (`settle` and the consumer do), and every fault of a task ends as an Outcome, never as a throw.
  */
-import type { BrokerClock } from '../../broker/clock.js';
 import { decodeInputs } from '../../canvas/workflow/values.js';
 import { CeleriacError, isCeleriacError, NotRegisteredError } from '../../errors.js';
-import { type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
+import { encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
-import type { Tracing } from '../../queue/tracing.js';
-import type { Stepping } from '../../steps/call-steps.js';
-import type { StreamWriters } from '../../streams/stream-writers.js';
+import { itemOf } from '../../tasks/batch-item.js';
 import { runInScope } from '../../tasks/context.js';
 import { isAsyncGenerator } from '../../tasks/generating.js';
-import { type RunMiddleware, through } from '../../tasks/middleware.js';
-import { type RegisteredTask, type Registry } from '../../tasks/registry.js';
-import type { WireCodec } from '../../tasks/wire-codec.js';
+import { through } from '../../tasks/middleware.js';
+import type { RegisteredTask } from '../../tasks/registry.js';
 import { TransientMap } from '../../transient-map.js';
-import type { Limits } from '../queues/limits.js';
-import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
+import { runAlone, runEach } from '../batches/batch.js';
+import type { Seat } from '../batches/seat.js';
+import { ReplaceRequest } from '../workflow/spawn.js';
 import type { WorkflowSteps } from '../workflow/step.js';
 import { refusal } from './admission.js';
 import { examinable } from './examinable.js';
+import type { Elsewhere, ExecutorParams, HeldTask } from './executor-params.js';
 import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
@@ -31,73 +29,9 @@ import {
   type RetryCase,
   RetryRequest,
 } from './retry-policy.js';
-import { type CallHost, type CallLimits, RunningCall } from './running-call.js';
-import type { Suspects } from './suspects.js';
+import { type CallLimits, RunningCall } from './running-call.js';
 import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
-import type { UnknownTasks } from './unknown-tasks.js';
-
-/** What the executor needs. */
-export interface ExecutorParams {
-  readonly registry: Registry;
-  readonly clock: BrokerClock;
-  readonly codec: WireCodec;
-  /** Time zone of moments that name none. */
-  readonly timezone: string;
-  /** Rebuilds the errors passed to errbacks. */
-  readonly errors: ErrorClasses;
-  /** Advances workflows; undefined where a task runs in its caller's process or in a thread. */
-  readonly flows?: WorkflowSteps | undefined;
-  readonly middleware: readonly RunMiddleware[];
-  readonly host: CallHost;
-  /** Decides about tasks unknown here. */
-  readonly unknown?: UnknownTasks;
-  /** Decides about tasks under which a worker has died. */
-  readonly suspects?: Suspects;
-  /** Time limits of tasks without their own. */
-  readonly defaultLimits?: CallLimits;
-  /** Runs the attempts of some tasks in threads. */
-  readonly elsewhere?: Elsewhere | undefined;
-  /** Starts replacements and added group members. */
-  readonly spawning?: Spawns | undefined;
-  /** Keeps the steps of tasks. */
-  readonly stepping?: Stepping | undefined;
-  /** Takes the chunks that tasks yield. */
-  readonly streams?: Pick<StreamWriters, 'open'>;
-  /** The fleet's limits; undefined where a task runs in its caller's process. */
-  readonly limits?: Limits;
-  /** A worker refuses to start when its clock is off the broker's by more than half of this. */
-  readonly lockDurationMs?: number;
-  /** Creates a span for each attempt. */
-  readonly tracing?: Tracing | undefined;
-  /** Notified of attempts that begin. */
-  readonly watch?: RunWatch;
-  /** True for a run in the caller's process: `request.isEager`. */
-  readonly eager?: boolean;
-  /** Creates the services that were registered as classes since the worker's start. */
-  prepare?(): Promise<void>;
-}
-
-/** Listener for attempts that begin. */
-export interface RunWatch {
-  readonly active: boolean;
-  started(delivery: Delivery): void;
-}
-
-/** Runs attempts elsewhere: in threads. */
-export interface Elsewhere {
-  takes(task: RegisteredTask): boolean;
-  /** Rejects when the attempt was lost there. */
-  run(call: RunningCall): Promise<Outcome>;
-  /** The hooks of a call whose task has some. */
-  hooksOf(call: RunningCall): LateHooks;
-}
-
-/** A task that was fetched but does not run yet. */
-export interface HeldTask {
-  readonly delivery: Delivery;
-  readonly args: readonly unknown[];
-}
 
 export class Executor {
   /** Running calls by the token of their run: a job may be fetched again before its last run is over. */
@@ -159,18 +93,39 @@ export class Executor {
   /**
    * The attempt itself, for a delivery that may run. A thread begins here, since its worker did the checks.
    * @param kept limits enforced by the worker; they only show in the request
+   * @param seat its place in a batch that has begun
    */
-  perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits): Promise<Execution> {
+  perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits, seat?: Seat<RunningCall>): Promise<Execution> {
     const args = this.#decode(delivery);
     if (!Array.isArray(args)) return this.#notRun(delivery, args, task);
     const asking = this.params.limits?.admit(delivery, task, args);
-    if (asking === undefined) return this.#run(delivery, task, args, kept);
+    if (asking === undefined) return this.#gather(delivery, task, args, kept, seat);
     this.held.set(delivery.token, { delivery, args });
     return asking.then((refused) => {
       this.held.delete(delivery.token);
       return refused === undefined
-        ? this.#run(delivery, task, args, kept)
+        ? this.#gather(delivery, task, args, kept, seat)
         : this.#notRun(delivery, refused, task);
+    });
+  }
+
+  /** Lets the call of a batch task wait for others; any other runs now. */
+  #gather(
+    delivery: Delivery,
+    task: RegisteredTask,
+    args: unknown[],
+    kept: CallLimits | undefined,
+    seat: Seat<RunningCall> | undefined,
+  ): Promise<Execution> {
+    const { batches } = this.params;
+    if (seat !== undefined || batches?.takes(delivery, task) !== true)
+      return this.#run(delivery, task, args, kept, seat);
+    this.held.set(delivery.token, { delivery, args });
+    return batches.join(delivery, task).then((admission) => {
+      this.held.delete(delivery.token);
+      return 'seat' in admission
+        ? this.#run(delivery, task, args, kept, admission.seat)
+        : this.#notRun(delivery, admission.outcome, task);
     });
   }
 
@@ -238,13 +193,14 @@ export class Executor {
     task: RegisteredTask,
     args: unknown[],
     kept: CallLimits | undefined,
+    seat?: Seat<RunningCall>,
   ): Promise<Execution> {
     const { tracing, eager, host } = this.params;
-    if (tracing === undefined || eager) return this.#begin(delivery, task, args, kept);
+    if (tracing === undefined || eager) return this.#begin(delivery, task, args, kept, seat);
     // In a thread: the worker has the span.
     if (kept !== undefined)
       return tracing.inside(delivery.trace, () => this.#begin(delivery, task, args, kept));
-    return tracedRun(tracing, delivery, host.node, (traced) => this.#begin(traced, task, args, kept));
+    return tracedRun(tracing, delivery, host.node, (traced) => this.#begin(traced, task, args, kept, seat));
   }
 
   #begin(
@@ -252,6 +208,7 @@ export class Executor {
     task: RegisteredTask,
     args: unknown[],
     kept: CallLimits | undefined,
+    seat?: Seat<RunningCall>,
   ): Promise<Execution> {
     const { host, elsewhere, eager, watch, spawning, stepping } = this.params;
     if (watch?.active) watch.started(delivery);
@@ -265,10 +222,12 @@ export class Executor {
       stepping,
       this.#openStream,
     );
+    call.seat = seat;
     this.running.set(delivery.token, call);
     const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
     const finish = (ended: Outcome): Execution => {
       this.running.delete(delivery.token);
+      void call.seat?.leave();
       const outcome = this.#sealed(ended);
       const hooks = hasLateHooks(task)
         ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
@@ -313,6 +272,7 @@ export class Executor {
     try {
       if (task.checker !== undefined)
         args = await materialise(task.checker, sent, call.delivery.message.each === true);
+      if (task.run.batch !== undefined && call.delivery.message.each !== true) itemOf(task.name, args);
     } catch (error) {
       // Wrong arguments stay wrong, so this is never retried.
       return { kind: 'failure', error };
@@ -353,11 +313,18 @@ export class Executor {
 
   #throughMiddleware(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
     const { middleware } = this.params;
-    const body = () =>
-      call.delivery.message.each === true ? callEach(task, call, args) : callTarget(task, call, args);
+    const body = () => this.#callCode(call, task, args);
     if (middleware.length === 0) return body();
     const context = { request: call.request, headers: call.request.headers };
     return through(middleware, context, { what: `the run of ${task.name}`, last: body });
+  }
+
+  #callCode(call: RunningCall, task: RegisteredTask, args: unknown[]): unknown {
+    const each = call.delivery.message.each === true;
+    if (task.run.batch === undefined) return each ? callEach(task, call, args) : callTarget(task, call, args);
+    const { host } = this.params;
+    if (each) return runEach(task, call, host, args as unknown[][]);
+    return call.seat === undefined ? runAlone(task, call, host, args) : call.seat.take(call, args);
   }
 
   async #replace(call: RunningCall, task: RegisteredTask, { signature }: ReplaceRequest): Promise<Outcome> {
@@ -377,7 +344,8 @@ export class Executor {
     if (isCeleriacError(error, 'IGNORE')) return { kind: 'ignore' };
     if (isCeleriacError(error, 'REJECT'))
       return { kind: 'failure', error: error.cause ?? error, rejected: true };
-    if (isCeleriacError(error, 'NOT_SERIALIZABLE')) return { kind: 'failure', error };
+    if (isCeleriacError(error, 'NOT_SERIALIZABLE') || isCeleriacError(error, 'BATCH'))
+      return { kind: 'failure', error };
     const { message, retries } = call.delivery;
     const retryCase: RetryCase = {
       taskName: task.name,

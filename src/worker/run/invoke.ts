@@ -3,7 +3,7 @@
  */
 import { NotRegisteredError } from '../../errors.js';
 import type { ArgumentChecker } from '../../tasks/arguments.js';
-import { type CallScope, runInScope } from '../../tasks/context.js';
+import { type CallScope, runInScope, type TaskContext } from '../../tasks/context.js';
 import { isAsyncGenerator } from '../../tasks/generating.js';
 import { entryPoint, type MethodTarget, type RegisteredTask } from '../../tasks/registry.js';
 import type { RunningCall } from './running-call.js';
@@ -40,8 +40,9 @@ export function callTarget(task: RegisteredTask, call: RunningCall, args: unknow
   return isAsyncGenerator(value) ? call.generate(value) : value;
 }
 
-function callCode({ target }: RegisteredTask, call: RunningCall, args: unknown[]): unknown {
-  if (target.kind === 'function') return target.fn.apply(call, args);
+/** Calls a task's code; must be called in the scope of `context`. */
+export function callCode({ target }: RegisteredTask, context: TaskContext, args: unknown[]): unknown {
+  if (target.kind === 'function') return target.fn.apply(context, args);
   const instance = instanceOf(target);
   return (instance[target.method] as (...args: unknown[]) => unknown)(...args);
 }

@@ -20,6 +20,7 @@ import type { Generating } from '../../tasks/generating.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import type { StepTools, WaitOptions } from '../../tasks/step-context.js';
 import { after, type Cancel } from '../../timers.js';
+import type { Seat } from '../batches/seat.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
 import type { Outcome } from './outcome.js';
 import { retryRequest } from './retry-policy.js';
@@ -70,6 +71,9 @@ export class RunningCall implements TaskContext, SteppingCall {
 
   /** Where the task runs once with each of many argument lists: the index of the one it runs with now. */
   item: number | undefined;
+
+  /** Its place in the batch that it is run with. */
+  seat: Seat<RunningCall> | undefined;
 
   /** The arguments as the task gets them: class instances where it declares some. */
   given: readonly unknown[];
@@ -296,8 +300,14 @@ export class RunningCall implements TaskContext, SteppingCall {
   abort(reason: unknown): void {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = { reason };
+    this.seat?.aborted(reason);
     // Listeners run inside whatever aborts, mostly a timer. They belong to the task, so `this` must work there too.
     this.#within?.(() => this.#abort?.abort(reason));
+  }
+
+  /** Why its signal was aborted; undefined if it was not. */
+  get aborted(): { readonly reason: unknown } | undefined {
+    return this.#abortReason;
   }
 
   /** From here on this call changes nothing. */
@@ -368,6 +378,7 @@ export class RunningCall implements TaskContext, SteppingCall {
       get shuttingDown() {
         return host.stopping;
       },
+      batch: undefined,
     };
   }
 }

@@ -2,6 +2,9 @@
  * Tasks under which a worker has died. One of the tasks that ran then may have caused the death; the others were only
  * its neighbours. So a worker runs one suspect at a time, and the next death shows which one is at fault: the others
  * are returned, at no cost to them. Before a suspect begins again, the number of deaths during its runs is noted.
+ *
+ * The calls of a batch are suspects together, and many. While another death would not be the last that one of them may
+ * bring, they run in small batches; only then each alone.
  */
 
 import type { Engine } from '../../broker/broker.js';
@@ -41,9 +44,10 @@ export class Suspects {
     perform: () => Promise<Execution>,
     refuse: (outcome: Outcome) => Promise<Execution>,
   ): Promise<Execution> {
-    if (this.#running !== undefined) return refuse(again());
+    const alone = mustRunAlone(delivery, task);
+    if (alone && this.#running !== undefined) return refuse(again());
     const turn = {};
-    this.#running = turn;
+    if (alone) this.#running = turn;
     const leave = () => {
       if (this.#running === turn) this.#running = undefined;
     };
@@ -102,6 +106,11 @@ export class Suspects {
         await records.replace(key, record.version, String(Number(record.value) - 1), KEPT_MS);
     });
   }
+}
+
+/** Whether nothing else that is suspect may run beside this one. */
+export function mustRunAlone({ stalls }: Delivery, { run }: RegisteredTask): boolean {
+  return stalls > 0 && (run.batch === undefined || stalls + 1 >= run.maxDeliveries);
 }
 
 const GOES_ON: ReadonlySet<Outcome['kind']> = new Set(['retry', 'wait', 'later', 'move', 'handBack']);

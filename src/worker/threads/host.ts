@@ -10,7 +10,7 @@ import type { Responder, ResponderParams } from '../../control/responder.js';
 import type { ErrorClasses } from '../../protocol/wire-error.js';
 import type { TaskApp } from '../../tasks/context.js';
 import type { Recycling } from '../processes/recycling.js';
-import type { ExecutorParams } from '../run/execute.js';
+import type { ExecutorParams } from '../run/executor-params.js';
 
 /** An app created while the module was loaded. */
 export interface LoadedApp {

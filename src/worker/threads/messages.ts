@@ -51,6 +51,12 @@ export type ToThread =
       readonly limits: CallLimits;
       readonly node: string;
     }
+  /** Run the calls of a batch together. */
+  | {
+      readonly kind: 'batch';
+      readonly members: readonly { readonly delivery: PlainDelivery; readonly limits: CallLimits }[];
+      readonly node: string;
+    }
   /** A task's outcome is written: run its hooks. The task ran here, or in a thread that is busy or gone. */
   | {
       readonly kind: 'hooks';
@@ -59,8 +65,8 @@ export type ToThread =
       readonly node: string;
       readonly outcome: CrossedOutcome;
     }
-  /** Abort the running task's signal. */
-  | { readonly kind: 'abort'; readonly reason: WireError }
+  /** Abort the signal of the running task, or of the one of a batch whose run has this token. */
+  | { readonly kind: 'abort'; readonly reason: WireError; readonly token: string }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: RpcReply }
   /** A notice on one of the broker's topics. */
   | { readonly kind: 'notice'; readonly topic: string }
@@ -73,6 +79,8 @@ export type FromThread =
   /** The module could not be loaded; the thread is useless. */
   | { readonly kind: 'failed'; readonly error: WireError }
   | { readonly kind: 'ended'; readonly outcome: CrossedOutcome; readonly heldBytes: number }
+  /** The calls of a batch have ended, in their order. */
+  | { readonly kind: 'batch-ended'; readonly outcomes: readonly CrossedOutcome[]; readonly heldBytes: number }
   /** The requested hooks have ended. */
   | { readonly kind: 'hooked' }
   | { readonly kind: 'log'; readonly line: LogLine }
@@ -80,7 +88,7 @@ export type FromThread =
 
 /** A thread's requests to its worker. */
 export type Request =
-  | { readonly to: 'progress'; readonly progress: object }
+  | { readonly to: 'progress'; readonly progress: object; readonly token: string }
   | {
       readonly to: 'control';
       readonly command: CommandName;

@@ -4,6 +4,7 @@
  */
 import { AppClosedError } from '../../errors.js';
 import { after, type Cancel } from '../../timers.js';
+import type { Seat, Share, Together } from '../batches/seat.js';
 import type { Outcome } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';
 import { Thread, type ThreadEnd, type ThreadParams } from './thread.js';
@@ -34,6 +35,7 @@ export class ThreadPool {
   #waiting: QueuedRun[] = [];
   /** The thread each call ran in: hooks run there to find the state that the task left. */
   readonly #ranBy = new WeakMap<RunningCall, Thread>();
+  #hooksOfBatches: Promise<void> = Promise.resolve();
   /** Number of threads still loading. */
   #loading = 0;
   #closed = false;
@@ -60,6 +62,7 @@ export class ThreadPool {
    * with it, and gets its outcome only when that thread is gone: it must not run on beside its successor.
    */
   async run(call: RunningCall): Promise<Outcome> {
+    if (call.seat !== undefined) return this.#runSeated(call, call.seat);
     let busy: Thread | undefined;
     const body = async (): Promise<Outcome> => {
       const thread = await this.#take(() => !call.closed);
@@ -82,11 +85,53 @@ export class ThreadPool {
     return outcome;
   }
 
+  /** Runs a call of a batch. The last one that is ended from outside takes the thread with it. */
+  async #runSeated(call: RunningCall, seat: Seat<RunningCall>): Promise<Outcome> {
+    const body = () => seat.take(call, []) as Promise<Outcome>;
+    const outcome = await call.run(body, false, (ended) => ended);
+    await seat.leave();
+    return outcome;
+  }
+
+  /** Runs the calls of a batch in one thread, once they have taken their seats. */
+  together(calls: readonly RunningCall[]): Together {
+    let busy: Thread | undefined;
+    const wanted = () => calls.some((call) => !call.closed);
+    const body = async (): Promise<readonly Share[]> => {
+      const thread = await this.#take(wanted);
+      const going = calls.filter((call) => !call.closed);
+      busy = thread;
+      for (const call of going) {
+        this.#ranBy.set(call, thread);
+        call.startLimits();
+      }
+      const end = await thread.runBatch(going, this.#params.node());
+      if (wanted()) {
+        busy = undefined;
+        this.#afterTask(thread, end);
+      }
+      // Those that were closed have their outcome already.
+      return calls.map((call) => ({ value: end.outcomes[going.indexOf(call)] ?? { kind: 'lost' } }));
+    };
+    return {
+      shares: body().catch((error: unknown) => calls.map(() => ({ error }))),
+      abandon: async () => busy?.kill(),
+    };
+  }
+
   /**
    * Runs the hooks of a call whose outcome is written: in the thread that ran it, if free, else in another. Hooks
    * occupy a thread but no slot: meanwhile there may be more threads than slots.
    */
-  async runHooks(call: RunningCall, outcome: Outcome): Promise<void> {
+  runHooks(call: RunningCall, outcome: Outcome): Promise<void> {
+    if (call.seat === undefined) return this.#runHooks(call, outcome);
+    // Those of a whole batch come together, and would each take a thread.
+    const told = this.#hooksOfBatches.then(() => this.#runHooks(call, outcome));
+    this.#hooksOfBatches = told.catch(() => undefined); // the caller gets the error
+    return told;
+  }
+
+  async #runHooks(call: RunningCall, outcome: Outcome): Promise<void> {
     const thread = this.#takeIdle(this.#ranBy.get(call)) ?? (await this.#take());
     await thread.runHooks(call, outcome, this.#params.node());
     this.#giveBack(thread);
@@ -150,7 +195,7 @@ export class ThreadPool {
     }
   }
 
-  #afterTask(thread: Thread, { heldBytes }: ThreadEnd): void {
+  #afterTask(thread: Thread, { heldBytes }: Pick<ThreadEnd, 'heldBytes'>): void {
     const { maxTasks, maxMemoryBytes } = this.#params;
     const done = maxTasks !== undefined && thread.runs >= maxTasks;
     const fat = maxMemoryBytes !== undefined && heldBytes > maxMemoryBytes;

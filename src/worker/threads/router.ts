@@ -5,7 +5,8 @@
 import type { Resolved } from '../../options/option-table.js';
 import type { POOL_OPTIONS } from '../../options/tables/worker.js';
 import type { RegisteredTask, Registry } from '../../tasks/registry.js';
-import type { Elsewhere } from '../run/execute.js';
+import type { Together } from '../batches/seat.js';
+import type { Elsewhere } from '../run/executor-params.js';
 import type { LateHooks, Outcome } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';
 import { findAppModule, THREAD_FILE } from './app-module.js';
@@ -93,6 +94,17 @@ export class ThreadRouter implements Elsewhere {
 
   async run(call: RunningCall): Promise<Outcome> {
     return (await this.#started()).run(call);
+  }
+
+  together(calls: readonly RunningCall[]): Together {
+    const begun = this.#started().then((threads) => threads.together(calls));
+    return {
+      shares: begun.then(
+        ({ shares }) => shares,
+        (error: unknown) => calls.map(() => ({ error })),
+      ),
+      abandon: async () => (await begun.catch(() => undefined))?.abandon(), // it never ran
+    };
   }
 
   hooksOf(call: RunningCall): LateHooks {

@@ -8,23 +8,26 @@ import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
 import { decodeFailure } from '../../protocol/wire-error.js';
 import { type Delivery, startsOf } from '../../queue/delivery.js';
+import { Batch } from '../batches/batch.js';
+import type { Seat } from '../batches/seat.js';
 import { Executor } from '../run/execute.js';
 import type { Execution, LateHooks, Outcome } from '../run/outcome.js';
 import { outsideContext } from '../run/outside-context.js';
-import type { CallHost } from '../run/running-call.js';
+import type { CallHost, RunningCall } from '../run/running-call.js';
 import type { LoadedApp } from './host.js';
 import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
 import type { Rpc } from './rpc.js';
 import { packLog, packOutcome, unpackOutcome } from './serialization.js';
 
 type Run = Extract<ToThread, { kind: 'run' }>;
+type BatchRun = Extract<ToThread, { kind: 'batch' }>;
 type Hooks = Extract<ToThread, { kind: 'hooks' }>;
 
 export class ThreadRunner {
   readonly #executor: Executor;
   readonly #host: CallHost & { node: string };
-  /** The last ended attempt, with its original error and arguments, in case its hooks are requested. */
-  #last: { readonly attempt: string; readonly outcome: Outcome; readonly hooks: LateHooks } | undefined;
+  /** The last ended attempts, with their original errors and arguments, in case their hooks are requested. */
+  readonly #last = new Map<string, { readonly outcome: Outcome; readonly hooks: LateHooks }>();
 
   constructor(
     private readonly loaded: LoadedApp,
@@ -47,36 +50,67 @@ export class ThreadRunner {
 
   /** Runs one task and posts its outcome to the worker. */
   async run(run: Run): Promise<void> {
-    this.#last = undefined;
-    const { outcome, hooks } = await this.#execute(run);
-    if (hooks !== undefined) this.#last = { attempt: attemptOf(run), outcome, hooks };
-    const heldBytes = this.setup.reportMemory ? heldByThisThread() : 0;
-    this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes });
+    this.#last.clear();
+    const outcome = await this.#ended(run.delivery, this.#execute(run));
+    this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes: this.#heldBytes() });
+  }
+
+  /** Runs the calls of a batch together, and posts their outcomes to the worker. */
+  async runBatch({ members, node }: BatchRun): Promise<void> {
+    this.#last.clear();
+    const task = this.loaded.executor.registry.get(members[0]?.delivery.name ?? '');
+    const seats =
+      task &&
+      new Batch(
+        { task, host: this.#host },
+        Array.from(members, () => ({})),
+        0,
+      ).seats;
+    const ends = members.map(({ delivery, limits }, i) =>
+      this.#ended(delivery, this.#execute({ delivery, limits, node }, seats?.[i])),
+    );
+    const outcomes = (await Promise.all(ends)).map(packOutcome);
+    this.link.send({ kind: 'batch-ended', outcomes, heldBytes: this.#heldBytes() });
+  }
+
+  async #ended(
+    delivery: PlainDelivery,
+    execution: Promise<Pick<Execution, 'outcome' | 'hooks'>>,
+  ): Promise<Outcome> {
+    const { outcome, hooks } = await execution;
+    if (hooks !== undefined) this.#last.set(attemptOf({ delivery }), { outcome, hooks });
+    return outcome;
+  }
+
+  #heldBytes(): number {
+    return this.setup.reportMemory ? heldByThisThread() : 0;
   }
 
   /** Runs the hooks of a task whose outcome has been written. */
   async runHooks(given: Hooks): Promise<void> {
-    const last = this.#last;
-    this.#last = undefined;
-    const own =
-      last?.attempt === attemptOf(given) && last.outcome.kind === given.outcome.kind ? last : undefined;
+    const last = this.#last.get(attemptOf(given));
+    this.#last.delete(attemptOf(given));
+    const own = last?.outcome.kind === given.outcome.kind ? last : undefined;
     if (own !== undefined) await outsideContext(() => own.hooks.run(own.outcome));
     else await this.#runForeignHooks(given);
     this.link.send({ kind: 'hooked' });
   }
 
-  /** Aborts the signal of the running task. */
-  abort(reason: Extract<ToThread, { kind: 'abort' }>['reason']): void {
-    for (const call of this.#executor.running.values()) call.abort(decodeFailure(reason));
+  /** Aborts the signal of a running task. */
+  abort({ reason, token }: Extract<ToThread, { kind: 'abort' }>): void {
+    this.#executor.running.get(token)?.abort(decodeFailure(reason));
   }
 
-  async #execute({ delivery, limits, node }: Run): Promise<Pick<Execution, 'outcome' | 'hooks'>> {
+  async #execute(
+    { delivery, limits, node }: Omit<Run, 'kind'>,
+    seat?: Seat<RunningCall>,
+  ): Promise<Pick<Execution, 'outcome' | 'hooks'>> {
     const { clock, registry } = this.loaded.executor;
     const task = registry.get(delivery.name);
     if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };
     this.#host.node = node;
     await clock.sync();
-    return outsideContext(() => this.#executor.perform(this.#linked(delivery), task, limits));
+    return outsideContext(() => this.#executor.perform(this.#linked(delivery), task, limits, seat));
   }
 
   /** Runs the hooks of a task that ran elsewhere: only the stored outcome is known of its end. */
@@ -95,7 +129,8 @@ export class ThreadRunner {
   #linked(delivery: PlainDelivery): Delivery {
     const saveProgress = async (progress: object) => {
       // As JSON, like a broker would store a Date or a `toJSON`; a function would make the message fail.
-      await this.link.ask({ to: 'progress', progress: JSON.parse(JSON.stringify(progress)) as object });
+      const json = JSON.parse(JSON.stringify(progress)) as object;
+      await this.link.ask({ to: 'progress', progress: json, token: delivery.token });
     };
     // The worker does the writing, and so what follows the write.
     return { ...delivery, saveProgress, afterwards: () => undefined };
@@ -110,7 +145,7 @@ export class ThreadRunner {
 }
 
 /** Identifies one attempt at one task. */
-function attemptOf({ delivery }: Run | Hooks): string {
+function attemptOf({ delivery }: Pick<Run, 'delivery'>): string {
   return `${delivery.jobId} ${startsOf(delivery)}`;
 }
 

@@ -43,10 +43,17 @@ export interface ThreadEnd {
   readonly heldBytes: number;
 }
 
+/** How the attempts of a batch ended, in their order. */
+export interface ThreadBatchEnd {
+  readonly outcomes: readonly Outcome[];
+  readonly heldBytes: number;
+}
+
+/** What runs in the thread: one call, or those of a batch. */
 interface Attempt {
-  readonly call: RunningCall;
+  readonly calls: readonly RunningCall[];
   readonly chunks: StreamCount;
-  resolve(end: ThreadEnd): void;
+  resolve(end: ThreadBatchEnd): void;
   reject(error: Error): void;
 }
 
@@ -94,21 +101,42 @@ export class Thread {
   }
 
   /** Runs a task. Rejects with WorkerLostError when the thread ends in the middle of it. */
-  run(call: RunningCall, node: string): Promise<ThreadEnd> {
-    const onAbort = () => this.#post({ kind: 'abort', reason: encodeFailure(call.signal.reason) });
+  async run(call: RunningCall, node: string): Promise<ThreadEnd> {
+    const { delivery, limits } = call;
+    const { outcomes, heldBytes } = await this.#attemptAt([call], {
+      kind: 'run',
+      delivery: plain(delivery),
+      limits,
+      node,
+    });
+    return { outcome: outcomes[0] ?? { kind: 'lost' }, heldBytes };
+  }
+
+  /** Runs the calls of a batch together. Rejects with WorkerLostError when the thread ends in the middle of it. */
+  runBatch(calls: readonly RunningCall[], node: string): Promise<ThreadBatchEnd> {
+    const members = calls.map(({ delivery, limits }) => ({ delivery: plain(delivery), limits }));
+    return this.#attemptAt(calls, { kind: 'batch', members, node });
+  }
+
+  #attemptAt(calls: readonly RunningCall[], message: ToThread): Promise<ThreadBatchEnd> {
+    const abort = ({ signal, delivery: { token } }: RunningCall) =>
+      this.#post({ kind: 'abort', reason: encodeFailure(signal.reason), token });
+    const listening = calls.map((call) => ({ call, onAbort: () => abort(call) }));
     const chunks = this.#params.streams.elsewhere();
-    this.runs++;
+    this.runs += calls.length;
     this.#worker.ref();
-    return new Promise<ThreadEnd>((resolve, reject) => {
-      this.#attempt = { call, chunks, resolve, reject };
-      this.#post({ kind: 'run', delivery: plain(call.delivery), limits: call.limits, node });
-      if (call.signal.aborted) onAbort();
-      else call.signal.addEventListener('abort', onAbort, { once: true });
+    return new Promise<ThreadBatchEnd>((resolve, reject) => {
+      this.#attempt = { calls, chunks, resolve, reject };
+      this.#post(message);
+      for (const { call, onAbort } of listening) {
+        if (call.signal.aborted) onAbort();
+        else call.signal.addEventListener('abort', onAbort, { once: true });
+      }
     }).finally(() => {
       this.#attempt = undefined;
       chunks.end();
       this.#worker.unref();
-      call.signal.removeEventListener('abort', onAbort);
+      for (const { call, onAbort } of listening) call.signal.removeEventListener('abort', onAbort);
     });
   }
 
@@ -193,7 +221,12 @@ export class Thread {
         return;
       case 'ended': {
         const { outcome, heldBytes } = message;
-        this.#attempt?.resolve({ outcome: unpackOutcome(outcome, errors), heldBytes });
+        this.#attempt?.resolve({ outcomes: [unpackOutcome(outcome, errors)], heldBytes });
+        return;
+      }
+      case 'batch-ended': {
+        const outcomes = message.outcomes.map((outcome) => unpackOutcome(outcome, errors));
+        this.#attempt?.resolve({ outcomes, heldBytes: message.heldBytes });
         return;
       }
       case 'hooked':
@@ -220,7 +253,7 @@ export class Thread {
   #make(request: Request): Promise<unknown> {
     switch (request.to) {
       case 'progress':
-        return this.#saveProgress(request.progress);
+        return this.#saveProgress(request.token, request.progress);
       case 'control':
         return this.#params.caller.ask(request.command, request.args as never, request.options);
       case 'streams':
@@ -233,12 +266,12 @@ export class Thread {
 
   #streams({ first, chunks }: Pick<ChunkWrite, 'first' | 'chunks'>): void {
     if (this.#attempt === undefined) return;
-    this.#attempt.call.streamedElsewhere = true;
+    for (const call of this.#attempt.calls) call.streamedElsewhere = true;
     this.#attempt.chunks.upTo(first + chunks.length);
   }
 
-  async #saveProgress(progress: object): Promise<void> {
-    const call = this.#attempt?.call;
+  async #saveProgress(token: string, progress: object): Promise<void> {
+    const call = this.#attempt?.calls.find(({ delivery }) => delivery.token === token);
     if (call === undefined || call.closed) return;
     await call.delivery.saveProgress(progress);
   }
@@ -257,8 +290,12 @@ export class Thread {
     this.#hooked?.reject(new WorkerLostError(`The thread that told the hooks was lost: ${how}`));
     const attempt = this.#attempt;
     if (attempt !== undefined) {
-      const { name, taskId } = attempt.call.delivery;
-      attempt.reject(new WorkerLostError(`The thread that ran ${name} (${taskId}) was lost: ${how}`));
+      const [name, ...ids] = [
+        attempt.calls[0]?.delivery.name,
+        ...attempt.calls.map((call) => call.delivery.taskId),
+      ];
+      const what = ids.length === 1 ? ids[0] : `a batch of ${ids.length}`;
+      attempt.reject(new WorkerLostError(`The thread that ran ${name} (${what}) was lost: ${how}`));
     } else if (!this.#ended && this.#hooked === undefined) {
       this.#params.logger.warn({ file: this.#params.file }, `an idle thread ended by itself: ${how}`);
     }

@@ -6,7 +6,8 @@ import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { Delivery } from '#src/queue/delivery.js';
 import { Registry } from '#src/tasks/registry.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
-import { Executor, type ExecutorParams } from '#src/worker/run/execute.js';
+import { Executor } from '#src/worker/run/execute.js';
+import type { ExecutorParams } from '#src/worker/run/executor-params.js';
 
 const NOW = 1_000_000;
 const silent = { debug() {}, info() {}, warn() {}, error() {} };

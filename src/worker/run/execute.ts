@@ -95,7 +95,12 @@ export class Executor {
    * @param kept limits enforced by the worker; they only show in the request
    * @param seat its place in a batch that has begun
    */
-  perform(delivery: Delivery, task: RegisteredTask, kept?: CallLimits, seat?: Seat<RunningCall>): Promise<Execution> {
+  perform(
+    delivery: Delivery,
+    task: RegisteredTask,
+    kept?: CallLimits,
+    seat?: Seat<RunningCall>,
+  ): Promise<Execution> {
     const args = this.#decode(delivery);
     if (!Array.isArray(args)) return this.#notRun(delivery, args, task);
     const asking = this.params.limits?.admit(delivery, task, args);

@@ -66,7 +66,7 @@ export const APP_OPTIONS = {
   }),
   publishRetry: option(duration, {
     default: '1s',
-    doc: 'how long a call keeps trying to reach the broker, in all',
+    doc: 'how long a call keeps trying while the broker does not answer',
   }),
   acceptance: option(checkedByName<Acceptance, Acceptance>('one of', checkAcceptance), {
     default: 'written',

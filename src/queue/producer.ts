@@ -8,7 +8,7 @@ import { refusalIn, unavailable, withoutArguments } from '../broker/redis/errors
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
-import { Deadlines } from './deadlines.js';
+import { type Deadline, Deadlines } from './deadlines.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
@@ -50,16 +50,18 @@ const CHUNK = 500;
 /** Sends tasks, in batches and with retries. */
 export class Producer {
   #queued: Pending[] = [];
-  readonly #deadlines = new Deadlines();
+  readonly #deadlines: Deadlines;
   readonly #flushing = () => this.#flush();
 
   constructor(
     private readonly engine: Engine,
-    /** How long one call may keep trying in total, ms. */
-    private readonly budgetMs: number,
+    /** How long one call may keep trying while the broker does not answer, ms. */
+    budgetMs: number,
     /** Whether a call waits for a replica; throws for a broker that cannot have one. */
     readonly replicated: AcceptanceRule = () => false,
-  ) {}
+  ) {
+    this.#deadlines = new Deadlines(budgetMs);
+  }
 
   /**
    * Resolves when the broker has the task.
@@ -152,7 +154,7 @@ export class Producer {
   }
 
   async #trying(replicated: boolean, body: () => Promise<void>): Promise<void> {
-    const deadline = performance.now() + this.budgetMs;
+    const deadline = this.#deadlines.begin();
     let met: unknown;
     const giveUp = () => unavailable(this.engine.address, met ?? new Error('no answer'));
     for (;;) {
@@ -165,7 +167,7 @@ export class Producer {
         if (refused !== undefined) throw refused;
         if (!this.engine.isUnavailable(error)) throw error;
         met = error;
-        if (performance.now() >= deadline) throw giveUp();
+        if (performance.now() >= deadline.at) throw giveUp();
         await sleep(RETRY_PAUSE_MS);
       }
     }
@@ -174,7 +176,7 @@ export class Producer {
   /** Runs `body`, then waits for a replica. Without replication, as on the engine that tests swap in, does not wait. */
   async #replicated(
     body: () => Promise<void>,
-    deadline: number,
+    deadline: Deadline,
     meet: (error: unknown) => void,
   ): Promise<void> {
     const { replication, address } = this.engine;
@@ -182,7 +184,7 @@ export class Producer {
     const begun = await replication.begin();
     await body();
     meet(unreplicated(address));
-    const outcome = await replication.confirm(begun, deadline - performance.now());
+    const outcome = await replication.confirm(begun, deadline.at - performance.now());
     if (outcome !== 'confirmed') throw unreplicated(address);
   }
 

@@ -42,6 +42,17 @@ describe('Call options', () => {
       assert.equal(seen, eta.toISOString());
     });
 
+    it('many at once: a crowd takes longer than publishRetry, which is no outage', async (t) => {
+      const { app } = ground.app(t, { publishRetry: '700ms' });
+      const task = app.task('one of many', (n: number) => n);
+      await task.delay(0);
+      const size = ground.engine === 'redis' ? 40_000 : 1000;
+      const results = await Promise.all(Array.from({ length: size }, (_, n) => task.delay(n)));
+      assert.equal(new Set(results.map(({ id }) => id)).size, size);
+      const [queue] = await app.queues.list();
+      assert.equal(queue?.waiting, size + 1);
+    });
+
     it('countdown: the task waits as PENDING and runs once, with two workers looking', async (t) => {
       const { app, worker } = ground.app(t);
       const runs = new Counter();

@@ -1,6 +1,7 @@
 /** Resolves an app's options from what was passed, their environment variables and their defaults. Does no I/O. */
 
 import type { CeleriacOptions } from '../app-options.js';
+import { appOverrides } from '../app-overrides.js';
 import { OptionError } from '../errors.js';
 import { LOG_LEVELS, type Logger, type LogLevel } from '../options/logger.js';
 import { merge } from '../options/merge.js';
@@ -23,7 +24,7 @@ export interface AppConfig extends Resolved<typeof APP_OPTIONS> {
 }
 
 /**
- * Reads an app's options: passed values over the environment over the defaults.
+ * Reads an app's options: those of the command line over passed values over the environment over the defaults.
  * @throws {OptionError} for an invalid value
  */
 export function resolveAppOptions(
@@ -38,7 +39,7 @@ export function resolveAppOptions(
     );
   APP.checkNames(options, where);
   const config = APP.resolve(
-    merge<CeleriacOptions>({ prefix: name }, APP.fromEnvironment(env), options),
+    merge<CeleriacOptions>({ prefix: name }, APP.fromEnvironment(env), options, appOverrides()),
     at(where),
   );
   return {

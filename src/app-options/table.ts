@@ -4,7 +4,7 @@
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { type Acceptance, checkAcceptance } from '../options/acceptance.js';
-import { checkQueueName } from '../options/checks.js';
+import { checkPrefix, checkQueueName } from '../options/checks.js';
 import { checked, checkedByName, duration, flag, given, of, orForEver } from '../options/kinds.js';
 import { checkLogger, type Logger } from '../options/logger.js';
 import { option } from '../options/option.js';
@@ -132,14 +132,6 @@ function checkTaskDefaults(given: unknown, where: string): TaskOptions {
   checkTaskOptions(options, where);
   if (options.schedule === undefined) return options;
   throw new OptionError(`${where}: a schedule belongs to one task. Give it there.`);
-}
-
-function checkPrefix(prefix: unknown, where: string): string {
-  if (typeof prefix === 'string' && /^[^\s:{}]+$/.test(prefix)) return prefix;
-  throw new OptionError(
-    `${where}: prefix ${show(prefix)} must be a word without white space, ":", "{" and "}". ` +
-      'It is the app name unless the option prefix or CELERIAC_PREFIX says otherwise.',
-  );
 }
 
 function checkSerializer(serializer: unknown, where: string): 'json' | 'rich' | Serializer {

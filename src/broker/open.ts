@@ -2,17 +2,13 @@
  * Opens the engine that the broker option names. The only file that knows which URL scheme belongs to which engine.
  */
 import { OptionError } from '../errors.js';
-import { nearest } from '../options/names.js';
-import { shownUrl } from '../options/readable.js';
+import { brokerScheme, REDIS_SCHEMES } from '../options/broker-url.js';
 import { show } from '../show.js';
 import type { Engine, EngineConfig } from './broker.js';
 import { openEmbedded } from './embedded/broker.js';
 import { openPostgres } from './postgres/server.js';
 import { openRedis } from './redis/broker.js';
 import { duplicateOf, parseRedisUrl, type RedisClient } from './redis/url.js';
-
-const REDIS = ['redis', 'rediss', 'unix', 'sentinel', 'cluster', 'clusters'];
-const SCHEMES = [...REDIS, 'postgres', 'postgresql', 'memory', 'file'];
 
 /**
  * Opens the engine that a broker option names. Nothing connects yet.
@@ -22,23 +18,16 @@ export function openEngine(broker: string | object, config: EngineConfig): Engin
   if (typeof broker !== 'string') return openObject(broker, config);
   // A URL from a file or the environment may end with a line break.
   const url = broker.trim();
-  const scheme = /^([a-z]+):\/\//i.exec(url)?.[1]?.toLowerCase() ?? '';
-  if (REDIS.includes(scheme)) return openRedis(config, parseRedisUrl(url));
+  const scheme = brokerScheme(url, 'broker');
+  if (REDIS_SCHEMES.includes(scheme)) return openRedis(config, parseRedisUrl(url));
   switch (scheme) {
     case 'postgres':
     case 'postgresql':
       return openPostgres(config, { url });
     case 'memory':
       return openEmbedded(config, memoryTarget(url));
-    case 'file':
+    default:
       return openEmbedded(config, { kind: 'file', dir: fileDirectory(url) });
-    default: {
-      const near = nearest(/^[a-z]*/i.exec(url)?.[0] ?? '', SCHEMES);
-      const hint = near === undefined ? bareHostHint(url) : ` Did you mean ${near}:// ?`;
-      throw new OptionError(
-        `broker: "${shownUrl(url)}" is no broker URL celeriac knows.${hint} Known: ${SCHEMES.join(':// ')}://`,
-      );
-    }
   }
 }
 
@@ -79,9 +68,4 @@ function decodedPath(path: string): string {
   } catch {
     return path; // written as it is, without encoding
   }
-}
-
-/** A URL without a scheme most likely means Redis. */
-function bareHostHint(url: string): string {
-  return /^[\w.-]+:\d+(\/\d*)?$/.test(url) ? ` Did you mean redis://${url} ?` : '';
 }

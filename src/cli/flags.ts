@@ -5,8 +5,22 @@
 import { hostname } from 'node:os';
 import { toEpochMs, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
-import { checkQueueName } from '../options/checks.js';
+import { brokerScheme } from '../options/broker-url.js';
+import { checkPrefix, checkQueueName } from '../options/checks.js';
+import { LOG_LEVELS, type LogLevel, parseLogLevel } from '../options/logger.js';
 import { bytesOf } from '../options/worker-values.js';
+
+/** A broker's URL, as `-b` takes it. @throws {OptionError} */
+export function brokerFlag(text: string): string {
+  const url = text.trim();
+  brokerScheme(url, '--broker');
+  return url;
+}
+
+/** The prefix of an app. @throws {OptionError} */
+export function prefixFlag(text: string): string {
+  return checkPrefix(text, '--prefix');
+}
 
 /**
  * Milliseconds of a duration that must carry its unit: `-t 10` in a shell is ambiguous, `10s` is not.
@@ -65,13 +79,24 @@ export function sizeFlag(flag: string): (text: string) => number {
   };
 }
 
-/** One of `choices`. */
-export function choiceFlag<C extends string>(flag: string, choices: readonly C[]): (text: string) => C {
-  return (text) => {
+/** One of `choices`, which the reader carries along for the completion of shells. */
+export function choiceFlag<C extends string>(
+  flag: string,
+  choices: readonly C[],
+): ((text: string) => C) & { readonly choices: readonly C[] } {
+  const read = (text: string) => {
     const found = choices.find((choice) => choice === text);
     if (found !== undefined) return found;
     throw new OptionError(`${flag}: "${text}" is none of ${choices.join(', ')}.`);
   };
+  return Object.assign(read, { choices });
+}
+
+/** A log level, in any of its spellings. */
+export function levelFlag(
+  flag: string,
+): ((text: string) => LogLevel) & { readonly choices: readonly LogLevel[] } {
+  return Object.assign((text: string) => parseLogLevel(text, flag), { choices: LOG_LEVELS });
 }
 
 /** `MAX,MIN` of `--autoscale`. */

@@ -4,6 +4,7 @@
  * the terminal.
  */
 import pc from 'picocolors';
+import { processWide } from '../process-wide.js';
 import { type Colors, Paint } from './text/paint.js';
 import { printableJson, printableText } from './text/printable.js';
 import { type Column, renderTable } from './text/table.js';
@@ -53,7 +54,9 @@ export function takeStdout(): Output {
   stdout.write = stderr.write.bind(stderr) as typeof stdout.write;
   return createOutput({
     write: (text) => void write(text),
-    writeNote: (text) => void stderr.write(text),
+    writeNote: (text) => {
+      if (!remarks().silenced) stderr.write(text);
+    },
     drained: () =>
       stdout.writableNeedDrain ? new Promise((resolve) => stdout.once('drain', resolve)) : Promise.resolve(),
     terminal: stdout.isTTY === true,
@@ -61,6 +64,15 @@ export function takeStdout(): Output {
     colored: pc.isColorSupported && stdout.isTTY === true,
     coloredNotes: pc.isColorSupported && stderr.isTTY === true,
   });
+}
+
+/** `--quiet`: from now on no remark is printed. */
+export function silenceRemarks(): void {
+  remarks().silenced = true;
+}
+
+function remarks(): { silenced: boolean } {
+  return processWide('cli-remarks', () => ({ silenced: false }));
 }
 
 /** The streams of an {@link Output}. */

@@ -19,6 +19,15 @@ export function checkQueueName(queue: unknown, where: string): asserts queue is 
   }
 }
 
+/** @throws {OptionError} for words that a key of the broker cannot begin with */
+export function checkPrefix(prefix: unknown, where: string): string {
+  if (typeof prefix === 'string' && /^[^\s:{}]+$/.test(prefix)) return prefix;
+  throw new OptionError(
+    `${where}: prefix ${show(prefix)} must be a word without white space, ":", "{" and "}". ` +
+      'It is the app name unless the option prefix or CELERIAC_PREFIX says otherwise.',
+  );
+}
+
 export function checkPriority(priority: unknown, where: string): number {
   if (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0 && priority <= 2_097_151) {
     return priority;

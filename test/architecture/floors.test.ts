@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'transient-map',
     'version',
   ],
-  ['duration', 'own-files', 'package-loading', 'react', 'states'],
+  ['app-overrides', 'duration', 'own-files', 'package-loading', 'react', 'states'],
   ['options'],
   ['protocol'],
   ['tasks', 'broker'],

@@ -14,6 +14,8 @@ import { formatOf, isTypeScript } from './typescript-hooks.js';
 /** An app, and where it was loaded from. */
 export interface LoadedApp {
   readonly app: Celeriac;
+  /** What the module exports. */
+  readonly exports: Readonly<Record<string, unknown>>;
   /** The module's file, absolute. */
   readonly file: string;
   /** Who compiled it, when it is TypeScript. */
@@ -39,7 +41,7 @@ export async function loadApp(
   if (isTypeScript(file)) await beforeHooks();
   const compiler = isTypeScript(file) ? await registerTypeScript(dirname(file), folder) : undefined;
   const exports = await importModule(file, relative(folder, file), folder);
-  return { app: pickApp(exports, exportName, spec, relative(folder, file)), file, compiler };
+  return { app: pickApp(exports, exportName, spec, relative(folder, file)), exports, file, compiler };
 }
 
 /** Splits `tasks:reports` into module and export. A drive letter is no module. */

@@ -5,6 +5,7 @@
 import nodeModule from 'node:module';
 import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
+import { type AppOverrides, overrideApps } from '../../app-overrides.js';
 import { isCeleriacError, OptionError } from '../../errors.js';
 import type { TaskApp } from '../../tasks/context.js';
 import { becomeThread, type LoadedApp, type ThreadHost } from '../../worker/threads/host.js';
@@ -18,6 +19,8 @@ export interface AppPlace {
   readonly file: string;
   readonly appName: string;
   readonly prefix: string;
+  /** Options of the command line that started it. */
+  readonly overrides: AppOverrides;
 }
 
 /** The parts that the thread or process provides to the app. */
@@ -28,9 +31,10 @@ export interface HostParts extends Pick<ThreadHost, 'engineFor' | 'callerFor' | 
 
 /** @throws {OptionError} when the module makes no such app */
 export async function loadHostedApp(
-  { file, appName, prefix }: AppPlace,
+  { file, appName, prefix, overrides }: AppPlace,
   { owns, ...parts }: HostParts,
 ): Promise<LoadedApp> {
+  overrideApps(overrides);
   const made: LoadedApp[] = [];
   const startsWorker = new Promise<void>((resolve) => {
     becomeThread({

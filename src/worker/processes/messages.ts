@@ -2,6 +2,7 @@
  * The IPC messages between a supervisor and one of its worker processes, in both directions. All must be plain JSON.
  */
 
+import type { AppOverrides } from '../../app-overrides.js';
 import type { MetricsJson } from '../../events/metrics.js';
 import type { WireError } from '../../protocol/wire-error.js';
 import type { Verdict } from '../observe/health-server.js';
@@ -14,6 +15,7 @@ export interface ProcessSetup {
   readonly file: string;
   readonly appName: string;
   readonly prefix: string;
+  readonly overrides: AppOverrides;
   /** Name of the node that it belongs to. */
   readonly node: string;
   /** The options that survive JSON. */

@@ -2,6 +2,7 @@
  * A worker of several processes: one node, one health port, one end. The supervisor runs no task itself. It keeps its
  * processes running, answers for them on the bus, and ends when they have ended.
  */
+import { appOverrides } from '../../app-overrides.js';
 import { type CommandHandlers, type CommandName, isErrorReply } from '../../control/commands.js';
 import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
@@ -240,6 +241,7 @@ export class WorkerProcesses implements AsyncDisposable {
       file: this.#file,
       appName: this.#params.appName,
       prefix: this.#params.prefix,
+      overrides: appOverrides(),
       node: this.node,
       options: { ...options, module: this.#file, ...(threads && ofThreads) },
       recycling: threads ? { maxTasks: undefined, maxMemoryBytes: undefined } : this.#limits,

@@ -3,6 +3,7 @@
  * cloning. Errors travel in the wire form of `protocol/wire-error`, so that none of their fields is lost.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { AppOverrides } from '../../app-overrides.js';
 import type { EngineKind } from '../../broker/broker.js';
 import type { AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands } from '../../control/commands.js';
@@ -18,6 +19,7 @@ export interface ThreadSetup {
   readonly file: string;
   readonly appName: string;
   readonly prefix: string;
+  readonly overrides: AppOverrides;
   /** One number of this thread's own: 1 while a message waits that its code should read. */
   readonly mailbox: Int32Array;
   /** One number for the whole pool: 1 once the worker stops. */

@@ -3,6 +3,7 @@
  * never comes back; the pool starts another.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { appOverrides } from '../../app-overrides.js';
 import type { Engine } from '../../broker/broker.js';
 import type { ChunkWrite } from '../../broker/streams.js';
 import type { Asking } from '../../control/caller.js';
@@ -184,7 +185,8 @@ export class Thread {
     const { kind, address, oneProcess, signals } = engine;
     const broker = { kind, address, oneProcess, ordered: signals.ordered };
     const reportMemory = maxMemoryBytes !== undefined;
-    return { port, file, appName, prefix, mailbox: this.#mailbox, stopping, reportMemory, broker };
+    const place = { file, appName, prefix, overrides: appOverrides() };
+    return { ...place, port, mailbox: this.#mailbox, stopping, reportMemory, broker };
   }
 
   #loading(): Promise<void> {

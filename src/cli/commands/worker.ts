@@ -30,6 +30,8 @@ export function addWorkerCommand(program: Command): void {
   command
     .option('-X, --exclude-queues <queues>', 'queues not to take from', queuesFlag('-X'))
     .option('--purge', 'first drop what waits in its queues')
+    .option('-f, --logfile <file>', 'append the log to this file; %n, %h: the name and host of the node')
+    .option('--pidfile <file>', 'hold this file while it runs; refused while another worker does')
     .option('--log-format <format>', 'text or json', choiceFlag('--log-format', ['text', 'json']), 'text')
     .addHelpText('after', SIGNALS)
     .action(async (_flags, command: Command) => {
@@ -97,6 +99,7 @@ const SIGNALS = `
 Signals:
   SIGTERM, SIGINT, SIGHUP   take nothing new, finish what runs, exit 0
   second SIGINT             hand back what runs, exit 0
+  SIGQUIT                   hand back what runs, exit 1
   SIGUSR1                   log what is running`;
 
 function requireApp(flags: WorkerFlags): string {

@@ -18,6 +18,8 @@ export interface LogSettings {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly color: boolean;
+  /** The file of `--logfile`, absolute: for processes of this worker. */
+  readonly file?: string | undefined;
 }
 
 /** Options of {@link createLogger}. */
@@ -52,7 +54,7 @@ export function createLogger(options: LogOptions): CliLogger {
   };
   return {
     get settings() {
-      return { level: shown, format: options.format, color: options.color };
+      return { level: shown, format: options.format, color: options.color, file: options.file };
     },
     debug: from('debug'),
     info: from('info'),

@@ -22,8 +22,10 @@ import { flushed, workUnread } from '../streams.js';
 import { HeldSignals } from './held-signals.js';
 import { loadHostedApp } from './hosted-app.js';
 import { createLogger, type LogSettings, withoutReady } from './log.js';
+import { openLogFile } from './log-file.js';
 import { FORCED_AFTER_MS } from './signals.js';
 import { startPatiently } from './start-retry.js';
+import { showTitle, workerTitle } from './title.js';
 
 /** How long the process waits at its end for the reader of the log to take the last lines. */
 const LAST_LINES_MS = 1000;
@@ -72,9 +74,9 @@ class WorkerProcess {
     }
   }
 
-  /** SIGTERM, SIGINT or SIGHUP, to this process or to its group. */
+  /** A signal that ends it, to this process or to its group. */
   signalled(signal: NodeJS.Signals): void {
-    if (signal === 'SIGINT' && this.#interrupted) this.#now();
+    if (signal === 'SIGQUIT' || (signal === 'SIGINT' && this.#interrupted)) this.#now();
     this.#interrupted ||= signal === 'SIGINT';
     post({ kind: 'leaving', why: signal });
     this.#end(EXIT.ok);
@@ -120,7 +122,9 @@ class WorkerProcess {
     const log = setup.log === undefined ? undefined : loggerOf(setup.log as LogSettings, setup.node);
     this.#log = log ?? SILENT;
     this.#worker = app.worker({ ...setup.options, ...(log !== undefined && { logger: log }) });
-    void this.#worker.stopped.then(() => this.#end(EXIT.ok));
+    const worker = this.#worker;
+    void worker.stopped.then(() => this.#end(EXIT.ok));
+    showTitle(() => workerTitle({ ...worker.describe(), node: setup.node }, process.ppid));
     await startPatiently(this.#worker, this.#log, this.#ending.signal);
   }
 
@@ -200,9 +204,12 @@ class WorkerProcess {
 }
 
 function loggerOf(settings: LogSettings, node: string): Logger {
-  return withoutReady(
-    createLogger({ ...settings, node: () => node, write: (line) => void process.stdout.write(line) }),
-  );
+  return withoutReady(createLogger({ ...settings, node: () => node, write: writerOf(settings) }));
+}
+
+function writerOf({ file }: LogSettings): (line: string) => void {
+  const onStdout = (line: string) => void process.stdout.write(line);
+  return file === undefined ? onStdout : openLogFile(file, { otherwise: onStdout });
 }
 
 function post(message: FromProcess): void {
@@ -227,6 +234,7 @@ process.on('disconnect', () => own.orphaned());
 process.on('SIGTERM', () => own.signalled('SIGTERM'));
 process.on('SIGINT', () => own.signalled('SIGINT'));
 process.on('SIGHUP', () => own.signalled('SIGHUP'));
+process.on('SIGQUIT', () => own.signalled('SIGQUIT'));
 process.on('uncaughtException', (error) => own.stray(error, 'an exception'));
 process.on('unhandledRejection', (error) => own.stray(error, 'a rejected promise'));
 // The timer keeps the process alive while it waits for a broker or a command without open handles. It also notices a

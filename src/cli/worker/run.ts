@@ -11,14 +11,18 @@ import { VERSION } from '../../version.js';
 import type { WorkerProcesses } from '../../worker/processes/supervisor.js';
 import type { WorkerOptions } from '../../worker/worker-options.js';
 import type { GlobalFlags } from '../connect.js';
-import type { WeightedQueue } from '../flags.js';
+import { nodeNameFlag, type WeightedQueue } from '../flags.js';
 import { loadApp } from '../load/app.js';
 import { workUnread } from '../streams.js';
 import { concurrencyText, renderBanner } from './banner.js';
 import { HeldSignals } from './held-signals.js';
 import { type CliLogger, createLogger, type LogFormat, withoutReady } from './log.js';
+import { openLogFile } from './log-file.js';
+import { nodePath } from './node-path.js';
+import { takePidFile } from './pid-file.js';
 import { type Endable, Ending, endAtOnce } from './signals.js';
 import { startPatiently } from './start-retry.js';
+import { showTitle, workerTitle } from './title.js';
 
 type Worker = ReturnType<Celeriac['worker']> | WorkerProcesses;
 
@@ -43,23 +47,25 @@ export interface WorkerFlags extends GlobalFlags {
   readonly healthHost?: string;
   readonly purge?: boolean;
   readonly logFormat: LogFormat;
+  readonly logfile?: string;
+  readonly pidfile?: string;
 }
 
 /** Runs until a signal, a remote shutdown or a stray exception ends it. @returns the exit code */
 export async function runWorker(spec: string, flags: WorkerFlags): Promise<number> {
   workUnread();
+  const { logFile, pidFile } = filesOf(flags);
+  if (pidFile !== undefined) takePidFile(pidFile);
   let node: string | undefined;
+  const banner = new LateBanner();
   const log = createLogger({
     level: flags.loglevel ?? 'info',
     format: flags.logFormat,
-    color: useColor(flags),
-    write: (line) => {
-      banner.show();
-      process.stdout.write(line);
-    },
+    color: logFile === undefined && useColor(flags),
+    file: logFile,
+    write: logWriter(logFile, banner),
     node: () => node,
   });
-  const banner = new LateBanner();
   const options = { ...workerOptions(flags), logger: withoutReady(log) };
   const unheard = endAtOnce();
   const held = new HeldSignals();
@@ -70,7 +76,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   const worker = processes === undefined ? app.worker(whole) : app.worker({ ...whole, processes });
   node = worker.node;
   const named = node;
-  if (flags.logFormat === 'text') banner.expect(() => printBanner(worker, flags));
+  if (flags.logFormat === 'text' && flags.quiet !== true) banner.expect(() => printBanner(worker, flags));
   if (compiler === 'tsx') log.warn({}, TSX_REMARK);
   if (/^(memory|file):/.test(worker.describe().broker)) log.warn({}, EMBEDDED_REMARK);
   const end = new Ending(endable(worker), {
@@ -89,6 +95,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     const started = startPatiently({ start }, log, end.signal).then((ready) => {
       if (!ready) return;
       node = worker.node;
+      showTitle(() => workerTitle(worker.describe()));
       banner.show();
       if (node !== named) log.warn({}, `a worker called "${named}" is online already: this one is "${node}"`);
       log.always({}, `ready: ${readyText(worker)}`);
@@ -112,6 +119,23 @@ const EMBEDDED_REMARK =
 const TSX_REMARK =
   'TypeScript is compiled by tsx, which emits no decorator metadata: name DTO classes by "args:" in @Task, ' +
   'or install @swc/core.';
+
+/** The absolute paths of `--logfile` and `--pidfile`. */
+function filesOf({ hostname = nodeNameFlag('celeriac@%h'), logfile, pidfile }: WorkerFlags) {
+  return {
+    logFile: logfile === undefined ? undefined : nodePath('--logfile', logfile, hostname),
+    pidFile: pidfile === undefined ? undefined : nodePath('--pidfile', pidfile, hostname),
+  };
+}
+
+function logWriter(file: string | undefined, banner: LateBanner): (line: string) => void {
+  const onStdout = (line: string) => {
+    banner.show();
+    process.stdout.write(line);
+  };
+  if (file === undefined) return onStdout;
+  return openLogFile(file, { otherwise: onStdout });
+}
 
 function workerOptions(flags: WorkerFlags): WorkerOptions {
   const queues = queuesOf(flags);

@@ -1,6 +1,6 @@
 /**
- * Ends a worker's process: SIGTERM, SIGINT or SIGHUP stops it warmly, a second SIGINT at once, an exception outside any
- * task warmly but with exit code 1. It also handles SIGUSR1, which ends nothing. It must be installed before the first
+ * Ends a worker's process: SIGTERM, SIGINT or SIGHUP stops it warmly, SIGQUIT or a second SIGINT at once, an exception
+ * outside any task warmly but with exit code 1. It also handles SIGUSR1, which ends nothing. It must be installed before the first
  * connection, so that Ctrl-C works while the broker is away.
  */
 import { durationText } from '../../duration.js';
@@ -49,7 +49,8 @@ export class Ending {
       ['SIGTERM', () => this.#warm('SIGTERM')],
       // The terminal was closed.
       ['SIGHUP', () => this.#warm('SIGHUP')],
-      ['SIGINT', () => (this.#begun.signal.aborted ? this.#now() : this.#warm('SIGINT'))],
+      ['SIGINT', () => (this.#begun.signal.aborted ? this.#now('second SIGINT') : this.#warm('SIGINT'))],
+      ['SIGQUIT', () => this.#cold()],
       ['SIGUSR1', () => options.report()],
       ['uncaughtException', (error) => this.#stray(error, 'an exception')],
       ['unhandledRejection', (error) => this.#stray(error, 'a rejected promise')],
@@ -63,7 +64,7 @@ export class Ending {
     return this.#begun.signal;
   }
 
-  /** True after a second SIGINT: the user waits at the keyboard, so nothing else may wait. */
+  /** True after a second SIGINT or a SIGQUIT: somebody waits for the end, so nothing else may wait. */
   get hurried(): boolean {
     return this.#hurried;
   }
@@ -100,9 +101,17 @@ export class Ending {
     this.#resolve(this.#code);
   }
 
-  #now(): void {
+  /** Celery's cold shutdown: its exit code is that of a failure. */
+  #cold(): void {
+    this.#signalled = 'SIGQUIT';
+    this.#code = EXIT.failed;
+    this.#begun.abort();
+    this.#now('SIGQUIT');
+  }
+
+  #now(why: string): void {
     this.#hurried = true;
-    this.#options.log.always({}, 'second SIGINT: handing back what runs, stopping now');
+    this.#options.log.always({}, `${why}: handing back what runs, stopping now`);
     this.#settle(this.#worker.stopNow());
     // A broker that does not answer must not make the user at the keyboard wait.
     setTimeout(() => this.#resolve(this.#code), FORCED_AFTER_MS).unref();
@@ -135,9 +144,9 @@ export function warmText(why: string, running: number, timeoutMs: number): strin
 }
 
 /** The signals that end a process. */
-export const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+export const ENDS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** How long a second SIGINT waits for tasks to be handed back. */
+/** How long a shutdown at once waits for tasks to be handed back. */
 export const FORCED_AFTER_MS = 3_000;
 
 /**
@@ -146,7 +155,7 @@ export const FORCED_AFTER_MS = 3_000;
  * @returns a function that stops listening
  */
 export function endAtOnce(): () => void {
-  const end = () => process.exit(EXIT.ok);
+  const end = (signal: string) => process.exit(signal === 'SIGQUIT' ? EXIT.failed : EXIT.ok);
   for (const signal of ENDS) process.on(signal, end);
   return () => {
     for (const signal of ENDS) process.off(signal, end);

@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
+import { isCeleriacError } from '../../errors.js';
 import { type GlobalFlags, withApp } from '../connect.js';
 import { EXIT } from '../exit.js';
 import { durationFlag, listFlag } from '../flags.js';
@@ -40,17 +41,28 @@ export function addBroadcastFlags(command: Command): Command {
 export interface Broadcast {
   ask(app: Celeriac, options: BroadcastOptions): Promise<Replies>;
   show(replies: Replies, out: Output): Promise<void> | void;
+  /** Replies in place of the workers' when no worker answers, and where they are from. */
+  instead?(app: Celeriac, flags: BroadcastFlags): { replies: Replies; from: string } | undefined;
 }
 
 /**
  * Asks the workers, prints the replies, and sets the exit code: 69 if no worker answered, 1 if a node answered with an
  * error.
  */
-export async function broadcast(flags: BroadcastFlags, { ask, show }: Broadcast): Promise<void> {
+export async function broadcast(flags: BroadcastFlags, { ask, show, instead }: Broadcast): Promise<void> {
   const { takeStdout } = await import('../output.js');
   const out = takeStdout();
   await withApp(flags, async (app) => {
-    const { replies, remark } = await repliesOf(app, flags, ask);
+    const other = instead?.(app, flags);
+    const { replies, remark } = await repliesOf(app, flags, ask).catch((error: unknown) => {
+      if (other === undefined || !isCeleriacError(error, 'BROKER_UNAVAILABLE')) throw error;
+      return { replies: {}, remark: undefined };
+    });
+    if (other !== undefined && Object.keys(replies).length === 0) {
+      if (flags.json) out.json(other.replies);
+      else await show(other.replies, out);
+      return out.note(`celeriac: no worker answered: this is from ${other.from}.`);
+    }
     const code = exitCodeOfReplies(replies);
     process.exitCode = remark !== undefined && code === EXIT.ok ? EXIT.failed : code;
     if (flags.json) out.json(replies);

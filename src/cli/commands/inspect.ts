@@ -3,8 +3,10 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
+import { appSpec } from '../connect.js';
 import {
   addBroadcastFlags,
+  type Broadcast,
   type BroadcastFlags,
   type BroadcastOptions,
   broadcast,
@@ -44,8 +46,10 @@ export function addInspectCommands(program: Command): void {
     (_flags, command: Command) => ask(command, 'status', 'ping'),
   );
   addBroadcastFlags(
-    program.command('list').description('registered tasks, and the nodes that run them'),
-  ).action((_flags, command: Command) => ask(command, 'list', 'registered'));
+    program
+      .command('list')
+      .description('registered tasks, and the nodes that run them; without a worker, those of your code'),
+  ).action((_flags, command: Command) => ask(command, 'list', 'registered', [], ofTheCode));
 }
 
 async function ask(
@@ -53,6 +57,7 @@ async function ask(
   name: InspectionName,
   method: Method,
   ids: readonly string[] = [],
+  instead: Broadcast['instead'] = undefined,
 ): Promise<void> {
   await broadcast(command.optsWithGlobals<BroadcastFlags>(), {
     ask: (app, options) => callInspect(app, options, method, ids),
@@ -60,7 +65,15 @@ async function ask(
       const { showReplies } = await import('./inspect-views.js');
       showReplies(name, replies, out);
     },
+    ...(instead !== undefined && { instead }),
   });
+}
+
+/** The tasks that the module of -A registers, under the name of the app. */
+function ofTheCode(app: Celeriac, flags: BroadcastFlags): { replies: Replies; from: string } | undefined {
+  const spec = appSpec(flags);
+  if (spec === undefined || flags.destination !== undefined) return undefined;
+  return { replies: { [app.name]: app.worker().describe().tasks }, from: `the code of -A ${spec}` };
 }
 
 function callInspect(

@@ -1,6 +1,6 @@
 /**
  * `celeriac events`: the events of the fleet. Shows a live page in a terminal, else one line per event; with --json,
- * one JSON document per line. Ends with Ctrl-C and exit code 0.
+ * one JSON document per line. Ends with Ctrl-C and exit code 0. `celeriac top` is the live page alone.
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
@@ -17,28 +17,60 @@ interface EventFlags extends GlobalFlags {
 /** How often the live page is drawn. */
 const DRAW_MS = 500;
 
-/** Adds `events` to the program. */
+/** Adds `events` and `top` to the program. */
 export function addEventCommands(program: Command): void {
   program
     .command('events')
     .description('what happens in the fleet, until Ctrl-C: live in a terminal, lines in a pipe')
     .option('--json', 'one JSON document a line')
     .option('--lines', 'lines in a terminal as well')
+    .addHelpText('after', KEYS)
     .action((_flags, command: Command) => watch(command.optsWithGlobals<EventFlags>()));
+  program
+    .command('top')
+    .description('the live page of workers and tasks, to look and to act; in a pipe, a picture of now')
+    .addHelpText('after', KEYS)
+    .action((_flags, command: Command) => top(command.optsWithGlobals<GlobalFlags>()));
 }
 
-async function watch(flags: EventFlags): Promise<void> {
+const KEYS = `
+Keys of the live page:
+  Tab                next part: workers, running tasks, failures, events
+  j, k, Up, Down     select a row; PgUp, PgDn, Home, End
+  Enter              details of the selected task or worker; Esc leads back
+  c, t, r            revoke, terminate or retry the selected task
+  l                  set the rate limit of its name
+  +, -, a, x, s      worker: a slot more or less, add or drop a queue, shut down
+  z, q               let one part fill the page; leave`;
+
+async function top(flags: GlobalFlags): Promise<void> {
   const { takeStdout } = await import('../output.js');
   const out = takeStdout();
+  const { signal, end } = untilSignal();
+  await withApp(flags, async (app) => {
+    if (!out.terminal) return once(app, out);
+    await live(app, app.events({ signal }), out, { title: 'celeriac top', onLeave: end });
+  });
+}
+
+function untilSignal(): { signal: AbortSignal; end: () => void } {
   const stop = new AbortController();
   const end = () => stop.abort();
   // Once: if the reader of the pipe is stuck, a second Ctrl-C ends the process as usual.
   process.once('SIGINT', end);
   process.once('SIGTERM', end);
+  return { signal: stop.signal, end };
+}
+
+async function watch(flags: EventFlags): Promise<void> {
+  const { takeStdout } = await import('../output.js');
+  const out = takeStdout();
+  const { signal, end } = untilSignal();
   await withApp(flags, async (app) => {
-    const events = app.events({ signal: stop.signal });
+    const events = app.events({ signal });
     if (flags.json) return each(events, (event) => out.jsonLine(event), out);
-    if (process.stdout.isTTY && !flags.lines) return live(app, events, out, end);
+    if (process.stdout.isTTY && !flags.lines)
+      return live(app, events, out, { title: 'celeriac events', onLeave: end });
     const { eventLine } = await import('../live/event-text.js');
     await each(events, (event) => out.line(eventLine(event)), out);
   });
@@ -48,21 +80,26 @@ async function live(
   app: Celeriac,
   events: AsyncIterable<FleetEvent>,
   out: Output,
-  onLeave: () => void,
+  { title, onLeave }: { title: string; onLeave: () => void },
 ): Promise<void> {
   const { FleetState } = await import('../live/state.js');
-  const { renderScreen } = await import('../live/screen.js');
+  const { LivePage } = await import('../live/live-page.js');
   const { LiveTerminal } = await import('../live/terminal.js');
-  const { PageView } = await import('../live/page-view.js');
-  const { default: pc } = await import('picocolors');
   const state = new FleetState(Date.now());
-  const view = new PageView();
-  const colors = pc.createColors(out.colored);
+  const page = new LivePage({
+    app,
+    appName: app.name,
+    title,
+    state,
+    colors: await colorsOf(out),
+    now: () => Date.now(),
+    redraw: () => terminal.draw(),
+  });
   const terminal = new LiveTerminal({
     write: (text) => out.write(text),
-    page: (size) => renderScreen({ app: app.name, state, now: Date.now(), colors, view }, size),
+    page: (size) => page.lines(size),
     onLeave,
-    onKeys: (keys) => view.press(keys),
+    onKey: (key) => page.press(key),
     everyMs: DRAW_MS,
   });
   // Until the answers come, or without them, the page shows the events alone.
@@ -73,6 +110,32 @@ async function live(
     terminal.close();
   }
 }
+
+/** The colors of the page. What is selected is marked without colors, too. */
+async function colorsOf(out: Output) {
+  const { default: pc } = await import('picocolors');
+  return { ...pc.createColors(out.colored), inverse: (text: string) => `\u001b[7m${text}\u001b[27m` };
+}
+
+/** The page once, whole, for who has no terminal. */
+async function once(app: Celeriac, out: Output): Promise<void> {
+  const { FleetState } = await import('../live/state.js');
+  const { renderFleet } = await import('../live/screen.js');
+  const { default: pc } = await import('picocolors');
+  const state = new FleetState(Date.now());
+  await askAll(app, state);
+  const facts = {
+    app: app.name,
+    title: 'celeriac top',
+    state,
+    now: Date.now(),
+    colors: pc.createColors(false),
+  };
+  for (const line of renderFleet(facts, PIPE_COLUMNS)) out.line(line);
+}
+
+/** How wide the page is in a pipe. */
+const PIPE_COLUMNS = 120;
 
 /** Asks the workers for tasks that run already, whose start events are past. */
 async function askAll(app: Celeriac, state: FleetState): Promise<void> {

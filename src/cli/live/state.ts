@@ -25,6 +25,7 @@ export interface RunningRow {
 }
 
 export interface FailedRow {
+  readonly id: string;
   readonly name: string;
   readonly exception: string;
   /** The broker's clock, epoch ms. */
@@ -224,7 +225,7 @@ export class FleetState {
     if (event.type === 'task-progress' && runs !== undefined)
       this.#running.set(id, { ...runs, state: progressText(event) });
     if (event.type === 'task-failed') {
-      this.#failed.unshift({ name, exception: event.exception, at: event.timestamp });
+      this.#failed.unshift({ id, name, exception: event.exception, at: event.timestamp });
       if (this.#failed.length > MOST_FAILED) this.#failed.pop();
     }
     if (event.type === 'task-rejected') this.#running.delete(id);

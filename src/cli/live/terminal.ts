@@ -4,6 +4,7 @@
  */
 
 import { type Cancel, every } from '../../timers.js';
+import { type KeyEffect, keysOf } from './live-page.js';
 import type { ScreenSize } from './screen.js';
 
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
@@ -17,10 +18,10 @@ export interface LiveTerminalParams {
   write(text: string): void;
   /** The lines to show in a terminal of this size. */
   page(size: ScreenSize): string[];
-  /** The user pressed a key to leave. */
+  /** The user wants to leave. */
   onLeave(): void;
-  /** Other keys. @returns whether the page looks different now */
-  onKeys(keys: string): boolean;
+  /** Each key but Ctrl-C. */
+  onKey(key: string): KeyEffect;
   readonly everyMs: number;
 }
 
@@ -31,8 +32,13 @@ export class LiveTerminal {
   readonly #restore = () => this.close();
   readonly #onKey = (keys: Buffer) => {
     const text = keys.toString();
-    if (text.includes(CTRL_C) || text.toLowerCase() === 'q') this.params.onLeave();
-    else if (this.params.onKeys(text)) this.#show();
+    if (text.includes(CTRL_C)) return this.params.onLeave();
+    for (const key of keysOf(text)) {
+      const effect = this.params.onKey(key);
+      if (effect === 'leave') return this.params.onLeave();
+      // Drawn before the next key, which acts on what this one has selected.
+      if (effect === 'changed') this.#show();
+    }
   };
 
   constructor(private readonly params: LiveTerminalParams) {
@@ -47,6 +53,11 @@ export class LiveTerminal {
     }
     this.#stopDrawing = every(params.everyMs, this.#draw);
     this.#show();
+  }
+
+  /** Draws the page anew. */
+  draw(): void {
+    if (!this.#left) this.#show();
   }
 
   /** Gives the terminal back. Idempotent. */

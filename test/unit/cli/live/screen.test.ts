@@ -188,13 +188,16 @@ describe('the live page', () => {
     assert.match(shown(), /\ntwo@here +0\/8 +41 +0\.0 +mail\n/);
   });
 
-  it('shows all of 30 workers to who scrolls, and one part alone to who enlarges it', () => {
+  it('shows all of 30 workers to who goes through them, and one part alone to who enlarges it', () => {
     const state = new FleetState(NOW);
     const nodes = Array.from({ length: 30 }, (_, at) => `worker-${String(at + 1).padStart(2, '0')}@host`);
     for (const node of nodes) state.take(heartbeat(node), NOW);
     const view = new PageView();
     const lines = (columns = 80) =>
-      renderScreen({ app: 'reports', state, now: NOW, colors, view }, { columns, rows: 24 });
+      renderScreen(
+        { app: 'reports', state, now: NOW, colors, view, bottom: 'Tab part  q leave' },
+        { columns, rows: 24 },
+      );
     const seen = () => lines().flatMap((line) => /^worker-\d\d/.exec(line)?.[0] ?? []);
     const [first] = seen();
     assert.equal(first, 'worker-01');
@@ -206,8 +209,10 @@ describe('the live page', () => {
     assert.equal(all.size, 30);
     assert.ok(lines().includes('… 27 above'), lines().join('\n'));
     view.press('\u001b[A');
+    assert.ok(lines().includes('… 27 above'), 'the selected one is still in sight');
+    for (let at = 0; at < 2; at++) view.press('k');
     assert.ok(lines().includes('… 26 above, 1 below'));
-    view.press('\r');
+    view.press('z');
     assert.equal(seen().length, 17);
     view.press('\u001b[H');
     assert.deepEqual([seen()[0], lines().includes('… 13 more')], ['worker-01', true]);
@@ -215,7 +220,7 @@ describe('the live page', () => {
     assert.deepEqual(seen(), []);
     for (const line of [...lines(), ...lines(50)]) assert.ok(widthOf(line) <= 80);
     assert.equal(lines().length, 23);
-    assert.match(lines().at(-1) ?? '', /^Tab: next part .*q: leave$/);
+    assert.match(lines().at(-1) ?? '', /^Tab part .*q leave$/);
     assert.equal(view.press('x'), false);
   });
 

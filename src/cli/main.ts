@@ -3,23 +3,9 @@
  * The `celeriac` command: parses, runs one command, and turns its end into an exit code. Commands live in one file
  * per group beside this one and load what they need when they run, so that `celeriac --help` is quick.
  */
-import { Command, CommanderError } from 'commander';
-import { parseLogLevel } from '../options/logger.js';
-import { VERSION } from '../version.js';
-import { addCallCommands } from './commands/call.js';
-import { addControlCommands } from './commands/control.js';
-import { addDoctorCommand } from './commands/doctor.js';
-import { addEventCommands } from './commands/events.js';
-import { addFailedCommands } from './commands/failed.js';
-import { addInspectCommands } from './commands/inspect.js';
-import { addMigrateCommand } from './commands/migrate.js';
-import { addOutboxCommands } from './commands/outbox.js';
-import { addQueueCommands } from './commands/queues.js';
-import { addScheduleCommands } from './commands/schedules.js';
-import { addSendCommand } from './commands/send.js';
-import { addWebCommand } from './commands/web.js';
-import { addWorkerCommand } from './commands/worker.js';
+import { type Command, CommanderError } from 'commander';
 import { describeError, EXIT, exitCodeOf } from './exit.js';
+import { buildProgram } from './program.js';
 import { endWithReader, flushed } from './streams.js';
 import { printable } from './text/printable.js';
 
@@ -42,60 +28,6 @@ async function main(argv: readonly string[]): Promise<void> {
   // The app's module may keep sockets and timers open; the command ends regardless.
   process.exit(code);
 }
-
-function buildProgram(): Command {
-  const program = new Command('celeriac')
-    .description('Distributed tasks for TypeScript: run workers, steer them, call tasks.')
-    .version(VERSION, '-V, --version', 'print the version')
-    .option('-A, --app <module>', 'your app: a module path, optionally ":exportName" [env CELERIAC_APP]')
-    .option('-l, --loglevel <level>', 'debug, info, warn or error; debug adds stacks to errors', (text) =>
-      parseLogLevel(text, '--loglevel'),
-    )
-    .option('--no-color', 'plain text')
-    .helpCommand('help [command]', 'show help for a command')
-    .configureHelp({
-      showGlobalOptions: true,
-      sortSubcommands: false,
-      // Next to a long list of arguments, words would be broken at the edge of the terminal.
-      minWidthToWrap: 20,
-      subcommandTerm: termOf,
-    })
-    .configureOutput({ outputError: () => undefined })
-    .exitOverride()
-    .addHelpText('after', EXAMPLES);
-  addWorkerCommand(program);
-  addCallCommands(program);
-  addSendCommand(program);
-  addInspectCommands(program);
-  addControlCommands(program);
-  addQueueCommands(program);
-  addFailedCommands(program);
-  addScheduleCommands(program);
-  addDoctorCommand(program);
-  addEventCommands(program);
-  addWebCommand(program);
-  addOutboxCommands(program);
-  addMigrateCommand(program);
-  return program;
-}
-
-/** A command's name and arguments, without the hint that it has options. */
-function termOf(command: Command): string {
-  const args = command.registeredArguments.map((argument) => {
-    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
-    return argument.required ? `<${name}>` : `[${name}]`;
-  });
-  return [command.name(), ...args].join(' ');
-}
-
-const EXAMPLES = `
-Examples:
-  celeriac -A tasks worker --loglevel=info -c 4
-  celeriac -A tasks call add --args '[1, 2]' --wait
-  celeriac -A tasks inspect active
-  celeriac -A tasks control add-consumer -Q celeriac -c 8
-
-Exit codes: 0 fine, 1 failed, 2 usage, 69 no worker answered or no broker.`;
 
 function report(error: unknown, argv: readonly string[], program: Command): number {
   if (error instanceof CommanderError) {

@@ -1,5 +1,6 @@
 /** `celeriac worker --processes`: several processes, one node, one end. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { Celeriac } from '#src/index.js';
@@ -69,6 +70,10 @@ const isAlive = (pid: number) => {
     return false;
   }
 };
+
+/** What `ps` shows of a process. */
+const titleOf = (pid: number) =>
+  execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).trim();
 
 /** The processes of the only node there is. */
 async function processesOf(app: Celeriac): Promise<number[]> {
@@ -227,6 +232,38 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     assert.equal((await within(running.ended, 'the end')).code, 0);
     assert.deepEqual(await Promise.all(held.map((result) => result.status)), ['PENDING', 'PENDING']);
     assert(before.every((pid) => !isAlive(pid)));
+  });
+
+  it('hands back at SIGQUIT at once, and exits with 1, in processes and in threads', async (t) => {
+    const napping = async (...flags: string[]) => {
+      const { app, worker } = site(t);
+      const running = worker('-n', 'quit@test', ...flags);
+      await running.printed(/ready/);
+      const held = await sendAll(app, 'nap', 2, [3_600_000]);
+      await until(async () => {
+        const [active] = Object.values(await app.inspect().active());
+        return Array.isArray(active) && active.length === 2;
+      }, 'two running tasks');
+      return { app, running, held, processes: await processesOf(app) };
+    };
+    const [processes, threads] = await Promise.all([
+      napping('--processes', '2', '-c', '1'),
+      napping('-P', 'threads', '-c', '2'),
+    ]);
+    assert.deepEqual(processes.processes.map(titleOf), [
+      `celeriac worker quit@test (1 slot, process of ${processes.running.pid})`,
+      `celeriac worker quit@test (1 slot, process of ${processes.running.pid})`,
+    ]);
+    // A terminal sends it to all of them.
+    for (const pid of processes.processes) process.kill(pid, 'SIGQUIT');
+    for (const { running } of [processes, threads]) running.kill('SIGQUIT');
+    for (const { app, running, held } of [processes, threads]) {
+      assert.equal((await within(running.ended, 'the end')).code, 1, running.output);
+      assert.match(running.output, /SIGQUIT: handing back what runs, stopping now/);
+      assert.deepEqual(await Promise.all(held.map((result) => result.status)), ['PENDING', 'PENDING']);
+      assert.deepEqual(await app.inspect().ping(), {}, 'it has left the bus');
+    }
+    assert(processes.processes.every((pid) => !isAlive(pid)));
   });
 
   it('ends at once when it is told to while its processes still load', async (t) => {

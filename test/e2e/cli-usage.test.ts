@@ -91,6 +91,33 @@ describe('celeriac', () => {
     assert.equal(code, 69);
   });
 
+  it('lists and runs tasks from the code alone', async (t) => {
+    const cwd = project(t, { 'package.json': '{ "type": "module" }', 'tasks.js': PLAIN_TASKS }, []);
+    const env = { CELERIAC_APP: 'tasks', CELERIAC_BROKER_URL: 'redis://nobody:secret@127.0.0.1:1' };
+    const input = [
+      'await app.worker().start()',
+      "const sent = await report.delay('7')",
+      'await sent.get()',
+      'typeof summary.delay',
+      'function twice(n) {',
+      '  return 2 * n }',
+      'twice(21)',
+      "throw new RangeError('not this')",
+      "await (await tasks['send.mail'].delay([1] instanceof Array)).get()",
+      'typeof chain(report.s(1)).delay',
+    ].join('\n');
+    const [list, shell] = await Promise.all([
+      runCli(['list', '--json'], { cwd, env }),
+      runCli(['shell', '-b', 'memory://', '--quiet'], { cwd, env, input }),
+    ]);
+    assert.deepEqual(JSON.parse(list.stdout), { reports: ['report', 'send.mail'] });
+    assert.match(list.stderr, /no worker answered: this is from the code of -A tasks\.\n$/);
+    assert.equal(list.code, 0);
+    assert.equal(shell.stdout, "'Report 7'\n'function'\n42\n'sent: true'\n'function'\n");
+    assert.match(shell.stderr, /Uncaught RangeError: not this/);
+    assert.equal(shell.code, 1);
+  });
+
   it('shows the stack of a module that throws only with --loglevel=debug', async (t) => {
     const cwd = project(t, { 'tasks.mjs': 'throw new TypeError("broken module");' });
     const short = await runCli(['-A', 'tasks', 'worker'], { cwd });
@@ -120,6 +147,14 @@ describe('celeriac', () => {
     });
   }
 });
+
+const PLAIN_TASKS = `
+import { Celeriac } from 'celeriac';
+console.log('a module that talks while it loads');
+export const app = new Celeriac('reports');
+export const summary = app.task('report', async (id) => 'Report ' + id);
+app.task('send.mail', async (really) => 'sent: ' + really);
+`;
 
 const CORE = /\/(dist\/(app|index)\.js|dist\/(broker|canvas|results|worker)\/|bullmq\/|ioredis\/|tasks\.ts)/;
 

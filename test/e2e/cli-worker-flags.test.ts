@@ -1,5 +1,6 @@
 /** What the flags of `celeriac worker` do to the worker, seen from outside. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -36,6 +37,11 @@ before(async () => {
 });
 after(() => redis.close().finally(() => clearInterval(alive)));
 
+/** What `ps` shows of a process. */
+function titleOf(pid: number | undefined): string {
+  return execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+}
+
 function site(t: TestContext) {
   const cwd = project(t, { 'package.json': '{ "type": "module" }', 'tasks.js': TASKS });
   const prefix = `flags-${randomUUID()}`;
@@ -54,6 +60,43 @@ function site(t: TestContext) {
 }
 
 describe('the flags of celeriac worker', { timeout: 280_000 }, () => {
+  it('-b and --prefix beat the code; --workdir, --logfile, --pidfile and --quiet are for services', async (t) => {
+    const cwd = project(t, {
+      'package.json': '{ "type": "module" }',
+      'tasks.js': TASKS.replace("'flags'", "'flags', { broker: 'redis://127.0.0.1:1', prefix: 'in-code' }"),
+    });
+    const prefix = `flags-${randomUUID()}`;
+    await using app = new Celeriac('flags', { broker: redis.url, prefix });
+    const shared = ['-A', 'tasks', '-b', redis.url, '--prefix', prefix, '--workdir', cwd, '--quiet'];
+    const flags = ['--logfile', '%n.log', '--pidfile', '%n.pid', '-n', 'service@test', '-c', '4'];
+    const running = startCli(t, ['worker', ...shared, ...flags]);
+    const log = () =>
+      existsSync(join(cwd, 'service.log')) ? readFileSync(join(cwd, 'service.log'), 'utf8') : '';
+    await until(() => /ready: 4 tasks/.test(log()), 'a ready worker');
+    assert.equal(readFileSync(join(cwd, 'service.pid'), 'utf8'), `${running.pid}\n`);
+    assert.match(titleOf(running.pid), /^celeriac worker service@test \(4 slots\)$/);
+    const held = await app.sendTask('deaf');
+    await until(async () => (await held.status) === 'STARTED', 'a running task');
+    const [second, none, status] = await Promise.all([
+      runCli(['worker', ...shared, ...flags]),
+      runCli(['result', 'nobody', ...shared]),
+      runCli(['status', ...shared, '--json']),
+    ]);
+    assert.match(
+      second.stderr,
+      new RegExp(`service\\.pid belongs to process ${running.pid}, which is alive`),
+    );
+    assert.deepEqual([second.code, second.stdout], [1, '']);
+    assert.deepEqual([none.code, none.stdout, none.stderr], [1, '', '']);
+    assert.deepEqual(JSON.parse(status.stdout), { 'service@test': 'pong' });
+    running.kill('SIGQUIT');
+    const { code, stdout, stderr } = await running.ended;
+    assert.deepEqual([code, stdout, stderr], [1, '', '']);
+    assert.equal(await held.status, 'PENDING', 'it is handed back');
+    assert.match(log(), /SIGQUIT: handing back what runs/);
+    assert.equal(existsSync(join(cwd, 'service.pid')), false);
+  });
+
   it('-Q and -X, -n, --autoscale and -P are what inspect shows of it', async (t) => {
     const { worker, json } = site(t);
     const flags = ['-Q', 'mail=2,reports,slow', '-X', 'slow', '-n', 'flags@%h', '--autoscale', '6,2'];

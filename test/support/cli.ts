@@ -53,6 +53,8 @@ export interface CliRun {
 export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What it reads from a pipe; by default nothing. */
+  readonly input?: string;
 }
 
 /** Runs the command to its end. */
@@ -101,6 +103,10 @@ export class RunningCli {
     return this.#stdout + this.#stderr;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
@@ -136,13 +142,15 @@ export class RunningCli {
   }
 }
 
-function spawnCli(args: readonly string[], { cwd, env }: CliOptions): ChildProcess {
+function spawnCli(args: readonly string[], { cwd, env, input }: CliOptions): ChildProcess {
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(CELERIAC_|NODE_OPTIONS$|FORCE_COLOR$)/.test(name)),
   );
-  return spawn(process.execPath, [CLI_PATH, ...args], {
+  const child = spawn(process.execPath, [CLI_PATH, ...args], {
     ...(cwd === undefined ? {} : { cwd }),
     env: { ...clean, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
+  return child;
 }

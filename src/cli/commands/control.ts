@@ -3,9 +3,9 @@
  */
 import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
-import { type LogLevel, parseLogLevel } from '../../options/logger.js';
+import type { LogLevel } from '../../options/logger.js';
 import type { RateLimit } from '../../options/rates.js';
-import { countFlag, durationFlag, queuesFlag } from '../flags.js';
+import { countFlag, durationFlag, levelFlag, queuesFlag } from '../flags.js';
 import type { Output } from '../output.js';
 import {
   addBroadcastFlags,
@@ -90,7 +90,7 @@ export function addControlCommands(program: Command): void {
       sendCommand(command, (api, options) => api.timeLimit(task, soft, hard, options)),
     );
   add('loglevel', 'change how much the workers log')
-    .argument('<level>', 'debug, info, warn or error', (text) => parseLogLevel(text, 'loglevel'))
+    .argument('<level>', 'debug, info, warn or error', levelFlag('loglevel'))
     .action((level: LogLevel, _flags, command: Command) =>
       sendCommand(command, (api, options) => api.loglevel(level, options)),
     );

@@ -52,8 +52,8 @@ function show(app: string, { broker, versions, findings }: Diagnosis, out: Outpu
   out.line(`${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}.`);
 }
 
-/** The versions that a bug report needs. */
-function versionsText({ celeriac, bullmq, node, broker, os }: Diagnosis['versions']): string {
+/** The versions that a bug report needs, on one line. */
+export function versionsText({ celeriac, bullmq, node, broker, os }: Diagnosis['versions']): string {
   const parts = [`celeriac ${celeriac}`, `BullMQ ${bullmq}`, `Node ${node}`, broker ?? 'broker unknown', os];
   return parts.join(', ');
 }

@@ -52,6 +52,18 @@ export interface Delivery {
   regainSlot?(): Promise<void>;
   /** Takes a slot at once, in place of that of another run, which gives it back right after. */
   takeSlot?(): void;
+  /** Whether its run has a slot. */
+  hasSlot?(): boolean;
+  /** Lets the end of its run fetch another job though it has no slot. */
+  bringNext?(appetite: Appetite): void;
+}
+
+/** How many jobs may be fetched that need no slot of their own: calls for a batch that collects. */
+export interface Appetite {
+  /** Whether one more may be fetched; then `fed` follows. */
+  wants(): boolean;
+  /** The fetch has ended, whatever it brought. */
+  fed(): void;
 }
 
 /** What a delivery needs of its consumer. */
@@ -68,6 +80,8 @@ export interface DeliveryRun {
   lendSlot(): void;
   regainSlot(): Promise<void>;
   takeSlot(): void;
+  readonly hasSlot: boolean;
+  appetite: Appetite | undefined;
 }
 
 /**
@@ -145,6 +159,14 @@ export class JobDelivery implements Delivery {
   takeSlot(): void {
     this.#run.takeSlot();
   }
+
+  hasSlot(): boolean {
+    return this.#run.hasSlot;
+  }
+
+  bringNext(appetite: Appetite): void {
+    this.#run.appetite = appetite;
+  }
 }
 
 /** What the first fetch of a job goes on with that was moved into its lane as it woke up. */
@@ -172,5 +194,7 @@ export function amended(delivery: Delivery, change: Partial<Pick<Delivery, 'mess
     lendSlot: () => delivery.lendSlot?.(),
     regainSlot: async () => delivery.regainSlot?.(),
     takeSlot: () => delivery.takeSlot?.(),
+    hasSlot: () => delivery.hasSlot?.() === true,
+    bringNext: (appetite) => delivery.bringNext?.(appetite),
   };
 }

@@ -5,7 +5,7 @@
  */
 import type { Job } from 'bullmq';
 import type { RateToken } from '../coordination/rate-limits.js';
-import { type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
+import { type Appetite, type Delivery, type DeliveryHost, JobDelivery } from './delivery.js';
 import type { RunLock } from './locks/run-locks.js';
 import type { Slot, SlotAccount } from './slots.js';
 
@@ -18,6 +18,8 @@ export class Run {
   readonly turn: RateToken | undefined;
   /** Its end sends no notice, since it has no waiters. */
   quiet = false;
+  /** What its end may bring though it has no slot. */
+  appetite: Appetite | undefined;
   /** Its index among the runs of its consumer. */
   place = -1;
   #slot: Slot | undefined;
@@ -28,8 +30,8 @@ export class Run {
     readonly job: Job,
     /** The token of its lock, unique among all jobs that run at one moment. */
     readonly token: string,
-    slot: Slot,
-    private readonly account: Pick<SlotAccount, 'retake' | 'takeAnyway' | 'whenFree' | 'wakeNext'>,
+    slot: Slot | undefined,
+    private readonly account: Pick<SlotAccount, 'take' | 'retake' | 'takeAnyway' | 'whenFree' | 'wakeNext'>,
     private readonly lock: RunLock,
     turn: RateToken | undefined,
     queue: string,
@@ -43,6 +45,11 @@ export class Run {
   /** Whether it has a slot: see `lendSlot`. */
   get hasSlot(): boolean {
     return this.#slot !== undefined;
+  }
+
+  /** Takes a slot if one is free: for a job that came without one. */
+  takeFreeSlot(): void {
+    if (!this.#released) this.#slot ??= this.account.take();
   }
 
   /** Gives its slot to others, while its task does nothing but wait. */

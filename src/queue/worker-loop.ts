@@ -16,7 +16,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import type { RateToken } from '../coordination/rate-limits.js';
 import { sleep } from '../timers.js';
-import type { DeliveryHost } from './delivery.js';
+import type { Appetite, DeliveryHost } from './delivery.js';
 import type { FetchWatchdog } from './fetch-watchdog.js';
 import type { LaneGate } from './lane-gate.js';
 import type { RunLock } from './locks/run-locks.js';
@@ -57,6 +57,7 @@ export interface WorkerLoopParams {
   readonly leavesMarker: boolean;
   /** Restores a consumed marker, so that another worker wakes up. */
   putMarkerBack(): Promise<void>;
+  /** Runs a job; one that has no slot only if it needs none. */
   run(run: Run): Promise<Settlement>;
   onError(error: Error): void;
   /** Resolves after `ms`, or when `signal` aborts; never rejects. */
@@ -197,7 +198,7 @@ export class WorkerLoop {
     return salvaged;
   }
 
-  #begin(end: QueueEnd, job: Job, token: string, slot: Slot, turn: RateToken | undefined): Run {
+  #begin(end: QueueEnd, job: Job, token: string, slot: Slot | undefined, turn: RateToken | undefined): Run {
     const { queue, host, account } = this.params;
     const lock = end.hold(job.id ?? '', token, job.processedOn ?? 0);
     const run = new Run(job, token, slot, account, lock, turn, queue, host);
@@ -208,21 +209,33 @@ export class WorkerLoop {
   /** Runs one job after the other while each end brings the next. Never rejects. */
   async #follow(end: QueueEnd, first: Run): Promise<void> {
     let run: Run | undefined = first;
+    let fed: Appetite | undefined;
     try {
       while (run !== undefined) {
-        const settlement = await this.#settlement(run);
+        const settling = this.#settlement(run);
+        // Only now: the job has come to where it was wanted.
+        fed?.fed();
+        fed = undefined;
+        const settlement = await settling;
         if (settlement.kind === 'postpone' && settlement.yields === true)
           this.#yieldsUntil = performance.now() + settlement.delayMs + YIELD_MS;
         const askedAt = performance.now();
-        const { hasSlot } = run;
-        const mayFetch = () => hasSlot && this.#mayContinue(end);
+        const { hasSlot, appetite } = run;
+        let wanted = false;
+        const mayFetch = () => {
+          if (!this.#mayContinue(end)) return false;
+          wanted ||= !hasSlot && appetite?.wants() === true;
+          return hasSlot || wanted;
+        };
         const fetched = await this.params.writer.write(run, settlement, mayFetch);
+        fed = wanted ? appetite : undefined;
         const next = this.#next(end, run, fetched, askedAt);
         run = next instanceof Promise ? await next : next;
       }
     } catch (error) {
       this.params.onError(error instanceof Error ? error : new Error(String(error)));
     } finally {
+      fed?.fed();
       if (run !== undefined) this.#end(run);
     }
   }
@@ -260,7 +273,9 @@ export class WorkerLoop {
     if (job === undefined) return this.#end(run);
     const slot = run.passSlot();
     this.#end(run);
-    return slot === undefined ? undefined : this.#begin(end, job, run.token, slot, undefined);
+    const next = this.#begin(end, job, run.token, slot, undefined);
+    if (slot === undefined) next.takeFreeSlot();
+    return next;
   }
 
   #end(run: Run): undefined {

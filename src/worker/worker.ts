@@ -317,7 +317,8 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   #run(delivery: Delivery): Promise<Settlement> {
-    if (this.#handingBack || this.#processPool?.recycling.begin() === false)
+    const isMisfit = this.#batches.refuses(delivery, this.#params.registry);
+    if (isMisfit || this.#handingBack || this.#processPool?.recycling.begin() === false)
       return uncount(this.#params, delivery).then(() => ({ kind: 'release' }));
     if (delivery.message.forgotten === true) forgetAtEnd(this.#params, delivery);
     return outsideContext(() => this.#executor.execute(delivery)).then((execution) => {

@@ -14,7 +14,7 @@ import { StepFleet } from '../support/step-campaign.js';
 const LONG = process.env.CELERIAC_CAMPAIGN !== undefined;
 const { calls, size, kills, everyMs, lockMs } = LONG
   ? { calls: 100_000, size: 500, kills: 20, everyMs: 1500, lockMs: 3000 }
-  : { calls: 2500, size: 50, kills: 3, everyMs: 150, lockMs: 1000 };
+  : { calls: 1500, size: 50, kills: 2, everyMs: 100, lockMs: 500 };
 const AT_ONCE = 1000;
 const WORKER = new URL('./programs/batch-worker.js', import.meta.url);
 
@@ -64,6 +64,6 @@ describe('Batches among deaths', { timeout: LONG ? 900_000 : 90_000 }, () => {
     await fleet.stop();
     t.diagnostic(JSON.stringify({ calls, size, killed: fleet.killed.size, tookMs }));
     assert.deepEqual(fleet.crashes, []);
-    assert.ok(fleet.killed.size >= 2, `only ${fleet.killed.size} workers were killed`);
+    assert.ok(fleet.killed.size >= 1, `only ${fleet.killed.size} workers were killed`);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * Consumers over a queue that answers when and how the test says: the real loop, slots, runs and outcome writer on a
  * stand-in for BullMQ's backend. Everything asked of it waits in `pending` until it is answered, refused, or carried out
- * with its answer lost. Jobs whose ids begin with "b" are calls of a batch task: the real collector and batches run them.
+ * with its answer lost. Jobs with ids such as "b7" are calls of a batch task: the real collector and batches run them.
  */
 import type { IQueueBackend, Job, JobJson } from 'bullmq';
 import { FetchWatchdog } from '#src/queue/fetch-watchdog.js';
@@ -175,7 +175,9 @@ export class ModelConsumer implements QueueEnd {
       leavesMarker: true,
       putMarkerBack: async () => queue.putMarkerBack(),
       run: (run) => {
-        const isBatched = run.job.id?.startsWith('b') === true;
+        const isBatched = /^b\d/.test(run.job.id ?? '');
+        const tasks = { get: () => (isBatched ? this.#task : undefined) };
+        if (this.collector.refuses(run.delivery, tasks)) return Promise.resolve({ kind: 'release' });
         return isBatched ? this.#inBatch(run) : this.#ask('body', () => this.settlement, run);
       },
       onError: (error) => this.errors.push(error),

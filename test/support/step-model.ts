@@ -218,6 +218,8 @@ function deliveryOf(job: StoredJob, token: string): JobDelivery {
     afterwards: () => undefined,
     lendSlot: () => undefined,
     takeSlot: () => undefined,
+    hasSlot: true,
+    appetite: undefined,
     regainSlot: async () => undefined,
   };
   return new JobDelivery(bullmq as unknown as Job, job.queue, undefined as never, run);

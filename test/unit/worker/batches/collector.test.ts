@@ -1,7 +1,7 @@
 /** Which calls come together, when they begin, and where the slot of a batch is. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { Delivery } from '#src/queue/delivery.js';
+import type { Appetite, Delivery } from '#src/queue/delivery.js';
 import type { RegisteredTask } from '#src/tasks/registry.js';
 import { BatchCollector } from '#src/worker/batches/collector.js';
 import type { Seat } from '#src/worker/batches/seat.js';
@@ -15,6 +15,7 @@ const WAIT_MS = 1000;
 class Call {
   slots = 1;
   asked = 0;
+  appetite: Appetite | undefined;
   admission: Admission | undefined;
   value: unknown;
   #give: () => void = () => undefined;
@@ -39,6 +40,10 @@ class Call {
       },
       takeSlot: () => {
         this.slots = 1;
+      },
+      hasSlot: () => this.slots > 0,
+      bringNext: (appetite: Appetite) => {
+        this.appetite = appetite;
       },
       regainSlot: () => {
         this.asked++;
@@ -120,6 +125,8 @@ function setUp(t: TestContext, run: object = {}) {
     later: (ms: number) => {
       now += ms;
     },
+    misfits: (call: Call) =>
+      collector.refuses(call.delivery, { get: (name) => (name === 'add' ? task : undefined) }),
     takes: (call: Call) => collector.takes(call.delivery, task),
     tick: async (ms: number) => {
       t.mock.timers.tick(ms);
@@ -277,6 +284,53 @@ describe('The calls of a batch task', () => {
     second.give();
     await turn();
     assert.ok(second.seat);
+  });
+
+  it('of a batch that ends bring the next without slots: few at first, no more than it lacks', async (t) => {
+    const { collector, join, tick, misfits } = setUp(t, { batch: { size: 40, waitMs: WAIT_MS } });
+    const first = calls(40);
+    await join(...first);
+    const wants = () => first.filter(({ appetite }) => appetite?.wants()).length;
+    assert.equal(wants(), 32);
+    for (const { appetite } of first.slice(0, 32)) appetite?.fed();
+    const slotless = calls(39).map((call) => Object.assign(call, { slots: 0 }));
+    await join(...slotless);
+    assert.equal(wants(), 1);
+    const last = new Call(40);
+    last.slots = 0;
+    await join(last);
+    assert.equal(slotless[0]?.asked, 1, 'full, and none brought a slot');
+    slotless[0]?.give();
+    await turn();
+    assert.ok(last.seat);
+    assert.deepEqual([slotless[0]?.slots, last.slots], [1, 0]);
+    assert.equal(misfits(new Call(41)), false, 'it has a slot');
+    const foreign = new Call(42, { name: 'other' });
+    assert.equal(misfits(foreign), false);
+    foreign.slots = 0;
+    assert.equal(misfits(foreign), true);
+    for (const { appetite } of slotless.slice(0, 1)) appetite?.fed();
+    assert.equal(wants(), 1, 'it begins anew');
+    collector.close();
+    await tick(WAIT_MS);
+  });
+
+  it('keep one slot for the batch while it is filled, and lend it when that does not fill it', async (t) => {
+    const { join, tick } = setUp(t);
+    const [a, b, c] = calls(3) as [Call, Call, Call];
+    await join(a, b, c);
+    assert.ok(a.appetite?.wants());
+    const [kept, other] = calls(2) as [Call, Call];
+    await join(kept, other);
+    assert.deepEqual([kept.slots, other.slots], [1, 0]);
+    a.appetite?.fed();
+    assert.equal(kept.slots, 0);
+    assert.ok(a.appetite?.wants());
+    const filling = new Call(9);
+    await join(filling);
+    assert.ok(kept.seat);
+    assert.deepEqual([kept.slots, other.slots, filling.slots], [0, 0, 1]);
+    await tick(WAIT_MS);
   });
 
   it('are as many as may run at once, and few after a death', async (t) => {

@@ -70,6 +70,8 @@ export interface CeleriacOptions {
    * Default: none.
    */
   telemetry?: Telemetry;
+  /** Tasks called inside a task have its priority, unless they or their call have one of their own. Default: false. */
+  inheritPriority?: boolean;
   /** Defaults for every task option. */
   taskDefaults?: TaskOptions;
 }

@@ -354,13 +354,26 @@ export class Ignore extends CeleriacError {
 }
 named(Ignore, 'Ignore');
 
-/** Thrown by a task to fail at once, regardless of its retry options (Celery: `Reject`). */
+/**
+ * Thrown by a task to fail at once, regardless of its retry options; with `requeue`, to be put back instead: it runs again
+ * after a short pause, on any worker, and no attempt is counted (Celery: `Reject`).
+ * @example throw new Reject('no licence is free', { requeue: true })
+ */
 export class Reject extends CeleriacError {
-  constructor(reason: unknown = 'The task rejected its message.') {
+  /** No property of its own, so that none is stored with the error. */
+  readonly #requeue: boolean;
+
+  constructor(reason: unknown = 'The task rejected its message.', options: { requeue?: boolean } = {}) {
     super(reason instanceof Error ? reason.message : String(reason), {
       code: 'REJECT',
       ...(reason instanceof Error ? { cause: reason } : {}),
     });
+    this.#requeue = options?.requeue === true;
+  }
+
+  /** True if the task is to be put back. */
+  get requeue(): boolean {
+    return this.#requeue;
   }
 }
 named(Reject, 'Reject');

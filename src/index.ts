@@ -130,7 +130,14 @@ export { type State, states } from './states.js';
 export type { ResultStream, StreamEntry } from './streams/result-stream.js';
 export type { StreamOptions } from './streams/stream-options.js';
 // Declaring tasks
-export { currentTask, type RetryOptions, type TaskContext, type TaskRequest } from './tasks/context.js';
+export {
+  type CalledTask,
+  currentTask,
+  type LinkedTask,
+  type RetryOptions,
+  type TaskContext,
+  type TaskRequest,
+} from './tasks/context.js';
 export { Task, type TaskDecorator } from './tasks/decorator.js';
 export type {
   Middleware,

@@ -8,6 +8,7 @@ import { merge } from '../options/merge.js';
 import { at } from '../options/option.js';
 import { optionTable, type Resolved } from '../options/option-table.js';
 import { readable } from '../options/readable.js';
+import type { TaskOptions } from '../options/task-options.js';
 import { type Container, PLAIN_CONTAINER } from './container.js';
 import { APP_OPTIONS, FOR_EVER_MS } from './table.js';
 
@@ -46,6 +47,9 @@ export function resolveAppOptions(
     ...config,
     name,
     prefix: config.prefix ?? name,
+    taskDefaults: config.inheritPriority
+      ? merge<TaskOptions>({ inheritPriority: true }, config.taskDefaults)
+      : config.taskDefaults,
     logger: config.logger ?? consoleLogger(),
     hasOwnLogger: config.logger !== undefined,
     container: config.container ?? PLAIN_CONTAINER,

@@ -43,6 +43,10 @@ export const APP_OPTIONS = {
   routes: option(given<Routes>('routes'), {
     doc: 'queue or options by task name: see [routes](../guide/calling.md#routes); below what a task says itself',
   }),
+  inheritPriority: option(flag, {
+    default: false,
+    doc: 'tasks called inside a task have its priority, unless they or their call have one of their own',
+  }),
   taskDefaults: option(checked<TaskOptions, TaskOptions>('options', checkTaskDefaults), {
     default: {},
     without: 'none',

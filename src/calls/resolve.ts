@@ -12,11 +12,19 @@ import {
 } from '../options/call-options.js';
 import type { Router } from '../options/routes.js';
 import { laneOf } from '../protocol/lanes.js';
+import { currentTask } from '../tasks/context.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { PlainCall } from './call-stages.js';
 
 /** The options of a call without options; compared by identity, so that resolving it costs nothing. */
 export const NO_OPTIONS: CallOptions = Object.freeze({});
+
+/** The priority of a call: its own, the task's own, that of the task which makes it where it inherits, or the default. */
+export function priorityOf({ publish, own }: CallTarget, call: ResolvedCall): number {
+  if (call.priority !== undefined) return call.priority;
+  const inherits = (call.inheritPriority ?? publish.inheritPriority) && !own.has('priority');
+  return (inherits ? currentTask()?.request.priority : undefined) ?? publish.priority;
+}
 
 export interface CallResolverParams {
   readonly router: Router | undefined;

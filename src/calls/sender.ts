@@ -29,7 +29,7 @@ import type {
   Written,
 } from './call-stages.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
-import { CallResolver, NO_OPTIONS } from './resolve.js';
+import { CallResolver, NO_OPTIONS, priorityOf } from './resolve.js';
 import { reportSent, type SendWatch } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
@@ -141,7 +141,7 @@ export class Sender {
       packed: outgoing.packed,
       queue: this.#resolver.placeOf(target, call.queue),
       taskId: call.taskId,
-      priority: call.priority ?? target.publish.priority,
+      priority: priorityOf(target, call),
       trace: this.params.tracing?.current(),
       fields: {
         ...fields,
@@ -302,7 +302,7 @@ export class Sender {
       data: writeMessage(outgoing.packed, fields),
       sentAt: now,
       delayMs: call.delayMs,
-      priority: call.priority ?? target.publish.priority,
+      priority: priorityOf(target, call),
       ...(outgoing.span !== undefined && { trace: outgoing.span.trace }),
       ...(outgoing.detour === null &&
         params.producer.replicated(call.acceptance) && { replicated: true as const }),

@@ -14,6 +14,7 @@ import {
 import type { AsyncResult } from '../results/async-result.js';
 import type { EagerResult } from '../results/eager-result.js';
 import { show } from '../show.js';
+import { asChild } from '../tasks/context.js';
 import type { CallTarget } from '../tasks/registry.js';
 import type { TaskHooks, TaskService } from '../tasks/service.js';
 import type { ChunkIn, ItemOfBatch, ResultIn, ShareIn } from '../tasks/yields.js';
@@ -128,7 +129,7 @@ export function makeHandle<A extends readonly unknown[], R, C>(
   // Not frozen: tests put spies in place of its methods.
   return {
     name: target.name,
-    delay: (...args: A) => sender.send<R, C>(target, args),
+    delay: (...args: A) => asChild(sender.send<R, C>(target, args)),
     applyAsync: async (args?: A, options?: SendOptions) => {
       const where = `${target.name}.applyAsync`;
       return launcher.send<R, C>(target, argumentsOf(args, where), sendOptionsOf(options, where));

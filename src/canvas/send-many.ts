@@ -11,6 +11,7 @@ import { checkNames } from '../options/names.js';
 import type { TransactionOption } from '../options/transaction.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { show } from '../show.js';
+import { asChild } from '../tasks/context.js';
 import { notComposable } from './composable.js';
 import { Workflow } from './compose.js';
 import type { Dispatcher } from './dispatch.js';
@@ -68,6 +69,7 @@ export async function sendMany<R>(
     await refuseWrong(sender, all);
     return Promise.all(all.map((signature) => sendOne<R>(scope, signature)));
   }
+  for (const result of sent) void asChild(Promise.resolve(result));
   const together = (sent as AsyncResult<R>[]).values();
   return Promise.all(
     all.map((signature, i) => (plain[i] === undefined ? sendOne<R>(scope, signature) : next(together))),

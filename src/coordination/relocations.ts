@@ -1,5 +1,5 @@
 /**
- * Relocations: jobs that were moved from a queue into a lane. An entry records the lane of each, and `results/task-reader`
+ * Relocations: jobs that were moved from a queue into a lane, or by a retry to another queue. An entry records the lane of each, and `results/task-reader`
  * follows it. Readers look for an entry only when a job is missing from its queue, so other tasks cost nothing.
  *
  *   a move, step by step                  a crash after it
@@ -14,9 +14,17 @@ import type { Engine, JobRef } from '../broker/broker.js';
 /** Time to live of an entry, ms (90 days): longer than any plausible backlog. The task's end shortens it. */
 const ENTRY_MS = 90 * 24 * 3_600_000;
 
-/** Records that a job is to be found in `lane` from now on. Idempotent. */
-export async function recordRelocation(engine: Engine, from: JobRef, lane: string): Promise<void> {
-  await engine.records.create(relocationKey(from), lane, ENTRY_MS);
+/** Records that a job is to be found in `to` from now on, wherever it was before. Idempotent. */
+export async function recordRelocation(
+  { records }: Pick<Engine, 'records'>,
+  from: JobRef,
+  to: string,
+): Promise<void> {
+  const key = relocationKey(from);
+  while (!(await records.create(key, to, ENTRY_MS))) {
+    const [record] = await records.read([key]);
+    if (record !== undefined && (await records.replace(key, record.version, to, ENTRY_MS))) return;
+  }
 }
 
 /** Restores the full time to live of the entry, for a job that runs again. */

@@ -84,6 +84,7 @@ export interface ResolvedCall
 export const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   queue: undefined,
   priority: undefined,
+  inheritPriority: undefined,
   expiresAt: undefined,
   delayMs: 0,
   etaAt: undefined,
@@ -123,6 +124,7 @@ export function resolveCall(
   return {
     queue: given.queue,
     priority: given.priority,
+    inheritPriority: given.inheritPriority,
     expiresAt,
     delayMs: Math.max(0, Math.ceil(due - now)),
     etaAt: due > now ? due : undefined,

@@ -4,6 +4,7 @@
  * defines the accepted values.
  */
 import type { Duration, Moment } from '../duration.js';
+import { TimeLimitExceeded } from '../errors.js';
 import { checkLimits, type ErrorClass } from './checks.js';
 import { classesIn, type ErrorMatch } from './error-match.js';
 import type { BatchOptions, ConcurrencyOptions, UniqueOptions } from './limits.js';
@@ -21,6 +22,11 @@ export interface PublishOptions {
   queue?: string;
   /** 0 is most urgent and the default; larger runs later. Up to 2,097,151. Equal ones run first in, first out. */
   priority?: number;
+  /**
+   * Called inside another task, it has the priority of that one, unless it or its call has one of its own. Default: false
+   * (Celery: `task_inherit_parent_priority`).
+   */
+  inheritPriority?: boolean;
   /** Not started by then: REVOKED, worker or not. A duration from now, or a moment. Default: never. */
   expires?: Duration | Moment;
   /** Store no result; fire and forget. Default: false (Celery: `ignore_result`). */
@@ -107,6 +113,8 @@ type Matchers = 'autoretryFor' | 'dontAutoretryFor';
 /** {@link RunOptions}, resolved. Without a pool the worker's applies. */
 export interface RunPolicy extends Omit<Resolved<typeof RUN_OPTIONS>, Matchers> {
   readonly autoretryFor: (error: unknown) => boolean;
+  /** `autoretryFor` names the error of a hard time limit, or is a predicate, which may. */
+  readonly retriesTimeLimit: boolean;
   /** Every error class named here: rebuilt as itself by `get()`. */
   readonly namedErrors: readonly ErrorClass[];
 }
@@ -145,11 +153,19 @@ export function resolveRunPolicy(options: TaskOptions, defaults: TaskOptions, wh
   return {
     ...policy,
     autoretryFor: (error) => autoretryFor(error) && !dontAutoretryFor(error),
+    retriesTimeLimit: namesTimeLimit(merged.autoretryFor),
     namedErrors: [merged.throws, merged.autoretryFor, merged.dontAutoretryFor].flatMap(classesIn),
   };
 }
 
 const nothing = () => false;
+
+/** `true` and other classes are about what the task's code throws; at its hard limit it throws nothing. */
+function namesTimeLimit(match: ErrorMatch | undefined): boolean {
+  const classes = classesIn(match);
+  if (classes.length > 0) return classes.includes(TimeLimitExceeded);
+  return typeof match === 'function';
+}
 
 /** True if tasks of this policy wait in a lane of their own, where they delay no other task. */
 export function needsLane(policy: RunPolicy): boolean {

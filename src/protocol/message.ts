@@ -41,6 +41,10 @@ export interface Message {
   /** The queue that the task was moved from into its lane, and the number of retries made there. */
   readonly from?: string;
   readonly tried?: number;
+  /** The stack of the last attempt there, with its encoded error. */
+  readonly failed?: string;
+  /** The queue it was sent to, where `from` is another one: a retry has sent it there. */
+  readonly origin?: string;
   /** How often a worker had begun the task there, besides what it was moved for: the job in the lane counts anew. */
   readonly begun?: number;
   /** It was moved as it woke up: how long its attempt had run by then, ms. */
@@ -98,6 +102,19 @@ export function amendMessage(text: string, change: Partial<Omit<Message, 'v' | '
   return JSON.parse(writeMessage(JSON.stringify(args), { ...fields, ...change })) as object;
 }
 
+/** The data of a job whose next attempt is to get other arguments (encoded, as JSON text), or to have other fields. */
+export function changeMessage(
+  text: string,
+  args: string | undefined,
+  change: Partial<Omit<Message, 'v' | 'args'>>,
+): object {
+  const { v: _, args: before, ...fields } = readMessage(text);
+  // The new arguments are all there are: what the previous part of a workflow gave is not put before them.
+  const { input: __, ...own } = fields;
+  const kept = args === undefined ? fields : own;
+  return JSON.parse(writeMessage(args ?? JSON.stringify(before), { ...kept, ...change })) as object;
+}
+
 /**
  * The data of a job that is to run again as if it had just been sent. Drops revocation, tries, eta and expiry: an expiry
  * in the past would end the task at once.
@@ -108,6 +125,7 @@ export function renewMessage(text: string, hasSteps = false): object {
     args,
     revoked,
     tried,
+    failed,
     begun,
     ranMs,
     renewed = 0,
@@ -185,6 +203,8 @@ function fieldsOf(data: unknown): Message {
     ...text('id'),
     ...text('unique'),
     ...text('from'),
+    ...text('origin'),
+    ...text('failed'),
     ...text('tick'),
     ...count('tried'),
     ...count('begun'),

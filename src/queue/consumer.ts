@@ -4,16 +4,15 @@
  * settlement.
  */
 import { randomUUID } from 'node:crypto';
-import type { Engine, JobRef } from '../broker/broker.js';
-import { recordRelocation } from '../coordination/relocations.js';
+import type { Engine } from '../broker/broker.js';
 import type { Message } from '../protocol/message.js';
 import { sleep } from '../timers.js';
 import type { Delivery } from './delivery.js';
 import { FetchWatchdog } from './fetch-watchdog.js';
+import { JobMoves } from './job-moves.js';
 import type { LaneGate } from './lane-gate.js';
 import type { LockKeeper } from './locks/lock-keeper.js';
 import { OutcomeWriter } from './outcome-writer.js';
-import { jobJson } from './producer.js';
 import { QueueWorker } from './queue-worker.js';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';
@@ -55,6 +54,7 @@ export class Consumer {
   readonly #account: SlotAccount;
   readonly #watchdog = new FetchWatchdog();
   readonly #writer: OutcomeWriter;
+  readonly #moves: JobMoves;
   readonly #loop: WorkerLoop;
   readonly #worker: QueueWorker;
   readonly #release: () => void;
@@ -69,9 +69,12 @@ export class Consumer {
     this.queue = queue;
     this.#release = () => parts.release?.();
     this.#account = new SlotAccount(params.slots, params.share);
+    this.#moves = new JobMoves(engine, queue);
     this.#writer = new OutcomeWriter({
       backend: () => this.#worker.backend,
-      copyTo: (run, lane) => this.#copyTo(run, lane),
+      copyTo: (run, lane) => this.#moves.toLane(run, lane),
+      change: (run, change) => this.#moves.change(run, change),
+      retryIn: (run, place, retry) => this.#moves.retryIn(run, place, retry),
       isUnavailable: (error) => engine.isUnavailable(error),
       noticeFirst: engine.signals.ordered,
       notify: (run, completed) => this.#notify(run, completed),
@@ -157,36 +160,6 @@ export class Consumer {
   abandon(): void {
     this.#abandoned = true;
     this.#worker.abandon();
-  }
-
-  /** Steps 1 and 2 of a relocation: see `coordination/relocations`. */
-  async #copyTo({ job, delivery }: Run, lane: string): Promise<void> {
-    const { engine } = this.params;
-    const from: JobRef = { queue: this.queue, id: job.id ?? '' };
-    await recordRelocation(engine, from, lane);
-    const { retries: tried, deliveries, woken } = delivery;
-    // The fetch for the move begins nothing; a waking is counted as none already.
-    const begun = deliveries - 1;
-    const backend = await engine.backend(lane);
-    const copy = jobJson({
-      jobId: from.id,
-      name: job.name,
-      data: JSON.stringify({
-        ...job.data,
-        from: from.queue,
-        ...(tried > 0 && { tried }),
-        ...(begun > 0 && { begun }),
-        ...(woken !== undefined && { ranMs: Math.ceil(woken.ranMs) }),
-        // The copy's own starts are counted anew, and a first one reads no steps.
-        ...(job.attemptsStarted > 1 && { steps: true }),
-      }),
-      sentAt: job.timestamp,
-      delayMs: 0,
-      priority: job.priority,
-      ...(job.opts.telemetry?.metadata !== undefined && { trace: job.opts.telemetry.metadata }),
-    });
-    await backend.addJob(copy, from.id, {});
-    await engine.steps.copy(from, { queue: lane, id: from.id });
   }
 
   #notify({ job, quiet }: Run, completed: boolean): void {

@@ -46,6 +46,8 @@ export interface Delivery {
   saveProgress(progress: object): Promise<void>;
   /** Runs `body` after the job's outcome was written. Never runs it if the lock was lost and nothing was written. */
   afterwards(body: () => Promise<void>): void;
+  /** For a part of a workflow: what will be called with its result. */
+  readonly links?: readonly { readonly id: string; readonly name: string }[];
   /** Gives the slot of this run to others, while its task does nothing but wait. Absent where a run has none. */
   lendSlot?(): void;
   /** Takes a slot again, before the task goes on. */
@@ -184,8 +186,11 @@ export function fetchesOf(delivery: Pick<Delivery, 'deliveries' | 'wakings' | 'm
   return startsOf(delivery) - (delivery.message.begun ?? 0);
 }
 
-/** A copy of a delivery with another message or trace. */
-export function amended(delivery: Delivery, change: Partial<Pick<Delivery, 'message' | 'trace'>>): Delivery {
+/** A copy of a delivery with another message or trace, or with links. */
+export function amended(
+  delivery: Delivery,
+  change: Partial<Pick<Delivery, 'message' | 'trace' | 'links'>>,
+): Delivery {
   return {
     ...delivery,
     ...change,

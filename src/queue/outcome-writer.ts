@@ -5,7 +5,7 @@
 import type { IQueueBackend, JobJson } from 'bullmq';
 import { keptStacks } from './earlier-stacks.js';
 import type { Run } from './run.js';
-import type { Settlement } from './settlement.js';
+import type { Retry, RetryChange, Settlement } from './settlement.js';
 import { type WriteAnswer, writeAnswer } from './write-answers.js';
 
 /** A backend's answer to a fetch: job, id, how long BullMQ's own rate limit holds, and when the next job is due. */
@@ -23,6 +23,10 @@ export interface OutcomeWriterParams {
   >;
   /** Copies a job into its lane; completing it here is the last step of the relocation. */
   copyTo(run: Run, lane: string): Promise<void>;
+  /** Changes a job for its next attempt. */
+  change(run: Run, change: RetryChange): Promise<void>;
+  /** Copies a job to where its next attempt is due; completing it here is the last step of that. */
+  retryIn(run: Run, place: string, retry: Retry): Promise<void>;
   /** Whether an error shows that the broker is unreachable: the engine reports that, once. */
   isUnavailable(error: unknown): boolean;
   /** True if a notice sent while the write is under way arrives after the write. */
@@ -128,7 +132,28 @@ export class OutcomeWriter {
     return this.#noticed(run, write, false).then(fetchedWith);
   }
 
-  #retry(
+  #retry(run: Run, retry: Retry, mayFetch: () => boolean): Promise<Fetched | undefined> {
+    return retry.change === undefined
+      ? this.#again(run, retry, mayFetch)
+      : this.#changed(run, retry, retry.change, mayFetch);
+  }
+
+  /** Both steps may be repeated: what is changed already stays so. */
+  async #changed(
+    run: Run,
+    retry: Retry,
+    change: RetryChange,
+    mayFetch: () => boolean,
+  ): Promise<Fetched | undefined> {
+    if (change.place === undefined) {
+      await this.params.change(run, change);
+      return this.#again(run, retry, mayFetch);
+    }
+    await this.params.retryIn(run, change.place, retry);
+    return this.#complete(run, null, false, mayFetch);
+  }
+
+  #again(
     run: Run,
     { delayMs, message, stack }: Retry,
     mayFetch: () => boolean,
@@ -243,7 +268,6 @@ export class OutcomeWriter {
 }
 
 type Failure = Extract<Settlement, { kind: 'fail' }>;
-type Retry = Extract<Settlement, { kind: 'retry' }>;
 type Wait = Extract<Settlement, { kind: 'wait' }>;
 
 const REFUSED = 'The broker cannot store how this task ended, nor why.';

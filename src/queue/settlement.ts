@@ -1,9 +1,30 @@
+import type { Message } from '../protocol/message.js';
+
+/** What the next attempt of a task has other than the last one. Plain JSON. */
+export interface RetryChange {
+  /** Its encoded arguments, as JSON text. */
+  readonly args?: string;
+  readonly fields: Partial<Omit<Message, 'v' | 'args'>>;
+  readonly priority?: number;
+  /** The queue or lane it goes on in. */
+  readonly place?: string;
+}
+
+/** Another attempt. */
+export type Retry = Extract<Settlement, { kind: 'retry' }>;
+
 /** The outcome of a delivery. Each kind is one atomic write of BullMQ's, except `abandon`, which writes nothing. */
 export type Settlement =
   | { readonly kind: 'complete'; readonly value: unknown; readonly keep: boolean; readonly quiet: boolean }
   | { readonly kind: 'fail'; readonly message: string; readonly stack: string; readonly keep: boolean }
   /** Run again after a delay; counts as an attempt. */
-  | { readonly kind: 'retry'; readonly delayMs: number; readonly message: string; readonly stack: string }
+  | {
+      readonly kind: 'retry';
+      readonly delayMs: number;
+      readonly message: string;
+      readonly stack: string;
+      readonly change?: RetryChange;
+    }
   /** Continue the attempt later, without counting as one. */
   | { readonly kind: 'wait'; readonly delayMs: number; readonly stack: string }
   /**

@@ -233,9 +233,9 @@ export class AsyncResult<R = unknown, C = unknown> {
     return this.#parent;
   }
 
-  /** The tasks and groups of its workflow that begin after the task. */
+  /** The tasks and groups of its workflow that begin after the task, and what the task has called. */
   get children(): Promise<(TaskResult | GroupedResult)[]> {
-    return this.#locate().then((ref) => (ref === undefined ? [] : this.#source.flows.children(ref)));
+    return this.#locate().then((ref) => (ref === undefined ? [] : this.#source.flows.children(ref, this.id)));
   }
 
   /**

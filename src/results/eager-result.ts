@@ -8,9 +8,9 @@ import type { MemoryStream } from '../streams/memory-stream.js';
 import { ResultStream } from '../streams/result-stream.js';
 import { readStreamOptions, type StreamOptions } from '../streams/stream-options.js';
 import { readStream } from '../streams/stream-reader.js';
-import { currentTask } from '../tasks/context.js';
+import { type CalledTask, currentTask } from '../tasks/context.js';
 import { AsyncResult, type GetOptions, type Update } from './async-result.js';
-import type { ResultGraph } from './relations.js';
+import type { GroupedResult, ResultGraph, TaskResult } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeReply } from './revoke.js';
 import type { SendReply } from './send-reply.js';
@@ -27,6 +27,10 @@ export interface EagerRun<R = unknown> {
   readonly sent: boolean;
   /** The task threw `Ignore`. */
   readonly ignored?: boolean;
+  /** The task ended its workflow with its value. */
+  readonly endsWorkflow?: boolean;
+  /** The results of what its last attempt has called. */
+  readonly children?: readonly CalledTask[] | undefined;
   /** The chunks of its last attempt, if it had any. */
   readonly chunks?: MemoryStream | undefined;
 }
@@ -45,6 +49,11 @@ export class EagerResult<R = unknown, C = unknown> extends AsyncResult<R, C> {
   /** True if the task ended without a result, by `Ignore`. */
   get ignored(): boolean {
     return this.#run.ignored === true;
+  }
+
+  /** True if the task ended its workflow with its value. */
+  get endsWorkflow(): boolean {
+    return this.#run.endsWorkflow === true;
   }
 
   override async snapshot(): Promise<Snapshot<R>> {
@@ -91,6 +100,11 @@ export class EagerResult<R = unknown, C = unknown> extends AsyncResult<R, C> {
         hold: () => () => undefined,
       }),
     );
+  }
+
+  /** What the task has called. */
+  override get children(): Promise<(TaskResult | GroupedResult)[]> {
+    return Promise.resolve([...(this.#run.children ?? [])] as (TaskResult | GroupedResult)[]);
   }
 
   /** A graph with this one task. */

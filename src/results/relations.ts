@@ -31,8 +31,8 @@ export interface RelatedJson {
 }
 
 export interface FlowRelations {
-  /** The tasks and groups that begin after this task. */
-  children(ref: JobRef): Promise<(TaskResult | GroupedResult)[]>;
+  /** The tasks and groups that begin after this task, and those that it has called. */
+  children(ref: JobRef, id: string): Promise<(TaskResult | GroupedResult)[]>;
   /** The workflow around this task; a single task is a graph of one. */
   graph(ref: JobRef, id: string, name: string | undefined): Promise<ResultGraph>;
   /** Revokes a task that is more than a plain task; `undefined` for a plain one. */

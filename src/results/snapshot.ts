@@ -177,7 +177,7 @@ function errorOf(
   if (state === REVOKED)
     return new TaskRevokedError({ taskId, taskName: job.name, reason: reasonOf(job, message) });
   if (state !== FAILURE && state !== RETRY) return undefined;
-  const { stack, wireError } = unpackStack(job.stack ?? '');
+  const { stack, wireError } = unpackStack(job.stack ?? message.failed ?? '');
   const wire = isRecord(wireError) ? wireError : { name: 'Error', message: job.failedReason ?? '' };
   const cause = decodeFailure({ ...wire, stack }, classes, job.blame?.taskName ?? job.name);
   if (state === RETRY) return cause;

@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Duration, Moment } from '../duration.js';
 import { CeleriacError, MaxRetriesExceededError } from '../errors.js';
 import type { TaskLogger } from '../options/logger.js';
+import type { RetryChangeOptions } from '../options/retry-change.js';
 import type { CallbackSignature } from '../options/tables/call.js';
 import { processWide } from '../process-wide.js';
 import { generatingWithin, isAsyncGenerator } from './generating.js';
@@ -18,6 +19,17 @@ import { DirectSteps, type StepContext } from './step-context.js';
  */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging in app.ts
 export interface TaskApp {}
+
+/** A task or workflow that a running task has called: its `AsyncResult` or `GroupResult`. */
+export interface CalledTask {
+  readonly id: string;
+}
+
+/** A task that is called with the result of another one. */
+export interface LinkedTask {
+  readonly id: string;
+  readonly name: string;
+}
 
 /** What is known about the call being run (Celery: `task.request`). */
 export interface TaskRequest {
@@ -35,6 +47,14 @@ export interface TaskRequest {
   readonly deliveries: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly tags: readonly string[];
+  /** The name to show instead of the task's. */
+  readonly shadow: string | undefined;
+  /** No result is stored. */
+  readonly ignoreResult: boolean;
+  /** What will be called with its result; of a workflow, its first task. */
+  readonly links: readonly LinkedTask[];
+  /** The results of what this attempt has called so far. */
+  readonly children: readonly CalledTask[];
   readonly priority: number;
   readonly queue: string;
   readonly eta: Date | undefined;
@@ -58,8 +78,8 @@ export interface TaskRequest {
   readonly batch: readonly TaskRequest[] | undefined;
 }
 
-/** What `this.retry()` takes. */
-export interface RetryOptions {
+/** What `this.retry()` takes. What it changes about the task holds for all attempts that follow. */
+export interface RetryOptions extends RetryChangeOptions {
   /** Wait this long. Default: the task's own rule (backoff, or `defaultRetryDelay`). */
   countdown?: Duration;
   eta?: Moment;
@@ -67,6 +87,8 @@ export interface RetryOptions {
   error?: unknown;
   /** Overrides the task's `maxRetries` for this decision; `null` for ever. */
   maxRetries?: number | null;
+  /** All arguments of the next attempt; checked as those of a call are. */
+  args?: readonly unknown[];
 }
 
 /** What a running task can do. */
@@ -87,6 +109,12 @@ export interface TaskContext extends StepContext {
   readonly request: TaskRequest;
   /** Ends this attempt and runs the task again later. Throws; nothing after it runs. */
   retry(options?: RetryOptions): never;
+  /**
+   * Ends the chain or chord that this task is a part of, well, with this value: `return this.endWorkflow(value)`. Steps
+   * after it never run; the links of the whole do. As a member of a group that nothing waits for, or alone, the task
+   * only has that value. Gives the value back, typed so that any task may return it.
+   */
+  endWorkflow(value?: unknown): never;
   /**
    * Ends this task and puts another call or workflow in its place, which takes over its id, its callbacks and its place
    * in a workflow. Throws; nothing after it runs.
@@ -116,6 +144,8 @@ export interface CallScope {
   entered: (EntryPoint & { readonly wrapper: unknown }) | undefined;
   /** Names of headers that calls made inside inherit. */
   readonly propagate?: readonly string[] | undefined;
+  /** Notes what the task has called. */
+  addChild?(called: CalledTask): void;
 }
 
 /** Which method of which object a scope is for. */
@@ -143,6 +173,16 @@ export function propagatedHeaders(): readonly string[] {
 /** The current scope, also in direct calls: for TaskService, whose members work there too. */
 export function currentScope(): CallScope | undefined {
   return storage.getStore();
+}
+
+/** Notes the result of a call as a child of the running task, if one makes it. */
+export function asChild<R extends CalledTask>(sending: Promise<R>): Promise<R> {
+  const scope = storage.getStore();
+  if (scope?.addChild === undefined) return sending;
+  return sending.then((result) => {
+    scope.addChild?.(result);
+    return result;
+  });
 }
 
 /** Runs `body` inside `scope`. */
@@ -178,6 +218,11 @@ class DirectContext extends DirectSteps implements TaskContext {
   async updateState(): Promise<void> {}
 
   async emit(): Promise<void> {}
+
+  /** There is no workflow: the value is only returned. */
+  endWorkflow(value?: unknown): never {
+    return value as never;
+  }
 
   replace(): never {
     throw new CeleriacError(
@@ -224,6 +269,10 @@ function directRequest(name: string, args: readonly unknown[]): TaskRequest {
     deliveries: 0,
     headers: {},
     tags: [],
+    shadow: undefined,
+    ignoreResult: false,
+    links: [],
+    children: [],
     priority: 0,
     queue: '',
     eta: undefined,

@@ -44,6 +44,11 @@ export abstract class TaskService implements TaskContext {
     return running('retry').retry(options);
   }
 
+  /** @see TaskContext.endWorkflow */
+  endWorkflow(value?: unknown): never {
+    return running('endWorkflow').endWorkflow(value);
+  }
+
   /** @see TaskContext.replace */
   replace(signature: CallbackSignature): never {
     return running('replace').replace(signature);

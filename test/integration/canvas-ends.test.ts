@@ -17,7 +17,11 @@ function tasks({ app }: TestApp) {
     ran.push('ignore');
     throw new Ignore();
   });
-  return { ran, note, ignore };
+  const end = app.task('end', async function (..._before: unknown[]): Promise<unknown> {
+    ran.push('end');
+    return this.endWorkflow('ended');
+  });
+  return { ran, note, ignore, end };
 }
 
 describe('a task that ignores itself in a workflow', () => {
@@ -100,6 +104,112 @@ describe('a task that ignores itself in a workflow', () => {
       const within = await chain(fork.si(), note.s('outer')).delay();
       assert.deepEqual([await alone.get(SOON), await within.get(SOON)], [undefined, undefined]);
       assert.deepEqual(ran, ['ignore', 'ignore']);
+    });
+  });
+});
+
+/** How each task of the workflow around a result reads, by its last argument. */
+async function states(result: AsyncResult): Promise<[name: unknown, state: string][]> {
+  const { nodes } = await result.graph();
+  return nodes.map(({ name, state }) => [name, state]);
+}
+
+const SKIPPED = { name: 'TaskRevokedError', reason: 'workflow ended' };
+
+describe('a task that ends its workflow', () => {
+  onEveryEngine((ground) => {
+    it('gives the whole its value: the links of the whole run, the parts after it never do', async (t) => {
+      const made = ground.app(t);
+      const { ran, note, end } = tasks(made);
+      const flow = chain(
+        note.s('first'),
+        end.s().link(note.s('own link')),
+        note.s('next').link(note.s('never')),
+        group(note.s('g1'), note.s('g2')),
+        note.s('last'),
+      )
+        .link(note.s('link'))
+        .onError(note.s('errback'));
+      const result = (await flow.delay()) as AsyncResult;
+      const waits = [result.get(SOON), made.twin().result(result.id).get(SOON)];
+      await made.worker();
+      assert.deepEqual(await Promise.all(waits), ['ended', 'ended']);
+      assert.equal(await made.twin().result(result.id).get(SOON), 'ended', 'who asks later too');
+      const header = result.parent as GroupResult;
+      const next = header.parent as AsyncResult;
+      await assert.rejects(next.get(SOON), SKIPPED);
+      await assert.rejects((header.results[1] as AsyncResult).get(SOON), SKIPPED);
+      assert.equal(await (next.parent as AsyncResult).get(SOON), 'ended');
+      await until(() => ran.length === 4, 'both links');
+      await (await note.delay('after all')).get(SOON);
+      assert.deepEqual(ran.sort(), ['after all', 'end', 'first', 'link', 'own link']);
+      const linked = ['note', 'SUCCESS'];
+      const skipped = ['note', 'REVOKED'];
+      assert.deepEqual(await states(result), [
+        linked,
+        ['end', 'SUCCESS'],
+        linked,
+        skipped,
+        skipped,
+        skipped,
+        skipped,
+        ['note', 'SUCCESS'],
+        linked,
+      ]);
+    });
+
+    it('ends the chord whose header it is in, and what has not begun beside it', async (t) => {
+      const made = ground.app(t);
+      const { ran, note, end } = tasks(made);
+      const result = (await chord(
+        [end.si(), note.si('beside'), chain(note.si('also beside'), note.s('step'))],
+        note.s('body'),
+      )
+        .link(note.s('link'))
+        .delay()) as AsyncResult;
+      await made.worker({ concurrency: 1 });
+      assert.equal(await result.get(SOON), 'ended');
+      const header = result.parent as GroupResult;
+      assert.equal(await header.results[0]?.get(SOON), 'ended');
+      for (const beside of header.results.slice(1)) await assert.rejects(beside.get(SOON), SKIPPED);
+      await until(() => ran.includes('link'), 'the link');
+      await (await note.delay('after all')).get(SOON);
+      assert.deepEqual(ran, ['end', 'link', 'after all']);
+    });
+
+    it('ends a chain that is a member by itself: in a group, and in the header of a chord', async (t) => {
+      const made = ground.app(t);
+      const { ran, note, end } = tasks(made);
+      const members = (await group(
+        chain(end.si(), note.s('never')),
+        note.si('beside'),
+        end.si(),
+      ).delay()) as GroupResult;
+      const body = await chord([chain(end.si(), note.s('never')), note.si('beside')], note.s()).delay();
+      await made.worker();
+      assert.deepEqual(await members.get(SOON), ['ended', 'beside', 'ended']);
+      assert.deepEqual(await Promise.all(members.results.map((member) => member.get(SOON))), [
+        'ended',
+        'beside',
+        'ended',
+      ]);
+      assert.deepEqual(await body.get(SOON), ['ended', 'beside']);
+      assert.ok(!ran.includes('never'));
+    });
+
+    it('ends the workflow of the task whose place it took, and only its own if it took it as a chain', async (t) => {
+      const made = ground.app(t);
+      const { ran, note, end } = tasks(made);
+      const fork = made.app.task('fork', async function (alone: boolean): Promise<unknown> {
+        return this.replace(alone ? end.si() : chain(end.si(), note.s('never')));
+      });
+      await made.worker();
+      const whole = await chain(fork.si(true), note.s('outer'), note.s('last')).delay();
+      const inner = await chain(fork.si(false), note.s('outer')).delay();
+      assert.equal(await whole.get(SOON), 'ended');
+      await assert.rejects((whole.parent as AsyncResult).get(SOON), SKIPPED);
+      assert.equal(await inner.get(SOON), 'outer');
+      assert.ok(!ran.includes('last') && !ran.includes('never'), String(ran));
     });
   });
 });

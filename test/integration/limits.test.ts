@@ -93,6 +93,27 @@ describe('Time limits', () => {
       assert.deepEqual({ state, meta, value }, { state: 'FAILURE', meta: { n: 1 }, value: undefined });
     });
 
+    it('hard: counts for autoretryFor, in the retries that the task has', async (t) => {
+      const { app, worker } = ground.app(t);
+      const never = new Promise(() => undefined);
+      const options = {
+        timeLimit: 30,
+        defaultRetryDelay: 1,
+        maxRetries: 2,
+        autoretryFor: [TimeLimitExceeded],
+      };
+      const slow = app.task('slow', options, async function (runs: number) {
+        if (this.request.retries < runs) await never;
+        return this.request.retries;
+      });
+      await worker();
+      assert.equal(await (await slow.delay(2)).get({ timeout: '20s' }), 2);
+      const sent = await slow.delay(3);
+      const error = await rejection(sent.get({ timeout: '20s' }));
+      assert(error.cause instanceof TimeLimitExceeded);
+      assert.equal((await sent.snapshot()).retries, 2);
+    });
+
     it('hard: is logged once, and not again at the late end', async (t) => {
       const { app, worker, lines } = ground.app(t);
       const late = gate();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  chain,
   currentTask,
   Ignore,
   MaxRetriesExceededError,
@@ -9,6 +10,7 @@ import {
   TaskFailedError,
   type Update,
 } from 'celeriac';
+import { z } from 'zod';
 import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';
 
 class Flaky extends Error {}
@@ -257,6 +259,12 @@ describe('Retries', () => {
         number: 5,
         nothing: null,
         error: new Error('given as it is'),
+        args: { args: 5 },
+        queue: { queue: 'two words' },
+        priority: { priority: -1 },
+        headers: { headers: [] },
+        limits: { softTimeLimit: 20, timeLimit: 10 },
+        other: { taskId: 'mine' },
       };
       const task = app.task('wrong', async function (what: string) {
         this.retry(wrong[what] as RetryOptions);
@@ -305,6 +313,119 @@ describe('Retries', () => {
       const sent = await task.applyAsync(['fresh-1'], { taskId: 'fresh-1' });
       await sent.get({ timeout: '20s' });
       assert.deepEqual(states, ['STARTED', 'PROGRESS', 'STARTED']);
+    });
+
+    it('a retry may change arguments, priority, headers, tags and limits of the attempts after it', async (t) => {
+      const { app, worker } = ground.app(t);
+      const task = app.task('changes', async function (n: number): Promise<unknown> {
+        const { args, priority, headers, tags, timeLimit, softTimeLimit, retries } = this.request;
+        if (retries === 0)
+          this.retry({
+            countdown: 1,
+            args: [n + 1],
+            priority: 7,
+            headers: { own: 2, more: 3 },
+            tags: ['again'],
+            timeLimit: '1m',
+            softTimeLimit: null,
+          });
+        if (retries === 1) this.retry({ countdown: 0 });
+        return { n, args, priority, headers, tags, timeLimit, softTimeLimit };
+      });
+      await worker();
+      const sent = await task.applyAsync([1], {
+        headers: { kept: 1, own: 1 },
+        tags: ['first'],
+        softTimeLimit: 900,
+      });
+      assert.deepEqual(await sent.get({ timeout: '20s' }), {
+        n: 2,
+        args: [2],
+        priority: 7,
+        headers: { kept: 1, own: 2, more: 3 },
+        tags: ['first', 'again'],
+        timeLimit: 60_000,
+      });
+      const { args, tags, retries } = await sent.snapshot();
+      assert.deepEqual({ args, tags, retries }, { args: [2], tags: ['first', 'again'], retries: 2 });
+    });
+
+    it('arguments that the task does not take fail it, as they fail a call', async (t) => {
+      const { app, worker } = ground.app(t);
+      const task = app.task('strict', { args: [z.string()] }, function (what: string) {
+        if (what === 'first') this.retry({ countdown: 1, args: [5] });
+        return what;
+      });
+      await worker();
+      const error = await rejection((await task.delay('first')).get({ timeout: '20s' }));
+      assert.equal((error as TaskFailedError).errorName, 'InvalidArgumentsError');
+    });
+
+    it('a retry goes on in another queue, under its id, from lane to lane and back', async (t) => {
+      const { app, worker, twin } = ground.app(t);
+      app.errors.register(Flaky);
+      const seen: unknown[] = [];
+      const task = app.task('wanders', { maxRetries: 5, rateLimit: '1000/s' }, async function (n: number) {
+        const { id, queue, retries, deliveries } = this.request;
+        seen.push([id, queue, retries, deliveries]);
+        const next = ['far', 'farther', 'celeriac'][retries];
+        if (next !== undefined)
+          this.retry({ countdown: 1, queue: next, error: new Flaky(next), args: [n + 1] });
+        return n;
+      });
+      await worker();
+      const sent = await task.delay(0);
+      const elsewhere = twin().result(sent.id);
+      await until(async () => (await sent.status) === 'RETRY', 'RETRY');
+      const { error, queue, retries } = await elsewhere.snapshot();
+      assert.deepEqual([error?.message, error instanceof Flaky, queue, retries], ['far', false, 'far', 1]);
+      await worker({ queues: ['far', 'farther'], name: 'second' });
+      assert.deepEqual([await sent.get({ timeout: '20s' }), await elsewhere.get({ timeout: '20s' })], [3, 3]);
+      assert.deepEqual(seen, [
+        [sent.id, 'celeriac', 0, 1],
+        [sent.id, 'far', 1, 2],
+        [sent.id, 'farther', 2, 3],
+        [sent.id, 'celeriac', 3, 4],
+      ]);
+      const last = await elsewhere.snapshot();
+      assert.deepEqual([last.state, last.retries, last.deliveries, last.args], ['SUCCESS', 3, 4, [3]]);
+    });
+
+    it('a part of a workflow may, and hands on its value from there', async (t) => {
+      const { app, worker } = ground.app(t);
+      const add = app.task('add', async (a: number, b: number) => a + b);
+      const moved = app.task('moved', { maxRetries: 2 }, async function (a: number, b: number) {
+        if (this.request.retries === 0) this.retry({ countdown: 1, queue: 'far' });
+        if (this.request.retries === 1) this.retry({ countdown: 1, args: [a * 10, b] });
+        return a + b;
+      });
+      await worker({ queues: ['celeriac', 'far'] });
+      const whole = await chain(add.s(1, 2), moved.s(4), add.s(100)).delay();
+      assert.equal(await whole.get({ timeout: '20s' }), 134);
+    });
+
+    it('Reject with requeue puts the task back, and counts no attempt', async (t) => {
+      const { app, worker, lines } = ground.app(t);
+      const seen: unknown[] = [];
+      const task = app.task('picky', { maxRetries: 0, concurrency: { limit: 1 } }, async function () {
+        seen.push([this.request.retries, this.request.deliveries]);
+        if (seen.length < 3) throw new Reject('not me', { requeue: true });
+        return 'taken';
+      });
+      await worker();
+      const sent = await task.delay();
+      assert.equal(await sent.get({ timeout: '20s' }), 'taken');
+      assert.deepEqual(seen, [
+        [0, 1],
+        [0, 2],
+        [0, 3],
+      ]);
+      const put = lines.filter(({ message }) => message === 'task put back');
+      assert.deepEqual(
+        put.map(({ fields }) => fields.reason),
+        ['not me', 'not me'],
+      );
+      assert.equal((await sent.snapshot()).retries, 0);
     });
 
     it('Reject fails the task without a retry, with the reason as the error', async (t) => {

@@ -3,11 +3,16 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, it, type TestContext } from 'node:test';
 import {
+  type AsyncResult,
   type Celeriac,
+  chain,
   currentTask,
   every,
+  GroupResult,
+  group,
   SoftTimeLimitExceeded,
   Task,
+  type TaskContext,
   TaskRevokedError,
   TaskService,
   TimeLimitExceeded,
@@ -146,4 +151,93 @@ describe('What users keep in an AsyncLocalStorage of their own', () => {
     },
     ['redis'],
   );
+});
+
+describe('A task that calls others', () => {
+  onEveryEngine((ground) => {
+    it('has them under its children, whatever they are, and while it runs in its request', async (t) => {
+      const { app, worker, twin } = ground.app(t);
+      const one = app.task('one', async (..._: unknown[]) => 1);
+      const parent = app.task('parent', async function (fail: boolean) {
+        const single = await one.delay();
+        const whole = await chain(one.s(), one.s()).delay();
+        const members = await group(one.s(), one.s()).delay();
+        const many = await app.publish([one.s(), one.s()]);
+        const ids = [single, whole, members, ...many].map(({ id }) => id);
+        assert.deepEqual(
+          this.request.children.map(({ id }) => id),
+          ids,
+        );
+        if (fail) throw new RangeError(ids.join());
+        return ids;
+      });
+      const lonely = app.task('lonely', async function () {
+        return this.request.children.length;
+      });
+      await worker();
+      const sent = await parent.delay(false);
+      const ids = await sent.get({ timeout: '20s' });
+      const children = await twin().result(sent.id).children;
+      assert.deepEqual(
+        children.map(({ id }) => id),
+        ids,
+      );
+      assert.ok(children[2] instanceof GroupResult);
+      assert.deepEqual(await children[2].get({ timeout: '20s' }), [1, 1]);
+      assert.equal(await (children[0] as AsyncResult).get({ timeout: '20s' }), 1);
+      const failed = await parent.delay(true);
+      await rejection(failed.get({ timeout: '20s' }));
+      assert.equal((await failed.children).length, 5);
+      const alone = await lonely.delay();
+      assert.deepEqual([await alone.get({ timeout: '20s' }), await alone.children], [0, []]);
+    });
+
+    it('knows its links, its shown name, and whether a result is wanted', async (t) => {
+      const { app, worker } = ground.app(t);
+      const seen: unknown[] = [];
+      const next = app.task('next', async (..._: unknown[]) => undefined);
+      const asked = app.task('asked', async function (..._: unknown[]) {
+        const { links, shadow, ignoreResult, tags } = this.request;
+        seen.push({ links: links.map(({ name }) => name), shadow, ignoreResult, tags });
+        return links.map(({ id }) => id);
+      });
+      await worker();
+      const options = { link: [next.s(), chain(asked.si(), next.s())], shadow: 'shown', tags: ['a'] };
+      const [first = ''] = await (await asked.applyAsync([], options)).get({ timeout: '20s' });
+      await app.result(first).get({ timeout: '20s' });
+      await until(() => seen.length === 2, 'the link');
+      await (await asked.applyAsync([], { ignoreResult: true })).get({ timeout: '20s' });
+      await until(() => seen.length === 3, 'the one without a result');
+      assert.deepEqual(seen, [
+        { links: ['next', 'asked'], shadow: 'shown', ignoreResult: false, tags: ['a'] },
+        { links: [], shadow: undefined, ignoreResult: false, tags: ['a'] },
+        { links: [], shadow: undefined, ignoreResult: true, tags: [] },
+      ]);
+    });
+
+    it('gives them its priority where they inherit it, and have none of their own', async (t) => {
+      const { app, worker } = ground.app(t, { inheritPriority: true });
+      const tell = async function (this: TaskContext, ..._: unknown[]) {
+        return this.request.priority;
+      };
+      const inner = app.task('inner', tell);
+      const own = app.task('own', { priority: 3 }, tell);
+      const apart = app.task('apart', { inheritPriority: false }, tell);
+      const outer = app.task('outer', async () =>
+        [
+          await inner.delay(),
+          await inner.applyAsync([], { priority: 4 }),
+          await own.delay(),
+          await apart.delay(),
+          await chain(inner.s(), inner.s()).delay(),
+        ].map(({ id }) => id),
+      );
+      await worker();
+      const sent = await outer.applyAsync([], { priority: 7 });
+      const ids = await sent.get({ timeout: '20s' });
+      const values = await Promise.all(ids.map((id) => app.result<number>(id).get({ timeout: '20s' })));
+      assert.deepEqual(values, [7, 4, 3, 0, 7]);
+      assert.equal(await (await inner.delay()).get({ timeout: '20s' }), 0, 'outside any task');
+    });
+  });
 });

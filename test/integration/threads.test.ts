@@ -12,6 +12,7 @@ import type { Worker as Thread } from 'node:worker_threads';
 import { Redis } from 'ioredis';
 import {
   type AsyncResult,
+  chain,
   isCeleriacError,
   TaskFailedError,
   TaskRevokedError,
@@ -148,6 +149,19 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
         ['spin', 'politely', 'w'].map((job) => together.applyAsync([job], { ...here, softTimeLimit: 100 })),
       );
       assert.deepEqual(await ends(limited), Array(3).fill('SoftTimeLimitExceeded'));
+    });
+
+    it('puts a task back, retries it with other arguments, ends its workflow, and knows its calls', async (t) => {
+      const [, here] = await startWorker(t);
+      const { wander, keep } = fixture.handles;
+      const result = await chain(wander.s(1).set(here), keep.s().set(here)).delay();
+      assert.deepEqual(await result.get(PATIENCE), { n: 2, deliveries: 3, inThread: true });
+      const first = result.parent as AsyncResult;
+      const called = (await first.children).map(({ id }) => id);
+      assert.deepEqual(
+        called.slice(-3),
+        [1, 2, 3].map((n) => `${first.id} called ${n}`),
+      );
     });
 
     it('streams what a task yields', async (t) => {

@@ -3,7 +3,7 @@
  * What must come of the shapes is told by the evaluator of random workflows.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
-import { Celeriac, type Composable, chain, chord, group, Ignore } from 'celeriac';
+import { Celeriac, type Composable, chain, chord, group, Ignore, Reject } from 'celeriac';
 import type { Outcome } from '#src/worker/run/outcome.js';
 import { quiet } from './fault-tasks.js';
 import { compose, type Shape, total } from './random-flows.js';
@@ -70,6 +70,13 @@ export function crashApp({ broker, prefix, ledger }: CrashPlace, trouble: Troubl
         return value(label, n);
       },
     ),
+    putBack: app.task('putBack', async function (input: unknown, n: number, label: string) {
+      if (this.request.deliveries < 2) throw new Reject('not now', { requeue: true });
+      return value(label, total(input) + n);
+    }),
+    end: app.task('end', async function (input: unknown, n: number, label: string): Promise<number> {
+      return this.endWorkflow(await value(label, total(input) + n));
+    }),
     nap: app.task('nap', async function (_input: unknown, n: number, label: string) {
       await this.sleep('nap', 20);
       return this.step('value', () => value(label, n));
@@ -165,7 +172,9 @@ export interface RowFlow {
 }
 
 /** One for each outcome that `settle` has a row for: with a new row this does not compile. */
-export const ROWS: Readonly<Record<Outcome['kind'], (app: Celeriac, tasks: CrashTasks) => RowFlow>> = {
+export const ROWS: Readonly<
+  Record<Outcome['kind'] | 'ended', (app: Celeriac, tasks: CrashTasks) => RowFlow>
+> = {
   success: (_app, { add, start }) => ({
     flow: chain(
       start.s('a'),
@@ -212,6 +221,21 @@ export const ROWS: Readonly<Record<Outcome['kind'], (app: Celeriac, tasks: Crash
     ),
     value: undefined,
     labels: ['a', 'b'],
+  }),
+  requeue: (_app, { add, start, putBack }) => ({
+    flow: chain(start.s('a'), group(putBack.s(1, 'b'), add.s(1, 'c')), add.s(1, 'd')),
+    value: 3,
+    labels: ['a', 'b', 'c', 'd'],
+  }),
+  ended: (_app, { add, start, end }) => ({
+    flow: chain(
+      group(chain(start.s('a'), end.s(1, 'b').link(add.s(0, 'own')), add.s(1, 'never')), start.s('c')),
+      add.s(1, 'd'),
+      end.s(5, 'e'),
+      add.s(1, 'never'),
+    ).link(add.s(0, 'link')),
+    value: 7,
+    labels: ['a', 'b', 'own', 'c', 'd', 'e', 'link'],
   }),
   later: (_app, { add, start, keyed }) => ({
     flow: chain(start.s('a'), group(keyed.s(1, 'b'), keyed.s(2, 'c')), add.s(1, 'd')),

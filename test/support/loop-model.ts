@@ -164,6 +164,8 @@ export class ModelConsumer implements QueueEnd {
         backend: () => this.#writes(),
         salvage: async () => undefined,
         copyTo: () => this.#ask('write', () => undefined),
+        change: () => this.#ask('write', () => undefined),
+        retryIn: () => this.#ask('write', () => undefined),
         isUnavailable: () => true,
         noticeFirst: true,
         notify: () => undefined,

@@ -107,6 +107,29 @@ class Everything extends TaskService {
     this.retry({ countdown: true });
   }
 
+  async ends(value: number): Promise<string> {
+    const { shadow, ignoreResult, links, children, tags } = this.request;
+    void [shadow, ignoreResult, links.map(({ id, name }) => [id, name]), children.map(({ id }) => id), tags];
+    if (value === 0) return this.endWorkflow();
+    // Of any type: it is the value of the whole, not of this task.
+    if (value > 0) return this.endWorkflow({ value });
+    return this.retry({
+      args: [value],
+      queue: 'other',
+      priority: 1,
+      headers: { a: 1 },
+      tags: ['a'],
+      shadow: 'shown',
+      timeLimit: null,
+      softTimeLimit: '1s',
+    });
+  }
+
+  refused(): void {
+    // @ts-expect-error arguments are a list
+    this.retry({ args: 1 });
+  }
+
   unreachable(): string {
     this.retry();
     // What follows retry() is known never to run: no return is missed here.

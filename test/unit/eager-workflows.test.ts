@@ -44,10 +44,13 @@ function tasks(app: Celeriac) {
   const ignore = app.task('ignore', (_before: unknown = undefined): number => {
     throw new Ignore();
   });
+  const end = app.task('end', function (..._before: unknown[]): number {
+    return this.endWorkflow('ended');
+  });
   const one = app.task('one', () => 1);
   const list = app.task('list', (values: unknown[]) => values);
   const plus = app.task('plus', (a: number, b: number) => a + b);
-  return { notes, note, tell, fail, ignore, one, list, plus };
+  return { notes, note, tell, fail, ignore, end, one, list, plus };
 }
 
 describe('A workflow that runs here and now', () => {
@@ -170,6 +173,29 @@ describe('A workflow that runs here and now', () => {
     const result = (await group(one.si()).delay()) as GroupResult;
     assert.notEqual(result.id, '');
     assert.notEqual((await group([]).delay()).id, '');
+  });
+
+  it('ends with the value of a task that ends it: as a step, a header, a member or a chain of them', async (t) => {
+    const app = eagerApp(t);
+    const { end, note, notes, one, list } = tasks(app);
+    const never = note.s('never');
+    const whole = chain(one.si(), end.s().link(note.s('own')), never)
+      .link(note.s('link'))
+      .onError(never);
+    assert.equal(await (await whole.delay()).get(), 'ended');
+    assert.deepEqual(notes.splice(0), [
+      ['ended', 'own'],
+      ['ended', 'link'],
+    ]);
+    assert.equal(await (await chord([end.s(), never, chain(never, never)], never).delay()).get(), 'ended');
+    const body = await chord([chain(end.s(), never), one.si()], list.s()).delay();
+    assert.deepEqual(await body.get(), ['ended', 1]);
+    const members = await group(chain(end.s(), never), end.s(), one.si()).delay();
+    assert.deepEqual(await (members as GroupResult).get(), ['ended', 'ended', 1]);
+    const inner = chain(chain(one.si(), end.s()).link(note.s('inner')), never);
+    assert.equal(await (await inner.delay()).get(), 'ended');
+    assert.equal(await (await end.delay()).get(), 'ended');
+    assert.deepEqual(notes, [['ended', 'inner']]);
   });
 
   it('fails a chord by its first failed member, all the same', async (t) => {

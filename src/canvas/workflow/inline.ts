@@ -40,6 +40,8 @@ interface Ran {
   readonly failed?: InlineFailure | undefined;
   /** Set when a task was ignored: the part around it ends without a result, and nothing after it runs. */
   readonly ignored?: 'itself' | 'a member' | undefined;
+  /** Set when a task ended its workflow with its value: what that was, and whether it has ended a chain. */
+  readonly ended?: { readonly by: Ran; readonly chain: boolean } | undefined;
 }
 
 /** How a part failed. */
@@ -62,6 +64,8 @@ interface InlineInput {
   readonly passed: Passed;
   /** The group it is a member of. */
   readonly group?: NonNullable<Decided['group']> | undefined;
+  /** A step takes its value: in a group, a task that ends its workflow ends the chord. */
+  readonly taken?: boolean | undefined;
 }
 
 /** A step of a chain, or the header of a chord. */
@@ -140,7 +144,9 @@ export class InlineLauncher {
     const snapshot = await result.snapshot();
     const { value, error } = snapshot;
     const ignored = result instanceof EagerResult && result.ignored ? 'itself' : undefined;
-    return { result, snapshot, value, failed: error && failureOf(snapshot, error), ignored };
+    const ran: Ran = { result, snapshot, value, failed: error && failureOf(snapshot, error), ignored };
+    const ends = result instanceof EagerResult && result.endsWorkflow;
+    return ends ? { ...ran, ended: { by: ran, chain: false } } : ran;
   }
 
   #workflow({ content }: Workflow, given: InlineInput): Promise<Ran> {
@@ -168,12 +174,14 @@ export class InlineLauncher {
     for (const [i, step] of steps.entries()) {
       const isLast = i === steps.length - 1;
       const passed = passedToStep(given.passed, { first: i === 0, last: isLast });
+      const taken = !isLast || given.taken;
       last = await step.run(
         last === undefined
-          ? { ...given, passed }
-          : { args: [], input: inputOf(last), passed, group: given.group },
+          ? { ...given, passed, taken }
+          : { args: [], input: inputOf(last), passed, group: given.group, taken },
       );
-      const { failed, ignored } = last;
+      const { failed, ignored, ended } = last;
+      if (ended !== undefined) return { ...ended.by, ended: { ...ended, chain: true } };
       if (ignored === 'itself' || (ignored !== undefined && failed === undefined && !isLast))
         return { ...this.#asOne({ ...last, value: undefined }), ignored: 'itself' };
       if (failed === undefined || isLast) continue;
@@ -195,12 +203,18 @@ export class InlineLauncher {
     groups.set(id, (member) => void all.push(member));
     const ran: Ran[] = [];
     try {
-      for (let index = 0; index < all.length; index++) {
+      let ended: Ran['ended'];
+      for (let index = 0; index < all.length && ended === undefined; index++) {
         const member = all[index] as Composable;
         const added = index >= members.length;
         const around = added ? { args: [], passed: NOTHING_PASSED } : given;
-        ran.push(await this.#run(member, { ...around, group: { group: id, index } }));
+        const taken = given.taken === true && !isChain(member);
+        const one = await this.#run(member, { ...around, group: { group: id, index }, taken });
+        ran.push(one);
+        // A chain among the members ends by itself; a task ends the chord whose header it is in, and all beside it.
+        if (taken) ended = one.ended;
       }
+      if (ended !== undefined) return { ...ended.by, ended };
     } finally {
       groups.delete(id);
     }
@@ -237,6 +251,11 @@ export class InlineLauncher {
 /** A part's value as the next part gets it: encoded as for sending, including values that JSON does not know. */
 function inputOf({ value }: Ran): FlowInput {
   return { value: encodeResult(value, rich) };
+}
+
+/** A chord is a chain of its header and its body. */
+function isChain(node: Composable): boolean {
+  return node instanceof Workflow && node.content.kind !== 'group';
 }
 
 function callbacksOf(node: Composable): Callbacks {

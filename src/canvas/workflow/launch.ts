@@ -26,6 +26,7 @@ import type { Tracing } from '../../queue/tracing.js';
 import { AsyncResult } from '../../results/async-result.js';
 import type { EagerResult } from '../../results/eager-result.js';
 import type { GroupResult } from '../../results/group-result.js';
+import { asChild } from '../../tasks/context.js';
 import type { CallTarget } from '../../tasks/registry.js';
 import { Workflow } from '../compose.js';
 import type { Dispatcher } from '../dispatch.js';
@@ -104,11 +105,11 @@ export class Launcher implements Dispatcher {
       return this.#within(options, where, (scope, own) =>
         hasCallbacks(own)
           ? scope.launcher.send<R, C>(target, args, own, where)
-          : scope.sender.send<R, C>(target, args, own, where && { detour: null }),
+          : asChild(scope.sender.send<R, C>(target, args, own, where && { detour: null })),
       );
     if (!hasCallbacks(options)) {
       const settled = where === undefined ? undefined : { detour: null };
-      return this.params.sender.send<R, C>(target, args, options, settled);
+      return asChild(this.params.sender.send<R, C>(target, args, options, settled));
     }
     const parts = { launcher: this, target, immutable: false, callbacks: NO_CALLBACKS };
     const signature = new Signature(parts, args, options);
@@ -125,10 +126,11 @@ export class Launcher implements Dispatcher {
     if (options.transaction !== undefined)
       return this.#within(options, where, ({ launcher }, own) => launcher.launch(node, args, own, where));
     const { tracing } = this.params;
-    if (tracing === undefined || this.#staysHere(where)) return this.#launch(node, args, options, where);
+    if (tracing === undefined || this.#staysHere(where))
+      return asChild(this.#launch(node, args, options, where));
     // All of its tasks share one trace, wherever they are sent from.
     return tracing.span({ name: nameOf(node), kind: 'producer' }, async (span) => {
-      const result = await this.#launch(node, args, options, where);
+      const result = await asChild(this.#launch(node, args, options, where));
       span.set({
         'messaging.system': 'celeriac',
         'messaging.operation.type': 'send',

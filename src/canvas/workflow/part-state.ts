@@ -18,6 +18,16 @@ import {
 /** The stage of a part's job: not sent (or dropped), waiting in its queue or about to be discarded, running, ended. */
 export type JobStage = 'none' | 'sent' | 'running' | 'done' | 'replaced';
 
+/** A part that a task has ended with its own value, before the rest of it ran. */
+export interface EndedEarly {
+  /** The path of the ended part. */
+  readonly part: string;
+  /** The path of the task. */
+  readonly by: string;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
 /** What a workflow's record says about one part. */
 export interface PartRecord {
   /** True if there is a record that is neither forgotten nor expired. */
@@ -30,6 +40,8 @@ export interface PartRecord {
   readonly failing: Failing | undefined;
   /** Set if a chain around it failed before its turn. */
   readonly shared: SharedFailing | undefined;
+  /** Set if a task ended a workflow that it is a part of. */
+  readonly ended: EndedEarly | undefined;
   /** The part whose link or errback it is, directly or further up. */
   readonly carrier: { readonly link: boolean; readonly record: PartRecord } | undefined;
 }
@@ -44,15 +56,18 @@ export type PartState =
   /** Failed because of another part; `body`: as the body of the chord whose header failed. */
   | { readonly kind: 'failed'; readonly failing: Pick<Failing, 'f'>; readonly body: boolean }
   | { readonly kind: 'revoked'; readonly revocation: FlowRevocation }
+  /** A task has ended the workflow before its turn. */
+  | { readonly kind: 'skipped'; readonly ended: EndedEarly; readonly over: boolean }
   /** Its turn has not come. */
   | { readonly kind: 'waiting' };
 
 export function partState(job: JobStage, record: PartRecord): PartState {
-  const { ending, failing, shared, revocation, over } = record;
+  const { ending, failing, shared, ended, revocation, over } = record;
   if (!record.kept) return job === 'none' ? { kind: 'gone' } : { kind: 'job' };
   if (job === 'done' || (job === 'replaced' && ending === undefined)) return { kind: 'job' };
   if (isIgnored(record)) return { kind: 'gone' };
   if (ending !== undefined) return { kind: 'ended', ending, over };
+  if (ended !== undefined && job !== 'running') return { kind: 'skipped', ended, over };
   if (failing !== undefined) return { kind: 'failed', failing, body: false };
   if (shared !== undefined) return { kind: 'failed', failing: shared.failing, body: shared.body };
   if (revocation !== undefined && job !== 'running') return { kind: 'revoked', revocation };
@@ -113,18 +128,24 @@ export function isKept(value: (field: string) => string | undefined, now: number
 }
 
 function readAt(path: string, value: (field: string) => string | undefined, now: number): PartRecord {
+  const own = readFailing(value(failedField(path)));
   const known = ancestors(path).flatMap((around) => {
     const failing = readFailing(value(failedField(around)));
     return failing === undefined ? [] : [{ path: around, failing }];
   });
+  const early = [own, ...known.map(({ failing }) => failing)].find((failing) => failing?.ended !== undefined);
   const carrier = callbackOf(path);
   return {
     kept: isKept(value, now),
     over: value(CLOSED) !== undefined,
     revocation: revocationIn(value(REVOKED)),
     ending: readEnding(value(path)),
-    failing: readFailing(value(failedField(path))),
-    shared: sharedFailing(path, known),
+    failing: own?.ended === undefined ? own : undefined,
+    shared: sharedFailing(
+      path,
+      known.filter(({ failing }) => failing.ended === undefined),
+    ),
+    ended: early?.ended === undefined ? undefined : { part: early.ended, by: early.at, at: early.f.t },
     carrier: carrier && { link: carrier.link, record: readAt(carrier.path, value, now) },
   };
 }

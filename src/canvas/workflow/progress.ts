@@ -10,16 +10,18 @@
  *   4 the task's own record (`settle`)      nothing is left to do
  */
 
-import type { Engine } from '../../broker/broker.js';
+import type { Engine, WorkflowWritten } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { TaskRevokedError } from '../../errors.js';
 import { flowTopic, partOf } from '../../protocol/ids.js';
-import type { FlowInput } from '../../protocol/message.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
 import type { Producer } from '../../queue/producer.js';
 import { encodeResult } from '../../tasks/serializer.js';
-import { afterFailure, afterSuccess, isFull } from './advance.js';
+import { afterFailure, afterSuccess, isFull, type Next } from './advance.js';
+import { beginErrbacks, beginLinks } from './begin-callbacks.js';
+import { endEarly } from './end-early.js';
+import { WORKFLOW_ENDED } from './ended.js';
 import { afterIgnored } from './ignored.js';
 import { type FlowDrop, GOING_ON_MS } from './jobs.js';
 import { envelopeOf } from './part-message.js';
@@ -52,6 +54,7 @@ import {
 } from './record.js';
 import type { WorkflowTidy } from './tidy.js';
 import { encodedInput, type WorkflowValues } from './values.js';
+import type { ProgressInput, WorkflowOutcome, WrittenSuccess } from './workflow-outcome.js';
 import { expiryOf, inputFor, isForgotten, isOurs } from './writes.js';
 
 export interface WorkflowProgressParams {
@@ -106,6 +109,7 @@ export class WorkflowProgress {
     for (;;) {
       const { writes, ended, next } = afterSuccess(plan, at, current);
       const value = 's' in current ? { value: current.s } : undefined;
+      const ends = 's' in current && current.e === true;
       const begun = next.kind === 'step' ? starts(next.node, next.path, groupOf(plan, next.path)) : [];
       const input = next.kind === 'step' ? inputFor(begun, value, next.from) : undefined;
       // A step that carries its value reads the record only to see whether it may run, so it may be sent while the
@@ -125,22 +129,35 @@ export class WorkflowProgress {
       if (recordedEarly === undefined && begun.length > 0)
         progressed = await this.begin(flow, plan, begun, { input, parentId });
       for (const part of ended)
-        if (part.path !== without && nodeAt(plan, part.path)?.links !== undefined)
-          await this.#links(flow, plan, part, value, parentId);
-      if (next.kind === 'whole') {
-        const forgotten = isForgotten(written, next.write);
-        return this.#over(flow, plan, { kind: 'value', from: finalOf(plan.root, ROOT) }, forgotten);
-      }
-      if (next.kind === 'callback') await this.params.tidy.settle(flow);
-      if (next.kind !== 'member') return progressed;
-      const row = written.rows[next.write];
-      if (row === undefined || !isFull(next, row.count, row.extra)) return 'recorded';
-      const failed = await this.#fullWithFailures(flow, plan, next.group);
-      if (failed !== undefined) return failed;
-      engine.signals.notify(flowTopic(flow, next.group));
-      at = next.group;
-      current = { g: row.count };
+        if (part.path !== without) await beginLinks(this, flow, plan, part, { value, parentId });
+      const full = await this.afterwards(flow, plan, next, { written, progressed, ends });
+      if (typeof full === 'string' || !('group' in full)) return full;
+      at = full.group;
+      current = { g: full.size };
     }
+  }
+
+  /**
+   * Ends what is over by a written success: the whole, or a group whose last member it is.
+   * @returns that group, of which the caller records the end
+   */
+  async afterwards(
+    flow: string,
+    plan: Plan,
+    next: Next,
+    { written, progressed, early, ends }: WrittenSuccess,
+  ): Promise<ProgressResult | { readonly group: string; readonly size: number }> {
+    const { engine, tidy } = this.params;
+    if (next.kind === 'whole')
+      return this.#over(flow, plan, { kind: 'value', early, ends }, isForgotten(written, next.write));
+    if (next.kind === 'callback') await tidy.settle(flow);
+    if (next.kind !== 'member') return progressed;
+    const row = written.rows[next.write];
+    if (row === undefined || !isFull(next, row.count, row.extra)) return 'recorded';
+    const failed = await this.#fullWithFailures(flow, plan, next.group);
+    if (failed !== undefined) return failed;
+    engine.signals.notify(flowTopic(flow, next.group));
+    return { group: next.group, size: row.count };
   }
 
   /** Records that a part failed for good, or was revoked. */
@@ -161,14 +178,11 @@ export class WorkflowProgress {
       if (!isOurs(written, write, path)) break;
       carriers.push(around, ...(body === undefined ? [] : [body]));
     }
-    await this.#errbacks(flow, plan, carriers, failed);
+    if (revoked !== WORKFLOW_ENDED) await beginErrbacks(this, flow, plan, carriers, failed);
     engine.signals.notify(flowTopic(flow));
     let progressed: ProgressResult = 'recorded';
-    for (const { group, size, write } of fall.counted) {
-      const row = written.rows[write];
-      if (row !== undefined && isFull({ size }, row.count, row.extra))
-        progressed = (await this.#fullWithFailures(flow, plan, group)) ?? progressed;
-    }
+    for (const member of fall.counted)
+      progressed = (await this.endedMember(flow, plan, member, written)) ?? progressed;
     const { closes } = fall;
     if (closes === undefined) await this.params.tidy.settle(flow);
     const last = fall.failed.at(-1);
@@ -245,28 +259,16 @@ export class WorkflowProgress {
     return progressed.includes('forgotten') ? 'forgotten' : 'recorded';
   }
 
-  async #links(
+  /** A member ended that its group was counting: if it was the last one of a failed group, that is over. */
+  async endedMember(
     flow: string,
     plan: Plan,
-    { path, from }: { readonly path: string; readonly from: string },
-    value: FlowInput | undefined,
-    parentId: string | undefined,
-  ): Promise<void> {
-    for (const [i, link] of (nodeAt(plan, path)?.links ?? []).entries()) {
-      const begun = starts(link, `${path}.l${i}`);
-      await this.begin(flow, plan, begun, { input: inputFor(begun, value, from), parentId });
-    }
-  }
-
-  async #errbacks(flow: string, plan: Plan, carriers: readonly string[], failed: FailedPart): Promise<void> {
-    const input = { request: failed.request, error: failed.blame.error };
-    for (const carrier of carriers) {
-      for (const [i, errback] of (nodeAt(plan, carrier)?.errbacks ?? []).entries())
-        await this.begin(flow, plan, starts(errback, `${carrier}.e${i}`), {
-          input,
-          parentId: failed.blame.id,
-        });
-    }
+    { group, size, write }: { readonly group: string; readonly size: number; readonly write: number },
+    written: WorkflowWritten,
+  ): Promise<ProgressResult | undefined> {
+    const row = written.rows[write];
+    if (row === undefined || !isFull({ size }, row.count, row.extra)) return undefined;
+    return this.#fullWithFailures(flow, plan, group);
   }
 
   /** Handles a group whose members have all ended. If one failed, nothing follows; `undefined` if none did. */
@@ -311,7 +313,8 @@ export class WorkflowProgress {
     const { engine, index, resultExpiresMs, failureExpiresMs } = this.params;
     if (plan.replaces !== undefined) await this.#endReplacedTask(flow, plan, plan.replaces.jobId, outcome);
     const keptMs = Math.max(1, outcome.kind === 'value' ? resultExpiresMs : failureExpiresMs);
-    await this.#expire(flow, keptMs, goesOn(plan.root) || (outcome.kind !== 'value' && hasGroups(plan.root)));
+    const early = outcome.kind !== 'value' || outcome.early === true;
+    await this.#expire(flow, keptMs, goesOn(plan.root) || (early && hasGroups(plan.root)));
     const own = idOf(flow, finalOf(plan.root, ROOT), nodeAt(plan, finalOf(plan.root, ROOT)));
     engine.signals.notify(flowTopic(flow));
     if (plan.replaces !== undefined) engine.signals.notify(plan.replaces.jobId);
@@ -350,8 +353,12 @@ export class WorkflowProgress {
   ): Promise<ProgressResult> {
     const { flow: at, path } = replaced;
     switch (outcome.kind) {
-      case 'value':
-        return this.succeed(at, around, path, { s: await this.#valueOf(flow, plan, outcome.from) });
+      case 'value': {
+        const s = await this.#valueOf(flow, plan);
+        if (outcome.ends)
+          return endEarly({ ...this.params, progress: this }, at, around, path, { s, e: true });
+        return this.succeed(at, around, path, { s });
+      }
       case 'failure':
         return this.fail(at, around, path, outcome.failed);
       case 'ignored':
@@ -374,22 +381,10 @@ export class WorkflowProgress {
     });
   }
 
-  async #valueOf(flow: string, plan: Plan, path: string): Promise<unknown> {
-    const input = await this.params.values.read(flow, plan, path);
+  async #valueOf(flow: string, plan: Plan): Promise<unknown> {
+    const input = await this.params.values.read(flow, plan, ROOT);
     return input === undefined ? encodeResult(undefined) : encodedInput(input);
   }
-}
-
-type WorkflowOutcome =
-  | { readonly kind: 'value'; readonly from: string }
-  | { readonly kind: 'failure'; readonly failed: FailedPart }
-  | { readonly kind: 'revoked'; readonly reason: string | undefined }
-  | { readonly kind: 'ignored' };
-
-/** What the parts that begin receive. */
-interface ProgressInput {
-  readonly input: FlowInput | undefined;
-  readonly parentId: string | undefined;
 }
 
 /** An internal error that never reaches a reader. */

@@ -12,8 +12,16 @@ import { packRevocation, packStack, readMessage, writeMessage } from '../../prot
 import { encodeFailure, type WireError } from '../../protocol/wire-error.js';
 import { ranWhenRevoked } from '../../results/snapshot.js';
 import { isReplaced } from '../../results/task-reader.js';
+import { WORKFLOW_ENDED } from './ended.js';
 import { progressBefore } from './part-progress.js';
-import { type JobStage, type PartRecord, partState, readRecord, recordFields } from './part-state.js';
+import {
+  type JobStage,
+  type PartRecord,
+  type PartState,
+  partState,
+  readRecord,
+  recordFields,
+} from './part-state.js';
 import { finalOf, idOf, leavesNoResult, nodeAt, type Plan, ROOT } from './plan.js';
 import type { PlanCache } from './plan-cache.js';
 import { type Ending, type Failing, type FlowRevocation, readEnding } from './record.js';
@@ -70,6 +78,8 @@ async function readPart(
       return failedPart(base, state.failing, state.body);
     case 'revoked':
       return revokedPart(base, ref.id, state.revocation);
+    case 'skipped':
+      return skippedPart(params, { ref, flow, path, plan, base }, state);
     case 'waiting':
       return { ...base, progress: await progressBefore(params.engine, flow, path, plan) };
   }
@@ -154,6 +164,28 @@ async function endedPart(params: PartsParams, job: TaskRecord, part: EndedPart):
   if (input === undefined) return job;
   const returnvalue = JSON.stringify(encodedInput(input));
   return { ...job, running: false, returnvalue, doneAt: job.startedAt ?? job.sentAt };
+}
+
+interface SkippedPart {
+  readonly ref: JobRef;
+  readonly flow: string;
+  readonly path: string;
+  readonly plan: Plan;
+  readonly base: TaskRecord;
+}
+
+/** A part after an early end: the one that gives the ended part its value reads as that, the others as revoked. */
+async function skippedPart(
+  params: PartsParams,
+  { ref, flow, path, plan, base }: SkippedPart,
+  { ended, over }: Extract<PartState, { kind: 'skipped' }>,
+): Promise<TaskRecord | undefined> {
+  const node = nodeAt(plan, ended.part);
+  if (node === undefined || finalOf(node, ended.part) !== path)
+    return revokedPart(base, ref.id, { reason: WORKFLOW_ENDED, at: ended.at, running: new Map() });
+  if (over && isIgnored(plan, path)) return undefined;
+  const job = await endedPart(params, base, { flow, path, plan, ending: { at: ended.by } });
+  return { ...job, doneAt: ended.at };
 }
 
 async function endingAt(params: PartsParams, flow: string, path: string): Promise<Ending | undefined> {

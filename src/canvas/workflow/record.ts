@@ -4,6 +4,7 @@
  * `x:<path>:<n>` is a member added to it, `p:<path>` the workflow that replaces a task.
  *
  *   a task succeeded          {"s": value}
+ *   and ended its workflow    {"s": value, "e": true}
  *   a task failed             {"f": {id, name, error}}
  *   a task was revoked        {"r": reason, "f": …}
  *   a chain ended             {"at": path of the part that gave its value}
@@ -23,9 +24,15 @@ export interface FailureCause {
   readonly t: number;
 }
 
+/** The end of a task that succeeded; `e`: the workflow is to end with it. */
+export interface Success {
+  readonly s: unknown;
+  readonly e?: true;
+}
+
 /** How a part ended. */
 export type Ending =
-  | { readonly s: unknown }
+  | Success
   | { readonly f: FailureCause; readonly r?: string | null }
   | { readonly at: string }
   | { readonly g: number }
@@ -44,6 +51,8 @@ export interface Failing {
   readonly chord?: true;
   /** True if it did not fail, but ended without a result because a task was ignored. */
   readonly ignored?: true;
+  /** Set if it did not fail: a task ended the part at this path, this one or one around it, with its own value. */
+  readonly ended?: string;
   readonly f: FailureCause;
 }
 

@@ -8,6 +8,7 @@ import type { BrokerClock } from '../../broker/clock.js';
 import { keepAliveDuring } from '../../broker/keep-alive.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { TaskLookup, TaskRecord } from '../../coordination/task-record.js';
+import { readTrail } from '../../coordination/trail.js';
 import { UnknownTaskError } from '../../errors.js';
 import { flowTopic, partId, partOf } from '../../protocol/ids.js';
 import { AsyncResult } from '../../results/async-result.js';
@@ -80,7 +81,17 @@ export class WorkflowResults implements FlowRelations {
     return result instanceof GroupResult ? result : new GroupResult(this.source, id, [result as AsyncResult]);
   }
 
-  async children(ref: JobRef): Promise<(AsyncResult | GroupResult)[]> {
+  async children(ref: JobRef, id: string): Promise<(AsyncResult | GroupResult)[]> {
+    const [after, called] = await Promise.all([this.#after(ref), readTrail(this.params.engine, id)]);
+    const results = called.map((one) =>
+      one.group === true
+        ? this.group(one.id).catch(() => undefined) // no longer kept
+        : new AsyncResult(this.source, one.id),
+    );
+    return [...after, ...(await Promise.all(results)).filter((result) => result !== undefined)];
+  }
+
+  async #after(ref: JobRef): Promise<(AsyncResult | GroupResult)[]> {
     const part = partOf(ref.id);
     const plan = part === undefined ? undefined : await this.params.plans.upTo(part.flow, part.path);
     if (part === undefined || plan === undefined) return [];

@@ -1,7 +1,7 @@
 /** The unfinished tasks of a workflow, according to its record: those that have begun and have not ended. Pure. */
 
 import { type Leaf, nodeAt, type Plan, type PlanNode, ROOT } from './plan.js';
-import { type Ending, failedField, readEnding, readFailing } from './record.js';
+import { type Ending, type Failing, failedField, readEnding, readFailing } from './record.js';
 
 /** A field of the record. */
 export type FieldReader = (field: string) => string | undefined;
@@ -31,19 +31,22 @@ export function unfinished(plan: Plan, field: FieldReader): [path: string, leaf:
     if (node.kind === 'task' && ending === undefined) found.push([path, node]);
     if (node.kind === 'group')
       for (const [i, member] of node.members.entries()) visit(member, `${path}.${i}`);
-    if (node.kind === 'chain') steps(node.steps, path);
+    if (node.kind === 'chain') steps(node.steps, path, failing);
     if (endedWell(ending)) callbacks(node.links, `${path}.l`);
-    const failed = failing?.ignored === true ? false : failing !== undefined || (ending && 'f' in ending);
-    if (failed) callbacks(node.errbacks, `${path}.e`);
-    if (failing?.chord && failing.ignored !== true) {
+    const isFailure = failing !== undefined && failing.ignored !== true && failing.ended === undefined;
+    if (isFailure || (failing === undefined && ending && 'f' in ending))
+      callbacks(node.errbacks, `${path}.e`);
+    if (failing?.chord && isFailure) {
       // The body of a chord whose header failed never runs, but its errbacks do.
       const body = `${path}.${failing.i + 1}`;
       callbacks(nodeAt(plan, body)?.errbacks, `${body}.e`);
     }
   }
 
-  function steps(all: readonly PlanNode[], path: string): void {
+  function steps(all: readonly PlanNode[], path: string, failing: Failing | undefined): void {
     for (const [i, step] of all.entries()) {
+      // A task ended the workflow in an earlier step.
+      if (failing?.ended !== undefined && i > failing.i) return;
       if (i > 0 && !endedWell(readEnding(field(`${path}.${i - 1}`)))) return;
       visit(step, `${path}.${i}`);
     }

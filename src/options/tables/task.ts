@@ -45,6 +45,10 @@ import { checkSize } from '../worker-values.js';
 export const PUBLISH_OPTIONS = {
   queue: option(queueName, { without: "the app's", doc: 'where it waits' }),
   priority: option(priority, { default: 0, doc: '0 is most urgent, up to 2,097,151' }),
+  inheritPriority: option(flag, {
+    default: false,
+    doc: 'called inside a task, it has the priority of that one, unless its own or its call says one',
+  }),
   expires: option(expiry, { without: 'never', doc: 'a duration from the call, or a moment' }),
   ignoreResult: option(flag, { default: false, doc: 'store no result' }),
   unique: option(orNone(checked<UniqueOptions, UniquePolicy>('object', resolveUnique)), {

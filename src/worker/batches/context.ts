@@ -75,6 +75,10 @@ export class BatchContext implements TaskContext {
     );
   }
 
+  endWorkflow(): never {
+    throw this.#refused('endWorkflow', 'the calls of a batch may belong to different workflows');
+  }
+
   replace(): never {
     throw this.#refused('replace', 'the calls of a batch keep their places');
   }
@@ -117,6 +121,10 @@ export class BatchContext implements TaskContext {
       deliveries: 1,
       headers: {},
       tags: first?.tags.filter((tag) => requests.every(({ tags }) => tags.includes(tag))) ?? NO_TAGS,
+      shadow: undefined,
+      ignoreResult: requests.every(({ ignoreResult }) => ignoreResult),
+      links: [],
+      children: [],
       priority: Math.min(...requests.map(({ priority }) => priority)),
       queue: first?.queue ?? '',
       eta: undefined,

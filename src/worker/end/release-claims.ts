@@ -22,7 +22,7 @@ export async function recordIgnored(
 ): Promise<void> {
   const { ref, message } = delivery;
   // Callers know the task by the queue it was sent to.
-  const place = { queue: message.from ?? ref.queue, id: ref.id };
+  const place = { queue: message.origin ?? message.from ?? ref.queue, id: ref.id };
   // A caller's own id leads to this note for as long; the id can be reused all the same.
   releaseClaims(parts, delivery, IGNORED_MS);
   // Write the note before the end of the task: readers look for it as soon as they are notified of the end.
@@ -40,9 +40,11 @@ export function releaseClaims(
   keptMs: number,
 ): void {
   const { message, taskId, jobId } = delivery;
-  const { unique, from } = message;
+  const { unique, from, origin } = message;
   if (unique !== undefined) delivery.afterwards(() => releaseKey(engine, unique, taskId));
   if (from !== undefined)
     delivery.afterwards(() => expireRelocation(engine, { queue: from, id: jobId }, keptMs));
+  if (origin !== undefined)
+    delivery.afterwards(() => expireRelocation(engine, { queue: origin, id: jobId }, keptMs));
   if (!isGenerated(jobId)) delivery.afterwards(() => index.expire(taskId, keptMs));
 }

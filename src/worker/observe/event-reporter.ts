@@ -37,7 +37,13 @@ const MOST_TEXT = 1_000;
 /** Progress metadata longer than this as JSON is omitted. */
 const MOST_META = 2_000;
 
-const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set(['retry', 'wait', 'handBack', 'later']);
+const GOES_ON: ReadonlySet<Execution['outcome']['kind']> = new Set([
+  'retry',
+  'requeue',
+  'wait',
+  'handBack',
+  'later',
+]);
 
 export class EventReporter implements RunWatch {
   #heart: NodeJS.Timeout | undefined;
@@ -122,6 +128,7 @@ export class EventReporter implements RunWatch {
           },
         ];
       }
+      case 'requeue':
       case 'handBack':
         return [{ type: 'task-rejected', ...fields, requeue: true }];
       case 'later':

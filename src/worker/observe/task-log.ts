@@ -65,6 +65,9 @@ export class TaskLog {
         this.#count(task);
         this.logger.info(fields, 'task ignored');
         return;
+      case 'requeue':
+        this.logger.info({ ...fields, delayMs: outcome.delayMs, reason: outcome.reason }, 'task put back');
+        return;
       case 'handBack':
         this.logger.info(fields, 'task handed back');
         return;

@@ -7,6 +7,7 @@ import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { TaskLookup } from '../../coordination/task-record.js';
+import { noteTrail } from '../../coordination/trail.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
 import { passOn } from '../../steps/inheritance.js';
@@ -57,7 +58,17 @@ export function conclude(
   if ((execution.outcome.kind === 'later' || execution.outcome.kind === 'handBack') && !execution.started)
     return uncount(params, delivery).then(() => settlement);
   if (keptMs !== undefined) releaseClaims(params, delivery, keptMs);
-  return settlement;
+  if (execution.trail === undefined || keptMs === 0) return settlement;
+  // Before the end is written: who waits for that finds the trail.
+  return noteTrail(params.engine, delivery.taskId, execution.trail, keptMs ?? longestKept(params)).then(
+    () => settlement,
+    () => settlement, // best effort: the task's own record matters more
+  );
+}
+
+/** How long the trail of a task that goes on is kept at least, ms. */
+function longestKept({ resultExpiresMs, failureExpiresMs }: ConcludeParams): number {
+  return Math.max(1, resultExpiresMs, failureExpiresMs);
 }
 
 /** A value may have been sent, or the task revoked, before it was parked. Best effort: a watch finds the value's mark. */

@@ -6,11 +6,13 @@
 import type { Detour } from '../../calls/call-stages.js';
 import type { InlineLauncher } from '../../canvas/workflow/inline.js';
 import { NotRegisteredError, TaskFailedError, TaskRevokedError } from '../../errors.js';
-import { readMessage } from '../../protocol/message.js';
+import { queueOfLane } from '../../protocol/lanes.js';
+import { changeMessage, readMessage } from '../../protocol/message.js';
 import { type StepView, stepViews } from '../../protocol/steps.js';
 import { errorNameOf } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Envelope } from '../../queue/producer.js';
+import type { RetryChange } from '../../queue/settlement.js';
 import type { Update } from '../../results/async-result.js';
 import { EagerResult } from '../../results/eager-result.js';
 import type { ResultSource } from '../../results/result-source.js';
@@ -20,6 +22,7 @@ import { MemorySteps } from '../../steps/memory-steps.js';
 import { attemptOf } from '../../streams/attempt.js';
 import { MemoryStream } from '../../streams/memory-stream.js';
 import type { StreamWriters } from '../../streams/stream-writers.js';
+import type { CalledTask } from '../../tasks/context.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { InlineSpawner } from '../workflow/spawn-inline.js';
 import { Executor } from './execute.js';
@@ -66,19 +69,30 @@ export class EagerRunner {
     const startedAt = this.#now();
     const updates: Update[] = [];
     const records = new MemorySteps();
-    const { outcome, retries, chunks } = await this.#untilEnded(envelope, mode, updates, records);
+    const ended = await this.#untilEnded(envelope, mode, updates, records);
+    const { outcome, retries, deliveries, chunks, children } = ended;
     if (mode.propagates && outcome.kind === 'failure') throw outcome.error;
     const end = this.#endOf<R>(envelope, outcome);
     updates.push({ state: end.state, meta: updates.at(-1)?.meta });
-    const snapshot = this.#snapshot<R>(envelope, {
+    const snapshot = this.#snapshot<R>(ended.envelope, {
       ...end,
       retries,
+      deliveries,
       startedAt,
       meta: updates.at(-1)?.meta,
       steps: stepViews(records.fields, Number.POSITIVE_INFINITY),
     });
     const ignored = outcome.kind === 'ignore';
-    return new EagerResult<R>(results, { snapshot, updates, sent: mode.sent, ignored, chunks });
+    const endsWorkflow = outcome.kind === 'success' && outcome.ends === true;
+    return new EagerResult<R>(results, {
+      snapshot,
+      updates,
+      sent: mode.sent,
+      ignored,
+      endsWorkflow,
+      chunks,
+      children,
+    });
   }
 
   #now(): Date {
@@ -86,11 +100,12 @@ export class EagerRunner {
   }
 
   async #untilEnded(
-    envelope: Envelope,
+    sent: Envelope,
     mode: EagerMode,
     updates: Update[],
     records: MemorySteps,
-  ): Promise<{ outcome: Outcome; retries: number; chunks: MemoryStream | undefined }> {
+  ): Promise<Ended> {
+    let envelope = sent;
     // A replacement's failure becomes the task's own; it must not throw here.
     const inside = { ...mode, propagates: false };
     const detour: Detour = { sends: mode.sent, run: (inner) => this.run(inner, inside) };
@@ -105,14 +120,20 @@ export class EagerRunner {
       },
     };
     const executor = new Executor({ ...this.params, streams, spawning, stepping, eager: true });
-    for (let retries = 0; ; retries++) {
+    let retries = 0;
+    for (let deliveries = 1; ; deliveries++) {
       chunks = undefined;
-      const { outcome, hooks } = await executor.execute(
-        deliveryOf(envelope, retries, updates, this.params.codec),
+      const { outcome, hooks, children } = await executor.execute(
+        deliveryOf(envelope, { retries, deliveries }, updates, this.params.codec),
       );
       // No write follows here, so the hooks run as soon as the outcome is known.
       await hooks?.run(outcome);
-      if (outcome.kind !== 'retry') return { outcome, retries, chunks };
+      if (outcome.kind !== 'retry' && outcome.kind !== 'requeue')
+        return { outcome, envelope, retries, deliveries, chunks, children };
+      if (outcome.kind === 'retry') {
+        envelope = changed(envelope, outcome.change);
+        retries++;
+      }
       // A task that retries for ever must leave the event loop free to end the process.
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -150,7 +171,7 @@ export class EagerRunner {
       queue,
       worker: this.params.host.node,
       retries: run.retries,
-      deliveries: run.retries + 1,
+      deliveries: run.deliveries,
       rootId: message.root ?? taskId,
       parentId: message.parent,
       sentAt: new Date(envelope.sentAt),
@@ -163,6 +184,26 @@ export class EagerRunner {
   }
 }
 
+/** A run after its last attempt. */
+interface Ended {
+  readonly outcome: Outcome;
+  /** The call, as retries have changed it. */
+  readonly envelope: Envelope;
+  readonly retries: number;
+  readonly deliveries: number;
+  readonly chunks: MemoryStream | undefined;
+  /** What its last attempt has called. */
+  readonly children: readonly CalledTask[] | undefined;
+}
+
+/** A call as a retry has changed it. */
+function changed(envelope: Envelope, change: RetryChange | undefined): Envelope {
+  if (change === undefined) return envelope;
+  const { args, fields, priority = envelope.priority, place = envelope.queue } = change;
+  const data = JSON.stringify(changeMessage(envelope.data, args, fields));
+  return { ...envelope, data, priority, queue: queueOfLane(place) };
+}
+
 /** How an eager run ended, as its snapshot shows it. */
 interface EagerEnd<R> {
   readonly state: State;
@@ -172,6 +213,7 @@ interface EagerEnd<R> {
 
 interface EagerCourse {
   readonly retries: number;
+  readonly deliveries: number;
   readonly startedAt: Date;
   readonly meta: unknown;
   readonly steps: readonly StepView[];
@@ -189,7 +231,12 @@ function failed(taskId: string, taskName: string, error: unknown): TaskFailedErr
   });
 }
 
-function deliveryOf(envelope: Envelope, retries: number, updates: Update[], codec: WireCodec): Delivery {
+function deliveryOf(
+  envelope: Envelope,
+  { retries, deliveries }: Pick<Ended, 'retries' | 'deliveries'>,
+  updates: Update[],
+  codec: WireCodec,
+): Delivery {
   const { taskId, jobId, queue, name } = envelope;
   // Eager calls run now, whatever `eta` the call has.
   const { eta: _, ...message } = readMessage(envelope.data);
@@ -204,7 +251,7 @@ function deliveryOf(envelope: Envelope, retries: number, updates: Update[], code
     turn: undefined,
     hasParent: false,
     retries,
-    deliveries: retries + 1,
+    deliveries,
     stalls: 0,
     priority: envelope.priority,
     sentAt: envelope.sentAt,

@@ -3,7 +3,7 @@
  * broker (`settle` and the consumer do), and every fault of a task ends as an Outcome, never as a throw.
  */
 import { decodeInputs } from '../../canvas/workflow/values.js';
-import { CeleriacError, isCeleriacError, NotRegisteredError } from '../../errors.js';
+import { CeleriacError, NotRegisteredError } from '../../errors.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { itemOf } from '../../tasks/batch-item.js';
@@ -21,14 +21,8 @@ import { examinable } from './examinable.js';
 import type { Elsewhere, ExecutorParams, HeldTask } from './executor-params.js';
 import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
+import { judge, judged } from './judge.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
-import {
-  afterBrokenRule,
-  afterError,
-  afterRetryRequest,
-  type RetryCase,
-  RetryRequest,
-} from './retry-policy.js';
 import { type CallLimits, RunningCall } from './running-call.js';
 import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
@@ -228,6 +222,8 @@ export class Executor {
       this.#openStream,
     );
     call.seat = seat;
+    if (task.run.retriesTimeLimit && call.limits.hardMs !== undefined)
+      call.atHardLimit = (error) => judged(this.params, error, call, task);
     this.running.set(delivery.token, call);
     const there = elsewhere?.takes(task) === true ? elsewhere : undefined;
     const finish = (ended: Outcome): Execution => {
@@ -237,7 +233,8 @@ export class Executor {
       const hooks = hasLateHooks(task)
         ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
         : undefined;
-      return { outcome, task, runtimeMs: call.runtimeMs, started: true, hooks, streamed: call.streamed };
+      const { runtimeMs, streamed, trail, children } = call;
+      return { outcome, task, runtimeMs, started: true, hooks, streamed, trail, children };
     };
     return there !== undefined
       ? this.#attemptElsewhere(call, task, there).then(finish)
@@ -262,7 +259,7 @@ export class Executor {
     try {
       return await elsewhere.run(call);
     } catch (error) {
-      return this.#judge(error, call, task);
+      return judge(this.params, error, call, task);
     } finally {
       call.close();
     }
@@ -290,12 +287,12 @@ export class Executor {
         ? await runInScope(scopeOf(call, task), () => call.generate(given))
         : given;
       const encoded = this.params.codec.encodeResult(value, task.name, call.delivery.message.each);
-      return { kind: 'success', value, encoded };
+      return { kind: 'success', value, encoded, ...(call.endsWorkflow && { ends: true as const }) };
     } catch (error) {
       const thrown = examinable(error);
       return thrown instanceof ReplaceRequest
         ? this.#replace(call, task, thrown)
-        : this.#judge(thrown, call, task);
+        : judge(this.params, thrown, call, task);
     }
   }
 
@@ -340,34 +337,7 @@ export class Executor {
       const { delivery, waitedFor } = call;
       return await runInScope(scopeOf(call, task), () => spawning.replace(delivery, signature, waitedFor));
     } catch (error) {
-      return this.#judge(error, call, task);
-    }
-  }
-
-  /** The outcome of a thrown value. */
-  #judge(error: unknown, call: RunningCall, task: RegisteredTask): Outcome {
-    if (isCeleriacError(error, 'IGNORE')) return { kind: 'ignore' };
-    if (isCeleriacError(error, 'REJECT'))
-      return { kind: 'failure', error: error.cause ?? error, rejected: true };
-    if (isCeleriacError(error, 'NOT_SERIALIZABLE') || isCeleriacError(error, 'BATCH'))
-      return { kind: 'failure', error };
-    const { message, retries } = call.delivery;
-    const retryCase: RetryCase = {
-      taskName: task.name,
-      policy: task.run,
-      retries,
-      maxRetries: message.retries === null ? Number.POSITIVE_INFINITY : message.retries,
-      now: this.params.clock.now(),
-      timezone: this.params.timezone,
-      random: Math.random,
-    };
-    try {
-      return error instanceof RetryRequest
-        ? afterRetryRequest(error, retryCase)
-        : afterError(error, retryCase);
-    } catch (ruleError) {
-      call.log.error({ error: ruleError }, `the retry rule of ${task.name} threw; the task is not retried`);
-      return afterBrokenRule(error, ruleError);
+      return judge(this.params, error, call, task);
     }
   }
 }

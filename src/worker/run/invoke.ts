@@ -3,7 +3,7 @@
  */
 import { NotRegisteredError } from '../../errors.js';
 import type { ArgumentChecker } from '../../tasks/arguments.js';
-import { type CallScope, runInScope, type TaskContext } from '../../tasks/context.js';
+import { type CalledTask, type CallScope, runInScope, type TaskContext } from '../../tasks/context.js';
 import { isAsyncGenerator } from '../../tasks/generating.js';
 import { entryPoint, type MethodTarget, type RegisteredTask } from '../../tasks/registry.js';
 import type { RunningCall } from './running-call.js';
@@ -65,6 +65,10 @@ class TaskScope implements CallScope {
     public awaiting: CallScope['awaiting'],
   ) {
     this.propagate = context.delivery.message.propagate;
+  }
+
+  addChild(called: CalledTask): void {
+    this.context.addChild(called);
   }
 }
 

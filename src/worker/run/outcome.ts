@@ -1,13 +1,22 @@
 /**
  * How one attempt ended: a closed union, decided once by `execute` and applied once by `settle`.
  */
+import type { TrailEntry } from '../../coordination/trail.js';
 import type { WaitingFor } from '../../protocol/waiting.js';
 import type { WireError } from '../../protocol/wire-error.js';
+import type { RetryChange } from '../../queue/settlement.js';
+import type { CalledTask } from '../../tasks/context.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
 
 /** `wire` is what to store of an error from a thread: encoded there, from the original. */
 export type Outcome =
-  | { readonly kind: 'success'; readonly value: unknown; readonly encoded: unknown }
+  | {
+      readonly kind: 'success';
+      readonly value: unknown;
+      readonly encoded: unknown;
+      /** The task ends its workflow with this value. */
+      readonly ends?: true;
+    }
   | {
       readonly kind: 'failure';
       readonly error: unknown;
@@ -15,7 +24,16 @@ export type Outcome =
       /** The task rejected itself. */
       readonly rejected?: true;
     }
-  | { readonly kind: 'retry'; readonly error: unknown; readonly delayMs: number; readonly wire?: WireError }
+  | {
+      readonly kind: 'retry';
+      readonly error: unknown;
+      readonly delayMs: number;
+      readonly wire?: WireError;
+      /** What the next attempt has other than this one. */
+      readonly change?: RetryChange;
+    }
+  /** The task put itself back: it runs again after a pause, without an attempt being counted. */
+  | { readonly kind: 'requeue'; readonly reason: string; readonly delayMs: number }
   /** The attempt goes on later: when the first sleep or timeout is over, or a value was sent. */
   | {
       readonly kind: 'wait';
@@ -55,6 +73,10 @@ export interface Execution {
   readonly started: boolean;
   /** Hooks to run once the outcome is written; few tasks have any. */
   readonly hooks?: LateHooks | undefined;
+  /** What the attempt has called; undefined if nothing. */
+  readonly trail?: readonly TrailEntry[] | undefined;
+  /** The same as results, where it ran in this process. */
+  readonly children?: readonly CalledTask[];
   /** Whether the attempt wrote chunks of a stream. */
   readonly streamed?: boolean;
 }

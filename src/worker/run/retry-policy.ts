@@ -3,15 +3,21 @@
  */
 import { toEpochMs, toMs, toPositiveMs } from '../../duration.js';
 import { MaxRetriesExceededError, OptionError } from '../../errors.js';
+import { argumentsOf } from '../../options/call-options.js';
 import { toMaxRetries } from '../../options/checks.js';
 import { checkNames, checkOptions } from '../../options/names.js';
+import { RETRY_CHANGES, type RetryChanges, retryChanges } from '../../options/retry-change.js';
 import type { RunPolicy } from '../../options/task-options.js';
 import type { RetryOptions } from '../../tasks/context.js';
 import type { Outcome } from './outcome.js';
 
 /** What `this.retry()` throws to leave the task; only the executor catches it. */
 export class RetryRequest extends Error {
-  constructor(readonly options: RetryOptions) {
+  constructor(
+    readonly options: RetryOptions,
+    /** What it changes about the task, besides the arguments. */
+    readonly changes?: RetryChanges,
+  ) {
     super('this.retry() was called; let this error pass, the worker handles it');
     this.name = 'RetryRequest';
   }
@@ -23,29 +29,32 @@ export class RetryRequest extends Error {
  */
 export function retryRequest(options: RetryOptions): RetryRequest {
   try {
-    checkRetry(options);
+    return new RetryRequest(options, checkRetry(options));
   } catch (wrong) {
     // Keep the task's own error as the cause: it must not be lost over a wrong option.
     throw wrong instanceof OptionError ? withCause(wrong, options) : wrong;
   }
-  return new RetryRequest(options);
 }
 
 const WHERE = 'this.retry()';
 
-function checkRetry(options: RetryOptions): void {
+const NAMES = ['countdown', 'eta', 'error', 'maxRetries', 'args', ...RETRY_CHANGES];
+
+function checkRetry(options: RetryOptions): RetryChanges | undefined {
   if ((options as unknown) instanceof Error)
     throw new OptionError(`${WHERE}: give the error as an option: this.retry({ error }).`);
   checkOptions(options, WHERE);
   if ((options as { readonly exc?: unknown }).exc !== undefined)
     throw new OptionError(`${WHERE}: unknown option "exc". Its name here is "error".`);
-  checkNames(options, ['countdown', 'eta', 'error', 'maxRetries'], WHERE, ['error', 'maxRetries']);
-  const { countdown, eta, maxRetries } = options;
+  checkNames(options, NAMES, WHERE, ['error', 'maxRetries', 'softTimeLimit', 'timeLimit']);
+  const { countdown, eta, maxRetries, args } = options;
   if (countdown !== undefined && eta !== undefined)
     throw new OptionError(`${WHERE}: give countdown or eta, not both.`);
   if (countdown !== undefined) toMs(countdown, `${WHERE}: countdown`);
   if (eta !== undefined) toEpochMs(eta, `${WHERE}: eta`);
   if (maxRetries !== undefined) toMaxRetries(maxRetries, `${WHERE}: maxRetries`);
+  if (args !== undefined) argumentsOf(args, WHERE);
+  return retryChanges(options, WHERE);
 }
 
 /** An invalid-option error whose cause is the task's own error. */

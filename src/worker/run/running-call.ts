@@ -5,23 +5,24 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Composable } from '../../canvas/typing.js';
+import type { TrailEntry } from '../../coordination/trail.js';
 import type { Duration } from '../../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
 import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
 import type { CallbackSignature } from '../../options/tables/call.js';
-import { NO_TAGS } from '../../options/tags.js';
 import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { CallSteps, type Stepping, type SteppingCall } from '../../steps/call-steps.js';
 import { runningStep } from '../../steps/running-step.js';
 import type { CallStream } from '../../streams/call-stream.js';
-import type { RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
+import type { CalledTask, RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
 import type { Generating } from '../../tasks/generating.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import type { StepTools, WaitOptions } from '../../tasks/step-context.js';
 import { after, type Cancel } from '../../timers.js';
 import type { Seat } from '../batches/seat.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
+import { callRequest, trailEntry } from './call-request.js';
 import type { Outcome } from './outcome.js';
 import { retryRequest } from './retry-policy.js';
 
@@ -42,6 +43,8 @@ export interface CallLimits {
   readonly softMs: number | undefined;
   readonly hardMs: number | undefined;
 }
+
+const NO_CHILDREN: readonly CalledTask[] = Object.freeze([]);
 
 /** State names follow Celery's convention. */
 const STATE_NAME = /^[A-Z][A-Z0-9_]*$/;
@@ -66,8 +69,16 @@ export class RunningCall implements TaskContext, SteppingCall {
   #steps: CallSteps | undefined;
   /** The task's chunks on their way out, from the first one on. */
   #stream: CallStream | undefined;
+  /** Decides the outcome at the hard limit. Default: a failure. */
+  atHardLimit: ((error: TimeLimitExceeded) => Outcome) | undefined;
   /** Set where the task's code runs elsewhere and wrote chunks there. */
   streamedElsewhere = false;
+  /** The results of what the task has called. */
+  #children: CalledTask[] | undefined;
+  /** The same where its code runs elsewhere, as it ended there. */
+  calledElsewhere: readonly TrailEntry[] | undefined;
+  /** The task asked to end its workflow, should it succeed. */
+  endsWorkflow = false;
 
   /** Where the task runs once with each of many argument lists: the index of the one it runs with now. */
   item: number | undefined;
@@ -103,7 +114,7 @@ export class RunningCall implements TaskContext, SteppingCall {
   }
 
   get request(): TaskRequest {
-    this.#request ??= this.#makeRequest();
+    this.#request ??= callRequest(this, this.host, this.args);
     return this.#request;
   }
 
@@ -114,6 +125,21 @@ export class RunningCall implements TaskContext, SteppingCall {
       if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason.reason);
     }
     return this.#abort.signal;
+  }
+
+  addChild(called: CalledTask): void {
+    if (this.#closed) return;
+    this.#children ??= [];
+    this.#children.push(called);
+  }
+
+  get children(): readonly CalledTask[] {
+    return this.#children ?? NO_CHILDREN;
+  }
+
+  /** What the task has called, as it is stored; undefined if nothing. */
+  get trail(): readonly TrailEntry[] | undefined {
+    return this.calledElsewhere ?? this.#children?.map(trailEntry);
   }
 
   get log(): TaskLogger {
@@ -184,7 +210,18 @@ export class RunningCall implements TaskContext, SteppingCall {
   }
 
   retry(options: RetryOptions = {}): never {
-    throw retryRequest(options);
+    const request = retryRequest(options);
+    if (request.changes?.queue !== undefined && this.delivery.hasParent)
+      throw new OptionError(
+        `this.retry(): ${this.delivery.name} is a child in a flow of BullMQ's, which knows it by its queue, so it cannot go on in queue "${request.changes.queue}".`,
+      );
+    throw request;
+  }
+
+  endWorkflow(value?: unknown): never {
+    this.endsWorkflow = true;
+    // What the task returns is its value, whatever its type: `never` lets any method return it.
+    return value as never;
   }
 
   replace(signature: CallbackSignature): never {
@@ -276,7 +313,8 @@ export class RunningCall implements TaskContext, SteppingCall {
 
   /** Waits until the chunks are written: a reader never sees the end before the last chunk. */
   async #withChunks(outcome: Outcome): Promise<Outcome> {
-    const another = outcome.kind === 'lost' || outcome.kind === 'handBack';
+    const { kind } = outcome;
+    const another = kind === 'lost' || kind === 'handBack' || kind === 'requeue';
     const refused = await this.#stream?.end(another ? 'dropped' : 'written');
     return refused !== undefined && outcome.kind === 'success' ? { kind: 'failure', ...refused } : outcome;
   }
@@ -335,7 +373,7 @@ export class RunningCall implements TaskContext, SteppingCall {
     if (hardMs !== undefined) {
       const passed = () => {
         const error = new TimeLimitExceeded(`${name} (${taskId}) ran over its time limit of ${hardMs} ms.`);
-        this.end({ kind: 'failure', error }, error);
+        this.end(this.atHardLimit?.(error) ?? { kind: 'failure', error }, error);
       };
       this.#timers.push(after(Math.max(1, hardMs - ranMs), passed));
     }
@@ -349,42 +387,6 @@ export class RunningCall implements TaskContext, SteppingCall {
     const reason = this.#abortReason?.reason;
     if (reason instanceof SoftTimeLimitExceeded && !this.#closed) throw reason;
   }
-
-  #makeRequest(): TaskRequest {
-    const { delivery, host, limits } = this;
-    const { message } = delivery;
-    return {
-      id: delivery.taskId,
-      name: delivery.name,
-      args: this.args,
-      rootId: message.root ?? delivery.taskId,
-      parentId: message.parent,
-      groupId: message.flow?.group,
-      groupIndex: message.flow?.index,
-      retries: delivery.retries,
-      deliveries: delivery.deliveries,
-      headers: message.headers ?? {},
-      tags: message.tags ?? NO_TAGS,
-      priority: delivery.priority,
-      queue: delivery.queue,
-      eta: dateOf(message.eta),
-      expires: dateOf(message.expires),
-      timeLimit: limits.hardMs,
-      softTimeLimit: limits.softMs,
-      sentAt: dateOf(delivery.sentAt),
-      node: host.node,
-      calledDirectly: false,
-      isEager: this.eager,
-      get shuttingDown() {
-        return host.stopping;
-      },
-      batch: undefined,
-    };
-  }
-}
-
-function dateOf(at: number | undefined): Date | undefined {
-  return at === undefined ? undefined : new Date(at);
 }
 
 /** The abort reason of a task's signal when its worker stops. */

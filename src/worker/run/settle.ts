@@ -6,6 +6,7 @@
  *   success    return value, kept unless ignored         SUCCESS
  *   failure    error, kept unless ignored                FAILURE
  *   retry      error and due time; the attempt counts    RETRY
+ *   requeue    due time; no attempt counted              PENDING
  *   wait       what for and due time; no attempt counted  WAITING
  *   replaced   where its place was given to              as that one reads
  *   ignore     the record is dropped                     (unknown)
@@ -43,7 +44,8 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
       };
     case 'retry': {
       const text = marked(failureText(outcome.error, outcome.wire), wakings);
-      return { kind: 'retry', delayMs: outcome.delayMs, ...text };
+      const { delayMs, change } = outcome;
+      return { kind: 'retry', delayMs, ...text, ...(change !== undefined && { change }) };
     }
     case 'wait': {
       const { waits, delayMs, ranMs } = outcome;
@@ -68,6 +70,8 @@ export function settle(delivery: Delivery, { outcome, task, started }: Execution
         ...marked(revocationText(error, started || wakings > 0 || delivery.woken !== undefined), wakings),
       };
     }
+    case 'requeue':
+      return { kind: 'postpone', delayMs: outcome.delayMs };
     case 'later':
       return { kind: 'postpone', delayMs: outcome.delayMs, ...(outcome.yields && { yields: true }) };
     case 'move':

@@ -113,7 +113,14 @@ export function mustRunAlone({ stalls }: Delivery, { run }: RegisteredTask): boo
   return stalls > 0 && (run.batch === undefined || stalls + 1 >= run.maxDeliveries);
 }
 
-const GOES_ON: ReadonlySet<Outcome['kind']> = new Set(['retry', 'wait', 'later', 'move', 'handBack']);
+const GOES_ON: ReadonlySet<Outcome['kind']> = new Set([
+  'retry',
+  'requeue',
+  'wait',
+  'later',
+  'move',
+  'handBack',
+]);
 
 function again(): Outcome {
   return { kind: 'later', delayMs: Math.ceil(AGAIN_MS * (1 + Math.random())) };

@@ -7,8 +7,10 @@ import type { AppOverrides } from '../../app-overrides.js';
 import type { EngineKind } from '../../broker/broker.js';
 import type { AskOptions } from '../../control/caller.js';
 import type { CommandName, Commands } from '../../control/commands.js';
+import type { TrailEntry } from '../../coordination/trail.js';
 import type { WireError } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
+import type { RetryChange } from '../../queue/settlement.js';
 import type { Outcome } from '../run/outcome.js';
 import type { CallLimits } from '../run/running-call.js';
 
@@ -80,7 +82,12 @@ export type FromThread =
   | { readonly kind: 'ready' }
   /** The module could not be loaded; the thread is useless. */
   | { readonly kind: 'failed'; readonly error: WireError }
-  | { readonly kind: 'ended'; readonly outcome: CrossedOutcome; readonly heldBytes: number }
+  | {
+      readonly kind: 'ended';
+      readonly outcome: CrossedOutcome;
+      readonly heldBytes: number;
+      readonly trail?: readonly TrailEntry[] | undefined;
+    }
   /** The calls of a batch have ended, in their order. */
   | { readonly kind: 'batch-ended'; readonly outcomes: readonly CrossedOutcome[]; readonly heldBytes: number }
   /** The requested hooks have ended. */
@@ -145,9 +152,14 @@ export type RpcReply =
 
 /** An outcome in transit: the value as JSON text, errors in wire form. */
 export type CrossedOutcome =
-  | { readonly kind: 'success'; readonly json: string | undefined }
+  | { readonly kind: 'success'; readonly json: string | undefined; readonly ends?: true }
   | { readonly kind: 'failure'; readonly error: WireError; readonly rejected?: true }
-  | { readonly kind: 'retry'; readonly error: WireError; readonly delayMs: number }
+  | {
+      readonly kind: 'retry';
+      readonly error: WireError;
+      readonly delayMs: number;
+      readonly change?: RetryChange;
+    }
   | Exclude<Outcome, { kind: 'success' | 'failure' | 'retry' }>;
 
 /** A line of `this.log`. */

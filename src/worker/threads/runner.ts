@@ -23,6 +23,9 @@ type Run = Extract<ToThread, { kind: 'run' }>;
 type BatchRun = Extract<ToThread, { kind: 'batch' }>;
 type Hooks = Extract<ToThread, { kind: 'hooks' }>;
 
+/** What the worker gets to know of an execution. */
+type Ran = Pick<Execution, 'outcome' | 'hooks' | 'trail'>;
+
 export class ThreadRunner {
   readonly #executor: Executor;
   readonly #host: CallHost & { node: string };
@@ -51,8 +54,8 @@ export class ThreadRunner {
   /** Runs one task and posts its outcome to the worker. */
   async run(run: Run): Promise<void> {
     this.#last.clear();
-    const outcome = await this.#ended(run.delivery, this.#execute(run));
-    this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes: this.#heldBytes() });
+    const { outcome, trail } = await this.#ended(run.delivery, this.#execute(run));
+    this.link.send({ kind: 'ended', outcome: packOutcome(outcome), heldBytes: this.#heldBytes(), trail });
   }
 
   /** Runs the calls of a batch together, and posts their outcomes to the worker. */
@@ -69,17 +72,15 @@ export class ThreadRunner {
     const ends = members.map(({ delivery, limits }, i) =>
       this.#ended(delivery, this.#execute({ delivery, limits, node }, seats?.[i])),
     );
-    const outcomes = (await Promise.all(ends)).map(packOutcome);
+    const outcomes = (await Promise.all(ends)).map(({ outcome }) => packOutcome(outcome));
     this.link.send({ kind: 'batch-ended', outcomes, heldBytes: this.#heldBytes() });
   }
 
-  async #ended(
-    delivery: PlainDelivery,
-    execution: Promise<Pick<Execution, 'outcome' | 'hooks'>>,
-  ): Promise<Outcome> {
-    const { outcome, hooks } = await execution;
+  async #ended(delivery: PlainDelivery, execution: Promise<Ran>): Promise<Ran> {
+    const ran = await execution;
+    const { outcome, hooks } = ran;
     if (hooks !== undefined) this.#last.set(attemptOf({ delivery }), { outcome, hooks });
-    return outcome;
+    return ran;
   }
 
   #heldBytes(): number {
@@ -104,7 +105,7 @@ export class ThreadRunner {
   async #execute(
     { delivery, limits, node }: Omit<Run, 'kind'>,
     seat?: Seat<RunningCall>,
-  ): Promise<Pick<Execution, 'outcome' | 'hooks'>> {
+  ): Promise<Ran> {
     const { clock, registry } = this.loaded.executor;
     const task = registry.get(delivery.name);
     if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };

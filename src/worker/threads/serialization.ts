@@ -18,7 +18,11 @@ export function packOutcome(outcome: Outcome): CrossedOutcome {
   switch (outcome.kind) {
     case 'success':
       // As text: structured cloning ignores `toJSON`, and the broker stores JSON anyway.
-      return { kind: 'success', json: JSON.stringify(outcome.encoded) };
+      return {
+        kind: 'success',
+        json: JSON.stringify(outcome.encoded),
+        ...(outcome.ends && { ends: true as const }),
+      };
     case 'failure':
       return {
         kind: 'failure',
@@ -30,6 +34,7 @@ export function packOutcome(outcome: Outcome): CrossedOutcome {
         kind: 'retry',
         error: outcome.wire ?? encodeFailure(outcome.error),
         delayMs: outcome.delayMs,
+        ...(outcome.change !== undefined && { change: outcome.change }),
       };
     default:
       return outcome;
@@ -41,7 +46,7 @@ export function unpackOutcome(crossed: CrossedOutcome, classes: ErrorClasses): O
   switch (crossed.kind) {
     case 'success': {
       const encoded: unknown = crossed.json === undefined ? undefined : JSON.parse(crossed.json);
-      return { kind: 'success', value: encoded, encoded };
+      return { kind: 'success', value: encoded, encoded, ...(crossed.ends && { ends: true as const }) };
     }
     case 'failure':
     case 'retry':

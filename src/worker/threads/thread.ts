@@ -222,7 +222,8 @@ export class Thread {
         this.#settleReady(decodeFailure(message.error, errors));
         return;
       case 'ended': {
-        const { outcome, heldBytes } = message;
+        const { outcome, heldBytes, trail } = message;
+        for (const call of this.#attempt?.calls ?? []) call.calledElsewhere = trail;
         this.#attempt?.resolve({ outcomes: [unpackOutcome(outcome, errors)], heldBytes });
         return;
       }

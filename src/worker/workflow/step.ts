@@ -6,18 +6,20 @@
 import { type Engine, REVOKED } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { AddedMembers } from '../../canvas/workflow/added-members.js';
+import { endEarly } from '../../canvas/workflow/end-early.js';
+import { WORKFLOW_ENDED } from '../../canvas/workflow/ended.js';
 import type { FlowDrop } from '../../canvas/workflow/jobs.js';
 import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
 import { requestOf } from '../../canvas/workflow/part-request.js';
-import { idOf, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
+import { ancestors, idOf, leaves, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
 import type { PlanCache } from '../../canvas/workflow/plan-cache.js';
 import {
   type FailedPart,
   type ProgressResult,
   type WorkflowProgress,
 } from '../../canvas/workflow/progress.js';
-import type { Ending, FailureCause } from '../../canvas/workflow/record.js';
-import { readEnding, revocationIn } from '../../canvas/workflow/record.js';
+import type { Ending, FailureCause, Success } from '../../canvas/workflow/record.js';
+import { failedField, readEnding, readFailing, revocationIn } from '../../canvas/workflow/record.js';
 import type { WorkflowResults } from '../../canvas/workflow/results.js';
 import type { WorkflowValues } from '../../canvas/workflow/values.js';
 import { firstStarts } from '../../canvas/workflow/writes.js';
@@ -106,7 +108,9 @@ export class WorkflowSteps {
     const { progress, results } = this.params;
     switch (end.kind) {
       case 'value':
-        return progress.succeed(flow, plan, path, end.ending);
+        return end.ending.e === true
+          ? endEarly(this.params, flow, plan, path, end.ending)
+          : progress.succeed(flow, plan, path, end.ending);
       case 'failure':
         return progress.fail(flow, plan, path, end.failed);
       case 'ignored':
@@ -144,22 +148,30 @@ export class WorkflowSteps {
     if (path === BEGIN_PATH) return this.#beginWhole(flow);
     const { input } = delivery.message;
     const from = input !== undefined && 'of' in input ? input.of : undefined;
-    const fields = [REVOKED, path, ...(from === undefined ? [] : [from])];
+    // A task may have ended the workflow beside this one: in the header of a chord, or in a group of it.
+    const around = ancestors(path).map(failedField);
+    const beside = around.length > 1 ? around : [];
+    const fields = [REVOKED, path, ...beside, ...(from === undefined ? [] : [from])];
     const reading = engine.flows.read([{ flow, fields }]);
     const known = plans.upTo(flow, path);
     // If the plan is unknown, read it at the same time: every path below needs it.
-    const [[[revoked, own, before] = []], plan] =
+    const [[[revoked, own, ...found] = []], plan] =
       known instanceof Promise ? await Promise.all([reading, known]) : [await reading, known];
+    const before = found[beside.length];
     const revocation = revocationIn(revoked);
     if (revocation !== undefined) return ended({ kind: 'revoked', reason: revocation.reason });
     const mine = readEnding(own);
     if (mine !== undefined) return ended(outcomeOf(mine));
-    if (from === undefined) return { kind: 'run', delivery };
+    if (found.slice(0, beside.length).some((text) => readFailing(text)?.ended !== undefined))
+      return ended({ kind: 'revoked', reason: WORKFLOW_ENDED });
+    const links = plan === undefined ? undefined : linksOf(flow, plan, path);
+    const linked = links === undefined ? delivery : amended(delivery, { links });
+    if (from === undefined) return { kind: 'run', delivery: linked };
     const ending = readEnding(before);
     const value =
       plan === undefined || ending === undefined ? undefined : await values.of(flow, plan, from, ending);
     if (value === undefined) return ended({ kind: 'failure', error: noInput(delivery) });
-    return { kind: 'run', delivery: withInput(delivery, value) };
+    return { kind: 'run', delivery: withInput(linked, value) };
   }
 
   /** Runs our own task that begins a large workflow. */
@@ -175,7 +187,7 @@ export class WorkflowSteps {
 }
 
 type End =
-  | { readonly kind: 'value'; readonly ending: Ending }
+  | { readonly kind: 'value'; readonly ending: Success }
   | { readonly kind: 'failure'; readonly failed: FailedPart }
   | { readonly kind: 'ignored' }
   | { readonly kind: 'replaced'; readonly by: string };
@@ -184,7 +196,7 @@ type End =
 function endOf(delivery: Delivery, outcome: Outcome, now: number): End | undefined {
   switch (outcome.kind) {
     case 'success':
-      return { kind: 'value', ending: { s: outcome.encoded } };
+      return { kind: 'value', ending: { s: outcome.encoded, ...(outcome.ends && { e: true as const }) } };
     case 'ignore':
       return { kind: 'ignored' };
     case 'replaced':
@@ -219,11 +231,20 @@ function ended(outcome: Outcome): Begun {
 
 /** The outcome of a part whose end is already written: it does not run again, only the next steps are repeated. */
 function outcomeOf(ending: Ending): Outcome {
-  if ('s' in ending) return { kind: 'success', value: undefined, encoded: ending.s };
+  if ('s' in ending)
+    return { kind: 'success', value: undefined, encoded: ending.s, ...(ending.e && { ends: true as const }) };
   if ('i' in ending) return { kind: 'ignore' };
   if (!('f' in ending)) return { kind: 'success', value: undefined, encoded: null };
   if (ending.r !== undefined) return { kind: 'revoked', reason: ending.r ?? undefined };
   return { kind: 'failure', error: new Error(ending.f.error.message), wire: ending.f.error };
+}
+
+/** What is called with the result of a task: of a workflow, its first task. */
+function linksOf(flow: string, plan: Plan, path: string): Delivery['links'] {
+  return nodeAt(plan, path)?.links?.flatMap((link, i) => {
+    const [first] = leaves(link, `${path}.l${i}`);
+    return first === undefined ? [] : [{ id: idOf(flow, first[0], first[1]), name: first[1].name }];
+  });
 }
 
 function withInput(delivery: Delivery, input: FlowInput): Delivery {

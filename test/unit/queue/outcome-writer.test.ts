@@ -32,6 +32,8 @@ function setUp(answers: readonly unknown[] = ['yes'], over: Partial<Record<strin
   const writer = new OutcomeWriter({
     backend: () => backend as never,
     copyTo: async () => undefined,
+    change: async (_run, change) => void calls.push({ name: 'change', args: [change] }),
+    retryIn: async (_run, place) => void calls.push({ name: 'retryIn', args: [place] }),
     isUnavailable: (error) => /closed/.test(String(error)),
     noticeFirst: false,
     notify: (_run, completed) => notices.push(completed),

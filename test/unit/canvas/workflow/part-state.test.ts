@@ -53,6 +53,24 @@ describe('A part of a workflow', () => {
     assert.equal(state('none', '0.1', { [failedField('0')]: { ...ignored, ignored: undefined } }), 'failed');
   });
 
+  it('that had not begun when a task ended its workflow is skipped, and knows by what', () => {
+    const early = { at: '0.1.0', i: 1, in: 'chain', ended: '0', f: { ...f, t: 9 } };
+    const fields = { [failedField('0')]: early, [failedField('0.1')]: { ...early, in: 'group', i: 0 } };
+    const read = (job: JobStage, path: string, more = {}) =>
+      partState(job, record(path, { ...fields, ...more }));
+    const skipped = { kind: 'skipped', ended: { part: '0', by: '0.1.0', at: 9 }, over: false };
+    assert.deepEqual(read('none', '0.1.1'), skipped, 'beside it');
+    assert.deepEqual(partState('none', record('0.2', { [failedField('0')]: early })), skipped, 'after it');
+    assert.equal(read('sent', '0.1.1').kind, 'skipped');
+    assert.equal(read('running', '0.1.1').kind, 'job', 'what runs goes on');
+    assert.equal(read('none', '0.1.1', { '0.1.1': WELL }).kind, 'ended', 'or has ended');
+    const link = (carrier: string, more = {}) =>
+      state('none', carrier, { [failedField('0')]: early, ...more } as Parameters<typeof state>[2]);
+    assert.equal(link('0.l0', { '0': { at: '0.1.0' } }), 'waiting', 'its own links run');
+    assert.equal(link('0.e0', { '0': { at: '0.1.0' } }), 'gone');
+    assert.equal(link('0.2.l0'), 'skipped', 'those of a skipped part do not');
+  });
+
   it('shares the failure of an earlier step only, and a body knows that it is one', () => {
     const failing = { at: '0.1.0', i: 1, in: 'chain', chord: true, f };
     const shared = (path: string) => partState('none', record(path, { [failedField('0')]: failing }));

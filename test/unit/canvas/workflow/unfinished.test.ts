@@ -66,6 +66,21 @@ describe('What of a workflow is still to come', () => {
     );
   });
 
+  it('is nothing after a task that ends its workflow but its links and what is beside it', () => {
+    const early = { at: '0.0.0', i: 0, in: 'chain', ended: '0', f };
+    const record = {
+      '0.0.0': { s: 1, e: true },
+      [failedField('0.0')]: { ...early, in: 'group' },
+      [failedField('0')]: early,
+      '0': { at: '0.0.0' },
+    };
+    assert.deepEqual(left(chord, record), ['b']);
+    const whole = { ...chain(task('a'), task('never')), links: [task('link')], errbacks: [task('e')] };
+    const ended = { '0.0': { s: 1, e: true }, [failedField('0')]: { ...early, at: '0.0' } };
+    assert.deepEqual(left(whole, { ...ended, '0': { at: '0.0' } }), ['link']);
+    assert.deepEqual(left(whole, { ...ended, '0': { at: '0.0' }, '0.l0': WELL }), []);
+  });
+
   it('includes links once what they hang on has ended', () => {
     const linked = task('a', { links: [chain(task('l1'), task('l2'))], errbacks: [task('e')] });
     assert.deepEqual(left(linked, {}), ['a']);

@@ -102,10 +102,7 @@ export class ThreadRunner {
     this.#executor.running.get(token)?.abort(decodeFailure(reason));
   }
 
-  async #execute(
-    { delivery, limits, node }: Omit<Run, 'kind'>,
-    seat?: Seat<RunningCall>,
-  ): Promise<Ran> {
+  async #execute({ delivery, limits, node }: Omit<Run, 'kind'>, seat?: Seat<RunningCall>): Promise<Ran> {
     const { clock, registry } = this.loaded.executor;
     const task = registry.get(delivery.name);
     if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };

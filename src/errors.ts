@@ -38,6 +38,7 @@
 import { CeleriacError, type CeleriacErrorCode, named } from './errors/base.js';
 
 export { CeleriacError, type CeleriacErrorCode, isCeleriacError } from './errors/base.js';
+export { Ignore, Reject } from './errors/leaving.js';
 
 type Details = { cause?: unknown };
 
@@ -345,38 +346,6 @@ export class WaitTimeoutError extends CeleriacError {
   }
 }
 named(WaitTimeoutError, 'WaitTimeoutError');
-
-/** Thrown by a task to end without a stored state (Celery: `Ignore`). */
-export class Ignore extends CeleriacError {
-  constructor(message = 'The task asked for its result to be ignored.') {
-    super(message, { code: 'IGNORE' });
-  }
-}
-named(Ignore, 'Ignore');
-
-/**
- * Thrown by a task to fail at once, regardless of its retry options; with `requeue`, to be put back instead: it runs again
- * after a short pause, on any worker, and no attempt is counted (Celery: `Reject`).
- * @example throw new Reject('no licence is free', { requeue: true })
- */
-export class Reject extends CeleriacError {
-  /** No property of its own, so that none is stored with the error. */
-  readonly #requeue: boolean;
-
-  constructor(reason: unknown = 'The task rejected its message.', options: { requeue?: boolean } = {}) {
-    super(reason instanceof Error ? reason.message : String(reason), {
-      code: 'REJECT',
-      ...(reason instanceof Error ? { cause: reason } : {}),
-    });
-    this.#requeue = options?.requeue === true;
-  }
-
-  /** True if the task is to be put back. */
-  get requeue(): boolean {
-    return this.#requeue;
-  }
-}
-named(Reject, 'Reject');
 
 /**
  * Thrown by the code of a batch: the calls whose positions it names fail with the error given for each, or are retried

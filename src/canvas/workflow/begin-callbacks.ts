@@ -1,10 +1,10 @@
 /** Begins the callbacks of parts that have ended: links with the value, errbacks with the failed request and its error. */
 import type { FlowInput } from '../../protocol/message.js';
 import { nodeAt, type Plan, starts } from './plan.js';
-import type { FailedPart, WorkflowProgress } from './progress.js';
+import type { FailedPart, PartSteps } from './workflow-outcome.js';
 import { inputFor } from './writes.js';
 
-type Begins = Pick<WorkflowProgress, 'begin'>;
+type Begins = Pick<PartSteps, 'begin'>;
 
 /** @param part the ended part, and the one that holds its value */
 export async function beginLinks(

@@ -21,10 +21,11 @@ import { BEGIN_PATH } from './launch.js';
 import { plannedRequest } from './part-request.js';
 import { idOf, type Leaf, leaves, type Plan, ROOT } from './plan.js';
 import type { PlanCache } from './plan-cache.js';
-import type { ProgressResult, WorkflowProgress } from './progress.js';
+import type { WorkflowProgress } from './progress.js';
 import { missingField, replacedField } from './record.js';
 import { readFields } from './tidy.js';
 import { unfinished, unfinishedFields } from './unfinished.js';
+import type { ProgressResult } from './workflow-outcome.js';
 import { EXPIRED_AFTER_MS } from './writes.js';
 
 export interface WorkflowCheckupParams {

@@ -8,14 +8,14 @@ import { flowTopic } from '../../protocol/ids.js';
 import { beginLinks } from './begin-callbacks.js';
 import { afterEnded, endedBy } from './ended.js';
 import { groupOf, idOf, nodeAt, type Plan, starts } from './plan.js';
-import type { ProgressResult, WorkflowProgress } from './progress.js';
 import { revocationIn, type Success } from './record.js';
+import type { PartSteps, ProgressResult } from './workflow-outcome.js';
 import { inputFor, isOurs } from './writes.js';
 
 export interface EndEarlyParams {
   readonly engine: Pick<Engine, 'flows' | 'signals'>;
   readonly clock: Pick<BrokerClock, 'now'>;
-  readonly progress: WorkflowProgress;
+  readonly progress: PartSteps;
 }
 
 /** Records that a task succeeded and ends its workflow, and begins what follows. */

@@ -54,7 +54,14 @@ import {
 } from './record.js';
 import type { WorkflowTidy } from './tidy.js';
 import { encodedInput, type WorkflowValues } from './values.js';
-import type { ProgressInput, WorkflowOutcome, WrittenSuccess } from './workflow-outcome.js';
+import type {
+  FailedPart,
+  PartSteps,
+  ProgressInput,
+  ProgressResult,
+  WorkflowOutcome,
+  WrittenSuccess,
+} from './workflow-outcome.js';
 import { expiryOf, inputFor, isForgotten, isOurs } from './writes.js';
 
 export interface WorkflowProgressParams {
@@ -72,22 +79,7 @@ export interface WorkflowProgressParams {
   noteIgnored(flow: string, plan: Plan, part: string): Promise<void>;
 }
 
-/**
- * The outcome of recording a part's end: recorded; recorded, with the workflow over and to be forgotten; or too late,
- * because the workflow is no longer kept or was revoked.
- */
-export type ProgressResult = 'recorded' | 'forgotten' | 'gone' | { readonly revoked: string | undefined };
-
-/** A failed part, with what errbacks receive. */
-export interface FailedPart {
-  readonly blame: FailureCause;
-  /** Set when it was revoked; `null` without a reason. */
-  readonly revoked?: string | null;
-  /** The encoded request. */
-  readonly request: unknown;
-}
-
-export class WorkflowProgress {
+export class WorkflowProgress implements PartSteps {
   constructor(private readonly params: WorkflowProgressParams) {}
 
   /**

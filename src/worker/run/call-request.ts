@@ -1,13 +1,27 @@
 /** What a running call says of itself: `this.request`, and what is stored of the tasks that it has called. */
 import type { TrailEntry } from '../../coordination/trail.js';
 import { NO_TAGS } from '../../options/tags.js';
+import type { Delivery } from '../../queue/delivery.js';
 import { GroupResult } from '../../results/group-result.js';
 import type { CalledTask, LinkedTask, TaskRequest } from '../../tasks/context.js';
-import type { CallHost, RunningCall } from './running-call.js';
 
 const NO_LINKS: readonly LinkedTask[] = Object.freeze([]);
 
-export function callRequest(call: RunningCall, host: CallHost, args: readonly unknown[]): TaskRequest {
+/** A running call, as its request shows it. */
+export interface RequestedCall {
+  readonly delivery: Delivery;
+  /** Ms. */
+  readonly limits: { readonly softMs: number | undefined; readonly hardMs: number | undefined };
+  readonly eager: boolean;
+  readonly children: readonly CalledTask[];
+}
+
+/** @param host its worker */
+export function callRequest(
+  call: RequestedCall,
+  host: { readonly node: string; readonly stopping: boolean },
+  args: readonly unknown[],
+): TaskRequest {
   const { delivery, limits, eager } = call;
   const { message } = delivery;
   return {

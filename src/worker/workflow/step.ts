@@ -13,15 +13,12 @@ import { BEGIN_PATH } from '../../canvas/workflow/launch.js';
 import { requestOf } from '../../canvas/workflow/part-request.js';
 import { ancestors, idOf, leaves, nodeAt, type Plan } from '../../canvas/workflow/plan.js';
 import type { PlanCache } from '../../canvas/workflow/plan-cache.js';
-import {
-  type FailedPart,
-  type ProgressResult,
-  type WorkflowProgress,
-} from '../../canvas/workflow/progress.js';
+import type { WorkflowProgress } from '../../canvas/workflow/progress.js';
 import type { Ending, FailureCause, Success } from '../../canvas/workflow/record.js';
 import { failedField, readEnding, readFailing, revocationIn } from '../../canvas/workflow/record.js';
 import type { WorkflowResults } from '../../canvas/workflow/results.js';
 import type { WorkflowValues } from '../../canvas/workflow/values.js';
+import type { FailedPart, ProgressResult } from '../../canvas/workflow/workflow-outcome.js';
 import { firstStarts } from '../../canvas/workflow/writes.js';
 import { CeleriacError, TaskRevokedError } from '../../errors.js';
 import { partOf } from '../../protocol/ids.js';

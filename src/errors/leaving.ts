@@ -28,7 +28,8 @@ export class Reject extends CeleriacError {
 
   /** True if the task is to be put back. */
   get requeue(): boolean {
-    return this.#requeue;
+    // One that was read from a result was not constructed.
+    return #requeue in this && this.#requeue;
   }
 }
 named(Reject, 'Reject');

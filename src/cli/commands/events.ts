@@ -137,10 +137,13 @@ async function once(app: Celeriac, out: Output): Promise<void> {
 /** How wide the page is in a pipe. */
 const PIPE_COLUMNS = 120;
 
-/** Asks the workers for tasks that run already, whose start events are past. */
+/** Asks for the tasks that run already, and the last failures: their events are past. */
 async function askAll(app: Celeriac, state: FleetState): Promise<void> {
   const inspect = app.inspect();
-  const [stats, active] = await Promise.all([inspect.stats(), inspect.active()]);
+  const failures = app.failed
+    .list({ limit: FAILURES })
+    .then((tasks) => state.knowFailed(tasks.map(failedRow)));
+  const [stats, active] = await Promise.all([inspect.stats(), inspect.active(), failures]);
   for (const [node, tasks] of Object.entries(active)) {
     const known = stats[node];
     state.know(
@@ -153,6 +156,20 @@ async function askAll(app: Celeriac, state: FleetState): Promise<void> {
     );
   }
   state.knowsAll(Object.values(active).every(Array.isArray));
+}
+
+/** How many failures from before the opening the page shows. */
+const FAILURES = 20;
+
+function failedRow({
+  id,
+  name = '',
+  doneAt,
+  error,
+}: Awaited<ReturnType<Celeriac['failed']['list']>>[number]) {
+  const cause = error?.cause ?? error;
+  const exception = cause instanceof Error ? `${cause.name}: ${cause.message}` : '';
+  return { id, name, exception, at: doneAt?.getTime() ?? 0 };
 }
 
 /** Prints at the reader's pace; events beyond that are dropped and reported as lost. */

@@ -52,6 +52,8 @@ export class PageView {
   focus: PagePart = 'workers';
   /** Whether the focused part fills the page. */
   enlarged = false;
+  /** A part that the page does not show now. */
+  hidden: PagePart | undefined;
   /** Number of rows of the focused part on the last page drawn. */
   page = 1;
   readonly #places = new Map<PagePart, Place>(PARTS.map((name) => [name, { from: 0, index: 0 }]));
@@ -69,8 +71,9 @@ export class PageView {
   }
 
   move(by: number): void {
-    const at = PARTS.indexOf(this.focus) + by + PARTS.length;
-    this.focus = PARTS[at % PARTS.length] ?? 'workers';
+    const shown = PARTS.filter((part) => part !== this.hidden);
+    const at = shown.indexOf(this.focus) + by + shown.length;
+    this.focus = shown[at % shown.length] ?? 'workers';
   }
 
   select(by: number): void {

@@ -40,6 +40,7 @@ export function renderScreen(facts: ScreenFacts, { columns, rows }: ScreenSize):
   const silent = state.silentMs(now);
   const parts = partsOf(facts, columns);
   const [workers, running, failed, events] = parts;
+  view.hidden = failed.length === 0 ? 'failed' : undefined;
   const hasBottom = rows >= ROWS_FOR_BOTTOM;
   // Title, totals, and for each part an empty line and a heading; the last line stays free.
   const fixed = 2 + 1 + (hasBottom ? 1 : 0);

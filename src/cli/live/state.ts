@@ -169,6 +169,12 @@ export class FleetState {
     this.#workers.set(node, { row, freq: HEARTBEAT_MS });
   }
 
+  /** Takes failures from before the opening, newest first. */
+  knowFailed(rows: readonly FailedRow[]): void {
+    const seen = new Set(this.#failed.map(({ id }) => id));
+    this.#failed.push(...rows.filter(({ id }) => !seen.has(id)).slice(0, MOST_FAILED - this.#failed.length));
+  }
+
   /** Ends the opening; `all` is true if every live worker has answered. */
   knowsAll(all: boolean): void {
     this.#asked = all;

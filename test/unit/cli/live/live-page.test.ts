@@ -4,6 +4,8 @@ import { describe, it } from 'node:test';
 import pc from 'picocolors';
 import { LIVE_ACTIONS, type LiveApp } from '#src/cli/live/actions.js';
 import { keysOf, LivePage } from '#src/cli/live/live-page.js';
+import { PageView } from '#src/cli/live/page-view.js';
+import { renderScreen } from '#src/cli/live/screen.js';
 import { FleetState } from '#src/cli/live/state.js';
 import { widthOf } from '#src/cli/text/width.js';
 import type { FleetEvent } from '#src/events/names.js';
@@ -159,6 +161,30 @@ describe('The live page', () => {
     }
     const keys = LIVE_ACTIONS.map(({ key, on }) => `${on} ${key}`);
     assert.equal(new Set(keys).size, keys.length, 'one action a key');
+  });
+
+  it('goes past the part of failures while there is none, and knows those from before', () => {
+    const state = new FleetState(NOW);
+    const view = new PageView();
+    const draw = () => {
+      const facts = { app: 'reports', state, now: NOW, colors: pc.createColors(false), view };
+      return renderScreen(facts, { columns: 80, rows: 24 }).join('\n');
+    };
+    const focuses = () =>
+      [1, 2, 3, 4].map(() => {
+        draw();
+        view.press('\t');
+        return view.focus;
+      });
+    assert.deepEqual(focuses(), ['running', 'events', 'workers', 'running']);
+    state.take(task('task-failed', 'known'), NOW);
+    const old = { name: 'mail', exception: 'Error: no address', at: NOW - 60_000 };
+    state.knowFailed([
+      { ...old, id: 'known' },
+      { ...old, id: 'old' },
+    ]);
+    assert.match(draw(), /FAILED +TASK +ERROR\n.* report +RangeError.*\n.* mail +Error: no address\n\n/);
+    assert.deepEqual(focuses(), ['failed', 'events', 'workers', 'running']);
   });
 
   it('keeps what is selected while rows come and go', () => {

@@ -14,6 +14,7 @@ import { addInspectCommands } from './commands/inspect.js';
 import { addMigrateCommand } from './commands/migrate.js';
 import { addOutboxCommands } from './commands/outbox.js';
 import { addQueueCommands } from './commands/queues.js';
+import { addReportCommand } from './commands/report.js';
 import { addScheduleCommands } from './commands/schedules.js';
 import { addSendCommand } from './commands/send.js';
 import { addShellCommand } from './commands/shell.js';
@@ -63,6 +64,7 @@ export function buildProgram(): Command {
   addFailedCommands(program);
   addScheduleCommands(program);
   addDoctorCommand(program);
+  addReportCommand(program);
   addEventCommands(program);
   addShellCommand(program);
   addWebCommand(program);

@@ -120,6 +120,11 @@ describe('celeriac events', () => {
     const cut = page.find((line) => line.includes('task-failed')) ?? '';
     assert.match(cut, /^\d\d:\d\d:\d\d {2}task-failed {7}fail\[an-id-x+…$/);
     assert.equal(cut.length, 80);
+    // What is selected is what the keys act on.
+    tmux('send-keys', 'Tab', 't');
+    await shows(/^Terminate hang \S+\? \[y\/N\]$/);
+    tmux('send-keys', 'y');
+    await shows(/task-revoked +hang/);
     tmux('send-keys', 'q');
     const left = await shows(/^code 0$/);
     assert(left.includes('before') && !left.some((line) => line.includes('task-failed')), left.join('\n'));

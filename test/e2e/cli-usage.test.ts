@@ -91,7 +91,7 @@ describe('celeriac', () => {
     assert.equal(code, 69);
   });
 
-  it('lists and runs tasks from the code alone', async (t) => {
+  it('lists, reports and runs tasks from the code alone', async (t) => {
     const cwd = project(t, { 'package.json': '{ "type": "module" }', 'tasks.js': PLAIN_TASKS }, []);
     const env = { CELERIAC_APP: 'tasks', CELERIAC_BROKER_URL: 'redis://nobody:secret@127.0.0.1:1' };
     const input = [
@@ -106,13 +106,24 @@ describe('celeriac', () => {
       "await (await tasks['send.mail'].delay([1] instanceof Array)).get()",
       'typeof chain(report.s(1)).delay',
     ].join('\n');
-    const [list, shell] = await Promise.all([
+    const [list, report, shell] = await Promise.all([
       runCli(['list', '--json'], { cwd, env }),
+      runCli(['report'], { cwd, env }),
       runCli(['shell', '-b', 'memory://', '--quiet'], { cwd, env, input }),
     ]);
     assert.deepEqual(JSON.parse(list.stdout), { reports: ['report', 'send.mail'] });
     assert.match(list.stderr, /no worker answered: this is from the code of -A tasks\.\n$/);
     assert.equal(list.code, 0);
+    assert.match(
+      report.stdout,
+      /^celeriac \S+, BullMQ \d\S+, Node \d\S+, broker unknown, .*\napp +reports \(-A tasks\)\n/,
+    );
+    assert.match(
+      report.stdout,
+      /\nbroker +\S*127\.0\.0\.1:1\S* \(it does not answer\)\ntasks +report, send\.mail\nsettings\n/,
+    );
+    assert.doesNotMatch(report.stdout, /secret/);
+    assert.equal(report.code, 0);
     assert.equal(shell.stdout, "'Report 7'\n'function'\n42\n'sent: true'\n'function'\n");
     assert.match(shell.stderr, /Uncaught RangeError: not this/);
     assert.equal(shell.code, 1);

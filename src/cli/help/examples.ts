@@ -92,6 +92,7 @@ export const EXAMPLES: ReadonlyMap<string, readonly string[]> = new Map(
     'schedules run-now': ['celeriac -A tasks schedules run-now nightly'],
     'schedules remove': ['celeriac -A tasks schedules remove nightly --yes'],
     doctor: ['celeriac -A tasks doctor', 'celeriac -A tasks doctor --json || page-someone'],
+    report: ['celeriac -A tasks report', 'celeriac -A tasks report --json'],
     events: ['celeriac -A tasks events', 'celeriac -A tasks events --json | jq .type'],
     top: ['celeriac -A tasks top', 'celeriac -A tasks top | grep mail@'],
     shell: ['celeriac -A tasks shell', 'celeriac -A tasks shell < statements.js'],

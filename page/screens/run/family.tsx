@@ -12,7 +12,7 @@ export function Family({ run: { id, ancestors, children, workflowId } }: { run: 
     <Section
       title="Family"
       id="family"
-      aside={workflowId !== null && <a href={link(['runs', workflowId, 'graph'])}>Graph</a>}
+      aside={workflowId !== null && <a href={link(['runs', id, 'graph'])}>Graph</a>}
     >
       {ancestors.length > 0 && (
         <>

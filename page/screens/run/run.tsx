@@ -112,7 +112,7 @@ function Sub({ run: { id, state, workflowId } }: { run: RunDetail }) {
   return (
     <p class="sub">
       <State state={state} /> <Id id={id} /> <Copy text={id} what="the id" />
-      {workflowId !== null && <a href={link(['runs', workflowId, 'graph'])}>Workflow</a>}
+      {workflowId !== null && <a href={link(['runs', id, 'graph'])}>Workflow</a>}
     </p>
   );
 }

@@ -4,6 +4,7 @@
  */
 import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRoute } from '../core/router.js';
 import { Store, useStore } from '../core/store.js';
 import { visible } from '../core/text.js';
 import { notify } from './notices.js';
@@ -22,6 +23,9 @@ export function closeDialog(): void {
 export function DialogHost() {
   const content = useStore(open);
   const dialog = useRef<HTMLDialogElement>(null);
+  // It asks about what is on its screen: Back, or a link from elsewhere, closes it.
+  const screen = useRoute().path.join('/');
+  useEffect(() => closeDialog, [screen]);
   useEffect(() => {
     const element = dialog.current;
     if (content === null || element === null) return undefined;

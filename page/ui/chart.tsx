@@ -94,7 +94,13 @@ function options(
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
-      x: { range: (_, least, most) => [Math.min(least, most - LEAST_SECONDS), most] },
+      // Of the data: a single point would get a whole day.
+      x: {
+        range: ({ data: [times] }) => {
+          const last = times.at(-1) ?? 0;
+          return [Math.min(times[0] ?? last, last - LEAST_SECONDS), last];
+        },
+      },
       y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] },
     },
     axes: [

@@ -43,6 +43,9 @@ export function Tasks() {
   );
 }
 
+/** How runs have ended or failed. How many were sent and started says nothing of how many wait and run now. */
+const SEEN = ['SUCCESS', 'FAILURE', 'REVOKED', 'RETRY'] as const;
+
 const COLUMNS: readonly Column<TaskSummary>[] = [
   {
     key: 'name',
@@ -58,7 +61,7 @@ const COLUMNS: readonly Column<TaskSummary>[] = [
   {
     key: 'counts',
     head: 'Seen',
-    by: ({ counts }) => Object.values(counts).reduce((sum, n) => sum + n, 0),
+    by: ({ counts }) => SEEN.reduce((sum, state) => sum + (counts[state] ?? 0), 0),
     cell: ({ name, counts }) => <Counts name={name} counts={counts} />,
   },
   {
@@ -131,7 +134,7 @@ const COLUMNS: readonly Column<TaskSummary>[] = [
 ];
 
 function Counts({ name, counts }: { name: string; counts: Readonly<Record<string, number>> }) {
-  const some = Object.entries(counts).filter(([, n]) => n > 0);
+  const some = SEEN.flatMap((state) => (counts[state] ? [[state, counts[state]] as const] : []));
   if (some.length === 0) return <None />;
   return (
     <span class="counts">

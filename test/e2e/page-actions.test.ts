@@ -149,7 +149,7 @@ onEveryEngine(
         await page.getByRole('button', { name, exact: true }).click();
         for (const [label, value] of Object.entries(fields))
           await page.getByLabel(label, { exact: true }).fill(value);
-        await driver.confirm(`${name} on 1 worker`);
+        await driver.confirm(`${name} on ${name === 'Rate limit' ? 'all workers' : '1 worker'}`);
         await driver.notice(`${name}, ${NODE}`);
       };
       const concurrency = async () => (await app.inspect().stats())[NODE];
@@ -225,8 +225,9 @@ onEveryEngine(
     });
 
     it('calls a task, says what is wrong with its arguments, and shows its end', async (t) => {
-      const { driver, fleet } = await open(t, '#/call');
+      const { driver, fleet } = await open(t, '#/call/no_such');
       const { page } = driver;
+      await driver.sees(/knows this task/);
       await page.getByLabel('Task', { exact: true }).fill('render_page');
       await page.keyboard.press('Tab');
       await page.getByLabel('Arguments, a JSON list').fill('{"page": 1}');
@@ -292,6 +293,9 @@ onEveryEngine(
       await button.click();
       await page.getByRole('button', { name: 'Cancel' }).click();
       assert.notEqual(await app.schedules.get('kept'), undefined);
+      await button.click();
+      await driver.goTo('#/queues', 'Queues');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
     });
 
     /** An app with a worker, its page at `at`, and another app of the same to ask. */

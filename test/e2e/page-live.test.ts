@@ -40,11 +40,13 @@ describe('The page, live', () => {
     await driver.sees('42 of 100');
     await driver.goTo(at(words), 'write');
     await driver.sees('word 2');
+    await driver.sees('3 chunks so far');
     assert.equal(await page.getByText('the last word').count(), 0);
     fleet.go.open();
     await driver.sees('the last word');
     await page.locator('.head').getByText('SUCCESS').waitFor();
     await page.locator('#result').waitFor();
+    await page.getByText('4 chunks', { exact: true }).waitFor();
     await driver.goTo(at(report), 'generate_report');
     await driver.sees(/Report 42 is ready/);
   });
@@ -84,9 +86,13 @@ describe('The page, live', () => {
     await driver.row('idle').getByText('2', { exact: true }).waitFor();
     await driver.goTo('#/tasks', 'Tasks');
     await driver.row('charge_card').getByText('100 %').waitFor();
+    assert.deepEqual(await driver.row('charge_card').locator('.counts .state').allTextContents(), [
+      'FAILURE',
+    ]);
     await driver.goTo('#/workers', 'Workers');
     await fleet.tasks.report.delay('1');
     await driver.row('web-1').getByText('1/8').waitFor();
+    assert.equal(await page.getByRole('columnheader', { name: 'Failed' }).count(), 0);
     assert((await shifted()) < 0.1);
   });
 

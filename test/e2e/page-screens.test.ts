@@ -204,6 +204,27 @@ describe('The screens of the page', () => {
     await page.getByText('50 shown').waitFor();
   });
 
+  it('leads from a part of a workflow to its graph', async (t) => {
+    const { page, ...driver } = await open(t, `#/runs/${encodeURIComponent(runs.flow.id)}`);
+    for (const name of ['Workflow', 'Graph']) {
+      await page.getByRole('link', { name, exact: true }).click();
+      await driver.heading('Workflow');
+      await page.getByText(/a chain of 8 tasks/).waitFor();
+      await page.goBack();
+    }
+  });
+
+  it('has room for all fields and texts of a list and of what failed', async (t) => {
+    const { page, ...driver } = await open(t, '#/runs');
+    await page.getByText('More filters').click();
+    await driver.fits();
+    await page.getByLabel('Text in arguments').fill('zzz');
+    await page.getByText(/More filters has ids and tags/).waitFor();
+    await driver.goTo('#/failed', 'Failed');
+    await page.locator('main tr[data-row] [data-primary]').first().click();
+    await page.getByText(/The first of them .* ago, the latest .* ago/).waitFor();
+  });
+
   it('remembers the theme that was chosen', async (t) => {
     const { page, ...driver } = await open(t);
     const dark = () => page.evaluate('getComputedStyle(document.documentElement).colorScheme');
@@ -226,6 +247,8 @@ describe('The screens of the page', () => {
       page: driver.page,
       heading: (title: string) => driver.heading(title),
       reload: () => driver.reload(),
+      fits: () => driver.fits(),
+      goTo: (at: string, title: string) => driver.goTo(at, title),
     }));
   }
 });

@@ -44,15 +44,23 @@ export function Call({ task: given }: { task: string | undefined }) {
         </div>
         {given === undefined ? (
           <Empty title="Which task?" command={`celeriac -A tasks call generate_report_task --args '["42"]'`}>
-            Choose one above; those that workers or your code know are offered. The same from a terminal:
+            Type its name and press Enter, or choose one of those that workers or your code know. The same
+            from a terminal:
           </Empty>
         ) : (
-          <CallForm
-            key={`${given} ${fields === undefined}`}
-            name={given}
-            fields={fields}
-            sent={(id) => setSent((all) => [id, ...all].slice(0, 10))}
-          />
+          <>
+            {data !== undefined && task === undefined && (
+              <p class="sub">
+                No worker that answers, and no code here, knows this task. It can be sent all the same.
+              </p>
+            )}
+            <CallForm
+              key={`${given} ${fields === undefined}`}
+              name={given}
+              fields={fields}
+              sent={(id) => setSent((all) => [id, ...all].slice(0, 10))}
+            />
+          </>
         )}
         {sent.length > 0 && (
           <Section title="Sent" id="sent">

@@ -165,6 +165,7 @@ function Members({ group, done }: { group: FailedGroup; done: () => void }) {
         ))}
       </ul>
       <p class="foot">
+        The first of them <Moment at={group.first} />, the latest <Moment at={group.last} />.{' '}
         {group.count > group.ids.length &&
           `The newest ${number(group.ids.length)} of ${number(group.count)}. `}
         {!all && group.ids.length > shown.length && (

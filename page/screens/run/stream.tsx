@@ -22,7 +22,11 @@ export function Stream({ run: { id, stream, doneAt } }: { run: RunDetail }) {
   }, [chunks]);
   if (stream === null) return null;
   return (
-    <Section title="Stream" id="stream" aside={<span class="sub">{count(next, 'chunk')} so far</span>}>
+    <Section
+      title="Stream"
+      id="stream"
+      aside={<span class="sub">{`${count(next, 'chunk')}${doneAt === null ? ' so far' : ''}`}</span>}
+    >
       <ol
         class="chunks"
         ref={box}

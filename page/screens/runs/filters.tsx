@@ -28,8 +28,8 @@ export function Filters() {
           value={query.get('sort') ?? 'newest'}
           onChange={(event) => setQuery({ sort: event.currentTarget.value, cursor: null })}
         >
-          <option value="newest">Newest first</option>
-          <option value="oldest">Oldest first</option>
+          <option value="newest">Latest change first</option>
+          <option value="oldest">Earliest change first</option>
         </select>
       </div>
       <fieldset class="states">

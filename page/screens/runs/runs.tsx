@@ -10,7 +10,7 @@ import { Actions, Empty, Head, Problem, Waiting } from '../../ui/bits.js';
 import { Table } from '../../ui/table.js';
 import { Bulk } from './bulk.js';
 import { runColumns } from './columns.js';
-import { asQuery, readFilter } from './filter.js';
+import { asQuery, type Filter, readFilter } from './filter.js';
 import { Filters } from './filters.js';
 import { useLiveRuns } from './live-list.js';
 
@@ -64,19 +64,21 @@ export function Runs() {
           selected={selected}
         />
       )}
-      {data !== undefined && rows.length === 0 && (
-        <NoRuns filtered={Object.keys(filter).length > 0} list={data} />
-      )}
+      {data !== undefined && rows.length === 0 && <NoRuns filter={filter} list={data} />}
       {data !== undefined && <Pages list={data} cursor={cursor} />}
     </>
   );
 }
 
-function NoRuns({ filtered, list: { complete } }: { filtered: boolean; list: RunList }) {
+function NoRuns({ filter, list: { complete } }: { filter: Filter; list: RunList }) {
   if (!complete) return <Empty title="Nothing matches so far">There is more to look at.</Empty>;
-  if (filtered)
+  if (Object.keys(filter).length > 0)
     return (
-      <Empty title="Nothing matches">Finished tasks are kept for as long as the app's option says.</Empty>
+      <Empty title="Nothing matches">
+        {filter.text !== undefined && 'Text is looked for in arguments only; More filters has ids and tags. '}
+        Finished tasks are kept for as long as the app's options <code>resultExpires</code> and{' '}
+        <code>failureExpires</code> say.
+      </Empty>
     );
   return (
     <Empty

@@ -16,6 +16,8 @@ export interface Command {
   readonly says: string;
   readonly fields: readonly CommandField[];
   readonly danger?: boolean;
+  /** Holds for all workers, whichever takes the command. */
+  readonly everywhere?: boolean;
 }
 
 const TASK: CommandField = { name: 'task', label: 'Task', kind: 'text', required: true };
@@ -58,7 +60,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'rate-limit',
     label: 'Rate limit',
-    says: 'How often a task may start. Holds for all workers.',
+    says: 'How often a task may start, over all workers.',
+    everywhere: true,
     fields: [
       TASK,
       { name: 'rate', label: 'Rate', kind: 'text', hint: 'such as 10/s or 100/m; empty for no limit' },

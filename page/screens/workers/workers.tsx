@@ -121,13 +121,6 @@ function columns(open: string | null): readonly Column<WorkerView>[] {
       cell: ({ processed }) => (processed === null ? <None /> : <Count n={processed} />),
     },
     {
-      key: 'failed',
-      head: 'Failed',
-      kind: 'number',
-      by: ({ failed }) => failed ?? -1,
-      cell: ({ failed }) => (failed === null ? <None /> : <Count n={failed} alarm />),
-    },
-    {
       key: 'cpu',
       head: 'CPU',
       kind: 'number',
@@ -277,7 +270,7 @@ function Control({
   return (
     <ActionDialog
       title={`${command.label}: ${node}`}
-      label={`${command.label} on 1 worker`}
+      label={`${command.label} on ${command.everywhere === true ? 'all workers' : '1 worker'}`}
       danger={command.danger === true}
       act={act}
     >

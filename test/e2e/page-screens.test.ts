@@ -183,7 +183,7 @@ describe('The screens of the page', () => {
     const { page, ...driver } = await open(t, '#/runs');
     await page.getByRole('checkbox', { name: 'FAILURE' }).check();
     await page.getByLabel('Task').fill('charge*');
-    await page.getByLabel('Order').selectOption('oldest');
+    await page.getByLabel('Order', { exact: true }).selectOption('oldest');
     await page.waitForURL(/state=FAILURE/);
     await page.waitForURL(/name=charge/);
     await page.waitForURL(/sort=oldest/);

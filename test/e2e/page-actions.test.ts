@@ -289,7 +289,7 @@ onEveryEngine(
       await page.getByRole('dialog').getByText('cannot be undone').waitFor();
       await page.keyboard.press('Escape');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
-      assert.equal(await driver.row('kept').locator('button:focus').count(), 1);
+      await driver.row('kept').locator('button:focus').waitFor();
       await button.click();
       await page.getByRole('button', { name: 'Cancel' }).click();
       assert.notEqual(await app.schedules.get('kept'), undefined);

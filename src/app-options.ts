@@ -9,6 +9,7 @@ import type { Logger } from './options/logger.js';
 import type { Routes } from './options/routes.js';
 import type { TaskOptions } from './options/task-options.js';
 import type { Telemetry } from './queue/tracing.js';
+import type { EventDetail } from './tasks/event-details.js';
 import type { Serializer } from './tasks/serializer.js';
 
 /** Options of `new Celeriac(name, options)`. */
@@ -72,6 +73,11 @@ export interface CeleriacOptions {
   telemetry?: Telemetry;
   /** Tasks called inside a task have its priority, unless they or their call have one of their own. Default: false. */
   inheritPriority?: boolean;
+  /**
+   * What the events of tasks have beside what happened: their arguments, their results, the stacks of their errors. Set it
+   * in callers and workers. Default: none of them.
+   */
+  eventDetails?: readonly EventDetail[];
   /** Defaults for every task option. */
   taskDefaults?: TaskOptions;
 }

@@ -18,7 +18,9 @@ import { Workflows } from './canvas/workflow/workflows.js';
 import { type Asking, Caller } from './control/caller.js';
 import { Control } from './control/control.js';
 import { FailedTasks } from './control/failed.js';
+import { OwnCommands } from './control/own-commands.js';
 import { Queues } from './control/queues.js';
+import { BUILT_IN_COMMANDS } from './control/requests.js';
 import { RateLimits } from './coordination/rate-limits.js';
 import { TaskIdIndex } from './coordination/task-id-index.js';
 import { Events } from './events/events.js';
@@ -40,6 +42,7 @@ import { EngineStepping } from './steps/engine-stepping.js';
 import { TaskSteps } from './steps/task-steps.js';
 import { WaitSchemas } from './steps/wait-schemas.js';
 import { StreamWriters } from './streams/stream-writers.js';
+import { EventDetails } from './tasks/event-details.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
 import type { Registry } from './tasks/registry.js';
@@ -60,7 +63,6 @@ export interface AppPartsParams {
   readonly registry: Registry;
   readonly middleware: readonly PublishMiddleware[];
   logger(): Logger;
-  onBusError(error: Error): void;
 }
 
 export type AppParts = ReturnType<typeof makeParts>;
@@ -88,7 +90,13 @@ export function makeParts(params: AppPartsParams) {
   const tasks = new TaskReader(engine, workflows.parts);
   engine.signals.expect(ids);
   const rates = new RateLimits(engine, clock);
-  const events = new Events({ engine, clock, logger: params.logger });
+  const events = new Events({
+    engine,
+    clock,
+    logger: params.logger,
+    open: (sealed) => codec.decodeResult(sealed),
+    details: config.eventDetails.length === 0 ? undefined : new EventDetails(config.eventDetails, codec),
+  });
   const tracing = config.telemetry && new Tracing(config.telemetry);
   const feed = new Feed(engine, tasks, clock);
   const index = new TaskIdIndex(engine, tasks, clock, config.publishRetryMs);
@@ -98,7 +106,10 @@ export function makeParts(params: AppPartsParams) {
   if (!config.taskAlwaysEager) accepted(undefined);
   const producer = new Producer(engine, config.publishRetryMs, accepted);
   const caller: Asking =
-    params.caller ?? new Caller(engine, config.prefix, (error) => params.onBusError(error));
+    params.caller ??
+    new Caller(engine, config.prefix, (error) => {
+      if (!engine.isUnavailable(error)) params.logger().warn({ error }, `control bus: ${error.message}`);
+    });
   const sending = { engine, clock, producer, ids, index };
   const unique = new UniqueCalls(engine, tasks, clock, config.publishRetryMs);
   const decoding = {
@@ -171,6 +182,7 @@ export function makeParts(params: AppPartsParams) {
     tagged: (tag) => taggedTasks(engine, tag),
     setRate: (task, rate) => rates.set(task, rate),
   });
+  const commands = new OwnCommands(BUILT_IN_COMMANDS);
   const outbox = new Outbox({
     name,
     prefix: config.prefix,
@@ -213,8 +225,9 @@ export function makeParts(params: AppPartsParams) {
     queues,
     failed,
     control,
+    commands,
     outbox,
-    working: { engine, tasks, index, rates, caller, events, outbox },
+    working: { engine, tasks, index, rates, caller, commands, events, outbox },
     scheduling,
     running: {
       clock,

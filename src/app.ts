@@ -5,6 +5,8 @@
 import { type InspectOptions, inspect } from 'node:util';
 import { type AppConfig, confOf, resolveAppOptions } from './app-options/resolve.js';
 import type { CeleriacOptions } from './app-options.js';
+import { makeEagerRunner } from './app-parts/eager-runner.js';
+import { executorParamsOf } from './app-parts/executor-params.js';
 import { type AppParts, closeParts, makeParts } from './app-parts.js';
 import type { Detour } from './calls/call-stages.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
@@ -16,9 +18,11 @@ import type { AskOptions } from './control/caller.js';
 import type { Control } from './control/control.js';
 import { type Diagnosis, examine } from './control/doctor.js';
 import type { FailedTasks } from './control/failed.js';
-import { Inspect } from './control/inspect.js';
+import { askFleet, Inspect } from './control/inspect.js';
+import type { CommandHandler } from './control/own-commands.js';
 import type { Queues } from './control/queues.js';
-import { AppClosedError, OptionError } from './errors.js';
+import { AppClosedError } from './errors.js';
+import { Fleet, type FleetOptions } from './events/fleet.js';
 import type { EventListener, EventName, EventsOptions, FleetEvent } from './events/names.js';
 import { argumentsOf, type CallOptions, type SendOptions, sendOptionsOf } from './options/call-options.js';
 import { checkLogger, guarded, type Logger } from './options/logger.js';
@@ -26,7 +30,7 @@ import { checkOptions } from './options/names.js';
 import type { TaskOptions } from './options/task-options.js';
 import { ErrorClasses } from './protocol/wire-error.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
-import { taskResultFrom } from './results/from-json.js';
+import { groupIdIn, taskResultFrom } from './results/from-json.js';
 import type { GroupResult, GroupResultJson } from './results/group-result.js';
 import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
@@ -44,11 +48,10 @@ import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.j
 import type { ChunkIn, ResultIn, ShareIn } from './tasks/yields.js';
 import type { Outbox } from './transactions/outbox/outbox.js';
 import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
-import { EagerRunner } from './worker/run/eager.js';
+import type { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
 import { Worker } from './worker/worker.js';
 import type { ProcessesOptions, WorkerOptions, WorkerParams } from './worker/worker-options.js';
-import { Spawner } from './worker/workflow/spawn.js';
 
 /** The parts of an app, for the other entry points of this package only. */
 export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };
@@ -113,9 +116,6 @@ export class Celeriac implements AsyncDisposable {
       registry: this.#registry,
       middleware: this.#publishMiddleware,
       logger: () => this.#logger,
-      onBusError: (error) => {
-        if (!parts.engine.isUnavailable(error)) this.#logger.warn({ error }, `control bus: ${error.message}`);
-      },
     });
     this.#parts = parts;
     this.control = parts.control;
@@ -123,13 +123,14 @@ export class Celeriac implements AsyncDisposable {
     this.schedules = parts.schedules;
     this.failed = parts.failed;
     this.outbox = parts.outbox;
-    this.#eager = new EagerRunner({
-      ...this.#executorParams(),
-      here: (detour) => this.#parts.flows.launcher.here(detour),
-      host: { node: name, logger: this.#logger, app: this, stopping: false },
-      results: this.#parts.results,
+    const wiring = {
+      app: this,
+      name,
+      errors: this.errors,
+      executor: this.#executorParams(),
       prepare: () => this.#prepare(),
-    });
+    };
+    this.#eager = makeEagerRunner(parts, { ...wiring, logger: this.#logger });
     if (config.taskAlwaysEager) this.#parts.sender.detour = this.#hereAndNow(true);
     this.#handles = {
       sender: this.#parts.sender,
@@ -138,14 +139,7 @@ export class Celeriac implements AsyncDisposable {
       apply: (target, args, callOptions) =>
         this.#parts.flows.launcher.apply(target, args, callOptions, this.#hereAndNow(false)),
     };
-    thread?.made({
-      name,
-      prefix: config.prefix,
-      app: this,
-      errors: this.errors,
-      executor: this.#executorParams(),
-      prepare: () => this.#prepare(),
-    });
+    thread?.made({ ...wiring, prefix: config.prefix, events: parts.events });
   }
 
   /**
@@ -242,10 +236,7 @@ export class Celeriac implements AsyncDisposable {
    * @throws {UnknownTaskError} when the group is unknown or its record has expired
    */
   async groupResult(idOrJson: string | GroupResultJson): Promise<GroupResult> {
-    const id = typeof idOrJson === 'string' ? idOrJson : idOrJson?.id;
-    if (typeof id !== 'string' || id === '')
-      throw new OptionError('app.groupResult: give the id of a group, or the JSON of a GroupResult.');
-    return this.#parts.flows.results.group(id);
+    return this.#parts.flows.results.group(groupIdIn(idOrJson));
   }
 
   /** The signature of a task by name, or the signature or workflow of a JSON; a signature is returned as it is. */
@@ -323,6 +314,23 @@ export class Celeriac implements AsyncDisposable {
     return this.#parts.events.stream(options);
   }
 
+  /**
+   * Adds a command for `app.control.broadcast`: workers run it, and reply with what it returns. Returns its removal.
+   * @example app.onCommand('reload', async (args, { node }) => `${node} has reloaded`)
+   * @throws {OptionError} for the name of a command of celeriac, or of one that has a handler
+   */
+  onCommand<A = unknown>(command: string, handler: CommandHandler<A>): () => void {
+    return this.#parts.commands.add(command, handler);
+  }
+
+  /**
+   * A live picture of workers and tasks, kept from events and begun with what the workers say they do.
+   * @example const fleet = app.fleet(); await fleet.ready; console.log(fleet.snapshot().workers)
+   */
+  fleet(options: FleetOptions = {}): Fleet {
+    return new Fleet({ ...this.#parts, ask: () => askFleet(this.inspect()) }, options);
+  }
+
   /** Queries running workers. */
   inspect(options: AskOptions = {}): Inspect {
     return new Inspect(this.#parts.caller, options);
@@ -373,15 +381,8 @@ export class Celeriac implements AsyncDisposable {
   }
 
   #executorParams() {
-    return {
-      registry: this.#registry,
-      timezone: this.#config.timezone,
-      errors: this.errors,
-      middleware: this.#runMiddleware,
-      ...this.#parts.running,
-      unknownTaskGraceMs: this.#config.unknownTaskGraceMs,
-      spawning: new Spawner(this.#parts.flows.spawning),
-    };
+    const [config, registry, middleware] = [this.#config, this.#registry, this.#runMiddleware];
+    return executorParamsOf(this.#parts, { config, registry, middleware, errors: this.errors });
   }
 
   #target(name: string): CallTarget {

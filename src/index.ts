@@ -31,6 +31,7 @@ export {
   FailedTasks,
 } from './control/failed.js';
 export { Inspect } from './control/inspect.js';
+export type { CommandContext, CommandHandler } from './control/own-commands.js';
 export { type QueueInfo, Queues } from './control/queues.js';
 // Options
 export type { Duration, Moment } from './duration.js';
@@ -70,6 +71,8 @@ export {
   WorkerLostError,
 } from './errors.js';
 // Events
+export type { Fleet, FleetOptions } from './events/fleet.js';
+export type { FleetSnapshot, FleetTask, FleetWorker } from './events/fleet-snapshot.js';
 export type {
   AppEvent,
   EventListener,
@@ -78,6 +81,9 @@ export type {
   EventsLost,
   EventsOptions,
   FleetEvent,
+  LifecycleEvent,
+  LifecycleName,
+  LifecyclePlace,
 } from './events/names.js';
 export type { Acceptance } from './options/acceptance.js';
 export type { CallOptions, SendOptions } from './options/call-options.js';
@@ -139,6 +145,7 @@ export {
   type TaskRequest,
 } from './tasks/context.js';
 export { Task, type TaskDecorator } from './tasks/decorator.js';
+export type { EventDetail } from './tasks/event-details.js';
 export type {
   Middleware,
   PublishContext,
@@ -146,6 +153,7 @@ export type {
   RunContext,
   RunMiddleware,
 } from './tasks/middleware.js';
+export type { OwnEventFields, OwnEventName, OwnEvents } from './tasks/own-events.js';
 export type { TaskReference } from './tasks/reference.js';
 export type { RegisterOptions } from './tasks/register-options.js';
 export type { Serializer } from './tasks/serializer.js';

@@ -13,6 +13,7 @@ import { checkTimezone } from '../options/schedules.js';
 import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import type { Telemetry } from '../queue/tracing.js';
 import { show } from '../show.js';
+import { checkEventDetails, type EventDetail } from '../tasks/event-details.js';
 import type { Serializer } from '../tasks/serializer.js';
 import { type Container, checkContainer } from './container.js';
 import { checkOutbox, type OutboxOption } from './outbox.js';
@@ -116,6 +117,14 @@ export const APP_OPTIONS = {
   telemetry: option(checkedByName<Telemetry, Telemetry>('telemetry', checkTelemetry), {
     doc: "an object with BullMQ's telemetry interface (`bullmq-otel`): see [traces](../guide/monitoring.md#traces)",
   }),
+  eventDetails: option(
+    checkedByName<readonly EventDetail[], readonly EventDetail[]>('list', checkEventDetails),
+    {
+      default: [],
+      without: 'none',
+      doc: "what [events](../guide/monitoring.md#details) have beside what happened: `'args'`, `'result'`, `'stack'`",
+    },
+  ),
   timezone: option(checkedByName<string, string>('text', checkTimezone), {
     default: 'UTC',
     doc: 'the zone of [schedules](../guide/schedules.md) and moments that name none: an IANA name',

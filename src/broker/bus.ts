@@ -2,7 +2,7 @@
  * The bus of an app: lists its processes and carries small messages between them. Wraps BullMQ's Relay in a small interface
  * of our own, since Relay is marked experimental. Delivery is at most once: never use the bus for what must not be lost.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Relay } from 'bullmq';
 import { after } from '../timers.js';
 import type { Engine } from './broker.js';
@@ -23,6 +23,8 @@ export interface Bus {
   /** Calls `listener` for each message on `topic` (words with dots). Resolves once subscribed. */
   subscribe(topic: string, listener: (data: unknown) => void): Promise<void>;
   publish(topic: string, data: unknown): Promise<void>;
+  /** Calls `listener` with processes that this one has removed, since their leases had ended: each is removed once. */
+  onRemoved(listener: (removed: readonly Pick<BusNode, 'id' | 'name'>[]) => void): void;
   /** The processes with a valid lease. A killed process stays listed until its lease ends. */
   nodes(): Promise<BusNode[]>;
   close(): Promise<void>;
@@ -30,14 +32,18 @@ export interface Bus {
 
 const LEASE_MS = 10_000;
 const GOODBYE_MS = 3_000;
-/** Bytes. A reply with a thousand tasks takes some hundred kilobytes. */
-const LARGEST_MESSAGE = 4 * 1024 ** 2;
+/** The largest message, bytes. A reply with a thousand tasks takes some hundred kilobytes. */
+export const LARGEST_MESSAGE = 4 * 1024 ** 2;
+
+/** Most characters of a name within an id: ids are parts of topics, which may have 512. */
+const MOST_NAME = 360;
 
 /** Joins the bus of an app. */
 export function openBus(engine: Engine, prefix: string, name: string, onError: (error: Error) => void): Bus {
   const { connection, prefix: keyPrefix, relay, release } = engine.bullmq();
   const instance = new Relay({
     connection: connection as never,
+    nodeId: idOf(name),
     // Namespaces allow few characters; prefixes allow nearly all.
     namespace: createHash('sha1').update(prefix).digest('hex'),
     name,
@@ -56,6 +62,9 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
     publish: async (topic, data) => {
       await instance.publish(topic, data);
     },
+    onRemoved: (listener) => {
+      instance.on('swept', (ids: readonly string[]) => listener(ids.map((id) => ({ id, name: nameIn(id) }))));
+    },
     nodes: async () =>
       (await instance.getNodes()).map(({ id, info, registeredAt }) => ({
         id,
@@ -71,4 +80,13 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
       });
     },
   };
+}
+
+/** An id that carries the name: of a process that was removed nothing but its id is known. */
+function idOf(name: string): string {
+  return `${randomBytes(8).toString('hex')}_${Buffer.from(name).toString('base64url').slice(0, MOST_NAME)}`;
+}
+
+function nameIn(id: string): string {
+  return Buffer.from(id.slice(id.indexOf('_') + 1), 'base64url').toString();
 }

@@ -3,13 +3,16 @@
  * `active`.
  */
 import { queueOfLane } from '../protocol/lanes.js';
-import type { Message } from '../protocol/message.js';
+import { type Message, readMessage } from '../protocol/message.js';
 import type { Envelope } from '../queue/producer.js';
+import type { EventDetails } from '../tasks/event-details.js';
 
 export interface SendWatch {
   readonly active: boolean;
   /** Awaited before a call leaves: a listener of this process is just starting. */
   readonly settling: Promise<unknown> | undefined;
+  /** What events have beside what happened. */
+  readonly details?: Pick<EventDetails, 'args'> | undefined;
   /** Called at the first contact with the broker: finds out whether there are listeners. Never rejects. */
   meet(): Promise<void>;
   /** Called before a task is sent; the returned function takes whether the broker accepted it. */
@@ -29,12 +32,13 @@ export interface SentEvent {
   readonly parentId?: string;
   readonly eta?: number;
   readonly expires?: number;
+  readonly args?: readonly unknown[];
 }
 
 /** Publishes the event of a task once the broker has the task. */
 export async function reportSent(
   watch: SendWatch,
-  { taskId, queue, name, sentAt }: Envelope,
+  { taskId, queue, name, sentAt, data }: Envelope,
   { root, parent, eta, expires, shadow, tags }: Omit<Message, 'v' | 'args'>,
   delivered: Promise<void>,
 ): Promise<void> {
@@ -50,6 +54,7 @@ export async function reportSent(
     ...(parent !== undefined && { parentId: parent }),
     ...(eta !== undefined && { eta }),
     ...(expires !== undefined && { expires }),
+    ...watch.details?.args(readMessage(data)),
   });
   try {
     await delivered;

@@ -164,6 +164,17 @@ export function argsFlag(text: string): unknown[] {
   );
 }
 
+/** Any JSON value. Wrapped, since commander takes null for a flag that was given without a value. */
+export function jsonFlag(flag: string): (text: string) => { readonly given: unknown } {
+  return (text) => {
+    try {
+      return { given: JSON.parse(text) as unknown };
+    } catch (error) {
+      throw new OptionError(`${flag}: ${text} is not JSON (${(error as Error).message}).`);
+    }
+  };
+}
+
 /** Free data of a call: a JSON object. */
 export function headersFlag(text: string): Record<string, unknown> {
   try {

@@ -108,6 +108,8 @@ export interface Commands {
   /** The ids of tasks the node ended as revoked, newest last (capped). */
   revoked: { args: Record<never, never>; reply: string[] };
   shutdown: { args: Record<never, never>; reply: { ok: string } };
+  /** A command of the app's own: its name, and its encoded arguments; the caller waits for `timeoutMs`. */
+  own: { args: { name: string; args: unknown; timeoutMs: number }; reply: unknown };
 }
 
 export type CommandName = keyof Commands;

@@ -2,8 +2,9 @@
  * `app.control`: changes running workers. Values are checked here before anything is sent; the failure of a node is
  * returned as its `{ error }`.
  */
+import { LARGEST_MESSAGE } from '../broker/bus.js';
 import type { Duration } from '../duration.js';
-import { OptionError } from '../errors.js';
+import { OptionError, PayloadTooLargeError } from '../errors.js';
 import { checkLimits, checkQueueName, checkTaskName, optionalMs } from '../options/checks.js';
 import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
@@ -13,7 +14,12 @@ import type { RevokeOptions } from '../results/revoke.js';
 import { show } from '../show.js';
 import { type Asking, type AskOptions, checkAsk } from './caller.js';
 import { isErrorReply, NO_ANSWER, type Replies } from './commands.js';
+import { checkCommandName, decodeCommandReply, encodeCommandArgs } from './own-commands.js';
 import type { Queues } from './queues.js';
+import { BUILT_IN_COMMANDS } from './requests.js';
+
+/** The largest arguments of a command of the app's own, bytes: with what travels beside them, one message of the bus. */
+const MOST_ARGS = LARGEST_MESSAGE - 1024;
 
 type Done = Promise<Replies<{ ok: string }>>;
 
@@ -184,6 +190,35 @@ export class Control {
   async purge(queues?: string | readonly string[]): Promise<number> {
     const dropped = await this.writes.queues.purge(queues);
     return Object.values(dropped).reduce((sum, n) => sum + n, 0);
+  }
+
+  /**
+   * Runs a command of the app's own on each worker (Celery: `broadcast`): what `app.onCommand` added there. One reply per
+   * node: what its handler returned, or `{ error }` if it threw or the node has no such command.
+   * @param args plain JSON, `{}` unless given
+   * @throws {OptionError} for the name of a command of celeriac
+   * @throws {NotSerializableError} with the path of what JSON would change
+   * @throws {PayloadTooLargeError} above 4 MB
+   * @example await app.control.broadcast('reload', { prices: true }, { timeout: '10s' })
+   */
+  async broadcast<R = unknown>(
+    command: string,
+    args?: unknown,
+    options: AskOptions = {},
+  ): Promise<Replies<R>> {
+    const where = 'control.broadcast';
+    checkCommandName(command, BUILT_IN_COMMANDS, where);
+    checkOptions(options, where);
+    const encoded = encodeCommandArgs(args);
+    const bytes = Buffer.byteLength(JSON.stringify(encoded));
+    if (bytes > MOST_ARGS)
+      throw new PayloadTooLargeError(
+        `${where}: the arguments of "${command}" take ${bytes} bytes, more than ${MOST_ARGS}.`,
+      );
+    const { timeoutMs } = checkAsk(options, where);
+    const replies = await this.caller.ask('own', { name: command, args: encoded, timeoutMs }, options);
+    const decoded = Object.entries(replies).map(([node, reply]) => [node, decodeCommandReply(reply)]);
+    return Object.fromEntries(decoded) as Replies<R>;
   }
 
   /** Shuts workers down warmly: running tasks finish. */

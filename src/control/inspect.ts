@@ -91,3 +91,9 @@ function withTag(replies: Replies<TaskReport[]>, tag: string): Replies<TaskRepor
   ]);
   return Object.fromEntries(kept) as Replies<TaskReport[]>;
 }
+
+/** What the workers say of themselves and of the tasks that they run. */
+export async function askFleet(inspect: Inspect) {
+  const [stats, active] = await Promise.all([inspect.stats(), inspect.active()]);
+  return { stats, active };
+}

@@ -35,6 +35,9 @@ export function readArgs<C extends CommandName>(command: C, given: RawRequest): 
   return READERS[command](given);
 }
 
+/** How long callers wait by default, ms. */
+const DEFAULT_TIMEOUT_MS = 1000;
+
 const READERS: Readers = {
   ping: none,
   active: none,
@@ -79,7 +82,15 @@ const READERS: Readers = {
     jobIds: texts(given, 'jobIds'),
     ...(typeof given.reason === 'string' && { reason: given.reason }),
   }),
+  own: ({ name, args, timeoutMs }) => {
+    if (typeof name !== 'string') throw new OptionError(`name ${show(name)} must be a text`);
+    const isTime = typeof timeoutMs === 'number' && timeoutMs > 0;
+    return { name, args, timeoutMs: isTime ? timeoutMs : DEFAULT_TIMEOUT_MS };
+  },
 };
+
+/** The names of celeriac's own commands. */
+export const BUILT_IN_COMMANDS: readonly string[] = Object.keys(READERS).filter((name) => name !== 'own');
 
 function none(): Record<never, never> {
   return {};

@@ -12,6 +12,7 @@ import {
   topicOf,
   WORKER_MARK,
 } from './commands.js';
+import { reportLostNodes } from './lost-nodes.js';
 import { readArgs, readRequest } from './requests.js';
 
 export interface ResponderParams {
@@ -20,6 +21,8 @@ export interface ResponderParams {
   /** The preferred node name; a suffix is added when a live node has it already. */
   readonly name: string;
   readonly handlers: CommandHandlers;
+  /** Called with the name of another node that was lost, in one process of the fleet. */
+  onLost(node: string): void;
   readonly onError: (error: Error) => void;
 }
 
@@ -44,7 +47,14 @@ export async function startResponder(params: ResponderParams): Promise<Responder
           // Not a request: there is no sender to answer.
           if (request !== undefined) answer(bus, node, handlers, request).catch(onError);
         });
-        return { node, close: () => bus.close() };
+        const stopReporting = reportLostNodes(bus, (lost) => params.onLost(lost), onError);
+        return {
+          node,
+          close: () => {
+            stopReporting();
+            return bus.close();
+          },
+        };
       }
       node = better;
     } catch (error) {

@@ -45,7 +45,7 @@ export class EventOrder {
 }
 
 function sentOf(received: EventMap['task-received']): EventMap['task-sent'] {
-  const { id, name, queue, rootId, parentId, eta, expires, sentAt } = received;
+  const { id, name, queue, rootId, parentId, eta, expires, sentAt, args } = received;
   return {
     type: 'task-sent',
     timestamp: sentAt,
@@ -56,5 +56,6 @@ function sentOf(received: EventMap['task-received']): EventMap['task-sent'] {
     ...(parentId !== undefined && { parentId }),
     ...(eta !== undefined && { eta }),
     ...(expires !== undefined && { expires }),
+    ...(args !== undefined && { args }),
   };
 }

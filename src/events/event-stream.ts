@@ -2,13 +2,15 @@
  * `app.events()`: one listener to the whole fleet. Buffers a bounded number of events for a busy loop. Events dropped
  * beyond that, or missed by its connection, are reported by number. For each task, `task-sent` comes first.
  */
-
+import { randomBytes } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
+import { after } from '../timers.js';
 import { EventOrder } from './event-order.js';
 import { announceListener } from './listener-lease.js';
 import type { AppEvent, FleetEvent } from './names.js';
-import { readPacket } from './packet.js';
+import { emptyPacket, readPacket } from './packet.js';
+import { WorkerWatch } from './worker-watch.js';
 
 export interface EventStreamParams {
   readonly engine: Engine;
@@ -16,7 +18,11 @@ export interface EventStreamParams {
   /** The id of this process's own publisher, whose events are delivered directly. */
   readonly ownId: string;
   readonly signal: AbortSignal | undefined;
+  /** Whether a loop that waits keeps the process alive. */
+  readonly holds: boolean;
   readonly onEnd: () => void;
+  /** See {@link readPacket}. */
+  open(sealed: unknown): unknown;
 }
 
 type NextEvent = IteratorResult<FleetEvent, undefined>;
@@ -28,6 +34,8 @@ interface PendingNext {
 
 /** Most events buffered for a busy loop. */
 const MOST_KEPT = 10_000;
+/** How long a message of this listener may take to come back to it, ms. */
+const PROBE_MS = 2_000;
 /** Most publishers whose numbering is followed. */
 const MOST_PUBLISHERS = 10_000;
 const OVER: NextEvent = { done: true, value: undefined };
@@ -39,6 +47,10 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
   readonly #waiting: PendingNext[] = [];
   readonly #next = new Map<string, number>();
   readonly #order: EventOrder;
+  readonly #workers: WorkerWatch;
+  /** Sender of what comes back to show that this listener hears. */
+  readonly #probeId = randomBytes(6).toString('base64url');
+  #onProbe: () => void = () => undefined;
   readonly #onText = (text: string) => this.#receive(text);
   readonly #onAbort = () => this.end();
   #lost = 0;
@@ -49,6 +61,11 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
 
   constructor(private readonly params: EventStreamParams) {
     this.#order = new EventOrder(params.clock.now());
+    this.#workers = new WorkerWatch({
+      now: () => performance.now(),
+      probe: () => this.#probe(),
+      onLost: (worker) => this.#give({ type: 'worker-lost', timestamp: params.clock.now(), ...worker }),
+    });
     const { signal } = params;
     if (signal?.aborted) this.#ended = true;
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -70,7 +87,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
     if (this.#ended) return Promise.resolve(OVER);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.#release ??= this.params.engine.hold();
+      if (this.params.holds) this.#release ??= this.params.engine.hold();
     });
   }
 
@@ -86,6 +103,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
     this.params.signal?.removeEventListener('abort', this.#onAbort);
     this.params.engine.broadcast.unsubscribe(this.#onText);
     this.#withdraw();
+    this.#workers.close();
     for (const { resolve } of this.#waiting.splice(0)) resolve(OVER);
     this.#letGo();
     this.params.onEnd();
@@ -93,6 +111,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
 
   /** Takes an event of this process. */
   take(event: AppEvent): void {
+    if (!this.#workers.note(event)) return;
     for (const one of this.#order.arrange(event)) this.#give(one);
   }
 
@@ -122,10 +141,14 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
   }
 
   #receive(text: string): void {
-    const packet = readPacket(text);
+    const packet = readPacket(text, this.params.open);
     // Any client of the broker may write to the channel.
     if (packet === undefined || packet.from === this.params.ownId) return;
     const { from, at, events } = packet;
+    if (from === this.#probeId) {
+      this.#onProbe();
+      return;
+    }
     const expected = this.#next.get(from) ?? at;
     // Moved to the end, so that the publisher silent for longest is forgotten first.
     this.#next.delete(from);
@@ -137,6 +160,20 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
       }
     if (at > expected) this.#lost += at - expected;
     for (const event of events) this.take(event);
+  }
+
+  /** Whether what this listener publishes comes back to it in time. */
+  async #probe(): Promise<boolean> {
+    const heard = new Promise<boolean>((resolve) => {
+      this.#onProbe = () => resolve(true);
+    });
+    const late = new Promise<boolean>((resolve) => after(PROBE_MS, () => resolve(false), { ref: false }));
+    try {
+      await Promise.race([this.params.engine.broadcast.publish([emptyPacket(this.#probeId)]), late]);
+      return await Promise.race([heard, late]);
+    } catch {
+      return false; // the broker is away
+    }
   }
 
   #give(event: FleetEvent): void {

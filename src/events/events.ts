@@ -8,16 +8,21 @@ import type { BrokerClock } from '../broker/clock.js';
 import { AppClosedError } from '../errors.js';
 import type { Logger } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
+import type { EventDetails } from '../tasks/event-details.js';
 import { EventStream } from './event-stream.js';
 import { ListenerLease } from './listener-lease.js';
 import { Listeners } from './listeners.js';
-import type { AppEvent, EventListener, EventMap, EventName, EventsOptions } from './names.js';
+import type { AppEvent, EventListener, EventMap, EventName, EventsOptions, LifecycleEvent } from './names.js';
 import { Publisher } from './publisher.js';
 
 export interface EventsParams {
   readonly engine: Engine;
   readonly clock: BrokerClock;
   readonly logger: () => Logger;
+  /** What events have beside what happened, if they have anything. */
+  readonly details: EventDetails | undefined;
+  /** Reads the fields of an event that were sealed. Throws for those of another serializer. */
+  open(sealed: unknown): unknown;
 }
 
 /** Minimum age of a calling process before it opens a connection to follow listeners, ms. */
@@ -47,21 +52,31 @@ export class Events {
     this.#publisher = new Publisher(params.engine);
   }
 
+  /** What events have beside what happened, if they have anything. */
+  get details(): EventDetails | undefined {
+    return this.params.details;
+  }
+
   /** `app.on`. */
   on<N extends EventName>(name: N, listener: EventListener<N>): () => void {
     return this.#listeners.add(name, listener);
   }
 
-  /** `app.events`. */
-  stream(options: EventsOptions): EventStream {
+  /**
+   * `app.events`.
+   * @param holds whether a loop that waits keeps the process alive
+   */
+  stream(options: EventsOptions, { holds = true }: { holds?: boolean } = {}): EventStream {
     checkNames(options, ['signal'], 'app.events');
     if (this.#closed) throw new AppClosedError();
     const { engine, clock } = this.params;
     const stream: EventStream = new EventStream({
       engine,
       clock,
+      open: (sealed) => this.params.open(sealed),
       ownId: this.#publisher.id,
       signal: options.signal,
+      holds,
       onEnd: () => {
         this.#streams.delete(stream);
         this.#reckon();
@@ -77,17 +92,36 @@ export class Events {
     return stream;
   }
 
-  /** Publishes an event of this process. */
-  emit(event: AppEvent): void {
+  /**
+   * Publishes an event of this process.
+   * @param published what the fleet gets of it
+   */
+  emit(event: AppEvent, published = event): void {
     // A worker in this process may be faster than the broker's answer to the call.
     if (event.type === 'task-received') this.#sent(event.id);
-    this.#deliver(event);
+    this.#deliver(event, published);
+  }
+
+  /** Delivers an event to the listeners and loops of this process alone. */
+  emitHere(event: AppEvent): void {
+    this.#listeners.call(event);
+    for (const stream of this.#streams) stream.take(event);
   }
 
   /** As `emit`; resolves when all listeners of this process have finished. Never rejects. */
   announce(event: AppEvent): Promise<void> {
     this.#spread(event);
     return this.#listeners.announce(event);
+  }
+
+  /** Tells the listeners of this process of its lifecycle; resolves when all have finished. Never rejects. */
+  tell(event: LifecycleEvent): Promise<void> {
+    return this.#listeners.announce(event);
+  }
+
+  /** Whether this process has listeners of one of these events. */
+  hasListeners(names: readonly EventName[]): boolean {
+    return this.#listeners.hasAny(names);
   }
 
   /** Notes a task being sent; the returned function takes whether the broker accepted it. */
@@ -145,15 +179,15 @@ export class Events {
     this.#deliver(sent);
   }
 
-  #deliver(event: AppEvent): void {
+  #deliver(event: AppEvent, published = event): void {
     this.#listeners.call(event);
-    this.#spread(event);
+    this.#spread(event, published);
   }
 
   /** Delivers to the loops of this process and to the fleet. */
-  #spread(event: AppEvent): void {
+  #spread(event: AppEvent, published = event): void {
     for (const stream of this.#streams) stream.take(event);
-    if (this.#listenerLease.wanted && !this.#closed) this.#publisher.publish(event);
+    if (this.#listenerLease.wanted && !this.#closed) this.#publisher.publish(published);
   }
 
   #reckon(): void {

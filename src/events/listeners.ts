@@ -6,7 +6,17 @@ import { OptionError } from '../errors.js';
 import { callForeign } from '../foreign.js';
 import type { Logger } from '../options/logger.js';
 import { nearest } from '../options/names.js';
-import { type AppEvent, EVENT_NAMES, type EventListener, type EventName } from './names.js';
+import { isOwnEventName } from '../tasks/own-events.js';
+import {
+  type AppEvent,
+  EVENT_NAMES,
+  type EventListener,
+  type EventName,
+  LIFECYCLE_NAMES,
+  type LifecycleEvent,
+} from './names.js';
+
+const LIFECYCLE: ReadonlySet<string> = new Set(LIFECYCLE_NAMES);
 
 export class Listeners {
   readonly #byName = new Map<EventName, Set<EventListener<never>>>();
@@ -17,8 +27,14 @@ export class Listeners {
     private readonly changed: () => void,
   ) {}
 
+  /** Whether there are listeners of what happens to tasks and workers, beside those of the lifecycle here. */
   get any(): boolean {
-    return this.#byName.size > 0;
+    return [...this.#byName.keys()].some((name) => !LIFECYCLE.has(name));
+  }
+
+  /** Whether there are listeners of one of these events. */
+  hasAny(names: readonly EventName[]): boolean {
+    return names.some((name) => this.#byName.has(name));
   }
 
   /** @throws {OptionError} for an unknown event name */
@@ -47,7 +63,7 @@ export class Listeners {
   }
 
   /** Notifies the listeners; resolves when all have finished. */
-  async announce(event: AppEvent): Promise<void> {
+  async announce(event: AppEvent | LifecycleEvent): Promise<void> {
     const listeners = [...(this.#byName.get(event.type) ?? [])] as EventListener<EventName>[];
     await Promise.all(
       listeners.map(async (listener) => {
@@ -60,7 +76,7 @@ export class Listeners {
     );
   }
 
-  #complain({ type }: AppEvent, error: unknown): void {
+  #complain({ type }: AppEvent | LifecycleEvent, error: unknown): void {
     this.logger().error(
       { error, event: type },
       `a listener of app.on('${type}') threw; nothing else is changed by it`,
@@ -70,7 +86,7 @@ export class Listeners {
 
 function check(name: string, listener: unknown): void {
   if (typeof listener !== 'function') throw new OptionError(`app.on('${name}', …): give a function.`);
-  if ((EVENT_NAMES as readonly string[]).includes(name)) return;
+  if ((EVENT_NAMES as readonly string[]).includes(name) || isOwnEventName(name)) return;
   const near = nearest(String(name), EVENT_NAMES);
   const hint = near === undefined ? `Events: ${EVENT_NAMES.join(', ')}.` : `Did you mean "${near}"?`;
   throw new OptionError(`app.on: no event is called "${name}". ${hint}`);

@@ -1,9 +1,10 @@
 /**
  * What happens to tasks and workers, as events: every name once, with its fields (Celery: the same names). Plain JSON;
- * never a task's arguments or its value.
+ * never a task's arguments, its value or a stack unless the app says so. A task's own events stand beside them.
  */
 
 import type { WaitingFor } from '../protocol/waiting.js';
+import type { OwnEvents } from '../tasks/own-events.js';
 
 /** Fields of every event. */
 interface EventOf<T extends string> {
@@ -34,7 +35,17 @@ interface RunEventOf<T extends string> extends TaskEventOf<T> {
   readonly retries: number;
 }
 
-interface Origin {
+/** With the option `eventDetails`, cut where it is long. */
+interface WithArgs {
+  readonly args?: readonly unknown[];
+}
+
+interface WithStack {
+  /** The stack of the error, with the option `eventDetails`, cut where it is long. */
+  readonly stack?: string;
+}
+
+interface Origin extends WithArgs {
   readonly rootId: string;
   readonly parentId?: string;
   /** Earliest start, epoch ms. */
@@ -92,8 +103,46 @@ type ControlEvents = {
   [A in ControlAction as `control-${A}`]: EventOf<`control-${A}`> & ControlFacts;
 };
 
+/** The events that tasks send by `this.sendEvent`, where they are declared. */
+type OwnEventMap = {
+  [N in keyof OwnEvents]: RunEventOf<N> & OwnEvents[N];
+};
+
+/**
+ * Where something of a worker's life happens: in a worker that runs its tasks in its own process, in the supervisor of
+ * several processes (which runs none), in one of those, or in a thread of a worker.
+ */
+export type LifecyclePlace = 'worker' | 'supervisor' | 'process' | 'thread';
+
+interface LifecycleEventOf<T extends string> extends EventOf<T> {
+  /** The worker's node name; final from `worker-ready` on. */
+  readonly node: string;
+  readonly pid: number;
+  readonly place: LifecyclePlace;
+  /** In a thread: its id, as `node:worker_threads` has it. */
+  readonly threadId?: number;
+}
+
+/** The life of a worker, for the listeners of its own process or thread: never sent to others. */
+interface LifecycleEvents {
+  /** Starts: services are not created yet, no task runs. */
+  'worker-init': LifecycleEventOf<'worker-init'>;
+  /** Takes tasks. */
+  'worker-ready': LifecycleEventOf<'worker-ready'>;
+  /** Takes no more tasks; running ones may go on. */
+  'worker-shutting-down': LifecycleEventOf<'worker-shutting-down'>;
+  /** Has stopped: no task runs any more. */
+  'worker-stopped': LifecycleEventOf<'worker-stopped'>;
+}
+
+/** The name of a lifecycle event. */
+export type LifecycleName = keyof LifecycleEvents;
+
+/** Something of the life of a worker. */
+export type LifecycleEvent = LifecycleEvents[LifecycleName];
+
 /** All events by name. */
-export interface EventMap extends ControlEvents {
+export interface EventMap extends ControlEvents, OwnEventMap, LifecycleEvents {
   /** The broker has the task. */
   'task-sent': TaskEventOf<'task-sent'> & Origin;
   /** A worker fetched the task. */
@@ -114,14 +163,18 @@ export interface EventMap extends ControlEvents {
   'task-succeeded': RunEventOf<'task-succeeded'> & {
     /** How long it ran, ms. */
     readonly runtime: number;
+    /** With the option `eventDetails`, cut where it is long. */
+    readonly result?: unknown;
   };
-  'task-failed': RunEventOf<'task-failed'> & { readonly runtime: number; readonly exception: string };
-  'task-retried': RunEventOf<'task-retried'> & {
-    readonly runtime: number;
-    readonly exception: string;
-    /** When it runs again, ms from now. */
-    readonly countdown: number;
-  };
+  'task-failed': RunEventOf<'task-failed'> &
+    WithStack & { readonly runtime: number; readonly exception: string };
+  'task-retried': RunEventOf<'task-retried'> &
+    WithStack & {
+      readonly runtime: number;
+      readonly exception: string;
+      /** When it runs again, ms from now. */
+      readonly countdown: number;
+    };
   /** Sleeps or waits: this stretch of its attempt is over, and it holds no slot until the next. */
   'task-waiting': RunEventOf<'task-waiting'> & {
     /** How long the stretch ran, ms. */
@@ -141,13 +194,23 @@ export interface EventMap extends ControlEvents {
   'worker-online': EventOf<'worker-online'> & WorkerFacts;
   'worker-heartbeat': EventOf<'worker-heartbeat'> & WorkerFacts;
   'worker-offline': EventOf<'worker-offline'> & WorkerFacts;
+  /**
+   * It stopped being heard without having gone: killed, frozen, cut off. Each loop says it once, and so does `app.on` in
+   * one of the workers left. It may be heard again.
+   */
+  'worker-lost': EventOf<'worker-lost'> & {
+    readonly node: string;
+    readonly pid?: number;
+    /** When it was last heard, epoch ms. */
+    readonly seenAt?: number;
+  };
 }
 
 /** The name of an event. */
 export type EventName = keyof EventMap;
 
-/** Something that happened. */
-export type AppEvent = EventMap[EventName];
+/** Something that happened, for all who listen to the fleet. */
+export type AppEvent = EventMap[Exclude<EventName, LifecycleName>];
 
 /** The number of lost events: this listener was too slow, or its connection was away. */
 export interface EventsLost {
@@ -168,7 +231,15 @@ export interface EventsOptions {
   signal?: AbortSignal;
 }
 
-/** Every name. */
+/** The names of lifecycle events. */
+export const LIFECYCLE_NAMES: readonly LifecycleName[] = [
+  'worker-init',
+  'worker-ready',
+  'worker-shutting-down',
+  'worker-stopped',
+];
+
+/** Every name of celeriac's. */
 export const EVENT_NAMES: readonly EventName[] = [
   'task-sent',
   'task-received',
@@ -183,5 +254,7 @@ export const EVENT_NAMES: readonly EventName[] = [
   'worker-online',
   'worker-heartbeat',
   'worker-offline',
+  'worker-lost',
+  ...LIFECYCLE_NAMES,
   ...CONTROL_ACTIONS.map((action) => `control-${action}` as const),
 ];

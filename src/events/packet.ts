@@ -13,8 +13,11 @@ export interface Packet {
   readonly events: readonly AppEvent[];
 }
 
-/** Decodes a packet; `undefined` for a text in another format. Never throws. */
-export function readPacket(text: string): Packet | undefined {
+/**
+ * Decodes a packet; `undefined` for a text in another format. Never throws.
+ * @param open reads the fields of an event that were sealed; may throw
+ */
+export function readPacket(text: string, open: (sealed: unknown) => unknown): Packet | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -24,7 +27,24 @@ export function readPacket(text: string): Packet | undefined {
   if (!isObject(value)) return undefined;
   const { from, at, events } = value;
   if (typeof from !== 'string' || !isCount(at) || !Array.isArray(events)) return undefined;
-  return events.every(isEvent) ? { from, at, events } : undefined;
+  return events.every(isEvent) ? { from, at, events: events.map((event) => opened(event, open)) } : undefined;
+}
+
+/** A text without events: it says only that its sender is heard. */
+export function emptyPacket(from: string): string {
+  return JSON.stringify({ from, at: 0, events: [] });
+}
+
+/** The event with its sealed fields as they were; without them if they are for others. */
+function opened(event: AppEvent, open: (sealed: unknown) => unknown): AppEvent {
+  if (!('sealed' in event)) return event;
+  const { sealed, ...head } = event;
+  try {
+    const fields = open(sealed);
+    return isObject(fields) ? ({ ...fields, ...head } as AppEvent) : (head as AppEvent);
+  } catch {
+    return head as AppEvent;
+  }
 }
 
 /** True if an event has the fields that every reader relies on; the others are checked by type elsewhere. */
@@ -34,7 +54,8 @@ function isEvent(value: unknown): value is AppEvent {
   if (value['type'].startsWith('worker-')) return typeof value['node'] === 'string';
   if (value['type'].startsWith('control-'))
     return typeof value['target'] === 'string' && isTextOrAbsent(value['who']);
-  if (!value['type'].startsWith('task-')) return true;
+  // Events of tasks, celeriac's and their own; what a later version may add has no id.
+  if (!value['type'].startsWith('task-') && value['id'] === undefined) return true;
   return (
     typeof value['id'] === 'string' && typeof value['name'] === 'string' && isTextOrAbsent(value['queue'])
   );

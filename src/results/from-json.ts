@@ -27,6 +27,17 @@ export function taskResultFrom<R, C = unknown>(
   });
 }
 
+/**
+ * The id of a group.
+ * @param json the id, or the JSON of a group's result
+ * @throws {OptionError} for anything else
+ */
+export function groupIdIn(json: string | GroupResultJson): string {
+  const id: unknown = typeof json === 'string' ? json : json?.id;
+  if (typeof id === 'string' && id !== '') return id;
+  throw new OptionError('app.groupResult: give the id of a group, or the JSON of a GroupResult.');
+}
+
 /** The result of a group, from its JSON. */
 function groupResultFrom(source: ResultSource, json: GroupResultJson): GroupResult {
   const { id, results, parent } = json;

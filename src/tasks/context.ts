@@ -11,6 +11,7 @@ import type { RetryChangeOptions } from '../options/retry-change.js';
 import type { CallbackSignature } from '../options/tables/call.js';
 import { processWide } from '../process-wide.js';
 import { generatingWithin, isAsyncGenerator } from './generating.js';
+import type { OwnEventFields, OwnEventName } from './own-events.js';
 import { DirectSteps, type StepContext } from './step-context.js';
 
 /**
@@ -106,6 +107,18 @@ export interface TaskContext extends StepContext {
    * @throws {PayloadTooLargeError}
    */
   emit(chunk: unknown): Promise<void>;
+  /**
+   * Publishes an event of your own about this task: those who listen to the fleet (`app.events()`), and to this process
+   * (`app.on`), get its fields beside the task's `id`, `name`, `queue` and `node`. Without listeners nothing is sent. Does
+   * nothing when the method was called directly, and after the task ended.
+   * @param type two or more words with dashes between them
+   * @param fields plain JSON, up to 6,000 bytes; declare them in {@link OwnEvents}
+   * @throws {OptionError} for a name or a field that is celeriac's
+   * @throws {NotSerializableError} with the path of what JSON would change
+   * @throws {PayloadTooLargeError}
+   * @example await this.sendEvent('order-packed', { orderId })
+   */
+  sendEvent<N extends OwnEventName>(type: N, ...fields: OwnEventFields<N>): Promise<void>;
   readonly request: TaskRequest;
   /** Ends this attempt and runs the task again later. Throws; nothing after it runs. */
   retry(options?: RetryOptions): never;
@@ -223,6 +236,8 @@ class DirectContext extends DirectSteps implements TaskContext {
   endWorkflow(value?: unknown): never {
     return value as never;
   }
+
+  async sendEvent(): Promise<void> {}
 
   replace(): never {
     throw new CeleriacError(

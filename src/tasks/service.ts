@@ -14,6 +14,7 @@ import {
   type TaskRequest,
 } from './context.js';
 import { prototypeChain } from './declaration.js';
+import type { OwnEventFields, OwnEventName } from './own-events.js';
 import type { StepTools, WaitOptions } from './step-context.js';
 
 /** Extend this to write tasks as methods. A class that cannot extend it uses `currentTask()`. */
@@ -31,6 +32,14 @@ export abstract class TaskService implements TaskContext {
     const context = currentScope()?.context;
     if (context !== undefined) return context.emit(chunk);
     warnLostContext('emit');
+    return Promise.resolve();
+  }
+
+  /** @see TaskContext.sendEvent */
+  sendEvent<N extends OwnEventName>(type: N, ...fields: OwnEventFields<N>): Promise<void> {
+    const context = currentScope()?.context;
+    if (context !== undefined) return context.sendEvent(type, ...fields);
+    warnLostContext('sendEvent');
     return Promise.resolve();
   }
 

@@ -11,6 +11,8 @@ export interface LifecycleParams {
   /** How long to wait for the end of a step, and for a start to notice the stop, ms. */
   readonly patienceMs: number;
   onError(error: Error): void;
+  /** Called after everything that a start began has ended, also a failed one. Never rejects; awaited. */
+  ended(): Promise<void>;
   /** Called once, after everything has stopped. */
   onStopped(): void;
 }
@@ -65,6 +67,7 @@ export class Lifecycle {
       await this.#steps.start(steps);
       this.#phase = 'running';
     } catch (error) {
+      await this.params.ended();
       // A stop in between may make a step fail: report the stop, not that error.
       this.#refuseStopped();
       this.#phase = 'new';
@@ -83,6 +86,7 @@ export class Lifecycle {
       this.params.onError(error instanceof Error ? error : new Error(String(error)));
     }
     await this.#steps.stop();
+    await this.params.ended();
     this.#phase = 'stopped';
     this.params.onStopped();
     this.#onStopped();

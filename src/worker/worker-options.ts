@@ -3,6 +3,7 @@ import { availableParallelism, hostname } from 'node:os';
 import type { Engine } from '../broker/broker.js';
 import type { WorkflowCheckupParams } from '../canvas/workflow/checkup.js';
 import type { Asking } from '../control/caller.js';
+import type { OwnCommands } from '../control/own-commands.js';
 import type { RateLimits } from '../coordination/rate-limits.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import type { Duration } from '../duration.js';
@@ -26,8 +27,8 @@ import type { StreamWriters } from '../streams/stream-writers.js';
 import type { TaskApp } from '../tasks/context.js';
 import type { Registry } from '../tasks/registry.js';
 import type { WorkerOutbox } from './relay-outbox.js';
+import type { CallLimits } from './run/call-host.js';
 import type { ExecutorParams } from './run/executor-params.js';
-import type { CallLimits } from './run/running-call.js';
 import type { PoolOptions } from './threads/router.js';
 import type { WorkflowStepsParams } from './workflow/step.js';
 
@@ -88,6 +89,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   readonly workflows: WorkflowStepsParams & WorkflowCheckupParams;
   /** Sends remote-control requests for tasks in threads. */
   readonly caller: Asking;
+  /** The app's own commands of remote control. */
+  readonly commands: OwnCommands;
   /** The app's effective options, as plain data without secrets. */
   conf(): Record<string, unknown>;
   /** The worker's part in running the schedules. */

@@ -7,7 +7,7 @@ import { withoutArguments } from '../broker/redis/errors.js';
 import { type Responder, startResponder } from '../control/responder.js';
 import { type Duration, toPositiveMs } from '../duration.js';
 import { outageIn } from '../errors.js';
-import type { Logger, LogLevel } from '../options/logger.js';
+import type { Logger } from '../options/logger.js';
 import { Consumer } from '../queue/consumer.js';
 import type { Delivery } from '../queue/delivery.js';
 import { LockKeeper } from '../queue/locks/lock-keeper.js';
@@ -15,17 +15,20 @@ import type { Settlement } from '../queue/settlement.js';
 import { Slots } from '../queue/slots.js';
 import { forgetAtEnd } from '../results/forget.js';
 import type { TaskApp } from '../tasks/context.js';
+import type { OwnEvent } from '../tasks/own-events.js';
 import { after } from '../timers.js';
 import { BatchCollector } from './batches/collector.js';
 import { ExpirySweeper } from './end/expiry-sweeper.js';
 import { handBack } from './end/hand-back.js';
 import { Lifecycle } from './lifecycle.js';
 import { type LeveledLogger, leveled } from './log-level.js';
-import { controlHandlers } from './observe/control-handlers.js';
+import { controlHandlers, type Steering } from './observe/control-handlers.js';
 import { EventReporter } from './observe/event-reporter.js';
 import { WorkerHealth } from './observe/health.js';
 import { Inspection } from './observe/inspection.js';
-import { reportText, workerConf } from './observe/node-report.js';
+import { LISTENERS_MS } from './observe/lifecycle-events.js';
+import { workerConf } from './observe/node-report.js';
+import { publishOwnEvent } from './observe/own-events.js';
 import { TaskLog } from './observe/task-log.js';
 import { startsOnce } from './phase.js';
 import { Autoscale } from './queues/autoscale.js';
@@ -33,15 +36,16 @@ import { Limits } from './queues/limits.js';
 import { lockTimes } from './queues/lock-times.js';
 import type { MakeConsumer } from './queues/queue-consumer.js';
 import { QueueConsumers } from './queues/queue-consumers.js';
-import { refuseWrongClock } from './refuse-wrong-clock.js';
+import { trustClock } from './refuse-wrong-clock.js';
 import { relaying } from './relay-outbox.js';
+import type { CallHost } from './run/call-host.js';
 import { type ConcludeParams, conclude, uncount } from './run/conclude.js';
 import { Executor } from './run/execute.js';
 import { endLost } from './run/lost-locks.js';
 import { outsideContext } from './run/outside-context.js';
-import type { CallHost } from './run/running-call.js';
 import { Suspects } from './run/suspects.js';
 import { UnknownTasks } from './run/unknown-tasks.js';
+import { steeringOf } from './steering.js';
 import type { StartStep } from './steps.js';
 import { threadHost } from './threads/host.js';
 import { ThreadRouter } from './threads/router.js';
@@ -83,6 +87,7 @@ export class Worker implements CallHost, AsyncDisposable {
   readonly #life = new Lifecycle({
     patienceMs: LAST_WORDS_MS,
     onError: (error) => this.#onError(error),
+    ended: () => this.#eventReporter.life.stopped(),
     onStopped: () => this.#leave(),
   });
   /** True once the deadline has passed: jobs fetched from then on are handed back. */
@@ -112,7 +117,7 @@ export class Worker implements CallHost, AsyncDisposable {
       running: () => this.#executor.running.size,
       processed: () => this.#log.total,
       concurrency: () => this.#consumers.concurrency,
-      part: this.#processPool !== undefined,
+      place: this.#processPool === undefined ? 'worker' : 'process',
       queues: () => this.#consumers.reports().map(({ name }) => name),
     });
     this.#executor = new Executor({
@@ -157,7 +162,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** The node's name on the bus; final once started. */
   get node(): string {
-    return this.#responder?.node ?? this.#settings.name;
+    return this.#responder?.node ?? this.#processPool?.node ?? this.#settings.name;
   }
 
   /** Port of the health endpoint while it listens: see the option `health`. */
@@ -170,6 +175,10 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   readonly encodeMeta = (meta: unknown): unknown => this.#params.codec.encodeMeta(meta);
+
+  sendEvent(delivery: Delivery, event: OwnEvent): void {
+    publishOwnEvent(this.#params, delivery, this.node, event);
+  }
 
   get app(): TaskApp {
     return this.#params.app;
@@ -220,12 +229,8 @@ export class Worker implements CallHost, AsyncDisposable {
         },
         stop: () => this.#locks.stop(),
       },
-      {
-        start: async () => {
-          await clock.sync();
-          refuseWrongClock(clock.skewMs, lockDurationMs);
-        },
-      },
+      { start: () => trustClock(clock, lockDurationMs) },
+      { start: () => this.#eventReporter.life.init() },
       { start: () => this.#params.prepare() },
       { start: () => this.#threadRouter.prepare(), stop: () => this.#threadRouter.close() },
       { start: () => this.#answer(), stop: () => this.#responder?.close() },
@@ -241,17 +246,19 @@ export class Worker implements CallHost, AsyncDisposable {
       { start: () => this.#processPool?.cleared() },
       { start: () => this.#expirySweeper.start(), stop: () => this.#expirySweeper.stop() },
       { start: () => this.#consumers.run() },
+      { start: () => this.#eventReporter.life.ready() },
     ];
   }
 
   /** Answers remote control from here on. */
   async #answer(): Promise<void> {
-    const { engine, prefix } = this.#params;
+    const { engine, prefix, logger } = this.#params;
     this.#responder = await (this.#processPool?.respond ?? startResponder)({
       engine,
       prefix,
       name: this.#settings.name,
-      handlers: controlHandlers(this.#steering()),
+      handlers: controlHandlers(this.#steering(), this.#processPool === undefined ? logger : undefined),
+      onLost: (node) => this.#eventReporter.lost(node),
       onError: (error) => this.#onError(error),
     });
   }
@@ -328,8 +335,9 @@ export class Worker implements CallHost, AsyncDisposable {
   }
 
   /** The handles on this worker that remote control may use. */
-  #steering() {
-    return {
+  #steering(): Steering {
+    return steeringOf({
+      params: this.#params,
       executor: this.#executor,
       pool: this.#threadRouter.pool,
       batches: this.#batches,
@@ -337,29 +345,14 @@ export class Worker implements CallHost, AsyncDisposable {
       autoscale: this.#autoscale,
       log: this.#log,
       reports: this.#reports,
-      uptimeMs: () => Math.round(performance.now() - this.#madeAt),
-      registered: () => this.#params.registry.names(),
-      queues: () => this.#consumers.reports(),
-      slots: () => this.#consumers.slotCounts,
+      consumers: this.#consumers,
+      limits: this.#limits,
+      madeAt: this.#madeAt,
+      node: () => this.node,
+      describe: () => this.describe(),
       conf: () => this.#conf(),
-      report: () => reportText(this.describe(), this.#conf()),
-      forget: (delivery: Delivery) => forgetAtEnd(this.#params, delivery),
-      setLogLevel: (level: LogLevel) => this.#params.logger.setLevel(level),
-      addConsumer: (queue: string, concurrency: number | undefined) =>
-        this.#consumers.add(queue, concurrency),
-      cancelConsumer: (queue: string) => this.#consumers.cancel(queue),
-      rateLimit: async (task: string) => {
-        if (this.#params.registry.get(task) === undefined) return false;
-        await this.#consumers.openLanes(task);
-        this.#limits.wake(task);
-        return true;
-      },
-      shutdown: () => {
-        this.#params.logger.info({ node: this.node }, 'shutdown requested; waiting for running tasks');
-        // The reply must leave first.
-        setTimeout(() => void this.stop(), 50);
-      },
-    };
+      stop: () => this.stop(),
+    });
   }
 
   #conf(): Record<string, unknown> {
@@ -368,6 +361,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   /** Takes no more tasks and waits for the running ones; after the deadline hands the rest back. */
   async #windUp(timeoutMs: number, started: Promise<void>): Promise<void> {
+    const heard = this.#eventReporter.life.shuttingDown();
     // Stop these now; their end is awaited with the other steps.
     void this.#expirySweeper.stop();
     this.#autoscale.stop();
@@ -379,6 +373,8 @@ export class Worker implements CallHost, AsyncDisposable {
     await within(closing, undefined, timeoutMs + LAST_WORDS_MS);
     cancelDeadline();
     this.#consumers.abandon();
+    const told = Promise.all([heard, this.#threadRouter.close()]).then(() => undefined);
+    await within(told, undefined, timeoutMs + LISTENERS_MS);
   }
 
   #handBackAll(): void {

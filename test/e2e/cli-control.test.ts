@@ -23,7 +23,7 @@ describe('celeriac inspect', () => {
     await running.printed(/ready/);
     await using app = new Celeriac('reports', { broker: redis.url, prefix });
     const delayed = await app.sendTask('report', ['7'], { countdown: '1h', queue: 'mail' });
-    await app.sendTask('hang', [], { taskId: 'long' });
+    await app.sendTask('hang', [], { taskId: 'long', tags: ['tenant:42'] });
     await running.printed(/hang\[long\]: hanging/);
     const inspect = app.inspect(ask);
     const answers = {
@@ -53,6 +53,19 @@ describe('celeriac inspect', () => {
     const stats = Object.keys((await json('inspect', 'stats'))['w@test'])
       .sort()
       .join(' ');
+    const active = (tag: string) => json('inspect', 'active', '--tag', tag, '--timeout', '20s');
+    assert.deepEqual(timeless(await active('tenant:42')), timeless(await inspect.active()));
+    assert.deepEqual(await active('tenant:43'), { 'w@test': [] });
+    const revoke = ['control', 'revoke', '--tag', 'tenant:42', '--terminate', '--timeout', '20s'];
+    assert.match((await run(...revoke)).stdout, /^all with the tag tenant:42 that had not ended: revoked$/m);
+    await assert.rejects(app.result('long').get({ timeout: '20s' }), { code: 'TASK_REVOKED' });
+    const failing = await run('call', 'fail', '--task-id', 'bad', '--wait', '--tag', 'tenant:42');
+    assert.equal(failing.code, 1);
+    const failed = async (tag: string) => {
+      const list = (await json('failed', 'list', '--tag', tag)) as readonly { id: string }[];
+      return list.map(({ id }) => id);
+    };
+    assert.deepEqual([await failed('tenant:42'), await failed('tenant:43')], [['bad'], []]);
     assert.equal(stats, 'concurrency cpu memory pid pool processed queues running slots uptimeMs version');
   });
 });
@@ -87,6 +100,7 @@ describe('celeriac control', () => {
     await says(/soft 20s, hard 1m/, 'time-limit', 'sleep', '20s');
     await says(/soft 20s, hard none/, 'time-limit', 'sleep', '20s', 'none');
     await says(/log level is debug now/, 'loglevel', 'debug');
+    await says(/^w@test: Ada, from w@test\n$/, 'broadcast', 'greet', '--args', '{ "name": "Ada" }');
     await using app = new Celeriac('reports', { broker: redis.url, prefix });
     const conf = (await app.inspect(ask).conf())['w@test'] as { worker: object };
     assert.deepEqual('autoscale' in conf.worker && conf.worker.autoscale, { max: 9, min: 3 });
@@ -102,6 +116,8 @@ describe('celeriac control', () => {
       ['rate-limit', 'nobody', '1/s'],
       ['cancel-consumer', '-Q', 'nothing'],
       ['pool-shrink', '1000'],
+      ['broadcast', 'greet'],
+      ['broadcast', 'great', '--args', '{ "name": "Ada" }'],
     ]) {
       const refused = await run('control', ...command, '--timeout', '20s');
       assert.equal(refused.code, 1, command.join(' '));
@@ -112,6 +128,8 @@ describe('celeriac control', () => {
       [['time-limit', 'sleep', '10', '20s'], /10 has no unit/],
       [['time-limit', 'sleep', '10s', '5s'], /softTimeLimit .* is longer/],
       [['loglevel', 'inof'], /Did you mean "info"/],
+      [['broadcast', 'ping'], /"ping" is a command of celeriac itself/],
+      [['broadcast', 'greet', '--args', '{'], /--args: \{ is not JSON/],
     ] as const) {
       const wrong = await run('control', ...command);
       assert.match(wrong.stderr, complaint);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { Celeriac } from '#src/index.js';
 import { until, within } from '../support/app.js';
@@ -38,6 +39,16 @@ app.task('grow', async (mb) => {
   kept.push(Buffer.alloc(mb * 1024 * 1024, 1));
   return process.pid;
 });
+for (const name of ['worker-init', 'worker-ready', 'worker-shutting-down', 'worker-stopped'])
+  app.on(name, async ({ type, place, pid, node }) => {
+    await sleep(5);
+    appendFileSync(process.env.LEDGER + '-life', [place, pid === process.pid, node, type].join(' ') + '\\n');
+  });
+app.onCommand('pid', () => process.pid);
+app.onCommand('same', ({ of }) => of);
+app.onCommand('odd', ({ of }) => {
+  if (process.pid === of) throw new Error('not this one');
+});
 app.task('stray', async () => {
   setTimeout(() => {
     throw new Error('nobody caught this');
@@ -47,6 +58,7 @@ app.task('stray', async () => {
 
 interface Site {
   readonly app: Celeriac;
+  readonly ledger: string;
   worker(...args: string[]): RunningCli;
 }
 
@@ -58,6 +70,7 @@ function site(t: TestContext, extra: Readonly<Record<string, string>> = {}, env 
   const all = { CELERIAC_BROKER_URL: redis.url, CELERIAC_PREFIX: prefix, LEDGER: `${cwd}/ledger`, ...env };
   return {
     app,
+    ledger: all.LEDGER,
     worker: (...args) => startCli(t, ['worker', ...args], { cwd, env: { CELERIAC_APP: 'tasks', ...all } }),
   };
 }
@@ -89,7 +102,7 @@ const sendAll = (app: Celeriac, name: string, count: number, args: unknown[] = [
 
 describe('celeriac worker --processes', { timeout: 290_000 }, () => {
   it('runs tasks in so many processes and is one node with summed stats', async (t) => {
-    const { app, worker } = site(t);
+    const { app, ledger, worker } = site(t);
     const running = worker('--processes', '3', '-c', '2', '-n', 'crew@test');
     await running.printed(/ready: 5 tasks, 3 × 2 at a time, from celeriac/);
     assert.match(running.output, /concurrency +3 × 2 \(async\)/);
@@ -110,6 +123,13 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     assert.deepEqual(await app.inspect().registered(), {
       'crew@test': ['grow', 'nap', 'pid', 'stray', 'work'],
     });
+    const ask = { timeout: '20s' };
+    const { 'crew@test': replies } = await app.control.broadcast<number[]>('pid', {}, ask);
+    assert.deepEqual([...(replies as number[])].sort(), [...pids].sort());
+    assert.deepEqual(await app.control.broadcast('same', { of: 'all' }, ask), { 'crew@test': 'all' });
+    assert.deepEqual(await app.control.broadcast('odd', { of: [...pids][0] }, ask), {
+      'crew@test': { error: 'not this one' },
+    });
     const naps = await sendAll(app, 'nap', 6, [3000]);
     await until(async () => {
       const { 'crew@test': active } = await app.inspect().active();
@@ -118,6 +138,16 @@ describe('celeriac worker --processes', { timeout: 290_000 }, () => {
     await Promise.all(naps.map((result) => result.get({ timeout: '30s' })));
     running.kill('SIGTERM');
     assert.equal((await running.ended).code, 0);
+    const life = readFileSync(`${ledger}-life`, 'utf8').trim().split('\n');
+    const whole = ['init', 'ready', 'shutting-down', 'stopped'].map(
+      (what) => `true crew@test worker-${what}`,
+    );
+    assert.deepEqual(
+      life.filter((line) => line.startsWith('supervisor')),
+      whole.map((line) => `supervisor ${line}`),
+    );
+    const each = whole.flatMap((line) => [1, 2, 3].map(() => `process ${line}`)).sort();
+    assert.deepEqual(life.filter((line) => line.startsWith('process')).sort(), each);
     assert([...pids].every((pid) => !isAlive(pid as number)));
   });
 

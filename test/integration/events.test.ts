@@ -12,6 +12,7 @@ import {
   Reject,
 } from 'celeriac';
 import { Redis } from 'ioredis';
+import { partsOf } from '#src/app.js';
 import { gate, onEveryEngine, rejection, startProgram, testApp, until, within } from '../support/app.js';
 import { startRedis } from '../support/redis.js';
 
@@ -155,6 +156,47 @@ describe('Events', () => {
         assert.ok(!heard.types(revoked.id).includes('task-started'));
       });
 
+      it('that a task sends itself are heard in its process and in the fleet, and sealed ones where they can be read', async (t) => {
+        const seal = (text: string) => Buffer.from(text).toString('base64');
+        const serializer = {
+          name: 'sealing',
+          encode: (value: unknown) => seal(JSON.stringify(value)),
+          decode: (sealed: unknown) =>
+            JSON.parse(Buffer.from(String(sealed), 'base64').toString()) as unknown,
+        };
+        for (const sealing of [false, true]) {
+          const { app, twin, worker } = ground.app(t, sealing ? { serializer } : {});
+          const [friend, stranger] = [new Heard(t, twin()), new Heard(t, twin({ serializer: 'json' }))];
+          const here: object[] = [];
+          app.on('order-packed' as 'task-sent', (event) => void here.push(event));
+          const pack = app.task('pack', async function (orderId: string) {
+            await this.sendEvent('order-packed', { orderId });
+          });
+          const { node } = await worker({ name: 'one@here' });
+          await friend.untilWorker('worker-heartbeat', node);
+          await stranger.untilWorker('worker-heartbeat', node);
+          const { id } = await pack.delay('7');
+          const packed = 'order-packed' as 'task-sent';
+          const [one, other] = [await friend.until(id, packed), await stranger.until(id, packed)];
+          await friend.until(id, 'task-succeeded');
+          assert.deepEqual(friend.types(id), [...RAN.slice(0, 3), 'order-packed', 'task-succeeded']);
+          const { timestamp, ...event } = one as AppEvent & { orderId: string };
+          assert.ok(Math.abs(timestamp - Date.now()) < 60_000);
+          const head = {
+            type: 'order-packed',
+            id,
+            name: 'pack',
+            queue: 'celeriac',
+            node,
+            pid: process.pid,
+            retries: 0,
+          };
+          assert.deepEqual(event, { ...head, orderId: '7' });
+          assert.deepEqual(other, { timestamp, ...head, ...(!sealing && { orderId: '7' }) });
+          assert.deepEqual(here, [{ timestamp, ...event }]);
+        }
+      });
+
       it('say that a task has ended only once that can be read', async (t) => {
         const { app, worker } = ground.app(t);
         const states: Promise<string>[] = [];
@@ -208,6 +250,101 @@ describe('Events', () => {
         await worker.stop();
         const offline = await heard.untilWorker('worker-offline', 'two@here');
         assert.ok(offline.type === 'worker-offline' && offline.processed === 1);
+      });
+
+      it('have arguments, results and stacks where the app says so, cut to what an event can carry', async (t) => {
+        const { app, worker } = ground.app(t, { eventDetails: ['args', 'result', 'stack'] });
+        const heard = new Heard(t, app);
+        const echo = app.task('echo', (value: unknown) => value);
+        const fails = app.task('fails', { maxRetries: 1, retryDelay: () => 1, autoretryFor: true }, () => {
+          throw new RangeError('out of it');
+        });
+        await worker();
+        const long = 'ä'.repeat(20_000);
+        const results = [await echo.delay({ a: [1] }), await echo.delay(long), await fails.delay()];
+        const [small, large, failing] = results.map(({ id }) => id) as [string, string, string];
+        const get = (event: AppEvent, field: string) => Reflect.get(event, field) as unknown;
+        const succeeded = await heard.until(small, 'task-succeeded');
+        assert.deepEqual(get(succeeded, 'result'), { a: [1] });
+        for (const type of ['task-sent', 'task-received'] as const)
+          assert.deepEqual(get(await heard.until(small, type), 'args'), [{ a: [1] }]);
+        assert.match(
+          String(get(await heard.until(large, 'task-succeeded'), 'result')),
+          /^ä+ … \[cut; 20000 characters\]$/,
+        );
+        assert.match(String(get(await heard.until(large, 'task-received'), 'args')), /^ä+ … \[cut/);
+        for (const type of ['task-retried', 'task-failed'] as const)
+          assert.match(
+            String(get(await heard.until(failing, type), 'stack')),
+            /^RangeError: out of it\n {4}at /,
+          );
+      });
+
+      it('make a live picture of the fleet, which begins with what runs already', async (t) => {
+        const { app, twin, worker } = ground.app(t);
+        const [begun, finish] = [gate(), gate()];
+        const long = app.task('long', async () => {
+          begun.open();
+          await finish.opened;
+        });
+        const quick = app.task('quick', { maxRetries: 0 }, (fails: boolean) => {
+          if (fails) throw new RangeError('out of it');
+        });
+        const running = await worker({ name: 'one@here', concurrency: 3 });
+        const { id } = await long.delay();
+        await begun.opened;
+        const fleet = twin().fleet();
+        await fleet.ready;
+        const { workers, tasks, complete } = fleet.snapshot();
+        assert.equal(complete, true);
+        assert.deepEqual(
+          workers.map(({ node, alive, active, concurrency, queues }) => ({
+            node,
+            alive,
+            active,
+            concurrency,
+            queues,
+          })),
+          [{ node: 'one@here', alive: true, active: 1, concurrency: 3, queues: ['celeriac'] }],
+        );
+        assert.deepEqual(
+          tasks.map((task) => [task.id, task.name, task.state, task.node]),
+          [[id, 'long', 'STARTED', 'one@here']],
+        );
+        const [good, bad] = [await quick.delay(false), await quick.delay(true)];
+        await until(() => fleet.task(good.id)?.state === 'SUCCESS', 'the end of the good one');
+        await until(() => fleet.task(bad.id)?.state === 'FAILURE', 'the end of the bad one');
+        assert.equal(fleet.task(bad.id)?.exception, 'RangeError: out of it');
+        const { sentAt, startedAt, endedAt } = fleet.task(good.id) ?? {};
+        assert.ok(sentAt && startedAt && endedAt && startedAt <= endedAt);
+        finish.open();
+        await until(() => fleet.task(id)?.state === 'SUCCESS', 'the end of the long one');
+        await running.stop();
+        await until(() => fleet.worker('one@here')?.alive === false, 'the end of the worker');
+        await fleet.close();
+        assert.equal(fleet.snapshot().counts['task-failed'], 1);
+      });
+
+      it('say that a worker was lost once it is not heard any more, and only then', async (t) => {
+        const { app, worker } = ground.app(t);
+        const heard = new Heard(t, app);
+        const { node } = await worker();
+        await heard.untilWorker('worker-heartbeat', node);
+        const { engine, clock } = partsOf(app);
+        const beat = {
+          type: 'worker-heartbeat',
+          timestamp: clock.now(),
+          node: 'dead@there',
+          pid: 7,
+          freq: 50,
+        };
+        await engine.broadcast.publish([JSON.stringify({ from: 'dead', at: 0, events: [beat] })]);
+        const lost = await heard.untilWorker('worker-lost', 'dead@there');
+        assert.ok(lost.type === 'worker-lost' && lost.pid === 7 && lost.seenAt === beat.timestamp);
+        assert.deepEqual(
+          heard.all.filter(({ type }) => type === 'worker-lost'),
+          [lost],
+        );
       });
 
       it('of this process reach app.on, never hurt a task, and end with the function it gave', async (t) => {

@@ -105,6 +105,36 @@ describe('inspect', () => {
       await assert.rejects(app.inspect().queryTask(''), { code: 'OPTION' });
     });
 
+    it("a command of the app's own runs on each node, which replies with what its handler gives or throws", async (t) => {
+      const { app, twin, worker } = ground.app(t);
+      const other = twin();
+      for (const each of [app, other])
+        each.onCommand('reload', async (args: { prices?: boolean }, { node }) => {
+          if (args.prices === true && node === 'two') throw new RangeError('no prices here');
+          return { node, args, text: '\0' };
+        });
+      await worker({ name: 'one' });
+      await other.worker({ name: 'two' }).start();
+      const of = (node: string, args: object) => ({ node, args, text: '\0' });
+      assert.deepEqual(await app.control.broadcast('reload', undefined, ask), {
+        one: of('one', {}),
+        two: of('two', {}),
+      });
+      assert.deepEqual(await twin().control.broadcast('reload', { prices: true }, ask), {
+        one: of('one', { prices: true }),
+        two: { error: 'no prices here' },
+      });
+      const only = { ...ask, destination: ['two'] };
+      assert.deepEqual(await app.control.broadcast('reload', [1], only), { two: of('two', [1]) });
+      app.onCommand('slow', () => new Promise(() => undefined));
+      assert.deepEqual(await app.control.broadcast('slow', {}, { destination: ['one'], timeout: '50ms' }), {
+        one: { error: 'no answer' },
+      });
+      assert.deepEqual(await app.control.broadcast('slwo', {}, { ...ask, destination: ['one'] }), {
+        one: { error: 'unknown command "slwo". Did you mean "slow"?' },
+      });
+    });
+
     it('reserved() is empty: what was fetched runs', async (t) => {
       const { app, worker } = ground.app(t);
       app.task('x', () => 1);

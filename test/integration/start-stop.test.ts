@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { Celeriac } from 'celeriac';
+import { Celeriac, Task } from 'celeriac';
 import { Redis } from 'ioredis';
 import { partsOf } from '#src/app.js';
 import type { Engine } from '#src/broker/broker.js';
@@ -160,6 +160,42 @@ describe('A worker on Redis', () => {
     await sent.get({ timeout: '20s' });
     await worker.stop();
     assert.deepEqual(order, ['online begins', 'online ends', 'task', 'offline begins', 'offline ends']);
+  });
+
+  it('tells of its life in this order, and waits for the listeners: what tasks need is open while they run', async (t) => {
+    const app = makeApp(t);
+    const order: string[] = [];
+    class Made {
+      constructor() {
+        order.push('made');
+      }
+
+      @Task('uses')
+      async uses() {
+        order.push('runs');
+        stopping = worker.stop();
+        await told.opened;
+        order.push('ends');
+      }
+    }
+    let stopping: Promise<void> | undefined;
+    const told = gate();
+    app.register(Made);
+    const life = ['worker-init', 'worker-ready', 'worker-shutting-down', 'worker-stopped'] as const;
+    for (const name of life)
+      app.on(name, async ({ type, place, node, pid }) => {
+        assert.deepEqual([type, place, node, pid], [name, 'worker', 'alive@here', process.pid]);
+        await new Promise((resolve) => setImmediate(resolve));
+        order.push(name);
+        if (name === 'worker-shutting-down') told.open();
+      });
+    const worker = app.worker({ name: 'alive@here' });
+    await worker.start();
+    assert.deepEqual(order.splice(0), ['worker-init', 'made', 'worker-ready']);
+    await app.sendTask('uses');
+    await worker.stopped;
+    await stopping;
+    assert.deepEqual(order, ['runs', 'worker-shutting-down', 'ends', 'worker-stopped']);
   });
 
   it('has let everything go when app.close() resolves: the process may end at once', async (t) => {

@@ -164,6 +164,45 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
       );
     });
 
+    it("sends events of a task's own, and commands of the app's own, which run in the worker", async (t) => {
+      const [worker, here] = await startWorker(t);
+      const events: object[] = [];
+      t.after(fixture.app.on('order-packed' as 'task-sent', (event) => void events.push(event)));
+      const packs = await fixture.handles.packs.applyAsync(['7'], here);
+      const { node } = worker;
+      assert.deepEqual(await packs.get(PATIENCE), { [node]: { orderId: '7', node, isMainThread: true } });
+      const [{ timestamp, ...event }] = events as [{ timestamp: number }];
+      assert.ok(timestamp > 0);
+      const head = { type: 'order-packed', id: packs.id, name: 'packs', node, pid: process.pid, retries: 0 };
+      assert.deepEqual(event, { ...head, ...here, orderId: '7', isMainThread: false });
+    });
+
+    it('tells the listeners of each thread of its life, before its first task and after its last', async (t) => {
+      const folder = mkdtempSync(join(tmpdir(), 'celeriac-life-'));
+      t.after(() => rmSync(folder, { recursive: true }));
+      // Read by threads alone: the test has loaded the module before.
+      process.env.THREADS_LIFE = join(folder, 'life');
+      t.after(() => delete process.env.THREADS_LIFE);
+      const [worker, here] = await startWorker(t, { name: 'life@here', maxTasksPerChild: 1 });
+      const life = () =>
+        readFileSync(join(folder, 'life'), 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as { type: string; threadId: number; node: string; place: string });
+      const ofThread = (id: number) =>
+        life()
+          .filter(({ threadId }) => threadId === id)
+          .map(({ type }) => type);
+      assert.deepEqual([...new Set(life().map(({ type }) => type))], ['worker-init', 'worker-ready']);
+      const first = await (await fixture.handles.where.applyAsync([], here)).get(PATIENCE);
+      const whole = ['worker-init', 'worker-ready', 'worker-shutting-down', 'worker-stopped'];
+      await until(() => ofThread(first.threadId).length === 4, 'the end of the first thread');
+      const second = await (await fixture.handles.where.applyAsync([], here)).get(PATIENCE);
+      await worker.stop();
+      for (const { threadId } of [first, second]) assert.deepEqual(ofThread(threadId), whole);
+      for (const { node, place } of life()) assert.deepEqual([node, place], ['life@here', 'thread']);
+    });
+
     it('streams what a task yields', async (t) => {
       const [worker, here] = await startWorker(t, { health: { port: 0 } });
       const result = await fixture.handles.counts.applyAsync([250], here);

@@ -40,5 +40,9 @@ export class ReportService extends TaskService {
 }
 
 export const reports = app.register(new ReportService());
+app.onCommand('greet', (args: { name?: string }, { node }) => {
+  if (args.name === undefined) throw new RangeError('greet whom?');
+  return \`\${args.name}, from \${node}\`;
+});
 `,
 };

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { Celeriac } from '../../app.js';
 import type { LogLevel } from '../../options/logger.js';
 import type { RateLimit } from '../../options/rates.js';
-import { countFlag, durationFlag, levelFlag, queuesFlag } from '../flags.js';
+import { countFlag, durationFlag, jsonFlag, levelFlag, queuesFlag } from '../flags.js';
 import type { Output } from '../output.js';
 import {
   addBroadcastFlags,
@@ -22,6 +22,7 @@ import { addRevokeCommand } from './revoke.js';
 interface ControlFlags extends BroadcastFlags {
   readonly queues?: string[];
   readonly concurrency?: number;
+  readonly args?: { readonly given: unknown };
 }
 
 type Ask = (control: Celeriac['control'], options: BroadcastOptions) => Promise<Replies>;
@@ -94,6 +95,13 @@ export function addControlCommands(program: Command): void {
     .action((level: LogLevel, _flags, command: Command) =>
       sendCommand(command, (api, options) => api.loglevel(level, options)),
     );
+  add('broadcast', "run a command of the app's own, which app.onCommand has added there")
+    .argument('<command>', 'its name')
+    .option('-a, --args <json>', `its arguments, JSON: '{ "prices": true }'`, jsonFlag('--args'))
+    .action((name: string, _flags, command: Command) => {
+      const { args } = command.optsWithGlobals<ControlFlags>();
+      return sendCommand(command, (api, options) => api.broadcast(name, args?.given, options));
+    });
   addRevokeCommand(add('revoke', 'end tasks: what has not started never will'));
   addPauseCommand(add('pause', 'let nothing start from a queue any more, until resume'), 'pause');
   addPauseCommand(add('resume', 'let a paused queue go on'), 'resume');

@@ -8,7 +8,6 @@ import {
   addBroadcastFlags,
   type Broadcast,
   type BroadcastFlags,
-  type BroadcastOptions,
   broadcast,
   type Replies,
 } from './broadcast.js';
@@ -28,15 +27,20 @@ const INSPECTIONS = [
   { name: 'report', method: 'report', about: 'versions and settings as text' },
 ] as const satisfies readonly { name: InspectionName; method: Method; about: string }[];
 
-type Method = keyof ReturnType<Celeriac['inspect']>;
+type Inspect = ReturnType<Celeriac['inspect']>;
+type Method = keyof Inspect;
+
+interface InspectFlags extends BroadcastFlags {
+  readonly tag?: string;
+}
 
 /** Adds `inspect`, `status` and `list` to the program. */
 export function addInspectCommands(program: Command): void {
   const inspect = program.command('inspect').description('ask the workers what they are doing');
   for (const { name, method, about } of INSPECTIONS) {
-    addBroadcastFlags(inspect.command(name).description(about)).action((_flags, command: Command) =>
-      ask(command, name, method),
-    );
+    const command = addBroadcastFlags(inspect.command(name).description(about));
+    if (name === 'active') command.option('--tag <tag>', 'only those with this tag');
+    command.action((_flags, self: Command) => ask(self, name, method));
   }
   addBroadcastFlags(
     inspect.command('query-task').argument('<id...>').description('where these tasks are'),
@@ -59,8 +63,9 @@ async function ask(
   ids: readonly string[] = [],
   instead: Broadcast['instead'] = undefined,
 ): Promise<void> {
-  await broadcast(command.optsWithGlobals<BroadcastFlags>(), {
-    ask: (app, options) => callInspect(app, options, method, ids),
+  const flags = command.optsWithGlobals<InspectFlags>();
+  await broadcast(flags, {
+    ask: (app, options) => callInspect(app.inspect(options), method, { ids, tag: flags.tag }),
     show: async (replies, out) => {
       const { showReplies } = await import('./inspect-views.js');
       showReplies(name, replies, out);
@@ -77,11 +82,11 @@ function ofTheCode(app: Celeriac, flags: BroadcastFlags): { replies: Replies; fr
 }
 
 function callInspect(
-  app: Celeriac,
-  options: BroadcastOptions,
+  inspect: Inspect,
   method: Method,
-  ids: readonly string[],
+  { ids, tag }: { readonly ids: readonly string[]; readonly tag: string | undefined },
 ): Promise<Replies> {
-  const inspect = app.inspect(options);
-  return method === 'queryTask' ? inspect.queryTask(...ids) : inspect[method]();
+  if (method === 'queryTask') return inspect.queryTask(...ids);
+  if (method === 'active') return inspect.active(tag === undefined ? {} : { tag });
+  return inspect[method]();
 }

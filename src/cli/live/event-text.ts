@@ -41,6 +41,8 @@ function wordsOf(event: FleetEvent): string {
       return `${event.node}, ${event.active} running, ${event.processed} done`;
     case 'worker-offline':
       return `${event.node}, ${event.processed} done`;
+    case 'worker-lost':
+      return `${event.node} is not heard any more`;
     case 'task-sent':
       return `${event.name}[${event.id}] to ${event.queue}`;
     case 'task-received':
@@ -63,6 +65,27 @@ function wordsOf(event: FleetEvent): string {
     case 'task-rejected':
       return `${event.name}[${event.id}] ${event.requeue ? 'handed back' : 'for good'}`;
     default:
+      if ('id' in event) return ownText(event);
       return `${event.target}, ${event.touched} touched${event.who === undefined ? '' : ` by ${event.who}`}`;
   }
+}
+
+const OF_EVERY_EVENT: ReadonlySet<string> = new Set([
+  'type',
+  'timestamp',
+  'id',
+  'name',
+  'shadow',
+  'tags',
+  'queue',
+  'node',
+  'pid',
+  'retries',
+]);
+
+/** An event that a task has sent itself: the task, and the fields of its own. */
+function ownText(event: { readonly id: unknown; readonly name?: unknown }): string {
+  const fields = Object.entries(event).filter(([field]) => !OF_EVERY_EVENT.has(field));
+  const shown = fields.map(([field, value]) => ` ${field}=${JSON.stringify(value)}`);
+  return `${event.name}[${event.id}]${shown.join('')}`;
 }

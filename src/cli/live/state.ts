@@ -108,6 +108,7 @@ export class FleetState {
     const tally = TALLIES.get(event.type);
     if (tally !== undefined) this.tallies[tally]++;
     if (event.type === 'events-lost') this.lost += event.count;
+    else if (event.type === 'worker-lost') this.#lose(event.node);
     else if (isOfWorker(event)) this.#worker(event, now);
     else if ('id' in event) this.#task(event, now);
     if (COMMON.has(event.type)) return;
@@ -220,6 +221,11 @@ export class FleetState {
     if (this.#workers.size >= MOST_WORKERS && !this.#workers.has(node)) return;
     const row = { node, active, concurrency, processed, queues, load: loadavg[0] ?? 0, seenAt: now, gone };
     this.#workers.set(node, { row, freq });
+  }
+
+  #lose(node: string): void {
+    const known = this.#workers.get(node);
+    if (known !== undefined) this.#workers.set(node, { ...known, row: { ...known.row, gone: true } });
   }
 
   #task(event: Extract<AppEvent, { readonly id: string }>, now: number): void {

@@ -105,6 +105,7 @@ class WorkerProcess {
       engineFor: () => undefined,
       owns: (worker) => worker === this.#worker,
       processPool: {
+        node: setup.node,
         measured: setup.measured,
         recycling,
         respond: async ({ handlers }) => {

@@ -4,11 +4,12 @@
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { encodeFailure } from '../../protocol/wire-error.js';
+import { LifecycleEvents } from '../../worker/observe/lifecycle-events.js';
 import type { ThreadSetup } from '../../worker/threads/messages.js';
 import { RemoteBroker } from '../../worker/threads/remote-broker.js';
 import { RemoteCaller } from '../../worker/threads/remote-caller.js';
 import { Rpc } from '../../worker/threads/rpc.js';
-import { ThreadRunner } from '../../worker/threads/runner.js';
+import { linkedLogger, ThreadRunner } from '../../worker/threads/runner.js';
 import { loadHostedApp } from './hosted-app.js';
 
 if (!isMainThread) await main(workerData as ThreadSetup);
@@ -17,6 +18,7 @@ async function main(setup: ThreadSetup): Promise<void> {
   const link = new Rpc(setup);
   const engine = new RemoteBroker(link, setup.broker, setup.file);
   let runner: ThreadRunner | undefined;
+  let life: LifecycleEvents | undefined;
   link.open((news) => {
     switch (news.kind) {
       case 'run':
@@ -27,6 +29,12 @@ async function main(setup: ThreadSetup): Promise<void> {
         return;
       case 'hooks':
         void runner?.runHooks(news);
+        return;
+      case 'end':
+        void life
+          ?.shuttingDown()
+          .then(() => life?.stopped())
+          .then(() => link.send({ kind: 'leaving' }));
         return;
       case 'abort':
         runner?.abort(news);
@@ -43,10 +51,21 @@ async function main(setup: ThreadSetup): Promise<void> {
       engineFor: (name) => (name === setup.appName ? engine : undefined),
       callerFor: (name) => (name === setup.appName ? new RemoteCaller(engine) : undefined),
     });
+    const { events, executor } = loaded;
+    const logger = linkedLogger(link);
+    life = new LifecycleEvents({
+      events,
+      clock: executor.clock,
+      logger,
+      place: 'thread',
+      node: () => setup.node,
+    });
+    await life.init();
     await loaded.prepare();
     engine.loaded();
     runner = new ThreadRunner(loaded, setup, link);
-    link.send({ kind: 'ready' });
+    await life.ready();
+    link.send({ kind: 'ready', listens: events.hasListeners(['worker-shutting-down', 'worker-stopped']) });
   } catch (error) {
     link.send({ kind: 'failed', error: encodeFailure(error) });
   }

@@ -37,7 +37,12 @@ const MOST_UNREAD = 4 * 2 ** 20;
 /** Pages at a time. */
 const MOST_PAGES = 500;
 
-const COALESCED: ReadonlySet<string> = new Set(['worker-online', 'worker-heartbeat', 'worker-offline']);
+const COALESCED: ReadonlySet<string> = new Set([
+  'worker-online',
+  'worker-heartbeat',
+  'worker-offline',
+  'worker-lost',
+]);
 
 interface Page {
   send(text: string): void;

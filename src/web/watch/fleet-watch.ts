@@ -113,7 +113,8 @@ export class FleetWatch {
     const now = this.params.now();
     if (event.type !== 'events-lost') {
       this.#statistics?.take(event, now);
-      if (isOfWorker(event)) this.workers.take(event, now);
+      if (event.type === 'worker-lost') this.workers.lose(event.node);
+      else if (isOfWorker(event)) this.workers.take(event, now);
     }
     for (const onlooker of this.#onlookers) onlooker.event(event);
   }

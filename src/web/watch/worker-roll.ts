@@ -32,6 +32,13 @@ export class WorkerRoll {
       this.#heard.set(event.node, { event, at: now });
   }
 
+  /** Takes that a worker is not heard any more. */
+  lose(node: string): void {
+    const heard = this.#heard.get(node);
+    if (heard !== undefined)
+      this.#heard.set(node, { ...heard, event: { ...heard.event, type: 'worker-offline' } });
+  }
+
   clear(): void {
     this.#heard.clear();
   }

@@ -6,7 +6,8 @@
 import type { Delivery } from '../../queue/delivery.js';
 import { itemOf } from '../../tasks/batch-item.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
-import type { CallHost, RunningCall } from '../run/running-call.js';
+import type { CallHost } from '../run/call-host.js';
+import type { RunningCall } from '../run/running-call.js';
 import { runBody } from './body.js';
 import { BatchContext } from './context.js';
 import type { Seat, Share, Together } from './seat.js';

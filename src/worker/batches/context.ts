@@ -8,7 +8,8 @@ import { CeleriacError } from '../../errors.js';
 import { type TaskLogger, taskLogger } from '../../options/logger.js';
 import { NO_TAGS } from '../../options/tags.js';
 import type { TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
-import type { CallHost, RunningCall } from '../run/running-call.js';
+import type { CallHost } from '../run/call-host.js';
+import type { RunningCall } from '../run/running-call.js';
 
 /** The members of a batch, as its context needs them. */
 type Member = Pick<RunningCall, 'request' | 'delivery' | 'limits'>;
@@ -66,6 +67,10 @@ export class BatchContext implements TaskContext {
 
   async emit(): Promise<never> {
     throw this.#refused('emit', 'a stream belongs to one task');
+  }
+
+  async sendEvent(): Promise<never> {
+    throw this.#refused('sendEvent', 'an event belongs to one task');
   }
 
   retry(): never {

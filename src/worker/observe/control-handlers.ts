@@ -3,13 +3,14 @@
 import type { CommandHandlers, QueueReport, SlotCounts } from '../../control/commands.js';
 import { durationText } from '../../duration.js';
 import { CeleriacError, TaskRevokedError } from '../../errors.js';
-import type { LogLevel } from '../../options/logger.js';
+import type { Logger, LogLevel } from '../../options/logger.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Slots } from '../../queue/slots.js';
 import { VERSION } from '../../version.js';
 import type { BatchCollector } from '../batches/collector.js';
 import type { Autoscale } from '../queues/autoscale.js';
 import type { Executor } from '../run/execute.js';
+import { logCommands } from './command-log.js';
 import type { Inspection } from './inspection.js';
 import { ProcessUsage } from './process-usage.js';
 import type { TaskLog } from './task-log.js';
@@ -39,11 +40,17 @@ export interface Steering {
   forget(delivery: Delivery): void;
   setLogLevel(level: LogLevel): void;
   shutdown(): void;
+  /** Runs a command of the app's own; its reply is encoded. */
+  runOwn(name: string, args: unknown): Promise<unknown>;
 }
 
-/** One function for each command. */
-export function controlHandlers(worker: Steering): CommandHandlers {
-  return { ...readings(worker), ...changes(worker) };
+/**
+ * One function for each command.
+ * @param logger where changes are logged; undefined in a process of a pool, whose supervisor logs for all
+ */
+export function controlHandlers(worker: Steering, logger: Logger | undefined): CommandHandlers {
+  const handlers = { ...readings(worker), ...changes(worker) };
+  return logger === undefined ? handlers : logCommands(handlers, logger);
 }
 
 type Reading =
@@ -150,6 +157,7 @@ function changes(worker: Steering): Omit<CommandHandlers, Reading> {
       worker.shutdown();
       return { ok: 'shutting down' };
     },
+    own: ({ name, args }) => worker.runOwn(name, args),
   };
 }
 

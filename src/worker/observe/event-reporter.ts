@@ -5,7 +5,7 @@
 import { loadavg } from 'node:os';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { Events } from '../../events/events.js';
-import type { AppEvent, EventMap } from '../../events/names.js';
+import type { AppEvent, EventMap, LifecyclePlace } from '../../events/names.js';
 import type { Logger } from '../../options/logger.js';
 import type { Delivery } from '../../queue/delivery.js';
 import { decodeResult } from '../../tasks/serializer.js';
@@ -13,13 +13,15 @@ import { VERSION } from '../../version.js';
 import type { RunWatch } from '../run/executor-params.js';
 import type { Execution } from '../run/outcome.js';
 import { within } from '../within.js';
+import { LISTENERS_MS, LifecycleEvents } from './lifecycle-events.js';
+import { taskFields } from './task-fields.js';
 
 export interface EventReporterParams {
   readonly events: Events;
   readonly clock: BrokerClock;
   readonly logger: Logger;
-  /** True in a process of a pool: the supervisor publishes the node's own events. */
-  readonly part?: boolean;
+  /** Where this worker runs: for a process of a pool, its supervisor publishes the node's own events. */
+  readonly place: LifecyclePlace;
   node(): string;
   running(): number;
   /** Number of tasks that may run at once. */
@@ -28,8 +30,6 @@ export interface EventReporterParams {
   queues(): readonly string[];
 }
 
-/** How long a start or stop waits for listeners of the worker's own events, ms. */
-const LISTENERS_MS = 10_000;
 /** Celery: every two seconds. */
 const HEARTBEAT_MS = 2_000;
 /** Error texts are cut to this length. */
@@ -50,7 +50,12 @@ export class EventReporter implements RunWatch {
   #leave: () => void = () => undefined;
   #isOnline = false;
 
-  constructor(private readonly params: EventReporterParams) {}
+  /** What happens to the worker itself, for this process alone. */
+  readonly life: LifecycleEvents;
+
+  constructor(private readonly params: EventReporterParams) {
+    this.life = new LifecycleEvents(params);
+  }
 
   get active(): boolean {
     return this.params.events.active;
@@ -61,7 +66,7 @@ export class EventReporter implements RunWatch {
    * Resolves when the listeners of this process have finished, or after `LISTENERS_MS`.
    */
   async online(): Promise<void> {
-    if (this.params.part === true || this.#isOnline) return;
+    if (this.params.place === 'process' || this.#isOnline) return;
     this.#isOnline = true;
     this.#leave = this.params.events.onActive(() => this.#beat());
     await this.#announce({ type: 'worker-online', ...this.#facts() });
@@ -74,6 +79,13 @@ export class EventReporter implements RunWatch {
     if (this.#isOnline) await this.#announce({ type: 'worker-offline', ...this.#facts() });
     this.#isOnline = false;
     if (this.active) await this.params.events.flush();
+  }
+
+  /** Another worker of the fleet was lost. */
+  lost(node: string): void {
+    const { clock, logger } = this.params;
+    logger.warn({ lost: node }, 'a worker was lost: it stopped being heard without leaving');
+    this.#emit({ type: 'worker-lost', timestamp: clock.now(), node });
   }
 
   started(delivery: Delivery): void {
@@ -101,18 +113,22 @@ export class EventReporter implements RunWatch {
 
   #endOf(delivery: Delivery, { outcome, started, runtimeMs: runtime, task }: Execution): AppEvent[] {
     const fields = this.#taskFields(delivery);
+    const { details } = this.params.events;
     switch (outcome.kind) {
       case 'success':
+        return [{ type: 'task-succeeded', ...fields, runtime, ...details?.result(outcome.encoded) }];
       case 'ignore':
       case 'replaced':
         return [{ type: 'task-succeeded', ...fields, runtime }];
       case 'failure': {
-        const failed = { type: 'task-failed', ...fields, runtime, exception: textOf(outcome.error) } as const;
+        const exception = textOf(outcome.error);
+        const stack = details?.stack(outcome.error);
+        const failed = { type: 'task-failed', ...fields, runtime, exception, ...stack } as const;
         return outcome.rejected ? [{ type: 'task-rejected', ...fields, requeue: false }, failed] : [failed];
       }
       case 'retry': {
-        const exception = textOf(outcome.error);
-        return [{ type: 'task-retried', ...fields, runtime, exception, countdown: outcome.delayMs }];
+        const error = { exception: textOf(outcome.error), ...details?.stack(outcome.error) };
+        return [{ type: 'task-retried', ...fields, runtime, ...error, countdown: outcome.delayMs }];
       }
       case 'wait':
         return [{ type: 'task-waiting', ...fields, runtime, waits: outcome.waits }];
@@ -152,6 +168,7 @@ export class EventReporter implements RunWatch {
       ...(parent !== undefined && { parentId: parent }),
       ...(eta !== undefined && { eta }),
       ...(expires !== undefined && { expires }),
+      ...this.params.events.details?.args(message),
     });
   }
 
@@ -181,19 +198,8 @@ export class EventReporter implements RunWatch {
     if (this.active) this.params.events.emit(event);
   }
 
-  #taskFields({ taskId, name, queue, retries, message }: Delivery) {
-    const { shadow, tags } = message;
-    return {
-      timestamp: this.params.clock.now(),
-      id: taskId,
-      name,
-      ...(shadow !== undefined && { shadow }),
-      ...(tags !== undefined && { tags }),
-      queue,
-      node: this.params.node(),
-      pid: process.pid,
-      retries,
-    };
+  #taskFields(delivery: Delivery) {
+    return taskFields(delivery, { timestamp: this.params.clock.now(), node: this.params.node() });
   }
 
   #facts(): Omit<EventMap['worker-heartbeat'], 'type'> {

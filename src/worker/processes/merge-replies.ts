@@ -2,6 +2,7 @@
  * Many processes, one node: for each command of remote control, how the answers of the processes become the node's
  * answer. Which commands a later process must receive is decided in `lasting-commands`.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type {
   CommandName,
   Commands,
@@ -10,6 +11,7 @@ import type {
   QueueReport,
   TaskReport,
 } from '../../control/commands.js';
+import { encodedList } from '../../tasks/serializer.js';
 
 /** How a node of several processes answers one command. */
 export interface Rule<C extends CommandName> {
@@ -45,7 +47,14 @@ export const RULES: Rules = {
   forget: { merge: said },
   revoked: { merge: distinct },
   shutdown: { merge: said },
+  own: { merge: sameOrAll },
 };
+
+/** The reply of all processes if they agree, else the list of their replies. */
+function sameOrAll(replies: readonly unknown[]): unknown {
+  const [one, ...more] = replies;
+  return more.every((reply) => isDeepStrictEqual(reply, one)) ? one : encodedList(replies);
+}
 
 function first<T>([one]: readonly T[]): T {
   return one as T;

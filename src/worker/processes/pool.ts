@@ -89,11 +89,14 @@ export class ProcessPool {
     for (const child of this.#children) child.post({ kind: 'logRunning' });
   }
 
-  /** Shuts all down warmly; resolves when they are gone. Kills those left some seconds after the deadline. */
-  async stop(timeoutMs: number): Promise<void> {
+  /**
+   * Shuts all down warmly; resolves when they are gone. Kills those left some seconds after the deadline.
+   * @param graceMs how many milliseconds more they have then
+   */
+  async stop(timeoutMs: number, graceMs = 0): Promise<void> {
     this.#beginStop();
     for (const child of this.#children) child.post({ kind: 'stop', timeoutMs });
-    await this.#gone(timeoutMs + GRACE_MS);
+    await this.#gone(timeoutMs + GRACE_MS + graceMs);
   }
 
   /** Has all processes hand back their running tasks at once. */

@@ -3,14 +3,22 @@
  * processes running, answers for them on the bus, and ends when they have ended.
  */
 import { appOverrides } from '../../app-overrides.js';
-import { type CommandHandlers, type CommandName, isErrorReply } from '../../control/commands.js';
+import {
+  type CommandHandlers,
+  type CommandName,
+  type Commands,
+  isErrorReply,
+} from '../../control/commands.js';
 import { type Responder, startResponder } from '../../control/responder.js';
 import { type Duration, toPositiveMs } from '../../duration.js';
 import { AppClosedError, CeleriacError, OptionError } from '../../errors.js';
+import { LIFECYCLE_NAMES } from '../../events/names.js';
 import { type Logger, originOf } from '../../options/logger.js';
 import { settleAll } from '../../settle-all.js';
 import { type LeveledLogger, leveled } from '../log-level.js';
+import { logCommands } from '../observe/command-log.js';
 import { EventReporter } from '../observe/event-reporter.js';
+import { LISTENERS_MS } from '../observe/lifecycle-events.js';
 import { findAppModule, PROCESS_FILE } from '../threads/app-module.js';
 import { threadHost } from '../threads/host.js';
 import { type ChildLimits, childLimits } from '../threads/router.js';
@@ -103,6 +111,7 @@ export class WorkerProcesses implements AsyncDisposable {
       processed: () => sums().processed,
       concurrency: () => sums().concurrency,
       queues: () => sums().queues,
+      place: 'supervisor',
     });
   }
 
@@ -144,11 +153,13 @@ export class WorkerProcesses implements AsyncDisposable {
     try {
       await this.#health.open();
       await engine.ready();
+      await this.#eventReporter.life.init();
       this.#responder = await startResponder({
         engine,
         prefix,
         name: this.#settings.name,
-        handlers: this.#handlers(),
+        handlers: logCommands(this.#handlers(), this.#params.logger),
+        onLost: (node) => this.#eventReporter.lost(node),
         onError: (error) => this.#onError(error),
       });
       await this.#params.events.attach();
@@ -156,6 +167,7 @@ export class WorkerProcesses implements AsyncDisposable {
     } catch (error) {
       if (this.#stopping === undefined) this.#phase = 'new';
       await this.#leaveBus();
+      await this.#eventReporter.life.stopped();
       throw error;
     }
     try {
@@ -172,6 +184,7 @@ export class WorkerProcesses implements AsyncDisposable {
     this.#refuseStopped();
     this.#processPool.release();
     this.#phase = 'running';
+    await this.#eventReporter.life.ready();
     logger.info({ node: this.node, queues: this.#settings.queues }, 'worker ready');
   }
 
@@ -181,8 +194,13 @@ export class WorkerProcesses implements AsyncDisposable {
       options.timeout === undefined
         ? this.#settings.shutdownTimeoutMs
         : toPositiveMs(options.timeout, 'worker.stop(): timeout');
-    this.#stopping ??= this.#stop(() => this.#processPool.stop(timeoutMs));
+    this.#stopping ??= this.#stop(() => this.#processPool.stop(timeoutMs, this.#graceMs()));
     return this.#stopping;
+  }
+
+  /** How much longer its processes may take where the app, which they load too, has listeners of their end, ms. */
+  #graceMs(): number {
+    return this.#params.events.hasListeners(LIFECYCLE_NAMES) ? LISTENERS_MS : 0;
   }
 
   /** Hands back all running tasks at once: for a second interrupt. */
@@ -274,8 +292,20 @@ export class WorkerProcesses implements AsyncDisposable {
     return rule.merge(done as never);
   }
 
-  #ownAnswers(): Pick<CommandHandlers, 'stats' | 'shutdown' | 'loglevel'> {
+  /** Every process runs a command of the app's own: if one of them cannot, that is the node's answer. */
+  async #runOwn(args: Commands['own']['args']): Promise<unknown> {
+    const size = this.#processPool.working.length;
+    const replies = await this.#processPool.ask('own', args, Math.max(ANSWER_MS, args.timeoutMs - 200));
+    const failed = replies.find(isErrorReply);
+    if (failed !== undefined) throw new CeleriacError(failed.error);
+    if (replies.length < size || size === 0)
+      throw new CeleriacError(`${size - replies.length} of its ${size} processes did not answer`);
+    return RULES.own.merge(replies);
+  }
+
+  #ownAnswers(): Pick<CommandHandlers, 'stats' | 'shutdown' | 'loglevel' | 'own'> {
     return {
+      own: (args) => this.#runOwn(args),
       loglevel: async (args) => {
         this.#params.logger.setLevel(args.level);
         return (await this.#answer('loglevel', args)) as { ok: string };
@@ -303,6 +333,8 @@ export class WorkerProcesses implements AsyncDisposable {
 
   async #stop(end: () => Promise<void>): Promise<void> {
     this.#phase = 'stopping';
+    const { life } = this.#eventReporter;
+    const heard = life.shuttingDown();
     try {
       await settleAll([end(), within(this.#starting, undefined, LAST_WORDS_MS)]);
       await settleAll([this.#leaveBus(), within(this.#eventReporter.offline(), undefined, LAST_WORDS_MS)]);
@@ -310,6 +342,8 @@ export class WorkerProcesses implements AsyncDisposable {
       this.#onError(error instanceof Error ? error : new Error(String(error)));
     }
     this.#health.close();
+    await within(heard, undefined, LAST_WORDS_MS);
+    await life.stopped();
     this.#phase = 'stopped';
     this.#params.onStopped();
     this.#onStopped();

@@ -25,10 +25,10 @@ import type { StreamWriters } from '../../streams/stream-writers.js';
 import type { CalledTask } from '../../tasks/context.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { InlineSpawner } from '../workflow/spawn-inline.js';
+import type { CallHost } from './call-host.js';
 import { Executor } from './execute.js';
 import type { ExecutorParams } from './executor-params.js';
 import type { Outcome } from './outcome.js';
-import type { CallHost } from './running-call.js';
 
 export interface EagerParams
   extends Omit<ExecutorParams, 'host' | 'limits' | 'elsewhere' | 'eager' | 'spawning' | 'streams'> {

@@ -17,13 +17,14 @@ import type { Seat } from '../batches/seat.js';
 import { ReplaceRequest } from '../workflow/spawn.js';
 import type { WorkflowSteps } from '../workflow/step.js';
 import { refusal } from './admission.js';
+import type { CallLimits } from './call-host.js';
 import { examinable } from './examinable.js';
 import type { Elsewhere, ExecutorParams, HeldTask } from './executor-params.js';
 import { type HookedCall, HooksHere, hasLateHooks, hooksOf } from './hooks.js';
 import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
 import { judge, judged } from './judge.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
-import { type CallLimits, RunningCall } from './running-call.js';
+import { RunningCall } from './running-call.js';
 import { type ChangedLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
 

@@ -12,8 +12,9 @@ import type { Seat, Together } from '../batches/seat.js';
 import type { Limits } from '../queues/limits.js';
 import type { Spawns } from '../workflow/spawn.js';
 import type { WorkflowSteps } from '../workflow/step.js';
+import type { CallHost, CallLimits } from './call-host.js';
 import type { LateHooks, Outcome } from './outcome.js';
-import type { CallHost, CallLimits, RunningCall } from './running-call.js';
+import type { RunningCall } from './running-call.js';
 import type { Suspects } from './suspects.js';
 import type { UnknownTasks } from './unknown-tasks.js';
 

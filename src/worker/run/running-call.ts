@@ -8,7 +8,7 @@ import type { Composable } from '../../canvas/typing.js';
 import type { TrailEntry } from '../../coordination/trail.js';
 import type { Duration } from '../../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
-import { type Logger, type TaskLogger, taskLogger } from '../../options/logger.js';
+import { type TaskLogger, taskLogger } from '../../options/logger.js';
 import type { CallbackSignature } from '../../options/tables/call.js';
 import type { WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
@@ -17,32 +17,16 @@ import { runningStep } from '../../steps/running-step.js';
 import type { CallStream } from '../../streams/call-stream.js';
 import type { CalledTask, RetryOptions, TaskApp, TaskContext, TaskRequest } from '../../tasks/context.js';
 import type { Generating } from '../../tasks/generating.js';
+import { type OwnEventFields, type OwnEventName, readOwnEvent } from '../../tasks/own-events.js';
 import { encodeResult } from '../../tasks/serializer.js';
 import type { StepTools, WaitOptions } from '../../tasks/step-context.js';
 import { after, type Cancel } from '../../timers.js';
 import type { Seat } from '../batches/seat.js';
 import { ReplaceRequest, type Spawns } from '../workflow/spawn.js';
+import type { CallHost, CallLimits } from './call-host.js';
 import { callRequest, trailEntry } from './call-request.js';
 import type { Outcome } from './outcome.js';
 import { retryRequest } from './retry-policy.js';
-
-/** What a call needs of its worker. */
-export interface CallHost {
-  readonly node: string;
-  readonly logger: Logger;
-  readonly app: TaskApp;
-  readonly stopping: boolean;
-  /** Encodes the meta of `updateState`. Default: as plain JSON. */
-  encodeMeta?(meta: unknown): unknown;
-  /** Creates the controller of `this.signal`, where a plain AbortController does not do. */
-  newAbort?(): AbortController;
-}
-
-/** The limits of one call, ms. */
-export interface CallLimits {
-  readonly softMs: number | undefined;
-  readonly hardMs: number | undefined;
-}
 
 const NO_CHILDREN: readonly CalledTask[] = Object.freeze([]);
 
@@ -183,6 +167,16 @@ export class RunningCall implements TaskContext, SteppingCall {
     if (step !== undefined) step.chunks++;
     if (room !== undefined) await room;
     this.#throwIfSoftLimitPassed();
+  }
+
+  sendEvent<N extends OwnEventName>(type: N, ...[fields]: OwnEventFields<N>): Promise<void> {
+    return this.#unawaited('sendEvent', this.#sendEvent(type, fields));
+  }
+
+  async #sendEvent(type: string, fields: unknown): Promise<void> {
+    const event = readOwnEvent(type, fields);
+    this.#throwIfSoftLimitPassed();
+    if (!this.#closed) await this.host.sendEvent?.(this.delivery, event);
   }
 
   passChunks(count: number): Promise<void> {

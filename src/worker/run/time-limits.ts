@@ -4,7 +4,7 @@
  */
 import { checkLimits } from '../../options/checks.js';
 import type { RegisteredTask } from '../../tasks/registry.js';
-import type { CallLimits } from './running-call.js';
+import type { CallLimits } from './call-host.js';
 
 /** Limits as remote control sets them, ms; `null` for none, absent to leave one as it is. */
 export interface ChangedLimits {

@@ -17,7 +17,7 @@ const FLOW_METHODS = {
   flowRemove: 'remove',
 } as const satisfies Partial<Record<EngineMethod, keyof WorkflowRecords>>;
 
-type EngineRequest = Exclude<Request, { to: 'progress' | 'control' }>;
+type EngineRequest = Exclude<Request, { to: 'progress' | 'event' | 'control' }>;
 
 export class BrokerServer {
   readonly #topics = new Map<string, () => void>();

@@ -7,6 +7,7 @@
 import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
+import type { Events } from '../../events/events.js';
 import type { ErrorClasses } from '../../protocol/wire-error.js';
 import type { TaskApp } from '../../tasks/context.js';
 import type { Recycling } from '../processes/recycling.js';
@@ -19,6 +20,7 @@ export interface LoadedApp {
   readonly app: TaskApp;
   readonly errors: ErrorClasses;
   readonly executor: Omit<ExecutorParams, 'host'>;
+  readonly events: Events;
   /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
 }
@@ -42,6 +44,8 @@ export interface ThreadHost {
 
 /** A worker process, as its worker sees it: part of a node whose supervisor answers for it. */
 export interface ProcessPoolHost {
+  /** The node's name. */
+  readonly node: string;
   readonly measured: boolean;
   readonly recycling: Recycling;
   /** Receives commands from the supervisor, in place of a responder on the bus. */

@@ -11,8 +11,9 @@ import type { TrailEntry } from '../../coordination/trail.js';
 import type { WireError } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { RetryChange } from '../../queue/settlement.js';
+import type { OwnEvent } from '../../tasks/own-events.js';
+import type { CallLimits } from '../run/call-host.js';
 import type { Outcome } from '../run/outcome.js';
-import type { CallLimits } from '../run/running-call.js';
 
 /** Set-up of a new thread (`workerData`). */
 export interface ThreadSetup {
@@ -26,6 +27,8 @@ export interface ThreadSetup {
   readonly mailbox: Int32Array;
   /** One number for the whole pool: 1 once the worker stops. */
   readonly stopping: Int32Array;
+  /** Name of the worker's node, perhaps not its final one. */
+  readonly node: string;
   /** True to measure and report the memory held after each task. */
   readonly reportMemory: boolean;
   readonly broker: BrokerFacts;
@@ -69,6 +72,8 @@ export type ToThread =
       readonly node: string;
       readonly outcome: CrossedOutcome;
     }
+  /** End: tell the listeners of the lifecycle, and answer `leaving`. */
+  | { readonly kind: 'end' }
   /** Abort the signal of the running task, or of the one of a batch whose run has this token. */
   | { readonly kind: 'abort'; readonly reason: WireError; readonly token: string }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: RpcReply }
@@ -79,7 +84,10 @@ export type ToThread =
 
 /** Thread to worker. */
 export type FromThread =
-  | { readonly kind: 'ready' }
+  /** Can run tasks; `listens` if it wants to be asked to end. */
+  | { readonly kind: 'ready'; readonly listens: boolean }
+  /** The listeners of its end are through. */
+  | { readonly kind: 'leaving' }
   /** The module could not be loaded; the thread is useless. */
   | { readonly kind: 'failed'; readonly error: WireError }
   | {
@@ -98,6 +106,7 @@ export type FromThread =
 /** A thread's requests to its worker. */
 export type Request =
   | { readonly to: 'progress'; readonly progress: object; readonly token: string }
+  | { readonly to: 'event'; readonly event: OwnEvent; readonly token: string }
   | {
       readonly to: 'control';
       readonly command: CommandName;

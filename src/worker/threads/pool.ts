@@ -14,8 +14,6 @@ export interface ThreadPoolParams extends Omit<ThreadParams, 'stopping'> {
   readonly maxTasks: number | undefined;
   /** How long a thread may be idle before it is ended, ms. */
   readonly idleMs: number;
-  /** The worker's name. */
-  node(): string;
 }
 
 interface QueuedRun {
@@ -142,13 +140,13 @@ export class ThreadPool {
     Atomics.store(this.#stopping, 0, 1);
   }
 
-  /** Ends all threads with their tasks. Idempotent. */
+  /** Ends all threads, at once those with tasks. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const { stay } of this.#idle) stay();
     this.#idle = [];
     for (const { reject } of this.#waiting.splice(0)) reject(closedError());
-    await Promise.all([...this.#threads].map((thread) => thread.kill()));
+    await Promise.all([...this.#threads].map((thread) => (thread.busy ? thread.kill() : thread.retire())));
   }
 
   /** An idle thread, or the next to become idle; starts one more if too few are loading. */
@@ -200,7 +198,7 @@ export class ThreadPool {
     const done = maxTasks !== undefined && thread.runs >= maxTasks;
     const fat = maxMemoryBytes !== undefined && heldBytes > maxMemoryBytes;
     if (done || fat)
-      void thread.kill(); // cannot fail; a worker that stops waits for it
+      void thread.retire(); // cannot fail; a worker that stops waits for it
     else this.#giveBack(thread);
   }
 
@@ -213,7 +211,7 @@ export class ThreadPool {
     }
     const retire = () => {
       this.#idle = this.#idle.filter((idle) => idle.thread !== thread);
-      void thread.kill();
+      void thread.retire();
     };
     this.#idle.push({ thread, stay: after(this.#params.idleMs, retire, { ref: false }) });
   }

@@ -125,11 +125,12 @@ export class ThreadRouter implements Elsewhere {
     (await this.#threads?.catch(() => undefined))?.announceStop();
   }
 
-  /** Ends all threads with their tasks. */
+  /** Ends all threads with their tasks; idle ones once their listeners are through. */
   async close(): Promise<void> {
     const threads = this.#threads;
-    this.#threads = undefined;
     await (await threads?.catch(() => undefined))?.close(); // a failed start was reported
+    // A worker whose start failed may start again, with new threads.
+    if (this.#threads === threads) this.#threads = undefined;
   }
 
   #started(): Promise<ThreadPool> {

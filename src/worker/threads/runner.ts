@@ -10,10 +10,11 @@ import { decodeFailure } from '../../protocol/wire-error.js';
 import { type Delivery, startsOf } from '../../queue/delivery.js';
 import { Batch } from '../batches/batch.js';
 import type { Seat } from '../batches/seat.js';
+import type { CallHost } from '../run/call-host.js';
 import { Executor } from '../run/execute.js';
 import type { Execution, LateHooks, Outcome } from '../run/outcome.js';
 import { outsideContext } from '../run/outside-context.js';
-import type { CallHost, RunningCall } from '../run/running-call.js';
+import type { RunningCall } from '../run/running-call.js';
 import type { LoadedApp } from './host.js';
 import type { PlainDelivery, ThreadSetup, ToThread } from './messages.js';
 import type { Rpc } from './rpc.js';
@@ -43,6 +44,9 @@ export class ThreadRunner {
       logger: linkedLogger(link),
       app: loaded.app,
       encodeMeta: (meta) => loaded.executor.codec.encodeMeta(meta),
+      sendEvent: async ({ token }, event) => {
+        await link.ask({ to: 'event', event, token });
+      },
       get stopping() {
         return Atomics.load(stopping, 0) === 1;
       },
@@ -154,7 +158,7 @@ function heldByThisThread(): number {
 }
 
 /** A logger for `this.log` that writes through the worker's logger. */
-function linkedLogger(link: Rpc): Logger {
+export function linkedLogger(link: Rpc): Logger {
   const write = (level: keyof Logger) => (fields: object, message: string) =>
     link.send({ kind: 'log', line: packLog(level, fields, message) });
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };

@@ -13,8 +13,11 @@ import { ownFile } from '../../own-files.js';
 import { decodeFailure, type ErrorClasses, encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { StreamCount, StreamWriters } from '../../streams/stream-writers.js';
+import type { OwnEvent } from '../../tasks/own-events.js';
+import { LISTENERS_MS } from '../observe/lifecycle-events.js';
 import type { Outcome } from '../run/outcome.js';
 import type { RunningCall } from '../run/running-call.js';
+import { within } from '../within.js';
 import { THREAD_FILE } from './app-module.js';
 import { BrokerServer } from './broker-server.js';
 import type { FromThread, PlainDelivery, Request, ThreadSetup, ToThread } from './messages.js';
@@ -35,6 +38,8 @@ export interface ThreadParams {
   readonly stopping: Int32Array;
   /** A thread above this is replaced; during a task its heap may grow to twice as much. */
   readonly maxMemoryBytes: number | undefined;
+  /** The worker's name. */
+  node(): string;
 }
 
 /** How an attempt in a thread ended. */
@@ -78,6 +83,10 @@ export class Thread {
   #hooked: { resolve(): void; reject(error: Error): void } | undefined;
   #settleReady: (error?: Error) => void = () => undefined;
   #crash: Error | undefined;
+  /** Whether it has listeners of its end. */
+  #listens = false;
+  #onLeaving: () => void = () => undefined;
+  #retiring: Promise<void> | undefined;
   #ended = false;
 
   constructor(params: ThreadParams, onGone: (thread: Thread) => void) {
@@ -168,6 +177,29 @@ export class Thread {
     this.#post({ kind: 'gap' });
   }
 
+  /** Ends an idle thread once the listeners of its end are through; resolves when it is gone. May be called twice. */
+  retire(): Promise<void> {
+    this.#retiring ??= this.#retire();
+    return this.#retiring;
+  }
+
+  async #retire(): Promise<void> {
+    if (this.#listens && !this.#ended) {
+      const left = new Promise<void>((resolve) => {
+        this.#onLeaving = resolve;
+      });
+      this.#worker.ref();
+      this.#post({ kind: 'end' });
+      await Promise.race([within(left, undefined, 2 * LISTENERS_MS), this.#gone]);
+    }
+    await this.kill();
+  }
+
+  /** True while it runs a task, or the hooks of one. */
+  get busy(): boolean {
+    return this.#attempt !== undefined || this.#hooked !== undefined;
+  }
+
   /** Ends the thread, whatever it does; resolves when it is gone, or soon after. May be called twice. */
   async kill(): Promise<void> {
     this.#ended = true;
@@ -181,11 +213,11 @@ export class Thread {
   }
 
   #setup(port: MessagePort): ThreadSetup {
-    const { engine, file, appName, prefix, stopping, maxMemoryBytes } = this.#params;
+    const { engine, file, appName, prefix, stopping, maxMemoryBytes, node } = this.#params;
     const { kind, address, oneProcess, signals } = engine;
     const broker = { kind, address, oneProcess, ordered: signals.ordered };
     const reportMemory = maxMemoryBytes !== undefined;
-    const place = { file, appName, prefix, overrides: appOverrides() };
+    const place = { file, appName, prefix, node: node(), overrides: appOverrides() };
     return { ...place, port, mailbox: this.#mailbox, stopping, reportMemory, broker };
   }
 
@@ -216,7 +248,11 @@ export class Thread {
     const { errors, logger } = this.#params;
     switch (message.kind) {
       case 'ready':
+        this.#listens = message.listens;
         this.#settleReady();
+        return;
+      case 'leaving':
+        this.#onLeaving();
         return;
       case 'failed':
         this.#settleReady(decodeFailure(message.error, errors));
@@ -257,6 +293,8 @@ export class Thread {
     switch (request.to) {
       case 'progress':
         return this.#saveProgress(request.token, request.progress);
+      case 'event':
+        return this.#sendEvent(request.token, request.event);
       case 'control':
         return this.#params.caller.ask(request.command, request.args as never, request.options);
       case 'streams':
@@ -277,6 +315,10 @@ export class Thread {
     const call = this.#attempt?.calls.find(({ delivery }) => delivery.token === token);
     if (call === undefined || call.closed) return;
     await call.delivery.saveProgress(progress);
+  }
+
+  async #sendEvent(token: string, { type, fields }: OwnEvent): Promise<void> {
+    await this.#attempt?.calls.find(({ delivery }) => delivery.token === token)?.sendEvent(type, fields);
   }
 
   #onExit(code: number): void {

@@ -30,7 +30,10 @@ const FOREIGN = [
 describe('texts on the channel of events', () => {
   it('are read where a publisher of ours wrote them', () => {
     const packet = { from: 'x', at: 3, events: [sent] };
-    assert.deepEqual(readPacket(JSON.stringify(packet)), packet);
+    assert.deepEqual(
+      readPacket(JSON.stringify(packet), (sealed) => sealed),
+      packet,
+    );
   });
 
   it('are passed over where somebody else wrote them, and the stream goes on', async () => {
@@ -53,6 +56,8 @@ describe('texts on the channel of events', () => {
       ownId: 'own',
       signal: undefined,
       onEnd: () => undefined,
+      holds: true,
+      open: (sealed) => sealed,
     });
     await stream.started;
     for (const text of FOREIGN) receive(text);

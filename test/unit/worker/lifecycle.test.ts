@@ -14,6 +14,7 @@ function life() {
   const lifecycle = new Lifecycle({
     patienceMs: 60_000,
     onError: ({ message }) => errors.push(message),
+    ended: async () => undefined,
     onStopped: () => stops++,
   });
   const step = (name: string, body: () => unknown = () => undefined): StartStep => ({
@@ -68,9 +69,33 @@ describe('A life in steps', () => {
     });
   }
 
+  it('is over once its end was told, after everything has stopped: at a stop and after a failed start', async () => {
+    const order: string[] = [];
+    const lifecycle = new Lifecycle({
+      patienceMs: 60_000,
+      onError: assert.fail,
+      ended: async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        order.push('told');
+      },
+      onStopped: () => void order.push('stopped'),
+    });
+    const step = { start: () => undefined, stop: () => void order.push('ended') };
+    await assert.rejects(lifecycle.start([step, { start: () => Promise.reject(new Error('no')) }]));
+    assert.deepEqual(order.splice(0), ['ended', 'told']);
+    await lifecycle.start([step]);
+    await lifecycle.stop(windUp);
+    assert.deepEqual(order, ['ended', 'told', 'stopped']);
+  });
+
   it('ends what a step made after everybody had stopped waiting for it', async () => {
     const { held, step } = life();
-    const impatient = new Lifecycle({ patienceMs: 1, onError: assert.fail, onStopped: () => undefined });
+    const impatient = new Lifecycle({
+      patienceMs: 1,
+      onError: assert.fail,
+      ended: async () => undefined,
+      onStopped: () => undefined,
+    });
     const reached = gate();
     const hung = gate();
     const starting = impatient.start([
@@ -95,6 +120,7 @@ describe('A life in steps', () => {
     const lifecycle = new Lifecycle({
       patienceMs: 1,
       onError: ({ message }) => errors.push(message),
+      ended: async () => undefined,
       onStopped: () => stops++,
     });
     const start = () => undefined;

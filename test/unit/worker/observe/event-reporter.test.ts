@@ -19,6 +19,7 @@ function telling(message: object) {
     concurrency: () => 1,
     processed: () => 0,
     queues: () => [],
+    place: 'worker',
   });
   const delivery = {
     taskId: 'id',

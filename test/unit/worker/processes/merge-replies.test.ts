@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { FoundTask, NodeStats, TaskReport } from '#src/control/commands.js';
+import { decodeResult, encodeResult } from '#src/tasks/serializer.js';
 import { RULES, sumCounts } from '#src/worker/processes/merge-replies.js';
 
 const task = (id: string, more: object = {}) => ({ id, name: 'task', ...more }) as unknown as TaskReport;
@@ -77,6 +78,15 @@ describe('The answer of a node with several processes', () => {
     assert.deepEqual(RULES.pause.merge([{ ok: 'a' }, { ok: 'b' }]), { ok: 'a; b' });
     assert.deepEqual(RULES.poolGrow.merge(said), { ok: 'in each of 2 processes: done' });
     assert.deepEqual(RULES.poolGrow.merge([{ ok: 'done' }]), { ok: 'done' });
+  });
+});
+
+describe("The reply of a node's processes to a command of the app's own", () => {
+  it('is said once where they agree, and else lists what each replied', () => {
+    assert.deepEqual(RULES.own.merge([{ a: [1] }, { a: [1] }]), { a: [1] });
+    assert.deepEqual(RULES.own.merge([1, 2]), [1, 2]);
+    const odd = encodeResult('\0');
+    assert.deepEqual(decodeResult(RULES.own.merge([odd, 'x'])), ['\0', 'x']);
   });
 });
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { NotSerializableError, OptionError, SoftTimeLimitExceeded } from '#src/errors.js';
 import type { Delivery } from '#src/queue/delivery.js';
-import { type CallHost, RunningCall } from '#src/worker/run/running-call.js';
+import type { CallHost } from '#src/worker/run/call-host.js';
+import { RunningCall } from '#src/worker/run/running-call.js';
 
 interface Line {
   readonly level: string;

@@ -5,12 +5,13 @@
 import type { Container } from './app-options/container.js';
 import type { Duration } from './duration.js';
 import type { Acceptance } from './options/acceptance.js';
+import type { CompressOption } from './options/compression.js';
 import type { Logger } from './options/logger.js';
 import type { Routes } from './options/routes.js';
+import type { SerializerOption } from './options/serializers.js';
 import type { TaskOptions } from './options/task-options.js';
 import type { Telemetry } from './queue/tracing.js';
 import type { EventDetail } from './tasks/event-details.js';
-import type { Serializer } from './tasks/serializer.js';
 
 /** Options of `new Celeriac(name, options)`. */
 export interface CeleriacOptions {
@@ -29,8 +30,18 @@ export interface CeleriacOptions {
   resultExpires?: Duration | null;
   /** How long the records of failed and revoked tasks are kept; `null` for ever. Default: 7 days. */
   failureExpires?: Duration | null;
-  /** How arguments and results are encoded. Default: `'json'`. */
-  serializer?: 'json' | 'rich' | Serializer;
+  /** How arguments and results are encoded. Default: the first of `serializers`, else `'json'`. */
+  serializer?: SerializerOption;
+  /**
+   * Serializers that the app reads too, each known by its name: for the change of a key, or for tasks and calls that choose
+   * one. The first one writes, unless `serializer` says otherwise. Default: none.
+   */
+  serializers?: readonly SerializerOption[];
+  /**
+   * Arguments, results, chunks, steps and states larger than this are stored compressed: bytes, or `'8kb'`; `false` for
+   * never. Default: false.
+   */
+  compress?: CompressOption;
   /** Where log lines go. Default: warnings and errors to the console. */
   logger?: Logger;
   /** Creates the instances of services registered as classes. Default: `new Class()`. */
@@ -42,7 +53,7 @@ export interface CeleriacOptions {
    * it too (Redis, Sentinel and Cluster). Default: `'written'`.
    */
   acceptance?: Acceptance;
-  /** Largest encoded arguments or result, in bytes. Default: no limit. */
+  /** Largest encoded arguments or result, in bytes, before they are compressed. Default: no limit. */
   maxPayloadBytes?: number;
   /** How long an unresponsive worker keeps a task before others may take it over. Default: 5 s. */
   lockDuration?: Duration;

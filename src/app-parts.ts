@@ -45,7 +45,8 @@ import { StreamWriters } from './streams/stream-writers.js';
 import { EventDetails } from './tasks/event-details.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
-import type { Registry } from './tasks/registry.js';
+import { Registry } from './tasks/registry.js';
+import { Serializers } from './tasks/serializers.js';
 import { WireCodec } from './tasks/wire-codec.js';
 import { Outbox } from './transactions/outbox/outbox.js';
 import type { CallScope } from './transactions/scope.js';
@@ -65,6 +66,20 @@ export interface AppPartsParams {
   logger(): Logger;
 }
 
+/** Makes the registry of an app's tasks, which knows its serializers. */
+export function makeRegistry(
+  { taskDefaults, serializer, serializers, maxPayloadBytes }: AppConfig,
+  errors: ErrorClasses,
+  logger: () => Logger,
+): Registry {
+  return new Registry(
+    taskDefaults,
+    errors,
+    logger,
+    new Serializers(serializer, serializers, maxPayloadBytes),
+  );
+}
+
 export type AppParts = ReturnType<typeof makeParts>;
 
 const A_DAY_MS = 86_400_000;
@@ -73,7 +88,12 @@ const A_DAY_MS = 86_400_000;
 export function makeParts(params: AppPartsParams) {
   const { name, config, errors } = params;
   const ids = new IdSource();
-  const codec = new WireCodec(config.serializer, config.maxPayloadBytes, () => sortsKeys(ground.engine));
+  const codec = new WireCodec(params.registry.serializers, {
+    maxBytes: config.maxPayloadBytes,
+    compress: config.compress,
+    sortsKeys: () => sortsKeys(ground.engine),
+    policyOf: (task) => params.registry.get(task)?.publish,
+  });
   const connecting: EngineConfig = {
     prefix: config.prefix,
     // Drivers pass this to their own timers, which overflow beyond 24.8 days.
@@ -116,6 +136,7 @@ export function makeParts(params: AppPartsParams) {
     classes: errors,
     decodeArgs: (encoded: unknown) => codec.decodeArgs(encoded),
     decodeResult: (encoded: unknown) => codec.decodeResult(encoded),
+    taskOf: (task: string) => params.registry.get(task),
   };
   const schemas = new WaitSchemas();
   const plain: PlainSource = {

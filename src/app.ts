@@ -7,7 +7,7 @@ import { type AppConfig, confOf, resolveAppOptions } from './app-options/resolve
 import type { CeleriacOptions } from './app-options.js';
 import { makeEagerRunner } from './app-parts/eager-runner.js';
 import { executorParamsOf } from './app-parts/executor-params.js';
-import { type AppParts, closeParts, makeParts } from './app-parts.js';
+import { type AppParts, closeParts, makeParts, makeRegistry } from './app-parts.js';
 import type { Detour } from './calls/call-stages.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
 import { type HandleHost, type Handles, makeHandle, makeHandles, type TaskHandle } from './canvas/handle.js';
@@ -44,7 +44,7 @@ import {
 } from './tasks/middleware.js';
 import { type TaskReference, targetOf } from './tasks/reference.js';
 import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
-import { type CallTarget, Registry, type ServiceClass } from './tasks/registry.js';
+import type { CallTarget, Registry, ServiceClass } from './tasks/registry.js';
 import type { ChunkIn, ResultIn, ShareIn } from './tasks/yields.js';
 import type { Outbox } from './transactions/outbox/outbox.js';
 import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
@@ -104,7 +104,7 @@ export class Celeriac implements AsyncDisposable {
     this.name = name;
     this.#config = config;
     this.#logger = guarded(config.logger);
-    this.#registry = new Registry(config.taskDefaults, this.errors, () => this.#logger);
+    this.#registry = makeRegistry(config, this.errors, () => this.#logger);
     const thread = threadHost();
     const parts = makeParts({
       name,

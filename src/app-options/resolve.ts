@@ -8,6 +8,7 @@ import { merge } from '../options/merge.js';
 import { at } from '../options/option.js';
 import { optionTable, type Resolved } from '../options/option-table.js';
 import { readable } from '../options/readable.js';
+import type { SerializerOption } from '../options/serializers.js';
 import type { TaskOptions } from '../options/task-options.js';
 import { type Container, PLAIN_CONTAINER } from './container.js';
 import { APP_OPTIONS, FOR_EVER_MS } from './table.js';
@@ -77,12 +78,18 @@ function consoleLogger(): Logger & { level: LogLevel } {
  * @param address the broker's, which never holds a password
  */
 export function confOf(config: AppConfig, address: string): Record<string, unknown> {
-  const { name, serializer, resultExpiresMs, failureExpiresMs, hasOwnLogger, container } = config;
+  const { name, serializer, serializers, taskDefaults, resultExpiresMs, failureExpiresMs } = config;
+  const { hasOwnLogger, container } = config;
   return readable({
     app: name,
     ...APP.byName(config),
     // Only the name: other fields of a serializer that encrypts must not be shown.
-    serializer: typeof serializer === 'string' ? serializer : serializer.name,
+    serializer: nameOf(serializer ?? serializers?.[0] ?? 'json'),
+    serializers: serializers?.map(nameOf),
+    taskDefaults:
+      taskDefaults.serializer === undefined
+        ? taskDefaults
+        : { ...taskDefaults, serializer: nameOf(taskDefaults.serializer) },
     broker: address,
     outbox: config.outbox === undefined ? undefined : readable(config.outbox),
     resultExpires: keptFor(resultExpiresMs),
@@ -90,6 +97,10 @@ export function confOf(config: AppConfig, address: string): Record<string, unkno
     logger: hasOwnLogger ? 'own' : 'default',
     container: container.constructor.name === 'Object' ? undefined : container.constructor.name,
   }) as Record<string, unknown>;
+}
+
+function nameOf(serializer: SerializerOption): string {
+  return typeof serializer === 'string' ? serializer : serializer.name;
 }
 
 /** The duration as passed: `null` for ever. */

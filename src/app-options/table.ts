@@ -5,23 +5,22 @@ import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { type Acceptance, checkAcceptance } from '../options/acceptance.js';
 import { checkPrefix, checkQueueName } from '../options/checks.js';
+import { type Compression, type CompressOption, checkCompress } from '../options/compression.js';
 import { checked, checkedByName, duration, flag, given, of, orForEver } from '../options/kinds.js';
 import { checkLogger, type Logger } from '../options/logger.js';
 import { option } from '../options/option.js';
 import type { Routes } from '../options/routes.js';
 import { checkTimezone } from '../options/schedules.js';
+import { checkSerializer, checkSerializers, type SerializerOption } from '../options/serializers.js';
 import { checkTaskOptions, type TaskOptions } from '../options/task-options.js';
 import type { Telemetry } from '../queue/tracing.js';
 import { show } from '../show.js';
 import { checkEventDetails, type EventDetail } from '../tasks/event-details.js';
-import type { Serializer } from '../tasks/serializer.js';
 import { type Container, checkContainer } from './container.js';
 import { checkOutbox, type OutboxOption } from './outbox.js';
 
 /** A century, in place of "for ever": brokers need a finite number. */
 export const FOR_EVER_MS = 100 * 365.25 * 24 * 3_600_000;
-
-type AnySerializer = 'json' | 'rich' | Serializer;
 
 /** The options of `new Celeriac(name, options)`. */
 export const APP_OPTIONS = {
@@ -53,13 +52,24 @@ export const APP_OPTIONS = {
     without: 'none',
     doc: 'defaults for every task option',
   }),
-  serializer: option(checkedByName<AnySerializer, AnySerializer>('serializer', checkSerializer), {
-    default: 'json',
-    doc: "`'json'`, `'rich'`, or `{ name, encode, decode }`",
+  serializer: option(checkedByName<SerializerOption, SerializerOption>('serializer', checkSerializer), {
+    without: "the first of `serializers`, else `'json'`",
+    doc: "`'json'`, `'rich'`, or `{ name, encode, decode }`; see [payloads](../guide/payloads.md)",
+  }),
+  serializers: option(
+    checked<readonly SerializerOption[], readonly SerializerOption[]>('list', checkSerializers),
+    {
+      without: 'none',
+      doc: 'serializers that the app reads too, as when a key is being changed; the first writes, unless `serializer` says otherwise',
+    },
+  ),
+  compress: option(checked<CompressOption, Compression | false>('size', checkCompress), {
+    without: '`false`',
+    doc: "arguments, results and chunks above this size are stored compressed: `'8kb'`, or `false` for none, see [payloads](../guide/payloads.md)",
   }),
   maxPayloadBytes: option(checkedByName<number, number>('count', checkBytes), {
     without: 'no limit',
-    doc: 'largest encoded arguments or result',
+    doc: 'largest encoded arguments or result, before they are compressed',
   }),
   resultExpires: option(orForEver(duration, FOR_EVER_MS), {
     default: '1d',
@@ -145,22 +155,6 @@ function checkTaskDefaults(given: unknown, where: string): TaskOptions {
   checkTaskOptions(options, where);
   if (options.schedule === undefined) return options;
   throw new OptionError(`${where}: a schedule belongs to one task. Give it there.`);
-}
-
-function checkSerializer(serializer: unknown, where: string): 'json' | 'rich' | Serializer {
-  if (serializer === 'json' || serializer === 'rich') return serializer;
-  const own = serializer as Partial<Serializer> | null;
-  if (
-    typeof own === 'object' &&
-    own !== null &&
-    typeof own.encode === 'function' &&
-    typeof own.decode === 'function'
-  ) {
-    return own as Serializer;
-  }
-  throw new OptionError(
-    `${where}: serializer must be 'json', 'rich', or an object { name, encode, decode }; got ${show(serializer)}.`,
-  );
 }
 
 function checkBytes(bytes: unknown, where: string): number {

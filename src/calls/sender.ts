@@ -29,6 +29,7 @@ import type {
   Written,
 } from './call-stages.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
+import { packCall, payloadFields, storedArgs } from './pack-call.js';
 import { CallResolver, NO_OPTIONS, priorityOf } from './resolve.js';
 import { reportSent, type SendWatch } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
@@ -72,7 +73,7 @@ export class Sender {
     settled: Decided = NOTHING_SETTLED,
   ): Promise<AsyncResult<R, C>> {
     const { detour = this.detour } = settled;
-    const packing = this.params.codec.packArgs(args, settled.input ? unchecked(target) : target);
+    const packing = packCall(this.params.codec, { target, args, options }, settled.input === undefined);
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and thereby whether the broker can be reached.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
@@ -114,7 +115,7 @@ export class Sender {
     options: CallOptions,
     complete: boolean,
   ): Promise<PreparedCall> {
-    const packed = await this.params.codec.packArgs(args, complete ? target : unchecked(target));
+    const packed = await packCall(this.params.codec, { target, args, options }, complete);
     const outgoing: ThroughMiddleware = {
       detour: null,
       target,
@@ -125,11 +126,11 @@ export class Sender {
       propagated: [],
       settled: NOTHING_SETTLED,
     };
-    if (this.params.middleware.length === 0) return this.#prepared(outgoing);
-    return this.#throughMiddleware(outgoing, async () => this.#prepared(outgoing));
+    if (this.params.middleware.length === 0) return this.#prepared(outgoing, complete);
+    return this.#throughMiddleware(outgoing, async () => this.#prepared(outgoing, complete));
   }
 
-  #prepared(outgoing: Outgoing): PreparedCall {
+  #prepared(outgoing: Outgoing, complete: boolean): PreparedCall {
     const { target } = outgoing;
     const now = this.params.clock.now();
     const call = this.#resolver.resolve(outgoing, now);
@@ -137,8 +138,9 @@ export class Sender {
     const { expires: expiresAt, eta: _, ...fields } = messageFields(outgoing, call, now, timezone);
     const later = messageFields(outgoing, this.#resolver.resolve(outgoing, now + 1000), now + 1000, timezone);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
+    const { codec } = this.params;
     return {
-      packed: outgoing.packed,
+      packed: storedArgs(codec, outgoing, call),
       queue: this.#resolver.placeOf(target, call.queue),
       taskId: call.taskId,
       priority: priorityOf(target, call),
@@ -146,7 +148,7 @@ export class Sender {
       fields: {
         ...fields,
         ...(ignoreResult && { ignore: true as const }),
-        ...(target.each && { each: true as const }),
+        ...payloadFields(codec, outgoing, call, complete),
       },
       // A duration counts from now on; a moment stays fixed.
       expires:
@@ -204,7 +206,7 @@ export class Sender {
     const { params } = this;
     const seen = params.middleware.length > 0 || params.tracing !== undefined;
     if (this.detour !== null || seen || params.events.active) return undefined;
-    const packing = calls.map(({ args, target }) => params.codec.packArgs(args, target));
+    const packing = calls.map((call) => packCall(params.codec, call));
     const packed: readonly string[] = packing.every((text) => typeof text === 'string')
       ? packing
       : await Promise.all(packing);
@@ -242,9 +244,9 @@ export class Sender {
    * Reads a call as `send` does, without sending it.
    * @throws whatever `send` would reject with for an invalid call
    */
-  async check({ target, args, options }: PlainCall): Promise<void> {
-    await this.params.codec.packArgs(args, target);
-    this.#resolver.resolve({ target, args, options }, this.params.clock.now());
+  async check(call: PlainCall): Promise<void> {
+    await packCall(this.params.codec, call);
+    this.#resolver.resolve(call, this.params.clock.now());
   }
 
   /** @throws {DuplicateTaskError} when one of these ids is taken */
@@ -287,19 +289,19 @@ export class Sender {
     const fields = {
       ...messageFields(outgoing, call, now, params.timezone),
       ...(ignoreResult && { ignore: true as const }),
-      ...(target.each && { each: true as const }),
       ...(jobId !== taskId && { id: taskId }),
       ...(unique !== undefined && { unique: unique.key }),
       ...(tick !== undefined && { tick: tick.addition }),
       ...(input !== undefined && { input }),
       ...(group !== undefined && { flow: group }),
+      ...payloadFields(params.codec, outgoing, call, input === undefined),
     };
     const envelope: Envelope = {
       taskId,
       jobId,
       queue,
       name: target.name,
-      data: writeMessage(outgoing.packed, fields),
+      data: writeMessage(storedArgs(params.codec, outgoing, call), fields),
       sentAt: now,
       delayMs: call.delayMs,
       priority: priorityOf(target, call),
@@ -341,7 +343,10 @@ export class Sender {
   ): Promise<UniqueCall | undefined> {
     const call = this.#resolver.resolve({ target, args, options }, this.params.clock.now());
     if ((call.unique === undefined ? target.publish.unique : call.unique) == null) return undefined;
-    return uniqueCall({ target, args, packed: await this.params.codec.packArgs(args, target) }, call);
+    return uniqueCall(
+      { target, args, packed: await packCall(this.params.codec, { target, args, options }) },
+      call,
+    );
   }
 
   /** The destination of a call: its queue, or its task's lane there. */
@@ -367,9 +372,6 @@ function notSent(error: BrokerUnavailableError, taskId: string, what: string): B
     { address: error.address, taskId, cause: error.cause },
   );
 }
-
-/** For arguments that are not complete yet. */
-const unchecked = (target: CallTarget): CallTarget => ({ ...target, checker: undefined });
 
 const NOTHING_SETTLED: Decided = Object.freeze({});
 

@@ -19,6 +19,7 @@ import { revokeTask } from '../results/revoke.js';
 import { stateOf } from '../results/snapshot.js';
 import { PENDING, READY } from '../states.js';
 import type { CallTarget } from '../tasks/registry.js';
+import { hides } from '../tasks/shown-arguments.js';
 
 /** What makes a call unique. */
 export interface UniqueCall {
@@ -35,10 +36,14 @@ type Sent = Pick<Envelope, 'taskId' | 'queue' | 'jobId'> & Partial<Pick<Envelope
 /** Keys longer than this are stored as a digest. */
 const LONGEST_PLAIN = 200;
 
-/** Name of the record for a task's key. Without a key of its own, a call is identified by its encoded arguments. */
-function uniqueKey(name: string, own: string | undefined, packedArgs: string): string {
+/**
+ * Name of the record for a task's key. Without a key of its own, a call is identified by its encoded arguments.
+ * @param hidden the key may say something of arguments that are shown nowhere
+ */
+function uniqueKey(name: string, own: string | undefined, packedArgs: string, hidden: boolean): string {
   const key = own ?? packedArgs;
-  const kept = key.length <= LONGEST_PLAIN ? key : createHash('sha256').update(key).digest('hex');
+  const plain = !hidden && key.length <= LONGEST_PLAIN;
+  const kept = plain ? key : createHash('sha256').update(key).digest('hex');
   return `unique:${JSON.stringify([name, own === undefined ? 'args' : 'key', kept])}`;
 }
 
@@ -54,7 +59,8 @@ export interface KeyedCall {
 export function uniqueCall({ target, args, packed }: KeyedCall, call: ResolvedCall): UniqueCall | undefined {
   const policy = call.unique === undefined ? target.publish.unique : call.unique;
   if (policy === undefined || policy === null) return undefined;
-  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed), policy };
+  const hidden = call.sensitive === true || hides(target);
+  return { name: target.name, key: uniqueKey(target.name, policy.key?.(args), packed, hidden), policy };
 }
 
 export class UniqueCalls {

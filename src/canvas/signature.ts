@@ -163,7 +163,7 @@ export class Signature<
     return {
       task: this.task,
       args: this.args,
-      options: this.options,
+      options: plainOptions(this.options),
       ...(this.immutable && { immutable: true as const }),
       ...(this.#parts.target.each && { each: true as const }),
       ...(links.length > 0 && { link: links.map((link) => link.toJSON() as ComposableJson) }),
@@ -174,7 +174,8 @@ export class Signature<
   /** The text that `console.log(signature)` prints. */
   [inspect.custom](_depth: number, options: InspectOptions): string {
     const args = this.args.map((arg) => inspect(arg, options)).join(', ');
-    const own = Object.keys(this.options).length === 0 ? '' : ` ${inspect(this.options, options)}`;
+    const own =
+      Object.keys(this.options).length === 0 ? '' : ` ${inspect(plainOptions(this.options), options)}`;
     return `Signature ${this.task}(${args})${own}`;
   }
 
@@ -182,6 +183,12 @@ export class Signature<
   static partsOf(signature: Signature): SignatureParts {
     return signature.#parts;
   }
+}
+
+/** Options for JSON and for people: a serializer is its name, since it may hold a key. */
+function plainOptions<O extends CallOptions>(options: O): O {
+  const { serializer } = options;
+  return typeof serializer === 'object' ? { ...options, serializer: serializer.name } : options;
 }
 
 brand(Signature);

@@ -47,7 +47,7 @@ export interface SendOptions extends CallOptions {
 }
 
 /** Options that a route may set: all except those of an individual call. */
-export type RouteOptions = Omit<CallOptions, 'taskId' | 'headers' | 'link' | 'linkError'>;
+export type RouteOptions = Omit<CallOptions, 'taskId' | 'headers' | 'link' | 'linkError' | 'serializer'>;
 
 /** Reads the options of a route. */
 export const ROUTE = optionTable<RouteOptions>()(ROUTE_OPTIONS);
@@ -98,6 +98,9 @@ export const NOTHING_SPECIAL: ResolvedCall = Object.freeze({
   acceptance: undefined,
   tags: undefined,
   unique: undefined,
+  serializer: undefined,
+  compress: undefined,
+  sensitive: undefined,
 });
 
 /**
@@ -138,6 +141,9 @@ export function resolveCall(
     acceptance: given.acceptance,
     tags: given.tags,
     unique: given.unique,
+    serializer: given.serializer,
+    compress: given.compress,
+    sensitive: given.sensitive,
   };
 }
 

@@ -5,7 +5,9 @@
  */
 import type { Duration, Moment } from '../duration.js';
 import { TimeLimitExceeded } from '../errors.js';
+import type { ArgsRepr } from './args-repr.js';
 import { checkLimits, type ErrorClass } from './checks.js';
+import type { CompressOption } from './compression.js';
 import { classesIn, type ErrorMatch } from './error-match.js';
 import type { BatchOptions, ConcurrencyOptions, UniqueOptions } from './limits.js';
 import { merge } from './merge.js';
@@ -13,6 +15,7 @@ import { at } from './option.js';
 import { optionTable, type Resolved } from './option-table.js';
 import type { RateLimit } from './rates.js';
 import type { Schedule } from './schedules.js';
+import type { SerializerOption } from './serializers.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS, TASK_OPTIONS } from './tables/task.js';
 import { allTags } from './tags.js';
 
@@ -38,6 +41,21 @@ export interface PublishOptions {
    * workflow around it and of the task that calls it add up. Up to 50, of 1 to 200 characters. Default: none.
    */
   tags?: readonly string[];
+  /**
+   * How its arguments, results, chunks and states are written: as the app's option, or the name of one that the app knows.
+   * Default: the app's.
+   */
+  serializer?: SerializerOption;
+  /**
+   * Arguments, results and chunks larger than this are stored compressed: bytes, or `'8kb'`; `false` for never. Default: the
+   * app's.
+   */
+  compress?: CompressOption;
+  /**
+   * Show its arguments nowhere: not in `inspect`, events, logs, snapshots, schedules, on the page, nor in the errors of
+   * their checks. The task itself gets them. Default: false.
+   */
+  sensitive?: boolean;
 }
 
 /** Options read by the worker. Those that `applyAsync` takes as well say so. */
@@ -97,6 +115,11 @@ export interface RunOptions {
 export interface TaskOptions extends PublishOptions, RunOptions {
   /** What the arguments must be: class-validator DTO classes, or Standard Schemas (zod, valibot, arktype). */
   args?: readonly unknown[];
+  /**
+   * What is shown instead of its arguments, called with them (Celery: `argsrepr`). Default: the arguments.
+   * @example argsRepr: (orderId: string, card: string) => `${orderId}, card …${card.slice(-4)}`
+   */
+  argsRepr?: ArgsRepr;
   /**
    * Runs it by itself, without arguments, while a worker that declares this lives: `crontab(...)` or `every(...)`. The
    * schedule's name is the task's. Default: none.

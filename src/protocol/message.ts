@@ -21,6 +21,12 @@ export interface Message {
   readonly propagate?: readonly string[];
   /** Words to find the task by. */
   readonly tags?: readonly string[];
+  /** The name of the serializer of its values, where it is not the app's own. */
+  readonly serializer?: string;
+  /** The size above which its values are compressed, bytes, where the call says so; 0 for never. */
+  readonly compress?: number;
+  /** The arguments are to be shown nowhere: `true`, or what is shown in their place. */
+  readonly shown?: true | readonly unknown[];
   /** Store no result. */
   readonly ignore?: true;
   /** The caller forgot the result: the record is to be removed when the task has ended. */
@@ -206,6 +212,8 @@ function fieldsOf(data: unknown): Message {
     ...text('origin'),
     ...text('failed'),
     ...text('tick'),
+    ...text('serializer'),
+    ...count('compress'),
     ...count('tried'),
     ...count('begun'),
     ...count('ranMs'),
@@ -216,6 +224,7 @@ function fieldsOf(data: unknown): Message {
     ...limit('hard'),
     ...(Array.isArray(d.propagate) && { propagate: d.propagate.filter((h) => typeof h === 'string') }),
     ...(Array.isArray(d.tags) && { tags: d.tags.filter(isTag).slice(0, MOST_TAGS) }),
+    ...((d.shown === true || Array.isArray(d.shown)) && { shown: d.shown }),
     ...(isRecord(d.revoked) && {
       revoked: {
         ...(typeof d.revoked.reason === 'string' && { reason: d.revoked.reason }),

@@ -108,7 +108,7 @@ export class AsyncResult<R = unknown, C = unknown> {
 
   /** The value, the error, or the meta of a custom state. */
   get result(): Promise<unknown> {
-    return this.snapshot().then((s) => (s.state === SUCCESS ? s.value : (s.error ?? s.meta)));
+    return this.snapshot().then((s) => (s.state === SUCCESS ? readValue(s) : (s.error ?? s.meta)));
   }
 
   /** The same as {@link result} (Celery has both). */
@@ -373,4 +373,10 @@ export class AsyncResult<R = unknown, C = unknown> {
     this.#ref ??= await this.#source.locate(this.id);
     return this.#ref;
   }
+}
+
+/** @throws {CeleriacError} where this app cannot read it */
+function readValue({ value, error }: Snapshot): unknown {
+  if (error !== undefined) throw error;
+  return value;
 }

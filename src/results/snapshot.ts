@@ -3,7 +3,7 @@
  * a task's state.
  */
 import type { TaskRecord } from '../coordination/task-record.js';
-import { TaskFailedError, TaskRevokedError } from '../errors.js';
+import { CeleriacError, TaskFailedError, TaskRevokedError } from '../errors.js';
 import { queueOfLane } from '../protocol/lanes.js';
 import { isRevocationStack, type Message, readMessage, unpackStack } from '../protocol/message.js';
 import type { StepView } from '../protocol/steps.js';
@@ -20,6 +20,7 @@ import {
   SUCCESS,
   WAITING,
 } from '../states.js';
+import { type Hiding, shownInstead } from '../tasks/shown-arguments.js';
 
 /** Everything known about a task at one moment, in one read. */
 export interface Snapshot<R = unknown> {
@@ -32,8 +33,12 @@ export interface Snapshot<R = unknown> {
   readonly meta: unknown;
   /** The result, in SUCCESS. */
   readonly value: R | undefined;
-  /** The error `get()` would throw, in FAILURE and REVOKED; the cause of the retry, in RETRY. */
+  /**
+   * The error `get()` would throw, in FAILURE and REVOKED, and in SUCCESS where this app cannot read the value; the cause of
+   * the retry, in RETRY.
+   */
   readonly error: Error | undefined;
+  /** Where the task hides them, what is shown in their place. */
   readonly args: readonly unknown[];
   readonly queue: string | undefined;
   /** The node that runs the task, or ran it last. */
@@ -58,15 +63,34 @@ export interface DeriveContext {
   readonly classes: ErrorClasses;
   decodeArgs(encoded: unknown): readonly unknown[];
   decodeResult(encoded: unknown): unknown;
+  /** The task of this name, where its code is here: it may hide its arguments. */
+  readonly taskOf?: (name: string) => Hiding | undefined;
 }
 
-/** The arguments. For a task with an error, none if they cannot be decoded: that may be the very error. */
-function argsOf({ args }: Message, context: DeriveContext, error: Error | undefined): readonly unknown[] {
-  if (error === undefined) return context.decodeArgs(args);
+/** The arguments; none can be decoded by an app that lacks their serializer, which sees the state all the same. */
+function argsOf(
+  name: string,
+  message: Message,
+  context: DeriveContext,
+  error: Error | undefined,
+): readonly unknown[] {
+  const instead = shownInstead(message, context.taskOf?.(name));
+  if (instead !== undefined) return instead;
   try {
-    return context.decodeArgs(args);
+    return context.decodeArgs(message.args);
   } catch {
-    return []; // the error is what is asked for
+    return error === undefined ? UNREADABLE_ARGS : []; // that may be the very error
+  }
+}
+
+const UNREADABLE_ARGS: readonly unknown[] = Object.freeze(['[cannot be read]']);
+
+/** The value; or the error that `get()` throws, where this app cannot read it. */
+function readValue(job: TaskRecord, context: DeriveContext): { value?: unknown; unreadable?: Error } {
+  try {
+    return { value: context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) };
+  } catch (error) {
+    return { unreadable: error instanceof Error ? error : new CeleriacError(String(error)) };
   }
 }
 
@@ -75,7 +99,9 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
   if (job === undefined) return unknownTask(taskId);
   const message = readMessage(job.data);
   const state = stateOf(job, message, context.now);
-  const error = errorOf(taskId, job, message, state, context.classes);
+  const { value, unreadable }: ReturnType<typeof readValue> =
+    state === SUCCESS ? readValue(job, context) : NONE;
+  const failure = errorOf(taskId, job, message, state, context.classes);
   const done = state === SUCCESS || state === FAILURE || (state === REVOKED && job.doneAt !== undefined);
   // BullMQ counts the last attempt too.
   const retries = (message.tried ?? 0) + (done ? Math.max(0, job.retries - 1) : job.retries);
@@ -86,9 +112,9 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     state,
     known: true,
     meta: metaOf(job, state, context),
-    value: state === SUCCESS ? context.decodeResult(JSON.parse(job.returnvalue ?? 'null')) : undefined,
-    error,
-    args: argsOf(message, context, error),
+    value,
+    error: unreadable ?? failure,
+    args: argsOf(job.name, message, context, failure),
     queue: queueOfLane(job.queue),
     worker: began || retries > 0 ? job.worker : undefined,
     retries,
@@ -103,6 +129,8 @@ export function derive(taskId: string, job: TaskRecord | undefined, context: Der
     steps: [],
   };
 }
+
+const NONE = Object.freeze({});
 
 /** The state alone. */
 export function stateOf(job: TaskRecord, message: Message, now: number): State {

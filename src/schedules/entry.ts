@@ -18,6 +18,8 @@ export interface Spec {
   readonly task: string;
   /** Encoded, as in a message. */
   readonly args: unknown;
+  /** What is shown instead of hidden arguments, as in a message. */
+  readonly shown?: true | readonly unknown[];
   readonly options: ScheduleOptions;
   readonly schedule: Schedule;
   /** The app's time zone, for crontabs that name none. */

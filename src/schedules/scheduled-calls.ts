@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
+import { packCall } from '../calls/pack-call.js';
 import type { Sender } from '../calls/sender.js';
 import { toMs } from '../duration.js';
 import { OptionError } from '../errors.js';
@@ -16,6 +17,7 @@ import { stemFrom } from '../protocol/ids.js';
 import type { AsyncResult } from '../results/async-result.js';
 import { checkJson } from '../tasks/json-check.js';
 import type { CallTarget, RegisteredTask, Registry } from '../tasks/registry.js';
+import { shownField, shownInstead } from '../tasks/shown-arguments.js';
 import type { WireCodec } from '../tasks/wire-codec.js';
 import type { PendingTick, ScheduleOptions, Spec, StoredPublish } from './entry.js';
 
@@ -57,12 +59,20 @@ export class ScheduledCalls {
           : `${where}: ${name} cannot be the same for every run. Leave it out.`,
       );
     }
-    resolveCall(options, clock.now(), where);
     const { expires } = options;
-    const plain = { ...options, ...(expires instanceof Date && { expires: expires.toISOString() }) };
+    const shown = shownField(target, args, options.sensitive);
+    const { serializer } = options;
+    const plain = {
+      ...options,
+      ...(expires instanceof Date && { expires: expires.toISOString() }),
+      ...(typeof serializer === 'object' && { serializer: serializer.name }),
+    };
+    const compress = resolveCall(options, clock.now(), where).compress ?? target.publish.compress;
+    const packed = await packCall(codec, { target, args, options });
     return {
       task,
-      args: JSON.parse(await codec.packArgs(args, target)) as unknown,
+      args: JSON.parse(codec.compressArgs(packed, compress)) as unknown,
+      ...(shown !== undefined && { shown }),
       options: checkJson(plain, where).value as ScheduleOptions,
       schedule,
       timezone,
@@ -86,6 +96,17 @@ export class ScheduledCalls {
 
   args(spec: Spec): unknown[] {
     return this.host.codec.decodeArgs(spec.args);
+  }
+
+  /** The arguments as they are shown. */
+  shownArgs(spec: Spec): readonly unknown[] {
+    const instead = shownInstead(spec, this.host.registry.get(spec.task));
+    if (instead !== undefined) return instead;
+    try {
+      return this.args(spec);
+    } catch {
+      return ['[cannot be read]']; // this app lacks their serializer
+    }
   }
 
   /** Sends a tick. Sending it again, from anywhere, adds nothing. */
@@ -138,10 +159,11 @@ function tickHeaders(name: string, at: number): Record<string, string> {
 }
 
 function storedPublish({ publish }: CallTarget, args: readonly unknown[]): StoredPublish {
-  const { unique, expires, ...rest } = publish;
+  const { unique, expires, serializer, ...rest } = publish;
   const key = unique?.key?.(args);
   return {
     ...rest,
+    serializer: typeof serializer === 'object' ? serializer.name : serializer,
     expires: expires instanceof Date ? expires.toISOString() : expires,
     unique: unique && {
       mode: unique.mode,
@@ -151,7 +173,7 @@ function storedPublish({ publish }: CallTarget, args: readonly unknown[]): Store
   };
 }
 
-function storedTarget({ task, publish }: Spec): CallTarget {
+function storedTarget({ task, publish, shown }: Spec): CallTarget {
   const { unique } = publish;
   const key = unique?.key;
   return {
@@ -166,6 +188,7 @@ function storedTarget({ task, publish }: Spec): CallTarget {
         key: key === undefined ? undefined : () => key,
       },
     },
+    ...(Array.isArray(shown) && { argsRepr: () => shown }),
     own: new Set(),
     lane: false,
     checker: undefined,

@@ -2,6 +2,7 @@
  * `app.schedules`: reads and changes schedules from any process. Every method reads or writes one or two records in
  * the broker; the workers do the ticking.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { ScheduleStore } from '../coordination/schedule-store.js';
 import { CeleriacError, OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
@@ -40,6 +41,7 @@ export interface ScheduleEntry {
   readonly name: string;
   /** The task's name. */
   readonly task: string;
+  /** Where the task hides them, what is shown in their place. */
   readonly args: readonly unknown[];
   readonly options: ScheduleOptions;
   readonly schedule: Schedule;
@@ -87,7 +89,7 @@ export class Schedules {
     const task = typeof definition.task === 'string' ? definition.task : definition.task?.name;
     checkTaskName(task, `${where}: task`);
     const schedule = checkSchedule(definition.schedule, `${where}: schedule`);
-    const spec = await this.#calls.spec(task, schedule, args, options);
+    const spec = await this.#calls.spec(task, schedule, await this.#meant(name, task, args), options);
     await this.host.clock.sync();
     const entry = await this.#store.update(name, (old) => setEntry(old, spec, this.host.clock.now()));
     if (entry === undefined) throw unknownSchedule(name);
@@ -167,6 +169,14 @@ export class Schedules {
     return this.#show(name, changed);
   }
 
+  /** Who changes what `get()` gave sends back what is shown of arguments that are hidden: then they stay what they are. */
+  async #meant(name: string, task: string, args: readonly unknown[]): Promise<readonly unknown[]> {
+    if (args.length === 0) return args;
+    const spec = (await this.#store.read([name])).get(name)?.value.spec;
+    if (spec?.task !== task) return args;
+    return isDeepStrictEqual(args, this.#calls.shownArgs(spec)) ? this.#calls.args(spec) : args;
+  }
+
   async #find(name: string): Promise<StoredEntry | undefined> {
     checkScheduleName(name, 'app.schedules');
     const entry = (await this.#store.read([name])).get(name)?.value;
@@ -184,7 +194,7 @@ export class Schedules {
     return {
       name,
       task: spec.task,
-      args: this.#calls.args(spec),
+      args: this.#calls.shownArgs(spec),
       options: spec.options,
       schedule: spec.schedule,
       paused,

@@ -130,7 +130,8 @@ export class CallSteps implements StepContext {
           }),
         ),
       );
-      const encoded = codec.encodeResult(value, `${delivery.name}: step "${name}"`);
+      const writing = codec.writingFor(delivery.name, delivery.message);
+      const encoded = codec.encodeResult(value, `${delivery.name}: step "${name}"`, writing);
       const written = await this.#stored.write({
         field: stepField(name),
         value: recordText({

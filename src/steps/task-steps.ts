@@ -6,7 +6,7 @@ import type { Sent, SentValue } from '../broker/steps.js';
 import { relocationKey } from '../coordination/relocations.js';
 import type { TaskLookup, TaskRecord } from '../coordination/task-record.js';
 import { type PartAddress, partOf } from '../protocol/ids.js';
-import { readMessage } from '../protocol/message.js';
+import { type Message, readMessage } from '../protocol/message.js';
 import {
   answerField,
   type Closed,
@@ -36,6 +36,26 @@ export interface TaskStepsParams {
 /** Most tries; each failed one means that the job was moved or ended since it was read. */
 const MOST_TRIES = 20;
 
+/** A value on its way to a task, encoded once: each try sends the same text. */
+class OutgoingAnswer {
+  #own: string | undefined;
+
+  /** @param usual its text as the app writes values */
+  constructor(
+    readonly value: unknown,
+    private readonly at: number,
+    private readonly usual: string,
+  ) {}
+
+  /** Its text as the values of this task are written. */
+  textFor(codec: WireCodec, task: string, message: Message): string {
+    const writing = codec.writingFor(task, message);
+    if (codec.isUsual(writing)) return this.usual;
+    this.#own ??= JSON.stringify({ v: codec.encodeResult(this.value, task, writing), d: this.at });
+    return this.#own;
+  }
+}
+
 export class TaskSteps implements TaskStepsSource {
   constructor(private readonly params: TaskStepsParams) {}
 
@@ -44,9 +64,10 @@ export class TaskSteps implements TaskStepsSource {
     const encoded = this.params.codec.encodeResult(value, `the value of send('${name}')`);
     return keepAliveDuring(this.params.engine, async () => {
       await this.params.clock.sync();
-      const text = JSON.stringify({ v: encoded, d: this.params.clock.now() });
+      const now = this.params.clock.now();
+      const answer = new OutgoingAnswer(value, now, JSON.stringify({ v: encoded, d: now }));
       for (let tries = 0; tries < MOST_TRIES; tries++) {
-        const reply = await this.#send(ref, name, value, text);
+        const reply = await this.#send(ref, name, answer);
         if (reply !== undefined) return reply;
       }
       return refused('its job is being moved from queue to queue; send it again');
@@ -60,16 +81,17 @@ export class TaskSteps implements TaskStepsSource {
   }
 
   /** @returns undefined to try again */
-  async #send(ref: JobRef, name: string, value: unknown, text: string): Promise<SendReply | undefined> {
-    const { engine, tasks, clock, schemas } = this.params;
+  async #send(ref: JobRef, name: string, given: OutgoingAnswer): Promise<SendReply | undefined> {
+    const { engine, tasks, clock, schemas, codec } = this.params;
     const [task] = await tasks.read([ref]);
     if (task === undefined) return refused('no such task is known');
     const now = clock.now();
     const message = readMessage(task.data);
     const state = stateOf(task, message, now);
     if (READY.has(state)) return refused(`the task has ended: ${state}`);
-    const why = await schemas.refusal(task.name, name, value);
+    const why = await schemas.refusal(task.name, name, given.value);
     if (why !== undefined) return refused(why);
+    const text = given.textFor(codec, task.name, message);
     const place = placeOf(task);
     const fields = task.hasSteps === true ? await engine.steps.read(place) : undefined;
     const closed = fields && closedName(fields, name, now);

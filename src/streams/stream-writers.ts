@@ -74,8 +74,10 @@ export class StreamWriters {
   }
 
   /** The stream of a call, whose chunks go elsewhere. */
-  openTo({ delivery: { name } }: StreamingCall, policy: StreamPolicy, sink: ChunkSink): CallStream {
+  openTo({ delivery }: StreamingCall, policy: StreamPolicy, sink: ChunkSink): CallStream {
     const { clock, codec } = this.params;
+    const { name, message } = delivery;
+    const writing = codec.writingFor(name, message);
     this.#open++;
     this.#names.add(name);
     return new CallStream({
@@ -83,7 +85,7 @@ export class StreamWriters {
       sink,
       mostBytes: policy.streamMaxBytes,
       now: () => Math.round(clock.now()),
-      encode: (chunk) => codec.encodeChunk(chunk, name),
+      encode: (chunk) => codec.encodeChunk(chunk, name, writing),
       onChunk: () => this.#chunks++,
       onEnd: () => this.#open--,
     });

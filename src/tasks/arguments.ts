@@ -14,6 +14,8 @@ export interface ArgumentOrigin {
   readonly taskName: string;
   /** True if written as `args:`, so that their number is checked too; false if found in emitted metadata. */
   readonly explicit: boolean;
+  /** The arguments are hidden: errors say where something is wrong, and not what. */
+  readonly discreet?: boolean;
 }
 
 /** Checks the arguments of one task. */
@@ -30,6 +32,8 @@ export interface ArgumentChecker {
   materialise(args: readonly unknown[]): unknown[] | Promise<unknown[]>;
   /** True if the schema at this position may rebuild a Date (or URL, BigInt, Map, Set) from its JSON form. */
   rebuilds(index: number): boolean;
+  /** The same checks, whose errors tell nothing of the arguments. */
+  discreet(): ArgumentChecker;
   /** The list as a JSON schema, for a form; undefined where the declaration cannot say it. */
   schema(): JsonSchema | undefined;
 }
@@ -97,6 +101,12 @@ class Checker implements ArgumentChecker {
     return this.readers[index] !== undefined;
   }
 
+  discreet(): ArgumentChecker {
+    return this.origin.discreet === true
+      ? this
+      : new Checker(this.readers, { ...this.origin, discreet: true }, this.specs);
+  }
+
   schema(): JsonSchema | undefined {
     return argumentSchema(this.specs);
   }
@@ -109,9 +119,10 @@ class Checker implements ArgumentChecker {
   }
 
   #refuse(readings: readonly Reading[], args: readonly unknown[], consequence: string): void {
-    const violations = readings.flatMap((reading) => reading.violations);
-    if (this.origin.explicit) violations.push(...surplus(args, this.readers.length));
-    if (violations.length === 0) return;
+    const found = readings.flatMap((reading) => reading.violations);
+    if (this.origin.explicit) found.push(...surplus(args, this.readers.length));
+    if (found.length === 0) return;
+    const violations = this.origin.discreet === true ? discreetly(found) : found;
     const shown = violations.slice(0, MAX_SHOWN).map(({ path, message }) => `${path}: ${message}`);
     const more = violations.length > MAX_SHOWN ? `; and ${violations.length - MAX_SHOWN} more` : '';
     throw new InvalidArgumentsError(
@@ -121,6 +132,20 @@ class Checker implements ArgumentChecker {
     );
   }
 }
+
+/** Violations without anything of a value: a message may quote it, and a key may be one. */
+function discreetly(violations: readonly Violation[]): Violation[] {
+  const paths = violations.map(({ path }) =>
+    path
+      .split('.')
+      .map((key, i) => (i === 0 || HARMLESS_KEY.test(key) ? key : '…'))
+      .join('.'),
+  );
+  return [...new Set(paths)].map((path) => ({ path, message: 'is not what the task declares' }));
+}
+
+/** A property's name, or a short index. */
+const HARMLESS_KEY = /^(?:[A-Za-z_$][\w$]{0,39}|\d{1,4})$/;
 
 /** How many violations the message lists; `violations` has all of them. */
 const MAX_SHOWN = 10;

@@ -15,6 +15,7 @@ import type { ErrorClasses } from '../protocol/error-classes.js';
 import { show } from '../show.js';
 import { compileArguments } from './arguments.js';
 import type { CallTarget } from './registry.js';
+import { hides } from './shown-arguments.js';
 
 /** Names a task for the type-only client: its name, or its name with options for the caller. */
 export type TaskReference = string | ({ name: string } & TaskOptions);
@@ -34,12 +35,20 @@ export function targetOf(reference: TaskReference, defaults: TaskOptions, errors
   checkTaskOptions(options, where);
   const run = resolveRunPolicy(options, defaults, where);
   errors?.registerFor(name, run.namedErrors);
+  const argsRepr = options.argsRepr ?? defaults.argsRepr;
+  const publish = resolvePublishPolicy(options, defaults, where);
+  const discreet = hides({ publish, argsRepr });
   return {
     name,
-    publish: resolvePublishPolicy(options, defaults, where),
+    publish,
+    ...(argsRepr !== undefined && { argsRepr }),
     own: new Set(Object.keys(present(options))),
     lane: needsLane(run),
     ...(run.batch !== undefined && { batch: true as const }),
-    checker: compileArguments(options.args ?? [], { taskName: name, explicit: options.args !== undefined }),
+    checker: compileArguments(options.args ?? [], {
+      taskName: name,
+      explicit: options.args !== undefined,
+      discreet,
+    }),
   };
 }

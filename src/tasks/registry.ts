@@ -3,11 +3,13 @@
  * made when a worker starts, never at registration.
  */
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
+import type { ArgsRepr } from '../options/args-repr.js';
 import { checkTaskName } from '../options/checks.js';
 import type { Logger } from '../options/logger.js';
 import { present } from '../options/merge.js';
 import { nearest } from '../options/names.js';
 import type { Schedule } from '../options/schedules.js';
+import type { SerializerOption } from '../options/serializers.js';
 import type { TaskOptions } from '../options/task-options.js';
 import {
   needsLane,
@@ -22,7 +24,9 @@ import { type ArgumentChecker, compileArguments } from './arguments.js';
 import type { EntryPoint, TaskContext } from './context.js';
 import { declaredTasks, emittedParameterTypes, prototypeChain } from './declaration.js';
 import { refuseGenerator, refuseSyncGenerator } from './generating.js';
+import { Serializers } from './serializers.js';
 import { checkNoShadowing, type TaskHooks } from './service.js';
+import { hides } from './shown-arguments.js';
 
 /** A service class. */
 export type ServiceClass<S extends object = object> = abstract new (...args: never[]) => S;
@@ -36,6 +40,8 @@ export interface CallTarget {
   readonly checker: ArgumentChecker | undefined;
   /** Its code gets a list, to which each call brings one entry as its only argument. */
   readonly batch?: true;
+  /** What is shown instead of its arguments. */
+  readonly argsRepr?: ArgsRepr | undefined;
   /** Its arguments are a list of argument lists: it runs once with each (`map`, `starmap`). */
   readonly each?: true;
   /** True if its options require a lane of its own. */
@@ -92,6 +98,8 @@ export class Registry {
     /** Learns the error classes that task options name. */
     private readonly errors: ErrorClasses,
     private readonly logger: () => Logger = () => SILENT,
+    /** Learns the serializers that task options bring. */
+    readonly serializers = new Serializers(),
   ) {}
 
   /**
@@ -242,13 +250,18 @@ export class Registry {
   ): RegisteredTask {
     checkTaskName(name, 'a task');
     const where = `task "${name}"`;
-    const origin = { taskName: name, explicit: options.args !== undefined };
+    const argsRepr = options.argsRepr ?? this.defaults.argsRepr;
+    const publish = resolvePublishPolicy(options, this.defaults, where);
+    if (publish.serializer !== undefined) this.#learn(publish.serializer, where);
+    const discreet = hides({ publish, argsRepr });
+    const origin = { taskName: name, explicit: options.args !== undefined, discreet };
     const run = resolveRunPolicy(options, this.defaults, where);
     // What a method's first parameter is declared as is the list, not what a call brings.
     const emitted = run.batch === undefined ? parameterTypes : undefined;
     return {
       name,
-      publish: resolvePublishPolicy(options, this.defaults, where),
+      publish,
+      ...(argsRepr !== undefined && { argsRepr }),
       own: new Set(Object.keys(present(options))),
       run,
       schedule: options.schedule,
@@ -257,6 +270,14 @@ export class Registry {
       ...(run.batch !== undefined && { batch: true as const }),
       ...rest,
     };
+  }
+
+  #learn(serializer: SerializerOption, where: string): void {
+    try {
+      this.serializers.of(serializer);
+    } catch (error) {
+      throw error instanceof OptionError ? new OptionError(`${where}: ${error.message}`) : error;
+    }
   }
 
   #refuseOther(task: RegisteredTask): void {

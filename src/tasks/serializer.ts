@@ -6,23 +6,26 @@
  */
 import { CeleriacError, NotSerializableError, OptionError } from '../errors.js';
 import { ORDERED } from '../key-order.js';
+import type { Serializer, SerializerOption } from '../options/serializers.js';
 import { escapeTree, isPlainText, unescapeTree } from '../text-escape.js';
+import { InflationBudget, inflated, isCompressed, MOST_INFLATED } from './compression.js';
 import { checkJson, checkJsonArgs, type JsonCheck, type Keys } from './json-check.js';
 import { rich } from './rich.js';
 
-/** Turns values into JSON-safe ones and back. `encode` may return any plain JSON value, e.g. an encrypted string. */
-export interface Serializer {
-  /**
-   * Stored with the payload, so that a process with another serializer reports it. Not `json`, `rich`, `list`,
-   * `ordered` or `undefined`.
-   */
-  readonly name: string;
-  encode(value: unknown): unknown;
-  decode(encoded: unknown): unknown;
-}
+export type { Serializer } from '../options/serializers.js';
 
 /** A payload as a job stores it: plain JSON, or an envelope. */
 export type EncodedPayload = unknown;
+
+/** What reading needs: the serializers that may have written a payload, and how much a compressed one may hold. */
+export interface Reading {
+  /** The serializer of this name; undefined for an unknown one. */
+  named(name: string): Serializer | undefined;
+  /** The names of the known ones, for errors. */
+  names(): string;
+  /** Bytes. */
+  readonly mostBytes: number;
+}
 
 /** The default: plain JSON, refusing values that JSON would change. */
 export const json: Serializer = {
@@ -36,6 +39,8 @@ const RESERVED_NAMES: ReadonlySet<unknown> = new Set([
   'rich',
   'list',
   ORDERED,
+  'gzip',
+  'zstd',
   'undefined',
   '',
   undefined,
@@ -45,12 +50,13 @@ const RESERVED_NAMES: ReadonlySet<unknown> = new Set([
  * The serializer behind the option.
  * @throws {OptionError} if a user's serializer has one of the reserved names
  */
-export function resolveSerializer(option: 'json' | 'rich' | Serializer): Serializer {
+export function resolveSerializer(option: SerializerOption): Serializer {
   if (option === 'json' || option === json) return json;
   if (option === 'rich' || option === rich) return rich;
-  if (typeof option.name === 'string' && !RESERVED_NAMES.has(option.name)) return option;
+  const name = typeof option === 'string' ? option : option.name;
+  if (typeof option !== 'string' && typeof name === 'string' && !RESERVED_NAMES.has(name)) return option;
   throw new OptionError(
-    `serializer: the name ${JSON.stringify(option.name)} is taken or missing. Give your serializer a name of its own.`,
+    `serializer: the name ${JSON.stringify(name)} is taken or missing. Give your serializer a name of its own.`,
   );
 }
 
@@ -92,17 +98,31 @@ export function encodeArgsLeniently(
  * The arguments of a stored job.
  * @throws {CeleriacError} when the job holds no arguments, or another serializer wrote them
  */
-export function decodeArgs(payload: EncodedPayload, serializer: Serializer = json): unknown[] {
+export function decodeArgs(
+  payload: EncodedPayload,
+  by: Serializer | Reading = json,
+  within?: InflationBudget,
+): unknown[] {
   if (Array.isArray(payload)) return payload;
-  const ordered = orderedIn(payload);
-  if (ordered !== undefined) return decodeArgs(ordered, serializer);
-  const args = isEnvelope(payload) ? open(payload, serializer) : payload;
+  const plain = unwrapped(payload, by, within);
+  if (Array.isArray(plain)) return plain;
+  const args = isEnvelope(plain) ? open(plain, by) : plain;
   if (Array.isArray(args)) return args;
   throw new NotSerializableError(
     `The message holds ${args === null ? 'null' : `a ${typeof args}`} where the list of arguments belongs. ` +
       'It was not written by celeriac; its data must be { "v": 1, "args": [ … ] }.',
     'args',
   );
+}
+
+/** Arguments that are plain JSON, however they are stored; undefined for any others. For readers without serializers. */
+export function plainArgs(payload: EncodedPayload): readonly unknown[] | undefined {
+  try {
+    const plain = unwrapped(payload, json);
+    return Array.isArray(plain) ? plain : undefined;
+  } catch {
+    return undefined; // another program's, or larger than anything is
+  }
 }
 
 /**
@@ -139,14 +159,20 @@ export function encodedList(payloads: readonly EncodedPayload[]): EncodedPayload
  * The result of a stored job.
  * @throws {CeleriacError} when another serializer wrote it
  */
-export function decodeResult(payload: EncodedPayload, serializer: Serializer = json): unknown {
+export function decodeResult(
+  payload: EncodedPayload,
+  by: Serializer | Reading = json,
+  within?: InflationBudget,
+): unknown {
   if (!isObject(payload)) return payload;
-  const ordered = orderedIn(payload);
-  if (ordered !== undefined) return decodeResult(ordered, serializer);
-  if (payload.$celeriac === 'undefined' && Object.keys(payload).length === 1) return undefined;
-  if (payload.$celeriac === LIST && Array.isArray(payload.value))
-    return payload.value.map((each: unknown) => decodeResult(each, serializer));
-  return isEnvelope(payload) ? open(payload, serializer) : payload;
+  const plain = unwrapped(payload, by, within);
+  if (!isObject(plain)) return plain;
+  if (plain.$celeriac === 'undefined' && Object.keys(plain).length === 1) return undefined;
+  if (plain.$celeriac === LIST && Array.isArray(plain.value)) {
+    const together = within ?? new InflationBudget(mostBytesOf(by));
+    return plain.value.map((each: unknown) => decodeResult(each, by, together));
+  }
+  return isEnvelope(plain) ? open(plain, by) : plain;
 }
 
 interface Envelope {
@@ -169,29 +195,59 @@ function encodeWith(serializer: Serializer, value: unknown, root: string): Envel
     : envelope(serializer.name, check.value);
 }
 
-/** The payload that an envelope holds as text, to keep the order of its keys. */
-function orderedIn(payload: EncodedPayload): EncodedPayload | undefined {
-  if (!isEnvelope(payload) || payload.$celeriac !== ORDERED || typeof payload.value !== 'string')
-    return undefined;
+/** Envelopes that hold a payload: a writer makes at most one of each kind. */
+const MOST_WRAPPED = 2;
+
+/** The payload inside the envelopes that hold one as text: compressed, or to keep the order of its keys. */
+function unwrapped(
+  payload: EncodedPayload,
+  by: Serializer | Reading,
+  within?: InflationBudget,
+): EncodedPayload {
+  let plain = payload;
+  for (let depth = 0; depth < MOST_WRAPPED; depth++) {
+    if (isCompressed(plain)) plain = payloadIn(inflated(plain, mostBytesOf(by), within), plain.$celeriac);
+    else if (isEnvelope(plain) && plain.$celeriac === ORDERED && typeof plain.value === 'string')
+      plain = payloadIn(plain.value, ORDERED);
+    else break;
+  }
+  return plain;
+}
+
+function payloadIn(text: string, kind: string): EncodedPayload {
   try {
-    return JSON.parse(payload.value) as EncodedPayload;
+    return JSON.parse(text) as EncodedPayload;
   } catch {
-    throw new NotSerializableError(`The payload is no JSON: its envelope says "${ORDERED}".`, 'payload');
+    throw new NotSerializableError(`The payload is no JSON: its envelope says "${kind}".`, 'payload');
   }
 }
 
-function open(sealed: Envelope, serializer: Serializer): unknown {
+function open(sealed: Envelope, by: Serializer | Reading): unknown {
   const value = sealed.escaped === true ? unescapeTree(sealed.value) : sealed.value;
-  if (sealed.$celeriac === 'json') return value;
-  const writer = sealed.$celeriac === 'rich' ? rich : serializer;
-  if (writer.name !== sealed.$celeriac) {
-    throw new CeleriacError(
-      `This payload was written by the serializer "${sealed.$celeriac}", and this app has "${serializer.name}". ` +
-        'Give both apps the same serializer.',
-      { code: 'NOT_SERIALIZABLE' },
-    );
-  }
+  const { $celeriac: name } = sealed;
+  if (name === 'json') return value;
+  const writer = name === 'rich' ? rich : named(name, by);
+  if (writer === undefined) throw unknownWriter(name, by);
   return guarded(writer, 'decode', 'payload', () => writer.decode(value));
+}
+
+/** The error of an app that lacks a serializer. */
+export function unknownWriter(name: string, by: Serializer | Reading): CeleriacError {
+  const known = 'named' in by ? by.names() : `"${by.name}"`;
+  return new CeleriacError(
+    `This payload was written by the serializer "${name}", and this app has ${known}. ` +
+      'Give both apps the same serializer, or this one more of them with the option serializers.',
+    { code: 'NOT_SERIALIZABLE' },
+  );
+}
+
+function named(name: string, by: Serializer | Reading): Serializer | undefined {
+  if ('named' in by) return by.named(name);
+  return by.name === name ? by : undefined;
+}
+
+function mostBytesOf(by: Serializer | Reading): number {
+  return 'named' in by ? by.mostBytes : MOST_INFLATED;
 }
 
 function guarded<T>(serializer: Serializer, step: 'encode' | 'decode', root: string, run: () => T): T {

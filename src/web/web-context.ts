@@ -3,6 +3,7 @@ import { type Celeriac, partsOf } from '../app.js';
 import type { Replies } from '../control/commands.js';
 import type { QueueInfo } from '../control/queues.js';
 import type { Logger } from '../options/logger.js';
+import type { SerializerOption } from '../options/serializers.js';
 import type { RunContext } from './runs/run-view.js';
 import type { DeclaredTask, FleetReplies } from './views/fleet-replies.js';
 import { Memo } from './views/memo.js';
@@ -83,12 +84,14 @@ export function makeContext(
 /** For showing tasks now. */
 export async function runContext({ parts }: WebContext): Promise<RunContext> {
   await parts.clock.sync();
-  const { codec } = parts;
+  const { codec, results } = parts;
   return {
     now: parts.clock.now(),
     seal: codec.seal,
+    sealOf: (name, message) => codec.sealOf(name, message),
     decodeArgs: (encoded) => codec.decodeArgs(encoded),
     decodeResult: (encoded) => codec.decodeResult(encoded),
+    taskOf: results.decoding.taskOf,
   };
 }
 
@@ -102,5 +105,10 @@ function optionsOf(policy: object): Record<string, unknown> {
   const said = Object.entries(policy).filter(
     ([name, value]) => value !== undefined && typeof value !== 'function' && name !== 'namedErrors',
   );
-  return Object.fromEntries(said);
+  const { serializer }: { readonly serializer?: SerializerOption } = policy;
+  return {
+    ...Object.fromEntries(said),
+    // One of the user's own may hold a key.
+    ...(typeof serializer === 'object' && { serializer: serializer.name }),
+  };
 }

@@ -174,7 +174,8 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#params.logger;
   }
 
-  readonly encodeMeta = (meta: unknown): unknown => this.#params.codec.encodeMeta(meta);
+  readonly encodeMeta = (meta: unknown, { name, message }: Delivery): unknown =>
+    this.#params.codec.encodeMeta(meta, name, message);
 
   sendEvent(delivery: Delivery, event: OwnEvent): void {
     publishOwnEvent(this.#params, delivery, this.node, event);

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import type { FleetEvent, Serializer } from 'celeriac';
+import { every, type FleetEvent, type Serializer, type TaskContext } from 'celeriac';
+import { web } from 'celeriac/web';
 import { Redis } from 'ioredis';
 import { gate, onEveryEngine, rejection, until } from '../support/app.js';
+import { read } from '../support/web.js';
 
 const SECRET = 'plain-text-of-ada';
 const KEY = randomBytes(32);
@@ -84,6 +86,53 @@ describe('With a serializer that encrypts', () => {
         await heard;
         const shown = JSON.stringify([active, scheduled, found, events, error.cause]);
         assert(!shown.includes(SECRET), shown);
+        assert(!(await everythingIn(ground.url)).includes(SECRET));
+      });
+
+      it('of one task or one call, nothing readable leaves them either', async (t) => {
+        const { app, twin, worker, lines } = ground.app(t, { serializers: ['json', aes], compress: '1kb' });
+        const keyless = twin({ serializers: ['json'] });
+        const stop = new AbortController();
+        const events: FleetEvent[] = [];
+        const heard = (async () => {
+          for await (const event of app.events({ signal: stop.signal })) events.push(event);
+        })();
+        const open = gate();
+        const body = async function* (this: TaskContext, card: string, more: string) {
+          await this.updateState('PROGRESS', { card });
+          yield { card };
+          await this.step('kept', () => [card]);
+          await open.opened;
+          if (card === '') throw new CardError('refused', { cause: { card } });
+          return `${card} ${more}`;
+        };
+        const pay = app.task('pay', { serializer: aes }, body);
+        const plain = app.task('plain', body);
+        await worker();
+        const calls = [
+          await pay.delay(SECRET, SECRET.repeat(200)),
+          await plain.applyAsync([SECRET, ''], { serializer: 'aes' }),
+        ];
+        const pages = [web(app), web(keyless)];
+        t.after(() => Promise.all(pages.map((page) => page.close())));
+        for (const sent of calls) await until(async () => (await sent.status) === 'PROGRESS', 'the start');
+        const seen: unknown[] = [await app.inspect().active()];
+        assert.match(JSON.stringify(seen), /sealed by the serializer \\"aes\\".*sealed by/);
+        open.open();
+        for (const sent of calls) assert.match(await sent.get({ timeout: '20s' }), new RegExp(`^${SECRET} `));
+        for await (const chunk of app.result(calls[1]?.id ?? '').stream())
+          assert.deepEqual(chunk, { card: SECRET });
+        await app.schedules.upsert({ name: 's', schedule: every('1d'), task: pay, args: [SECRET, ''] });
+        for (const page of pages) {
+          for (const path of ['runs', 'schedules', 'tasks']) seen.push(await read(page, path));
+          for (const { id } of calls)
+            seen.push(await read(page, `runs/${id}`), await read(page, `runs/${id}/chunks`));
+        }
+        stop.abort();
+        await heard;
+        const shown = JSON.stringify([seen, events, lines]);
+        assert(!shown.includes(SECRET), shown);
+        assert(!shown.includes(KEY.toString('base64')));
         assert(!(await everythingIn(ground.url)).includes(SECRET));
       });
 

@@ -13,6 +13,7 @@ import { TaskSteps } from '#src/steps/task-steps.js';
 import { WaitSchemas } from '#src/steps/wait-schemas.js';
 import { wakeIfAnswered } from '#src/steps/wake.js';
 import { WakeWatch } from '#src/steps/wake-watch.js';
+import { Serializers } from '#src/tasks/serializers.js';
 import type { StepContext } from '#src/tasks/step-context.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
 import type { Outcome } from '#src/worker/run/outcome.js';
@@ -118,7 +119,7 @@ function engineOf(broker: StepBroker, life: Life): Engine {
 export class StepProcess {
   readonly #engine: Engine;
   readonly #clock: BrokerClock;
-  readonly #codec = new WireCodec('json', undefined);
+  readonly #codec = new WireCodec(new Serializers());
   static #tokens = 0;
 
   constructor(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { keepOrder } from '#src/key-order.js';
 import { decodeArgs, decodeResult } from '#src/tasks/serializer.js';
+import { Serializers } from '#src/tasks/serializers.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
 
 describe('the order of keys', () => {
@@ -37,12 +38,12 @@ describe('the order of keys', () => {
   it('costs a value nothing of its size limit, and nothing at all where keys keep their order', async () => {
     const value = { b: '"'.repeat(40), a: 1 };
     const limit = JSON.stringify(value).length;
-    const sorting = new WireCodec('json', limit, () => true);
+    const sorting = new WireCodec(new Serializers(), { maxBytes: limit, sortsKeys: () => true });
     assert.equal(
       JSON.stringify(sorting.decodeResult(sorting.encodeResult(value, 't'))),
       JSON.stringify(value),
     );
-    const keeping = new WireCodec('json', limit, () => false);
+    const keeping = new WireCodec(new Serializers(), { maxBytes: limit, sortsKeys: () => false });
     assert.equal(JSON.stringify(keeping.encodeResult(value, 't')), JSON.stringify(value));
   });
 });

@@ -110,6 +110,9 @@ describe('Task options', () => {
       ignoreResult: false,
       tags: undefined,
       unique: undefined,
+      serializer: undefined,
+      compress: undefined,
+      sensitive: undefined,
     });
   });
 

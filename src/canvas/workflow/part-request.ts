@@ -2,6 +2,9 @@
 import { partId } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { MESSAGE_VERSION, type Message } from '../../protocol/message.js';
+import { compressed, isCompressed, MOST_INFLATED } from '../../tasks/compression.js';
+import { plainArgs } from '../../tasks/serializer.js';
+import { shownInstead } from '../../tasks/shown-arguments.js';
 import { rootOf } from './part-message.js';
 import { groupOf, idOf, nodeAt, type Plan } from './plan.js';
 
@@ -19,11 +22,18 @@ export interface PartRequest {
 }
 
 export function requestOf(part: PartRequest): unknown {
+  const request = plainRequest(part);
+  // It holds the arguments: what was worth compressing there is here.
+  if (!isCompressed(part.message.args)) return request;
+  return compressed(JSON.stringify(request), { above: 1, format: 'gzip' }, MOST_INFLATED) ?? request;
+}
+
+function plainRequest(part: PartRequest): object {
   const { taskId, name, message, queue, priority, retries, deliveries, sentAt } = part;
   return {
     id: taskId,
     name,
-    args: Array.isArray(message.args) ? message.args : [],
+    args: argsOf(message),
     rootId: message.root ?? taskId,
     ...(message.parent !== undefined && { parentId: message.parent }),
     ...(message.flow?.group !== undefined && { groupId: message.flow.group, groupIndex: message.flow.index }),
@@ -35,6 +45,11 @@ export function requestOf(part: PartRequest): unknown {
     queue,
     sentAt: new Date(sentAt).toISOString(),
   };
+}
+
+/** An errback is shown with its arguments, the request among them: so it gets what is shown of hidden ones. */
+function argsOf(message: Message): readonly unknown[] {
+  return shownInstead(message) ?? plainArgs(message.args) ?? [];
 }
 
 /** The request of a part without a job at hand, mostly one that was never sent. */

@@ -19,9 +19,12 @@ export interface CallbackSignature {
 type Callbacks = CallbackSignature | Iterable<CallbackSignature>;
 type Headers = Readonly<Record<string, unknown>>;
 
+/** The arguments are written before the route is known. */
+const { serializer: SERIALIZER, ...ROUTED } = PUBLISH_OPTIONS;
+
 /** Options that a route may set. */
 export const ROUTE_OPTIONS = {
-  ...PUBLISH_OPTIONS,
+  ...ROUTED,
   countdown: option(delay, { doc: 'start this long after the call; negative means now' }),
   eta: option(moment, { doc: 'start at this moment; not together with `countdown`' }),
   ...RUN_OPTIONS_PER_CALL,
@@ -37,6 +40,7 @@ export const ROUTE_OPTIONS = {
 /** What `signature` takes. */
 export const CALL_OPTIONS = {
   ...ROUTE_OPTIONS,
+  serializer: SERIALIZER,
   taskId: option(checked<string, string>('text', ownId), { doc: 'an id of your own' }),
   headers: option(checked<Headers, Headers>('object', bag), {
     doc: 'JSON data for middleware and `this.request.headers`',

@@ -6,10 +6,13 @@
 import type { Duration } from '../../duration.js';
 import { OptionError } from '../../errors.js';
 import { show } from '../../show.js';
+import type { ArgsRepr } from '../args-repr.js';
 import { type ErrorClass, errorClasses } from '../checks.js';
+import { type Compression, type CompressOption, checkCompress } from '../compression.js';
 import { backoffStart, type ErrorMatch, errorMatcher } from '../error-match.js';
 import {
   checked,
+  checkedByName,
   count,
   duration,
   expiry,
@@ -38,6 +41,7 @@ import {
 import { option } from '../option.js';
 import { type Rate, type RateLimit, toRate } from '../rates.js';
 import { checkSchedule, type Schedule } from '../schedules.js';
+import { checkSerializer, type SerializerOption } from '../serializers.js';
 import { tagsOf } from '../tags.js';
 import { checkSize } from '../worker-values.js';
 
@@ -57,6 +61,18 @@ export const PUBLISH_OPTIONS = {
   tags: option(checked<readonly string[], readonly string[]>('list', tagsOf), {
     without: 'none',
     doc: 'words to find and revoke it by; what it calls, and the parts of a workflow, have them too',
+  }),
+  serializer: option(checkedByName<SerializerOption, SerializerOption>('serializer', checkSerializer), {
+    without: "the app's",
+    doc: 'how its arguments and results are written: as for the app, or the name of one that the app knows',
+  }),
+  compress: option(checked<CompressOption, Compression | false>('size', checkCompress), {
+    without: "the app's",
+    doc: "arguments, results and chunks above this size are stored compressed: `'8kb'`, or `false` for none, see [payloads](../guide/payloads.md)",
+  }),
+  sensitive: option(flag, {
+    without: '`false`',
+    doc: 'show its arguments nowhere: see [payloads](../guide/payloads.md)',
   }),
 };
 
@@ -127,6 +143,9 @@ export const TASK_OPTIONS = {
   ...PUBLISH_OPTIONS,
   args: option(checked<readonly unknown[], readonly unknown[]>('list', listOfDeclarations), {
     doc: 'what the arguments must be: DTO classes or Standard Schemas, by position',
+  }),
+  argsRepr: option(functionOf<ArgsRepr>(), {
+    doc: '`(...args) => text`: what is shown instead of its arguments, see [payloads](../guide/payloads.md)',
   }),
   schedule: option(checked<Schedule, Schedule>('schedule', checkSchedule), {
     doc: 'runs it by itself: `crontab(...)` or `every(...)`, see [schedules](../guide/schedules.md)',

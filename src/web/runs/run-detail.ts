@@ -4,13 +4,14 @@ import type { TaskRecord } from '../../coordination/task-record.js';
 import { UnknownTaskError } from '../../errors.js';
 import { AsyncResult } from '../../results/async-result.js';
 import { FAILURE, SUCCESS } from '../../states.js';
+import { shownInstead } from '../../tasks/shown-arguments.js';
 import type { ChunkList, Run, RunDetail, RunLink, RunStep } from '../api.js';
 import { Refusal } from '../http/refusal.js';
 import { type ApiCall, param, runContext, type WebContext } from '../web-context.js';
 import { readAttempts, stackText } from './run-attempts.js';
 import { countIn, type FoundRun, foundRun } from './run-list.js';
 import { timelineOf } from './run-timeline.js';
-import type { RunContext } from './run-view.js';
+import { type RunContext, sealedText, sealOf } from './run-view.js';
 
 /** Callers of callers that are named. */
 const MOST_ANCESTORS = 20;
@@ -45,12 +46,13 @@ export async function showRun(call: ApiCall): Promise<RunDetail> {
       ancestorsOf(context, run, show),
     ]);
     const { v: _, args, headers = {}, input, revoked, ...options } = message;
+    const seal = sealOf(show, task.name, message);
     return {
       ...run,
-      argsFull: opened(show, () => show.decodeArgs(args)),
-      headers: show.seal === undefined ? headers : {},
+      argsFull: opened(seal, () => shownInstead(message, show.taskOf?.(task.name)) ?? show.decodeArgs(args)),
+      headers: seal === undefined ? headers : {},
       options: { ...options, ...(revoked !== undefined && { revoked }) },
-      value: run.state === SUCCESS ? resultOf(task, show) : null,
+      value: run.state === SUCCESS ? resultOf(task, show, seal) : null,
       stack: run.state === FAILURE || run.error !== null ? stackText(task) : null,
       attempts,
       steps,
@@ -69,7 +71,8 @@ export async function showChunks(call: ApiCall): Promise<ChunkList> {
   const from = countIn(query, 'from', 0, 0, 2 ** 50);
   return keepAliveDuring(engine, async () => {
     const show = await runContext(context);
-    const { task } = await findRun(context, param(call, 'id'), show);
+    const { task, message } = await findRun(context, param(call, 'id'), show);
+    const seal = sealOf(show, task.name, message);
     const page = await engine.streams.read(task.id, from, CHUNKS);
     if (page === undefined)
       throw new Refusal(404, 'NO_STREAM', 'This task has yielded nothing that is kept.');
@@ -77,7 +80,7 @@ export async function showChunks(call: ApiCall): Promise<ChunkList> {
       chunks: page.chunks.map(({ index, at, text }) => ({
         index,
         at: new Date(at).toISOString(),
-        value: opened(show, () => show.decodeResult(JSON.parse(text))),
+        value: opened(seal, () => show.decodeResult(JSON.parse(text))),
       })),
       next: (page.chunks.at(-1)?.index ?? page.next - 1) + 1,
       attempt: page.attempt,
@@ -86,8 +89,8 @@ export async function showChunks(call: ApiCall): Promise<ChunkList> {
 }
 
 /** What may be shown; a note where it cannot be. */
-function opened(show: RunContext, read: () => unknown): unknown {
-  if (show.seal !== undefined) return `[sealed by the serializer "${show.seal}"]`;
+function opened(seal: string | undefined, read: () => unknown): unknown {
+  if (seal !== undefined) return sealedText(seal);
   try {
     return read() ?? null;
   } catch {
@@ -95,8 +98,8 @@ function opened(show: RunContext, read: () => unknown): unknown {
   }
 }
 
-function resultOf(task: TaskRecord, show: RunContext): unknown {
-  return opened(show, () => show.decodeResult(JSON.parse(task.returnvalue ?? 'null')));
+function resultOf(task: TaskRecord, show: RunContext, seal: string | undefined): unknown {
+  return opened(seal, () => show.decodeResult(JSON.parse(task.returnvalue ?? 'null')));
 }
 
 async function stepsOf({ parts }: WebContext, task: TaskRecord): Promise<RunStep[]> {

@@ -4,12 +4,15 @@ import { keepAliveDuring } from '../../broker/keep-alive.js';
 import type { TaskRecord } from '../../coordination/task-record.js';
 import { isLane, queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
+import { isCompressed } from '../../tasks/compression.js';
+import { plainArgs } from '../../tasks/serializer.js';
+import { shownInstead } from '../../tasks/shown-arguments.js';
 import type { Run, RunList } from '../api.js';
 import { Refusal } from '../http/refusal.js';
 import { type ApiCall, runContext, type WebContext } from '../web-context.js';
 import { readCursor, writeCursor } from './run-cursor.js';
 import { filterOfQuery, matches, type ReadFilter, setsOf } from './run-filter.js';
-import { type RunContext, runOf } from './run-view.js';
+import { type RunContext, runOf, sealOf } from './run-view.js';
 import { RunWalk } from './run-walk.js';
 
 /** What is asked for. */
@@ -143,8 +146,12 @@ async function wholeId(
 }
 
 /** The text that a filter looks through; long arguments are not there. */
-function searchable({ message }: FoundRun, { seal }: RunContext): string {
-  return seal === undefined ? JSON.stringify(message.args) : '';
+function searchable({ task, message }: FoundRun, show: RunContext): string {
+  if (sealOf(show, task.name, message) !== undefined) return '';
+  const { args } = message;
+  const given =
+    shownInstead(message, show.taskOf?.(task.name)) ?? (isCompressed(args) ? plainArgs(args) : args);
+  return JSON.stringify(given ?? []);
 }
 
 /** The broker's names of a queue, or of all of them, lanes included. */

@@ -4,24 +4,39 @@ import { isGenerated, partOf, taskIdOfJob } from '../../protocol/ids.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage, unpackStack } from '../../protocol/message.js';
 import { deliveriesIn, parkIn } from '../../protocol/waiting.js';
-import { metaOf, stateOf } from '../../results/snapshot.js';
+import { type DeriveContext, metaOf, stateOf } from '../../results/snapshot.js';
 import { FAILURE, RETRY, REVOKED, WAITING } from '../../states.js';
+import { shownInstead } from '../../tasks/shown-arguments.js';
 import type { Run, RunError } from '../api.js';
 
 /** What showing tasks needs. */
 export interface RunContext {
   /** Epoch ms, broker's clock. */
   readonly now: number;
-  /** The name of a serializer that encrypts: then arguments, values and meta stay hidden. */
+  /** The name of a serializer that encrypts: then arguments, values and meta of all tasks stay hidden. */
   readonly seal: string | undefined;
+  /** The same for one task; absent where all are the same. */
+  readonly sealOf?: (name: string, message: Message) => string | undefined;
   decodeArgs(encoded: unknown): readonly unknown[];
   decodeResult(encoded: unknown): unknown;
+  /** The task of this name, where its code is here: it may hide its arguments. */
+  readonly taskOf?: DeriveContext['taskOf'];
 }
 
 /** Most characters of arguments in a list. */
 const ARGS_SHOWN = 300;
 /** Most characters of an error's message in a list. */
 const MESSAGE_SHOWN = 500;
+
+/** The name of the serializer that hides the values of a task. */
+export function sealOf(context: RunContext, name: string, message: Message): string | undefined {
+  return context.seal ?? context.sealOf?.(name, message);
+}
+
+/** What is shown instead of them. */
+export function sealedText(seal: string): string {
+  return `[sealed by the serializer "${seal}"]`;
+}
 
 /** The id under which its caller knows a task. */
 export function taskIdOf({ id, data }: Pick<TaskRecord, 'id' | 'data'>): string {
@@ -36,13 +51,14 @@ export function runOf(job: TaskRecord, message: Message, context: RunContext): R
   const began = job.running || job.doneAt !== undefined || job.deliveries > 0;
   const startedAt = began ? job.startedAt : undefined;
   const dueAt = Math.max(job.sentAt, message.eta ?? 0);
+  const seal = sealOf(context, job.name, message);
   return {
     id,
     name: job.name,
     state,
     queue: queueOfLane(job.queue),
     tags: message.tags ?? [],
-    args: argsText(message.args, context),
+    args: seal === undefined ? argsText(job.name, message, context) : sealedText(seal),
     worker: began ? (job.worker ?? null) : null,
     attempt: retries,
     retries,
@@ -58,7 +74,7 @@ export function runOf(job: TaskRecord, message: Message, context: RunContext): R
     runtime: runtimeOf(job, startedAt, context.now),
     wait: startedAt === undefined || retries > 0 ? null : Math.max(0, startedAt - dueAt),
     error: errorOf(job, state),
-    meta: context.seal === undefined ? (metaOf(job, state, context) ?? null) : null,
+    meta: seal === undefined ? (metaOf(job, state, context) ?? null) : null,
   };
 }
 
@@ -75,13 +91,15 @@ export function moment(at: number | undefined): string | null {
 }
 
 /** Arguments as one line. */
-function argsText(encoded: unknown, context: RunContext): string {
-  if (context.seal !== undefined) return `[sealed by the serializer "${context.seal}"]`;
+function argsText(name: string, message: Message, context: RunContext): string {
   try {
-    const text = context
-      .decodeArgs(encoded)
-      .map((arg) => jsonText(arg))
-      .join(', ');
+    const instead = shownInstead(message, context.taskOf?.(name));
+    const text =
+      instead?.map((each) => (typeof each === 'string' ? each : jsonText(each))).join(', ') ??
+      context
+        .decodeArgs(message.args)
+        .map((arg) => jsonText(arg))
+        .join(', ');
     return text.length <= ARGS_SHOWN ? text : `${text.slice(0, ARGS_SHOWN - 1).toWellFormed()}…`;
   } catch {
     return '[cannot be read]'; // written by another program, or with another key

@@ -6,6 +6,7 @@ import { scheduleText } from '../../schedules/schedule-text.js';
 import type { ScheduleEntry } from '../../schedules/schedules.js';
 import { nextTick, type Timing } from '../../schedules/ticks.js';
 import type { ScheduleList, ScheduleSpec, ScheduleView } from '../api.js';
+import { sealedText } from '../runs/run-view.js';
 import type { ApiCall, WebContext } from '../web-context.js';
 
 /** Ticks that are shown. */
@@ -20,14 +21,26 @@ export async function listSchedules({ context }: ApiCall): Promise<ScheduleList>
   ]);
   const { timezone } = parts.scheduling;
   return {
-    schedules: entries.map((entry) => scheduleView(entry, stored.get(entry.name)?.value, timezone)),
+    schedules: entries.map((entry) =>
+      scheduleView(withoutSealed(entry, parts.codec), stored.get(entry.name)?.value, timezone),
+    ),
   };
 }
 
 /** One schedule, after a change. */
 export async function viewOfSchedule({ parts }: WebContext, entry: ScheduleEntry): Promise<ScheduleView> {
   const rows = await new ScheduleStore<StoredEntry>(parts.engine).read([entry.name]);
-  return scheduleView(entry, rows.get(entry.name)?.value, parts.scheduling.timezone);
+  const shown = withoutSealed(entry, parts.codec);
+  return scheduleView(shown, rows.get(entry.name)?.value, parts.scheduling.timezone);
+}
+
+/** With arguments that a serializer hides replaced. */
+function withoutSealed(entry: ScheduleEntry, codec: WebContext['parts']['codec']): ScheduleEntry {
+  const { serializer } = entry.options;
+  const name = typeof serializer === 'object' ? serializer.name : serializer;
+  const message = { args: [], ...(name !== undefined && { serializer: name }) };
+  const seal = entry.args.length === 0 ? undefined : codec.sealOf(entry.task, message);
+  return seal === undefined ? entry : { ...entry, args: [sealedText(seal)] };
 }
 
 /** Pure. */

@@ -8,6 +8,7 @@ import type { Events } from '../../events/events.js';
 import type { AppEvent, EventMap, LifecyclePlace } from '../../events/names.js';
 import type { Logger } from '../../options/logger.js';
 import type { Delivery } from '../../queue/delivery.js';
+import { isCompressed } from '../../tasks/compression.js';
 import { decodeResult } from '../../tasks/serializer.js';
 import { VERSION } from '../../version.js';
 import type { RunWatch } from '../run/executor-params.js';
@@ -220,9 +221,10 @@ export class EventReporter implements RunWatch {
 }
 
 /** Omits metadata that is sealed. */
-function readableMeta(meta: unknown): { meta: unknown } | undefined {
+function readableMeta(stored: unknown): { meta: unknown } | undefined {
   try {
-    return { meta: decodeResult(meta) };
+    const meta = decodeResult(stored);
+    return isCompressed(stored) && JSON.stringify(meta).length > MOST_META ? undefined : { meta };
   } catch {
     return undefined; // the app's own serializer wrote it, and perhaps to keep it from others
   }

@@ -11,6 +11,8 @@ import { type Message, readMessage } from '../../protocol/message.js';
 import { plainValue } from '../../protocol/plain-value.js';
 import { deliveriesIn, parkIn, type WaitingFor } from '../../protocol/waiting.js';
 import type { Delivery } from '../../queue/delivery.js';
+import type { Registry } from '../../tasks/registry.js';
+import { shownInstead, shownOfRunning } from '../../tasks/shown-arguments.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import type { Executor } from '../run/execute.js';
 import type { RunningCall } from '../run/running-call.js';
@@ -28,6 +30,8 @@ export interface InspectionParams {
   readonly clock: BrokerClock;
   readonly codec: WireCodec;
   readonly executor: Executor;
+  /** Tasks whose code is here say themselves what they hide. */
+  readonly registry: Pick<Registry, 'get'>;
   /** Names of the broker's queues behind this worker's, lanes included. */
   queues(): readonly string[];
 }
@@ -93,7 +97,11 @@ export class Inspection {
     return {
       id: message.id ?? taskIdOfJob(job.id),
       name: job.name,
-      args: this.#shown(() => this.#decode(message.args)),
+      args: this.#shown(
+        this.params.codec.sealOf(job.name, message),
+        () => this.#decode(message.args),
+        () => shownInstead(message, this.params.registry.get(job.name)),
+      ),
       queue: queueOfLane(job.queue),
       retries,
       deliveries: deliveriesIn(job, message),
@@ -123,7 +131,11 @@ export class Inspection {
     return {
       id: taskId,
       name,
-      args: this.#shown(() => args),
+      args: this.#shown(
+        this.params.codec.sealOf(name, message),
+        () => args,
+        () => shownOfRunning(message, this.params.registry.get(name), args),
+      ),
       queue,
       retries,
       deliveries,
@@ -132,10 +144,13 @@ export class Inspection {
     };
   }
 
-  /** A report travels through the broker to any caller, so sealed arguments stay hidden. */
-  #shown(args: () => readonly unknown[]): unknown[] {
-    const { seal } = this.params.codec;
-    return seal === undefined ? shown(args()) : [`[sealed by the serializer "${seal}"]`];
+  /** A report travels through the broker to any caller, so sealed and hidden arguments are not in it. */
+  #shown(
+    seal: string | undefined,
+    args: () => readonly unknown[],
+    instead: () => readonly unknown[] | undefined,
+  ): unknown[] {
+    return seal === undefined ? shown(instead() ?? args()) : [`[sealed by the serializer "${seal}"]`];
   }
 }
 

@@ -11,7 +11,7 @@ export interface CallHost {
   readonly app: TaskApp;
   readonly stopping: boolean;
   /** Encodes the meta of `updateState`. Default: as plain JSON. */
-  encodeMeta?(meta: unknown): unknown;
+  encodeMeta?(meta: unknown, delivery: Delivery): unknown;
   /** Publishes an event that the task sends. Default: goes nowhere. */
   sendEvent?(delivery: Delivery, event: OwnEvent): void | Promise<void>;
   /** Creates the controller of `this.signal`, where a plain AbortController does not do. */

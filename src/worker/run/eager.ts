@@ -23,6 +23,7 @@ import { attemptOf } from '../../streams/attempt.js';
 import { MemoryStream } from '../../streams/memory-stream.js';
 import type { StreamWriters } from '../../streams/stream-writers.js';
 import type { CalledTask } from '../../tasks/context.js';
+import { shownInstead } from '../../tasks/shown-arguments.js';
 import type { WireCodec } from '../../tasks/wire-codec.js';
 import { InlineSpawner } from '../workflow/spawn-inline.js';
 import type { CallHost } from './call-host.js';
@@ -167,7 +168,8 @@ export class EagerRunner {
       meta: run.meta,
       value: run.value,
       error: run.error,
-      args: this.params.codec.decodeArgs(message.args),
+      args:
+        shownInstead(message, this.params.registry.get(name)) ?? this.params.codec.decodeArgs(message.args),
       queue,
       worker: this.params.host.node,
       retries: run.retries,

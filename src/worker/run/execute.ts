@@ -2,7 +2,6 @@
  * Runs one delivery and returns how it ended: a list of named steps from message to Outcome. It must not write to the
  * broker (`settle` and the consumer do), and every fault of a task ends as an Outcome, never as a throw.
  */
-import { decodeInputs } from '../../canvas/workflow/values.js';
 import { CeleriacError, NotRegisteredError } from '../../errors.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
@@ -17,6 +16,7 @@ import type { Seat } from '../batches/seat.js';
 import { ReplaceRequest } from '../workflow/spawn.js';
 import type { WorkflowSteps } from '../workflow/step.js';
 import { refusal } from './admission.js';
+import { argumentsOf } from './arguments-of.js';
 import type { CallLimits } from './call-host.js';
 import { examinable } from './examinable.js';
 import type { Elsewhere, ExecutorParams, HeldTask } from './executor-params.js';
@@ -143,8 +143,7 @@ export class Executor {
     call.close();
     if (elsewhere?.takes(task)) return elsewhere.hooksOf(call);
     const { checker } = task;
-    const made = () =>
-      checker === undefined ? args : materialise(checker, args, delivery.message.each === true);
+    const made = () => (checker === undefined ? args : materialise(checker, args, delivery.message));
     // Wrong arguments may be why it failed: then the hooks get the arguments as sent.
     return this.#hooksHere(call, task, async () => {
       try {
@@ -167,14 +166,14 @@ export class Executor {
   }
 
   /** With a sealing serializer, errors are stored bare: without their properties. */
-  #sealed(outcome: Outcome): Outcome {
+  #sealed(outcome: Outcome, { name, message }: Delivery): Outcome {
     if (outcome.kind !== 'failure' && outcome.kind !== 'retry') return outcome;
-    if (this.params.codec.seal === undefined || outcome.wire !== undefined) return outcome;
+    if (outcome.wire !== undefined || this.params.codec.sealOf(name, message) === undefined) return outcome;
     return { ...outcome, wire: encodeFailure(outcome.error, { bare: true }) };
   }
 
   #notRun(delivery: Delivery, refused: Outcome, task: RegisteredTask | undefined): Promise<Execution> {
-    const outcome = this.#sealed(refused);
+    const outcome = this.#sealed(refused, delivery);
     const hooks = task !== undefined && outcome.kind === 'failure' ? this.hooksOf(delivery, task) : undefined;
     return Promise.resolve({ outcome, task, runtimeMs: 0, started: false, hooks });
   }
@@ -230,7 +229,7 @@ export class Executor {
     const finish = (ended: Outcome): Execution => {
       this.running.delete(delivery.token);
       void call.seat?.leave();
-      const outcome = this.#sealed(ended);
+      const outcome = this.#sealed(ended, delivery);
       const hooks = hasLateHooks(task)
         ? (there?.hooksOf(call) ?? this.#hooksHere(call, task, () => call.given))
         : undefined;
@@ -242,14 +241,9 @@ export class Executor {
       : call.run(() => this.#attempt(call, task, args), kept === undefined, finish);
   }
 
-  #decode(delivery: Delivery): unknown[] | Outcome {
-    const { codec, errors } = this.params;
-    const { args, input, each } = delivery.message;
+  #decode({ message }: Delivery): unknown[] | Outcome {
     try {
-      if (each === true) return (args as unknown[]).map((encoded) => codec.decodeArgs(encoded));
-      if (input === undefined) return codec.decodeArgs(args);
-      const decoding = { classes: errors, decodeResult: (encoded: unknown) => codec.decodeResult(encoded) };
-      return [...decodeInputs(input, decoding), ...codec.decodeArgs(args)];
+      return argumentsOf(message, this.params);
     } catch (error) {
       return { kind: 'failure', error };
     }
@@ -273,8 +267,7 @@ export class Executor {
     }
     let args = sent;
     try {
-      if (task.checker !== undefined)
-        args = await materialise(task.checker, sent, call.delivery.message.each === true);
+      if (task.checker !== undefined) args = await materialise(task.checker, sent, call.delivery.message);
       if (task.run.batch !== undefined && call.delivery.message.each !== true) itemOf(task.name, args);
     } catch (error) {
       // Wrong arguments stay wrong, so this is never retried.
@@ -287,7 +280,10 @@ export class Executor {
       const value = isAsyncGenerator(given)
         ? await runInScope(scopeOf(call, task), () => call.generate(given))
         : given;
-      const encoded = this.params.codec.encodeResult(value, task.name, call.delivery.message.each);
+      const { codec } = this.params;
+      const { message } = call.delivery;
+      const writing = codec.writingFor(task.name, message);
+      const encoded = codec.encodeResult(value, task.name, writing, message.each);
       return { kind: 'success', value, encoded, ...(call.endsWorkflow && { ends: true as const }) };
     } catch (error) {
       const thrown = examinable(error);

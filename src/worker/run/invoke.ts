@@ -2,6 +2,7 @@
  * Calls the code behind a task, in the scope of its running call: once, or once with each of many argument lists.
  */
 import { NotRegisteredError } from '../../errors.js';
+import type { Message } from '../../protocol/message.js';
 import type { ArgumentChecker } from '../../tasks/arguments.js';
 import { type CalledTask, type CallScope, runInScope, type TaskContext } from '../../tasks/context.js';
 import { isAsyncGenerator } from '../../tasks/generating.js';
@@ -23,12 +24,14 @@ export async function callEach(
   return values;
 }
 
+/** The arguments as the task gets them. A call may hide arguments that its task shows: then errors tell nothing of them. */
 export async function materialise(
-  checker: ArgumentChecker,
+  declared: ArgumentChecker,
   sent: unknown[],
-  each: boolean,
+  { each, shown }: Message,
 ): Promise<unknown[]> {
-  if (!each) return checker.materialise(sent);
+  const checker = shown === undefined ? declared : declared.discreet();
+  if (each !== true) return checker.materialise(sent);
   const lists: unknown[] = [];
   for (const args of sent) lists.push(await checker.materialise(args as unknown[]));
   return lists;

@@ -149,7 +149,7 @@ export class RunningCall implements TaskContext, SteppingCall {
     const { retries } = this.delivery;
     await this.delivery.saveProgress({
       state,
-      meta: this.host.encodeMeta?.(meta) ?? encodeResult(meta ?? null),
+      meta: this.host.encodeMeta?.(meta, this.delivery) ?? encodeResult(meta ?? null),
       ...(retries > 0 && { attempt: retries }),
     });
     this.#throwIfSoftLimitPassed();

@@ -43,7 +43,7 @@ export class ThreadRunner {
       node: '',
       logger: linkedLogger(link),
       app: loaded.app,
-      encodeMeta: (meta) => loaded.executor.codec.encodeMeta(meta),
+      encodeMeta: (meta, delivery) => loaded.executor.codec.encodeMeta(meta, delivery),
       sendEvent: async ({ token }, event) => {
         await link.ask({ to: 'event', event, token });
       },

@@ -88,7 +88,7 @@ describe('The options of', () => {
 
   it('a route are those of a call but what makes it this one', () => {
     const own = Object.keys(CALL_OPTIONS).filter((name) => !(name in ROUTE_OPTIONS));
-    assert.deepEqual(own, ['taskId', 'headers', 'link', 'linkError']);
+    assert.deepEqual(own, ['serializer', 'taskId', 'headers', 'link', 'linkError']);
     for (const [name, entry] of optionsOf(CALL_OPTIONS))
       if (name in TASK_OPTIONS)
         assert.equal(Reflect.get({ ...PUBLISH_OPTIONS, ...RUN_OPTIONS }, name), entry);

@@ -24,6 +24,7 @@ function calls(publish: object, ...known: string[]) {
     reference: target,
     codec: {
       packArgs: async (args: unknown[]) => JSON.stringify(args),
+      compressArgs: (packed: string) => packed,
       decodeArgs: (args: unknown) => args as unknown[],
     },
     sender: {

@@ -26,7 +26,8 @@ describe('Looking at tasks that wait', () => {
     const reports = new Inspection({
       engine: headsOnly(),
       tasks: { read: async () => assert.fail('read whole') },
-      codec: { decodeArgs: (args: unknown) => args },
+      codec: { decodeArgs: (args: unknown) => args, sealOf: () => undefined },
+      registry: { get: () => undefined },
       queues: () => ['q'],
     } as unknown as InspectionParams);
     const [report, ...more] = await reports.scheduled();

@@ -5,6 +5,7 @@ import { Task, TaskService } from '#src/index.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import type { Delivery } from '#src/queue/delivery.js';
 import { Registry } from '#src/tasks/registry.js';
+import { Serializers } from '#src/tasks/serializers.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
 import { Executor } from '#src/worker/run/execute.js';
 import type { ExecutorParams } from '#src/worker/run/executor-params.js';
@@ -45,7 +46,7 @@ function executor(change: Partial<ExecutorParams> = {}) {
     registry,
     errors,
     clock: { now: () => NOW } as never,
-    codec: new WireCodec('json', undefined),
+    codec: new WireCodec(new Serializers()),
     middleware: [],
     timezone: 'UTC',
     host: { node: 'node@here', app: {} as never, stopping: false, logger: silent },

@@ -101,6 +101,7 @@ describe('Task options', () => {
       pool: undefined,
       rateLimit: undefined,
       concurrency: undefined,
+      batch: undefined,
       namedErrors: [],
     });
     assert.deepEqual(resolvePublishPolicy({}, {}, 'x'), {

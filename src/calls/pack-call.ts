@@ -46,6 +46,26 @@ export function payloadFields(
   };
 }
 
+/**
+ * Other arguments for a task that was sent: written and shown as its message and its task say.
+ * @returns their JSON text, and the fields of the message that change with them
+ */
+export async function packAgain(
+  codec: WireCodec,
+  target: CallTarget,
+  message: Message,
+  args: readonly unknown[],
+): Promise<{ readonly text: string; readonly fields: Pick<Message, 'shown'> }> {
+  const { serializer, compress } = message;
+  const packed = await codec.packArgs(args, target, serializer);
+  const sent = compress === undefined ? {} : { compress };
+  const shown = shownField(target, args, message.shown === undefined ? undefined : true);
+  return {
+    text: codec.compressArgs(packed, codec.writingFor(target.name, sent).compress),
+    fields: shown === undefined ? {} : { shown },
+  };
+}
+
 type Packed = Pick<Outgoing, 'target' | 'packed'>;
 
 /** A call may hide the arguments of a task that shows them: then the errors of their checks tell nothing of them either. */

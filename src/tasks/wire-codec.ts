@@ -193,12 +193,11 @@ export class WireCodec {
   /**
    * Encodes the meta of a state: plain JSON for dashboards with any of the built-in serializers, sealed by a user's
    * own.
-   * @param name the task's
-   * @param sent what its message says of how its values are written
+   * @param task its name, and what its message says of how its values are written
    * @throws {NotSerializableError}
    */
-  encodeMeta(meta: unknown, name: string, sent: Sent): unknown {
-    const { serializer, compress } = this.writingFor(name, sent);
+  encodeMeta(meta: unknown, task: { readonly name: string; readonly message: Sent }): unknown {
+    const { serializer, compress } = this.writingFor(task.name, task.message);
     const plain = encodeResult(meta ?? null);
     const encoded = isSealing(serializer) ? encodeResult(meta ?? null, serializer) : plain;
     if (compress === false) return encoded;

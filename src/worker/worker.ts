@@ -174,8 +174,7 @@ export class Worker implements CallHost, AsyncDisposable {
     return this.#params.logger;
   }
 
-  readonly encodeMeta = (meta: unknown, { name, message }: Delivery): unknown =>
-    this.#params.codec.encodeMeta(meta, name, message);
+  readonly encodeMeta = (meta: unknown, of: Delivery): unknown => this.#params.codec.encodeMeta(meta, of);
 
   sendEvent(delivery: Delivery, event: OwnEvent): void {
     publishOwnEvent(this.#params, delivery, this.node, event);

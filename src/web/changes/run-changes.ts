@@ -1,13 +1,13 @@
 /** Changes of one task: revoke, retry, run now, delete. Each gives why it was refused, or `undefined`. */
 import { isDeepStrictEqual } from 'node:util';
+import { packAgain } from '../../calls/pack-call.js';
 import type { TaskRecord } from '../../coordination/task-record.js';
 import { UnknownTaskError } from '../../errors.js';
 import { amendMessage, readMessage } from '../../protocol/message.js';
 import type { RevokeOptions } from '../../results/revoke.js';
 import { stateOf } from '../../results/snapshot.js';
 import { FAILURE, READY, WAITING } from '../../states.js';
-import type { CallTarget } from '../../tasks/registry.js';
-import { shownField, shownInstead } from '../../tasks/shown-arguments.js';
+import { shownInstead } from '../../tasks/shown-arguments.js';
 import type { WebContext } from '../web-context.js';
 
 /** Tries to change a message that others change too. */
@@ -101,21 +101,15 @@ async function replaceArguments(
     // Who edits hidden arguments begins with what is shown of them; sent back as it is, it changes nothing.
     const shown = shownInstead(readMessage(task.data), target);
     if (shown !== undefined && isDeepStrictEqual(args, shown)) return undefined;
-    const { serializer, compress } = readMessage(task.data);
-    const text = await codec.packArgs(args, target, serializer);
-    const above = codec.writingFor(task.name, { ...(compress !== undefined && { compress }) }).compress;
-    const packed: unknown = JSON.parse(codec.compressArgs(text, above));
-    const data = { ...(JSON.parse(task.data) as object), args: packed, ...shownNow(task.data, target, args) };
+    const { text, fields } = await packAgain(codec, target, readMessage(task.data), args);
+    const data = {
+      ...(JSON.parse(task.data) as object),
+      args: JSON.parse(text) as unknown,
+      ...fields,
+    };
     if (await engine.amendData({ queue: task.queue, id: task.id }, task.data, data)) return undefined;
   }
   return 'others changed it again and again meanwhile';
-}
-
-/** What is shown instead of other arguments, if they are hidden. */
-function shownNow(data: string, target: CallTarget, args: readonly unknown[]): object {
-  const hidden = readMessage(data).shown !== undefined;
-  const shown = shownField(target, args, hidden || undefined);
-  return shown === undefined ? {} : { shown };
 }
 
 function isFailed(task: TaskRecord, now: number): boolean {

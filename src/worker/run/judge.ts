@@ -1,5 +1,6 @@
 /** What a thrown value means for its task: ignored, rejected, retried or failed. Never throws, never rejects. */
 import type { BrokerClock } from '../../broker/clock.js';
+import { packAgain } from '../../calls/pack-call.js';
 import { isCeleriacError, type Reject } from '../../errors.js';
 import { allTags } from '../../options/tags.js';
 import { laneOf } from '../../protocol/lanes.js';
@@ -92,11 +93,11 @@ async function withChange(
   task: RegisteredTask,
 ): Promise<Outcome> {
   try {
-    const args = options.args === undefined ? undefined : await packed(codec, options.args, call, task);
+    const again = options.args === undefined ? undefined : await packed(codec, options.args, call, task);
     const { queue, priority } = changes ?? {};
     const change: RetryChange = {
-      ...(args !== undefined && { args }),
-      fields: changedFields(call.delivery.message, changes),
+      ...(again !== undefined && { args: again.text }),
+      fields: { ...changedFields(call.delivery.message, changes), ...again?.fields },
       ...(priority !== undefined && { priority }),
       ...(queue !== undefined &&
         queue !== call.delivery.queue && { place: task.lane ? laneOf(queue, task.name) : queue }),
@@ -108,7 +109,8 @@ async function withChange(
 }
 
 function packed(codec: WireCodec, args: readonly unknown[], call: RunningCall, task: RegisteredTask) {
-  return codec.packArgs(args, call.delivery.message.each === true ? { ...task, each: true } : task);
+  const { message } = call.delivery;
+  return packAgain(codec, message.each === true ? { ...task, each: true } : task, message, args);
 }
 
 /** The fields of the message that change. */

@@ -100,6 +100,7 @@ describe('Task options', () => {
       throws: [],
       pool: undefined,
       rateLimit: undefined,
+      retriesTimeLimit: false,
       concurrency: undefined,
       batch: undefined,
       namedErrors: [],

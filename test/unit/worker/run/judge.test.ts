@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { InvalidArgumentsError, Reject } from '#src/errors.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { type RegisteredTask, Registry } from '#src/tasks/registry.js';
+import { Serializers } from '#src/tasks/serializers.js';
 import { WireCodec } from '#src/tasks/wire-codec.js';
 import { judge } from '#src/worker/run/judge.js';
 import { retryRequest } from '#src/worker/run/retry-policy.js';
 import type { RunningCall } from '#src/worker/run/running-call.js';
 
-const params = { clock: { now: () => 0 }, codec: new WireCodec('json', undefined), timezone: 'UTC' };
+const params = { clock: { now: () => 0 }, codec: new WireCodec(new Serializers()), timezone: 'UTC' };
 
 function task(options: object = {}): RegisteredTask {
   const registry = new Registry({}, new ErrorClasses());

@@ -115,7 +115,10 @@ export function makeParts(params: AppPartsParams) {
     clock,
     logger: params.logger,
     open: (sealed) => codec.decodeResult(sealed),
-    details: config.eventDetails.length === 0 ? undefined : new EventDetails(config.eventDetails, codec),
+    details:
+      config.eventDetails.length === 0
+        ? undefined
+        : new EventDetails(config.eventDetails, codec, (task) => params.registry.get(task)),
   });
   const tracing = config.telemetry && new Tracing(config.telemetry);
   const feed = new Feed(engine, tasks, clock);

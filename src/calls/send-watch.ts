@@ -54,7 +54,7 @@ export async function reportSent(
     ...(parent !== undefined && { parentId: parent }),
     ...(eta !== undefined && { eta }),
     ...(expires !== undefined && { expires }),
-    ...watch.details?.args(readMessage(data)),
+    ...watch.details?.args({ name, message: readMessage(data) }),
   });
   try {
     await delivered;

@@ -6,6 +6,7 @@ import { OptionError } from '../errors.js';
 import { Budget, boundedJson, boundedText } from '../protocol/bounded-json.js';
 import type { Message } from '../protocol/message.js';
 import { show } from '../show.js';
+import { type Hiding, shownInstead } from './shown-arguments.js';
 import type { WireCodec } from './wire-codec.js';
 
 /** A detail that events may have. */
@@ -29,38 +30,48 @@ export function checkEventDetails(given: unknown, where: string): readonly Event
   return [...new Set(given as EventDetail[])];
 }
 
+/** The task that an event is about. */
+interface EventTask {
+  readonly name: string;
+  readonly message: Message;
+}
+
 export class EventDetails {
   readonly #has: ReadonlySet<EventDetail>;
 
   constructor(
     details: readonly EventDetail[],
-    private readonly codec: Pick<WireCodec, 'seal' | 'decodeArgs' | 'decodeResult'>,
+    private readonly codec: Pick<WireCodec, 'sealOf' | 'decodeArgs' | 'decodeEach' | 'decodeResult'>,
+    /** Tasks whose code is here say themselves what they hide. */
+    private readonly taskOf: (name: string) => Hiding | undefined = () => undefined,
   ) {
     this.#has = new Set(details);
   }
 
   /** The arguments in a message. Never throws. */
-  args({ args, each }: Pick<Message, 'args' | 'each'>): { readonly args?: readonly unknown[] } {
+  args(task: EventTask): { readonly args?: readonly unknown[] } {
     if (!this.#has.has('args')) return NONE;
-    const shown = this.#shown(() =>
-      each === true
-        ? (args as readonly unknown[]).map((list) => this.codec.decodeArgs(list))
-        : this.codec.decodeArgs(args),
+    const { name, message } = task;
+    const instead = shownInstead(message, this.taskOf(name));
+    const { args, each } = message;
+    const shown = this.#shown(
+      task,
+      () => instead ?? (each === true ? this.codec.decodeEach(args) : this.codec.decodeArgs(args)),
     );
     return { args: Array.isArray(shown) ? shown : [shown] };
   }
 
   /** A task's encoded result. Never throws. */
-  result(encoded: unknown): { readonly result?: unknown } {
+  result(encoded: unknown, task: EventTask): { readonly result?: unknown } {
     if (!this.#has.has('result')) return NONE;
-    const result = this.#shown(() => this.codec.decodeResult(encoded));
+    const result = this.#shown(task, () => this.codec.decodeResult(encoded));
     return result === undefined ? NONE : { result };
   }
 
   /** The stack of an error. Never throws. */
-  stack(error: unknown): { readonly stack?: string } {
+  stack(error: unknown, { name, message }: EventTask): { readonly stack?: string } {
     // A stack begins with the error's message, which may hold what was sealed.
-    if (!this.#has.has('stack') || this.codec.seal !== undefined) return NONE;
+    if (!this.#has.has('stack') || this.codec.sealOf(name, message) !== undefined) return NONE;
     try {
       const stack: unknown = error instanceof Error ? error.stack : undefined;
       return typeof stack === 'string'
@@ -71,8 +82,8 @@ export class EventDetails {
     }
   }
 
-  #shown(decode: () => unknown): unknown {
-    const { seal } = this.codec;
+  #shown({ name, message }: EventTask, decode: () => unknown): unknown {
+    const seal = this.codec.sealOf(name, message);
     if (seal !== undefined) return `[sealed by the serializer "${seal}"]`;
     try {
       return boundedJson(decode(), new Budget(MOST_BYTES));

@@ -117,18 +117,18 @@ export class EventReporter implements RunWatch {
     const { details } = this.params.events;
     switch (outcome.kind) {
       case 'success':
-        return [{ type: 'task-succeeded', ...fields, runtime, ...details?.result(outcome.encoded) }];
+        return [{ type: 'task-succeeded', ...fields, runtime, ...details?.result(outcome.encoded, delivery) }];
       case 'ignore':
       case 'replaced':
         return [{ type: 'task-succeeded', ...fields, runtime }];
       case 'failure': {
         const exception = textOf(outcome.error);
-        const stack = details?.stack(outcome.error);
+        const stack = details?.stack(outcome.error, delivery);
         const failed = { type: 'task-failed', ...fields, runtime, exception, ...stack } as const;
         return outcome.rejected ? [{ type: 'task-rejected', ...fields, requeue: false }, failed] : [failed];
       }
       case 'retry': {
-        const error = { exception: textOf(outcome.error), ...details?.stack(outcome.error) };
+        const error = { exception: textOf(outcome.error), ...details?.stack(outcome.error, delivery) };
         return [{ type: 'task-retried', ...fields, runtime, ...error, countdown: outcome.delayMs }];
       }
       case 'wait':
@@ -169,7 +169,7 @@ export class EventReporter implements RunWatch {
       ...(parent !== undefined && { parentId: parent }),
       ...(eta !== undefined && { eta }),
       ...(expires !== undefined && { expires }),
-      ...this.params.events.details?.args(message),
+      ...this.params.events.details?.args(delivery),
     });
   }
 

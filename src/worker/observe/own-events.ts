@@ -25,10 +25,10 @@ export function publishOwnEvent(
 ): void {
   if (!events.active) return;
   const [event, head] = eventOf(delivery, node, own, clock);
-  const isSealed = codec.seal !== undefined;
+  const isSealed = codec.sealOf(delivery.name, delivery.message) !== undefined;
   events.emit(
     event,
-    isSealed ? ({ ...head, sealed: codec.encodeMeta(own.fields) } as unknown as AppEvent) : event,
+    isSealed ? ({ ...head, sealed: codec.encodeMeta(own.fields, delivery) } as unknown as AppEvent) : event,
   );
 }
 

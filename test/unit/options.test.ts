@@ -115,6 +115,7 @@ describe('Task options', () => {
       serializer: undefined,
       compress: undefined,
       sensitive: undefined,
+      inheritPriority: false,
     });
   });
 

@@ -117,7 +117,9 @@ export class EventReporter implements RunWatch {
     const { details } = this.params.events;
     switch (outcome.kind) {
       case 'success':
-        return [{ type: 'task-succeeded', ...fields, runtime, ...details?.result(outcome.encoded, delivery) }];
+        return [
+          { type: 'task-succeeded', ...fields, runtime, ...details?.result(outcome.encoded, delivery) },
+        ];
       case 'ignore':
       case 'replaced':
         return [{ type: 'task-succeeded', ...fields, runtime }];

@@ -13,7 +13,10 @@ const json = new WireCodec(new Serializers());
 describe('eventDetails', () => {
   it('are those that the app names, and nothing else', () => {
     const none = new EventDetails([], json);
-    assert.deepEqual([none.args(message), none.result(1, message), none.stack(new Error('x'), message)], [{}, {}, {}]);
+    assert.deepEqual(
+      [none.args(message), none.result(1, message), none.stack(new Error('x'), message)],
+      [{}, {}, {}],
+    );
     const all = new EventDetails(['args', 'result', 'stack'], json);
     assert.deepEqual(all.args(message), { args: [1, { a: 'b' }] });
     assert.deepEqual(all.args(of({ args: [[1], [2]], each: true })), { args: [[1], [2]] });

@@ -58,6 +58,7 @@ export const EXAMPLES: ReadonlyMap<string, readonly string[]> = new Map(
     ],
     'control time-limit': ['celeriac -A tasks control time-limit report 5m 6m'],
     'control loglevel': ['celeriac -A tasks control loglevel debug -d mail@web1'],
+    'control broadcast': [`celeriac -A tasks control broadcast reload -a '{"prices":true}'`],
     'control revoke': [
       'celeriac -A tasks control revoke 6f1c2a',
       'celeriac -A tasks control revoke --tag tenant:42 --terminate --reason closed',

@@ -1,13 +1,11 @@
 /**
- * How many calls a collecting batch lets its queue fetch at once without slots of their own. It begins with few, doubles
- * with each batch, and begins anew when a fetch brought what belongs to no batch, since that had to be put back.
+ * How many calls a collecting batch lets its queue fetch at once without slots of their own: as many as it lacks. Once a
+ * fetch brought what belongs to no batch, and had to be put back, it begins with few, and doubles with each batch.
  */
 import type { Appetite } from '../../queue/delivery.js';
 
-const FIRST = 16;
-
 export class BatchAppetite implements Appetite {
-  #most = FIRST;
+  #most = Number.POSITIVE_INFINITY;
   #underWay = 0;
 
   constructor(

@@ -20,7 +20,8 @@ stands below it (a route, a default, the option of a signature) holds. \`null\` 
 say so, and is refused elsewhere. Durations: milliseconds as a number, or \`'500ms'\`, \`'10s'\`, \`'5m'\`, \`'2h'\`, \`'1d'\`. Moments:
 a \`Date\` or ISO 8601 text; a bare date, or a time that names no zone, counts in the app's \`timezone\`.
 
-What a call says stands above what its task says, that above its route, and that above the app's \`taskDefaults\`.
+What a call says stands above the app's \`annotations\`, these above what its task says, that above its route, and that
+above the app's \`taskDefaults\`.
 
 ## The app: \`new Celeriac(name, options)\`
 

@@ -5,6 +5,7 @@
 import type { Container } from './app-options/container.js';
 import type { Duration } from './duration.js';
 import type { Acceptance } from './options/acceptance.js';
+import type { Annotations } from './options/annotations.js';
 import type { CompressOption } from './options/compression.js';
 import type { Logger } from './options/logger.js';
 import type { Routes } from './options/routes.js';
@@ -24,6 +25,11 @@ export interface CeleriacOptions {
   prefix?: string;
   /** Queue of calls that no route or option sends elsewhere. Default: `celeriac`. */
   defaultQueue?: string;
+  /**
+   * The queues there are, beside the default one. A call, task, route or worker that names another is refused, with the
+   * nearest name, and a worker without queues of its own takes from all of them. Default: any name is a queue.
+   */
+  queues?: readonly string[];
   /** Time zone of schedules and moments that name none. Default: `UTC`. */
   timezone?: string;
   /** How long the records of succeeded tasks are kept; `null` for ever. Default: 1 day. */
@@ -89,6 +95,11 @@ export interface CeleriacOptions {
    * in callers and workers. Default: none of them.
    */
   eventDetails?: readonly EventDetail[];
+  /**
+   * Task options by task name, glob or regular expression: they beat the task's own options, and a call's own beat both
+   * (Celery: `task_annotations`).
+   */
+  annotations?: Annotations;
   /** Defaults for every task option. */
   taskDefaults?: TaskOptions;
 }

@@ -30,6 +30,7 @@ import { compileRoutes } from './options/routes.js';
 import { IdSource } from './protocol/ids.js';
 import type { ErrorClasses } from './protocol/wire-error.js';
 import { Producer } from './queue/producer.js';
+import { RawQueues } from './queue/raw-queues.js';
 import { Tracing } from './queue/tracing.js';
 import { Feed } from './results/feed.js';
 import { revokeAll } from './results/revoke.js';
@@ -68,16 +69,11 @@ export interface AppPartsParams {
 
 /** Makes the registry of an app's tasks, which knows its serializers. */
 export function makeRegistry(
-  { taskDefaults, serializer, serializers, maxPayloadBytes }: AppConfig,
+  { rules, serializer, serializers, maxPayloadBytes }: AppConfig,
   errors: ErrorClasses,
   logger: () => Logger,
 ): Registry {
-  return new Registry(
-    taskDefaults,
-    errors,
-    logger,
-    new Serializers(serializer, serializers, maxPayloadBytes),
-  );
+  return new Registry(rules, errors, logger, new Serializers(serializer, serializers, maxPayloadBytes));
 }
 
 export type AppParts = ReturnType<typeof makeParts>;
@@ -161,8 +157,9 @@ export function makeParts(params: AppPartsParams) {
     clock,
     ids,
     middleware: params.middleware,
-    router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`),
+    router: compileRoutes(params.routes, `new Celeriac('${name}'): routes`, config.queues),
     defaultQueue: config.defaultQueue,
+    queues: config.queues,
     timezone: config.timezone,
     codec,
     tracing,
@@ -200,12 +197,16 @@ export function makeParts(params: AppPartsParams) {
     onPart: (ended) => recordPurged(flows, ended),
   });
   const failed = new FailedTasks({ engine, tasks, clock, index, unique, decoding });
-  const control = new Control(caller, {
-    queues,
-    revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
-    tagged: (tag) => taggedTasks(engine, tag),
-    setRate: (task, rate) => rates.set(task, rate),
-  });
+  const control = new Control(
+    caller,
+    {
+      queues,
+      revokeAll: (taskIds, revocation) => revokeAll(results, taskIds, revocation),
+      tagged: (tag) => taggedTasks(engine, tag),
+      setRate: (task, rate) => rates.set(task, rate),
+    },
+    config.queues,
+  );
   const commands = new OwnCommands(BUILT_IN_COMMANDS);
   const outbox = new Outbox({
     name,
@@ -218,6 +219,12 @@ export function makeParts(params: AppPartsParams) {
     replay: () => ({ engine, tasks, clock, unique, launcher: flows.launcher, ...config }),
     logger: params.logger,
   });
+  const raw = new RawQueues({
+    engine,
+    telemetry: config.telemetry,
+    declared: config.queues,
+    onError: (error) => params.logger().warn({ error }, `app.bullmq(): ${error.message}`),
+  });
   const scheduling: ScheduleHost = {
     engine,
     clock,
@@ -226,7 +233,7 @@ export function makeParts(params: AppPartsParams) {
     registry: params.registry,
     timezone: config.timezone,
     logger: params.logger,
-    reference: (task) => targetOf(task, config.taskDefaults),
+    reference: (task) => targetOf(task, config.rules),
   };
   return {
     ground,
@@ -251,6 +258,7 @@ export function makeParts(params: AppPartsParams) {
     control,
     commands,
     outbox,
+    raw,
     working: { engine, tasks, index, rates, caller, commands, events, outbox },
     scheduling,
     running: {
@@ -274,7 +282,7 @@ const CLOSE_MS = 5000;
 
 /** Stops the workers, then closes all parts, even when some of them fail. Rejects with the first failure. */
 export async function closeParts(
-  parts: Pick<AppParts, 'feed' | 'engine' | 'caller' | 'events' | 'outbox'>,
+  parts: Pick<AppParts, 'feed' | 'engine' | 'caller' | 'events' | 'outbox' | 'raw'>,
   workers: Iterable<{ stop(options: { timeout: number }): Promise<void> }>,
 ): Promise<void> {
   parts.feed.close();
@@ -286,12 +294,12 @@ export async function closeParts(
 }
 
 async function sayGoodbye(
-  { caller, events }: Pick<AppParts, 'caller' | 'events'>,
+  { caller, events, raw }: Pick<AppParts, 'caller' | 'events' | 'raw'>,
   workers: Iterable<{ stop(options: { timeout: number }): Promise<void> }>,
 ): Promise<void> {
   try {
     await settleAll([...workers].map((worker) => worker.stop({ timeout: CLOSE_MS / 2 })));
   } finally {
-    await settleAll([caller.close(), events.close()]);
+    await settleAll([caller.close(), events.close(), raw.close()]);
   }
 }

@@ -3,10 +3,11 @@
  * nothing global, so that two apps in one process are independent.
  */
 import { type InspectOptions, inspect } from 'node:util';
-import { type AppConfig, confOf, resolveAppOptions } from './app-options/resolve.js';
+import { type AppConf, type AppConfig, confOf, resolveAppOptions } from './app-options/resolve.js';
 import type { CeleriacOptions } from './app-options.js';
 import { makeEagerRunner } from './app-parts/eager-runner.js';
 import { executorParamsOf } from './app-parts/executor-params.js';
+import { makeWorker, type Wiring } from './app-parts/make-worker.js';
 import { type AppParts, closeParts, makeParts, makeRegistry } from './app-parts.js';
 import type { Detour } from './calls/call-stages.js';
 import { type AnyComposable, Rebuild } from './canvas/from-json.js';
@@ -29,10 +30,10 @@ import { checkLogger, guarded, type Logger } from './options/logger.js';
 import { checkOptions } from './options/names.js';
 import type { TaskOptions } from './options/task-options.js';
 import { ErrorClasses } from './protocol/wire-error.js';
+import type { BullmqQueue } from './queue/raw-queues.js';
 import type { AsyncResult, ResultJson } from './results/async-result.js';
 import { groupIdIn, taskResultFrom } from './results/from-json.js';
 import type { GroupResult, GroupResultJson } from './results/group-result.js';
-import { Scheduler } from './schedules/scheduler.js';
 import type { Schedules } from './schedules/schedules.js';
 import type { TaskContext } from './tasks/context.js';
 import { readFunctionTask } from './tasks/function-task.js';
@@ -47,11 +48,11 @@ import { isReplacing, type RegisterOptions } from './tasks/register-options.js';
 import type { CallTarget, Registry, ServiceClass } from './tasks/registry.js';
 import type { ChunkIn, ResultIn, ShareIn } from './tasks/yields.js';
 import type { Outbox } from './transactions/outbox/outbox.js';
-import { isForProcesses, WorkerProcesses } from './worker/processes/supervisor.js';
+import type { WorkerProcesses } from './worker/processes/supervisor.js';
 import type { EagerRunner } from './worker/run/eager.js';
 import { threadHost } from './worker/threads/host.js';
-import { Worker } from './worker/worker.js';
-import type { ProcessesOptions, WorkerOptions, WorkerParams } from './worker/worker-options.js';
+import type { Worker } from './worker/worker.js';
+import type { ProcessesOptions, WorkerOptions } from './worker/worker-options.js';
 
 /** The parts of an app, for the other entry points of this package only. */
 export let partsOf: (app: Celeriac) => AppParts & { readonly runHere: Detour };
@@ -87,6 +88,7 @@ export class Celeriac implements AsyncDisposable {
   #logger: Logger;
   readonly #registry: Registry;
   readonly #parts: AppParts;
+  readonly #wiring: Wiring;
   readonly #eager: EagerRunner;
   readonly #workers = new Set<Worker | WorkerProcesses>();
   readonly #publishMiddleware: PublishMiddleware[] = [];
@@ -123,13 +125,15 @@ export class Celeriac implements AsyncDisposable {
     this.schedules = parts.schedules;
     this.failed = parts.failed;
     this.outbox = parts.outbox;
-    const wiring = {
+    const [registry, middleware, errors] = [this.#registry, this.#runMiddleware, this.errors];
+    const wiring: Wiring = {
       app: this,
       name,
-      errors: this.errors,
-      executor: this.#executorParams(),
-      prepare: () => this.#prepare(),
+      errors,
+      executor: executorParamsOf(parts, { config, registry, middleware, errors }),
+      prepare: () => registry.instantiate((cls) => config.container.get(cls) as object | Promise<object>),
     };
+    this.#wiring = wiring;
     this.#eager = makeEagerRunner(parts, { ...wiring, logger: this.#logger });
     if (config.taskAlwaysEager) this.#parts.sender.detour = this.#hereAndNow(true);
     this.#handles = {
@@ -140,6 +144,16 @@ export class Celeriac implements AsyncDisposable {
         this.#parts.flows.launcher.apply(target, args, callOptions, this.#hereAndNow(false)),
     };
     thread?.made({ ...wiring, prefix: config.prefix, events: parts.events });
+  }
+
+  /** The options in force: plain data, secrets masked, frozen. Durations are milliseconds. */
+  get conf(): AppConf {
+    return confOf(this.#config, this.#parts.engine.address);
+  }
+
+  /** The names of the tasks registered here, sorted (Celery: `app.tasks`). */
+  taskNames(): string[] {
+    return this.#registry.names();
   }
 
   /**
@@ -271,29 +285,21 @@ export class Celeriac implements AsyncDisposable {
   worker(options: WorkerOptions | ProcessesOptions = {}): Worker | WorkerProcesses {
     if (this.#closed) throw new AppClosedError();
     checkOptions(options, 'app.worker()');
-    const { broker, outbox: _, ...config } = this.#config;
-    if (options.logger !== undefined && !config.hasOwnLogger)
+    if (options.logger !== undefined && !this.#config.hasOwnLogger)
       this.#logger = guarded(checkLogger(options.logger, 'app.worker()'));
-    const params: WorkerParams = {
-      ...config,
+    const worker = makeWorker(options, this.#parts, {
+      ...this.#wiring,
+      config: this.#config,
       logger: this.#logger,
-      ...this.#executorParams(),
-      ...this.#parts.working,
-      app: this,
-      errors: this.errors,
-      appName: this.name,
-      brokerUrl: () => (typeof broker === 'string' && !this.#parts.engine.oneProcess ? broker : undefined),
-      conf: () => confOf(this.#config, this.#parts.engine.address),
-      prepare: () => this.#prepare(),
-      workflows: this.#parts.flows,
-      scheduler: new Scheduler(this.#parts.scheduling),
       onStopped: () => this.#workers.delete(worker),
-    };
-    const worker = isForProcesses(options)
-      ? new WorkerProcesses(options, params)
-      : new Worker(options, params);
+    });
     this.#workers.add(worker);
     return worker;
+  }
+
+  /** BullMQ's own `Queue` of this name on the app's connection, closed with the app. Does not show tasks with limits. */
+  bullmq(queue: string): BullmqQueue {
+    return this.#parts.raw.get(queue);
   }
 
   /**
@@ -375,22 +381,12 @@ export class Celeriac implements AsyncDisposable {
     return { sends: sent, run: (envelope) => this.#eager.run(envelope, mode) };
   }
 
-  /** Instantiates the services that were registered as classes. */
-  #prepare(): Promise<void> {
-    return this.#registry.instantiate((cls) => this.#config.container.get(cls) as object | Promise<object>);
-  }
-
-  #executorParams() {
-    const [config, registry, middleware] = [this.#config, this.#registry, this.#runMiddleware];
-    return executorParamsOf(this.#parts, { config, registry, middleware, errors: this.errors });
-  }
-
   #target(name: string): CallTarget {
     return this.#registry.get(name) ?? this.#reference(name);
   }
 
   #reference(reference: TaskReference): CallTarget {
-    return targetOf(reference, this.#config.taskDefaults, this.errors);
+    return targetOf(reference, this.#config.rules, this.errors);
   }
 }
 

@@ -3,6 +3,7 @@
 // The app
 export { Celeriac } from './app.js';
 export type { Container } from './app-options/container.js';
+export type { AppConf } from './app-options/resolve.js';
 export type { CeleriacOptions } from './app-options.js';
 export type { CheckResult as Finding, Severity } from './broker/check-result.js';
 // Calling
@@ -86,7 +87,15 @@ export type {
   LifecyclePlace,
 } from './events/names.js';
 export type { Acceptance } from './options/acceptance.js';
+export type { Annotations, TaskAnnotation } from './options/annotations.js';
 export type { CallOptions, SendOptions } from './options/call-options.js';
+export type {
+  DeclaredSchedules,
+  DueTick,
+  NamedSchedule,
+  OwnSchedule,
+  ScheduleWithArgs,
+} from './options/declared-schedules.js';
 export type { BatchOptions, ConcurrencyOptions, UniqueOptions } from './options/limits.js';
 export type { Logger, TaskLogger } from './options/logger.js';
 export type { RateLimit } from './options/rates.js';
@@ -96,6 +105,7 @@ export type {
   CrontabSchedule,
   IntervalSchedule,
   OnceSchedule,
+  OwnKind,
   Schedule,
   ScheduleBounds,
 } from './options/schedules.js';
@@ -103,10 +113,13 @@ export type { PublishOptions, RunOptions, TaskOptions } from './options/task-opt
 export type { PgTransactionClient, Transaction, TransactionOption } from './options/transaction.js';
 export type { HealthOptions } from './options/worker-values.js';
 export type { StepView } from './protocol/steps.js';
+// BullMQ's own classes, as `app.bullmq()` and `worker.bullmq()` give them
+export type { BullmqQueue, BullmqWorker } from './queue/raw-queues.js';
 // Telemetry
 export type { Telemetry } from './queue/tracing.js';
 // Results
 export { AsyncResult, type GetOptions, type ResultJson, type Update } from './results/async-result.js';
+export type { Collected } from './results/collect.js';
 export { EagerResult } from './results/eager-result.js';
 export { GroupResult, type GroupResultJson, type GroupUpdate } from './results/group-result.js';
 export type { ResultGraph } from './results/relations.js';

@@ -4,11 +4,13 @@
 import { type Duration, toPositiveMs } from '../duration.js';
 import { OptionError } from '../errors.js';
 import { type Acceptance, checkAcceptance } from '../options/acceptance.js';
+import type { Annotations } from '../options/annotations.js';
 import { checkPrefix, checkQueueName } from '../options/checks.js';
 import { type Compression, type CompressOption, checkCompress } from '../options/compression.js';
 import { checked, checkedByName, duration, flag, given, of, orForEver } from '../options/kinds.js';
 import { checkLogger, type Logger } from '../options/logger.js';
 import { option } from '../options/option.js';
+import { queueNames } from '../options/queues.js';
 import type { Routes } from '../options/routes.js';
 import { checkTimezone } from '../options/schedules.js';
 import { checkSerializer, checkSerializers, type SerializerOption } from '../options/serializers.js';
@@ -38,6 +40,14 @@ export const APP_OPTIONS = {
   defaultQueue: option(checked<string, string>('text', queueByName), {
     default: 'celeriac',
     doc: 'where calls go that no route and no option sends elsewhere',
+  }),
+  queues: option(checked<readonly string[], readonly string[]>('list', queueNames), {
+    without: 'any name is a queue',
+    doc: 'the queues there are, beside the default one; then no call, task, route or worker can name another',
+  }),
+  // Annotations are compiled at once, and checked there.
+  annotations: option(given<Annotations>('options by name'), {
+    doc: 'task options by task name: see [options by name](../guide/tasks.md#options-by-name); over what a task says itself',
   }),
   // Routes are compiled at once, and checked there.
   routes: option(given<Routes>('routes'), {

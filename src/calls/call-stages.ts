@@ -78,6 +78,8 @@ export interface Decided {
   readonly detour?: Detour | null;
   /** The queue or lane it goes to. */
   readonly place?: string;
+  /** How long it may keep trying to reach the broker, ms. Default: as long as every call. */
+  readonly retryMs?: number;
   /** What precedes its arguments. */
   readonly input?: FlowInput;
   /** The group it is a member of, when that group runs in this process. */

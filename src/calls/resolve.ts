@@ -10,6 +10,7 @@ import {
   resolveCall,
   underTask,
 } from '../options/call-options.js';
+import { checkDeclared, type DeclaredQueues } from '../options/queues.js';
 import type { Router } from '../options/routes.js';
 import { laneOf } from '../protocol/lanes.js';
 import { currentTask } from '../tasks/context.js';
@@ -29,6 +30,8 @@ export function priorityOf({ publish, own }: CallTarget, call: ResolvedCall): nu
 export interface CallResolverParams {
   readonly router: Router | undefined;
   readonly defaultQueue: string;
+  /** The queues that calls may name; undefined: any. */
+  readonly queues?: DeclaredQueues;
   /** Time zone of moments that name none. */
   readonly timezone: string;
 }
@@ -49,9 +52,14 @@ export class CallResolver {
     return resolveCall(overRoute(fromRoute, options), now, `${target.name}.applyAsync`, timezone);
   }
 
-  /** The queue a task goes to, or its lane there. @param chosen the queue set by the call or its route */
+  /**
+   * The queue a task goes to, or its lane there.
+   * @param chosen the queue set by the call or its route
+   * @throws {OptionError} for a queue that is not declared
+   */
   placeOf(target: CallTarget, chosen: string | undefined): string {
     const queue = chosen ?? target.publish.queue ?? this.params.defaultQueue;
+    if (this.params.queues !== undefined) checkDeclared(this.params.queues, queue, target.name);
     return target.lane ? laneOf(queue, target.name) : queue;
   }
 }

@@ -8,12 +8,12 @@ import type { BrokerClock } from '../broker/clock.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { CallOptions } from '../options/call-options.js';
+import type { DeclaredQueues } from '../options/queues.js';
 import type { Router } from '../options/routes.js';
 import { encodeCustomId, type IdSource, queueOfGenerated } from '../protocol/ids.js';
-import { queueOfLane } from '../protocol/lanes.js';
 import { writeMessage } from '../protocol/message.js';
 import { type Envelope, naming, type Producer } from '../queue/producer.js';
-import type { SpanAttributes, Tracing } from '../queue/tracing.js';
+import type { Tracing } from '../queue/tracing.js';
 import { AsyncResult } from '../results/async-result.js';
 import type { ResultSource } from '../results/result-source.js';
 import { type PublishContext, type PublishMiddleware, through } from '../tasks/middleware.js';
@@ -30,7 +30,9 @@ import type {
 } from './call-stages.js';
 import { messageFields, NO_HEADERS } from './message-fields.js';
 import { packCall, payloadFields, storedArgs } from './pack-call.js';
+import { checkRetry, learnClock, notSent } from './publish-retry.js';
 import { CallResolver, NO_OPTIONS, priorityOf } from './resolve.js';
+import { sendAttributes } from './send-attributes.js';
 import { reportSent, type SendWatch } from './send-watch.js';
 import { type UniqueCall, type UniqueCalls, uniqueCall } from './unique.js';
 
@@ -46,6 +48,8 @@ export interface SenderParams {
   readonly middleware: readonly PublishMiddleware[];
   readonly router: Router | undefined;
   readonly defaultQueue: string;
+  /** The queues that calls may name; undefined: any. */
+  readonly queues?: DeclaredQueues;
   /** Time zone of moments that name none. */
   readonly timezone: string;
   readonly codec: WireCodec;
@@ -77,7 +81,7 @@ export class Sender {
     const packed = typeof packing === 'string' ? packing : await packing;
     // The first call learns the broker's clock, and thereby whether the broker can be reached.
     const syncing = detour === null ? this.params.clock.sync() : undefined;
-    if (syncing !== undefined) await this.#learnClock(syncing, { target, args, options });
+    if (syncing !== undefined) await this.#learnClock(syncing, { target, args, options }, settled.retryMs);
     if (this.params.events.settling !== undefined) await this.params.events.settling;
     const { tracing, middleware } = this.params;
     const plain = options.headers === undefined && middleware.length === 0;
@@ -246,7 +250,8 @@ export class Sender {
    */
   async check(call: PlainCall): Promise<void> {
     await packCall(this.params.codec, call);
-    this.#resolver.resolve(call, this.params.clock.now());
+    const { queue } = this.#resolver.resolve(call, this.params.clock.now());
+    this.#resolver.placeOf(call.target, queue);
   }
 
   /** @throws {DuplicateTaskError} when one of these ids is taken */
@@ -278,7 +283,7 @@ export class Sender {
     const { target } = outgoing;
     const now = params.clock.now();
     const call = this.#resolver.resolve(outgoing, now);
-    const { place, tick, input, group } = outgoing.settled;
+    const { place, tick, input, group, retryMs } = outgoing.settled;
     const queue = place ?? this.#resolver.placeOf(target, call.queue);
     const custom = tick?.taskId ?? call.taskId;
     const taskId = custom ?? params.ids.next(queue);
@@ -286,6 +291,8 @@ export class Sender {
       custom === undefined || queueOfGenerated(custom) === queue ? taskId : encodeCustomId(custom);
     const ignoreResult = call.ignoreResult ?? target.publish.ignoreResult;
     const unique = uniqueCall(outgoing, call);
+    if (retryMs !== undefined && (custom !== undefined || unique !== undefined))
+      checkRetry(retryMs, params.producer.budgetMs, target.name);
     const fields = {
       ...messageFields(outgoing, call, now, params.timezone),
       ...(ignoreResult && { ignore: true as const }),
@@ -308,6 +315,7 @@ export class Sender {
       ...(outgoing.span !== undefined && { trace: outgoing.span.trace }),
       ...(outgoing.detour === null &&
         params.producer.replicated(call.acceptance) && { replicated: true as const }),
+      ...(retryMs !== undefined && { retryMs }),
     };
     return { envelope, name: target.name, ignoreResult, fields, unique, custom: call.taskId };
   }
@@ -355,9 +363,13 @@ export class Sender {
     return this.#resolver.placeOf(target, queue);
   }
 
-  async #learnClock(syncing: Promise<void>, { target, args, options }: PlainCall): Promise<void> {
+  async #learnClock(
+    syncing: Promise<void>,
+    { target, args, options }: PlainCall,
+    retryMs?: number,
+  ): Promise<void> {
     try {
-      await Promise.all([syncing, this.params.events.meet()]);
+      await learnClock(this.params, syncing, retryMs);
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
       const taskId = options.taskId ?? this.params.ids.next(this.placeFor(target, args, options));
@@ -366,24 +378,7 @@ export class Sender {
   }
 }
 
-function notSent(error: BrokerUnavailableError, taskId: string, what: string): BrokerUnavailableError {
-  return new BrokerUnavailableError(
-    `${error.message} ${what} was not sent; calling again with { taskId: error.taskId } is safe.`,
-    { address: error.address, taskId, cause: error.cause },
-  );
-}
-
 const NOTHING_SETTLED: Decided = Object.freeze({});
-
-function sendAttributes({ taskId, name, queue }: Envelope): SpanAttributes {
-  return {
-    'messaging.system': 'celeriac',
-    'messaging.operation.type': 'send',
-    'messaging.destination.name': queueOfLane(queue),
-    'messaging.message.id': taskId,
-    'celeriac.task.name': name,
-  };
-}
 
 /** Most plain calls written and sent at a time. */
 const PIECE = 1_000;

@@ -3,7 +3,7 @@
  * far, its options and its callbacks, and converts to JSON and back. Sending is up to the app.
  */
 import { type InspectOptions, inspect } from 'node:util';
-import { DuplicateTaskError } from '../errors.js';
+import { DuplicateTaskError, OptionError } from '../errors.js';
 import {
   argumentsOf,
   type CallOptions,
@@ -18,7 +18,7 @@ import { type Callbacks, NO_CALLBACKS, withErrback, withLink } from './callbacks
 import { brand } from './composable.js';
 import { noteDepth } from './depth.js';
 import type { Dispatcher } from './dispatch.js';
-import type { Apply, Body, Composable, Errback, Missing, TaskShape } from './typing.js';
+import type { Apply, Body, Composable, Errback, Missing, Tails, TaskShape } from './typing.js';
 
 /** A signature as JSON. */
 export interface SignatureJson {
@@ -114,6 +114,15 @@ export class Signature<
   /** A copy with these arguments in front of the existing ones. */
   clone<const X extends readonly unknown[]>(args: X): Signature<P, [...X, ...G], R, I, Y> {
     return new Signature(this.#parts, [...argumentsOf(args, this.task), ...this.args], this.options);
+  }
+
+  /** A copy with these arguments instead of the existing ones (Celery: `replace(args=…)`). */
+  withArgs<const X extends I extends true ? P : P | Tails<P>>(...args: X): Signature<P, X, R, I, Y> {
+    if (this.#parts.target.each)
+      throw new OptionError(
+        `${this.task}: this signature runs once with each of its lists of arguments. Make another with map or starmap.`,
+      );
+    return new Signature(this.#parts, args, this.options);
   }
 
   /** A copy with a link: called with the result once the task has succeeded. */

@@ -8,6 +8,7 @@ import { OptionError, PayloadTooLargeError } from '../errors.js';
 import { checkLimits, checkQueueName, checkTaskName, optionalMs } from '../options/checks.js';
 import { type LogLevel, parseLogLevel } from '../options/logger.js';
 import { checkNames } from '../options/names.js';
+import { checkDeclared, type DeclaredQueues } from '../options/queues.js';
 import { type Rate, type RateLimit, toRate } from '../options/rates.js';
 import { tagsOf } from '../options/tags.js';
 import type { RevokeOptions } from '../results/revoke.js';
@@ -43,6 +44,8 @@ export class Control {
   constructor(
     private readonly caller: Asking,
     private readonly writes: ControlWrites,
+    /** The queues that workers may take from; undefined: any. */
+    private readonly declared?: DeclaredQueues,
   ) {}
 
   /** `'pong'` from each worker. */
@@ -79,6 +82,7 @@ export class Control {
   async addConsumer(queue: string, options: AskOptions & { concurrency?: number } = {}): Done {
     const { concurrency, ...rest } = options;
     checkQueueName(queue, 'control.addConsumer');
+    checkDeclared(this.declared, queue, 'control.addConsumer');
     const args =
       concurrency === undefined
         ? { queue }

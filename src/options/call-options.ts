@@ -40,6 +40,11 @@ export interface CallOptions extends PublishOptions {
 /** What `applyAsync` and `sendTask` take. */
 export interface SendOptions extends CallOptions {
   /**
+   * How long this call keeps trying to reach the broker, in all (Celery: `retry`, `retry_policy`). Of single tasks. With an
+   * id of your own or a unique key no longer than the app's. Default: the app's `publishRetry`.
+   */
+  publishRetry?: Duration;
+  /**
    * Your own database transaction, to which the call then belongs: a client of `pg`, or made by `fromDrizzle` and the
    * like of `celeriac/transactions`. The task exists once it is committed.
    */

@@ -6,6 +6,8 @@ import { OptionError } from '../errors.js';
 import { show } from '../show.js';
 import { type CallOptions, ROUTE, type RouteOptions, resolveCall } from './call-options.js';
 import { checkQueueName } from './checks.js';
+import { exactFirst, matcherOf } from './name-patterns.js';
+import { checkDeclared, type DeclaredQueues } from './queues.js';
 
 /** A queue name, or options of the call. */
 export type RouteTarget = string | RouteOptions;
@@ -37,17 +39,24 @@ export type Routes = RouteFunction | RouteMap | readonly (RoutePair | RouteFunct
 /** Routes, compiled. */
 export type Router = RouteFunction;
 
-/** @throws {OptionError} for an invalid entry */
-export function compileRoutes(routes: Routes | undefined, where: string): Router | undefined {
+/**
+ * @param queues the queues that routes may name; undefined: any
+ * @throws {OptionError} for an invalid entry
+ */
+export function compileRoutes(
+  routes: Routes | undefined,
+  where: string,
+  queues?: DeclaredQueues,
+): Router | undefined {
   if (routes === undefined) return undefined;
   const entries: readonly unknown[] = Array.isArray(routes)
-    ? routes.flatMap((entry: unknown) => (isMap(entry) ? pairsOf(entry) : [entry]))
+    ? routes.flatMap((entry: unknown) => (isMap(entry) ? exactFirst(entry) : [entry]))
     : typeof routes === 'function'
       ? [routes]
       : isMap(routes)
-        ? pairsOf(routes)
+        ? exactFirst(routes)
         : refuse(where, routes);
-  const compiled = entries.map((entry, i) => compileRoute(entry, `${where}[${i}]`));
+  const compiled = entries.map((entry, i) => compileRoute(entry, `${where}[${i}]`, queues));
   if (compiled.length === 0) return undefined;
   return (name, args, options) => {
     for (const route of compiled) {
@@ -58,51 +67,41 @@ export function compileRoutes(routes: Routes | undefined, where: string): Router
   };
 }
 
-function compileRoute(entry: unknown, where: string): RouteFunction {
-  if (typeof entry === 'function') return checked(entry as RouteFunction, where);
+function compileRoute(entry: unknown, where: string, queues: DeclaredQueues): RouteFunction {
+  if (typeof entry === 'function') return checked(entry as RouteFunction, where, queues);
   const [pattern, target] = Array.isArray(entry) ? (entry as unknown[]) : [];
   if (!(typeof pattern === 'string' || pattern instanceof RegExp)) return refuse(where, entry);
   const matches = matcherOf(pattern);
   if (typeof target === 'function') {
-    const decide = checked(target as RouteFunction, where);
+    const decide = checked(target as RouteFunction, where, queues);
     return (name, args, options) => (matches(name) ? decide(name, args, options) : undefined);
   }
-  checkTarget(target, where);
+  checkTarget(target, where, queues);
   if (typeof target === 'object') resolveCall(target, 0, where);
   return (name) => (matches(name) ? target : undefined);
 }
 
 /** Wraps a user's function and checks each of its results. */
-function checked(decide: RouteFunction, where: string): RouteFunction {
+function checked(decide: RouteFunction, where: string, queues: DeclaredQueues): RouteFunction {
   return (name, args, options) => {
     // `null` means "not mine", as in other routers.
     const target: unknown = decide(name, args, options) ?? undefined;
-    if (target !== undefined) checkTarget(target, `${where}, for ${name}`);
+    if (target !== undefined) checkTarget(target, `${where}, for ${name}`, queues);
     return target as RouteTarget | undefined;
   };
 }
 
-function checkTarget(target: unknown, where: string): asserts target is RouteTarget {
-  if (typeof target === 'string') return checkQueueName(target, where);
-  if (!isMap(target) || target instanceof Map) return refuse(where, target);
-  ROUTE.checkNames(target, where);
+function checkTarget(target: unknown, where: string, queues: DeclaredQueues): asserts target is RouteTarget {
+  const isQueue = typeof target === 'string';
+  if (isQueue) checkQueueName(target, where);
+  else if (!isMap(target) || target instanceof Map) return refuse(where, target);
+  else ROUTE.checkNames(target, where);
+  const queue: unknown = isQueue ? target : Reflect.get(target, 'queue');
+  if (typeof queue === 'string') checkDeclared(queues, queue, where);
 }
 
 function isMap(value: unknown): value is RouteMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise);
-}
-
-/** Exact names first: in a map they beat globs in any position. */
-function pairsOf(map: RouteMap): readonly unknown[] {
-  const pairs: (readonly [unknown, unknown])[] = map instanceof Map ? [...map] : Object.entries(map);
-  return [
-    ...pairs.filter(([pattern]) => isExact(pattern)),
-    ...pairs.filter(([pattern]) => !isExact(pattern)),
-  ];
-}
-
-function isExact(pattern: unknown): boolean {
-  return typeof pattern === 'string' && !/[*?]/.test(pattern);
 }
 
 function refuse(where: string, given: unknown): never {
@@ -110,15 +109,4 @@ function refuse(where: string, given: unknown): never {
     `${where}: a route is [pattern, queue or options], a map of such, or a function that gives a queue, options or ` +
       `undefined; got ${show(given)}.`,
   );
-}
-
-function matcherOf(pattern: string | RegExp): (name: string) => boolean {
-  if (pattern instanceof RegExp) return (name) => name.search(pattern) >= 0;
-  if (isExact(pattern)) return (name) => name === pattern;
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  const glob = new RegExp(`^${source}$`, 's');
-  return (name) => glob.test(name);
 }

@@ -47,8 +47,15 @@ export interface OnceSchedule extends ScheduleBounds {
   readonly at: string;
 }
 
-/** When a task runs by itself: made by `crontab(...)`, `every(...)` or `at(...)`. */
-export type Schedule = CrontabSchedule | IntervalSchedule | OnceSchedule;
+/** A kind that a program's own code computes, as it is stored: only workers that have the code tick it. */
+export interface OwnKind extends ScheduleBounds {
+  readonly kind: 'own';
+  /** A mark of the code. */
+  readonly code: string;
+}
+
+/** When a task runs by itself: made by `crontab(...)`, `every(...)` or `at(...)`, or read of a kind of its own. */
+export type Schedule = CrontabSchedule | IntervalSchedule | OnceSchedule | OwnKind;
 
 /** Shorter intervals are refused: the broker would be busy with little else. */
 export const SHORTEST_INTERVAL_MS = 10;
@@ -66,6 +73,10 @@ export function checkSchedule(value: unknown, where: string): Schedule {
       (kind === 'at' && typeof at === 'string');
     if (whole && areBounds(value)) return value as Schedule;
   }
+  if (typeof value === 'object' && value !== null && typeof Reflect.get(value, 'next') === 'function')
+    throw new OptionError(
+      `${where}: a kind of your own is code, so it belongs to a task: @Task({ schedule }).`,
+    );
   throw new OptionError(
     `${where}: ${show(value)} is no schedule. Write crontab({ minute: '*/5' }), crontab('0 9 * * 1-5'), every('30s') or at('2027-01-01T09:00:00Z').`,
   );

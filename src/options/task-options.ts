@@ -8,13 +8,13 @@ import { TimeLimitExceeded } from '../errors.js';
 import type { ArgsRepr } from './args-repr.js';
 import { checkLimits, type ErrorClass } from './checks.js';
 import type { CompressOption } from './compression.js';
+import type { DeclaredSchedules } from './declared-schedules.js';
 import { classesIn, type ErrorMatch } from './error-match.js';
 import type { BatchOptions, ConcurrencyOptions, UniqueOptions } from './limits.js';
 import { merge } from './merge.js';
 import { at } from './option.js';
 import { optionTable, type Resolved } from './option-table.js';
 import type { RateLimit } from './rates.js';
-import type { Schedule } from './schedules.js';
 import type { SerializerOption } from './serializers.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS, TASK_OPTIONS } from './tables/task.js';
 import { allTags } from './tags.js';
@@ -121,10 +121,11 @@ export interface TaskOptions extends PublishOptions, RunOptions {
    */
   argsRepr?: ArgsRepr;
   /**
-   * Runs it by itself, without arguments, while a worker that declares this lives: `crontab(...)` or `every(...)`. The
-   * schedule's name is the task's. Default: none.
+   * Runs it by itself while a worker that declares this lives: `crontab(...)`, `every(...)`, `at(...)`, an object of your
+   * own `{ next(after) }`, or one of these with arguments: `{ when, args }`. Its name is the task's. Several have names of
+   * their own: a list of `{ name, when, args }`, or a map. Default: none.
    */
-  schedule?: Schedule;
+  schedule?: DeclaredSchedules;
 }
 
 const PUBLISH = optionTable<PublishOptions>()(PUBLISH_OPTIONS);

@@ -14,6 +14,7 @@ import type { LaneGate } from './lane-gate.js';
 import type { LockKeeper } from './locks/lock-keeper.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { QueueWorker } from './queue-worker.js';
+import type { BullmqWorker } from './raw-queues.js';
 import type { Run } from './run.js';
 import type { Settlement } from './settlement.js';
 import { type Share, SlotAccount, type Slots } from './slots.js';
@@ -80,6 +81,7 @@ export class Consumer {
       notify: (run, completed) => this.#notify(run, completed),
       delaysAndFetches: onRedis,
       abandoned: () => this.#abandoned,
+      onWritten: ({ job }, settlement) => this.#worker.ended(job, settlement),
       salvage: (error, run) => this.#worker.salvage(error, run.token, run.job.id),
       pause: (ms) => sleep(ms, { ref: false }),
       onError,
@@ -98,7 +100,10 @@ export class Consumer {
         signals: () => engine.signals,
         onProgress: (delivery, progress) => params.onProgress(delivery, progress),
       },
-      run: (run) => params.run(run.delivery),
+      run: (run) => {
+        this.#worker.began(run.job);
+        return params.run(run.delivery);
+      },
       onError,
     });
     this.#worker = new QueueWorker(
@@ -120,6 +125,11 @@ export class Consumer {
       this.#loop,
     );
     this.#worker.on('error', onError);
+  }
+
+  /** BullMQ's own Worker behind it. */
+  get bullmq(): BullmqWorker {
+    return this.#worker;
   }
 
   get slots(): Slots {

@@ -12,6 +12,8 @@ export interface Deadline {
   readonly turn: number;
   /** On this process's steady clock, `performance.now()`. */
   at: number;
+  /** How long the broker may be silent, ms. */
+  readonly budgetMs: number;
   /** How much longer it may become because this process was too busy to hear, ms. */
   spareMs: number;
 }
@@ -36,9 +38,13 @@ export class Deadlines {
   }
 
   /** Begins a piece of work, which may then be tried several times. */
-  begin(): Deadline {
-    const { budgetMs } = this;
-    return { turn: this.#begun++, at: performance.now() + budgetMs, spareMs: MOST_SPARE * budgetMs };
+  begin(budgetMs = this.budgetMs): Deadline {
+    return {
+      turn: this.#begun++,
+      at: performance.now() + budgetMs,
+      budgetMs,
+      spareMs: MOST_SPARE * budgetMs,
+    };
   }
 
   /**
@@ -103,7 +109,7 @@ export class Deadlines {
 
   /** Its turn has not come while what began before it is answered. What is answered out of turn says nothing of it. */
   #moveOn(deadline: Deadline): void {
-    deadline.at = Math.max(deadline.at, this.#answers.lastBefore(deadline.turn) + this.budgetMs);
+    deadline.at = Math.max(deadline.at, this.#answers.lastBefore(deadline.turn) + deadline.budgetMs);
   }
 }
 

@@ -36,6 +36,8 @@ export interface OutcomeWriterParams {
   /** Whether delaying a job can fetch the next in the same step. In two steps, a failed fetch would hide the first. */
   readonly delaysAndFetches: boolean;
   readonly abandoned: () => boolean;
+  /** Called once an outcome is written. */
+  onWritten?(run: Run, settlement: Settlement): void;
   /** The unreadable job that was fetched with the end of this run; the end itself was written. Never rejects. */
   salvage(error: unknown, run: Run): Promise<Fetched | undefined>;
   pause(ms: number): Promise<void>;
@@ -65,19 +67,19 @@ export class OutcomeWriter {
     for (let tries = 1; tries === 1 || !this.params.abandoned(); tries++) {
       try {
         const fetched = await this.#once(run, settlement, mayFetch);
-        this.#written(run);
+        this.#written(run, settlement);
         return fetched;
       } catch (error) {
         const salvaged = await this.params.salvage(error, run);
         if (salvaged !== undefined) {
           if (!this.params.noticeFirst) this.params.notify(run, settlement.kind === 'complete');
-          this.#written(run);
+          this.#written(run, settlement);
           return salvaged;
         }
         const answer = writeAnswer(error);
         if (answer === 'gone') {
           // After a retry, the earlier try was written and only its answer was lost.
-          if (tries > 1) this.#written(run);
+          if (tries > 1) this.#written(run, settlement);
           return undefined;
         }
         this.#report(error, answer, run, tries);
@@ -234,7 +236,8 @@ export class OutcomeWriter {
     });
   }
 
-  #written(run: Run): void {
+  #written(run: Run, settlement: Settlement): void {
+    this.params.onWritten?.(run, settlement);
     const bodies = run.takeAfterwards();
     if (bodies === undefined) return;
     const finishing = Promise.all(bodies.map((body) => this.#afterwards(body)));

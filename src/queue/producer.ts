@@ -5,6 +5,7 @@
 import type { IQueueBackend, JobJson } from 'bullmq';
 import type { Engine } from '../broker/broker.js';
 import { refusalIn, unavailable, withoutArguments } from '../broker/redis/errors.js';
+import { untilAnswered } from '../broker/until-answered.js';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
@@ -28,6 +29,8 @@ export interface Envelope {
   readonly trace?: string;
   /** The call waits until a replica of the broker has the task. */
   readonly replicated?: true;
+  /** How long the call may keep trying, ms. Default: as long as every call. */
+  readonly retryMs?: number;
 }
 
 /** How tasks are sent together. */
@@ -56,7 +59,7 @@ export class Producer {
   constructor(
     private readonly engine: Engine,
     /** How long one call may keep trying while the broker does not answer, ms. */
-    budgetMs: number,
+    readonly budgetMs: number,
     /** Whether a call waits for a replica; throws for a broker that cannot have one. */
     readonly replicated: AcceptanceRule = () => false,
   ) {
@@ -106,7 +109,7 @@ export class Producer {
   ): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#trying(replicated, async () => {
+      await this.#trying(replicated, this.budgetMs, async () => {
         await first();
         const jobs = envelopes.map((e) => ({ queue: e.queue, jobId: e.jobId, job: jobJson(e) }));
         await (mark === undefined
@@ -147,14 +150,26 @@ export class Producer {
   async #deliver(queue: string, envelopes: readonly Envelope[]): Promise<void> {
     const release = this.engine.hold();
     try {
-      await this.#trying(envelopes[0]?.replicated === true, () => this.#add(queue, envelopes));
+      const { replicated = false, retryMs = this.budgetMs } = envelopes[0] ?? {};
+      await this.#trying(replicated, retryMs, () => this.#add(queue, envelopes));
     } finally {
       release();
     }
   }
 
-  async #trying(replicated: boolean, body: () => Promise<void>): Promise<void> {
-    const deadline = this.#deadlines.begin();
+  /**
+   * The result of a step before the send, unless `budgetMs` passes first. Starts it again while the broker is unreachable.
+   * @throws {BrokerUnavailableError}
+   */
+  async patiently(budgetMs: number, body: () => Promise<void> | undefined): Promise<void> {
+    const deadline = this.#deadlines.begin(budgetMs);
+    const tried = untilAnswered(budgetMs, async () => body());
+    const giveUp = () => unavailable(this.engine.address, new Error('no answer'));
+    await (this.engine.oneProcess ? tried : this.#deadlines.within(tried, deadline, giveUp));
+  }
+
+  async #trying(replicated: boolean, budgetMs: number, body: () => Promise<void>): Promise<void> {
+    const deadline = this.#deadlines.begin(budgetMs);
     let met: unknown;
     const giveUp = () => unavailable(this.engine.address, met ?? new Error('no answer'));
     for (;;) {
@@ -232,12 +247,16 @@ export function jobJson(e: Omit<Envelope, 'taskId' | 'queue'>): JobJson {
   };
 }
 
-/** Groups by queue. Calls that wait for a replica form a group of their own, so that the others do not wait too. */
+/**
+ * Groups by queue. Calls that wait for a replica, or for a time of their own, form groups of their own, so that the others
+ * do not wait too.
+ */
 function groupByQueue<T>(items: readonly T[], envelopeOf: (item: T) => Envelope): [string, T[]][] {
   const groups = new Map<string, [string, T[]]>();
   for (const item of items) {
-    const { queue, replicated } = envelopeOf(item);
-    const key = replicated === true ? `${queue}\n` : queue;
+    const { queue, replicated, retryMs } = envelopeOf(item);
+    const plain = replicated !== true && retryMs === undefined;
+    const key = plain ? queue : `${queue}\n${replicated === true} ${retryMs}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [queue, [item]]);
     else group[1].push(item);

@@ -9,6 +9,7 @@ import { UNREADABLE_DATA } from '../protocol/message.js';
 import type { LockKeeper } from './locks/lock-keeper.js';
 import { type RunLock, RunLocks } from './locks/run-locks.js';
 import type { Fetched } from './outcome-writer.js';
+import type { Settlement } from './settlement.js';
 import type { QueueEnd } from './worker-loop.js';
 
 export type QueueWorkerOptions = WorkerOptions & {
@@ -133,6 +134,22 @@ export class QueueWorker extends Worker implements QueueEnd {
     const why = `Another program wrote this job, and ${what} cannot be read; it was not run.`;
     this.emit('error', new Error(`queue "${this.name}", job ${jobId}: ${why}`));
     return why;
+  }
+
+  /** Emits BullMQ's event of a job that begins, if anybody listens. */
+  began(job: Job): void {
+    if (this.listenerCount('active') > 0) this.emit('active', job, 'waiting');
+  }
+
+  /** Emits BullMQ's event of a job that has ended, if anybody listens. A retry is none, as a task's states go. */
+  ended(job: Job, settlement: Settlement): void {
+    if (settlement.kind === 'complete' && this.listenerCount('completed') > 0) {
+      job.returnvalue = settlement.value;
+      this.emit('completed', job, settlement.value, 'active');
+    } else if (settlement.kind === 'fail' && this.listenerCount('failed') > 0) {
+      job.failedReason = settlement.message;
+      this.emit('failed', job, new Error(settlement.message), 'active');
+    }
   }
 
   /** Drops locks and connection at once: `close()` does so last, after steps that a dead broker never answers. */

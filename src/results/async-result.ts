@@ -9,6 +9,7 @@ import { FAILURE, READY, REVOKED, type State, SUCCESS } from '../states.js';
 import type { ResultStream } from '../streams/result-stream.js';
 import type { StreamOptions } from '../streams/stream-options.js';
 import { currentTask } from '../tasks/context.js';
+import { type Collected, collect } from './collect.js';
 import type { TaskSighting, WaitLimit } from './feed.js';
 import { forgetTask } from './forget.js';
 import { type Progress, progressIn } from './progress.js';
@@ -236,6 +237,17 @@ export class AsyncResult<R = unknown, C = unknown> {
   /** The tasks and groups of its workflow that begin after the task, and what the task has called. */
   get children(): Promise<(TaskResult | GroupedResult)[]> {
     return this.#locate().then((ref) => (ref === undefined ? [] : this.#source.flows.children(ref, this.id)));
+  }
+
+  /**
+   * Waits for the task and for the tasks and groups that begin after it, down the tree, each once, with their values.
+   * @param options as for `get()`; `timeout` is that of the whole walk
+   * @throws as `get()` of each, unless `propagate: false`
+   * @example for await (const [result, value] of root.collect()) console.log(result.id, value)
+   */
+  collect(options: GetOptions = {}): AsyncGenerator<Collected, void, void> {
+    checkGetOptions(options);
+    return collect(this, options);
   }
 
   /**

@@ -1,6 +1,7 @@
 /** `GroupResult`: the results of a group's members, in order. Waiting for all of them is one wait. */
 import { randomUUID } from 'node:crypto';
-import { CeleriacError } from '../errors.js';
+import { toPositiveMs } from '../duration.js';
+import { CeleriacError, ResultTimeoutError } from '../errors.js';
 import { READY, type State, SUCCESS } from '../states.js';
 import { currentTask } from '../tasks/context.js';
 import {
@@ -11,6 +12,7 @@ import {
   type ResultJson,
   type Update,
 } from './async-result.js';
+import { type Collected, collect } from './collect.js';
 import type { GroupedResult, RelatedJson, TaskResult } from './relations.js';
 import type { ResultSource } from './result-source.js';
 import type { RevokeOptions, RevokeReply } from './revoke.js';
@@ -75,6 +77,14 @@ export class GroupResult<T = unknown[]> {
     return new GroupResult<never[]>(undefined, id, []);
   }
 
+  /**
+   * Any results as one, to wait for them, revoke and forget them together (Celery: `ResultSet`). The broker does not know
+   * of it: `app.groupResult()` does not find its id.
+   */
+  static of<R>(results: Iterable<AsyncResult<R>>): GroupResult<R[]> {
+    return new GroupResult<R[]>(undefined, `results-${randomUUID()}`, [...results]);
+  }
+
   /** True for the id of a group without members. */
   static isEmpty(id: string): boolean {
     return id.startsWith(EMPTY);
@@ -94,7 +104,7 @@ export class GroupResult<T = unknown[]> {
    * Waits for all members and returns their values in order.
    * @throws {TaskFailedError} as soon as a member failed; with `propagate: false` errors are returned among the
    *   values
-   * @throws {ResultTimeoutError} `timeout` ran out
+   * @throws {ResultTimeoutError} `timeout` ran out; with 0, no member has failed and some have not ended
    */
   get(options?: GetOptions & { propagate?: true }): Promise<T>;
   get(options: GetOptions): Promise<OrErrors<T>>;
@@ -107,10 +117,32 @@ export class GroupResult<T = unknown[]> {
       );
     }
     if (this.results.length === 0) return [] as T;
+    if (options.timeout !== undefined && toPositiveMs(options.timeout, 'get(): timeout') === 0)
+      return this.#look(options);
     // Members that leave no result are not waited for; their values are undefined.
     const isOne = options.propagate !== false && !this.results.some(leavesNothing);
     if (this.#whole !== undefined && isOne) return this.#whole.get({ ...options, propagate: true });
     return (await Promise.all(this.results.map((result) => result.get(options)))) as T;
+  }
+
+  /** Looks at all members once: a failed one counts before those that have not ended. */
+  async #look(options: GetOptions): Promise<T> {
+    const looks = await Promise.allSettled(this.results.map((result) => result.get(options)));
+    const missed = looks.filter((look) => look.status === 'rejected').map(({ reason }): unknown => reason);
+    const failure = missed.find((reason) => !(reason instanceof ResultTimeoutError));
+    if (failure !== undefined) throw failure;
+    if (missed.length > 0) throw new ResultTimeoutError(this.id, 0);
+    return looks.map((look) => (look.status === 'fulfilled' ? look.value : undefined)) as T;
+  }
+
+  /** The members, in order. */
+  [Symbol.iterator](): IterableIterator<MemberResults<T>[number]> {
+    return this.results[Symbol.iterator]() as IterableIterator<MemberResults<T>[number]>;
+  }
+
+  /** The members as they end: the same as {@link updates} (Celery: `iterate`, `iter_native`). */
+  [Symbol.asyncIterator](): AsyncGenerator<GroupUpdate, void, void> {
+    return this.updates();
   }
 
   /** True once all members have ended. */
@@ -126,6 +158,17 @@ export class GroupResult<T = unknown[]> {
   /** True if a member failed or was revoked. */
   async failed(): Promise<boolean> {
     return (await this.#states()).some((state) => READY.has(state) && state !== SUCCESS);
+  }
+
+  /** True while a member has not ended. */
+  async waiting(): Promise<boolean> {
+    return !(await this.ready());
+  }
+
+  /** The error of the first member, in order, that failed or was revoked; does not wait (Celery: `maybe_throw`). */
+  async firstError(): Promise<Error | undefined> {
+    const snapshots = await Promise.all(this.results.map((result) => result.snapshot()));
+    return snapshots.find(({ state, error }) => error !== undefined && READY.has(state))?.error;
   }
 
   /** Number of members that succeeded. */
@@ -174,15 +217,23 @@ export class GroupResult<T = unknown[]> {
     return { state, meta, index, id: result.id, result };
   }
 
+  /** Waits for the group, its members and what begins after them, down the tree, with their values. */
+  collect(options: GetOptions = {}): AsyncGenerator<Collected, void, void> {
+    checkGetOptions(options);
+    return collect(this as unknown as GroupedResult, options);
+  }
+
   /** Revokes every member that has not ended. */
   async revoke(options: RevokeOptions = {}): Promise<RevokeReply> {
-    if (this.#whole === undefined) return { found: false, was: undefined };
-    return this.#whole.revoke(options);
+    if (this.#whole !== undefined) return this.#whole.revoke(options);
+    const replies = await Promise.all(this.results.map((result) => result.revoke(options)));
+    return replies.find(({ found }) => found) ?? { found: false, was: undefined };
   }
 
   /** Drops the members' records now, or when they end. */
   async forget(): Promise<void> {
-    await this.#whole?.forget();
+    if (this.#whole !== undefined) return this.#whole.forget();
+    await Promise.all(this.results.map((result) => result.forget()));
   }
 
   toJSON(): GroupResultJson {

@@ -8,6 +8,7 @@ import type { CallOptions } from '../options/call-options.js';
 import type { UniqueOptions } from '../options/limits.js';
 import type { Schedule } from '../options/schedules.js';
 import type { PublishPolicy } from '../options/task-options.js';
+import type { OwnNext } from './own-kinds.js';
 import { lastTick, nextTick, type Timing } from './ticks.js';
 
 /** The call options that make sense for every tick. */
@@ -22,6 +23,8 @@ export interface Spec {
   readonly shown?: true | readonly unknown[];
   readonly options: ScheduleOptions;
   readonly schedule: Schedule;
+  /** The arguments are made at each tick, by the code of this mark; `args` is empty then. */
+  readonly argsBy?: string;
   /** The app's time zone, for crontabs that name none. */
   readonly timezone: string;
   /** The publish options of the task, for workers that tick it without its code. */
@@ -59,6 +62,8 @@ export interface StoredEntry {
   readonly anchorAt: number;
   /** `null` when paused, or without a next tick. */
   readonly nextAt: number | null;
+  /** `nextAt` is no tick: a worker with the code of its kind finds the next one from there. */
+  readonly sought?: true;
   readonly lastAt?: number;
   readonly paused: boolean;
   readonly pending?: PendingTick;
@@ -99,18 +104,28 @@ export function setEntry(old: StoredEntry | undefined, spec: Spec, now: number):
 export function declareEntry(
   old: StoredEntry | undefined,
   set: string,
-  { spec, alive, now }: { readonly spec: Spec; readonly alive: ReadonlySet<string>; readonly now: number },
+  { spec, alive, now, own }: Declaring,
 ): StoredEntry | undefined {
-  if (old === undefined) return { ...fresh(spec, now), declared: { [set]: { since: now, spec } } };
+  if (old === undefined) return { ...fresh(spec, now, own), declared: { [set]: { since: now, spec } } };
   // An entry set by a call stays until it is removed.
   if (old.declared === undefined) return undefined;
   const known = old.declared[set];
-  if (known !== undefined) return settleEntry(old, alive, now);
+  if (known !== undefined) return settleEntry(old, alive, now, own);
   const others = Object.entries(old.declared)
     .sort(([, a], [, b]) => b.since - a.since)
     .slice(0, MOST_SETS - 1);
   const declared = { ...Object.fromEntries(others), [set]: { since: now, spec } };
-  return settleEntry({ ...old, declared }, alive, now) ?? { ...old, declared };
+  return settleEntry({ ...old, declared }, alive, now, own) ?? { ...old, declared };
+}
+
+/** A declaration as it is made. */
+export interface Declaring {
+  readonly spec: Spec;
+  /** The sets that are alive. */
+  readonly alive: ReadonlySet<string>;
+  readonly now: number;
+  /** The code of the spec's kind, if it is one of its own. */
+  readonly own?: OwnNext | undefined;
 }
 
 /** Applies the end of dead sets to an entry; `undefined` if nothing changes. */
@@ -118,12 +133,13 @@ export function settleEntry(
   entry: StoredEntry,
   alive: ReadonlySet<string>,
   now: number,
+  own?: OwnNext,
 ): StoredEntry | undefined {
   const spec = specInForce(entry, alive);
   if (spec === undefined) return entry.abandonedAt === undefined ? { ...entry, abandonedAt: now } : undefined;
   if (entry.abandonedAt === undefined && sameSpec(entry.spec, spec)) return undefined;
   const { abandonedAt: _, ...kept } = entry;
-  return withSpec(kept, spec, now);
+  return withSpec(kept, spec, now, own);
 }
 
 /** True if no live set declares the entry: it does not tick, and is not listed. */
@@ -142,12 +158,12 @@ export function setsOf(entries: Iterable<StoredEntry>): string[] {
 }
 
 export function pauseEntry(entry: StoredEntry): StoredEntry | undefined {
-  return entry.paused ? undefined : { ...entry, paused: true, nextAt: null };
+  return entry.paused ? undefined : withNext({ ...entry, paused: true }, NEVER);
 }
 
 /** Resumes; ticks missed meanwhile are not made up for. */
 export function resumeEntry(entry: StoredEntry, now: number): StoredEntry | undefined {
-  return entry.paused ? { ...entry, paused: false, nextAt: nextOf(entry, now) } : undefined;
+  return entry.paused ? withNext({ ...entry, paused: false }, nextOf(entry, now)) : undefined;
 }
 
 /**
@@ -160,14 +176,16 @@ export function dueTick(
   entry: StoredEntry,
   now: number,
   watchedSince: number,
-): { readonly at?: number; readonly nextAt: number | null } | undefined {
+  own?: OwnNext,
+): ({ readonly at?: number } & Next) | undefined {
   const { nextAt } = entry;
   if (nextAt === null || nextAt > now) return undefined;
+  if (entry.sought === true) return nextOf(entry, nextAt, own);
   const missed = nextAt < watchedSince || now - nextAt > LATE_MS;
   const { catchUp = 'last' } = entry.spec.schedule;
-  if (missed && catchUp === 'none') return { nextAt: nextOf(entry, now) };
-  const at = missed && catchUp === 'last' ? lastTick(courseOf(entry), nextAt, now) : nextAt;
-  return { at, nextAt: nextOf(entry, at) };
+  if (missed && catchUp === 'none') return nextOf(entry, now, own);
+  const at = missed && catchUp === 'last' ? lastTick(courseOf(entry, own), nextAt, now) : nextAt;
+  return { at, ...nextOf(entry, at, own) };
 }
 
 /** Remembers a tick. */
@@ -185,17 +203,17 @@ export function contentOf({ place: _, ...content }: Spec): string {
   return JSON.stringify(content);
 }
 
-function fresh(spec: Spec, now: number): StoredEntry {
+function fresh(spec: Spec, now: number, own?: OwnNext): StoredEntry {
   const entry = { spec, anchorAt: now, nextAt: null, paused: false };
-  return { ...entry, nextAt: nextOf(entry, now) };
+  return withNext(entry, nextOf(entry, now, own));
 }
 
 /** A changed schedule starts anew; any other change keeps the time of the next tick. */
-function withSpec(entry: StoredEntry, spec: Spec, now: number): StoredEntry {
+function withSpec(entry: StoredEntry, spec: Spec, now: number, own?: OwnNext): StoredEntry {
   const timing = ({ schedule, timezone }: Spec) => JSON.stringify([schedule, timezone]);
   if (timing(entry.spec) === timing(spec)) return { ...entry, spec };
   const changed = { ...entry, spec, anchorAt: now };
-  return { ...changed, nextAt: changed.paused ? null : nextOf(changed, now) };
+  return withNext(changed, changed.paused ? NEVER : nextOf(changed, now, own));
 }
 
 function specInForce({ spec, declared }: StoredEntry, alive: ReadonlySet<string>): Spec | undefined {
@@ -208,10 +226,28 @@ function specInForce({ spec, declared }: StoredEntry, alive: ReadonlySet<string>
     )?.spec;
 }
 
-function nextOf(entry: StoredEntry, after: number): number | null {
-  return nextTick(courseOf(entry), after) ?? null;
+/** When the next tick is, or from where a worker with the code seeks it. */
+export type Next = Pick<StoredEntry, 'nextAt' | 'sought'>;
+
+/** No next tick. */
+export const NEVER: Next = Object.freeze({ nextAt: null });
+
+/** The entry with another next tick. */
+export function withNext(entry: StoredEntry, next: Next): StoredEntry {
+  const { sought: _, ...rest } = entry;
+  return { ...rest, ...next };
 }
 
-function courseOf({ spec, anchorAt }: StoredEntry): Timing {
-  return { schedule: spec.schedule, timezone: spec.timezone, anchorAt };
+function nextOf(entry: StoredEntry, after: number, own?: OwnNext): Next {
+  if (entry.spec.schedule.kind === 'own' && own === undefined) return { nextAt: after, sought: true };
+  return { nextAt: nextTick(courseOf(entry, own), after) ?? null };
+}
+
+function courseOf({ spec, anchorAt }: StoredEntry, own: OwnNext | undefined): Timing {
+  return { schedule: spec.schedule, timezone: spec.timezone, anchorAt, own };
+}
+
+/** True if only a process with the declaring code can tick it. */
+export function needsCode({ schedule, argsBy }: Spec): boolean {
+  return schedule.kind === 'own' || argsBy !== undefined;
 }

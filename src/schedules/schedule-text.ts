@@ -18,6 +18,8 @@ function whenText(schedule: Schedule): string {
   switch (schedule.kind) {
     case 'crontab':
       return schedule.expression;
+    case 'own':
+      return 'by code of its own';
     case 'at':
       return `at ${schedule.at}`;
     case 'every':

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type Row, ScheduleStore } from '../coordination/schedule-store.js';
 import { ScheduleView } from '../coordination/schedule-view.js';
+import { OptionError } from '../errors.js';
 import { after, type Cancel } from '../timers.js';
 import {
   contentOf,
@@ -89,7 +90,7 @@ export class Scheduler {
     if (this.#stopped) return;
     const unlisten = this.#store.listen(() => this.#inBackground(this.#look()));
     const unwatch = registry.onAdded((task) => {
-      if (task.schedule !== undefined) this.#inBackground(this.#declare().then(() => this.#look()));
+      if (task.schedules.length > 0) this.#inBackground(this.#declare().then(() => this.#look()));
     });
     this.#unlisten = () => {
       unlisten();
@@ -121,10 +122,16 @@ export class Scheduler {
   async #declare(): Promise<void> {
     const { clock, registry } = this.host;
     const specs = new Map<string, Spec>();
-    for (const task of registry.all()) {
-      const spec = await this.#calls.declared(task);
-      if (spec !== undefined) specs.set(task.name, spec);
-    }
+    for (const task of registry.all())
+      for (const declared of task.schedules) {
+        const { name } = declared;
+        const other = specs.get(name)?.task;
+        if (other !== undefined)
+          throw new OptionError(
+            `Tasks "${other}" and "${task.name}" both declare a schedule called "${name}".`,
+          );
+        specs.set(name, await this.#calls.declared(task, declared));
+      }
     if (specs.size === 0) return;
     await clock.sync();
     this.#set = nameOf(specs);
@@ -136,7 +143,12 @@ export class Scheduler {
   async #declareOne(name: string, spec: Spec, set: string): Promise<void> {
     const { clock, logger } = this.host;
     const change = (old: StoredEntry | undefined) =>
-      declareEntry(old, set, { spec, alive: this.#alive, now: clock.now() });
+      declareEntry(old, set, {
+        spec,
+        alive: this.#alive,
+        now: clock.now(),
+        own: this.#calls.ownNext(name, spec),
+      });
     const known = this.#view.rows.get(name)?.value;
     if (known?.declared === undefined && known !== undefined)
       logger().warn({ schedule: name }, `schedule ${name} was set by a call, which outranks its declaration`);
@@ -261,7 +273,8 @@ export class Scheduler {
 
   /** When it is this worker's turn to tick an entry, epoch ms. */
   #turnOf(name: string, entry: StoredEntry): number {
-    const wanted = entry.pending !== undefined || !isAbandoned(entry, this.#alive);
+    const mine = this.#calls.canTick(name, entry.spec);
+    const wanted = mine && (entry.pending !== undefined || !isAbandoned(entry, this.#alive));
     const dueAt = wanted && !this.#ticking.has(name) ? this.#ticker.dueAt(entry) : undefined;
     if (dueAt === undefined) return Number.POSITIVE_INFINITY;
     const turn = dueAt + (this.#backups.has(name) ? this.#backupMs : 0);

@@ -6,11 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { ScheduleStore } from '../coordination/schedule-store.js';
 import { CeleriacError, OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
+import { checkScheduleName } from '../options/declared-schedules.js';
 import { checkNames } from '../options/names.js';
 import { checkSchedule, type Schedule } from '../options/schedules.js';
 import type { AsyncResult } from '../results/async-result.js';
-import { show } from '../show.js';
-import { isPlainText } from '../text-escape.js';
 import {
   isAbandoned,
   pauseEntry,
@@ -86,6 +85,10 @@ export class Schedules {
     checkNames(definition, DEFINITION, where);
     const { name, args = [], options = {} } = definition;
     checkScheduleName(name, where);
+    if (typeof args === 'function')
+      throw new OptionError(
+        `${where}: args that are made at each tick are code, so they belong to a task: @Task({ schedule: { when, args } }).`,
+      );
     const task = typeof definition.task === 'string' ? definition.task : definition.task?.name;
     checkTaskName(task, `${where}: task`);
     const schedule = checkSchedule(definition.schedule, `${where}: schedule`);
@@ -190,7 +193,7 @@ export class Schedules {
   }
 
   #show(name: string, entry: StoredEntry): ScheduleEntry {
-    const { spec, paused, nextAt, lastAt } = entry;
+    const { spec, paused, nextAt, sought, lastAt } = entry;
     return {
       name,
       task: spec.task,
@@ -198,17 +201,10 @@ export class Schedules {
       options: spec.options,
       schedule: spec.schedule,
       paused,
-      nextRunAt: nextAt === null ? undefined : new Date(nextAt),
+      nextRunAt: nextAt === null || sought === true ? undefined : new Date(nextAt),
       lastRunAt: lastAt === undefined ? undefined : new Date(lastAt),
     };
   }
-}
-
-function checkScheduleName(name: unknown, where: string): asserts name is string {
-  if (typeof name === 'string' && name !== '' && isPlainText(name)) return;
-  throw new OptionError(
-    `${where}: ${show(name)} is not a schedule's name. Use a non-empty string without NUL and lone surrogates.`,
-  );
 }
 
 function unknownSchedule(name: string): CeleriacError {

@@ -11,7 +11,15 @@
  */
 import type { Row, ScheduleStore } from '../coordination/schedule-store.js';
 import { isCeleriacError } from '../errors.js';
-import { dueTick, type PendingTick, type Spec, type StoredEntry, withTick } from './entry.js';
+import {
+  dueTick,
+  NEVER,
+  type PendingTick,
+  type Spec,
+  type StoredEntry,
+  withNext,
+  withTick,
+} from './entry.js';
 import { type ScheduledCalls, type ScheduleHost, tickId } from './scheduled-calls.js';
 
 /** A claim this old was left by a dead worker, ms. */
@@ -53,7 +61,7 @@ export class Ticker {
   ): Promise<Ticked> {
     let row = known;
     let overtaken = row === undefined || !this.#isDue(row.value);
-    while (row !== undefined && this.#isDue(row.value)) {
+    while (row !== undefined && this.#isDue(row.value) && this.calls.canTick(name, row.value.spec)) {
       const { value, version } = row;
       const next: StoredEntry | undefined = value.pending
         ? await this.#send(name, value, value.pending)
@@ -77,11 +85,12 @@ export class Ticker {
   /** Step 1. A call that cannot be made is logged, and its tick is over. */
   #claim(name: string, entry: StoredEntry, claimsFrom: number): StoredEntry | undefined {
     const now = this.host.clock.now();
-    const due = dueTick(entry, now, claimsFrom);
+    const due = this.#due(name, entry, claimsFrom);
     if (due === undefined) return undefined;
-    const { at, nextAt } = due;
-    if (at === undefined) return { ...entry, nextAt };
-    const claimed = { ...entry, nextAt, lastAt: at };
+    const { at, ...next } = due;
+    const later = withNext(entry, next);
+    if (at === undefined) return later;
+    const claimed = { ...later, lastAt: at };
     try {
       const taskId = tickId(name, at, this.calls.place(entry.spec));
       const history = withTick(entry.history, { at, taskId, late: Math.max(0, Math.round(now - at)) });
@@ -89,6 +98,17 @@ export class Ticker {
     } catch (error) {
       this.#log(name, entry.spec, error);
       return claimed;
+    }
+  }
+
+  /** What is due. A kind of its own whose code fails has no more ticks until it is declared anew. */
+  #due(name: string, entry: StoredEntry, claimsFrom: number): ReturnType<typeof dueTick> {
+    const { spec } = entry;
+    try {
+      return dueTick(entry, this.host.clock.now(), claimsFrom, this.calls.ownNext(name, spec));
+    } catch (error) {
+      this.#log(name, spec, error);
+      return NEVER;
     }
   }
 

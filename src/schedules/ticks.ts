@@ -11,6 +11,7 @@ import { toEpochMs } from '../duration.js';
 import { LARGEST_SHIFT_MS, LocalClock } from '../local-time.js';
 import type { IntervalSchedule, Schedule } from '../options/schedules.js';
 import { hoursOf } from './cron-fields.js';
+import type { OwnNext } from './own-kinds.js';
 
 /** A schedule with its time zone and its start. */
 export interface Timing {
@@ -19,6 +20,8 @@ export interface Timing {
   readonly timezone: string;
   /** Start of the intervals, epoch ms. */
   readonly anchorAt: number;
+  /** The code of a kind of its own. */
+  readonly own?: OwnNext | undefined;
 }
 
 /** The first tick after a moment, epoch ms. `undefined` if there is none, or none for years. */
@@ -33,7 +36,7 @@ export function nextTick(timing: Timing, after: number): number | undefined {
 }
 
 function nextWithin(
-  { schedule, anchorAt }: Timing,
+  { schedule, anchorAt, own }: Timing,
   {
     from,
     zone,
@@ -49,6 +52,8 @@ function nextWithin(
         twice,
       });
     }
+    case 'own':
+      return own?.(from);
     case 'at': {
       const at = toEpochMs(schedule.at, 'at', zone);
       return at > from ? at : undefined;

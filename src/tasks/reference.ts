@@ -4,6 +4,7 @@
 import { OptionError } from '../errors.js';
 import { checkTaskName } from '../options/checks.js';
 import { present } from '../options/merge.js';
+import { checkDeclared } from '../options/queues.js';
 import {
   checkTaskOptions,
   needsLane,
@@ -11,6 +12,7 @@ import {
   resolveRunPolicy,
   type TaskOptions,
 } from '../options/task-options.js';
+import { annotated, type TaskRules } from '../options/task-rules.js';
 import type { ErrorClasses } from '../protocol/error-classes.js';
 import { show } from '../show.js';
 import { compileArguments } from './arguments.js';
@@ -25,18 +27,21 @@ export type TaskReference = string | ({ name: string } & TaskOptions);
  * @param errors learns the error classes that the options name
  * @throws {OptionError} for an invalid name or option
  */
-export function targetOf(reference: TaskReference, defaults: TaskOptions, errors?: ErrorClasses): CallTarget {
+export function targetOf(reference: TaskReference, rules: TaskRules, errors?: ErrorClasses): CallTarget {
   const given: unknown = typeof reference === 'string' ? { name: reference } : reference;
   if (typeof given !== 'object' || given === null)
     throw new OptionError(`a task to call must be its name or { name, …options }, not ${show(given)}.`);
-  const { name, ...options } = given as { name: string } & TaskOptions;
+  const { name, ...own } = given as { name: string } & TaskOptions;
   checkTaskName(name, 'a task to call');
   const where = `task "${name}"`;
-  checkTaskOptions(options, where);
+  checkTaskOptions(own, where);
+  const { defaults = {}, queues } = rules;
+  const options = annotated(rules, name, own);
   const run = resolveRunPolicy(options, defaults, where);
+  const publish = resolvePublishPolicy(options, defaults, where);
+  if (publish.queue !== undefined) checkDeclared(queues, publish.queue, where);
   errors?.registerFor(name, run.namedErrors);
   const argsRepr = options.argsRepr ?? defaults.argsRepr;
-  const publish = resolvePublishPolicy(options, defaults, where);
   const discreet = hides({ publish, argsRepr });
   return {
     name,

@@ -5,10 +5,11 @@
 import { AlreadyRegisteredError, OptionError } from '../errors.js';
 import type { ArgsRepr } from '../options/args-repr.js';
 import { checkTaskName } from '../options/checks.js';
+import { type DeclaredSchedule, readDeclared } from '../options/declared-schedules.js';
 import type { Logger } from '../options/logger.js';
 import { present } from '../options/merge.js';
 import { nearest } from '../options/names.js';
-import type { Schedule } from '../options/schedules.js';
+import { checkDeclared } from '../options/queues.js';
 import type { SerializerOption } from '../options/serializers.js';
 import type { TaskOptions } from '../options/task-options.js';
 import {
@@ -18,6 +19,7 @@ import {
   resolvePublishPolicy,
   resolveRunPolicy,
 } from '../options/task-options.js';
+import { annotated, type TaskRules } from '../options/task-rules.js';
 import type { ErrorClasses } from '../protocol/wire-error.js';
 import { show } from '../show.js';
 import { type ArgumentChecker, compileArguments } from './arguments.js';
@@ -51,8 +53,8 @@ export interface CallTarget {
 /** A task this process can run. */
 export interface RegisteredTask extends CallTarget {
   readonly run: RunPolicy;
-  /** Its declared schedule. */
-  readonly schedule: Schedule | undefined;
+  /** Its declared schedules. */
+  readonly schedules: readonly DeclaredSchedule[];
   /** Its code: a second registration with the same code is the same task. */
   readonly code: unknown;
   readonly target: MethodTarget | FunctionTarget;
@@ -94,7 +96,7 @@ export class Registry {
   readonly #warned = new WeakSet<ServiceClass>();
 
   constructor(
-    private readonly defaults: TaskOptions,
+    private readonly rules: TaskRules,
     /** Learns the error classes that task options name. */
     private readonly errors: ErrorClasses,
     private readonly logger: () => Logger = () => SILENT,
@@ -244,18 +246,21 @@ export class Registry {
 
   #build(
     name: string,
-    options: TaskOptions,
+    declared: TaskOptions,
     parameterTypes: readonly unknown[] | undefined,
     rest: Pick<RegisteredTask, 'code' | 'target'>,
   ): RegisteredTask {
     checkTaskName(name, 'a task');
     const where = `task "${name}"`;
-    const argsRepr = options.argsRepr ?? this.defaults.argsRepr;
-    const publish = resolvePublishPolicy(options, this.defaults, where);
+    const { defaults = {}, queues } = this.rules;
+    const options = annotated(this.rules, name, declared);
+    const argsRepr = options.argsRepr ?? defaults.argsRepr;
+    const publish = resolvePublishPolicy(options, defaults, where);
+    if (publish.queue !== undefined) checkDeclared(queues, publish.queue, where);
     if (publish.serializer !== undefined) this.#learn(publish.serializer, where);
     const discreet = hides({ publish, argsRepr });
     const origin = { taskName: name, explicit: options.args !== undefined, discreet };
-    const run = resolveRunPolicy(options, this.defaults, where);
+    const run = resolveRunPolicy(options, defaults, where);
     // What a method's first parameter is declared as is the list, not what a call brings.
     const emitted = run.batch === undefined ? parameterTypes : undefined;
     return {
@@ -264,7 +269,7 @@ export class Registry {
       ...(argsRepr !== undefined && { argsRepr }),
       own: new Set(Object.keys(present(options))),
       run,
-      schedule: options.schedule,
+      schedules: readDeclared(options.schedule, name, `${where}: schedule`),
       lane: needsLane(run),
       checker: compileArguments(options.args ?? emitted ?? [], origin),
       ...(run.batch !== undefined && { batch: true as const }),

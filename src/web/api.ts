@@ -310,6 +310,8 @@ export type ScheduleSpec = (
   | { readonly kind: 'every'; readonly every: number | string; readonly aligned?: boolean }
   | { readonly kind: 'crontab'; readonly crontab: string }
   | { readonly kind: 'at'; readonly at: string }
+  /** By code of its own; read only. */
+  | { readonly kind: 'own' }
 ) &
   ScheduleSpecBounds;
 

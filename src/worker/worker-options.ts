@@ -14,6 +14,7 @@ import type { Logger } from '../options/logger.js';
 import { merge } from '../options/merge.js';
 import { at } from '../options/option.js';
 import { optionTable, type Resolved } from '../options/option-table.js';
+import { checkDeclared, type DeclaredQueues } from '../options/queues.js';
 import { WORKER_OPTIONS } from '../options/tables/worker.js';
 import type {
   AutoscaleOptions,
@@ -36,7 +37,7 @@ import type { WorkflowStepsParams } from './workflow/step.js';
 export interface WorkerOptions extends PoolOptions {
   /**
    * Queues to consume: names, or names and weights: `{ mail: 2, reports: 1 }` starts two tasks of `mail` for each of
-   * `reports` while both have some. Default: the app's default queue.
+   * `reports` while both have some. Default: all that the app declares, else its default queue.
    */
   queues?: readonly string[] | Readonly<Record<string, number>>;
   /** How many tasks run at once, over all queues. Default: the number of CPUs. */
@@ -75,6 +76,8 @@ export interface WorkerParams extends Omit<ExecutorParams, 'host' | 'limits' | '
   readonly appName: string;
   readonly prefix: string;
   readonly defaultQueue: string;
+  /** The queues that it may take from; undefined: any. */
+  readonly queues?: DeclaredQueues;
   readonly logger: Logger;
   readonly lockDurationMs: number;
   readonly unknownTaskGraceMs: number;
@@ -141,13 +144,15 @@ export interface WorkerSettings extends Omit<Resolved<typeof WORKER_OPTIONS>, Li
 export function resolveWorkerOptions(
   options: WorkerOptions | ProcessesOptions,
   defaultQueue: string,
+  declared?: DeclaredQueues,
 ): WorkerSettings {
   WORKER.checkNames(options, WHERE);
   const { softTimeLimitMs, timeLimitMs, ...settings } = WORKER.resolve(
-    merge<WorkerOptions>({ queues: [defaultQueue] }, options),
+    merge<WorkerOptions>({ queues: declared ?? [defaultQueue] }, options),
     at(WHERE),
   );
   const { autoscale, concurrency = autoscale?.min ?? availableParallelism(), queues = [] } = settings;
+  for (const { name } of queues) checkDeclared(declared, name, `${WHERE}: queues`);
   checkLimits(softTimeLimitMs, timeLimitMs, WHERE);
   // Only an autoscale range may begin with no slot at all.
   if (concurrency === 0 && autoscale === undefined)

@@ -11,6 +11,7 @@ import type { Logger } from '../options/logger.js';
 import { Consumer } from '../queue/consumer.js';
 import type { Delivery } from '../queue/delivery.js';
 import { LockKeeper } from '../queue/locks/lock-keeper.js';
+import type { BullmqWorker } from '../queue/raw-queues.js';
 import type { Settlement } from '../queue/settlement.js';
 import { Slots } from '../queue/slots.js';
 import { forgetAtEnd } from '../results/forget.js';
@@ -95,7 +96,7 @@ export class Worker implements CallHost, AsyncDisposable {
 
   constructor(options: WorkerOptions, given: WorkerParams) {
     const params = { ...given, logger: leveled(given.logger) };
-    this.#settings = resolveWorkerOptions(options, params.defaultQueue);
+    this.#settings = resolveWorkerOptions(options, params.defaultQueue, params.queues);
     this.#params = params;
     this.#budget = new Slots(this.#settings.concurrency);
     this.#autoscale = new Autoscale(this.#budget, this.#settings.autoscale, params.logger);
@@ -106,6 +107,7 @@ export class Worker implements CallHost, AsyncDisposable {
     this.#consumers = new QueueConsumers({
       engine: params.engine,
       queues: this.#settings.queues,
+      declared: params.queues,
       budget: this.#budget,
       limits: this.#limits,
       consumer: (line) => this.#consumer(line),
@@ -182,6 +184,11 @@ export class Worker implements CallHost, AsyncDisposable {
 
   get app(): TaskApp {
     return this.#params.app;
+  }
+
+  /** BullMQ's own `Worker` of a queue it takes from, for its events and readings; celeriac decides what it fetches. */
+  bullmq(queue: string): BullmqWorker {
+    return this.#consumers.bullmq(queue);
   }
 
   /** True once the worker was asked to stop. */
@@ -350,13 +357,9 @@ export class Worker implements CallHost, AsyncDisposable {
       madeAt: this.#madeAt,
       node: () => this.node,
       describe: () => this.describe(),
-      conf: () => this.#conf(),
+      conf: () => ({ ...this.#params.conf(), worker: workerConf(this.#settings, this.describe()) }),
       stop: () => this.stop(),
     });
-  }
-
-  #conf(): Record<string, unknown> {
-    return { ...this.#params.conf(), worker: workerConf(this.#settings, this.describe()) };
   }
 
   /** Takes no more tasks and waits for the running ones; after the deadline hands the rest back. */

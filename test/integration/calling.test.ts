@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  chain,
   currentTask,
   InvalidArgumentsError,
   NotSerializableError,
@@ -175,7 +176,7 @@ describe('Call options', () => {
     });
 
     it('unknown and wrong options are refused before anything is sent', async (t) => {
-      const { app } = ground.app(t);
+      const { app } = ground.app(t, { queues: ['mail'] });
       const task = app.task('strict', () => 1);
       const refused = async (options: object, pattern: RegExp) => {
         const error = await rejection(task.applyAsync([], { taskId: 'strict-1', ...options }));
@@ -190,6 +191,10 @@ describe('Call options', () => {
       await refused({ priority: -1 }, /priority -1/);
       await refused({ priority: 1.5 }, /priority 1\.5/);
       await refused({ queue: 'a:b' }, /"a:b" is not a queue name/);
+      await refused({ queue: 'mial' }, /the queue "mial" is none .* Did you mean "mail"\?/);
+      await assert.rejects(app.publish([task.s(), task.s().set({ queue: 'mial' })]), /"mial"/);
+      await assert.rejects(chain(task.s(), task.si().set({ queue: 'mial' })).delay(), /"mial"/);
+      assert.deepEqual(await app.queues.list(), []);
       await refused({ taskId: '' }, /taskId/);
       await refused({ softTimeLimit: '2s', timeLimit: '1s' }, /softTimeLimit/);
       await refused({ maxRetries: -1 }, /maxRetries/);
@@ -382,7 +387,10 @@ describe('Routes', () => {
     });
 
     it('as a map work the same way, and their options reach the task', async (t) => {
-      const { app, worker } = ground.app(t, { routes: { 'mail.*': { queue: 'mail', priority: 2 } } });
+      const { app, worker } = ground.app(t, {
+        routes: { 'mail.*': { queue: 'mail', priority: 2 } },
+        annotations: { 'mail.u*': { priority: 5 } },
+      });
       const send = app.task('mail.send', () => [
         currentTask()?.request.queue,
         currentTask()?.request.priority,
@@ -393,6 +401,9 @@ describe('Routes', () => {
         'mail',
         1,
       ]);
+      const urgent = app.task('mail.urgent', { priority: 3 }, () => currentTask()?.request.priority);
+      assert.equal(await (await urgent.delay()).get({ timeout: '20s' }), 5);
+      assert.equal(await (await urgent.applyAsync([], { priority: 1 })).get({ timeout: '20s' }), 1);
     });
   });
 });

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  type AsyncResult,
   type Celeriac,
   chain,
   chord,
-  type GroupResult,
+  GroupResult,
   type GroupUpdate,
   group,
   Ignore,
@@ -93,6 +94,8 @@ describe('The result of a group by the contract', () => {
       assert.deepEqual([given[0], given[2]], [2, 4]);
       assert.ok((given[1] as unknown) instanceof TaskFailedError);
       assert.deepEqual(await told(result), [3, true, false, true, 2]);
+      assert.equal((await result.firstError())?.message, thrown.message);
+      await assert.rejects(result.get({ timeout: 0 }), TaskFailedError);
       assert.deepEqual(
         (await all(result)).map(({ index, state }) => `${index} ${state}`),
         ['0 SUCCESS', '1 FAILURE', '2 SUCCESS'],
@@ -132,6 +135,24 @@ describe('The result of a group by the contract', () => {
       ]);
     });
 
+    it('leads to the values of all that begins after it', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add, show } = tasks(app);
+      await worker();
+      const last = await chain(add.s(1, 2), group(add.s(10), add.s(20)), show.s()).delay();
+      const header = last.parent as GroupResult;
+      const first = header.parent as AsyncResult;
+      const walk: unknown[] = [];
+      for await (const [result, value] of first.collect(SOON)) walk.push([result.id, value]);
+      assert.deepEqual(walk.slice(0, 2), [
+        [first.id, 3],
+        [header.id, [13, 23]],
+      ]);
+      const ends = new Map(walk.slice(2) as [string, unknown][]);
+      const [one, other] = [...header].map(({ id }) => ends.get(id));
+      assert.deepEqual([one, other, ends.get(last.id), ends.size], [13, 23, 'number number', 3]);
+    });
+
     it('is not bound by the size that one payload may have', async (t) => {
       const { app, worker } = ground.app(t, { maxPayloadBytes: 1_000 });
       const text = app.task('text', (n: number) => 'x'.repeat(n));
@@ -159,6 +180,24 @@ describe('The result of a group by the contract', () => {
       await assert.rejects(twin().groupResult(ended.id), UnknownTaskError);
       await assert.rejects(twin().groupResult('never'), UnknownTaskError);
       for (const member of ended.results) assert.equal(await member.exists(), false);
+    });
+
+    it('is made of any results, too', async (t) => {
+      const { app, worker } = ground.app(t);
+      const { add } = tasks(app);
+      const later = { countdown: '1h' } as const;
+      const late = GroupResult.of([await add.applyAsync([1, 1], later), await add.applyAsync([2, 2], later)]);
+      assert.deepEqual(await late.revoke(), { found: true, was: 'PENDING' });
+      assert.deepEqual(await told(late), [2, true, false, true, 0]);
+      await worker();
+      const sums = GroupResult.of(await Promise.all([add.delay(1, 1), add.delay(2, 2)]));
+      assert.deepEqual(await sums.get(SOON), [2, 4]);
+      assert.deepEqual(
+        (await all(sums)).map(({ index }) => index),
+        [0, 1],
+      );
+      await sums.forget();
+      await assert.rejects(sums.get(SOON), UnknownTaskError);
     });
 
     it('of nobody has ended', async (t) => {

@@ -126,12 +126,14 @@ describe('A rate limit', () => {
     });
 
     it('is lifted and set at runtime, also for a task that had none', async (t) => {
-      const { app, worker } = ground.app(t, PATIENT);
-      const slow = app.task('slow', { rateLimit: '1/h' }, (n: number) => n);
+      const annotations = { 'sl*': { rateLimit: '1/h' } } as const;
+      const { app, worker } = ground.app(t, { ...PATIENT, annotations });
+      const slow = app.task('slow', { rateLimit: '100/s' }, (n: number) => n);
       const free = app.task('free', (n: number) => n);
       await worker();
       await (await slow.delay(0)).get({ timeout: '20s' });
       const held = await slow.delay(1);
+      assert.equal(await held.status, 'PENDING');
       const [reply] = Object.values(await app.control.rateLimit('slow', null));
       assert.deepEqual(reply, { ok: 'slow: no rate limit, over all workers' });
       assert.equal(await held.get({ timeout: '20s' }), 1);

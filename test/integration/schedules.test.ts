@@ -5,12 +5,14 @@ import {
   Celeriac,
   CeleriacError,
   crontab,
+  type DueTick,
   DuplicateTaskError,
   every,
   InvalidArgumentsError,
   isCeleriacError,
   OptionError,
   Task,
+  type TaskContext,
   TaskService,
 } from 'celeriac';
 import { z } from 'zod';
@@ -393,6 +395,55 @@ describe('Declared schedules', () => {
       const ran = new Counter();
       app.task('late', { schedule: every(100) }, () => void ran.add());
       await ran.reached(2);
+    });
+
+    it('make arguments at the tick, are several of one task, and of kinds of their own', async (t) => {
+      const { app, lines, twin, worker } = ground.app(t);
+      const seen = new Map<string, unknown[][]>();
+      const runs = (name: string) => seen.get(name)?.length ?? 0;
+      const every150 = { next: (after: Date) => new Date(after.getTime() + 150) };
+      const note = function (this: TaskContext, ...args: unknown[]) {
+        const { scheduleName, scheduledAt } = this.request.headers as Record<string, string>;
+        const name = scheduleName ?? '';
+        seen.set(name, [...(seen.get(name) ?? []), [...args, scheduledAt]]);
+      };
+      const schedule = {
+        fixed: { when: every(150), args: ['acme'] },
+        made: { when: every(150), args: (tick: DueTick) => [tick.name, tick.at.toISOString()] },
+        own: { when: every150, args: async ({ name }: DueTick) => [name] },
+        broken: { when: every(150), args: () => 7 as never },
+      };
+      app.task('report', { schedule }, note);
+      // A worker that knows none of this leaves what needs code to others.
+      const stranger = twin();
+      await stranger.worker({ queues: ['other'] }).start();
+      await worker();
+      const ticked = (least: number) => ['fixed', 'made', 'own'].every((name) => runs(name) >= least);
+      await until(() => ticked(3), 'the ticks');
+      assert.equal(seen.get('fixed')?.[0]?.[0], 'acme');
+      for (const [name, at, scheduledAt] of seen.get('made') ?? [])
+        assert.deepEqual([name, at], ['made', scheduledAt]);
+      assert.equal(seen.get('own')?.[0]?.[0], 'own');
+      const { schedule: shown, args } = (await stranger.schedules.get('own')) ?? {};
+      assert.deepEqual([shown?.kind, args], ['own', []]);
+      assert.ok(lines.some(({ level, message }) => level === 'error' && /schedule broken/.test(message)));
+      assert.equal(runs('broken'), 0);
+      await stranger.schedules.pause('own');
+      await stranger.schedules.resume('own');
+      const before = runs('own');
+      await until(() => runs('own') >= before + 2, 'the ticks after a pause');
+      await assert.rejects(
+        stranger.schedules.runNow('made'),
+        /made at each tick by the code of task "report"/,
+      );
+      await (await app.schedules.runNow('made')).get({ timeout: '20s' });
+    });
+
+    it('of one name belong to one task', async (t) => {
+      const { app } = ground.app(t);
+      for (const name of ['one', 'other'])
+        app.task(name, { schedule: { name: 'same', when: every('1h') } }, () => 1);
+      await assert.rejects(app.worker().start(), /"one" and "other" both declare a schedule called "same"/);
     });
 
     it('are refused by a worker when the task cannot be called without arguments', async (t) => {

@@ -47,6 +47,21 @@ expect<Equal<Awaited<ReturnType<typeof both.delay>>, GroupResult<[number, Page]>
 const flat = group(add.s(1, 2), group(fetchPage.s(url), add.s(3, 4)));
 expect<Equal<Awaited<ReturnType<typeof flat.delay>>, GroupResult<[number, Page, number]>>>();
 
+declare const bothResult: GroupResult<[number, Page]>;
+for (const one of bothResult) {
+  const typed: AsyncResult<number> | AsyncResult<Page> = one;
+  void typed;
+}
+const again = add.s(1, 2).withArgs(5);
+expect<Equal<Awaited<ReturnType<typeof again.delay>>, AsyncResult<number>>>();
+again.delay(1);
+// @ts-expect-error the first argument is missing
+again.delay();
+// @ts-expect-error a page is no number
+fetchPage.s(url).withArgs(1);
+// @ts-expect-error it takes nothing from a previous step
+add.si(1, 2).withArgs(1);
+
 const many = group(urls.map((each) => fetchPage.s(each)));
 expect<Equal<Awaited<ReturnType<typeof many.delay>>, GroupResult<Page[]>>>();
 

@@ -8,7 +8,7 @@ import { ActionDialog } from '../../ui/dialog.js';
 import { parseArguments, parseObject } from '../../ui/parse.js';
 
 export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done: () => void }) {
-  const [kind, setKind] = useState<ScheduleSpec['kind']>(schedule?.spec.kind ?? 'crontab');
+  const [kind, setKind] = useState<Kind>(kindOf(schedule?.spec));
   const { data } = useData<TaskList>(address(['tasks']));
   const act = async (form: FormData) => {
     const text = (name: string) => String(form.get(name) ?? '').trim();
@@ -115,6 +115,13 @@ export function EditSchedule({ schedule, done }: { schedule?: ScheduleView; done
   );
 }
 
+/** The kinds that can be set here. */
+type Kind = Exclude<ScheduleSpec['kind'], 'own'>;
+
+function kindOf(spec: ScheduleSpec | undefined): Kind {
+  return spec === undefined || spec.kind === 'own' ? 'crontab' : spec.kind;
+}
+
 const LABELS = { crontab: 'Cron expression', every: 'Every', at: 'At' };
 const HINTS = {
   crontab: 'minute hour day month weekday, such as 0 9 * * 1-5',
@@ -122,7 +129,7 @@ const HINTS = {
   at: 'a moment, such as 2027-01-01T09:00',
 };
 
-function whenOf(spec: ScheduleSpec | undefined, kind: ScheduleSpec['kind']): string {
+function whenOf(spec: ScheduleSpec | undefined, kind: Kind): string {
   if (spec === undefined || spec.kind !== kind) return '';
   switch (spec.kind) {
     case 'crontab':
@@ -142,7 +149,7 @@ function boundsOf(spec: ScheduleSpec | undefined): object {
   return JSON.parse(JSON.stringify({ startAt, endAt, jitter, catchUp, aligned })) as object;
 }
 
-function specOf(kind: ScheduleSpec['kind'], when: string, timezone: string, bounds: object): ScheduleSpec {
+function specOf(kind: Kind, when: string, timezone: string, bounds: object): ScheduleSpec {
   if (kind === 'every') return { ...bounds, kind, every: /^\d+$/.test(when) ? Number(when) : when };
   const { aligned: _, ...others } = bounds as { aligned?: boolean };
   const zone = timezone === '' ? {} : { timezone };

@@ -91,7 +91,7 @@ class RedisEngine implements Engine {
     this.address = target.address;
     // On Cluster everything of a prefix lives in one slot, so that scripts and flows may span queues.
     this.#prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
-    this.#calls = new RedisConnection(target, config, 'fail-fast');
+    this.#calls = new RedisConnection(target, config, 'fail-fast', 'calls');
     this.#troubles = new Troubles(target.address, config);
     // No queue name begins with '~', so these keys never collide with BullMQ's.
     const held = <R>(body: (client: RedisClient) => Promise<R>) =>
@@ -137,7 +137,7 @@ class RedisEngine implements Engine {
   }
 
   #waitingLink(): RedisConnection {
-    this.#waiting ??= this.#linkBesideCalls();
+    this.#waiting ??= this.#linkBesideCalls('replicas');
     return this.#waiting;
   }
 
@@ -161,7 +161,7 @@ class RedisEngine implements Engine {
   }
 
   bullmq(): BullmqParts {
-    this.#workers ??= new RedisConnection(this.target, this.config, 'patient');
+    this.#workers ??= new RedisConnection(this.target, this.config, 'patient', 'workers');
     this.#workers.setHeld(true);
     this.#workersUsers++;
     let released = false;
@@ -288,15 +288,15 @@ class RedisEngine implements Engine {
   }
 
   #listenerLink(): RedisConnection {
-    this.#listener ??= this.#linkBesideCalls();
+    this.#listener ??= this.#linkBesideCalls('notices');
     return this.#listener;
   }
 
   /** A connection to the server that holds all keys of the prefix. */
-  #linkBesideCalls(): RedisConnection {
+  #linkBesideCalls(role: string): RedisConnection {
     const { target } = this;
     const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
-    const link = new RedisConnection(place, this.config, 'fail-fast');
+    const link = new RedisConnection(place, this.config, 'fail-fast', role);
     link.setHeld(this.#kept);
     return link;
   }

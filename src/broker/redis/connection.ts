@@ -47,6 +47,8 @@ export class RedisConnection {
     private readonly target: RedisUrl,
     private readonly config: EngineConfig,
     private readonly mode: LinkMode,
+    /** What it is for, as `CLIENT LIST` shows it behind the prefix. */
+    role: string,
   ) {
     const client = target.connect({
       ...MODES[mode],
@@ -55,6 +57,7 @@ export class RedisConnection {
       // BullMQ awaits it for a client that has not begun to connect, so the clients that BullMQ gets begin at once.
       lazyConnect: target.kind !== 'cluster' || mode !== 'patient',
       autoResubscribe: false,
+      connectionName: `celeriac:${config.prefix}:${role}`,
       retryStrategy: (times) => this.#retryDelay(times),
     });
     this.client = tended(client, (each) => target.watch?.(each));

@@ -30,7 +30,7 @@ return gone`,
 /** Opens a lock renewal with its own connection, which keeps the lock thread alive. */
 export function renewOnRedis(url: string, config: EngineConfig): LockRenewal {
   const target = parseRedisUrl(url);
-  const link = new RedisConnection(target, config, 'fail-fast');
+  const link = new RedisConnection(target, config, 'fail-fast', 'locks');
   link.setHeld(true);
   const prefix = target.kind === 'cluster' ? `{${config.prefix}}` : config.prefix;
   return {

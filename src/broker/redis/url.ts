@@ -75,7 +75,7 @@ export function duplicateOf(client: RedisClient): RedisUrl {
       connect: (options) =>
         cluster.duplicate([], {
           ...clusterOptions(options),
-          redisOptions: { ...own, ...options, lazyConnect: true },
+          redisOptions: { ...own, ...options, ...nameOf(own), lazyConnect: true },
         }),
     };
   }
@@ -90,8 +90,13 @@ export function duplicateOf(client: RedisClient): RedisUrl {
       : address,
     db,
     ...(watch && { watch }),
-    connect: (options) => redis.duplicate({ lazyConnect: true, ...options }),
+    connect: (options) => redis.duplicate({ lazyConnect: true, ...options, ...nameOf(redis.options) }),
   };
+}
+
+/** A name that the caller gave to its client stays. */
+function nameOf({ connectionName }: LinkOptions): LinkOptions {
+  return connectionName ? { connectionName } : {};
 }
 
 /** A `watch` function that makes clients follow the master. */

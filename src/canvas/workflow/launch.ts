@@ -51,6 +51,7 @@ import {
 import type { PlanCache } from './plan-cache.js';
 import { type WorkflowProgress } from './progress.js';
 import type { WorkflowResults } from './results.js';
+import { ofTheApp, retryingCall } from './retrying-call.js';
 import { expiryOf, firstStarts } from './writes.js';
 
 /** What a call in a transaction is made with. */
@@ -101,6 +102,8 @@ export class Launcher implements Dispatcher {
     options: SendOptions,
     where?: 'to the broker',
   ): Promise<AsyncResult<R, C>> {
+    if (options.publishRetry !== undefined)
+      return retryingCall<R, C>(this.params.sender, target, args, options, where);
     if (options.transaction !== undefined)
       return this.#within(options, where, (scope, own) =>
         hasCallbacks(own)
@@ -123,6 +126,7 @@ export class Launcher implements Dispatcher {
     options: SendOptions,
     where?: 'to the broker',
   ): Promise<AsyncResult | GroupResult> {
+    if (options.publishRetry !== undefined) return Promise.reject(ofTheApp(nameOf(node)));
     if (options.transaction !== undefined)
       return this.#within(options, where, ({ launcher }, own) => launcher.launch(node, args, own, where));
     const { tracing } = this.params;

@@ -6,6 +6,7 @@ import type { Celeriac } from '../../app.js';
 import { OptionError } from '../../errors.js';
 import type { LogLevel } from '../../options/logger.js';
 import { present } from '../../options/merge.js';
+import type { DeclaredQueues } from '../../options/queues.js';
 import { sleep } from '../../timers.js';
 import { VERSION } from '../../version.js';
 import type { WorkerProcesses } from '../../worker/processes/supervisor.js';
@@ -72,7 +73,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
   const { app, file, compiler } = await loadApp(spec);
   held.take();
   const { processes } = flags;
-  const whole = { ...options, module: file };
+  const whole = { ...options, ...queuesOf(flags, app.conf.queues), module: file };
   const worker = processes === undefined ? app.worker(whole) : app.worker({ ...whole, processes });
   node = worker.node;
   const named = node;
@@ -138,9 +139,7 @@ function logWriter(file: string | undefined, banner: LateBanner): (line: string)
 }
 
 function workerOptions(flags: WorkerFlags): WorkerOptions {
-  const queues = queuesOf(flags);
   return present({
-    queues,
     autoscale: flags.autoscale,
     concurrency: flags.concurrency,
     name: flags.hostname,
@@ -160,17 +159,23 @@ function healthOf({ healthPort: port, healthHost: host }: WorkerFlags): WorkerOp
   return port === undefined ? undefined : present({ port, host });
 }
 
-/** The queues of `-Q` without those of `-X`. */
-function queuesOf({ queues, excludeQueues = [] }: WorkerFlags): Record<string, number> | undefined {
-  if (queues === undefined && excludeQueues.length > 0) {
+/** The queues of `-Q`, else those that the app declares, without those of `-X`. */
+function queuesOf(
+  { queues, excludeQueues = [] }: WorkerFlags,
+  declared: DeclaredQueues,
+): Pick<WorkerOptions, 'queues'> {
+  const from: readonly WeightedQueue[] | undefined = queues ?? declared?.map((name) => ({ name, weight: 1 }));
+  if (from === undefined && excludeQueues.length > 0) {
     throw new OptionError(
       '-X: there is nothing to leave out: without -Q a worker takes from the default queue alone. Name queues with -Q.',
     );
   }
-  const left = queues?.filter(({ name }) => !excludeQueues.includes(name));
-  if (left?.length !== 0)
-    return left && Object.fromEntries(left.map(({ name, weight }) => [name, weight ?? 1]));
-  throw new OptionError('-X leaves out every queue that -Q names: no queue is left to take from.');
+  const left = from?.filter(({ name }) => !excludeQueues.includes(name));
+  if (left === undefined) return {};
+  if (left.length > 0)
+    return { queues: Object.fromEntries(left.map(({ name, weight }) => [name, weight ?? 1])) };
+  const all = queues === undefined ? 'the app declares' : '-Q names';
+  throw new OptionError(`-X leaves out every queue that ${all}: no queue is left to take from.`);
 }
 
 function useColor(flags: WorkerFlags): boolean {

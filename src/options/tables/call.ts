@@ -5,7 +5,7 @@
 import { OptionError } from '../../errors.js';
 import { show } from '../../show.js';
 import { type Acceptance, checkAcceptance } from '../acceptance.js';
-import { checked, checkedByName, delay, given, moment } from '../kinds.js';
+import { checked, checkedByName, delay, duration, given, moment } from '../kinds.js';
 import { option } from '../option.js';
 import type { TransactionOption } from '../transaction.js';
 import { PUBLISH_OPTIONS, RUN_OPTIONS_PER_CALL } from './task.js';
@@ -56,6 +56,10 @@ export const CALL_OPTIONS = {
 /** What `applyAsync` and `sendTask` take: also what no signature can hold. */
 export const SEND_OPTIONS = {
   ...CALL_OPTIONS,
+  publishRetry: option(duration, {
+    without: "the app's",
+    doc: 'how long this call keeps trying to reach the broker, in all; of single tasks',
+  }),
   transaction: option(given<TransactionOption>('transaction'), {
     doc: 'your own database transaction, to which the call then belongs: see the guide',
   }),

@@ -9,6 +9,7 @@ import { show } from '../../show.js';
 import type { ArgsRepr } from '../args-repr.js';
 import { type ErrorClass, errorClasses } from '../checks.js';
 import { type Compression, type CompressOption, checkCompress } from '../compression.js';
+import { checkDeclaredSchedules, type DeclaredSchedules } from '../declared-schedules.js';
 import { backoffStart, type ErrorMatch, errorMatcher } from '../error-match.js';
 import {
   checked,
@@ -40,7 +41,6 @@ import {
 } from '../limits.js';
 import { option } from '../option.js';
 import { type Rate, type RateLimit, toRate } from '../rates.js';
-import { checkSchedule, type Schedule } from '../schedules.js';
 import { checkSerializer, type SerializerOption } from '../serializers.js';
 import { tagsOf } from '../tags.js';
 import { checkSize } from '../worker-values.js';
@@ -147,8 +147,8 @@ export const TASK_OPTIONS = {
   argsRepr: option(functionOf<ArgsRepr>(), {
     doc: '`(...args) => text`: what is shown instead of its arguments, see [payloads](../guide/payloads.md)',
   }),
-  schedule: option(checked<Schedule, Schedule>('schedule', checkSchedule), {
-    doc: 'runs it by itself: `crontab(...)` or `every(...)`, see [schedules](../guide/schedules.md)',
+  schedule: option(checked<DeclaredSchedules, DeclaredSchedules>('schedule', checkDeclaredSchedules), {
+    doc: 'runs it by itself: `crontab(...)`, `every(...)`, `at(...)`, with arguments or several: see [schedules](../guide/schedules.md)',
   }),
   ...RUN_OPTIONS,
 };

@@ -62,7 +62,7 @@ export const WORKER_OPTIONS = {
     flags: [{ spec: '--autoscale <max,min>', help: 'let the slots grow with the load, and shrink without' }],
   }),
   queues: option(checked<WorkerQueues, readonly WeightedQueue[]>('queues', checkQueues), {
-    without: "the app's default queue",
+    without: "the app's `queues`, else its default queue",
     doc: 'queues to consume, or queues and weights, `{ mail: 2, reports: 1 }`',
     flags: [
       {

@@ -226,6 +226,7 @@ const schedules = {
       object({ kind: { const: 'every' }, every: { anyOf: [text, number] }, 'aligned?': flag, ...bounds }),
       object({ kind: { const: 'crontab' }, crontab: text, ...bounds }),
       object({ kind: { const: 'at' }, at: text, ...bounds }),
+      object({ kind: { const: 'own' }, ...bounds }),
     ],
   },
   Schedule: object({

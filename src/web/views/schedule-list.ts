@@ -90,6 +90,8 @@ function specOf(schedule: Schedule): ScheduleSpec {
   switch (schedule.kind) {
     case 'crontab':
       return { kind: 'crontab', crontab: schedule.expression, ...bounds };
+    case 'own':
+      return { kind: 'own', ...bounds };
     case 'at':
       return { kind: 'at', at: schedule.at, ...bounds };
     case 'every':

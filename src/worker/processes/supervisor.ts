@@ -77,7 +77,7 @@ export class WorkerProcesses implements AsyncDisposable {
     this.#given = params.logger;
     this.#params = { ...params, logger: leveled(params.logger) };
     this.#options = options;
-    this.#settings = resolveWorkerOptions(given, params.defaultQueue);
+    this.#settings = resolveWorkerOptions(given, params.defaultQueue, params.queues);
     this.#size = processes;
     this.#limits = childLimits(this.#settings);
     if (params.engine.oneProcess)
@@ -212,6 +212,14 @@ export class WorkerProcesses implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /** @throws {CeleriacError} always: BullMQ's Workers are in the processes */
+  bullmq(queue: string): never {
+    throw new CeleriacError(
+      `worker.bullmq('${queue}'): this worker's Workers are in its ${this.#size} processes. Ask for one in a worker without ` +
+        'processes, or listen with app.on() and app.events().',
+    );
   }
 
   /** The set-up of this worker. */

@@ -3,6 +3,7 @@
 import { laneOf } from '../../protocol/lanes.js';
 import type { Consumer, ConsumerParams } from '../../queue/consumer.js';
 import type { LaneGate } from '../../queue/lane-gate.js';
+import type { BullmqWorker } from '../../queue/raw-queues.js';
 import { Share, type Slots } from '../../queue/slots.js';
 
 /** Creates the consumer of one queue of the broker. */
@@ -23,6 +24,11 @@ export class QueueConsumer {
   ) {
     this.#share = new Share(weight);
     this.#plain = make({ queue, slots, share: this.#share });
+  }
+
+  /** BullMQ's own Worker of the queue, without its lanes. */
+  get bullmq(): BullmqWorker {
+    return this.#plain.bullmq;
   }
 
   /** What people see: the queue, and how many of its tasks may run at once. */

@@ -6,8 +6,10 @@ import type { Engine } from '../../broker/broker.js';
 import type { SlotCounts } from '../../control/commands.js';
 import { openQueue } from '../../coordination/pauses.js';
 import { CeleriacError } from '../../errors.js';
+import { checkDeclared, type DeclaredQueues } from '../../options/queues.js';
 import type { WeightedQueue } from '../../options/worker-values.js';
 import { laneOf } from '../../protocol/lanes.js';
+import type { BullmqWorker } from '../../queue/raw-queues.js';
 import { Slots } from '../../queue/slots.js';
 import { settleAll } from '../../settle-all.js';
 import type { Registry } from '../../tasks/registry.js';
@@ -18,6 +20,8 @@ export interface QueueConsumersParams {
   readonly engine: Engine;
   /** The initial queues. */
   readonly queues: readonly WeightedQueue[];
+  /** The queues that it may take from; undefined: any. */
+  readonly declared?: DeclaredQueues;
   /** The shared slots. */
   readonly budget: Slots;
   readonly limits: Limits;
@@ -58,10 +62,11 @@ export class QueueConsumers {
 
   /**
    * Consumes one more queue. With `concurrency` the queue gets slots of its own, also when it was consumed before.
-   * @throws {CeleriacError} once the worker stops
+   * @throws {CeleriacError} once the worker stops, and for a queue that the app does not declare
    */
   async add(queue: string, concurrency: number | undefined): Promise<void> {
     if (this.#closed) throw new CeleriacError(`this worker stops: it takes nothing from "${queue}" any more`);
+    checkDeclared(this.params.declared, queue, 'addConsumer');
     const line = this.#lines.get(queue);
     const slots = concurrency === undefined ? this.params.budget : new Slots(concurrency);
     if (line === undefined) await this.#consume(queue, slots);
@@ -94,6 +99,21 @@ export class QueueConsumers {
     const { limits } = this.params;
     if (!(await limits.add(task))) return;
     await Promise.all(this.#all().map((line) => this.#openLane(line, task)));
+  }
+
+  /**
+   * BullMQ's own Worker of a queue.
+   * @throws {CeleriacError} for a queue that is not consumed
+   */
+  bullmq(queue: string): BullmqWorker {
+    const line = this.#lines.get(queue);
+    if (line !== undefined) return line.bullmq;
+    const names = [...this.#lines.keys()];
+    throw new CeleriacError(
+      names.length === 0
+        ? 'worker.bullmq(): this worker takes from no queue. Start it first.'
+        : `worker.bullmq(): queue "${queue}" is not consumed here. Consumed: ${names.join(', ')}.`,
+    );
   }
 
   /** What people see of each queue: its name and concurrency. */

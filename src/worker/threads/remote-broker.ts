@@ -107,7 +107,7 @@ export class RemoteBroker implements Engine {
   }
 
   bullmq(): BullmqParts {
-    throw notInThreads('app.worker() is');
+    throw notInThreads('app.worker() and app.bullmq() are');
   }
 
   readJobs(refs: readonly JobRef[]): Promise<(StoredJob | undefined)[]> {

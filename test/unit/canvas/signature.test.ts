@@ -42,6 +42,14 @@ describe('A signature', () => {
     assert.throws(() => Object.assign(first.options, { priority: 9 }), TypeError);
   });
 
+  it('takes other arguments instead of its own, and keeps the rest', () => {
+    const { sign } = remembering();
+    const first = sign([2], { queue: 'a' });
+    const other = first.withArgs(3, 4);
+    assert.deepEqual([first.args, other.args, other.options], [[2], [3, 4], { queue: 'a' }]);
+    assert.deepEqual(first.withArgs().args, []);
+  });
+
   it('leaves the lists and options it was made from to their owner', () => {
     const { sign } = remembering();
     const [args, options] = [[1], { priority: 1 }];

@@ -47,6 +47,35 @@ function broker(budgetMs = 5_000) {
 
 const away = () => new Error('away');
 
+describe('A call with a time of its own', () => {
+  it('gives up by it, shorter or longer than the others, which it does not join', async () => {
+    const { producer, writes, troubles } = broker(0);
+    troubles.push(away(), away());
+    const [plain, patient] = await Promise.allSettled([
+      producer.send(envelope('a')),
+      producer.send(envelope('b', { retryMs: 60_000 })),
+    ]);
+    assert.deepEqual([plain.status, patient.status], ['rejected', 'fulfilled']);
+    assert.deepEqual(writes, ['q: a', 'q: b', 'q: b']);
+    const hasty = broker(60_000);
+    hasty.troubles.push(away());
+    const error = await rejection(hasty.producer.send(envelope('c', { retryMs: 0 })));
+    assert.ok(error instanceof BrokerUnavailableError);
+    assert.equal(error.taskId, 'c');
+  });
+
+  it('waits so for what comes before its send, too', async () => {
+    const { producer } = broker();
+    const never = () => new Promise<void>(() => undefined);
+    assert.ok((await rejection(producer.patiently(1, never))) instanceof BrokerUnavailableError);
+    let tries = 0;
+    await producer.patiently(60_000, async () => {
+      if (++tries < 2) throw new BrokerUnavailableError('away', { address: 'x' });
+    });
+    assert.equal(tries, 2);
+  });
+});
+
 describe('Calls', () => {
   it('of one turn go together, a batch for each queue, and a lone one goes by itself', async () => {
     const { producer, writes } = broker();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoredJob } from '#src/broker/broker.js';
+import { ResultTimeoutError, TaskFailedError } from '#src/errors.js';
 import { ErrorClasses } from '#src/protocol/wire-error.js';
 import { AsyncResult } from '#src/results/async-result.js';
 import { GroupResult } from '#src/results/group-result.js';
@@ -67,6 +68,38 @@ describe('A group', () => {
     ]);
   });
 
+  it('that is looked at once throws for a member that failed, before it misses those that have not ended', async () => {
+    await assert.rejects(groupOf({}, WELL, BADLY).get({ timeout: 0 }), TaskFailedError);
+    await assert.rejects(groupOf({}, WELL).get({ timeout: '0ms' }), ResultTimeoutError);
+    await assert.rejects(groupOf({}, BADLY).get({ timeout: 0, propagate: false }), ResultTimeoutError);
+    assert.deepEqual(await groupOf(WELL, WELL).get({ timeout: 0 }), [7, 7]);
+    const [, error] = (await groupOf(WELL, BADLY).get({ timeout: 0, propagate: false })) as unknown[];
+    assert.ok(error instanceof TaskFailedError);
+  });
+
+  it('is a list of its members, and of their ends for those who wait', async () => {
+    const group = groupOf(BADLY, WELL);
+    assert.deepEqual([...group], [...group.results]);
+    const ends: unknown[] = [];
+    for await (const { index, id, state, result } of group) ends.push([index, id, state, result]);
+    assert.deepEqual(ends, [
+      [0, 'm0', 'FAILURE', group.results[0]],
+      [1, 'm1', 'SUCCESS', group.results[1]],
+    ]);
+  });
+
+  it('tells whether somebody is still waited for, and the first error without waiting', async () => {
+    const retrying = { failedReason: 'Error: again', retries: 1 };
+    assert.deepEqual(
+      [await groupOf(WELL, {}).waiting(), await groupOf(WELL, BADLY).waiting()],
+      [true, false],
+    );
+    assert.equal(await groupOf(WELL, {}, retrying).firstError(), undefined);
+    const error = await groupOf({}, BADLY, BADLY).firstError();
+    assert.ok(error instanceof TaskFailedError);
+    assert.equal(error.taskId, 'm1');
+  });
+
   it('is followed no longer than whoever follows it wants', async () => {
     const controller = new AbortController();
     const group = groupOf(WELL, {});
@@ -91,7 +124,8 @@ describe('A group', () => {
 describe('A group without members', () => {
   it('has ended well, with nothing, and no broker is asked', async () => {
     const empty = GroupResult.empty();
-    assert.deepEqual(await empty.get(), []);
+    assert.deepEqual([await empty.get(), await empty.get({ timeout: 0 }), [...empty]], [[], [], []]);
+    assert.deepEqual([await empty.waiting(), await empty.firstError()], [false, undefined]);
     assert.deepEqual(
       [await empty.ready(), await empty.successful(), await empty.failed()],
       [true, true, false],

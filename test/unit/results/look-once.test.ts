@@ -37,7 +37,7 @@ describe('get({ timeout: 0 })', () => {
   it('gives what has ended', async () => {
     const { result, group } = resultOf(waitingJob('job', { doneAt: 1500, returnvalue: '7' }));
     assert.equal(await result.get({ timeout: 0 }), 7);
-    assert.equal(await group.get({ timeout: 0 }), 7);
+    assert.deepEqual(await group.get({ timeout: 0 }), [7]);
     const seen: string[] = [];
     assert.equal(await result.get({ timeout: '0ms', onUpdate: ({ state }) => seen.push(state) }), 7);
     assert.deepEqual(seen, ['SUCCESS']);

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { every } from 'celeriac';
 import type { CatchUp } from '#src/options/schedules.js';
-import { dueTick, type Spec, type StoredEntry, withTick } from '#src/schedules/entry.js';
+import {
+  declareEntry,
+  dueTick,
+  NEVER,
+  pauseEntry,
+  resumeEntry,
+  type Spec,
+  type StoredEntry,
+  withNext,
+  withTick,
+} from '#src/schedules/entry.js';
 
 const START = 1_000_000;
 
@@ -37,6 +47,48 @@ describe('The tick that is due', () => {
 
   it('is none before its time', () => {
     assert.equal(dueTick(entryDue(START + 500), START + 499, START), undefined);
+  });
+});
+
+describe('A schedule of a kind of its own', () => {
+  const spec = { schedule: { kind: 'own', code: 'a' }, timezone: 'UTC' } as unknown as Spec;
+  const evens = (after: number) => (Math.floor(after / 2_000) + 1) * 2_000;
+  const alive = new Set(['new']);
+
+  it('ticks when its code says', () => {
+    const entry = declareEntry(undefined, 'new', { spec, alive, now: START, own: evens });
+    assert.equal(entry?.nextAt, START + 2_000);
+    assert.ok(entry !== undefined);
+    assert.deepEqual(dueTick(entry, START + 2_100, START, evens), {
+      at: START + 2_000,
+      nextAt: START + 4_000,
+    });
+    assert.deepEqual(dueTick(entry, START + 9_100, START + 9_000, evens), {
+      at: START + 8_000,
+      nextAt: START + 10_000,
+    });
+    assert.equal(dueTick(entry, START + 2_100, START, () => undefined)?.nextAt, null);
+  });
+
+  it('is changed by a process without its code, and found again by one that has it', () => {
+    const entry = declareEntry(undefined, 'new', { spec, alive, now: START, own: evens });
+    assert.ok(entry !== undefined);
+    const paused = pauseEntry(entry);
+    assert.ok(paused?.nextAt === null);
+    const resumed = resumeEntry(paused, START + 100);
+    assert.ok(resumed !== undefined);
+    assert.deepEqual([resumed.nextAt, resumed.sought], [START + 100, true]);
+    const found = dueTick(resumed, START + 200, START, evens);
+    assert.deepEqual(found, { nextAt: START + 2_000 });
+    assert.equal(withNext(resumed, found ?? NEVER).sought, undefined);
+  });
+
+  it('starts anew when its code is another', () => {
+    const entry = declareEntry(undefined, 'old', { spec, alive: new Set(['old']), now: START, own: evens });
+    const changed = { ...spec, schedule: { kind: 'own', code: 'b' } } as Spec;
+    const odd = (after: number) => after + 77;
+    const anew = declareEntry(entry, 'new', { spec: changed, alive, now: START + 1, own: odd });
+    assert.equal(anew?.nextAt, START + 78);
   });
 });
 

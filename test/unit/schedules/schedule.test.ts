@@ -194,6 +194,20 @@ describe('the option schedule', () => {
     const app = new Celeriac('options');
     assert.throws(() => app.task('x', { schedule: '* * * * *' as never }, () => 1), /no schedule.*crontab/);
     assert.throws(() => app.task('x', { schedule: { kind: 'every' } as never }, () => 1), OptionError);
+    for (const wrong of [
+      { when: '* * * * *' },
+      { when: every('5m'), arg: [1] },
+      { when: every('5m'), args: 7 },
+      [{ args: [1] }],
+      [{ when: every('5m') }, { when: every('6m') }],
+      { '': every('5m') },
+      { a: 'b' },
+    ])
+      assert.throws(
+        () => app.task('x', { schedule: wrong as never }, () => 1),
+        OptionError,
+        JSON.stringify(wrong),
+      );
     app.task('x', { schedule: JSON.parse(JSON.stringify(every('5m'))) as Schedule }, () => 1);
     const taskDefaults = { schedule: every('5m') };
     assert.throws(() => new Celeriac('options', { taskDefaults }), /belongs to one task/);

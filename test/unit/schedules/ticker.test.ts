@@ -19,7 +19,11 @@ function schedule(entry: Partial<StoredEntry> = {}) {
   const clock = { at: START };
   const sent: string[] = [];
   const lines: string[] = [];
-  const trouble = { sending: undefined as Error | undefined, placing: undefined as Error | undefined };
+  const trouble = {
+    sending: undefined as Error | undefined,
+    placing: undefined as Error | undefined,
+    foreign: false,
+  };
   const store = {
     read: async () => new Map(row === undefined ? [] : [[NAME, row]]),
     replace: async (_: string, version: number, value: StoredEntry) => {
@@ -29,6 +33,8 @@ function schedule(entry: Partial<StoredEntry> = {}) {
     },
   } as unknown as ScheduleStore<StoredEntry>;
   const calls = {
+    canTick: () => trouble.foreign === false,
+    ownNext: () => undefined,
     place: () => {
       if (trouble.placing !== undefined) throw trouble.placing;
       return 'q';
@@ -100,6 +106,13 @@ describe('A tick', () => {
     const claimed = schedule({ pending: { at: START, taskId: 'x', claimedAt: START - 1_000 } });
     await claimed.worker().tick(NAME, claimed.row(), undefined);
     assert.deepEqual([claimed.sent, claimed.row()?.value.pending], [['x 0'], undefined]);
+  });
+
+  it('of an entry that needs code this process does not have is left to others', async () => {
+    const { row, trouble, worker, sent } = schedule({ pending: { at: START, taskId: 'x@q', claimedAt: 0 } });
+    trouble.foreign = true;
+    await worker().tick(NAME, row(), START);
+    assert.deepEqual([sent, row()?.version], [[], 1]);
   });
 
   it('of an entry that is removed meanwhile is not sent', async () => {

@@ -268,6 +268,8 @@ export interface Engine {
   reclaim(rows: number): Promise<boolean>;
   /** The broker's clock, epoch ms. */
   serverTime(): Promise<number>;
+  /** A number that grows with the answers to calls, whatever was asked: if it stands, the broker is silent. */
+  answers(): number;
   /**
    * Keeps the process alive until the returned function is called (may be called twice). An idle engine without holds
    * lets a script exit.

@@ -66,6 +66,7 @@ export function engineOf(ground: Readonly<Ground>): Engine {
     reclaim: (rows) => ground.engine.reclaim(rows),
     uncount: (ref) => ground.engine.uncount(ref),
     serverTime: () => ground.engine.serverTime(),
+    answers: () => ground.engine.answers(),
     hold: () => ground.engine.hold(),
     isUnavailable: (error) => ground.engine.isUnavailable(error),
     wasThere: (error) => ground.engine.wasThere(error),

@@ -63,7 +63,7 @@ export class Producer {
     /** Whether a call waits for a replica; throws for a broker that cannot have one. */
     readonly replicated: AcceptanceRule = () => false,
   ) {
-    this.#deadlines = new Deadlines(budgetMs);
+    this.#deadlines = new Deadlines(budgetMs, () => engine.answers());
   }
 
   /**

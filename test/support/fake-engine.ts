@@ -54,6 +54,7 @@ export function fakeEngine(): FakeEngine {
     promote: () => called('promote', () => undefined),
   };
   const engine = {
+    answers: () => 0,
     hold: () => () => undefined,
     isUnavailable: () => false,
     backend: async () => backend,

@@ -318,6 +318,7 @@ function modelEngine(broker: ModelBroker, life: Life): Engine {
   };
   return {
     oneProcess: true,
+    answers: () => 0,
     hold: () => () => undefined,
     isUnavailable: () => false,
     backend: async () => backend,

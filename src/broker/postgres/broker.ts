@@ -163,6 +163,10 @@ export class PgEngine implements Engine {
     return uncount(this.#query, ref);
   }
 
+  answers(): number {
+    return this.wire.answers?.() ?? 0;
+  }
+
   async serverTime(): Promise<number> {
     const { rows } = await this.#query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms');
     return Math.floor(Number(rows[0]?.ms));

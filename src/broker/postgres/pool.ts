@@ -96,6 +96,11 @@ export class PgStatements {
     }
   };
 
+  /** How many statements were answered. */
+  get answers(): number {
+    return this.#answers;
+  }
+
   /** Runs `body` on one session of its own. */
   async session<R>(body: (query: PgQuery) => Promise<R>): Promise<R> {
     const client = await this.#checkoutBy(performance.now() + this.parts.config.connectTimeoutMs);

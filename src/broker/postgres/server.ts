@@ -87,6 +87,10 @@ class PostgresWire implements PgWire {
     };
   }
 
+  answers(): number {
+    return this.#open?.link.answers ?? 0;
+  }
+
   async open(): Promise<void> {
     if (await this.#look()) return;
     await this.#reopenPooled();

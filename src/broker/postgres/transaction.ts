@@ -72,6 +72,7 @@ export function transactedCall(engine: Engine, sql: SqlGround, link: Transaction
     uncount: (ref) => engine.uncount(ref),
     reclaim: async () => false,
     serverTime: () => engine.serverTime(),
+    answers: () => engine.answers(),
     hold: () => engine.hold(),
     isUnavailable: () => false,
     wasThere: (error) => engine.wasThere(error),

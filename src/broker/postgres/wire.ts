@@ -50,6 +50,8 @@ export interface PgWire {
   /** Runs `body` on one session that has no other user meanwhile. */
   session<R>(body: (query: PgQuery) => Promise<R>): Promise<R>;
   readonly notices: PgNotices;
+  /** How many statements were answered; absent where the database cannot be away. */
+  answers?(): number;
   isUnavailable(error: unknown): boolean;
   close(): Promise<void>;
 }

@@ -216,6 +216,10 @@ class RedisEngine implements Engine {
     return this.#held(async () => uncount(await this.#client(), this.#prefix, ref));
   }
 
+  answers(): number {
+    return this.#calls.bytesRead;
+  }
+
   serverTime(): Promise<number> {
     return this.#held(async () => {
       const [seconds, micros] = (await (await this.#client()).time()) as [number | string, number | string];

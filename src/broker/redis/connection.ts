@@ -84,6 +84,13 @@ export class RedisConnection {
     for (const stream of streamsOf(this.client)) stream[JOINED]?.arm();
   }
 
+  /** What its sockets have received so far; begins anew with each connection. */
+  get bytesRead(): number {
+    let bytes = 0;
+    for (const stream of streamsOf(this.client)) bytes += stream.bytesRead;
+    return bytes;
+  }
+
   /** Whether the client is connected and open. */
   get isReady(): boolean {
     return !this.#closed && isReady(this.client);

@@ -49,6 +49,7 @@ export class RemoteBroker implements Engine {
   readonly broadcast: Broadcast;
   readonly replication?: Replication;
   #loading = true;
+  #answers = 0;
 
   constructor(
     private readonly link: Rpc,
@@ -91,6 +92,10 @@ export class RemoteBroker implements Engine {
         confirm: (...args) => call('replicationConfirm', args),
       };
     this.signals = new RemoteSignals(ordered, (method, topic) => this.#call(method, [topic]));
+  }
+
+  answers(): number {
+    return this.#answers;
   }
 
   /** The module is loaded: from now on calls are passed to the worker. */
@@ -181,7 +186,10 @@ export class RemoteBroker implements Engine {
 
   /** Asks the worker, once the module is loaded. */
   async ask(request: Request): Promise<unknown> {
-    if (!this.#loading) return this.link.ask(request);
+    if (!this.#loading)
+      return this.link.ask(request).finally(() => {
+        this.#answers++;
+      });
     throw new CeleriacError(
       `${this.file} asks something of the broker while it is loaded (a call, a result). A worker's threads load it too, ` +
         "so every thread would do that again. Move it into a function, or behind: if (isMainThread), from 'node:worker_threads'.",

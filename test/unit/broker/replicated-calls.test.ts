@@ -17,6 +17,7 @@ function producer(answers: Awaited<ReturnType<Replication['confirm']>>[], budget
   };
   const engine = {
     address: 'redis://x',
+    answers: () => 0,
     hold: () => () => undefined,
     isUnavailable: (error: unknown) => error instanceof BrokerUnavailableError,
     backend: async () => backend as unknown as IQueueBackend,

@@ -48,42 +48,31 @@ describe('Deadlines', () => {
     );
   });
 
-  it('move on while what began before is answered, however long the whole crowd takes', async (t) => {
+  it('move on while the broker answers anything, however long a whole crowd takes', async (t) => {
     keepAlive(t);
-    const deadlines = new Deadlines(100);
-    const crowd = Array.from({ length: 12 }, () => asked(deadlines));
-    for (const { answer } of crowd) {
+    let answers = 0;
+    const deadlines = new Deadlines(100, () => answers);
+    const { answer, outcome } = asked(deadlines);
+    for (let i = 0; i < 12; i++) {
       await pause(50);
-      answer();
+      answers++;
     }
-    assert.deepEqual(new Set(await Promise.all(crowd.map(({ outcome }) => outcome))), new Set(['answered']));
+    answer();
+    assert.equal(await outcome, 'answered');
   });
 
   it('end when the broker falls silent in the middle of a crowd', async (t) => {
     keepAlive(t);
-    const deadlines = new Deadlines(50);
+    let answers = 0;
+    const deadlines = new Deadlines(50, () => answers);
     const crowd = Array.from({ length: 6 }, () => asked(deadlines));
     for (const { answer } of crowd.slice(0, 3)) {
       await pause(30);
+      answers++;
       answer();
     }
     const outcomes = await Promise.all(crowd.map(({ outcome }) => outcome));
     assert.deepEqual(outcomes, [...Array(3).fill('answered'), ...Array(3).fill('given up')]);
-  });
-
-  it('are not moved on by answers to what began later', async (t) => {
-    keepAlive(t);
-    const deadlines = new Deadlines(60);
-    const stuck = asked(deadlines);
-    let over = false;
-    void stuck.outcome.then(() => (over = true));
-    while (!over) {
-      const later = asked(deadlines);
-      later.answer();
-      await later.outcome;
-      await pause(10);
-    }
-    assert.equal(await stuck.outcome, 'given up');
   });
 
   it('leave time to hear an answer after the event loop stood still', async (t) => {

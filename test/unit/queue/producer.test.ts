@@ -31,6 +31,7 @@ function broker(budgetMs = 5_000) {
   const engine = {
     address: 'redis://x',
     oneProcess: false,
+    answers: () => 0,
     hold: () => {
       held.now++;
       return () => held.now--;

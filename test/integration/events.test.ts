@@ -449,6 +449,25 @@ describe('Events', () => {
     assert.deepEqual(heard.types(id), RAN);
   });
 
+  it('come from a worker that was idle and unheard when its connections were cut', async (t) => {
+    const server = await startRedis();
+    t.after(() => server.close());
+    const { app, twin } = testApp(t, { broker: server.url });
+    const task = app.task('steady', () => 1);
+    await app.worker({ name: 'idle@here' }).start();
+    const client = new Redis(server.url);
+    t.after(() => client.disconnect());
+    const listener = async () =>
+      /id=(\d+) .*cmd=subscribe/.exec(String(await client.call('CLIENT', 'LIST', 'TYPE', 'pubsub')))?.[1];
+    const before = await until(listener, 'the worker’s connection for notices');
+    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await until(async () => ((await listener()) ?? before) !== before, 'a new one, though nothing is asked');
+    const heard = new Heard(t, twin());
+    await heard.untilWorker('worker-heartbeat', 'idle@here');
+    const { id } = await task.delay();
+    await heard.until(id, 'task-succeeded');
+  });
+
   it('are heard from other processes, and keep no script alive that only calls', async (t) => {
     const server = await startRedis();
     t.after(() => server.close());

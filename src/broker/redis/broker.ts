@@ -163,6 +163,7 @@ class RedisEngine implements Engine {
   bullmq(): BullmqParts {
     this.#workers ??= new RedisConnection(this.target, this.config, 'patient', 'workers');
     this.#workers.setHeld(true);
+    this.#listener?.setHeld(true);
     this.#workersUsers++;
     let released = false;
     return {
@@ -283,6 +284,7 @@ class RedisEngine implements Engine {
     this.signals.flush();
     const link = this.#workers;
     this.#workers = undefined;
+    this.#listener?.setHeld(this.#kept);
     void link?.close();
   }
 
@@ -301,7 +303,7 @@ class RedisEngine implements Engine {
     const { target } = this;
     const place = target.kind === 'cluster' ? shardOf(target, this.#calls, this.#prefix) : target;
     const link = new RedisConnection(place, this.config, 'fail-fast', role);
-    link.setHeld(this.#kept);
+    link.setHeld(this.#listens);
     return link;
   }
 
@@ -353,10 +355,15 @@ class RedisEngine implements Engine {
     throw withoutArguments(refusalIn(error, this.address) ?? error);
   }
 
+  /** Whether notices are missed if their connection is not made again: a worker has to hear who listens, even idle. */
+  get #listens(): boolean {
+    return this.#kept || this.#workers !== undefined;
+  }
+
   #setHeld(held: boolean): void {
     this.#kept = held;
     this.#calls.setHeld(held);
-    this.#listener?.setHeld(held);
+    this.#listener?.setHeld(this.#listens);
     this.#waiting?.setHeld(held);
   }
 }

@@ -74,6 +74,8 @@ export class RedisConnection {
   /** While `held`, the client keeps the process alive. Workers' clients are held from start to stop. */
   setHeld(held: boolean): void {
     this.#held = held;
+    if (held && this.#everReady && !this.#closed && this.client.status === 'end')
+      void this.client.connect().catch(() => undefined); // it was lost while nobody held it; ioredis tries on
     // A connecting socket would pile up these calls; 'ready' applies the state of that moment.
     if (!isReady(this.client)) return;
     for (const stream of streamsOf(this.client)) held ? stream.ref() : stream.unref();

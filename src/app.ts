@@ -143,7 +143,7 @@ export class Celeriac implements AsyncDisposable {
       apply: (target, args, callOptions) =>
         this.#parts.flows.launcher.apply(target, args, callOptions, this.#hereAndNow(false)),
     };
-    thread?.made({ ...wiring, prefix: config.prefix, events: parts.events });
+    thread?.made({ ...wiring, prefix: config.prefix, events: parts.events, container: config.container });
   }
 
   /** The options in force: plain data, secrets masked, frozen. Durations are milliseconds. */

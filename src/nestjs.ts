@@ -5,6 +5,7 @@
 import type { DynamicModule, Provider } from '@nestjs/common';
 import type { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { Celeriac } from './app.js';
+import { folderOfCaller } from './nestjs/bootstrap-file.js';
 import { taskProviders } from './nestjs/injected-tasks.js';
 import { Lifecycle } from './nestjs/lifecycle.js';
 import {
@@ -14,6 +15,7 @@ import {
 } from './nestjs/module-options.js';
 import { nestCore } from './nestjs/packages.js';
 import { checkNames } from './options/names.js';
+import { threadHost } from './worker/threads/host.js';
 
 export { InjectTasks } from './nestjs/injected-tasks.js';
 export type { CeleriacModuleAsyncOptions, CeleriacModuleOptions } from './nestjs/module-options.js';
@@ -34,14 +36,16 @@ export class CeleriacModule {
   /** The module, with fixed options. @throws {OptionError} for an invalid option, when the application starts */
   static forRoot(options: CeleriacModuleOptions & { isGlobal?: boolean } = {}): DynamicModule {
     const { isGlobal = true, ...own } = options;
-    return dynamicModule(isGlobal, undefined, { provide: OPTIONS, useValue: own });
+    const beside = folderOfCaller(CeleriacModule.forRoot);
+    return dynamicModule(isGlobal, undefined, beside, { provide: OPTIONS, useValue: own });
   }
 
   /** The module, with options from other providers. */
   static forRootAsync(options: CeleriacModuleAsyncOptions): DynamicModule {
     checkNames(options, ['imports', 'inject', 'useFactory', 'isGlobal'], 'CeleriacModule.forRootAsync');
     const { imports, inject = [], useFactory, isGlobal = true } = options;
-    return dynamicModule(isGlobal, imports, { provide: OPTIONS, inject, useFactory });
+    const beside = folderOfCaller(CeleriacModule.forRootAsync);
+    return dynamicModule(isGlobal, imports, beside, { provide: OPTIONS, inject, useFactory });
   }
 }
 
@@ -51,9 +55,11 @@ const LIFECYCLE = Symbol('celeriac: lifecycle');
 function dynamicModule(
   global: boolean,
   imports: DynamicModule['imports'],
+  beside: string | undefined,
   optionsProvider: Provider,
 ): DynamicModule {
   const { ModuleRef: Ref, ModulesContainer: Modules } = nestCore();
+  threadHost()?.expect?.();
   const app: Provider = {
     provide: Celeriac,
     inject: [OPTIONS, Ref],
@@ -63,7 +69,7 @@ function dynamicModule(
     provide: LIFECYCLE,
     inject: [Celeriac, OPTIONS, Modules],
     useFactory: (celeriac: Celeriac, options: CeleriacModuleOptions, modules: ModulesContainer) =>
-      new Lifecycle(celeriac, options, modules),
+      new Lifecycle(celeriac, options, modules, beside),
   };
   return {
     module: CeleriacModule,

@@ -7,6 +7,8 @@ import { show } from '../show.js';
 /** Makes (or finds) the instance of a service class that was registered as a class. */
 export interface Container {
   get<T>(cls: abstract new (...args: never[]) => T): T | Promise<T>;
+  /** Called when a thread ends that has made this container, and never elsewhere: there it is yours to close. */
+  close?(): void | Promise<void>;
 }
 
 /** The container of an app that was given none. */

@@ -3,13 +3,21 @@
  * everything else has started, stops it before anything else stops, and closes the app at the very end. Under the
  * command line, which has only the app, it also closes the application.
  */
-import type { InjectionToken, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import type {
+  InjectionToken,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleDestroy,
+  OnModuleInit,
+} from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import type { Celeriac } from '../app.js';
 import { type AppHost, setHost } from '../app-host.js';
 import { declaredTasks } from '../tasks/declaration.js';
 import type { ServiceClass } from '../tasks/registry.js';
+import { threadHost } from '../worker/threads/host.js';
 import type { Worker } from '../worker/worker.js';
+import { bootstrapFile } from './bootstrap-file.js';
 import type { CeleriacModuleOptions } from './module-options.js';
 import { nestHooks } from './packages.js';
 
@@ -24,13 +32,22 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown, AppHost {
     private readonly app: Celeriac,
     private readonly options: CeleriacModuleOptions,
     private readonly modules: ModulesContainer,
+    /** Where a relative `bootstrap` begins. */
+    private readonly beside?: string | undefined,
   ) {}
 
   onModuleInit(): void {
     const registered = new Set<ServiceClass>();
     for (const module of this.modules.values())
       for (const wrapper of module.providers.values()) this.#register(wrapper, registered);
-    if (this.options.worker !== undefined && this.options.worker !== false) this.#attend();
+    const thread = threadHost();
+    // A thread or process that a worker has started runs the tasks of that one.
+    if (thread !== undefined) this.#attend({ onApplicationBootstrap: () => thread.started?.(this.app) });
+    else if (this.options.worker !== undefined && this.options.worker !== false)
+      this.#attend({
+        onApplicationBootstrap: () => this.#startWorker(),
+        onModuleDestroy: () => this.#worker?.stop(),
+      });
     setHost(this.app, this);
   }
 
@@ -71,18 +88,18 @@ export class Lifecycle implements OnModuleInit, OnApplicationShutdown, AppHost {
    * Nest starts deep modules first and stops them last, and a global module is the deepest. A worker has to start last
    * and stop first, while the dependencies of its tasks still work, so its hooks are attached to the root module.
    */
-  #attend(): void {
+  #attend(hooks: Partial<OnApplicationBootstrap & OnModuleDestroy>): void {
     const [root] = [...this.modules.values()].sort((a, b) => a.distance - b.distance);
-    const hooks = {
-      onApplicationBootstrap: () => this.#startWorker(),
-      onModuleDestroy: () => this.#worker?.stop(),
-    };
     root?.addProvider({ provide: Symbol('celeriac: worker') as InjectionToken, useValue: hooks });
   }
 
   async #startWorker(): Promise<void> {
-    const { worker } = this.options;
-    this.#worker = this.app.worker(typeof worker === 'object' ? worker : {});
+    const { worker, bootstrap } = this.options;
+    const given = typeof worker === 'object' ? worker : {};
+    const named = given.module === undefined && bootstrap !== undefined;
+    this.#worker = this.app.worker(
+      named ? { ...given, module: bootstrapFile(bootstrap, this.beside) } : given,
+    );
     await this.#worker.start();
   }
 }

@@ -20,6 +20,11 @@ export interface CeleriacModuleOptions extends CeleriacOptions {
   app?: Celeriac;
   /** Start a worker when the application has started, and stop it before anything else stops. Default: no worker. */
   worker?: WorkerOptions | boolean;
+  /**
+   * The module that each thread of the worker loads for tasks with `pool: 'threads'`: it makes the application context.
+   * Absolute, a file URL, or relative to the file that calls `forRoot`. Default: none.
+   */
+  bootstrap?: string;
 }
 
 /** Options of `CeleriacModule.forRootAsync`. */
@@ -36,7 +41,7 @@ export interface CeleriacModuleAsyncOptions {
 
 /** The module's app: its services come from Nest's container, its log lines go to Nest's logger. */
 export function appOf(options: CeleriacModuleOptions, moduleRef: ModuleRef): Celeriac {
-  const { name = 'celeriac', app, worker: _, ...appOptions } = options;
+  const { name = 'celeriac', app, worker: _, bootstrap: __, ...appOptions } = options;
   if (app === undefined)
     return new Celeriac(
       name,

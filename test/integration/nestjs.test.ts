@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -113,6 +122,33 @@ onEveryEngine((ground) => {
         'a node',
       );
       assert.deepEqual(registered, ['mail.send', 'orders.slow', 'orders.total']);
+    });
+
+    it('runs tasks in threads, each with an application context of its own, closed at its end', async (t) => {
+      const log = join(mkdtempSync(join(tmpdir(), 'celeriac-')), 'log');
+      t.after(() => rmSync(dirname(log), { recursive: true }));
+      Object.assign(process.env, { NEST_BROKER: ground.url, NEST_PREFIX: uniqueName(), NEST_LOG: log });
+      // The broker of a module is read as it loads.
+      const { MoneyModule } = (await import(
+        `../fixtures/threads/nest-module.js?on=${ground.engine}`
+      )) as typeof import('../fixtures/threads/nest-module.js');
+      const context = await NestFactory.createApplicationContext(MoneyModule, { logger: false });
+      t.after(() => context.close());
+      const app = context.get(Celeriac);
+      const sent = await Promise.all([
+        app.sendTask('money.convert', [2]),
+        app.sendTask('money.convert', [3]),
+      ]);
+      const values = await Promise.all(sent.map((each) => each.get({ timeout: '30s' })));
+      assert.deepEqual(values, [
+        [4, false],
+        [6, false],
+      ]);
+      await context.close();
+      assert.deepEqual(readFileSync(log, 'utf8').trim().split('\n').sort(), [
+        'main closed after 0',
+        'thread closed after 2',
+      ]);
     });
 
     it('serves a process that only calls: the service is not provided there', async (t) => {

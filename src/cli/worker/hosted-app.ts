@@ -36,10 +36,20 @@ export async function loadHostedApp(
 ): Promise<LoadedApp> {
   overrideApps(overrides);
   const made: LoadedApp[] = [];
+  let starting: Promise<void> | undefined;
+  let started: () => void = () => undefined;
   const startsWorker = new Promise<void>((resolve) => {
     becomeThread({
       ...parts,
       made: (app) => void made.push(app),
+      expect: () => {
+        starting ??= new Promise((resolve) => {
+          started = resolve;
+        });
+      },
+      started: (app) => {
+        if (made.some((known) => known.app === app && known.name === appName)) started();
+      },
       workerStarts: (app: TaskApp, worker: object) => {
         if (owns?.(worker) === true) return undefined;
         if (made.some((known) => known.app === app && known.name === appName)) resolve();
@@ -50,6 +60,8 @@ export async function loadHostedApp(
   if (isTypeScript(file) && !inheritsCompiler()) await registerCompiler(dirname(file));
   // A module may await the start of its own worker as it loads: then it has loaded far enough.
   await Promise.race([importModule(file, file), startsWorker]);
+  // A module without top-level await has begun to start its framework, no more.
+  await starting;
   const named = made.filter(({ name }) => name === appName);
   const app = named.find((candidate) => candidate.prefix === prefix) ?? named[0];
   if (app !== undefined) return app;

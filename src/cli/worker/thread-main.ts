@@ -3,8 +3,11 @@
  * those made meanwhile, and runs the tasks it receives. It must never start a worker or open a connection.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
+import { hostOf } from '../../app-host.js';
+import type { Logger } from '../../options/logger.js';
 import { encodeFailure } from '../../protocol/wire-error.js';
 import { LifecycleEvents } from '../../worker/observe/lifecycle-events.js';
+import type { LoadedApp } from '../../worker/threads/host.js';
 import type { ThreadSetup } from '../../worker/threads/messages.js';
 import { RemoteBroker } from '../../worker/threads/remote-broker.js';
 import { RemoteCaller } from '../../worker/threads/remote-caller.js';
@@ -19,6 +22,7 @@ async function main(setup: ThreadSetup): Promise<void> {
   const engine = new RemoteBroker(link, setup.broker, setup.file);
   let runner: ThreadRunner | undefined;
   let life: LifecycleEvents | undefined;
+  let closing: (() => Promise<void>) | undefined;
   link.open((news) => {
     switch (news.kind) {
       case 'run':
@@ -34,6 +38,7 @@ async function main(setup: ThreadSetup): Promise<void> {
         void life
           ?.shuttingDown()
           .then(() => life?.stopped())
+          .then(() => closing?.())
           .then(() => link.send({ kind: 'leaving' }));
         return;
       case 'abort':
@@ -65,8 +70,24 @@ async function main(setup: ThreadSetup): Promise<void> {
     engine.loaded();
     runner = new ThreadRunner(loaded, setup, link);
     await life.ready();
-    link.send({ kind: 'ready', listens: events.hasListeners(['worker-shutting-down', 'worker-stopped']) });
+    closing = closingOf(loaded, logger);
+    const listens = closing !== undefined || events.hasListeners(['worker-shutting-down', 'worker-stopped']);
+    link.send({ kind: 'ready', listens });
   } catch (error) {
     link.send({ kind: 'failed', error: encodeFailure(error) });
   }
+}
+
+/** Closes the framework around the app, and the container of its services; undefined where there is neither. */
+function closingOf({ app, container }: LoadedApp, logger: Logger): (() => Promise<void>) | undefined {
+  const host = hostOf(app);
+  if (host === undefined && container.close === undefined) return undefined;
+  return async () => {
+    try {
+      await host?.close('SIGTERM');
+      await container.close?.();
+    } catch (error) {
+      logger.error({ error }, 'what the tasks of a thread depend on could not be closed');
+    }
+  };
 }

@@ -16,7 +16,8 @@ export const THREAD_FILE = 'cli/worker/thread-main.js';
 export const PROCESS_FILE = 'cli/worker/process-main.js';
 
 const ADVICE =
-  'Give app.worker() { module: import.meta.url } in the module that makes the app and registers its tasks';
+  'Give app.worker() { module: import.meta.url } in the module that makes the app and registers its tasks ' +
+  '(in a Nest application, CeleriacModule.forRoot({ bootstrap }))';
 
 /**
  * The file named by the option, absolute.

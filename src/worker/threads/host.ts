@@ -4,6 +4,7 @@
  * same everywhere.
  */
 
+import type { Container } from '../../app-options/container.js';
 import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
@@ -23,6 +24,8 @@ export interface LoadedApp {
   readonly events: Events;
   /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
+  /** Where they come from; closed with the thread. */
+  readonly container: Pick<Container, 'close'>;
 }
 
 /** The thread, as its app sees it. */
@@ -33,6 +36,10 @@ export interface ThreadHost {
   callerFor?(appName: string): Asking | undefined;
   /** Reports a new app. */
   made(app: LoadedApp): void;
+  /** A framework will make an app that registers its tasks only as it starts: the thread waits for {@link started}. */
+  expect?(): void;
+  /** The framework around this app has started. */
+  started?(app: TaskApp): void;
   /**
    * Called when a worker is started. For a worker that the module starts: gives a promise that never resolves, since
    * the module has done all it should here. For the process's own worker: gives undefined, and the start goes on.

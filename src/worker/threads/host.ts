@@ -4,7 +4,6 @@
  * same everywhere.
  */
 
-import type { Container } from '../../app-options/container.js';
 import type { Engine } from '../../broker/broker.js';
 import type { Asking } from '../../control/caller.js';
 import type { Responder, ResponderParams } from '../../control/responder.js';
@@ -25,7 +24,7 @@ export interface LoadedApp {
   /** Creates the services that were registered as classes. */
   prepare(): Promise<void>;
   /** Where they come from; closed with the thread. */
-  readonly container: Pick<Container, 'close'>;
+  readonly container: { close?(): void | Promise<void> };
 }
 
 /** The thread, as its app sees it. */

@@ -65,8 +65,10 @@ describe('A call with a time of its own', () => {
     assert.equal(error.taskId, 'c');
   });
 
-  it('waits so for what comes before its send, too', async () => {
+  it('waits so for what comes before its send, too', async (t) => {
     const { producer } = broker();
+    const alive = setInterval(() => undefined, 1000); // as the caller's connection does
+    t.after(() => clearInterval(alive));
     const never = () => new Promise<void>(() => undefined);
     assert.ok((await rejection(producer.patiently(1, never))) instanceof BrokerUnavailableError);
     let tries = 0;

@@ -68,6 +68,7 @@ export async function runWorker(spec: string, flags: WorkerFlags): Promise<numbe
     node: () => node,
   });
   const options = { ...workerOptions(flags), logger: withoutReady(log) };
+  if (flags.queues !== undefined) queuesOf(flags, undefined); // refused before any code is loaded
   const unheard = endAtOnce();
   const held = new HeldSignals();
   const { app, file, compiler } = await loadApp(spec);

@@ -35,8 +35,8 @@ const GOODBYE_MS = 3_000;
 /** The largest message, bytes. A reply with a thousand tasks takes some hundred kilobytes. */
 export const LARGEST_MESSAGE = 4 * 1024 ** 2;
 
-/** Most characters of a name within an id: ids are parts of topics, which may have 512. */
-const MOST_NAME = 360;
+/** Most bytes of a name within an id: BullMQ takes ids of up to 64 letters and digits. */
+const MOST_NAME = 38;
 
 /** Joins the bus of an app. */
 export function openBus(engine: Engine, prefix: string, name: string, onError: (error: Error) => void): Bus {
@@ -82,11 +82,20 @@ export function openBus(engine: Engine, prefix: string, name: string, onError: (
   };
 }
 
-/** An id that carries the name: of a process that was removed nothing but its id is known. */
-function idOf(name: string): string {
-  return `${randomBytes(8).toString('hex')}_${Buffer.from(name).toString('base64url').slice(0, MOST_NAME)}`;
+/** An id that carries the name, as much of it as fits: of a process that was removed nothing but its id is known. */
+export function idOf(name: string): string {
+  const bytes = Buffer.from(name);
+  const cut = bytes
+    .subarray(0, MOST_NAME - MORE.length)
+    .toString()
+    .replace(/\uFFFD$/, '');
+  const kept = bytes.length <= MOST_NAME ? bytes : Buffer.concat([Buffer.from(cut), MORE]);
+  return `${randomBytes(6).toString('hex')}_${kept.toString('base64url')}`;
 }
 
-function nameIn(id: string): string {
+/** The name within an id of {@link idOf}; one that was cut ends with `…`. */
+export function nameIn(id: string): string {
   return Buffer.from(id.slice(id.indexOf('_') + 1), 'base64url').toString();
 }
+
+const MORE = Buffer.from('…');

@@ -6,7 +6,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { NotRegisteredError } from '../../errors.js';
 import type { Logger } from '../../options/logger.js';
-import { decodeFailure } from '../../protocol/wire-error.js';
+import { decodeFailure, type WireError } from '../../protocol/wire-error.js';
 import { type Delivery, startsOf } from '../../queue/delivery.js';
 import { Batch } from '../batches/batch.js';
 import type { Seat } from '../batches/seat.js';
@@ -32,6 +32,9 @@ export class ThreadRunner {
   readonly #host: CallHost & { node: string };
   /** The last ended attempts, with their original errors and arguments, in case their hooks are requested. */
   readonly #last = new Map<string, { readonly outcome: Outcome; readonly hooks: LateHooks }>();
+
+  /** Tasks that are not running yet, and why they were aborted already. */
+  readonly #beginning = new Map<string, WireError | undefined>();
 
   constructor(
     private readonly loaded: LoadedApp,
@@ -101,9 +104,10 @@ export class ThreadRunner {
     this.link.send({ kind: 'hooked' });
   }
 
-  /** Aborts the signal of a running task. */
+  /** Aborts the signal of a running task, or of one that is about to run. */
   abort({ reason, token }: Extract<ToThread, { kind: 'abort' }>): void {
-    this.#executor.running.get(token)?.abort(decodeFailure(reason));
+    if (this.#beginning.has(token)) this.#beginning.set(token, reason);
+    else this.#executor.running.get(token)?.abort(decodeFailure(reason));
   }
 
   async #execute({ delivery, limits, node }: Omit<Run, 'kind'>, seat?: Seat<RunningCall>): Promise<Ran> {
@@ -111,8 +115,18 @@ export class ThreadRunner {
     const task = registry.get(delivery.name);
     if (task === undefined) return { outcome: { kind: 'failure', error: this.#unknown(delivery.name) } };
     this.#host.node = node;
-    await clock.sync();
-    return outsideContext(() => this.#executor.perform(this.#linked(delivery), task, limits, seat));
+    const { token } = delivery;
+    let early: WireError | undefined;
+    this.#beginning.set(token, undefined);
+    try {
+      await clock.sync();
+    } finally {
+      early = this.#beginning.get(token);
+      this.#beginning.delete(token);
+    }
+    const ran = outsideContext(() => this.#executor.perform(this.#linked(delivery), task, limits, seat));
+    if (early !== undefined) this.abort({ kind: 'abort', reason: early, token });
+    return ran;
   }
 
   /** Runs the hooks of a task that ran elsewhere: only the stored outcome is known of its end. */

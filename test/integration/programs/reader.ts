@@ -43,6 +43,7 @@ async function found(from: unknown, [name = '', ...others]: string[], options?: 
 }
 
 function isStream(value: unknown): value is AsyncIterable<unknown> {
+  if (value instanceof GroupResult) return false; // its members are asked for by name
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 

@@ -272,7 +272,7 @@ describe('An app', () => {
     refused({ timezone: 'Mars/Base' }, /timezone "Mars\/Base" is unknown/);
     refused({ prefix: 'a:b' }, /prefix "a:b"/);
     refused({ logger: console.log }, /logger must have the methods/);
-    refused({ serializer: 'yaml' }, /serializer must be/);
+    refused({ serializer: 'yaml' }, /knows no serializer "yaml"/);
     refused(
       { taskDefaults: { maxRetrys: 1 } },
       /taskDefaults: unknown option "maxRetrys"\. Did you mean "maxRetries"\?/,

@@ -71,9 +71,6 @@ export class JobMoves {
     const from = this.#ref(run);
     const { from: before, origin = before } = delivery.message;
     await recordRelocation(engine, from, to);
-    // Callers know the task by the queue that it was sent to.
-    const isOrigin = origin === undefined || origin === from.queue;
-    if (!isOrigin) await recordRelocation(engine, { queue: origin, id: from.id }, to);
     const backend = await engine.backend(to);
     const copy = jobJson({
       jobId: from.id,
@@ -86,6 +83,9 @@ export class JobMoves {
     });
     await backend.addJob(copy, from.id, {});
     await engine.steps.copy(from, { queue: to, id: from.id });
+    // Callers know the task by the queue that it was sent to. Only now: nothing is left there to be found meanwhile.
+    const isOrigin = origin === undefined || origin === from.queue;
+    if (!isOrigin) await recordRelocation(engine, { queue: origin, id: from.id }, to);
   }
 
   #ref({ job }: Run): JobRef {

@@ -20,6 +20,13 @@ import { replacementIn } from '../protocol/message.js';
 /** The number of jobs whose lane is remembered, so that waiting for a moved job stays one read. */
 const REMEMBERED = 10_000;
 
+interface Missing {
+  readonly ref: JobRef;
+  /** Its place in the list that is read. */
+  readonly i: number;
+  readonly sought?: string;
+}
+
 export class TaskReader implements TaskLookup {
   /** Only steps 1 to 3, for code that runs workflows: it reads the workflows' records itself. */
   readonly jobs: TaskLookup = { read: (refs) => this.#jobs(refs) };
@@ -79,19 +86,21 @@ export class TaskReader implements TaskLookup {
     return found;
   }
 
-  /** Fills in the jobs that were not found where expected. */
-  async #seek(
-    missing: readonly { readonly ref: JobRef; readonly i: number }[],
-    found: (TaskRecord | undefined)[],
-  ): Promise<void> {
+  /**
+   * Fills in the jobs that were not found where expected.
+   * @param missing `sought`: where a job was looked for in vain. It may be on its way to yet another queue, and then its
+   *   entry says so by now
+   */
+  async #seek(missing: readonly Missing[], found: (TaskRecord | undefined)[]): Promise<void> {
     const keys = missing.flatMap(({ ref }) => [relocationKey(ref), tombstoneKey(ref)]);
     const entries = await this.engine.records.read(keys);
-    const moved = missing.flatMap(({ ref, i }, n) => {
+    const moved = missing.flatMap(({ ref, i, sought }, n) => {
       const lane = entries[2 * n]?.value;
       const tomb = entries[2 * n + 1]?.value;
       if (tomb !== undefined) found[i] = recordOfTombstone(ref, tomb);
       if (lane === undefined) this.#lanes.delete(relocationKey(ref));
-      return lane === undefined ? [] : [{ i, from: ref, to: { queue: lane, id: ref.id } }];
+      const isNews = lane !== undefined && lane !== sought;
+      return isNews ? [{ i, from: ref, to: { queue: lane, id: ref.id } }] : [];
     });
     if (moved.length === 0) return;
     if (this.#lanes.size > REMEMBERED) this.#lanes.clear();
@@ -101,6 +110,10 @@ export class TaskReader implements TaskLookup {
       found[i] = movedFrom(from, jobs[n]);
       this.#lanes.set(relocationKey(from), to);
     });
+    const gone = moved.flatMap(({ i, from, to }, n) =>
+      jobs[n] === undefined && found[i] === undefined ? [{ ref: from, i, sought: to.queue }] : [],
+    );
+    if (gone.length > 0) await this.#seek(gone, found);
   }
 
   /** Where the jobs were last found; the references themselves while no job was found elsewhere. */

@@ -98,6 +98,24 @@ describe('A task that is read', () => {
     assert.equal(asked[0], 'jobs q/moved');
   });
 
+  it('is found where it has gone while it was looked for, and is unknown where it is on no way', async () => {
+    const { add, jobs, records, read, kinds, asked } = broker();
+    records.set(relocationKey(at('moved')), LANE);
+    const get = jobs.get.bind(jobs);
+    jobs.get = (place) => {
+      if (place === `${LANE}/moved` && get('far/moved') === undefined) {
+        records.set(relocationKey(at('moved')), 'far');
+        add('moved', { queue: 'far' });
+      }
+      return get(place);
+    };
+    const [moved] = await read(at('moved'));
+    assert.deepEqual([moved?.kind, moved?.queue], ['moved', 'far']);
+    records.set(relocationKey(at('lost')), LANE);
+    assert.deepEqual(await kinds(at('lost')), [undefined]);
+    assert.equal(asked.length, 4, 'one more look at its entry, which says the same');
+  });
+
   it('is what its tombstone tells where it was dropped; a job says more, here or in a lane', async () => {
     const { add, records, read, kinds } = broker();
     records.set(tombstoneKey(at('gone')), TOMB);

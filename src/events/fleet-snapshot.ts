@@ -1,24 +1,16 @@
 /** What `app.fleet()` shows of workers and tasks. Moments are by the broker's clock. */
 import type { WaitingFor } from '../protocol/waiting.js';
 import type { State } from '../states.js';
+import type { WorkerFacts } from './names.js';
 
 /** A worker, as its events and answers have shown it. */
-export interface FleetWorker {
-  readonly node: string;
-  readonly pid: number;
+export interface FleetWorker extends Omit<WorkerFacts, 'freq'> {
   /** False once it has gone or was lost. */
   readonly alive: boolean;
   /** True if it stopped being heard, without having said that it goes. */
   readonly lost: boolean;
-  /** Number of running tasks. */
-  readonly active: number;
-  /** Number of tasks ended there. */
-  readonly processed: number;
-  readonly concurrency: number;
-  readonly queues: readonly string[];
   /** The machine's load over 1, 5 and 15 minutes; empty until its first heartbeat. */
   readonly loadavg: readonly number[];
-  readonly version: string;
   /** When it was last heard. */
   readonly seenAt: Date;
 }

@@ -2,9 +2,9 @@
  * The tasks of the fleet's picture: what their events say, put together, for a bounded number of them. Events of one task
  * come from several processes, so one may arrive after a later one: it adds what is missing and changes no state. Pure.
  */
-import { FAILURE, PENDING, READY, RECEIVED, RETRY, REVOKED, STARTED, SUCCESS, WAITING } from '../states.js';
+import { PENDING, READY, RECEIVED, RETRY, STARTED, WAITING } from '../states.js';
 import type { FleetTask } from './fleet-snapshot.js';
-import type { AppEvent } from './names.js';
+import { type AppEvent, STATE_AFTER } from './names.js';
 
 /** An event of a task. */
 type TaskEvent = Extract<AppEvent, { readonly id: string }>;
@@ -28,18 +28,6 @@ export interface RunningTask {
   readonly tags?: readonly string[];
   readonly pid: number;
 }
-
-/** The states that events bring a task into. */
-const STATES: ReadonlyMap<string, string> = new Map([
-  ['task-sent', PENDING],
-  ['task-received', RECEIVED],
-  ['task-started', STARTED],
-  ['task-succeeded', SUCCESS],
-  ['task-failed', FAILURE],
-  ['task-retried', RETRY],
-  ['task-waiting', WAITING],
-  ['task-revoked', REVOKED],
-]);
 
 export class FleetTasks {
   /** Last changed last. */
@@ -116,7 +104,7 @@ function stateOf(event: TaskEvent): string | undefined {
   if (event.type === 'task-progress') return event.state;
   // One that is refused for good has failed, as its next event says.
   if (event.type === 'task-rejected') return event.requeue ? PENDING : undefined;
-  return STATES.get(event.type);
+  return event.type === 'task-received' ? RECEIVED : STATE_AFTER.get(event.type);
 }
 
 function changesOf(event: TaskEvent, state: string): KeptTask {

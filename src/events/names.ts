@@ -4,6 +4,7 @@
  */
 
 import type { WaitingFor } from '../protocol/waiting.js';
+import { FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS, WAITING } from '../states.js';
 import type { OwnEvents } from '../tasks/own-events.js';
 
 /** Fields of every event. */
@@ -55,7 +56,7 @@ interface Origin extends WithArgs {
 }
 
 /** What a worker reports about itself, at its start and in heartbeats. */
-interface WorkerFacts {
+export interface WorkerFacts {
   readonly node: string;
   readonly pid: number;
   /** Number of running tasks. */
@@ -258,3 +259,14 @@ export const EVENT_NAMES: readonly EventName[] = [
   ...LIFECYCLE_NAMES,
   ...CONTROL_ACTIONS.map((action) => `control-${action}` as const),
 ];
+
+/** The state of a task after an event. */
+export const STATE_AFTER: ReadonlyMap<string, string> = new Map([
+  ['task-sent', PENDING],
+  ['task-started', STARTED],
+  ['task-succeeded', SUCCESS],
+  ['task-failed', FAILURE],
+  ['task-retried', RETRY],
+  ['task-waiting', WAITING],
+  ['task-revoked', REVOKED],
+]);

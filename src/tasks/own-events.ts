@@ -14,6 +14,21 @@ import { checkJson } from './json-check.js';
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging in users' programs
 export interface OwnEvents {}
 
+/** The fields that celeriac gives every event of a task, or may give it. */
+export const TASK_FIELDS: readonly string[] = [
+  'type',
+  'timestamp',
+  'id',
+  'name',
+  'shadow',
+  'tags',
+  'queue',
+  'node',
+  'pid',
+  'retries',
+  'sealed',
+];
+
 /** The names of your own events: those declared in {@link OwnEvents}, or any. */
 export type OwnEventName = keyof OwnEvents | (string & Record<never, never>);
 
@@ -35,20 +50,6 @@ const NAME = /^[\w.]+(-[\w.]+)+$/;
 const LONGEST_NAME = 100;
 /** What celeriac's own events begin with. */
 const RESERVED = /^(task|worker|control|events)-/;
-/** The fields that every event of a task has, or may have. */
-const TAKEN = [
-  'type',
-  'timestamp',
-  'id',
-  'name',
-  'shadow',
-  'tags',
-  'queue',
-  'node',
-  'pid',
-  'retries',
-  'sealed',
-];
 /** Most bytes of the fields as JSON: on PostgreSQL an event must fit into one notification. */
 const MOST_BYTES = 6_000;
 
@@ -73,7 +74,7 @@ export function readOwnEvent(type: unknown, fields: unknown = {}): OwnEvent {
     throw new OptionError(
       `sendEvent("${type}"): the fields must be an object such as { orderId: "7" }, not ${show(fields)}.`,
     );
-  const taken = TAKEN.find((name) => Object.hasOwn(fields, name));
+  const taken = TASK_FIELDS.find((name) => Object.hasOwn(fields, name));
   if (taken !== undefined)
     throw new OptionError(
       `sendEvent("${type}"): the event has a field "${taken}" of celeriac's. Rename yours.`,

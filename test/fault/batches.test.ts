@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AsyncResult, TaskFailedError } from 'celeriac';
 import { pause, uniqueName, until } from '../support/app.js';
-import { batchApp, fails, registerValues, rightValue } from '../support/batch-campaign.js';
+import { fails, registerValues, rightValue } from '../support/batch-campaign.js';
+import { campaignApp } from '../support/campaign-app.js';
 import { randomFrom } from '../support/fault-plan.js';
 import { startRedis } from '../support/redis.js';
 import { StepFleet } from '../support/step-campaign.js';
@@ -23,7 +24,7 @@ describe('Batches among deaths', { timeout: LONG ? 900_000 : 90_000 }, () => {
     const redis = await startRedis();
     t.after(() => redis.close());
     const place = { broker: redis.url, prefix: uniqueName(), lockMs, size };
-    const app = batchApp(place);
+    const app = campaignApp('batches', place);
     t.after(() => app.close());
     const task = registerValues(app, size);
     const fleet = new StepFleet(t, [place.broker, place.prefix, String(lockMs), String(size)], WORKER);

@@ -9,11 +9,12 @@ import { type AsyncResult, BrokerUnavailableError } from 'celeriac';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { pause, uniqueName, until } from '../support/app.js';
+import { campaignApp } from '../support/campaign-app.js';
 import { ledgerFile } from '../support/fault-campaign.js';
 import { randomFrom } from '../support/fault-plan.js';
 import { postgresBinaries, startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
-import { JOURNEY, registerJourney, StepFleet, stepApp, stepFaults } from '../support/step-campaign.js';
+import { JOURNEY, registerJourney, StepFleet, stepFaults } from '../support/step-campaign.js';
 
 const LONG = process.env.CELERIAC_CAMPAIGN !== undefined;
 const {
@@ -64,7 +65,7 @@ async function survives(t: TestContext, server: Server): Promise<void> {
   t.after(() => server.close());
   const place = { broker: server.url, prefix: uniqueName(), lockMs };
   const ledger = ledgerFile(t);
-  const app = stepApp(place, { migrate: true });
+  const app = campaignApp('steps', place, { migrate: true });
   t.after(() => app.close());
   await app.migrate();
   const random = randomFrom(17);

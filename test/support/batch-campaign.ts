@@ -1,25 +1,11 @@
 /** The task of a fault campaign for batches, as its caller and its workers make it. */
-import { BatchError, Celeriac, type CeleriacOptions } from 'celeriac';
+import { BatchError, type Celeriac } from 'celeriac';
 import { pause } from './app.js';
+import type { CampaignPlace } from './campaign-app.js';
 
-/** Where the processes of a campaign meet. */
-export interface BatchPlace {
-  readonly broker: string;
-  readonly prefix: string;
-  readonly lockMs: number;
+/** Where the processes of the campaign meet. */
+export interface BatchPlace extends CampaignPlace {
   readonly size: number;
-}
-
-export function batchApp({ broker, prefix, lockMs }: BatchPlace, options: CeleriacOptions = {}): Celeriac {
-  const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  return new Celeriac('batches', {
-    ...options,
-    broker,
-    prefix,
-    lockDuration: lockMs,
-    publishRetry: '60s',
-    logger,
-  });
 }
 
 /** What the caller of `n` gets. */

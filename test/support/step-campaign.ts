@@ -4,7 +4,7 @@
  * broker is never asked what ran.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
-import { Celeriac, type CeleriacOptions, type TaskContext } from 'celeriac';
+import type { Celeriac, TaskContext } from 'celeriac';
 import { type Program, pause, startProgram, until } from './app.js';
 import { ready } from './fault-fleet.js';
 
@@ -26,25 +26,6 @@ export interface StepLine {
   readonly pid: number;
   /** Epoch ms; all processes are on one machine, and so is the broker. */
   readonly at: number;
-}
-
-/** Where the processes of a campaign meet. */
-export interface StepPlace {
-  readonly broker: string;
-  readonly prefix: string;
-  readonly lockMs: number;
-}
-
-export function stepApp({ broker, prefix, lockMs }: StepPlace, options: CeleriacOptions = {}): Celeriac {
-  const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  return new Celeriac('steps', {
-    ...options,
-    broker,
-    prefix,
-    lockDuration: lockMs,
-    publishRetry: '60s',
-    logger,
-  });
 }
 
 /**

@@ -2,6 +2,7 @@
  * An event as one line for people. Names and texts come from anywhere and must never control the terminal.
  */
 import type { FleetEvent } from '../../events/names.js';
+import { TASK_FIELDS } from '../../tasks/own-events.js';
 import { humanDuration } from '../text/human.js';
 import { printable } from '../text/printable.js';
 import { cutMiddle } from '../text/width.js';
@@ -70,22 +71,9 @@ function wordsOf(event: FleetEvent): string {
   }
 }
 
-const OF_EVERY_EVENT: ReadonlySet<string> = new Set([
-  'type',
-  'timestamp',
-  'id',
-  'name',
-  'shadow',
-  'tags',
-  'queue',
-  'node',
-  'pid',
-  'retries',
-]);
-
 /** An event that a task has sent itself: the task, and the fields of its own. */
 function ownText(event: { readonly id: unknown; readonly name?: unknown }): string {
-  const fields = Object.entries(event).filter(([field]) => !OF_EVERY_EVENT.has(field));
+  const fields = Object.entries(event).filter(([field]) => !TASK_FIELDS.includes(field));
   const shown = fields.map(([field, value]) => ` ${field}=${JSON.stringify(value)}`);
   return `${event.name}[${event.id}]${shown.join('')}`;
 }

@@ -2,8 +2,8 @@
  * What a listener makes of the fleet's events: rates, points of charts, and figures by task and by queue. Bounded for any
  * number of them. Reads no clock.
  */
-import type { AppEvent } from '../../events/names.js';
-import { FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS, WAITING } from '../../states.js';
+import { type AppEvent, STATE_AFTER } from '../../events/names.js';
+import { FAILURE, SUCCESS } from '../../states.js';
 import type { Rates, SeriesPoint, TaskSummary } from '../api.js';
 import { Samples } from './samples.js';
 
@@ -44,17 +44,6 @@ const COUNTED: ReadonlyMap<string, Counted> = new Map<string, Counted>([
   ['task-succeeded', 'succeeded'],
   ['task-failed', 'failed'],
   ['task-retried', 'retried'],
-]);
-
-/** The states that tasks come into by events. */
-const STATES: ReadonlyMap<string, string> = new Map([
-  ['task-sent', PENDING],
-  ['task-started', STARTED],
-  ['task-succeeded', SUCCESS],
-  ['task-failed', FAILURE],
-  ['task-retried', RETRY],
-  ['task-waiting', WAITING],
-  ['task-revoked', REVOKED],
 ]);
 
 export class Statistics {
@@ -224,7 +213,7 @@ export class Statistics {
 }
 
 function note(task: TaskTally, event: Extract<AppEvent, { id: string }>): void {
-  const state = STATES.get(event.type);
+  const state = STATE_AFTER.get(event.type);
   if (state !== undefined) task.counts.set(state, (task.counts.get(state) ?? 0) + 1);
   if (task.queues.size < MOST_QUEUES_OF_TASK) task.queues.add(event.queue);
   if (event.type === 'task-succeeded' || event.type === 'task-failed') task.runtimes.add(event.runtime);

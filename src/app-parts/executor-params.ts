@@ -14,7 +14,7 @@ export interface ExecutorSource {
 }
 
 export function executorParamsOf(parts: AppParts, { config, ...source }: ExecutorSource) {
-  const { timezone, unknownTaskGraceMs } = config;
+  const { timezone, unknownTaskGraceMs, queues } = config;
   const spawning = new Spawner(parts.flows.spawning);
-  return { ...source, timezone, unknownTaskGraceMs, ...parts.running, spawning };
+  return { ...source, timezone, unknownTaskGraceMs, queues, ...parts.running, spawning };
 }

@@ -12,7 +12,7 @@
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import type { UniqueCalls } from '../calls/unique.js';
-import { expireRelocation, keepRelocation } from '../coordination/relocations.js';
+import { expireRelocation, keepRelocation, placesOf } from '../coordination/relocations.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import type { TaskRecord } from '../coordination/task-record.js';
 import { isGenerated, taskIdOfJob } from '../protocol/ids.js';
@@ -46,8 +46,7 @@ export async function retryFailed(
     if (holder !== undefined) return `the task "${holder.taskId}" holds its unique key by now`;
   }
   if (!isGenerated(job.id)) await index.keep(taskId);
-  if (message.from !== undefined)
-    await keepRelocation(engine, { queue: message.from, id: job.id }, job.queue);
+  for (const place of placesOf(message, job.id)) await keepRelocation(engine, place, job.queue);
   const backend = await engine.backend(job.queue);
   try {
     // Its attempts are counted from 0 again, and so are its chunks.
@@ -71,11 +70,11 @@ export async function retryFailed(
 /** @returns the reason for a refusal */
 export async function deleteFailed(params: RetryParams, job: TaskRecord): Promise<string | undefined> {
   const { engine, index } = params;
-  const { from, id } = readMessage(job.data);
+  const message = readMessage(job.data);
   const backend = await engine.backend(job.queue);
   await Promise.all([backend.remove(job.id, false), engine.streams.remove([job.id])]);
-  if (from !== undefined) await expireRelocation(engine, { queue: from, id: job.id }, 0);
-  if (!isGenerated(job.id)) await index.expire(id ?? taskIdOfJob(job.id), 1);
+  for (const place of placesOf(message, job.id)) await expireRelocation(engine, place, 0);
+  if (!isGenerated(job.id)) await index.expire(message.id ?? taskIdOfJob(job.id), 1);
   engine.signals.notify(job.id);
   return undefined;
 }

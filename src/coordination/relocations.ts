@@ -1,6 +1,7 @@
 /**
- * Relocations: jobs that were moved from a queue into a lane, or by a retry to another queue. An entry records the lane of each, and `results/task-reader`
- * follows it. Readers look for an entry only when a job is missing from its queue, so other tasks cost nothing.
+ * Relocations: jobs that were moved from a queue into a lane, or by a retry to another queue. An entry records where each
+ * is, and `results/task-reader` follows it. Readers look for an entry only when a job is missing from its queue, so other
+ * tasks cost nothing. One that is moved again has entries of two places: that which callers know it by, and the last.
  *
  *   a move, step by step                  a crash after it
  *   1 the entry is written                the job is still in its queue and is moved again: the same entry
@@ -10,6 +11,9 @@
  * The job in the lane runs only once the job in the queue is gone, so a crash between 2 and 3 starts nothing twice.
  */
 import type { Engine, JobRef } from '../broker/broker.js';
+import type { Message } from '../protocol/message.js';
+
+type Moved = Pick<Message, 'from' | 'origin'>;
 
 /** Time to live of an entry, ms (90 days): longer than any plausible backlog. The task's end shortens it. */
 const ENTRY_MS = 90 * 24 * 3_600_000;
@@ -40,6 +44,16 @@ export async function expireRelocation(engine: Engine, from: JobRef, keptMs: num
   if (record === undefined) return;
   if (keptMs === 0) await records.remove(relocationKey(from));
   else await records.replace(relocationKey(from), record.version, record.value, keptMs);
+}
+
+/** The queue that callers know a task by: the one that it was sent to. @param queue where its job is */
+export function sentTo({ from, origin }: Moved, queue: string): string {
+  return origin ?? from ?? queue;
+}
+
+/** The places of a moved job that may have an entry; none of any other. */
+export function placesOf({ from, origin }: Moved, id: string): JobRef[] {
+  return [from, origin].flatMap((queue) => (queue === undefined ? [] : [{ queue, id }]));
 }
 
 /** The key of the entry's record. */

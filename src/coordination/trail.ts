@@ -11,7 +11,7 @@ export interface TrailEntry {
 }
 
 /** Longest trail that is kept: a task may call millions. */
-const MOST_ENTRIES = 10_000;
+export const MOST_ENTRIES = 10_000;
 /** How often to try while somebody else writes: two deliveries of one task. */
 const TRIES = 5;
 

@@ -3,7 +3,7 @@
  * queue, or gives it other arguments and options. Each may be repeated after a crash, and then changes nothing.
  */
 import type { Engine, JobRef } from '../broker/broker.js';
-import { recordRelocation } from '../coordination/relocations.js';
+import { expireRelocation, recordRelocation } from '../coordination/relocations.js';
 import { changeMessage } from '../protocol/message.js';
 import { jobJson } from './producer.js';
 import type { Run } from './run.js';
@@ -11,6 +11,8 @@ import type { Retry, RetryChange } from './settlement.js';
 
 /** How often to read a job whose data somebody else changes meanwhile. */
 const MOST_LOOKS = 20;
+/** How long readers that are under way may need the entry of a place in the middle, ms. */
+const UNDER_WAY_MS = 300_000;
 
 export class JobMoves {
   constructor(
@@ -38,7 +40,9 @@ export class JobMoves {
     const { retries, deliveries: begun } = run.delivery;
     const { args, fields = {}, priority } = change ?? {};
     const [stored] = await this.engine.readJobs([this.#ref(run)]);
-    const data = changeMessage(stored?.data ?? JSON.stringify(run.job.data), args, fields);
+    // It has ended here already, and the answer to that was lost: the copy may have run, and must not be made again.
+    if (stored === undefined) return;
+    const data = changeMessage(stored.data, args, fields);
     const counts = { tried: retries + 1, begun, steps: true, failed };
     const due = { delayMs: Math.max(0, delayMs) };
     await this.#copy(run, place, data, counts, { ...due, ...(priority !== undefined && { priority }) });
@@ -85,7 +89,11 @@ export class JobMoves {
     await engine.steps.copy(from, { queue: to, id: from.id });
     // Callers know the task by the queue that it was sent to. Only now: nothing is left there to be found meanwhile.
     const isOrigin = origin === undefined || origin === from.queue;
-    if (!isOrigin) await recordRelocation(engine, { queue: origin, id: from.id }, to);
+    if (isOrigin) return;
+    await recordRelocation(engine, { queue: origin, id: from.id }, to);
+    // Nobody begins to look at a place in the middle any more.
+    if (before !== undefined && before !== origin && before !== to)
+      await expireRelocation(engine, { queue: before, id: from.id }, UNDER_WAY_MS);
   }
 
   #ref({ job }: Run): JobRef {

@@ -1,6 +1,6 @@
 /**
  * Sends task messages to queues. The calls of one tick go in one batch; a lone call is not delayed. While the broker is
- * unreachable, retries for `publishRetry` in total, with the same ids, so that nothing is sent twice.
+ * unreachable, retries for `publishRetry`, with the same ids, so that nothing is sent twice.
  */
 import type { IQueueBackend, JobJson } from 'bullmq';
 import type { Engine } from '../broker/broker.js';

@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto';
 import type { Engine } from '../broker/broker.js';
 import type { BrokerClock } from '../broker/clock.js';
 import { NOTHING_PASSED, type Passed, type TakenJob } from '../broker/queue-admin.js';
-import { expireRelocation } from '../coordination/relocations.js';
+import { expireRelocation, placesOf, sentTo } from '../coordination/relocations.js';
 import type { TaskIdIndex } from '../coordination/task-id-index.js';
 import { raiseTombstone } from '../coordination/tombstones.js';
 import { releaseKey } from '../coordination/unique-keys.js';
@@ -89,7 +89,7 @@ async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token
   const isPart = job.hasParent || message.flow !== undefined;
   if (message.flow !== undefined) await params.onPart({ job, queue, message, taskId, reason: REASON, error });
   if (message.ignore !== true && !isPart) {
-    const place = { queue: message.from ?? queue, id: job.id };
+    const place = { queue: sentTo(message, queue), id: job.id };
     const { name, sentAt } = job;
     const tomb = {
       name,
@@ -107,15 +107,10 @@ async function dropTask(params: PurgeParams, queue: string, job: TakenJob, token
 }
 
 /** Releases a task's claims beside its job; few tasks have any. */
-async function letGo(
-  params: PurgeParams,
-  jobId: string,
-  taskId: string,
-  { unique, from }: Message,
-): Promise<void> {
+async function letGo(params: PurgeParams, jobId: string, taskId: string, message: Message): Promise<void> {
   const { engine, index } = params;
-  if (unique !== undefined) await releaseKey(engine, unique, taskId);
-  if (from !== undefined) await expireRelocation(engine, { queue: from, id: jobId }, keptMs(params));
+  if (message.unique !== undefined) await releaseKey(engine, message.unique, taskId);
+  for (const place of placesOf(message, jobId)) await expireRelocation(engine, place, keptMs(params));
   if (!isGenerated(jobId)) await index.expire(taskId, keptMs(params));
 }
 

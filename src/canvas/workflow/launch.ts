@@ -103,7 +103,7 @@ export class Launcher implements Dispatcher {
     where?: 'to the broker',
   ): Promise<AsyncResult<R, C>> {
     if (options.publishRetry !== undefined)
-      return retryingCall<R, C>(this.params.sender, target, args, options, where);
+      return asChild(retryingCall<R, C>(this.params.sender, target, args, options, where));
     if (options.transaction !== undefined)
       return this.#within(options, where, (scope, own) =>
         hasCallbacks(own)

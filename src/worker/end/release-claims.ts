@@ -1,11 +1,11 @@
 /**
  * The claims of an ended task in the broker beside its job: a caller's own task id, a unique key, the entry of its
- * relocation into a lane, or the note that it leaves no result. Few tasks have any; for the others a look at the
+ * relocations, or the note that it leaves no result. Few tasks have any; for the others a look at the
  * message is all.
  */
 
 import type { Engine } from '../../broker/broker.js';
-import { expireRelocation } from '../../coordination/relocations.js';
+import { expireRelocation, placesOf, sentTo } from '../../coordination/relocations.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import { IGNORED_MS, noteIgnored } from '../../coordination/tombstones.js';
 import { releaseKey } from '../../coordination/unique-keys.js';
@@ -21,8 +21,7 @@ export async function recordIgnored(
   delivery: Delivery,
 ): Promise<void> {
   const { ref, message } = delivery;
-  // Callers know the task by the queue it was sent to.
-  const place = { queue: message.origin ?? message.from ?? ref.queue, id: ref.id };
+  const place = { queue: sentTo(message, ref.queue), id: ref.id };
   // A caller's own id leads to this note for as long; the id can be reused all the same.
   releaseClaims(parts, delivery, IGNORED_MS);
   // Write the note before the end of the task: readers look for it as soon as they are notified of the end.
@@ -40,11 +39,10 @@ export function releaseClaims(
   keptMs: number,
 ): void {
   const { message, taskId, jobId } = delivery;
-  const { unique, from, origin } = message;
+  const { unique } = message;
   if (unique !== undefined) delivery.afterwards(() => releaseKey(engine, unique, taskId));
-  if (from !== undefined)
-    delivery.afterwards(() => expireRelocation(engine, { queue: from, id: jobId }, keptMs));
-  if (origin !== undefined)
-    delivery.afterwards(() => expireRelocation(engine, { queue: origin, id: jobId }, keptMs));
+  if (message.from !== undefined)
+    for (const place of placesOf(message, jobId))
+      delivery.afterwards(() => expireRelocation(engine, place, keptMs));
   if (!isGenerated(jobId)) delivery.afterwards(() => index.expire(taskId, keptMs));
 }

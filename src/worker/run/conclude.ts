@@ -58,12 +58,17 @@ export function conclude(
   if ((execution.outcome.kind === 'later' || execution.outcome.kind === 'handBack') && !execution.started)
     return uncount(params, delivery).then(() => settlement);
   if (keptMs !== undefined) releaseClaims(params, delivery, keptMs);
-  if (execution.trail === undefined || keptMs === 0) return settlement;
+  if (execution.trail === undefined || keptMs === 0 || leavesNothing(delivery.message)) return settlement;
   // Before the end is written: who waits for that finds the trail.
   return noteTrail(params.engine, delivery.taskId, execution.trail, keptMs ?? longestKept(params)).then(
     () => settlement,
     () => settlement, // best effort: the task's own record matters more
   );
+}
+
+/** A task whose record is gone with it, however it ends. */
+function leavesNothing({ ignore, forgotten }: Delivery['message']): boolean {
+  return ignore === true || forgotten === true;
 }
 
 /** How long the trail of a task that goes on is kept at least, ms. */

@@ -1,5 +1,7 @@
 /** What an executor is made with, and what it asks of others. */
+
 import type { BrokerClock } from '../../broker/clock.js';
+import type { DeclaredQueues } from '../../options/queues.js';
 import type { ErrorClasses } from '../../protocol/wire-error.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Tracing } from '../../queue/tracing.js';
@@ -25,6 +27,8 @@ export interface ExecutorParams {
   readonly codec: WireCodec;
   /** Time zone of moments that name none. */
   readonly timezone: string;
+  /** The queues that a task may go to; undefined: any. */
+  readonly queues?: DeclaredQueues;
   /** Rebuilds the errors passed to errbacks. */
   readonly errors: ErrorClasses;
   /** Advances workflows; undefined where a task runs in its caller's process or in a thread. */

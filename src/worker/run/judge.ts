@@ -2,6 +2,7 @@
 import type { BrokerClock } from '../../broker/clock.js';
 import { packAgain } from '../../calls/pack-call.js';
 import { isCeleriacError, type Reject } from '../../errors.js';
+import { checkDeclared, type DeclaredQueues } from '../../options/queues.js';
 import { allTags } from '../../options/tags.js';
 import { laneOf } from '../../protocol/lanes.js';
 import type { Message } from '../../protocol/message.js';
@@ -25,6 +26,8 @@ export interface JudgeParams {
   readonly codec: WireCodec;
   /** Time zone of moments that name none. */
   readonly timezone: string;
+  /** The queues that a task may go to; undefined: any. */
+  readonly queues?: DeclaredQueues;
 }
 
 /** The pause of a task that puts itself back, ms: at first, and at most. It doubles, since others may find no use for it. */
@@ -86,7 +89,7 @@ function rejected(error: Reject, { delivery }: RunningCall): Outcome {
 
 /** Other arguments are checked as those of a call: wrong ones fail the task, as they would fail a call. */
 async function withChange(
-  { codec }: JudgeParams,
+  { codec, queues }: JudgeParams,
   outcome: Extract<Outcome, { kind: 'retry' }>,
   { options, changes }: RetryRequest,
   call: RunningCall,
@@ -95,6 +98,7 @@ async function withChange(
   try {
     const again = options.args === undefined ? undefined : await packed(codec, options.args, call, task);
     const { queue, priority } = changes ?? {};
+    if (queue !== undefined) checkDeclared(queues, queue, `${task.name}: this.retry`);
     const change: RetryChange = {
       ...(again !== undefined && { args: again.text }),
       fields: { ...changedFields(call.delivery.message, changes), ...again?.fields },

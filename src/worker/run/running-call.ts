@@ -5,7 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Composable } from '../../canvas/typing.js';
-import type { TrailEntry } from '../../coordination/trail.js';
+import { MOST_ENTRIES, type TrailEntry } from '../../coordination/trail.js';
 import type { Duration } from '../../duration.js';
 import { CeleriacError, OptionError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.js';
 import { type TaskLogger, taskLogger } from '../../options/logger.js';
@@ -114,7 +114,7 @@ export class RunningCall implements TaskContext, SteppingCall {
   addChild(called: CalledTask): void {
     if (this.#closed) return;
     this.#children ??= [];
-    this.#children.push(called);
+    if (this.#children.length < MOST_ENTRIES) this.#children.push(called);
   }
 
   get children(): readonly CalledTask[] {

@@ -13,9 +13,10 @@ function setUp(data: object, queue = 'q') {
   const added: { queue: string; data: Record<string, unknown>; delay: unknown; priority: unknown }[] = [];
   const priorities: unknown[] = [];
   const conflicts: string[] = [];
+  let isGone = false;
   const engine = {
     records,
-    readJobs: async () => [{ ...stored } as StoredJob],
+    readJobs: async () => [isGone ? undefined : ({ ...stored } as StoredJob)],
     amendData: async (_ref: object, was: string, to: object) => {
       const other = conflicts.pop();
       if (other !== undefined) stored.data = other;
@@ -36,7 +37,11 @@ function setUp(data: object, queue = 'q') {
   } as unknown as Run;
   const entries = () =>
     Object.fromEntries([...records.kept].map(([key, { value }]): [string, string] => [key, value]));
-  return { moves: new JobMoves(engine, queue), run, stored, added, priorities, conflicts, entries };
+  const gone = () => {
+    isGone = true;
+  };
+  const moves = new JobMoves(engine, queue);
+  return { moves, run, stored, added, priorities, conflicts, entries, records, gone };
 }
 
 const retry = { kind: 'retry', delayMs: 5, message: 'no', stack: 'the stack' } as const;
@@ -75,6 +80,27 @@ describe('A retry that changes its task', () => {
     const counts = { from: 'q', tried: 2, begun: 2, steps: true, failed: 'the stack' };
     assert.deepEqual(added, [{ queue: 'far', data: { v: 1, args: [1], ...counts }, delay: 5, priority: 2 }]);
     assert.deepEqual(entries(), { [relocationKey({ queue: 'q', id: 'j' })]: 'far' });
+  });
+
+  it('makes no second copy where the first attempt to write it was carried out, and its answer lost', async () => {
+    const { moves, run, added, entries, gone } = setUp({ v: 1, args: [1] });
+    gone();
+    await moves.retryIn(run, 'far', retry);
+    assert.deepEqual([added, entries()], [[], {}]);
+  });
+
+  it('leaves no entry of a place in the middle for long', async () => {
+    const third = setUp({ v: 1, args: [1], from: 'far', origin: 'q' }, 'farther');
+    const middle = relocationKey({ queue: 'far', id: 'j' });
+    await third.records.create(middle, 'farther', 90 * 86_400_000);
+    const lives: [string, number | undefined][] = [];
+    const replace = third.records.replace.bind(third.records);
+    third.records.replace = (key, version, value, ttlMs) => {
+      lives.push([key, ttlMs]);
+      return replace(key, version, value, ttlMs);
+    };
+    await third.moves.retryIn(third.run, 'last', retry);
+    assert.deepEqual(lives, [[middle, 300_000]]);
   });
 
   it('is found from there also after another move, and a move back', async () => {

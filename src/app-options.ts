@@ -52,7 +52,7 @@ export interface CeleriacOptions {
   logger?: Logger;
   /** Creates the instances of services registered as classes. Default: `new Class()`. */
   container?: Container;
-  /** How long a call keeps trying to reach the broker, in total. Default: 1 s. */
+  /** How long a call keeps trying while the broker does not answer. Default: 1 s. */
   publishRetry?: Duration;
   /**
    * When a call counts as accepted: `'written'`, once the broker has the task, or `'replicated'`, once a replica has

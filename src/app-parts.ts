@@ -43,6 +43,7 @@ import { EngineStepping } from './steps/engine-stepping.js';
 import { TaskSteps } from './steps/task-steps.js';
 import { WaitSchemas } from './steps/wait-schemas.js';
 import { StreamWriters } from './streams/stream-writers.js';
+import { InflationBudget } from './tasks/compression.js';
 import { EventDetails } from './tasks/event-details.js';
 import type { PublishMiddleware } from './tasks/middleware.js';
 import { targetOf } from './tasks/reference.js';
@@ -79,6 +80,8 @@ export function makeRegistry(
 export type AppParts = ReturnType<typeof makeParts>;
 
 const A_DAY_MS = 86_400_000;
+/** What the compressed fields of one packet of events may hold, an eighth of it, bytes. */
+const MOST_SEALED = 128_000;
 
 /** Makes the parts; does no I/O. */
 export function makeParts(params: AppPartsParams) {
@@ -110,7 +113,10 @@ export function makeParts(params: AppPartsParams) {
     engine,
     clock,
     logger: params.logger,
-    open: (sealed) => codec.decodeResult(sealed),
+    opener: () => {
+      const within = new InflationBudget(MOST_SEALED);
+      return (sealed) => codec.decodeResult(sealed, within);
+    },
     details:
       config.eventDetails.length === 0
         ? undefined

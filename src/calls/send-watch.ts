@@ -54,7 +54,12 @@ export async function reportSent(
     ...(parent !== undefined && { parentId: parent }),
     ...(eta !== undefined && { eta }),
     ...(expires !== undefined && { expires }),
-    ...watch.details?.args({ name, message: readMessage(data) }),
+    ...watch.details?.args({
+      name,
+      get message() {
+        return readMessage(data);
+      },
+    }),
   });
   try {
     await delivered;

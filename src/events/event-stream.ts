@@ -22,7 +22,7 @@ export interface EventStreamParams {
   readonly holds: boolean;
   readonly onEnd: () => void;
   /** See {@link readPacket}. */
-  open(sealed: unknown): unknown;
+  opener(): (sealed: unknown) => unknown;
 }
 
 type NextEvent = IteratorResult<FleetEvent, undefined>;
@@ -141,7 +141,7 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
   }
 
   #receive(text: string): void {
-    const packet = readPacket(text, this.params.open);
+    const packet = readPacket(text, this.params.opener);
     // Any client of the broker may write to the channel.
     if (packet === undefined || packet.from === this.params.ownId) return;
     const { from, at, events } = packet;
@@ -159,7 +159,12 @@ export class EventStream implements AsyncIterableIterator<FleetEvent> {
         break;
       }
     if (at > expected) this.#lost += at - expected;
-    for (const event of events) this.take(event);
+    for (const event of events)
+      try {
+        this.take(event);
+      } catch {
+        this.#lost++; // written by somebody else, in a form of their own
+      }
   }
 
   /** Whether what this listener publishes comes back to it in time. */

@@ -22,7 +22,7 @@ export interface EventsParams {
   /** What events have beside what happened, if they have anything. */
   readonly details: EventDetails | undefined;
   /** Reads the fields of an event that were sealed. Throws for those of another serializer. */
-  open(sealed: unknown): unknown;
+  opener(): (sealed: unknown) => unknown;
 }
 
 /** Minimum age of a calling process before it opens a connection to follow listeners, ms. */
@@ -73,7 +73,7 @@ export class Events {
     const stream: EventStream = new EventStream({
       engine,
       clock,
-      open: (sealed) => this.params.open(sealed),
+      opener: () => this.params.opener(),
       ownId: this.#publisher.id,
       signal: options.signal,
       holds,

@@ -39,6 +39,8 @@ const MOST_WORKERS = 5_000;
 const AGAIN_MS = 2_000;
 /** After missed events the workers are asked again, once for all that are missed within this, ms. */
 const ASK_AFTER_MS = 1_000;
+/** Most names of events that are counted. */
+const MOST_NAMES = 1_000;
 
 export class Fleet implements AsyncDisposable {
   /**
@@ -125,7 +127,9 @@ export class Fleet implements AsyncDisposable {
   }
 
   #take(event: FleetEvent): void {
-    this.#counts.set(event.type, (this.#counts.get(event.type) ?? 0) + 1);
+    const count = this.#counts.get(event.type);
+    // Events of tasks' own may have any name.
+    if (count !== undefined || this.#counts.size < MOST_NAMES) this.#counts.set(event.type, (count ?? 0) + 1);
     if (event.type === 'events-lost') {
       this.#lost += event.count;
       this.#complete = false;

@@ -2,6 +2,7 @@
  * The wire format of events: a few events and their publisher, as text. Any client of the database or Redis can write
  * to NOTIFY and pub/sub channels, so incoming texts must be validated.
  */
+import { isOwnEventName, TASK_FIELDS } from '../tasks/own-events.js';
 import type { AppEvent } from './names.js';
 
 /** A decoded text. */
@@ -15,9 +16,9 @@ export interface Packet {
 
 /**
  * Decodes a packet; `undefined` for a text in another format. Never throws.
- * @param open reads the fields of an event that were sealed; may throw
+ * @param opener gives what reads the sealed fields of the events of one packet; that may throw
  */
-export function readPacket(text: string, open: (sealed: unknown) => unknown): Packet | undefined {
+export function readPacket(text: string, opener: () => (sealed: unknown) => unknown): Packet | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -27,7 +28,9 @@ export function readPacket(text: string, open: (sealed: unknown) => unknown): Pa
   if (!isObject(value)) return undefined;
   const { from, at, events } = value;
   if (typeof from !== 'string' || !isCount(at) || !Array.isArray(events)) return undefined;
-  return events.every(isEvent) ? { from, at, events: events.map((event) => opened(event, open)) } : undefined;
+  if (!events.every(isEvent)) return undefined;
+  const open = opener();
+  return { from, at, events: events.map((event) => opened(event, open)) };
 }
 
 /** A text without events: it says only that its sender is heard. */
@@ -37,11 +40,13 @@ export function emptyPacket(from: string): string {
 
 /** The event with its sealed fields as they were; without them if they are for others. */
 function opened(event: AppEvent, open: (sealed: unknown) => unknown): AppEvent {
-  if (!('sealed' in event)) return event;
+  if (!('sealed' in event) || !isOwnEventName(event.type)) return event;
   const { sealed, ...head } = event;
   try {
     const fields = open(sealed);
-    return isObject(fields) ? ({ ...fields, ...head } as AppEvent) : (head as AppEvent);
+    if (!isObject(fields)) return head as AppEvent;
+    const own = Object.entries(fields).filter(([name]) => !TASK_FIELDS.includes(name));
+    return { ...Object.fromEntries(own), ...head } as AppEvent;
   } catch {
     return head as AppEvent;
   }
@@ -51,6 +56,7 @@ function opened(event: AppEvent, open: (sealed: unknown) => unknown): AppEvent {
 function isEvent(value: unknown): value is AppEvent {
   if (!isObject(value) || typeof value['type'] !== 'string' || !Number.isFinite(value['timestamp']))
     return false;
+  if (!isOwnEventName(value['type']) && !NUMBERS.every((name) => isNumberOrAbsent(value[name]))) return false;
   if (value['type'].startsWith('worker-')) return typeof value['node'] === 'string';
   if (value['type'].startsWith('control-'))
     return typeof value['target'] === 'string' && isTextOrAbsent(value['who']);
@@ -59,6 +65,13 @@ function isEvent(value: unknown): value is AppEvent {
   return (
     typeof value['id'] === 'string' && typeof value['name'] === 'string' && isTextOrAbsent(value['queue'])
   );
+}
+
+/** Fields that are numbers wherever they are. */
+const NUMBERS = ['freq', 'sentAt', 'eta', 'expires', 'runtime', 'countdown', 'pid', 'retries'] as const;
+
+function isNumberOrAbsent(value: unknown): boolean {
+  return value === undefined || Number.isFinite(value);
 }
 
 function isTextOrAbsent(value: unknown): boolean {

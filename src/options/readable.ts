@@ -28,6 +28,9 @@ export function readable(value: unknown, depth = 0): unknown {
   if (value instanceof RegExp) return String(value);
   if (Array.isArray(value)) return value.map((item) => readable(item, depth + 1));
   const name = Object.getPrototypeOf(value)?.constructor?.name ?? 'Object';
+  // A serializer: its other fields may be keys.
+  if ('encode' in value && 'decode' in value)
+    return String((value as { name?: unknown }).name ?? `[${name}]`);
   if (name !== 'Object' || depth >= DEPTH) return `[${name}]`;
   return Object.fromEntries(
     Object.entries(value)

@@ -247,7 +247,7 @@ function courseOf({ spec, anchorAt }: StoredEntry, own: OwnNext | undefined): Ti
   return { schedule: spec.schedule, timezone: spec.timezone, anchorAt, own };
 }
 
-/** True if only a process with the declaring code can tick it. */
-export function needsCode({ schedule, argsBy }: Spec): boolean {
-  return schedule.kind === 'own' || argsBy !== undefined;
+/** True if only a process with the declaring code can tick it. @param spec as any client of the broker may have written it */
+export function needsCode(spec: Partial<Spec> | undefined): boolean {
+  return spec?.schedule?.kind === 'own' || spec?.argsBy !== undefined;
 }

@@ -2,6 +2,7 @@
  * The live page of `celeriac events` and `celeriac top`: what its keys do, and what it shows. It has one last line, for
  * help, a question, or what came of an action.
  */
+import { printable } from '../text/printable.js';
 import { cutEnd } from '../text/width.js';
 import { actionFor, actionsHelp, failureText, type LiveAction, type LiveApp } from './actions.js';
 import { detailLines } from './details.js';
@@ -113,7 +114,7 @@ export class LivePage {
     const details: Details = { target, lines: ['…'], from: 0, page: 1 };
     this.#details = details;
     detailLines(this.params.app, target, this.#columns)
-      .catch((error: unknown) => [failureText(error)])
+      .catch((error: unknown) => [printable(failureText(error))])
       .then((lines) => {
         details.lines = lines;
         this.params.redraw();

@@ -5,7 +5,9 @@
 import { createInterface } from 'node:readline';
 import repl, { type REPLServer } from 'node:repl';
 import { PassThrough, Writable } from 'node:stream';
+import { inspect } from 'node:util';
 import { EXIT } from '../exit.js';
+import { coloredText } from '../text/printable.js';
 
 /** Settings of {@link runShell}. */
 export interface ShellOptions {
@@ -26,6 +28,8 @@ export async function runShell({ names, color, history }: ShellOptions): Promise
     output: terminal ? process.stdout : answers(),
     terminal,
     useColors: color,
+    // Messages of errors come from anywhere, and are written as they are.
+    writer: (value: unknown) => coloredText(inspect(value, { ...repl.writer.options, colors: color })),
     // The same realm as the app's: its checks know arrays and dates of the prompt.
     useGlobal: true,
     ignoreUndefined: !terminal,

@@ -21,6 +21,17 @@ export function printableText(text: string): string {
   return text.replace(STEERING, (char) => (char === '\n' || char === '\t' ? char : '·'));
 }
 
+/** The same for text that is colored: the codes of colors stay, too. */
+export function coloredText(text: string): string {
+  return text
+    .split(COLOR)
+    .map((part, i) => (i % 2 === 1 ? part : printableText(part)))
+    .join('');
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a color begins with one
+const COLOR = /(\u001b\[[\d;]*m)/;
+
 /** One line that loses nothing: control characters are written as in JSON, `\n` and `\u001b`. */
 export function escaped(text: string): string {
   return text.replace(STEERING, (char) => SHORT.get(char) ?? codeOf(char));

@@ -22,6 +22,8 @@ const FOREIGN = [
   '{"from":"x","at":0,"events":[{}]}',
   '{"from":"x","at":0,"events":[{"type":"task-received","timestamp":1}]}',
   '{"from":"x","at":0,"events":[{"type":"worker-online","timestamp":1}]}',
+  `{"from":"x","at":0,"events":[{"type":"worker-heartbeat","timestamp":1,"node":"n","freq":${'{"valueOf":0,"toString":0}'}}]}`,
+  `{"from":"x","at":0,"events":[{"type":"task-sent","timestamp":1,"id":"a","name":"b","eta":${'{"valueOf":0}'}}]}`,
   '{"from":"x","at":1e300,"events":[]}',
   '{"from":"x","at":-1,"events":[]}',
   '{"from":{},"at":0,"events":[]}',
@@ -31,7 +33,7 @@ describe('texts on the channel of events', () => {
   it('are read where a publisher of ours wrote them', () => {
     const packet = { from: 'x', at: 3, events: [sent] };
     assert.deepEqual(
-      readPacket(JSON.stringify(packet), (sealed) => sealed),
+      readPacket(JSON.stringify(packet), () => (sealed) => sealed),
       packet,
     );
   });
@@ -57,7 +59,7 @@ describe('texts on the channel of events', () => {
       signal: undefined,
       onEnd: () => undefined,
       holds: true,
-      open: (sealed) => sealed,
+      opener: () => (sealed) => sealed,
     });
     await stream.started;
     for (const text of FOREIGN) receive(text);

@@ -1,7 +1,7 @@
 /** What is shown of settings has no secret in it, wherever it hides. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { maskUrl, shownUrl } from '#src/options/readable.js';
+import { maskUrl, readable, shownUrl } from '#src/options/readable.js';
 
 describe('a URL that is shown', () => {
   it('hides the login of a URL inside it, written out or encoded', () => {
@@ -15,5 +15,14 @@ describe('a URL that is shown', () => {
       assert.doesNotMatch(shownUrl(text), /hunter2/);
       assert.match(maskUrl(text), /pooler.*db\?/);
     }
+  });
+});
+
+describe('an option that is shown', () => {
+  it('is the name of a serializer, wherever it stands', () => {
+    const serializer = { name: 'aes', aesKey: 'hunter2', encode: () => '', decode: () => '' };
+    assert.deepEqual(readable({ annotations: { 'pay.*': { serializer } } }), {
+      annotations: { 'pay.*': { serializer: 'aes' } },
+    });
   });
 });

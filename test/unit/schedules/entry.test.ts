@@ -6,6 +6,7 @@ import {
   declareEntry,
   dueTick,
   NEVER,
+  needsCode,
   pauseEntry,
   resumeEntry,
   type Spec,
@@ -112,5 +113,12 @@ describe('what was missed', () => {
     for (let at = 0; at < 30; at++) history = withTick(history, { at, taskId: `t${at}`, late: 0 });
     assert.equal(history?.length, 20);
     assert.equal(history?.[0]?.at, 29);
+  });
+});
+
+describe('An entry that somebody else wrote', () => {
+  it('harms nobody who looks whether it needs code', () => {
+    for (const spec of [undefined, {}, { task: 'x' }, { schedule: undefined }])
+      assert.equal(needsCode(spec as never), false);
   });
 });

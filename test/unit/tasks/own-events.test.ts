@@ -87,9 +87,9 @@ describe("An event of a task's own", () => {
         if (given === 'other') throw new Error('another serializer');
         return given;
       };
-      return readPacket(text, open)?.events[0];
+      return readPacket(text, () => open)?.events[0];
     };
-    assert.deepEqual(read({ orderId: '7', id: 'forged' }), { ...head, orderId: '7' });
+    assert.deepEqual(read({ orderId: '7', id: 'forged', shadow: 7, queue: 7 }), { ...head, orderId: '7' });
     assert.deepEqual(read('other'), head);
     assert.deepEqual(read(7), head);
   });

@@ -40,8 +40,14 @@ export async function readTrail({ records }: Pick<Engine, 'records'>, taskId: st
   return record === undefined ? [] : entriesIn(record.value);
 }
 
+/** Any client of the broker may have written it. */
 function entriesIn(value: string): TrailEntry[] {
-  return JSON.parse(value) as TrailEntry[];
+  const entries: unknown = JSON.parse(value);
+  return Array.isArray(entries) ? entries.filter(isEntry) : [];
+}
+
+function isEntry(value: unknown): value is TrailEntry {
+  return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string';
 }
 
 function trailKey(taskId: string): string {

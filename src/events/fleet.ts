@@ -156,16 +156,24 @@ export class Fleet implements AsyncDisposable {
     if (this.#stop.signal.aborted) return;
     const { clock, ask } = this.#params;
     const before = clock.now();
+    const lost = this.#lost;
     try {
       const { stats, active } = await ask();
-      for (const [node, answer] of Object.entries(stats))
-        if (!('error' in answer)) this.#workers.know(node, answer as WorkerAnswer, this.#params.clock.now());
+      for (const [node, answer] of Object.entries(stats)) this.#know(node, answer);
       for (const [node, running] of Object.entries(active))
         if (Array.isArray(running)) this.#tasks.reconcile(node, running as RunningTask[], before);
-      this.#complete = Object.values(active).every(Array.isArray);
+      this.#complete = this.#lost === lost && Object.values(active).every(Array.isArray);
     } catch {
       // The broker is away, or the app is closing: the events go on without the answers.
     }
     this.#settleReady();
+  }
+
+  /** Anybody on the bus may answer, in any form: one answer must not hide the others. */
+  #know(node: string, answer: unknown): void {
+    if (typeof answer !== 'object' || answer === null || 'error' in answer) return;
+    const { queues, processed } = answer as Partial<WorkerAnswer>;
+    if (!Array.isArray(queues) || typeof processed !== 'object' || processed === null) return;
+    this.#workers.know(node, answer as WorkerAnswer, this.#params.clock.now());
   }
 }

@@ -34,7 +34,8 @@ export const json: Serializer = {
   decode: (encoded) => encoded,
 };
 
-const RESERVED_NAMES: ReadonlySet<unknown> = new Set([
+/** The names of envelopes that are celeriac's own, whose contents anybody can read. */
+export const PLAIN_NAMES: ReadonlySet<string> = new Set([
   'json',
   'rich',
   'list',
@@ -42,8 +43,6 @@ const RESERVED_NAMES: ReadonlySet<unknown> = new Set([
   'gzip',
   'zstd',
   'undefined',
-  '',
-  undefined,
 ]);
 
 /**
@@ -54,7 +53,8 @@ export function resolveSerializer(option: SerializerOption): Serializer {
   if (option === 'json' || option === json) return json;
   if (option === 'rich' || option === rich) return rich;
   const name = typeof option === 'string' ? option : option.name;
-  if (typeof option !== 'string' && typeof name === 'string' && !RESERVED_NAMES.has(name)) return option;
+  if (typeof option !== 'string' && typeof name === 'string' && name !== '' && !PLAIN_NAMES.has(name))
+    return option;
   throw new OptionError(
     `serializer: the name ${JSON.stringify(name)} is taken or missing. Give your serializer a name of its own.`,
   );
@@ -116,9 +116,9 @@ export function decodeArgs(
 }
 
 /** Arguments that are plain JSON, however they are stored; undefined for any others. For readers without serializers. */
-export function plainArgs(payload: EncodedPayload): readonly unknown[] | undefined {
+export function plainArgs(payload: EncodedPayload, within?: InflationBudget): readonly unknown[] | undefined {
   try {
-    const plain = unwrapped(payload, json);
+    const plain = unwrapped(payload, json, within);
     return Array.isArray(plain) ? plain : undefined;
   } catch {
     return undefined; // another program's, or larger than anything is

@@ -19,6 +19,7 @@ import {
   encodeResult,
   encodeResults,
   isSealing,
+  PLAIN_NAMES,
   type Serializer,
   unknownWriter,
 } from './serializer.js';
@@ -216,7 +217,7 @@ export class WireCodec {
     const declared = typeof policy === 'object' ? policy.name : policy;
     return (
       this.seal ??
-      [serializer, envelopeOf(args), declared].find((each) => each !== undefined && !isPlainName(each))
+      [serializer, envelopeOf(args), declared].find((each) => each !== undefined && !PLAIN_NAMES.has(each))
     );
   }
 
@@ -265,21 +266,6 @@ function envelopeOf(payload: unknown): string | undefined {
   if (typeof payload !== 'object' || payload === null) return undefined;
   const kind: unknown = Reflect.get(payload, '$celeriac');
   return typeof kind === 'string' ? kind : undefined;
-}
-
-/** Names of envelopes that hide nothing. */
-const PLAIN_NAMES: ReadonlySet<string> = new Set([
-  'json',
-  'rich',
-  'list',
-  'ordered',
-  'undefined',
-  'gzip',
-  'zstd',
-]);
-
-function isPlainName(name: string): boolean {
-  return PLAIN_NAMES.has(name);
 }
 
 function rethrow(error: unknown): never {

@@ -132,7 +132,7 @@ export class Worker implements CallHost, AsyncDisposable {
       suspects: new Suspects(params),
       defaultLimits: this.#settings.limits,
       elsewhere: this.#threadRouter,
-      flows: new WorkflowSteps(params.workflows),
+      flows: new WorkflowSteps(params.workflows, params),
     });
     this.#reports = new Inspection({
       ...params,

@@ -35,6 +35,8 @@ interface Server {
   stop(signal?: NodeJS.Signals): Promise<void>;
   start(): Promise<void>;
   close(): Promise<void>;
+  /** How many tasks are to be woken up. */
+  awake(prefix: string): Promise<number>;
   /** What is left of steps once their tasks are forgotten, one text each. */
   left(prefix: string): Promise<string[]>;
 }
@@ -45,6 +47,7 @@ describe('Tasks of steps among deaths', { timeout: PATIENCE_MS * 2 }, () => {
     await survives(t, {
       ...redis,
       stop: () => redis.stop('SIGKILL'),
+      awake: (prefix) => awakeInRedis(redis.url, prefix),
       left: (prefix) => leftInRedis(redis.url, prefix),
     });
   });
@@ -56,6 +59,7 @@ describe('Tasks of steps among deaths', { timeout: PATIENCE_MS * 2 }, () => {
     await survives(t, {
       ...postgres,
       stop: () => postgres.stop('SIGINT'),
+      awake: (prefix) => awakeInPostgres(postgres.url, prefix),
       left: (prefix) => leftInPostgres(postgres.url, prefix),
     });
   });
@@ -93,6 +97,8 @@ async function survives(t: TestContext, server: Server): Promise<void> {
     'empty queues',
     30_000,
   );
+  // A look at the wake-ups finds those that a dead process has left.
+  await until(async () => (await server.awake(place.prefix)) === 0, 'no wake-ups', 30_000);
   await fleet.stop();
   // Locks that were not renewed for so long may be lost: then their tasks are run by others as well.
   const lost = awayMs > lockMs / 3 ? undefined : fleet.killed;
@@ -170,6 +176,23 @@ async function endOf(result: AsyncResult<string[]>) {
     kind === 'sleep' && doneAt !== undefined ? [[name, doneAt.getTime()] as const] : [],
   );
   return { values, sleeps: new Map(sleeps) };
+}
+
+async function awakeInRedis(url: string, prefix: string): Promise<number> {
+  const client = new Redis(url);
+  const found = await client.zcard(`${prefix}:~k`);
+  client.disconnect();
+  return found;
+}
+
+async function awakeInPostgres(url: string, prefix: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url, options: `-c search_path="${prefix}"` });
+  await client.connect();
+  try {
+    return (await client.query('SELECT id FROM celeriac_wake')).rows.length;
+  } finally {
+    await client.end();
+  }
 }
 
 async function leftInRedis(url: string, prefix: string): Promise<string[]> {

@@ -192,6 +192,28 @@ describe('A task that calls others', () => {
       assert.deepEqual([await alone.get({ timeout: '20s' }), await alone.children], [0, []]);
     });
 
+    it('has them once its workflow goes on', async (t) => {
+      const { app, worker } = ground.app(t);
+      const one = app.task('one', async () => 1);
+      const caller = app.task('caller', async function () {
+        const { id, retries } = this.request;
+        await one.applyAsync([], { taskId: `called by ${id}, ${retries}` });
+        // Then there is a trail before, and to add to it takes longest.
+        return retries === 0 ? this.retry({ countdown: 1 }) : id;
+      });
+      const reader = app.task('reader', async (id: string) =>
+        (await app.result(id).children)
+          .map((child) => child.id)
+          .filter((child) => child.startsWith('called')),
+      );
+      await worker({ concurrency: 4 });
+      for (let n = 0; n < 10; n++) {
+        const result = await chain(caller.s(), reader.s()).delay();
+        const called = [0, 1].map((retries) => `called by ${result.parent?.id}, ${retries}`);
+        assert.deepEqual(await result.get({ timeout: '20s' }), called);
+      }
+    });
+
     it('knows its links, its shown name, and whether a result is wanted', async (t) => {
       const { app, worker } = ground.app(t);
       const seen: unknown[] = [];

@@ -186,7 +186,11 @@ export class ModelProcess {
       results: {} as PlainSource,
       sender: () => sender,
     });
-    this.#steps = new WorkflowSteps(this.#flows);
+    this.#steps = new WorkflowSteps(this.#flows, {
+      engine: this.#engine,
+      resultExpiresMs: 1000,
+      failureExpiresMs: 1000,
+    });
   }
 
   signature(name: string, args: readonly unknown[]): Composable {
@@ -208,7 +212,12 @@ export class ModelProcess {
     const delivery = deliveryOf(job, (body) => void afterwards.push(body));
     const begun = await this.#steps.begin(delivery);
     const ran = begun.kind === 'run' ? this.#outcome(begun.delivery) : begun.outcome;
-    const outcome = await this.#steps.finish(delivery, ran);
+    const { outcome } = await this.#steps.finish(delivery, {
+      outcome: ran,
+      task: undefined,
+      runtimeMs: 0,
+      started: true,
+    });
     await life.write(() => broker.change(job.id, { running: false, doneAt: 2000, ...settled(outcome) }));
     for (const body of afterwards) await body();
   }

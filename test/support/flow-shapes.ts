@@ -169,6 +169,11 @@ export interface RowFlow {
   readonly nothing?: true;
   /** What runs, once each where nobody dies. */
   readonly labels: readonly string[];
+  /**
+   * What it gives, and what runs as well, where its worker dies with a part in its hands: nobody knows whether that had
+   * begun, and what has begun does not expire.
+   */
+  readonly orElse?: { readonly value: unknown; readonly labels: readonly string[] };
 }
 
 /** One for each outcome that `settle` has a row for: with a new row this does not compile. */
@@ -217,10 +222,11 @@ export const ROWS: Readonly<
   revoked: (_app, { add, start }) => ({
     flow: chord(
       [start.s('a'), chain(start.s('b'), add.s(1, 'never').set({ expires: new Date(Date.now() + 1) }))],
-      add.s(1, 'never'),
+      add.s(1, 'body'),
     ),
     value: undefined,
     labels: ['a', 'b'],
+    orElse: { value: 2, labels: ['never', 'body'] },
   }),
   requeue: (_app, { add, start, putBack }) => ({
     flow: chain(start.s('a'), group(putBack.s(1, 'b'), add.s(1, 'c')), add.s(1, 'd')),

@@ -65,7 +65,7 @@ export function filterOfQuery(query: URLSearchParams): ReadFilter {
 }
 
 /** Whether a task is one of those asked for. */
-export function matches(run: Run, filter: ReadFilter, argsText: string): boolean {
+export function matches(run: Run, filter: ReadFilter, argsText: () => string): boolean {
   const { states, name, queue, tag, worker, id, text, after, before } = filter;
   const sent = run.sentAt === null ? 0 : Date.parse(run.sentAt);
   return (
@@ -77,7 +77,7 @@ export function matches(run: Run, filter: ReadFilter, argsText: string): boolean
     (id === undefined || run.id.startsWith(id)) &&
     (after === undefined || sent >= after) &&
     (before === undefined || sent < before) &&
-    (text === undefined || argsText.toLowerCase().includes(text))
+    (text === undefined || argsText().toLowerCase().includes(text))
   );
 }
 

@@ -4,7 +4,7 @@ import { keepAliveDuring } from '../../broker/keep-alive.js';
 import type { TaskRecord } from '../../coordination/task-record.js';
 import { isLane, queueOfLane } from '../../protocol/lanes.js';
 import { type Message, readMessage } from '../../protocol/message.js';
-import { isCompressed } from '../../tasks/compression.js';
+import { InflationBudget, isCompressed } from '../../tasks/compression.js';
 import { plainArgs } from '../../tasks/serializer.js';
 import { shownInstead } from '../../tasks/shown-arguments.js';
 import type { Run, RunList } from '../api.js';
@@ -111,7 +111,7 @@ async function find(context: WebContext, asked: ListAsked): Promise<FoundRuns> {
     const most = looked === 0 ? limit : Math.min(STEP, MOST_LOOKED - looked);
     const step = await walk.next(most, (task) => {
       const seen = foundRun(task, show);
-      if (matches(seen.run, filter, searchable(seen, show))) found.set(seen.run.id, seen);
+      if (matches(seen.run, filter, () => searchable(seen, show))) found.set(seen.run.id, seen);
       return found.size < limit;
     });
     looked += step.looked;
@@ -142,15 +142,19 @@ async function wholeId(
   const [task] = ref === undefined ? [] : await parts.tasks.read([ref]);
   if (task === undefined) return undefined;
   const seen = foundRun(task, show);
-  return matches(seen.run, filter, searchable(seen, show)) ? seen : undefined;
+  return matches(seen.run, filter, () => searchable(seen, show)) ? seen : undefined;
 }
+
+/** What compressed arguments of a task may hold to be looked through, an eighth of it, bytes. */
+const MOST_SEARCHED = 16_384;
 
 /** The text that a filter looks through; long arguments are not there. */
 function searchable({ task, message }: FoundRun, show: RunContext): string {
   if (sealOf(show, task.name, message) !== undefined) return '';
   const { args } = message;
   const given =
-    shownInstead(message, show.taskOf?.(task.name)) ?? (isCompressed(args) ? plainArgs(args) : args);
+    shownInstead(message, show.taskOf?.(task.name)) ??
+    (isCompressed(args) ? plainArgs(args, new InflationBudget(MOST_SEARCHED)) : args);
   return JSON.stringify(given ?? []);
 }
 

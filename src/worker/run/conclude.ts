@@ -7,13 +7,13 @@ import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import type { TaskIdIndex } from '../../coordination/task-id-index.js';
 import type { TaskLookup } from '../../coordination/task-record.js';
-import { noteTrail } from '../../coordination/trail.js';
 import type { Delivery } from '../../queue/delivery.js';
 import type { Settlement } from '../../queue/settlement.js';
 import { passOn } from '../../steps/inheritance.js';
 import { wakeIfAnswered } from '../../steps/wake.js';
 import type { StreamWriters } from '../../streams/stream-writers.js';
 import { expireStream } from '../end/expire-stream.js';
+import { keepTrail } from '../end/keep-trail.js';
 import { recordIgnored, releaseClaims } from '../end/release-claims.js';
 import type { EventReporter } from '../observe/event-reporter.js';
 import type { WorkerHealth } from '../observe/health.js';
@@ -58,22 +58,9 @@ export function conclude(
   if ((execution.outcome.kind === 'later' || execution.outcome.kind === 'handBack') && !execution.started)
     return uncount(params, delivery).then(() => settlement);
   if (keptMs !== undefined) releaseClaims(params, delivery, keptMs);
-  if (execution.trail === undefined || keptMs === 0 || leavesNothing(delivery.message)) return settlement;
-  // Before the end is written: who waits for that finds the trail.
-  return noteTrail(params.engine, delivery.taskId, execution.trail, keptMs ?? longestKept(params)).then(
-    () => settlement,
-    () => settlement, // best effort: the task's own record matters more
-  );
-}
-
-/** A task whose record is gone with it, however it ends. */
-function leavesNothing({ ignore, forgotten }: Delivery['message']): boolean {
-  return ignore === true || forgotten === true;
-}
-
-/** How long the trail of a task that goes on is kept at least, ms. */
-function longestKept({ resultExpiresMs, failureExpiresMs }: ConcludeParams): number {
-  return Math.max(1, resultExpiresMs, failureExpiresMs);
+  // Those of a workflow's part were kept before the workflow went on.
+  const kept = delivery.message.flow === undefined ? keepTrail(params, delivery, execution) : undefined;
+  return kept === undefined ? settlement : kept.then(() => settlement);
 }
 
 /** A value may have been sent, or the task revoked, before it was parked. Best effort: a watch finds the value's mark. */

@@ -57,7 +57,7 @@ export class Executor {
       begun.kind === 'run'
         ? await this.#execute(begun.delivery)
         : await this.#notRun(delivery, begun.outcome, this.params.registry.get(delivery.name));
-    return { ...execution, outcome: await flows.finish(delivery, execution.outcome) };
+    return flows.finish(delivery, execution);
   }
 
   #execute(delivery: Delivery): Promise<Execution> {

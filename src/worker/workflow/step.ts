@@ -27,7 +27,8 @@ import { encodeFailure } from '../../protocol/wire-error.js';
 import { amended, type Delivery, startsOf } from '../../queue/delivery.js';
 import { isBrokersFault } from '../../queue/write-answers.js';
 import { sleep } from '../../timers.js';
-import type { Outcome } from '../run/outcome.js';
+import { type KeepTrailParams, keepTrail } from '../end/keep-trail.js';
+import type { Execution, Outcome } from '../run/outcome.js';
 
 export interface WorkflowStepsParams {
   readonly engine: Engine;
@@ -52,7 +53,10 @@ const TRY_AGAIN_MS = 200;
 const HOLD_MS = 60_000;
 
 export class WorkflowSteps {
-  constructor(private readonly params: WorkflowStepsParams) {}
+  constructor(
+    private readonly params: WorkflowStepsParams,
+    private readonly kept: KeepTrailParams,
+  ) {}
 
   /** Checks the workflow before a part runs. Never rejects. */
   async begin(delivery: Delivery): Promise<Begun> {
@@ -66,8 +70,15 @@ export class WorkflowSteps {
     }
   }
 
-  /** Advances the workflow after the end of a part; gives the outcome to settle. Never rejects. */
-  async finish(delivery: Delivery, outcome: Outcome): Promise<Outcome> {
+  /** Advances the workflow after the end of a part; gives what to settle. Never rejects. */
+  async finish(delivery: Delivery, execution: Execution): Promise<Execution> {
+    // What waits for the workflow finds the trail.
+    const kept = keepTrail(this.kept, delivery, execution);
+    if (kept !== undefined) await kept;
+    return { ...execution, outcome: await this.#advance(delivery, execution.outcome) };
+  }
+
+  async #advance(delivery: Delivery, outcome: Outcome): Promise<Outcome> {
     const address = partOf(delivery.jobId);
     const end =
       address === undefined || address.path === BEGIN_PATH
@@ -89,7 +100,7 @@ export class WorkflowSteps {
     } catch (error) {
       // Without this write the workflow would wait for ever, so the task is delivered again and the write repeated.
       if (isBrokersFault(error) || outcome.kind === 'failure') return { kind: 'lost' };
-      return this.finish(delivery, { kind: 'failure', error });
+      return this.#advance(delivery, { kind: 'failure', error });
     }
   }
 

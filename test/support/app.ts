@@ -32,7 +32,10 @@ export interface TestApp {
   worker(options?: WorkerOptions): Promise<Worker>;
 }
 
-/** Runs a suite once for each engine; `CELERIAC_ENGINES=sentinel,cluster` runs every such suite on those instead. */
+/**
+ * Runs a suite once for each engine; `CELERIAC_ENGINES=sentinel,cluster` runs every such suite on those instead. All suites
+ * of a file share one broker of an engine: their tests differ in their prefix.
+ */
 export function onEveryEngine(
   suite: (ground: Ground) => void,
   names: readonly TestEngine['name'][] = ['redis', 'memory'],
@@ -40,30 +43,64 @@ export function onEveryEngine(
   const wanted: readonly string[] = process.env.CELERIAC_ENGINES?.split(',') ?? names;
   for (const engine of engines.filter(({ name }) => wanted.includes(name))) {
     describe(`on ${engine.name}`, { skip: engine.skip }, () => {
-      let broker: TestBroker | undefined;
-      let keeper: Celeriac | undefined;
-      before(async () => {
-        broker = await engine.open();
-        if (engine.name !== 'memory') return;
-        // An embedded database ends with its last app; this one lasts for the whole suite.
-        keeper = new Celeriac('keeper', { broker: broker.url, migrate: true });
-        await keeper.migrate();
-      });
-      after(async () => {
-        await keeper?.close();
-        // The servers do not keep this process alive; waiting for their end must.
-        if (broker !== undefined) await within(broker.close(), 'the end of the broker');
-      });
+      const shared = SharedBroker.of(engine);
+      shared.suites++;
+      before(() => shared.open());
+      after(() => shared.leave());
       const ground: Ground = {
         engine: engine.name,
         get url() {
-          if (broker === undefined) throw new Error('the broker is not up yet: ask inside a test');
-          return broker.url;
+          return shared.url;
         },
         app: (t, options) => testApp(t, { broker: ground.url, migrate: true, ...options }),
       };
       suite(ground);
     });
+  }
+}
+
+/** One broker of an engine for all suites of a file, from the first of them to the last. */
+class SharedBroker {
+  static readonly #all = new Map<TestEngine, SharedBroker>();
+  /** Those that are still to end. A file names all its suites before the first one runs. */
+  suites = 0;
+  #opened: Promise<TestBroker> | undefined;
+  #broker: TestBroker | undefined;
+  #keeper: Celeriac | undefined;
+
+  private constructor(private readonly engine: TestEngine) {}
+
+  static of(engine: TestEngine): SharedBroker {
+    const shared = SharedBroker.#all.get(engine) ?? new SharedBroker(engine);
+    SharedBroker.#all.set(engine, shared);
+    return shared;
+  }
+
+  get url(): string {
+    if (this.#broker === undefined) throw new Error('the broker is not up yet: ask inside a test');
+    return this.#broker.url;
+  }
+
+  async open(): Promise<void> {
+    this.#opened ??= this.#open();
+    this.#broker = await this.#opened;
+  }
+
+  async leave(): Promise<void> {
+    this.suites--;
+    if (this.suites > 0) return;
+    await this.#keeper?.close();
+    // The servers do not keep this process alive; waiting for their end must.
+    if (this.#broker !== undefined) await within(this.#broker.close(), 'the end of the broker');
+  }
+
+  async #open(): Promise<TestBroker> {
+    const broker = await this.engine.open();
+    if (this.engine.name !== 'memory') return broker;
+    // An embedded database ends with its last app; this one lasts as long as the suites.
+    this.#keeper = new Celeriac('keeper', { broker: broker.url, migrate: true });
+    await this.#keeper.migrate();
+    return broker;
   }
 }
 

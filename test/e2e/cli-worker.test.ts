@@ -6,7 +6,7 @@ import { Celeriac } from '#src/index.js';
 import { until, within } from '../support/app.js';
 import { project, runCli, startCli } from '../support/cli.js';
 import { TASKS } from '../support/cli-project.js';
-import { terminals as openTerminals, type Terminals } from '../support/cli-terminals.js';
+import { terminals as openTerminals } from '../support/cli-terminals.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { freePort } from '../support/servers.js';
 
@@ -20,13 +20,16 @@ after(() => redis.close().finally(() => clearInterval(alive)));
 
 const terminals = (t: TestContext, broker = redis.url) => openTerminals(t, broker);
 
-/** Waits until this many tasks run. */
-async function activeTasks(json: Terminals['json'], count: number): Promise<void> {
+/** Sends a task that sleeps so long, and waits until it runs. @returns its id */
+async function sleeping(prefix: string, ms: number, taskId: string = randomUUID()): Promise<string> {
+  await using app = new Celeriac('reports', { broker: redis.url, prefix });
+  await app.sendTask('sleep', [ms], { taskId });
   const running = async () => {
-    const replies: Record<string, unknown[]> = await json('inspect', 'active');
-    return Object.values(replies).flat().length >= count;
+    const [active] = Object.values(await app.inspect().active());
+    return Array.isArray(active) && active.length === 1;
   };
-  await until(running, `${count} tasks that run`, 60_000);
+  await until(running, 'a task that runs', 60_000);
+  return taskId;
 }
 
 describe('celeriac worker', () => {
@@ -52,11 +55,10 @@ describe('celeriac worker', () => {
   });
 
   it('lets a running task finish at SIGINT, and ignores further SIGTERMs', async (t) => {
-    const { worker, run, json } = terminals(t);
+    const { worker, run, prefix } = terminals(t);
     const running = worker('-c', '1');
     await running.printed(/ready/);
-    const id = (await run('call', 'sleep', '-a', '[8000]')).stdout.trim();
-    await activeTasks(json, 1);
+    const id = await sleeping(prefix, 4000);
     running.kill('SIGINT');
     await running.printed(
       /warm shutdown, 1 task is running and has 30s to finish; Ctrl-C once more hands it back at once\n/,
@@ -68,23 +70,21 @@ describe('celeriac worker', () => {
   });
 
   it('lets a running task finish when its terminal is closed', async (t) => {
-    const { worker, run, json } = terminals(t);
+    const { worker, run, prefix } = terminals(t);
     const running = worker('-c', '1');
     await running.printed(/ready/);
-    const id = (await run('call', 'sleep', '-a', '[8000]')).stdout.trim();
-    await activeTasks(json, 1);
+    const id = await sleeping(prefix, 4000);
     running.kill('SIGHUP');
     assert.equal((await running.ended).code, 0);
     assert.match((await run('result', id)).stdout, /state +SUCCESS/);
   });
 
   it('hands running tasks back at the second SIGINT, still with exit code 0', async (t) => {
-    const { worker, run, json } = terminals(t);
+    const { worker, json, prefix } = terminals(t);
     const first = worker('-c', '1');
     await first.printed(/ready/);
     // Longer than the shutdown timeout and the test's: nothing but the hand-back lets it end.
-    const id = (await run('call', 'sleep', '-a', '[3600000]')).stdout.trim();
-    await activeTasks(json, 1);
+    const id = await sleeping(prefix, 3_600_000);
     first.kill('SIGINT');
     await first.printed(/warm shutdown/);
     first.kill('SIGINT');
@@ -148,13 +148,12 @@ describe('celeriac worker', () => {
   });
 
   it('logs what is running on SIGUSR1', async (t) => {
-    const { worker, run, json } = terminals(t);
+    const { worker, prefix } = terminals(t);
     const running = worker('-c', '4', '-n', 'w@test');
     await running.printed(/ready/);
     running.kill('SIGUSR1');
     await running.printed(/no task is running\n/);
-    await run('call', 'sleep', '-a', '[3600000]', '--task-id', 'long');
-    await activeTasks(json, 1);
+    await sleeping(prefix, 3_600_000, 'long');
     running.kill('SIGUSR1');
     await running.printed(
       /1 task is running:\n.*Task sleep\[long\] has been running for .* queue=celeriac\n/,

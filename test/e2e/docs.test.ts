@@ -2,7 +2,7 @@
  * The code in the documents compiles, and runs where it says so. A block's info string decides:
  *
  *   ts check           compiled, as a module of its own beside the document's others; also `tsx check`
- *   ts run             compiled and run on memory://, unless it names a broker itself; must exit 0
+ *   ts run             compiled and run on a Redis, unless it names a broker itself; must exit 0
  *   ts more            continues the block before it
  *   … file=tasks.ts    the module's name, for imports from other blocks of the document
  *   text output        what the `run` before it prints
@@ -11,9 +11,11 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { uniqueName } from '../support/app.js';
 import { CLI_PATH } from '../support/cli.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
 
 const ROOT = dirname(dirname(dirname(CLI_PATH)));
 const OUT = join(ROOT, 'build/docs');
@@ -35,7 +37,9 @@ const programs = documents().flatMap(programsIn);
 
 describe('the code in the documents', () => {
   let complaints = '';
+  let redis: RedisServer;
   before(async () => {
+    redis = await startRedis();
     rmSync(OUT, { recursive: true, force: true });
     for (const { path, ending, code, where } of programs) {
       mkdirSync(dirname(join(OUT, path)), { recursive: true });
@@ -44,6 +48,7 @@ describe('the code in the documents', () => {
     writeFileSync(join(OUT, 'tsconfig.json'), JSON.stringify(TSCONFIG));
     complaints = await compile();
   });
+  after(() => redis.close());
 
   it('compiles', () => assert.equal(complaints, ''));
 
@@ -51,7 +56,12 @@ describe('the code in the documents', () => {
     it(`${where} runs`, { timeout: 60_000 }, async () => {
       const { stdout } = await run(process.execPath, [join(OUT, `${path}.js`)], {
         cwd: OUT,
-        env: { ...process.env, CELERIAC_BROKER_URL: 'memory://', NODE_TEST_CONTEXT: undefined },
+        env: {
+          ...process.env,
+          CELERIAC_BROKER_URL: redis.url,
+          CELERIAC_PREFIX: uniqueName(),
+          NODE_TEST_CONTEXT: undefined,
+        },
       });
       if (output !== undefined) assert.equal(stdout, output);
     });

@@ -221,7 +221,8 @@ describe('The updates of a large group', { timeout: 240_000 }, () => {
         const warned = (warning: Error) => void warnings.push(warning);
         process.on('warning', warned);
         t.after(() => process.off('warning', warned));
-        const count = 3_000;
+        // PostgreSQL takes far longer to run them; what asks for their updates does the same.
+        const count = ground.engine === 'postgres' ? 1_000 : 3_000;
         const result = await group(Array.from({ length: count }, (_, n) => add.s(n, 0))).delay();
         await worker({ concurrency: 50 });
         await result.get({ timeout: '2m' });

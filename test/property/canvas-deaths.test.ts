@@ -180,7 +180,7 @@ describe('a random workflow', { timeout: LONG ? 3_600_000 : 120_000 }, () => {
         deaths++;
       }
     });
-    await fc.assert(property, { numRuns: Number(process.env.CELERIAC_RUNS ?? (LONG ? 500 : 25)) });
+    await fc.assert(property, { numRuns: Number(process.env.CELERIAC_RUNS ?? (LONG ? 500 : 15)) });
     t.diagnostic(`${flows} workflows, ${deaths} deaths`);
   });
 });

@@ -1,10 +1,12 @@
 /**
  * Builds the package and the tests, and runs them: `node scripts/test.mjs [suite | file]… [option of node --test]…`.
  * A suite is a folder under `test/`; without one all are run. Every `tsconfig*.json` of `test/` is compiled and its
- * tests are run; those of `test/types/` are compiled only, which is what they test. With `--rerun-failed` the files that
- * failed among the others are run once more, one at a time: what fails again has failed, the rest is named.
+ * tests are run; those of `test/types/` are compiled only, which is what they test. Two files run at a time, and beside
+ * them one of those that mostly wait, whose words come last. With `--rerun-failed` the files that failed among the others
+ * are run once more, one at a time: what fails again has failed, the rest is named.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -20,6 +22,26 @@ const LONGEST_MS = process.env.CELERIAC_CAMPAIGN === undefined ? 300_000 : 3_600
 /** More than these are no accident. */
 const MOST_RERUN = 2;
 
+/** Files that wait for servers and timers ten times as long as they compute; any file may run beside one of them. */
+const CALM = [
+  'fault/failover',
+  'fault/postgres-worker',
+  'fault/schedules',
+  'fault/shutdown',
+  'fault/waits-outage',
+  'fault/worker-outage',
+  'integration/autoscale',
+  'integration/canvas-watch',
+  'integration/clocks',
+  'integration/delivery',
+  'integration/doctor',
+  'integration/events',
+  'integration/fleet',
+  'integration/health',
+  'integration/process',
+  'integration/rate-limit',
+].map((name) => `${name}.test.js`);
+
 process.chdir(ROOT);
 const given = process.argv.slice(2);
 const options = given.filter((word) => word.startsWith('-') && word !== RERUN);
@@ -29,7 +51,7 @@ const suites = wanted.length === 0 ? folders('test') : wanted;
 build();
 const outputs = compileTests();
 if (suites.includes('types')) for (const project of projectsIn('test/types')) tsc(project, '--noEmit');
-runTests(outputs);
+await runTests(outputs);
 
 function build() {
   run('npm', ['run', '--silent', 'build']);
@@ -47,26 +69,38 @@ function compileTests() {
   });
 }
 
-function runTests(outputs) {
+async function runTests(outputs) {
   const files = outputs.flatMap((folder) => suites.flatMap((suite) => testFiles(folder, suite)));
   if (files.length === 0) {
     if (suites.every((suite) => suite === 'types')) return;
     fail(`no tests match ${suites.join(' ')}; suites: ${folders('test').join(' ')}`);
   }
-  const failed = runFiles(files, 2);
+  const calm = outputs.flatMap((folder) => files.filter((file) => CALM.includes(relative(folder, file))));
+  const busy = files.filter((file) => !calm.includes(file));
+  const lanes =
+    busy.length === 0 || calm.length === 0
+      ? [runFiles(files, busy.length === 0 ? 1 : 2)]
+      : [runFiles(busy, 2), runFiles(calm, 1, 'pipe')];
+  const ended = await Promise.all(lanes);
+  for (const { words } of ended) if (words !== '') console.log(words);
+  const failed = ended.flatMap((lane) => lane.failed);
   if (failed.length === 0) return;
+  process.exitCode = 1;
   // A crowd of servers and processes on few cores: a failure is told apart from one of these by being alone.
-  if (!given.includes(RERUN) || failed.length > MOST_RERUN) process.exit(1);
+  if (!given.includes(RERUN) || failed.length > MOST_RERUN) return;
   console.log(`\nOnce more, one at a time: ${failed.join(' ')}\n`);
-  const again = runFiles(failed, 1);
+  const { failed: again } = await runFiles(failed, 1);
   const passed = failed.filter((file) => !again.includes(file));
   if (passed.length > 0)
     console.log(`\nfailed among the others and passed alone, so to be mended: ${passed.join(' ')}`);
-  if (again.length > 0) process.exit(1);
+  if (again.length === 0) process.exitCode = 0;
 }
 
-/** @returns the files with a failed test; all of them when the run ended badly for another reason */
-function runFiles(files, atATime) {
+/**
+ * @param stdout where the words go; with `pipe` they are kept and returned
+ * @returns the files with a failed test; all of them when the run ended badly for another reason
+ */
+async function runFiles(files, atATime, stdout = 'inherit') {
   const folder = mkdtempSync(join(tmpdir(), 'celeriac-test-'));
   const list = join(folder, 'failed');
   const reporters = [
@@ -75,14 +109,19 @@ function runFiles(files, atATime) {
     `--test-reporter-destination=${list}`,
   ];
   const limits = [`--test-concurrency=${atATime}`, `--test-timeout=${LONGEST_MS}`];
-  const { status } = spawnSync(process.execPath, ['--test', ...limits, ...reporters, ...options, ...files], {
-    stdio: 'inherit',
+  const child = spawn(process.execPath, ['--test', ...limits, ...reporters, ...options, ...files], {
+    stdio: ['inherit', stdout, 'inherit'],
   });
+  let words = '';
+  child.stdout?.setEncoding('utf8').on('data', (text) => {
+    words += text;
+  });
+  const [status] = await once(child, 'close');
   const named = existsSync(list) ? readFileSync(list, 'utf8').split('\n').filter(Boolean) : [];
   rmSync(folder, { recursive: true });
-  if (status === 0) return [];
+  if (status === 0) return { words, failed: [] };
   const failed = files.filter((file) => named.some((name) => resolve(name) === resolve(file)));
-  return failed.length === 0 ? files : failed;
+  return { words, failed: failed.length === 0 ? files : failed };
 }
 
 /** The compiled files of a suite (`unit`), or of one source file (`test/unit/cli/worker/log.test.ts`). */

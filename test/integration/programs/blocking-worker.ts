@@ -1,5 +1,5 @@
 /**
- * A worker with a task that keeps the event loop busy: for `first` ms on its first delivery, for `later` ms on others.
+ * A worker with a task that holds up the event loop: for `first` ms on its first delivery, for `later` ms on others.
  * Says when it begins, and when its signal aborts. Arguments: broker, prefix, app options.
  */
 import { Celeriac, type CeleriacOptions } from 'celeriac';
@@ -12,8 +12,9 @@ app.task('block', async function (first: number, later?: number) {
   this.signal.addEventListener('abort', () => process.send?.({ aborted: String(this.signal.reason) }));
   // The message leaves before the loop stands still.
   await new Promise((sent) => process.send?.({ blocking: deliveries }, sent));
-  const end = Date.now() + (deliveries === 1 ? first : (later ?? first));
-  while (Date.now() < end);
+  const blockMs = deliveries === 1 ? first : (later ?? first);
+  // Nothing wakes it: the loop stands still, and leaves the processor to others.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs);
   await new Promise((resolve) => setTimeout(resolve, 100));
   return process.pid;
 });

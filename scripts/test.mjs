@@ -2,7 +2,7 @@
  * Builds the package and the tests, and runs them: `node scripts/test.mjs [suite | file]… [option of node --test]…`.
  * A suite is a folder under `test/`; without one all are run. Every `tsconfig*.json` of `test/` is compiled and its
  * tests are run; those of `test/types/` are compiled only, which is what they test. Two files run at a time, and beside
- * them one of those that mostly wait, whose words come last. With `--rerun-failed` the files that failed among the others
+ * them one of those that wait a lot, whose words come last. With `--rerun-failed` the files that failed among the others
  * are run once more, one at a time: what fails again has failed, the rest is named.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -22,24 +22,44 @@ const LONGEST_MS = process.env.CELERIAC_CAMPAIGN === undefined ? 300_000 : 3_600
 /** More than these are no accident. */
 const MOST_RERUN = 2;
 
-/** Files that wait for servers and timers ten times as long as they compute; any file may run beside one of them. */
-const CALM = [
+/**
+ * Files that wait for servers, locks and timers for much of their time. One of them at a time runs beside the others, so that
+ * no core is idle, and no core is crowded either: all of them together take about as long as half of the others.
+ */
+const WAITING = [
+  'fault/broker-answers',
   'fault/failover',
+  'fault/outbox',
+  'fault/outbox-campaign',
   'fault/postgres-worker',
+  'fault/process-one',
   'fault/schedules',
   'fault/shutdown',
+  'fault/steps',
   'fault/waits-outage',
   'fault/worker-outage',
   'integration/autoscale',
+  'integration/batches',
   'integration/canvas-watch',
   'integration/clocks',
+  'integration/concurrency-limit',
   'integration/delivery',
   'integration/doctor',
   'integration/events',
+  'integration/failures',
   'integration/fleet',
+  'integration/follow',
   'integration/health',
+  'integration/inspect',
+  'integration/live-waits',
   'integration/process',
   'integration/rate-limit',
+  'integration/redis-trouble',
+  'integration/results',
+  'integration/retries',
+  'integration/revoke',
+  'integration/schedules',
+  'integration/waiting',
 ].map((name) => `${name}.test.js`);
 
 process.chdir(ROOT);
@@ -75,12 +95,14 @@ async function runTests(outputs) {
     if (suites.every((suite) => suite === 'types')) return;
     fail(`no tests match ${suites.join(' ')}; suites: ${folders('test').join(' ')}`);
   }
-  const calm = outputs.flatMap((folder) => files.filter((file) => CALM.includes(relative(folder, file))));
-  const busy = files.filter((file) => !calm.includes(file));
+  const waiting = outputs.flatMap((folder) =>
+    files.filter((file) => WAITING.includes(relative(folder, file))),
+  );
+  const busy = files.filter((file) => !waiting.includes(file));
   const lanes =
-    busy.length === 0 || calm.length === 0
+    busy.length === 0 || waiting.length === 0
       ? [runFiles(files, busy.length === 0 ? 1 : 2)]
-      : [runFiles(busy, 2), runFiles(calm, 1, 'pipe')];
+      : [runFiles(busy, 2), runFiles(waiting, 1, 'pipe')];
   const ended = await Promise.all(lanes);
   for (const { words } of ended) if (words !== '') console.log(words);
   const failed = ended.flatMap((lane) => lane.failed);

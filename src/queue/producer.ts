@@ -9,7 +9,7 @@ import { untilAnswered } from '../broker/until-answered.js';
 import { BrokerError, BrokerUnavailableError, CeleriacError } from '../errors.js';
 import type { AcceptanceRule } from '../options/acceptance.js';
 import { sleep } from '../timers.js';
-import { type Deadline, Deadlines } from './deadlines.js';
+import { Deadlines } from './deadlines.js';
 
 /** A task on its way to the broker. */
 export interface Envelope {
@@ -45,6 +45,18 @@ interface Pending {
   readonly envelope: Envelope;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** A send that waits for a replica, over all its tries. */
+interface ReplicatedAttempt {
+  readonly budgetMs: number;
+  /** The last error. */
+  met: unknown;
+  /**
+   * When to stop waiting for a replica, by `performance.now()`; known once the broker has the tasks. A deadline of its
+   * own: the broker's answers show that the broker is there, not its replica.
+   */
+  until: number;
 }
 
 /** Most jobs per pipeline: more would block the event loop and the broker for too long. */
@@ -170,36 +182,34 @@ export class Producer {
 
   async #trying(replicated: boolean, budgetMs: number, body: () => Promise<void>): Promise<void> {
     const deadline = this.#deadlines.begin(budgetMs);
-    let met: unknown;
-    const giveUp = () => unavailable(this.engine.address, met ?? new Error('no answer'));
+    const attempt: ReplicatedAttempt = { budgetMs, met: undefined, until: Number.POSITIVE_INFINITY };
+    const giveUp = () => unavailable(this.engine.address, attempt.met ?? new Error('no answer'));
     for (;;) {
       try {
-        const added = replicated ? this.#replicated(body, deadline, (error) => (met = error)) : body();
+        const added = replicated ? this.#replicated(body, attempt) : body();
         // A database in this process is never unreachable: it answers, however long it takes.
         return await (this.engine.oneProcess ? added : this.#deadlines.within(added, deadline, giveUp));
       } catch (error) {
         const refused = refusalIn(error, this.engine.address);
         if (refused !== undefined) throw refused;
         if (!this.engine.isUnavailable(error)) throw error;
-        met = error;
-        if (performance.now() >= deadline.at) throw giveUp();
+        attempt.met = error;
+        if (performance.now() >= Math.min(deadline.at, attempt.until)) throw giveUp();
         await sleep(RETRY_PAUSE_MS);
       }
     }
   }
 
   /** Runs `body`, then waits for a replica. Without replication, as on the engine that tests swap in, does not wait. */
-  async #replicated(
-    body: () => Promise<void>,
-    deadline: Deadline,
-    meet: (error: unknown) => void,
-  ): Promise<void> {
+  async #replicated(body: () => Promise<void>, attempt: ReplicatedAttempt): Promise<void> {
     const { replication, address } = this.engine;
     if (replication === undefined) return body();
     const begun = await replication.begin();
     await body();
-    meet(unreplicated(address));
-    const outcome = await replication.confirm(begun, deadline.at - performance.now());
+    attempt.met = unreplicated(address);
+    const now = performance.now();
+    attempt.until = Math.min(attempt.until, now + attempt.budgetMs);
+    const outcome = await replication.confirm(begun, attempt.until - now);
     if (outcome !== 'confirmed') throw unreplicated(address);
   }
 

@@ -232,6 +232,16 @@ describe("pool: 'threads'", { timeout: 900_000 }, () => {
       assert.equal(worker.describe().pool, 'async');
     });
 
+    it('runs tasks with limits', async (t) => {
+      const [, options] = await startWorker(t);
+      const limited = await fixture.handles.whereLimited.applyAsync(['secret'], options);
+      assert.deepEqual(await limited.get(PATIENCE), {
+        name: 'where_limited',
+        tags: ['limited'],
+        isMainThread: false,
+      });
+    });
+
     it("runs whatever does not say otherwise in threads when the worker's pool is threads", async (t) => {
       const [worker, options] = await startWorker(t, { pool: 'threads' });
       const { handles } = fixture;

@@ -43,9 +43,9 @@ export interface BrokerFacts {
   readonly ordered: boolean;
 }
 
-/** A delivery without its functions, which write to the broker. */
+/** A delivery without its functions and its rate token, which write to the broker. */
 export type PlainDelivery = {
-  readonly [K in keyof Delivery as NonNullable<Delivery[K]> extends (...args: never[]) => unknown
+  readonly [K in keyof Omit<Delivery, 'turn'> as NonNullable<Delivery[K]> extends (...args: never[]) => unknown
     ? never
     : K]: Delivery[K];
 };

@@ -149,7 +149,7 @@ export class ThreadRunner {
       await this.link.ask({ to: 'progress', progress: json, token: delivery.token });
     };
     // The worker does the writing, and so what follows the write.
-    return { ...delivery, saveProgress, afterwards: () => undefined };
+    return { ...delivery, turn: undefined, saveProgress, afterwards: () => undefined };
   }
 
   #unknown(name: string): NotRegisteredError {

@@ -356,8 +356,8 @@ export class Thread {
   }
 }
 
-/** The fields of a delivery that can be posted; its functions stay on this side. */
-function plain(delivery: Delivery): PlainDelivery {
+/** The fields of a delivery that can be posted; its functions, and the rate token with its own, stay on this side. */
+function plain({ turn: _, ...delivery }: Delivery): PlainDelivery {
   const data = Object.entries(delivery).filter(([, value]) => typeof value !== 'function');
   return Object.fromEntries(data) as unknown as PlainDelivery;
 }

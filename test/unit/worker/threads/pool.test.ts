@@ -59,7 +59,7 @@ function callOf(name: string, progress: (state: object) => void = () => undefine
     sentAt: Date.now(),
     ref: { queue: 'q', id: 'id' },
     token: 'id',
-    turn: undefined,
+    turn: { used: () => undefined, unused: () => undefined },
     hasParent: false,
     saveProgress: async (state) => progress(state),
     afterwards: () => undefined,

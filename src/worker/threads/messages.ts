@@ -45,7 +45,9 @@ export interface BrokerFacts {
 
 /** A delivery without its functions and its rate token, which write to the broker. */
 export type PlainDelivery = {
-  readonly [K in keyof Omit<Delivery, 'turn'> as NonNullable<Delivery[K]> extends (...args: never[]) => unknown
+  readonly [K in keyof Omit<Delivery, 'turn'> as NonNullable<Delivery[K]> extends (
+    ...args: never[]
+  ) => unknown
     ? never
     : K]: Delivery[K];
 };

@@ -5,11 +5,13 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { EngineConfig } from '#src/broker/broker.js';
 import { openEmbedded } from '#src/broker/embedded/broker.js';
 import { ourselves } from '#src/broker/embedded/folder-lock.js';
+import { readTemplate, templatePaths } from '#src/broker/embedded/template.js';
 import { Celeriac, isCeleriacError } from '#src/index.js';
 
 const config = (prefix = 'app'): EngineConfig => ({
@@ -111,11 +113,8 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
   });
 
   it('lets exactly one of many processes take over a stale lock', async () => {
-    const dir = folder();
-    const first = openEmbedded(config(), { kind: 'file', dir });
-    await first.ready();
-    await first.close();
-    const database = join(dir, 'celeriac-db');
+    const database = folder();
+    await mkdir(database);
     await writeFile(join(database, 'lock.1'), JSON.stringify({ ...ourselves(), pid: 2 ** 22 + 1 }));
     const source = `
       const { lockFolder } = await import('#src/broker/embedded/folder-lock.js');
@@ -187,16 +186,25 @@ describe('the embedded engine', { timeout: 600_000 }, () => {
 
   it('makes a damaged template anew', async () => {
     const cache = folder();
-    const env = { ...process.env, XDG_CACHE_HOME: cache };
-    const source = `${OPEN} console.log(await engine.records.create(Math.random() + '', 'v'));`;
-    assert.equal(await firstLine(start(source, folder(), env)), 'true');
-    const [name] = await readdir(join(cache, 'celeriac'));
-    assert.ok(name);
-    await writeFile(join(cache, 'celeriac', name), 'not a template');
+    const [template = ''] = templatePaths(await pgliteVersion());
+    const damaged = join(cache, 'celeriac', basename(template));
+    await mkdir(dirname(damaged), { recursive: true });
+    await writeFile(damaged, 'not a template');
     // The temporary folder is the second choice; it must not hide the damage.
-    assert.equal(await firstLine(start(source, folder(), { ...env, TMPDIR: cache })), 'true');
+    const env = { ...process.env, XDG_CACHE_HOME: cache, TMPDIR: cache };
+    const source = `${OPEN} console.log(await engine.records.create('k', 'v'));`;
+    assert.equal(await firstLine(start(source, folder(), env)), 'true');
+    assert.deepEqual(await readdir(dirname(damaged)), [basename(damaged)]);
+    assert.ok(readTemplate([damaged]) !== undefined);
   });
 });
+
+/** Of the package that is installed here. */
+async function pgliteVersion(): Promise<string> {
+  const root = dirname(dirname(fileURLToPath(import.meta.resolve('@electric-sql/pglite'))));
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  return version;
+}
 
 const OPEN = `
   const { openEmbedded } = await import('#src/broker/embedded/broker.js');

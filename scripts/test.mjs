@@ -29,6 +29,7 @@ const MOST_RERUN = 2;
 const WAITING = [
   'fault/broker-answers',
   'fault/failover',
+  'fault/hostile-fleet',
   'fault/outbox',
   'fault/outbox-campaign',
   'fault/postgres-worker',
@@ -55,7 +56,6 @@ const WAITING = [
   'integration/process',
   'integration/rate-limit',
   'integration/redis-trouble',
-  'integration/results',
   'integration/retries',
   'integration/revoke',
   'integration/schedules',

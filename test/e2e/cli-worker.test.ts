@@ -98,7 +98,7 @@ describe('celeriac worker', () => {
     const running = worker('-c', '4', '-n', 'w@test');
     await running.printed(/ready/);
     await using app = new Celeriac('reports', { broker: redis.url, prefix });
-    await Promise.all(Array.from({ length: 8 }, () => app.sendTask('sleep', [30_000])));
+    await Promise.all(Array.from({ length: 8 }, () => app.sendTask('sleep', [3_600_000])));
     const before = await json('inspect', 'active');
     assert.equal(before['w@test'].length, 4);
     const told = await run('control', 'add-consumer', '-Q', 'celeriac', '-c', '8');

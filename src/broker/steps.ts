@@ -11,6 +11,8 @@ export interface StepWrite {
   readonly value: string;
   /** Another field to read in the same atomic step. */
   readonly sees?: string | undefined;
+  /** The task may be parked for it: every park of a task comes after such a write of the same stretch. */
+  readonly parks?: boolean | undefined;
 }
 
 /** The result of a write. */
@@ -56,6 +58,12 @@ export interface StepRecords {
   settle(job: JobRef, mark: number): Promise<void>;
   /** Copies the fields of a job to another one. @returns whether there were any */
   copy(from: JobRef, to: JobRef): Promise<boolean>;
+  /**
+   * How many jobs sleep or wait at a moment, by queue (lanes apart): those that are parked, and not over or woken. Queues
+   * without any are absent. Looks at the jobs that may wait, in bounded steps, and at no others.
+   * @param now epoch ms, by this process's clock, by which BullMQ delays jobs
+   */
+  waiting(now: number): Promise<ReadonlyMap<string, number>>;
   /** Removes the fields of a job. */
   remove(job: JobRef): Promise<void>;
 }

@@ -134,11 +134,18 @@ export class Metrics {
   }
 }
 
-/** The text that Prometheus reads: the sums over all processes of a worker, and the depths of its queues. */
+/** What a worker reads from its broker on each scrape. */
+export interface BrokerMetrics {
+  readonly queues: readonly QueueDepth[];
+  readonly outbox?: OutboxDepth | undefined;
+  /** Tasks that sleep or wait for a value, by queue; queues without any are absent. `undefined`: not known. */
+  readonly waiting?: Readonly<Record<string, number>> | undefined;
+}
+
+/** The text that Prometheus reads: the sums over all processes of a worker, and what is in the broker. */
 export async function prometheusText(
   parts: readonly MetricsJson[],
-  queues: readonly QueueDepth[],
-  outbox?: OutboxDepth,
+  { queues, outbox, waiting }: BrokerMetrics,
 ): Promise<string> {
   const { AggregatorRegistry, Gauge } = loadPackage(promClient.load);
   const registry = AggregatorRegistry.aggregate(parts.map((part) => [...part]));
@@ -158,6 +165,16 @@ export async function prometheusText(
   for (const { queue, counts, oldestMs } of queues) {
     for (const [state, count] of Object.entries(counts)) depth.set({ queue, state }, count);
     oldest.set({ queue }, oldestMs / 1000);
+  }
+  if (waiting !== undefined) {
+    const tasks = new Gauge({
+      name: 'celeriac_tasks_waiting',
+      help: 'Tasks that sleep or wait for a value, over the whole fleet: take the maximum over workers, not the sum.',
+      labelNames: ['queue'] as const,
+      registers,
+    });
+    for (const { queue } of queues) tasks.set({ queue }, 0);
+    for (const [queue, count] of Object.entries(waiting)) tasks.set({ queue }, count);
   }
   if (outbox !== undefined) {
     const gauge = (name: string, help: string, value: number) =>

@@ -159,7 +159,7 @@ export class CallSteps implements StepContext {
       const before = await this.#stored.recorded(name, 'sleep');
       const record = before ?? (await this.#stored.begin(name, { k: 'sleep', s: now, u: wanted })).record;
       if (this.stepping.inline || record.u <= this.stepping.clock.now()) return undefined;
-      return this.#wait({ kind: 'sleep', name, until: record.u }, race);
+      return this.#wait({ kind: 'sleep', name, until: record.u }, race, before);
     });
   }
 
@@ -188,7 +188,7 @@ export class CallSteps implements StepContext {
       let answer = begun.answer ?? (await this.#sentBefore(name));
       if (answer === undefined && this.#isOver(until, name)) answer = await this.#timeOut(name);
       if (answer !== undefined) return (await this.#answered(name, answer, schema)) as T;
-      await this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race);
+      await this.#wait({ kind: 'wait', name, ...(until !== undefined && { until }) }, race, before);
       const late = (await this.#stored.fresh()).get(answerField(name)) ?? (await this.#timeOut(name));
       return (await this.#answered(name, late, schema)) as T;
     });
@@ -248,11 +248,18 @@ export class CallSteps implements StepContext {
     return name;
   }
 
-  /** Resolves only where the attempt cannot be parked for it: see {@link PendingWaits}. */
-  async #wait(waiting: WaitingFor, race: RaceEntry): Promise<void> {
+  /**
+   * Resolves only where the attempt cannot be parked for it: see {@link PendingWaits}.
+   * @param before the record by which an earlier stretch has begun it
+   */
+  async #wait(waiting: WaitingFor, race: RaceEntry, before: StepRecord | undefined): Promise<void> {
     const over = this.#pending.add(waiting, race);
-    this.#busy--;
-    this.#parkSoon();
+    const ready = () => {
+      this.#busy--;
+      this.#parkSoon();
+    };
+    if (before === undefined) ready();
+    else void this.#stored.again(waiting.name, before).finally(ready);
     await over;
     this.#busy++;
     if (this.#lent) await this.#regainSlot();

@@ -35,10 +35,20 @@ export class StepFields {
     const { before, seen } = await this.write({
       field: stepField(name),
       value: recordText(record),
+      parks: true,
       ...(record.k === 'wait' && { sees: answerField(name) }),
     });
     if (before === undefined) return { record, answer: seen };
     return { record: this.#sameKind(name, before, record.k) as R, answer: seen };
+  }
+
+  /** Before a park for what an earlier stretch has begun: the broker notes again that the task may wait. Never rejects. */
+  async again(name: string, record: StepRecord): Promise<void> {
+    try {
+      await this.write({ field: stepField(name), value: recordText(record), parks: true });
+    } catch {
+      // The task waits all the same; only the count of those that wait would miss it.
+    }
   }
 
   /** The record of an earlier attempt; undefined where there is none. */

@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { type AsyncResult, BrokerUnavailableError } from 'celeriac';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { openEngine } from '#src/broker/open.js';
 import { pause, uniqueName, until } from '../support/app.js';
 import { campaignApp } from '../support/campaign-app.js';
 import { ledgerFile } from '../support/fault-campaign.js';
@@ -196,6 +197,11 @@ async function awakeInPostgres(url: string, prefix: string): Promise<number> {
 }
 
 async function leftInRedis(url: string, prefix: string): Promise<string[]> {
+  // What the janitor does every minute.
+  const options = { prefix, connectTimeoutMs: 20_000, migrate: false, onTrouble: () => {}, onRecovered: () => {} };
+  const engine = openEngine(url, options);
+  while (await engine.reclaim(500));
+  await engine.close();
   const client = new Redis(url);
   const keys = await client.keys(`${prefix}:*`);
   client.disconnect();

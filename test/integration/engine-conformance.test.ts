@@ -838,6 +838,42 @@ for (const candidate of engines) {
         });
       });
 
+      it('are counted where their jobs wait, until that is over', async () => {
+        const [engine, other] = pair(open);
+        await other.ready();
+        const backend = await engine.backend('q');
+        const waiting = async (laterMs = 0) => [...(await other.steps.waiting(Date.now() + laterMs))];
+        const parked = packPark({ starts: 1, wakings: 1, ranMs: 0, for: [{ kind: 'wait', name: 'a' }] });
+        const stacks: Record<string, string> = { sleeps: parked, waits: parked, retries: 'Error: no' };
+        const ran: string[] = [];
+        const worker = startWorker(engine, 'q', async ({ id = '' }, token = '') => {
+          const at = { queue: 'q', id };
+          await engine.steps.write(at, token, { field: 's:a', value: '1', parks: true });
+          if (ran.length === 0) assert.deepEqual(await waiting(), [], 'it runs');
+          ran.push(id);
+          if (stacks[id] === undefined) return;
+          const stacktrace = JSON.stringify([stacks[id]]);
+          await backend.moveToDelayed(id, Date.now(), 60_000, token, {
+            skipAttempt: true,
+            fieldsToUpdate: { stacktrace },
+          });
+          throw new DelayedError();
+        });
+        const ids = ['sleeps', 'waits', 'retries', 'ends'];
+        for (const id of ids) await backend.addJob(job(id, { v: 1, args: [] }), id, {});
+        const ended = { queue: 'q', id: 'ends' };
+        await until(async () => ran.length === 4 && (await engine.readEnded([ended]))[0] === true);
+        await worker.close();
+        assert.deepEqual(await waiting(), [['q', 2]]);
+        assert.deepEqual(await waiting(61_000), [], 'over');
+        while (await engine.reclaim(1));
+        assert.deepEqual(await waiting(), [['q', 2]]);
+        await backend.promote('sleeps');
+        assert.deepEqual(await waiting(), [['q', 1]]);
+        await backend.remove('waits', false);
+        assert.deepEqual(await waiting(), []);
+      });
+
       it('are copied to another job, and removed', async () => {
         const engine = open(unique());
         const lane = { queue: 'q~lane', id: 'one' };

@@ -15,7 +15,10 @@ import {
   WaitTimeoutError,
 } from 'celeriac';
 import { z } from 'zod';
+import { openEngine } from '#src/broker/open.js';
 import { gate, onEveryEngine, rejection, until, within } from '../support/app.js';
+
+const ENGINE = { connectTimeoutMs: 20_000, migrate: true, onTrouble: () => {}, onRecovered: () => {} };
 
 onEveryEngine((ground) => {
   it('runs a step once, whatever fails later', async (t) => {
@@ -344,20 +347,84 @@ onEveryEngine((ground) => {
   });
 
   it('holds nothing while many wait', async (t) => {
-    const { app, worker } = ground.app(t);
+    const { app, prefix, worker } = ground.app(t);
     const task = app.task('idle', async function (n: number) {
       return `${n} ${await this.waitFor<string>('go')}`;
     });
     const running = await worker({ concurrency: 20 });
-    const results = await app.publish(Array.from({ length: 200 }, (_, n) => task.s(n)));
+    const results = await app.publish(Array.from({ length: 210 }, (_, n) => task.s(n)));
     for (const result of results) await until(async () => (await result.status) === 'WAITING', 'the wait');
     assert.equal(running.describe().running, 0);
+    const engine = openEngine(ground.url, { ...ENGINE, prefix });
+    t.after(() => engine.close());
+    assert.deepEqual(await engine.steps.waiting(Date.now()), new Map([['celeriac', results.length]]));
     await Promise.all(results.map((result) => result.send('go', 'on')));
     const values = await within(Promise.all(results.map((result) => result.get())), 'all values');
     assert.deepEqual(
       values,
       results.map((_, n) => `${n} on`),
     );
+  });
+
+  it('shows how many wait, over the fleet, whatever becomes of them', async (t) => {
+    const { app, prefix, worker } = ground.app(t);
+    const engine = openEngine(ground.url, { ...ENGINE, prefix });
+    t.after(() => engine.close());
+    const waiting = async () => {
+      let sum = 0;
+      for (const count of (await engine.steps.waiting(Date.now())).values()) sum += count;
+      return sum;
+    };
+    const comes = (count: number, what: string) => until(async () => (await waiting()) === count, what);
+    const nap = app.task('nap', async function () {
+      await this.sleep('nap', '1h');
+    });
+    const both = app.task('both', async function () {
+      await Promise.all([this.sleep('nap', '1h'), this.waitFor('go')]);
+    });
+    const asks = app.task('asks', { rateLimit: '100/s' }, async function () {
+      await this.waitFor('go');
+      this.retry({ countdown: 3600 });
+    });
+    let fails = true;
+    const breaks = app.task('breaks', async function () {
+      const broken = this.step('breaks', () => {
+        if (fails) throw new Error('broken');
+      });
+      await Promise.all([this.sleep('nap', '1h'), broken]);
+    });
+    const running = await worker({ health: { port: 0 } });
+    const gauge = async () => {
+      await engine.records.remove('waiting-count');
+      const text = await (await fetch(`http://127.0.0.1:${running.healthPort}/metrics`)).text();
+      return /^celeriac_tasks_waiting\{queue="celeriac"\} (\d+)$/m.exec(text)?.[1];
+    };
+    assert.equal(await gauge(), '0');
+    const broken = await breaks.delay();
+    await rejection(broken.get());
+    await nap.applyAsync([], { countdown: 3600 });
+    const [first, , two, asking] = await app.publish([nap.s(), nap.s(), both.s(), asks.s()]);
+    await comes(4, 'those that wait');
+    fails = false;
+    await app.failed.retry(broken.id);
+    await comes(5, 'one that had failed');
+    assert.equal(await gauge(), '5');
+    await first?.revoke();
+    assert.equal(await waiting(), 4);
+    await two?.send('go');
+    await until(
+      async () => ((await two?.info) as { kind?: string } | undefined)?.kind === 'sleep',
+      'the rest',
+    );
+    assert.equal(await waiting(), 4);
+    await asking?.send('go');
+    await until(async () => (await asking?.status) === 'RETRY', 'the retry');
+    assert.equal(await waiting(), 3);
+    await broken.revoke();
+    await broken.forget();
+    assert.equal(await waiting(), 2);
+    await app.queues.purge();
+    assert.equal(await gauge(), '0');
   });
 
   it('goes on with what wins a race, whatever the others wait for', async (t) => {

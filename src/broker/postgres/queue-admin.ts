@@ -3,7 +3,6 @@
  * changes; jobs are BullMQ 6's `job` table. The engine conformance test fails when an upgrade changes either.
  */
 
-import { PARK_MARK } from '../../protocol/waiting.js';
 import type { PageAsked, PlacedJob } from '../job-pages.js';
 import type { JobRef } from '../job-ref.js';
 import {
@@ -21,6 +20,7 @@ import {
   type TakeStep,
 } from '../queue-admin.js';
 import type { StoredJob } from '../stored-job.js';
+import { GOES_ON } from './goes-on.js';
 import { readPages } from './job-pages.js';
 import { readRows } from './job-rows.js';
 import type { PgQuery, PgRow } from './wire.js';
@@ -55,8 +55,6 @@ const ENDED = `
 SELECT id, data ? 'args' AND jsonb_typeof(data -> 'v') IS NOT DISTINCT FROM 'number' AS own FROM job
  WHERE queue = $1 AND state = $2::job_state AND finished_at_ms <= $3::bigint
  ORDER BY seq OFFSET $4 LIMIT $5`;
-
-const GOES_ON = `attempts_started <= substring(stacktrace ->> -1 FROM '^${PARK_MARK}[{]"starts":([0-9]+)')::integer`;
 
 // The one that is due first gets the last number, and so the first place.
 const WAKINGS_FIRST = `

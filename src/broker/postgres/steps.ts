@@ -4,6 +4,7 @@
  */
 import type { JobRef } from '../job-ref.js';
 import type { Sent, SentValue, StepRecords, StepWrite, StepWritten } from '../steps.js';
+import { GOES_ON } from './goes-on.js';
 import { storedKey } from './stored-key.js';
 import type { PgQuery } from './wire.js';
 
@@ -89,6 +90,15 @@ INSERT INTO celeriac_step (queue, id, sent, key, field, value)
 SELECT $3, $4, t.added_at_ms, s.key, s.field, s.value
   FROM job j JOIN celeriac_step s ON ${OF_JOB} JOIN job t ON t.queue = $3 AND t.id = $4
  WHERE j.queue = $1 AND j.id = $2 ON CONFLICT DO NOTHING`;
+// Only queues that have steps, found by leaps through the index, and only their delayed jobs.
+const WAITING = `
+WITH RECURSIVE stepping AS (
+  SELECT min(s.queue) AS queue FROM celeriac_step s
+   UNION ALL
+  SELECT (SELECT min(s.queue) FROM celeriac_step s WHERE s.queue > stepping.queue) FROM stepping
+   WHERE stepping.queue IS NOT NULL)
+SELECT queue, count(*) AS waiting FROM stepping JOIN job USING (queue)
+ WHERE state = 'delayed' AND process_at_ms > $1::bigint AND ${GOES_ON} GROUP BY queue`;
 const REMOVE = `
 DELETE FROM celeriac_step s USING job j WHERE ${OF_JOB} AND j.queue = $1 AND j.id = $2`;
 const RECLAIM = `
@@ -137,6 +147,11 @@ export class PgSteps implements StepRecords {
 
   async copy(from: JobRef, to: JobRef): Promise<boolean> {
     return (await this.query(COPY, [from.queue, from.id, to.queue, to.id])).rowCount > 0;
+  }
+
+  async waiting(now: number): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await this.query(WAITING, [Math.floor(now)]);
+    return new Map(rows.map((row) => [String(row.queue), Number(row.waiting)]));
   }
 
   async remove({ queue, id }: JobRef): Promise<void> {

@@ -204,9 +204,9 @@ class RedisEngine implements Engine {
     return this.#held(async () => readDelayed(await this.#client(), this.#prefix, queues, limit));
   }
 
-  /** Nothing to do: Redis removes expired keys by itself. */
-  async reclaim(): Promise<boolean> {
-    return false;
+  /** Redis removes expired keys by itself: only the list of jobs that may wait has to be kept short. */
+  async reclaim(rows: number): Promise<boolean> {
+    return this.steps.reclaim(rows);
   }
 
   amendData(ref: JobRef, was: string, data: object): Promise<boolean> {

@@ -3,7 +3,6 @@
  * `active`, sorted sets for the rest). The engine conformance test fails when an upgrade changes it.
  */
 
-import { PARK_MARK } from '../../protocol/waiting.js';
 import type { PageAsked, PlacedJob } from '../job-pages.js';
 import type { JobRef } from '../job-ref.js';
 import {
@@ -25,6 +24,7 @@ import type { StoredJob } from '../stored-job.js';
 import { readPages } from './job-pages.js';
 import { readRows } from './job-rows.js';
 import { LuaScript } from './lua-script.js';
+import { PARKED_AT } from './parked-at.js';
 import type { RedisClient } from './url.js';
 
 // KEYS wait, prioritized, delayed, active · ARGV key prefix, token, lock ms, limit, passed: wait, prioritized, delayed
@@ -86,7 +86,7 @@ const WAKINGS_FIRST = new LuaScript(
   `
 local function goesOn(id)
   local job = redis.call('HMGET', ARGV[1] .. id, 'stacktrace', 'ats')
-  local starts = string.match(job[1] or '', '[%[,]"${PARK_MARK}{\\\\"starts\\\\":(%d+)')
+  local starts = string.match(job[1] or '', '${PARKED_AT}')
   return starts ~= nil and tonumber(job[2] or 0) <= tonumber(starts)
 end
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], 0, (tonumber(ARGV[2]) + 1) * 0x1000 - 1, 'LIMIT', 0, ARGV[3])

@@ -5,16 +5,29 @@
 import type { JobRef } from '../job-ref.js';
 import type { Sent, SentValue, StepRecords, StepWrite, StepWritten } from '../steps.js';
 import { LuaScript } from './lua-script.js';
+import { PARKED_AT } from './parked-at.js';
 import { memberOf, refsIn } from './places.js';
 import type { RedisClient } from './url.js';
 import { DUE } from './workflow-records.js';
 
 /** Says that a job has fields, for readers that ask for few of its fields. */
 export const STEPS_MARK = '~';
+/** How many jobs that may wait are looked at in one step. */
+const MOST_LOOKED_AT = 200;
+/** After so many steps that dropped next to nothing, reclaiming goes on in the next round. */
+const MOST_FRUITLESS = 20;
 
-// KEYS job, its lock · ARGV token, field, value, field to see or '' · returns the earlier value and the seen one, or nil
+/** One look at jobs that may wait. */
+interface Looked {
+  readonly gone: number;
+  readonly waiting: readonly string[];
+  readonly last: string | undefined;
+}
+
+// KEYS job, its lock, jobs that may wait
+// ARGV token, field, value, field to see or '', member that may be parked or '' · returns the earlier value and the seen one, or nil
 const WRITE = new LuaScript(
-  2,
+  3,
   `
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('EXISTS', KEYS[1]) == 0 then return false end
 local before = false
@@ -23,6 +36,7 @@ if redis.call('HSETNX', KEYS[1], ARGV[2], ARGV[3]) == 1 then
 else
   before = redis.call('HGET', KEYS[1], ARGV[2])
 end
+if ARGV[5] ~= '' then redis.call('ZADD', KEYS[3], 0, ARGV[5]) end
 return { before, ARGV[4] ~= '' and redis.call('HGET', KEYS[1], ARGV[4]) }`,
 );
 
@@ -81,9 +95,34 @@ for i = 1, #found, 2 do redis.call('HDEL', KEYS[1], found[i]) end
 return #found`,
 );
 
+// KEYS jobs that may wait, then n jobs, then the delayed jobs of the queue of each · ARGV now, then their n members, then
+// their n ids · drops those that are gone or have ended · returns how many, and the numbers of those that wait
+const LOOK = new LuaScript(
+  -1,
+  `
+local n, gone, waiting = (#KEYS - 1) / 2, 0, {}
+for i = 1, n do
+  local job = redis.call('HMGET', KEYS[1 + i], 'name', 'finishedOn', 'stacktrace', 'ats')
+  if not job[1] or job[2] then
+    gone = gone + redis.call('ZREM', KEYS[1], ARGV[1 + i])
+  else
+    local starts = string.match(job[3] or '', '${PARKED_AT}')
+    if starts and tonumber(job[4] or 0) <= tonumber(starts) then
+      local score = redis.call('ZSCORE', KEYS[1 + n + i], ARGV[1 + n + i])
+      if score and tonumber(score) >= (tonumber(ARGV[1]) + 1) * 0x1000 then waiting[#waiting + 1] = i end
+    end
+  end
+end
+return { gone, waiting }`,
+);
+
 const SENT: readonly Sent[] = ['gone', 'taken', 'kept', 'awaited'];
 
 export class RedisSteps implements StepRecords {
+  /** Where reclaiming goes on. */
+  #sweptTo: string | undefined;
+  #fruitless = 0;
+
   constructor(
     /** Runs a body with the connected client, and keeps the process alive meanwhile. */
     private readonly held: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
@@ -93,8 +132,9 @@ export class RedisSteps implements StepRecords {
   async write(job: JobRef, token: string, write: StepWrite): Promise<StepWritten | undefined> {
     const key = this.#key(job);
     const sees = write.sees === undefined ? '' : own(write.sees);
-    const args = [token, own(write.field), write.value, sees];
-    const reply = await this.held((client) => WRITE.run(client, [key, `${key}:lock`], args));
+    const args = [token, own(write.field), write.value, sees, write.parks ? memberOf(job) : ''];
+    const keys = [key, `${key}:lock`, this.#mayWait];
+    const reply = await this.held((client) => WRITE.run(client, keys, args));
     if (!Array.isArray(reply)) return undefined;
     const [before, seen] = reply as (string | null)[];
     return { before: before ?? undefined, seen: seen ?? undefined };
@@ -135,6 +175,52 @@ export class RedisSteps implements StepRecords {
     return Number(await this.held((client) => COPY.run(client, keys, []))) > 0;
   }
 
+  async waiting(now: number): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    let after: string | undefined;
+    do {
+      const looked = await this.#look(after, MOST_LOOKED_AT, now);
+      for (const queue of looked.waiting) counts.set(queue, (counts.get(queue) ?? 0) + 1);
+      after = looked.last;
+    } while (after !== undefined);
+    return counts;
+  }
+
+  /**
+   * Drops jobs that ended from the list of those that may wait, which nobody has to count. Goes on where it stopped.
+   * @returns whether it is worth another step now
+   */
+  async reclaim(limit: number): Promise<boolean> {
+    const { gone, last } = await this.#look(this.#sweptTo, limit, 0);
+    this.#sweptTo = last;
+    this.#fruitless = gone * 10 >= limit ? 0 : this.#fruitless + 1;
+    if (last !== undefined && this.#fruitless < MOST_FRUITLESS) return true;
+    this.#fruitless = 0;
+    return false;
+  }
+
+  /**
+   * Looks at jobs that may wait, in the order of their names, and drops those that are gone or have ended from the list.
+   * @returns how many it dropped, the queue of each that waits, and the last one it looked at; that is undefined at the end
+   */
+  async #look(after: string | undefined, limit: number, now: number): Promise<Looked> {
+    const from = after === undefined ? '-' : `(${after}`;
+    const members = await this.held((client) =>
+      client.zrangebylex(this.#mayWait, from, '+', 'LIMIT', 0, limit),
+    );
+    if (members.length === 0) return { gone: 0, waiting: [], last: undefined };
+    const refs = refsIn(members);
+    const delayed = refs.map(({ queue }) => `${this.prefix}:${queue}:delayed`);
+    const keys = [this.#mayWait, ...refs.map((ref) => this.#key(ref)), ...delayed];
+    const args = [Math.floor(now), ...members, ...refs.map(({ id }) => id)];
+    const [gone, found] = (await this.held((client) => LOOK.run(client, keys, args))) as [number, number[]];
+    return {
+      gone,
+      waiting: found.map((i) => refs[i - 1]?.queue ?? ''),
+      last: members.length < limit ? undefined : members.at(-1),
+    };
+  }
+
   async remove(job: JobRef): Promise<void> {
     await this.held((client) => REMOVE.run(client, [this.#key(job)], []));
   }
@@ -145,6 +231,10 @@ export class RedisSteps implements StepRecords {
 
   get #wakeUps(): string {
     return `${this.prefix}:~k`;
+  }
+
+  get #mayWait(): string {
+    return `${this.prefix}:~p`;
   }
 }
 

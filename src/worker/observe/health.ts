@@ -6,7 +6,9 @@
 import type { Engine } from '../../broker/broker.js';
 import type { BrokerClock } from '../../broker/clock.js';
 import { readQueueStates } from '../../coordination/queue-depth.js';
+import { countWaiting } from '../../coordination/waiting-count.js';
 import {
+  type BrokerMetrics,
   type EndState,
   Metrics,
   type MetricsJson,
@@ -66,11 +68,7 @@ export class WorkerHealth {
       live: () => this.live(),
       ready: () => this.ready(),
       metrics: async () =>
-        prometheusText(
-          [await this.metrics()],
-          await readDepths(this.params, this.params.queues()),
-          await readOutbox(this.params.outbox),
-        ),
+        prometheusText([await this.metrics()], await readBroker(this.params, this.params.queues())),
     });
     logger.info({ host: health.host, port: this.port }, 'health endpoint listening');
   }
@@ -142,9 +140,31 @@ const STATES: { readonly [K in Outcome['kind']]?: EndState } = {
   ignore: 'IGNORED',
 };
 
+/** What reading from the broker needs. */
+interface BrokerReading {
+  readonly engine: Engine;
+  readonly clock: BrokerClock;
+  readonly outbox?: WorkerOutbox;
+}
+
+/** What the broker adds to the metrics of a worker that consumes these queues; little while it is away. */
+export async function readBroker(reading: BrokerReading, queues: readonly string[]): Promise<BrokerMetrics> {
+  const { engine, clock, outbox } = reading;
+  const [depths, inOutbox, waiting] = await Promise.all([
+    readDepths(reading, queues),
+    readOutbox(outbox),
+    within(
+      countWaiting(engine, clock, PATIENCE_MS / 2).catch(() => undefined), // `/ready` reports outages
+      undefined,
+      PATIENCE_MS,
+    ),
+  ]);
+  return { queues: depths, outbox: inOutbox, waiting };
+}
+
 /** Depths of the queues; empty while the broker is away. */
-export async function readDepths(
-  { engine, clock }: { readonly engine: Engine; readonly clock: BrokerClock },
+async function readDepths(
+  { engine, clock }: BrokerReading,
   queues: readonly string[],
 ): Promise<QueueDepth[]> {
   const read = readQueueStates(engine, queues).catch(() => []); // `/ready` reports outages
@@ -156,7 +176,7 @@ export async function readDepths(
 }
 
 /** What waits in the outbox; nothing without one, and while its database is away. */
-export async function readOutbox(outbox: WorkerOutbox | undefined): Promise<OutboxDepth | undefined> {
+async function readOutbox(outbox: WorkerOutbox | undefined): Promise<OutboxDepth | undefined> {
   if (outbox?.configured !== true) return undefined;
   return within(
     outbox.counts().catch(() => undefined), // the relay reports outages

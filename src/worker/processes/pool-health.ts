@@ -10,7 +10,7 @@ import type { Logger } from '../../options/logger.js';
 import type { HealthOptions } from '../../options/worker-values.js';
 import { queueOfLane } from '../../protocol/lanes.js';
 import { BrokerWatch, PROBE_MS } from '../observe/broker-watch.js';
-import { readDepths, readOutbox } from '../observe/health.js';
+import { readBroker } from '../observe/health.js';
 import { HealthServer, type Verdict } from '../observe/health-server.js';
 import type { WorkerOutbox } from '../relay-outbox.js';
 import { sumCounts } from './merge-replies.js';
@@ -124,8 +124,7 @@ export class PoolHealth {
     const queues = [...new Set(records.flatMap((record) => record.queues))];
     return prometheusText(
       [await this.#endedMetrics, ...records.map(({ metrics }) => metrics)],
-      await readDepths(this.params, queues),
-      await readOutbox(this.params.outbox),
+      await readBroker(this.params, queues),
     );
   }
 

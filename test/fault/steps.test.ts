@@ -198,7 +198,13 @@ async function awakeInPostgres(url: string, prefix: string): Promise<number> {
 
 async function leftInRedis(url: string, prefix: string): Promise<string[]> {
   // What the janitor does every minute.
-  const options = { prefix, connectTimeoutMs: 20_000, migrate: false, onTrouble: () => {}, onRecovered: () => {} };
+  const options = {
+    prefix,
+    connectTimeoutMs: 20_000,
+    migrate: false,
+    onTrouble: () => {},
+    onRecovered: () => {},
+  };
   const engine = openEngine(url, options);
   while (await engine.reclaim(500));
   await engine.close();

@@ -61,9 +61,9 @@ export interface StepRecords {
   /**
    * How many jobs sleep or wait at a moment, by queue (lanes apart): those that are parked, and not over or woken. Queues
    * without any are absent. Looks at the jobs that may wait, in bounded steps, and at no others.
-   * @param now epoch ms, by this process's clock, by which BullMQ delays jobs
+   * @param now epoch ms. Default: by this process's clock, by which BullMQ delays jobs
    */
-  waiting(now: number): Promise<ReadonlyMap<string, number>>;
+  waiting(now?: number): Promise<ReadonlyMap<string, number>>;
   /** Removes the fields of a job. */
   remove(job: JobRef): Promise<void>;
 }

@@ -63,7 +63,7 @@ async function count(
   const begunAt = performance.now();
   const sums = new Map<string, number>();
   try {
-    for (const [queue, waiting] of await steps.waiting(Date.now())) {
+    for (const [queue, waiting] of await steps.waiting()) {
       const name = queueOfLane(queue);
       sums.set(name, (sums.get(name) ?? 0) + waiting);
     }

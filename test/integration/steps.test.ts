@@ -57,7 +57,7 @@ onEveryEngine((ground) => {
     const seen: [number, number][] = [];
     const order = app.task('order', async function () {
       seen.push([this.request.retries, this.request.deliveries]);
-      await this.sleep('cool down', '300ms');
+      await this.sleep('cool down', '1s');
       const answer = await this.waitFor<{ by: string }>('approval');
       return this.step('ship', () => `shipped by ${answer.by}`);
     });
@@ -357,7 +357,7 @@ onEveryEngine((ground) => {
     assert.equal(running.describe().running, 0);
     const engine = openEngine(ground.url, { ...ENGINE, prefix });
     t.after(() => engine.close());
-    assert.deepEqual(await engine.steps.waiting(Date.now()), new Map([['celeriac', results.length]]));
+    assert.deepEqual(await engine.steps.waiting(), new Map([['celeriac', results.length]]));
     await Promise.all(results.map((result) => result.send('go', 'on')));
     const values = await within(Promise.all(results.map((result) => result.get())), 'all values');
     assert.deepEqual(
@@ -372,7 +372,7 @@ onEveryEngine((ground) => {
     t.after(() => engine.close());
     const waiting = async () => {
       let sum = 0;
-      for (const count of (await engine.steps.waiting(Date.now())).values()) sum += count;
+      for (const count of (await engine.steps.waiting()).values()) sum += count;
       return sum;
     };
     const comes = (count: number, what: string) => until(async () => (await waiting()) === count, what);

@@ -149,7 +149,7 @@ export class PgSteps implements StepRecords {
     return (await this.query(COPY, [from.queue, from.id, to.queue, to.id])).rowCount > 0;
   }
 
-  async waiting(now: number): Promise<ReadonlyMap<string, number>> {
+  async waiting(now = Date.now()): Promise<ReadonlyMap<string, number>> {
     const { rows } = await this.query(WAITING, [Math.floor(now)]);
     return new Map(rows.map((row) => [String(row.queue), Number(row.waiting)]));
   }

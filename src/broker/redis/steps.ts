@@ -175,7 +175,7 @@ export class RedisSteps implements StepRecords {
     return Number(await this.held((client) => COPY.run(client, keys, []))) > 0;
   }
 
-  async waiting(now: number): Promise<ReadonlyMap<string, number>> {
+  async waiting(now = Date.now()): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>();
     let after: string | undefined;
     do {

@@ -2,6 +2,7 @@
  * `npm run bench`: celeriac beside raw BullMQ and Celery, on a server of its own.
  * The way through: options, subjects that can run here, rounds, tables. What to make of them is in README.md.
  */
+import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { runRounds, type Sample } from './measure/rounds.js';
 import { type BenchOptions, type BrokerKind, parseOptions, USAGE } from './options.js';
@@ -53,10 +54,11 @@ async function bench({ options, workloads, subjects: selected }: Plan): Promise<
 
   const broker = await startBroker(options.broker, children);
   try {
-    console.error(`${broker.title}, Node ${process.version}, ${options.rounds} round(s)\n`);
+    const node = versionOf(options.node);
+    console.error(`${broker.title}, Node ${node}, ${options.rounds} round(s)\n`);
     const stage = {
       broker,
-      place: { broker: broker.address, children },
+      place: { broker: broker.address, children, node: options.node },
       quick: options.quick,
       atMost: options.jobs,
     };
@@ -75,13 +77,18 @@ async function bench({ options, workloads, subjects: selected }: Plan): Promise<
       await writeFile(options.svgFile, renderChart({ subjects, workloads, samples }));
     if (options.jsonFile !== undefined) {
       const named = Object.fromEntries([...versions].map(([subject, version]) => [subject.name, version]));
-      await writeJson(options.jsonFile, { broker: broker.title, subjects: named, options, samples });
+      await writeJson(options.jsonFile, { broker: broker.title, node, subjects: named, options, samples });
     }
     return failed > 0 ? 1 : 0;
   } finally {
     await broker.stop();
     children.killAll();
   }
+}
+
+/** @throws when it is no Node */
+function versionOf(node: string): string {
+  return execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
 }
 
 function startBroker(kind: BrokerKind, children: Children): Promise<Broker> {

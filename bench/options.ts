@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly subjects: readonly string[];
   /** At most so many jobs a workload (more where it works in larger units). */
   readonly jobs: number | undefined;
+  /** The Node that callers and workers run on. */
+  readonly node: string;
   /** On which server. */
   readonly broker: BrokerKind;
   /** Where the chart is drawn. */
@@ -31,6 +33,7 @@ export const USAGE = `npm run bench -- [options]
   --only NAMES     workloads by name or beginning, comma-separated (drain, call-one, ...)
   --subjects NAMES subjects by name, comma-separated (bullmq, celeriac, celery)
   --broker NAME    redis (default) or postgres
+  --node PATH      the Node to run callers and workers on (default: the one that runs this)
   --jobs N         at most so many jobs a workload: only shows that it works
   --svg FILE       also draw the ratios to raw BullMQ as a chart
   --json FILE      also write everything measured to FILE
@@ -47,6 +50,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
       subjects: { type: 'string', multiple: true, default: [] },
       jobs: { type: 'string' },
       broker: { type: 'string', default: 'redis' },
+      node: { type: 'string', default: process.execPath },
       svg: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -59,6 +63,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
     only: splitNames(values.only),
     subjects: splitNames(values.subjects),
     jobs: parseCount(values.jobs, 'jobs'),
+    node: values.node,
     broker: brokerKind(values.broker),
     svgFile: values.svg,
     jsonFile: values.json,

@@ -6,6 +6,8 @@ import type { BenchOptions } from '../options.js';
 
 export interface JsonReport {
   readonly broker: string;
+  /** The version of Node that callers and workers ran on. */
+  readonly node: string;
   readonly subjects: Readonly<Record<string, string>>;
   readonly options: BenchOptions;
   readonly samples: readonly Sample[];
@@ -13,7 +15,7 @@ export interface JsonReport {
 
 export async function writeJson(file: string, report: JsonReport): Promise<void> {
   const environment = {
-    node: process.version,
+    node: report.node,
     platform: process.platform,
     cpus: availableParallelism(),
     broker: report.broker,

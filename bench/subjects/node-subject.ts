@@ -83,5 +83,5 @@ async function startWorker(subject: string, place: Place, needs: WorkerNeeds): P
 
 function spawnRole(role: 'caller' | 'worker', subject: string, place: Place): JsonChild {
   const script = fileURLToPath(new URL(`../processes/${role}-process.js`, import.meta.url));
-  return JsonChild.spawn(place.children, process.execPath, [script, subject, place.broker.url]);
+  return JsonChild.spawn(place.children, place.node, [script, subject, place.broker.url]);
 }

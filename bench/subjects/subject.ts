@@ -43,6 +43,8 @@ export type Availability = { readonly version: string } | { readonly missing: st
 export interface Place {
   readonly broker: BrokerAddress;
   readonly children: Children;
+  /** The Node that callers and workers run on. */
+  readonly node: string;
 }
 
 /** What a process has used since it began. */

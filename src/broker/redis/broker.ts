@@ -25,7 +25,6 @@ import { shardOf } from './cluster-subscriber.js';
 import { RedisConnection } from './connection.js';
 import { severRedisBackend } from './detach.js';
 import { refusalIn, troubleIn, withoutArguments } from './errors.js';
-import { leanRedisBackend } from './event-trimming.js';
 import { readHeads } from './job-heads.js';
 import { amendData, readDelayed, readEnded, readJobs, uncount } from './jobs.js';
 import { RedisNotices } from './notices.js';
@@ -39,6 +38,7 @@ import { RedisSteps } from './steps.js';
 import { RedisStreams } from './streams.js';
 import { Troubles } from './troubles.js';
 import type { RedisClient, RedisUrl } from './url.js';
+import { workerRedisBackend } from './worker-backend.js';
 import { RedisWorkflowRecords } from './workflow-records.js';
 
 /** Opens a Redis engine; connects at the first call. */
@@ -169,7 +169,7 @@ class RedisEngine implements Engine {
     return {
       connection: this.#workers.client,
       prefix: this.#prefix,
-      factory: leanRedisBackend,
+      factory: workerRedisBackend,
       putMarkerBack: (queue) => this.#putMarkerBack(queue),
       sever: severRedisBackend,
       salvage: redisSalvage((body) => this.#held(() => this.#client().then(body)), this.#prefix),

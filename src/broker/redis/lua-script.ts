@@ -18,7 +18,7 @@ export class LuaScript {
   async run(
     client: RedisClient,
     keys: readonly string[],
-    args: readonly (string | number)[],
+    args: readonly (string | number | Buffer)[],
   ): Promise<unknown> {
     const count = this.keyCount < 0 ? keys.length : this.keyCount;
     try {

@@ -53,8 +53,7 @@ export class NoticeOutbox {
     if (this.#audience.has(channel)) {
       if (this.#urgent.size === 0) {
         this.params.link().joinWrites();
-        // After the microtasks: by then the write of this notice has been handed to the connection.
-        process.nextTick(this.#flushUrgent);
+        afterWrites(this.#flushUrgent);
       }
       // A caller's own id may be used again, so a late notice could carry the value of another task.
       const jobKey = ended === undefined || mark === '' ? undefined : this.params.jobKey(ended);
@@ -62,7 +61,7 @@ export class NoticeOutbox {
       return;
     }
     put(this.#unheard, channel, new Notice(mark, undefined));
-    if (++this.#unheardCount >= MOST) process.nextTick(this.#flushUnheard);
+    if (++this.#unheardCount >= MOST) afterWrites(this.#flushUnheard);
     else this.#timer ??= setTimeout(this.#flushUnheard, COMPANY_MS).unref();
   }
 
@@ -89,6 +88,11 @@ export class NoticeOutbox {
       () => undefined, // best effort: the waiters' sweep makes up for a lost notice
     );
   }
+}
+
+/** After the writes of this tick, which go together at the end of its microtasks, have been handed to the connection. */
+function afterWrites(send: () => void): void {
+  process.nextTick(() => process.nextTick(send));
 }
 
 function put(outbox: Map<string, Notice[]>, channel: string, notice: Notice): void {

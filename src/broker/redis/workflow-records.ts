@@ -11,6 +11,7 @@ import {
   type WorkflowWrite,
   type WorkflowWritten,
 } from '../broker.js';
+import { Joined } from './joined.js';
 import { LuaScript } from './lua-script.js';
 import type { RedisClient } from './url.js';
 
@@ -63,7 +64,22 @@ return { next[2] or '', due }`,
 /** The key of the watch list, beside the records. No workflow has this id. */
 const WATCHED = 'watched';
 
+/** Most fields that are read in one command, and most bytes that are written in one. */
+const MOST_FIELDS = 200;
+const MOST_BYTES = 65_536;
+
 export class RedisWorkflowRecords implements WorkflowRecords {
+  readonly #writes = new Joined<readonly WorkflowWrite[], WorkflowWritten | undefined>(
+    weightOf,
+    MOST_BYTES,
+    (flow, several) => this.#write(flow, several),
+  );
+  readonly #reads = new Joined<readonly string[], (string | undefined)[]>(
+    ({ length }) => length,
+    MOST_FIELDS,
+    (flow, several) => this.#read(flow, several),
+  );
+
   constructor(
     /** Runs a body with the connected client, and keeps the process alive meanwhile. */
     private readonly held: <R>(body: (client: RedisClient) => Promise<R>) => Promise<R>,
@@ -76,26 +92,39 @@ export class RedisWorkflowRecords implements WorkflowRecords {
     );
   }
 
-  async write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined> {
-    const args = writes.flatMap(({ field, value, counter }) => [field, value, counter ?? '']);
-    const reply = await this.held((client) => WRITE.run(client, [this.#key(flow)], args));
-    if (!Array.isArray(reply)) return undefined;
-    const [revoked, rows] = reply as [string | null, [string | null, number, number][]];
-    return {
-      revoked: revoked ?? undefined,
-      rows: rows.map(([before, count, extra]) => ({ before: before ?? undefined, count, extra })),
-    };
+  write(flow: string, writes: readonly WorkflowWrite[]): Promise<WorkflowWritten | undefined> {
+    return this.#writes.ask(flow, writes);
   }
 
-  async read(
+  /** Several writes to one record, one after the other, as if each had come by itself. */
+  async #write(
+    flow: string,
+    several: readonly (readonly WorkflowWrite[])[],
+  ): Promise<(WorkflowWritten | undefined)[]> {
+    const args = several.flat().flatMap(({ field, value, counter }) => [field, value, counter ?? '']);
+    const reply = await this.held((client) => WRITE.run(client, [this.#key(flow)], args));
+    if (!Array.isArray(reply)) return several.map(() => undefined);
+    const [revoked, rows] = reply as [string | null, [string | null, number, number][]];
+    return several.map(({ length }) => ({
+      revoked: revoked ?? undefined,
+      rows: rows
+        .splice(0, length)
+        .map(([before, count, extra]) => ({ before: before ?? undefined, count, extra })),
+    }));
+  }
+
+  read(
     wanted: readonly { readonly flow: string; readonly fields: readonly string[] }[],
   ): Promise<(string | undefined)[][]> {
-    if (wanted.length === 0) return [];
+    return Promise.all(wanted.map(({ flow, fields }) => this.#reads.ask(flow, fields)));
+  }
+
+  /** Several reads of one record. */
+  async #read(flow: string, several: readonly (readonly string[])[]): Promise<(string | undefined)[][]> {
+    const fields = several.flat();
     // No pipeline: ioredis adds a method for every script of BullMQ's to each new one, and a tick is one write anyway.
-    const replies = await this.held((client) =>
-      Promise.all(wanted.map(({ flow, fields }) => client.hmget(this.#key(flow), ...fields))),
-    );
-    return replies.map((values) => values.map((value) => value ?? undefined));
+    const values = await this.held((client) => client.hmget(this.#key(flow), ...fields));
+    return several.map(({ length }) => values.splice(0, length).map((value) => value ?? undefined));
   }
 
   async watch(flow: string, at: number, sooner = false): Promise<void> {
@@ -130,6 +159,11 @@ export class RedisWorkflowRecords implements WorkflowRecords {
   #key(flow: string): string {
     return `${this.keyPrefix}${flow}`;
   }
+}
+
+/** Each write is some commands, so a small one weighs too. */
+function weightOf(writes: readonly WorkflowWrite[]): number {
+  return writes.reduce((bytes, { value }) => bytes + value.length + 1_000, 0);
 }
 
 function ms(ttlMs: number): number {

@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { web } from 'celeriac/web';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import type { RunList } from '#src/web/api.js';
+import type { QueueList, RunList } from '#src/web/api.js';
 import { onEveryEngine } from '../support/app.js';
 import { read } from '../support/web.js';
 
@@ -88,6 +88,8 @@ describe(`The page over ${COUNT} finished tasks`, () => {
           if (list.next !== null)
             await timed(`${query} again`, () => read<RunList>(page, `${query}&cursor=${list.next}`));
         }
+        const { queues } = await read<QueueList>(page, 'queues');
+        assert.deepEqual([queues[0]?.finished, queues[0]?.waiting], [COUNT, 1]);
         for (const screen of SCREENS) await timed(screen, () => read(page, screen));
         if (CAMPAIGN) t.diagnostic(times.join(', '));
         // PostgreSQL counts the rows of a queue, which takes it longer; the guide says so.

@@ -23,6 +23,7 @@ import type { StoredJob } from '../stored-job.js';
 import { GOES_ON } from './goes-on.js';
 import { readPages } from './job-pages.js';
 import { readRows } from './job-rows.js';
+import { readSizes } from './queue-sizes.js';
 import type { PgQuery, PgRow } from './wire.js';
 
 const FIELD = 'celeriac';
@@ -31,18 +32,6 @@ const NOTE = `
 INSERT INTO meta (queue, field, value)
 SELECT DISTINCT q, '${FIELD}', (extract(epoch FROM now()) * 1000)::bigint::text FROM unnest($1::text[]) AS q
 ON CONFLICT (queue, field) DO UPDATE SET value = excluded.value`;
-
-const SIZES = `
-SELECT r.n, c.*, EXISTS (SELECT 1 FROM meta m WHERE m.queue = r.queue AND m.field = 'paused' AND m.value = '1') AS paused
-  FROM unnest($1::text[]) WITH ORDINALITY AS r(queue, n),
-  LATERAL (
-    SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'active') AS active,
-           count(*) FILTER (WHERE state = 'delayed') AS delayed,
-           count(*) FILTER (WHERE state = 'waiting-children') AS blocked,
-           count(*) FILTER (WHERE state = 'failed') AS failed,
-           count(*) FILTER (WHERE state = 'completed') AS finished
-      FROM job j WHERE j.queue = r.queue) c
- ORDER BY r.n`;
 
 const DUE = `
 SELECT r.n,
@@ -115,18 +104,8 @@ export class PgQueueAdmin implements QueueAdmin {
     await this.query(`DELETE FROM meta WHERE field = '${FIELD}' AND queue = ANY($1::text[])`, [queues]);
   }
 
-  async sizes(queues: readonly string[]): Promise<QueueSizes[]> {
-    if (queues.length === 0) return [];
-    const { rows } = await this.query(SIZES, [queues]);
-    return rows.map((row) => ({
-      waiting: Number(row.waiting),
-      active: Number(row.active),
-      delayed: Number(row.delayed),
-      waitingChildren: Number(row.blocked),
-      failed: Number(row.failed),
-      finished: Number(row.finished),
-      paused: row.paused === true,
-    }));
+  sizes(queues: readonly string[]): Promise<QueueSizes[]> {
+    return readSizes(this.query, queues);
   }
 
   async due(queues: readonly string[], { completed, failed }: EndedBefore): Promise<boolean[]> {

@@ -357,7 +357,10 @@ export class Worker implements CallHost, AsyncDisposable {
       madeAt: this.#madeAt,
       node: () => this.node,
       describe: () => this.describe(),
-      conf: () => ({ ...this.#params.conf(), worker: workerConf(this.#settings, this.describe()) }),
+      conf: () => ({
+        ...this.#params.conf(),
+        worker: workerConf(this.#settings, this.describe(), this.#executor),
+      }),
       stop: () => this.stop(),
     });
   }

@@ -1,10 +1,24 @@
 /** A node's report on itself: its settings, and the text for a bug report. Pure. */
 import { VERSION } from '../../version.js';
+import type { TaskLimits } from '../run/time-limits.js';
 import type { WorkerDescription, WorkerSettings } from '../worker-options.js';
 
-/** A worker's part of `inspect().conf()`: how it is set up now. */
-export function workerConf(settings: WorkerSettings, now: WorkerDescription): Record<string, unknown> {
+/** Who knows the limits of single tasks, by name. */
+interface LimitedTasks {
+  limitsOfTasks(): Record<string, TaskLimits>;
+}
+
+/**
+ * A worker's part of `inspect().conf()`: how it is set up now.
+ * @param tasks whose limits it says, where they have some
+ */
+export function workerConf(
+  settings: WorkerSettings,
+  now: WorkerDescription,
+  tasks: LimitedTasks,
+): Record<string, unknown> {
   const { softMs, hardMs } = settings.limits;
+  const taskLimits = tasks.limitsOfTasks();
   const weights = settings.queues.some(({ weight }) => weight !== 1)
     ? Object.fromEntries(settings.queues.map(({ name, weight }) => [name, weight]))
     : undefined;
@@ -17,6 +31,7 @@ export function workerConf(settings: WorkerSettings, now: WorkerDescription): Re
     pool: now.pool,
     ...(softMs !== undefined && { softTimeLimit: softMs }),
     ...(hardMs !== undefined && { timeLimit: hardMs }),
+    ...(Object.keys(taskLimits).length > 0 && { taskLimits }),
     shutdownTimeout: settings.shutdownTimeoutMs,
   };
 }

@@ -25,7 +25,7 @@ import { callEach, callTarget, materialise, scopeOf } from './invoke.js';
 import { judge, judged } from './judge.js';
 import type { Execution, LateHooks, Outcome } from './outcome.js';
 import { RunningCall } from './running-call.js';
-import { type ChangedLimits, TimeLimits } from './time-limits.js';
+import { type ChangedLimits, type TaskLimits, TimeLimits } from './time-limits.js';
 import { tracedRun } from './traced-run.js';
 
 export class Executor {
@@ -185,6 +185,11 @@ export class Executor {
   setLimits(name: string, changed: ChangedLimits): CallLimits | undefined {
     const task = this.params.registry.get(name);
     return task === undefined ? undefined : this.#limits.change(task, changed);
+  }
+
+  /** The limits of single tasks as they are now, by name. */
+  limitsOfTasks(): Record<string, TaskLimits> {
+    return this.#limits.ofTasks(this.params.registry.all());
   }
 
   #run(

@@ -12,6 +12,13 @@ export interface ChangedLimits {
   readonly hardMs?: number | null;
 }
 
+/** Limits that a task has of its own, ms; `null` where remote control has lifted one. `concurrency` counts the whole fleet. */
+export interface TaskLimits {
+  readonly softTimeLimit?: number | null;
+  readonly timeLimit?: number | null;
+  readonly concurrency?: number;
+}
+
 /** Limits that a call brings, ms; `null` for none. */
 interface OwnLimits {
   readonly soft?: number | null | undefined;
@@ -39,6 +46,21 @@ export class TimeLimits {
     checkLimits(limits.softMs, limits.hardMs, `task "${task.name}"`);
     this.#changed.set(task.name, now);
     return limits;
+  }
+
+  /** What the tasks and remote control set, by the name of the task. Left out: tasks with the worker's limits only. */
+  ofTasks(tasks: readonly RegisteredTask[]): Record<string, TaskLimits> {
+    const limited = tasks.map((task) => [task.name, this.#ownOf(task)] as const);
+    return Object.fromEntries(limited.filter(([, limits]) => Object.keys(limits).length > 0));
+  }
+
+  #ownOf({ name, run }: RegisteredTask): TaskLimits {
+    const { softMs = run.softTimeLimitMs, hardMs = run.timeLimitMs } = this.#changed.get(name) ?? {};
+    return {
+      ...(softMs !== undefined && { softTimeLimit: softMs }),
+      ...(hardMs !== undefined && { timeLimit: hardMs }),
+      ...(run.concurrency !== undefined && { concurrency: run.concurrency.limit }),
+    };
   }
 
   /** The limits of one call. */

@@ -23,6 +23,14 @@ describe('time limits', () => {
     assert.deepEqual(limits.of(task(10, 60), {}), { softMs: 20, hardMs: undefined });
   });
 
+  it('are told by task where the task or remote control sets some', () => {
+    const limits = new TimeLimits({ softMs: 1, hardMs: 2 });
+    assert.deepEqual(limits.ofTasks([task()]), {});
+    assert.deepEqual(limits.ofTasks([task(10)]), { render: { softTimeLimit: 10 } });
+    limits.change(task(10, 60), { softMs: null });
+    assert.deepEqual(limits.ofTasks([task(10, 60)]), { render: { softTimeLimit: null, timeLimit: 60 } });
+  });
+
   it('refuse a soft one that could never act, and stay as they were', () => {
     const limits = new TimeLimits(undefined);
     assert.throws(() => limits.change(task(10, 60), { softMs: 70 }), { code: 'OPTION' });

@@ -13,7 +13,7 @@ import { Queues } from './screens/queues.js';
 import { RunScreen } from './screens/run/run.js';
 import { Runs } from './screens/runs/runs.js';
 import { Schedules } from './screens/schedules/schedules.js';
-import { Tasks } from './screens/tasks.js';
+import { Tasks } from './screens/tasks/tasks.js';
 import { Workers } from './screens/workers/workers.js';
 import { Workflow } from './screens/workflow/workflow.js';
 import { Connection } from './ui/connection.js';

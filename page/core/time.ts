@@ -15,6 +15,17 @@ function two(big: number, bigUnit: string, small: number, smallUnit: string): st
   return small === 0 ? `${big} ${bigUnit}` : `${big} ${bigUnit} ${small} ${smallUnit}`;
 }
 
+/** As it is written in options, exactly: `90s`, `2h`, `1500ms`. */
+export function durationText(ms: number): string {
+  const units = [
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ] as const;
+  const [unit, length] = units.find(([, each]) => ms !== 0 && ms % each === 0) ?? ['ms', 1];
+  return `${ms / length}${unit}`;
+}
+
 /** `just now`, `12 s ago`, `in 3 h 12 m`. */
 export function relative(at: number, now: number): string {
   const ms = at - now;

@@ -1,10 +1,13 @@
 /**
  * The table of every list: a caption for screen readers, columns that sort, rows that j and k walk through. What has no
- * room scrolls inside it, never the page.
+ * room scrolls inside it, never the page. On a phone, what can be done with a row stands in a line below it, in reach.
  */
 import type { ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
+import { narrow } from '../core/narrow.js';
 import { setQuery, useRoute } from '../core/router.js';
+import { settings } from '../core/settings.js';
+import { useStore } from '../core/store.js';
 import { Scroll } from './scroll.js';
 
 export interface Column<R> {
@@ -32,7 +35,8 @@ export interface TableProps<R> {
 }
 
 export function Table<R>(props: TableProps<R>) {
-  const { caption, columns, rows, id, below, stale, selected, sortName = 'by' } = props;
+  const { caption, rows, id, below, stale, selected, sortName = 'by' } = props;
+  const [columns, actions] = useLayout(props.columns);
   const { query } = useRoute();
   const sort = query.get(sortName) ?? '';
   const sorted = useMemo(() => sortRows(rows, columns, sort), [rows, columns, sort]);
@@ -60,6 +64,13 @@ export function Table<R>(props: TableProps<R>) {
                   </td>
                 ))}
               </tr>,
+              actions !== undefined && (
+                <tr key={`${key} actions`} class="actions-line">
+                  <td colSpan={columns.length}>
+                    <div class="actions-in-reach">{actions.cell(row)}</div>
+                  </td>
+                </tr>
+              ),
               open && (
                 <tr key={`${key} below`} class="below">
                   <td colSpan={columns.length}>{more}</td>
@@ -71,6 +82,15 @@ export function Table<R>(props: TableProps<R>) {
       </table>
     </Scroll>
   );
+}
+
+/** The columns, and apart from them what can be done with a row, where it gets a line of its own. */
+function useLayout<R>(columns: readonly Column<R>[]): [readonly Column<R>[], Column<R> | undefined] {
+  const apart = useStore(narrow);
+  const mayAct = useStore(settings).actions;
+  const actions = columns.find(({ kind }) => kind === 'actions');
+  if (actions === undefined || !apart) return [columns, undefined];
+  return [columns.filter((column) => column !== actions), mayAct ? actions : undefined];
 }
 
 function HeadCell<R>({ column, sort, sortName }: { column: Column<R>; sort: string; sortName: string }) {

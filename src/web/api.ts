@@ -277,10 +277,25 @@ export interface WorkerView {
   readonly failed: number | null;
   /** What runs there now; the first 200. */
   readonly active: readonly Run[];
-  /** Its settings of limits: rates and time limits by task, where they are known. */
-  readonly limits: Readonly<Record<string, unknown>>;
+  readonly limits: WorkerLimits;
   /** Why its answer is missing. */
   readonly error: string | null;
+}
+
+/** Limits on one worker, ms. Rates are in the broker, for all workers: `GET limits`. */
+export interface WorkerLimits {
+  /** Of tasks without their own. */
+  readonly softTimeLimit?: number;
+  readonly timeLimit?: number;
+  /** By task; `null` where remote control has lifted one. */
+  readonly taskLimits?: Readonly<Record<string, TaskLimitsView>>;
+}
+
+/** The limits of a task on one worker, ms. */
+export interface TaskLimitsView {
+  readonly softTimeLimit?: number | null;
+  readonly timeLimit?: number | null;
+  readonly concurrency?: number;
 }
 
 /** `GET workers` */
@@ -383,6 +398,7 @@ export interface LimitView {
   /** Such as `10/s`; `null` without one. */
   readonly rate: string | null;
   readonly concurrency: number | null;
+  /** ms, of later runs; the shortest one where workers differ, as each of them says in `GET workers`. */
   readonly timeLimit: number | null;
   readonly softTimeLimit: number | null;
 }

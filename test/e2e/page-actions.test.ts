@@ -176,6 +176,35 @@ onEveryEngine(
       await until(async () => Object.keys(await app.inspect().ping()).length === 0, 'the end of the worker');
     });
 
+    it('shows the limits of a task, and sets and lifts them', async (t) => {
+      const { driver, app } = await open(t, '#/tasks');
+      await driver.sees('No task has a limit');
+      const set = async (rate: string, soft: string, hard: string) => {
+        await driver.row('render_page').getByRole('button', { name: 'Limits of render_page' }).click();
+        await driver.page.getByLabel('Rate').fill(rate);
+        await driver.page.getByLabel('Soft limit').fill(soft);
+        await driver.page.getByLabel('Hard limit').fill(hard);
+        await driver.confirm('Set them on 1 worker');
+      };
+      const onWorker = async () => JSON.stringify((await app.inspect().conf())[NODE]);
+      await set('600/m', '30s', '90s');
+      await driver.notice(/render_page: 600\/m, over all workers; .*soft 30s, hard 90s/);
+      const limits = driver.page.getByRole('table', { name: 'Limits of tasks' });
+      await limits.getByText('1 m 30 s').waitFor();
+      await limits.getByText('600/m').waitFor();
+      assert.match(await onWorker(), /"render_page":{"softTimeLimit":30000,"timeLimit":90000}/);
+      await driver.goTo(`#/workers?open=${encodeURIComponent(NODE)}`, 'Workers');
+      await driver.page
+        .getByRole('table', { name: /^Time limits/ })
+        .getByText('1 m 30 s')
+        .waitFor();
+      await driver.goTo('#/tasks', 'Tasks');
+      await limits.waitFor();
+      await set('', '', '');
+      await driver.sees('No task has a limit');
+      assert.match(await onWorker(), /"render_page":{"softTimeLimit":null,"timeLimit":null}/);
+    });
+
     it('makes, changes, pauses, runs and deletes a schedule', async (t) => {
       const { driver, app, fleet } = await open(t, '#/schedules');
       const { page } = driver;

@@ -59,7 +59,12 @@ describe('The screens of the page', () => {
     readonly sees: readonly (string | RegExp)[];
   }[] = [
     { name: 'overview', at: () => '#/', title: 'Overview', sees: ['Tasks per second', /the bank refused/] },
-    { name: 'tasks', at: () => '#/tasks', title: 'Tasks', sees: ['charge_card', 'generate_report'] },
+    {
+      name: 'tasks',
+      at: () => '#/tasks',
+      title: 'Tasks',
+      sees: ['charge_card', 'generate_report', 'Limits of tasks'],
+    },
     {
       name: 'runs',
       at: () => '#/runs?name=*_*&state=FAILURE&state=RETRY',
@@ -138,6 +143,7 @@ describe('The screens of the page', () => {
         if (name === 'overview') await picture(driver, 'overview-dark');
         await driver.page.setViewportSize(PHONE);
         await driver.fits();
+        await driver.actionsAreInReach();
         if (name === 'overview') await picture(driver, 'overview-phone');
         await driver.page.setViewportSize(LARGE);
       });
@@ -279,6 +285,8 @@ async function fill(app: Celeriac, { tasks }: Shop) {
   await app.schedules.pause('often');
   await app.queues.pause('reports');
   for (const result of [...many, flow]) await result.get({ timeout: '30s' });
+  await app.control.rateLimit('charge_card', '600/m');
+  await app.control.timeLimit('render_page', '30s', '1m');
   const failed = failing.at(-1);
   assert(failed !== undefined);
   await reaches(failed, 'FAILURE');

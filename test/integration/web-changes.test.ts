@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AppEvent } from 'celeriac';
 import { web } from 'celeriac/web';
-import type { RunDetail, WorkerList } from '#src/web/api.js';
+import type { LimitList, RunDetail, WorkerList } from '#src/web/api.js';
 import type { Changed } from '#src/web/changes/run-actions.js';
 import type { ScheduleChanged } from '#src/web/changes/schedule-actions.js';
 import { Counter, gate, onEveryEngine, rejection, until } from '../support/app.js';
@@ -144,6 +144,8 @@ describe('Changes by the API of the page', () => {
           limits: [{ task: 'quick', rate: '5/m', concurrency: null, timeLimit: null, softTimeLimit: null }],
         });
         await change(page, 'POST', 'workers/one@here/time-limit', { task: 'quick', soft: '30s', hard: '' });
+        const { limits } = await read<LimitList>(page, 'limits');
+        assert.deepEqual(limits.map(Object.values), [['quick', '5/m', null, null, 30_000]]);
         await change(page, 'POST', 'workers/one@here/add-consumer', { queue: 'mail' });
         await change(page, 'POST', 'workers/one@here/cancel-consumer', { queue: 'mail' });
         await change(page, 'POST', 'workers/one@here/autoscale', { min: 1, max: 4 });

@@ -75,6 +75,12 @@ export class PageDriver {
     assert(over <= 0, `${await this.page.title()} is ${over} px too wide`);
   }
 
+  /** Every button of a table's rows can be pressed without scrolling sideways, and nothing lies over it. */
+  async actionsAreInReach(): Promise<void> {
+    const hidden = await this.page.evaluate(OUT_OF_REACH);
+    assert.deepEqual(hidden, [], await this.page.title());
+  }
+
   /** No rule of WCAG 2.2 AA is broken. The page must have been opened with `bypassCSP`. */
   async isAccessible(): Promise<void> {
     await this.page.evaluate(AXE);
@@ -105,6 +111,15 @@ export class PageDriver {
     return this.page.url().slice(this.root.length);
   }
 }
+
+const OUT_OF_REACH = `[...document.querySelectorAll('main tbody button:not(.sort), main tbody a.button')].filter((button) => {
+  button.scrollIntoView({ block: 'center', inline: 'nearest', behavior: 'instant' });
+  for (const box of document.querySelectorAll('main .table-box')) box.scrollLeft = 0;
+  const { left, right, top, height } = button.getBoundingClientRect();
+  if (left < 0 || right > innerWidth) return true;
+  const [x, y] = [(left + right) / 2, top + height / 2];
+  return !button.contains(document.elementFromPoint(x, y));
+}).map((button) => button.textContent)`;
 
 interface AxeResults {
   readonly violations: readonly {

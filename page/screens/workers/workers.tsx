@@ -21,11 +21,11 @@ import {
   Waiting,
 } from '../../ui/bits.js';
 import { ActionDialog, showDialog } from '../../ui/dialog.js';
-import { Json } from '../../ui/json.js';
 import { FilterField, useSearch } from '../../ui/search.js';
 import { type Column, Table } from '../../ui/table.js';
 import { QUEUE_COLUMN } from '../runs/columns.js';
 import { argumentsOf, COMMANDS, type Command, replied } from './commands.js';
+import { WorkerLimits } from './limits.js';
 
 export function Workers() {
   const { query } = useRoute();
@@ -198,12 +198,7 @@ function Detail({ worker, done }: { worker: WorkerView; done: () => void }) {
           ))}
         </div>
       </Actions>
-      {Object.keys(limits).length > 0 && (
-        <details>
-          <summary>Limits</summary>
-          <Json value={limits} label="Limits" />
-        </details>
-      )}
+      <WorkerLimits limits={limits} />
       <h2>Running now ({number(active.length)})</h2>
       {active.length === 0 ? (
         <p class="sub">Nothing. It takes the next task from its queues.</p>

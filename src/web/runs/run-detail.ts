@@ -2,6 +2,7 @@
 import { keepAliveDuring } from '../../broker/keep-alive.js';
 import type { TaskRecord } from '../../coordination/task-record.js';
 import { UnknownTaskError } from '../../errors.js';
+import { isSecretName, MASK } from '../../options/readable.js';
 import { AsyncResult } from '../../results/async-result.js';
 import { FAILURE, SUCCESS } from '../../states.js';
 import { shownInstead } from '../../tasks/shown-arguments.js';
@@ -50,7 +51,7 @@ export async function showRun(call: ApiCall): Promise<RunDetail> {
     return {
       ...run,
       argsFull: opened(seal, () => shownInstead(message, show.taskOf?.(task.name)) ?? show.decodeArgs(args)),
-      headers: seal === undefined ? headers : {},
+      headers: seal === undefined ? masked(headers) : {},
       options: { ...options, ...(revoked !== undefined && { revoked }) },
       value: run.state === SUCCESS ? resultOf(task, show, seal) : null,
       stack: run.state === FAILURE || run.error !== null ? stackText(task) : null,
@@ -86,6 +87,13 @@ export async function showChunks(call: ApiCall): Promise<ChunkList> {
       attempt: page.attempt,
     };
   });
+}
+
+/** Headers carry logins as well. */
+function masked(headers: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, isSecretName(name) ? MASK : value]),
+  );
 }
 
 /** What may be shown; a note where it cannot be. */

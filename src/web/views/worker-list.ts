@@ -1,6 +1,6 @@
 /** `GET workers`: the workers that answer, and those heard of lately. */
 import { type ErrorReply, isErrorReply, type NodeStats, type TaskReport } from '../../control/commands.js';
-import type { Run, WorkerList, WorkerView } from '../api.js';
+import type { Run, WorkerLimits, WorkerList, WorkerView } from '../api.js';
 import type { HeardWorker } from '../watch/worker-roll.js';
 import type { ApiCall } from '../web-context.js';
 import type { FleetReplies } from './fleet-replies.js';
@@ -46,7 +46,6 @@ interface Known {
 
 function viewOf({ node, stats, active, conf, heard, now }: Known): WorkerView {
   const said = stats === undefined || isErrorReply(stats) ? undefined : stats;
-  const settings = conf === undefined || isErrorReply(conf) ? {} : conf;
   const running = active === undefined || isErrorReply(active) ? [] : active;
   const error = stats !== undefined && isErrorReply(stats) ? stats.error : null;
   const processed = said && Object.values(said.processed).reduce((sum, n) => sum + n, 0);
@@ -59,7 +58,7 @@ function viewOf({ node, stats, active, conf, heard, now }: Known): WorkerView {
     version: said?.version ?? heard?.version ?? null,
     concurrency: said?.concurrency ?? heard?.concurrency ?? null,
     slots: said?.slots ?? null,
-    autoscale: autoscaleIn(settings.autoscale),
+    autoscale: autoscaleIn(workerSettings(conf).autoscale),
     queues: said?.queues.map(({ name }) => name) ?? heard?.queues ?? [],
     cpu: said?.cpu ?? null,
     memory: said?.memory ?? null,
@@ -67,7 +66,7 @@ function viewOf({ node, stats, active, conf, heard, now }: Known): WorkerView {
     processed: processed ?? heard?.processed ?? null,
     failed: null,
     active: running.slice(0, MOST_ACTIVE).map((report) => runOfReport(report, node, now)),
-    limits: limitsIn(settings),
+    limits: limitsIn(conf),
     error,
   };
 }
@@ -107,9 +106,18 @@ function autoscaleIn(value: unknown): WorkerView['autoscale'] {
   return typeof min === 'number' && typeof max === 'number' ? { min, max } : null;
 }
 
-function limitsIn(settings: Record<string, unknown>): WorkerView['limits'] {
-  const names = ['softTimeLimit', 'timeLimit', 'rateLimits', 'maxMemoryPerChild', 'maxTasksPerChild'];
-  return Object.fromEntries(
-    names.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]]])),
-  );
+/** A worker's own part of what it answers to `conf`. */
+function workerSettings(conf: Known['conf']): Record<string, unknown> {
+  const own = conf === undefined || isErrorReply(conf) ? undefined : conf.worker;
+  return typeof own === 'object' && own !== null ? { ...own } : {};
+}
+
+/** Its limits among what a worker answers to `conf`. */
+export function limitsIn(conf: Known['conf']): WorkerLimits {
+  const { softTimeLimit, timeLimit, taskLimits } = workerSettings(conf) as WorkerLimits;
+  return {
+    ...(softTimeLimit !== undefined && { softTimeLimit }),
+    ...(timeLimit !== undefined && { timeLimit }),
+    ...(taskLimits !== undefined && { taskLimits }),
+  };
 }

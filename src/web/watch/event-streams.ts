@@ -103,7 +103,7 @@ export class EventStreams implements Onlooker {
       headers: {
         ...SAFE_HEADERS,
         'content-type': 'text/event-stream',
-        'cache-control': 'no-store',
+        'cache-control': 'no-store, no-transform',
         // Proxies of nginx's kind would gather what is meant for now.
         'x-accel-buffering': 'no',
       },

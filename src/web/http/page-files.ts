@@ -104,7 +104,8 @@ function fileAnswer(file: File, request: Request, forEver: boolean): Response {
   };
   if (request.headers.get('if-none-match') === file.tag) return new Response(null, { status: 304, headers });
   const text = /^(text\/|image\/svg|application\/(json|manifest))/.test(file.type);
-  const zips = /\bgzip\b/.test(request.headers.get('accept-encoding') ?? '');
+  // Next takes the name of the coding away from what it passes on, and codes it itself.
+  const zips = !('nextUrl' in request) && /\bgzip\b/.test(request.headers.get('accept-encoding') ?? '');
   if (!text || !zips || file.body.length < COMPRESSED_FROM)
     return new Response(new Uint8Array(file.body), { headers });
   file.gzipped ??= gzipSync(file.body);

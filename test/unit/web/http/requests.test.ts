@@ -103,4 +103,12 @@ describe('The files of the page', () => {
     assert.equal(files.answer('assets/app.js', '', new Request('http://x/')), undefined);
     assert.equal(files.answer('../../package.json', '', new Request('http://x/')), undefined);
   });
+
+  it('are compressed for who takes that, but not through Next, which loses the mark of it', () => {
+    const files = new PageFiles({ app: 'x'.repeat(2_000) }, '/nowhere');
+    const request = new Request('http://x/', { headers: { 'accept-encoding': 'gzip, br' } });
+    assert.equal(files.answer('', '', request)?.headers.get('content-encoding'), 'gzip');
+    const ofNext = Object.assign(request, { nextUrl: new URL('http://x/') });
+    assert.equal(files.answer('', '', ofNext)?.headers.get('content-encoding'), null);
+  });
 });

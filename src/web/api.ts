@@ -4,6 +4,8 @@
  * file too.
  */
 
+import type { WorkerLimits } from './worker-limits.js';
+
 /** Names of its errors: `code` of every answer that is no success. */
 export interface ApiError {
   readonly code: string;
@@ -280,22 +282,6 @@ export interface WorkerView {
   readonly limits: WorkerLimits;
   /** Why its answer is missing. */
   readonly error: string | null;
-}
-
-/** Limits on one worker, ms. Rates are in the broker, for all workers: `GET limits`. */
-export interface WorkerLimits {
-  /** Of tasks without their own. */
-  readonly softTimeLimit?: number;
-  readonly timeLimit?: number;
-  /** By task; `null` where remote control has lifted one. */
-  readonly taskLimits?: Readonly<Record<string, TaskLimitsView>>;
-}
-
-/** The limits of a task on one worker, ms. */
-export interface TaskLimitsView {
-  readonly softTimeLimit?: number | null;
-  readonly timeLimit?: number | null;
-  readonly concurrency?: number;
 }
 
 /** `GET workers` */

@@ -28,7 +28,7 @@ import { EventReporter } from './observe/event-reporter.js';
 import { WorkerHealth } from './observe/health.js';
 import { Inspection } from './observe/inspection.js';
 import { LISTENERS_MS } from './observe/lifecycle-events.js';
-import { workerConf } from './observe/node-report.js';
+import { nodeConf } from './observe/node-report.js';
 import { publishOwnEvent } from './observe/own-events.js';
 import { TaskLog } from './observe/task-log.js';
 import { startsOnce } from './phase.js';
@@ -357,10 +357,7 @@ export class Worker implements CallHost, AsyncDisposable {
       madeAt: this.#madeAt,
       node: () => this.node,
       describe: () => this.describe(),
-      conf: () => ({
-        ...this.#params.conf(),
-        worker: workerConf(this.#settings, this.describe(), this.#executor),
-      }),
+      conf: () => nodeConf(this.#params.conf(), this.#settings, this.describe(), this.#executor),
       stop: () => this.stop(),
     });
   }

@@ -1,5 +1,6 @@
 /** The time limits on one worker: its own, and those of its tasks as they are there now. */
-import type { TaskLimitsView, WorkerView } from '../../../src/web/api.js';
+import type { WorkerView } from '../../../src/web/api.js';
+import type { TaskLimitsView } from '../../../src/web/worker-limits.js';
 import { duration } from '../../core/time.js';
 import { Duration, None, Text } from '../../ui/bits.js';
 import { type Column, Table } from '../../ui/table.js';

@@ -1,6 +1,7 @@
 /** `GET limits`: the limits of tasks over the fleet, as declared and as changed at runtime. */
-import type { LimitList, LimitView, TaskLimitsView } from '../api.js';
+import type { LimitList, LimitView } from '../api.js';
 import type { ApiCall } from '../web-context.js';
+import type { TaskLimitsView } from '../worker-limits.js';
 import { knownTasks } from './task-list.js';
 import { limitsIn } from './worker-list.js';
 

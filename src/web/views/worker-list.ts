@@ -1,8 +1,9 @@
 /** `GET workers`: the workers that answer, and those heard of lately. */
 import { type ErrorReply, isErrorReply, type NodeStats, type TaskReport } from '../../control/commands.js';
-import type { Run, WorkerLimits, WorkerList, WorkerView } from '../api.js';
+import type { Run, WorkerList, WorkerView } from '../api.js';
 import type { HeardWorker } from '../watch/worker-roll.js';
 import type { ApiCall } from '../web-context.js';
+import type { WorkerLimits } from '../worker-limits.js';
 import type { FleetReplies } from './fleet-replies.js';
 
 /** Tasks that are shown of a worker. */

@@ -9,10 +9,19 @@ interface LimitedTasks {
 }
 
 /**
- * A worker's part of `inspect().conf()`: how it is set up now.
+ * A worker's answer to `inspect().conf()`: the settings of its app, and as `worker` how it is set up now.
  * @param tasks whose limits it says, where they have some
  */
-export function workerConf(
+export function nodeConf(
+  app: Readonly<Record<string, unknown>>,
+  settings: WorkerSettings,
+  now: WorkerDescription,
+  tasks: LimitedTasks,
+): Record<string, unknown> {
+  return { ...app, worker: workerConf(settings, now, tasks) };
+}
+
+function workerConf(
   settings: WorkerSettings,
   now: WorkerDescription,
   tasks: LimitedTasks,

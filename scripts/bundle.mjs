@@ -33,9 +33,24 @@ await bundle(DIST, [CORE, BASE], { splitting: true, chunkNames: 'shared-[hash]' 
 await bundle(join(DIST, dirname(THREAD)), [join(DIST, THREAD)], {});
 for (const path of modules) writeStub(path);
 
-function bundle(home, entryPoints, how) {
-  return build({
+/**
+ * esbuild names functions as they are made, those within others at each call of these: that is measurable in a task. Most
+ * have their names already.
+ */
+function spareNames(files) {
+  const naming = /(var __name = \(target, value\) => )(__defProp\(target, "name", \{)/;
+  const found = files.filter(({ path, text }) => {
+    if (!path.endsWith('.js') || !naming.test(text)) return false;
+    writeFileSync(path, text.replace(naming, '$1target.name === value ? target : $2'));
+    return true;
+  });
+  if (found.length === 0) throw new Error('esbuild keeps names in another way than this script knows');
+}
+
+async function bundle(home, entryPoints, how) {
+  const { outputFiles } = await build({
     ...how,
+    write: false,
     entryPoints,
     outdir: home,
     allowOverwrite: true,
@@ -51,6 +66,8 @@ function bundle(home, entryPoints, how) {
     logLevel: 'warning',
     plugins: [{ name: 'celeriac', setup: plugin(home) }],
   });
+  for (const { path, contents } of outputFiles) writeFileSync(path, contents);
+  spareNames(outputFiles);
 }
 
 /** What these modules import of the core that leads nowhere deep. */

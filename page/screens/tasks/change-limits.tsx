@@ -9,17 +9,15 @@ import { replied } from '../workers/commands.js';
 /** Workers that are told at the same time. */
 const AT_ONCE = 8;
 
-export function ChangeLimits({
-  task,
-  limits,
-  nodes,
-  done,
-}: {
-  task: string;
-  limits: LimitView | undefined;
-  nodes: readonly string[];
-  done: () => void;
-}) {
+/** Whose limits are changed, as they are now, and where. */
+export interface LimitsOf {
+  readonly task: string;
+  readonly limits: LimitView | undefined;
+  readonly nodes: readonly string[];
+  readonly done: () => void;
+}
+
+export function ChangeLimits({ task, limits, nodes, done }: LimitsOf) {
   const before = {
     rate: limits?.rate ?? '',
     soft: textOf(limits?.softTimeLimit),

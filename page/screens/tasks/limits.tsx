@@ -6,7 +6,7 @@ import { useData } from '../../core/use-data.js';
 import { Actions, Duration, Empty, None, Problem, Section, Text } from '../../ui/bits.js';
 import { showDialog } from '../../ui/dialog.js';
 import { type Column, Table } from '../../ui/table.js';
-import { ChangeLimits } from './change-limits.js';
+import { ChangeLimits, type LimitsOf } from './change-limits.js';
 
 /** Asked for again once somebody has changed one. */
 export function useLimits() {
@@ -99,26 +99,12 @@ function columns(tasks: TaskList['tasks'], reload: () => void): readonly Column<
 }
 
 /** Workers take the change: without one there is nobody to tell. */
-export function LimitsButton({
-  task,
-  limits,
-  nodes,
-  done,
-}: {
-  task: string;
-  limits: LimitView | undefined;
-  nodes: readonly string[];
-  done: () => void;
-}) {
-  if (nodes.length === 0) return null;
+export function LimitsButton(of: LimitsOf) {
+  if (of.nodes.length === 0) return null;
   return (
     <Actions>
-      <button
-        type="button"
-        class="small"
-        onClick={() => showDialog(<ChangeLimits task={task} limits={limits} nodes={nodes} done={done} />)}
-      >
-        Limits<span class="sr"> of {task}</span>
+      <button type="button" class="small" onClick={() => showDialog(<ChangeLimits {...of} />)}>
+        Limits<span class="sr"> of {of.task}</span>
       </button>
     </Actions>
   );
